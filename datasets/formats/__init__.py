@@ -1,0 +1,65 @@
+"""Files of every kind in, canonical rows or line problems out. Pure Python: no Django, no network, bounded memory.
+
+    reader = formats.read(path, filename="week1.jsonl", limits=formats.Limits())
+    for item in reader:                      # Row | Problem, in the order of the file, streaming
+        if isinstance(item, formats.Problem): ...
+    reader.recognition.sentence()            # "JSON lines (utf-8): 120 × dialogue"
+
+`read(source, *, filename, limits=Limits(), shape="auto", mapping=None, mends=frozenset(), on_progress=None) -> Reader`
+    `source` is a path or a seekable binary file. Yields a `Row` for each good row and a `Problem` for each thing wrong; an
+    `error` problem stands in place of its row, warnings come just before theirs. Raises `UnreadableFile(code, message,
+    mend)` (also while iterating) where the file as a whole makes no sense, and nothing else, whatever the bytes.
+    `shape`: "auto" or one of "dialogue", "messages", "instruction", "preference": rows of another shape are then errors.
+    `mends`: codes of problems to repair on the way (see `MENDS`); each repair is told as an info `mended_<code>`.
+    `on_progress(bytes_read: int, bytes_total: int, rows: int)` is called about every 1 MB of the file as stored.
+
+`Row`, `Problem`, `Limits`, `ColumnMapping`, `Recognition`, `UnreadableFile`: see `rows.py`. The teacher speaks as `user`, the
+    second-grader as `assistant`.
+`to_shape(row, shape) -> dict` writes a row as "dialogue", "messages", "instruction" (or "preference"); `losses(row, shape) ->
+    list[str]` says beforehand what would be lost (empty: nothing; then reading the result gives the same row).
+`write(rows, shape) -> Iterator[bytes]` is the export: JSON lines, UTF-8.
+`fingerprint(row) -> str` is the sha256 (hex) of a row's content, not of its place: equal rows have equal fingerprints.
+`version_hash(fingerprints) -> str` is the content hash of rows in order.
+`mend(text, code) -> str | None` is one safe repair of one row's JSON text (None: it does not apply). `MENDS` names them all:
+    code -> a sentence that says what the repair does.
+`check_row(row, limits) -> list[Problem]` are the row rules, for rows edited in the browser.
+`from_object(value, *, line=1, limits=…) -> tuple[Row | None, list[Problem]]` recognises and checks one JSON value.
+"""
+
+from datasets.formats.convert import ConversionRefused, fingerprint, losses, to_shape, version_hash, write
+from datasets.formats.mends import MENDS, mend
+from datasets.formats.reader import Reader, from_object, read
+from datasets.formats.rows import (
+    LABELS,
+    ColumnMapping,
+    Limits,
+    Message,
+    Problem,
+    Recognition,
+    Row,
+    UnreadableFile,
+)
+from datasets.formats.rules import check_row
+
+__all__ = [
+    "LABELS",
+    "MENDS",
+    "ColumnMapping",
+    "ConversionRefused",
+    "Limits",
+    "Message",
+    "Problem",
+    "Reader",
+    "Recognition",
+    "Row",
+    "UnreadableFile",
+    "check_row",
+    "fingerprint",
+    "from_object",
+    "losses",
+    "mend",
+    "read",
+    "to_shape",
+    "version_hash",
+    "write",
+]

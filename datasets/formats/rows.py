@@ -1,0 +1,170 @@
+"""What a reader yields: rows, problems, and the refusal of a whole file. No Django, no reading here."""
+
+from collections.abc import Iterable
+from typing import Any, Literal, NotRequired, TypedDict
+
+import msgspec
+
+Shape = Literal["dialogue", "messages", "instruction", "preference"]
+Severity = Literal["error", "warning", "info"]
+LABELS = ("subject", "difficulty", "emotion", "misconception", "special_case", "source")
+ROLES = ("system", "user", "assistant", "tool")
+
+
+class Message(TypedDict):
+    """One turn. The teacher speaks as `user`, the second-grader as `assistant`."""
+
+    role: str
+    content: str
+    weight: NotRequired[int]
+    name: NotRequired[str]
+    tool_calls: NotRequired[list[Any]]
+    tool_call_id: NotRequired[str]
+    function_call: NotRequired[dict[str, Any]]
+
+
+class Row(msgspec.Struct, kw_only=True):
+    """One accepted training row in the canonical form, whatever shape it came in.
+
+    `line` is where the row starts in its file (1-based; the sheet's row for tables). `shape` is the shape it came in.
+    `labels` holds only keys of `LABELS`, each a non-empty string. `extra` keeps every key that has no place of its own.
+    `input_suffix`: an instruction row's `input`, which also ends the first user turn (so that the way back loses nothing).
+    Preference rows: `messages` is the prompt and the preferred answer; both answers are kept in their own fields as well.
+    """
+
+    line: int
+    messages: list[Message]
+    shape: Shape = "messages"
+    labels: dict[str, str] = {}
+    extra: dict[str, Any] = {}
+    input_suffix: str = ""
+    preferred_output: list[Message] | None = None
+    non_preferred_output: list[Message] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The row as plain JSON-able data, every field present; `Row.from_dict` is its inverse."""
+        data: dict[str, Any] = msgspec.to_builtins(self)
+        return data
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "Row":
+        """A row from `as_dict`'s result; raises `msgspec.ValidationError` where the data is not one."""
+        return msgspec.convert({"shape": "messages", **data}, cls)
+
+    def prompt(self) -> str:
+        """The first thing the teacher says, or the empty string."""
+        return next((m["content"] for m in self.messages if m["role"] == "user"), "")
+
+    def student_text(self) -> list[str]:
+        """Everything the student says, a string a turn."""
+        return [m["content"] for m in self.messages if m["role"] == "assistant" and m["content"]]
+
+
+class Problem(msgspec.Struct, kw_only=True, frozen=True):
+    """One thing wrong at one place. An `error` means that its row was not yielded; warnings and infos keep the row.
+
+    `line` is 1-based (0: the file as a whole); `column` is 1-based in characters or None; `field` is a path such as
+    `messages[2].content` or the empty string; `fixable` says that `mend` (or `read(mends={code})`) repairs it safely.
+    """
+
+    line: int
+    column: int | None
+    field: str
+    code: str
+    severity: Severity
+    message: str
+    mend: str
+    excerpt: str = ""
+    fixable: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        data: dict[str, Any] = msgspec.to_builtins(self)
+        return data
+
+
+class Limits(msgspec.Struct, kw_only=True, frozen=True):
+    """How much of a file is accepted. The page states these; every breach is an error with the figure in it."""
+
+    max_bytes: int = 512 * 1024 * 1024
+    """Of the text itself, after unpacking."""
+    max_row_bytes: int = 1024 * 1024
+    max_rows: int = 1_000_000
+    max_turns: int = 200
+    max_turn_chars: int = 200_000
+    max_depth: int = 32
+    max_unpack_ratio: int = 200
+    """A compressed file that grows by more than this (and past 16 MB) is refused as a bomb."""
+
+
+class ColumnMapping(msgspec.Struct, kw_only=True, frozen=True):
+    """Which columns (or keys) a person said hold what, for tables and flat objects with unusual names.
+
+    `teacher` and `student` are required; `context` is added to the teacher's turn as an instruction's `input` is.
+    """
+
+    teacher: str
+    student: str
+    system: str | None = None
+    context: str | None = None
+    labels: dict[str, str] = {}
+    """label name (one of `LABELS`) -> column"""
+
+
+class Recognition(msgspec.Struct, kw_only=True):
+    """What the file turned out to be. Final once the reader is exhausted; good enough for a page after the first row."""
+
+    container: str = ""
+    """jsonl | json_array | json_objects | csv | tsv | xlsx | transcript"""
+    encoding: str = "utf-8"
+    compressed: bool = False
+    shapes: dict[str, int] = {}
+    """recognised near shape (e.g. `sharegpt`, `question/answer`, `messages`) -> rows"""
+    sure: Literal["certain", "likely", "unsure"] = "certain"
+    columns: list[str] = []
+    """Column or key names where a person has to map them by hand (sure == "unsure"), and always for tables."""
+
+    def sentence(self) -> str:
+        """What was recognised, for a person."""
+        told = ", ".join(f"{count} × {name}" for name, count in self.shapes.items()) or "no rows"
+        packed = ", compressed" if self.compressed else ""
+        return f"{CONTAINER_NAMES.get(self.container, self.container)} ({self.encoding}{packed}): {told}"
+
+
+CONTAINER_NAMES = {
+    "jsonl": "JSON lines",
+    "json_array": "a JSON array",
+    "json_objects": "JSON objects one after another",
+    "csv": "comma-separated table",
+    "tsv": "tab-separated table",
+    "xlsx": "Excel sheet",
+    "transcript": "written-out conversation",
+}
+
+
+class UnreadableFile(Exception):
+    """The file as a whole can't be read. `code` names why, `message` says it in a sentence, `mend` what to do."""
+
+    def __init__(self, code: str, message: str, mend: str) -> None:
+        super().__init__(f"{message} {mend}")
+        self.code, self.message, self.mend = code, message, mend
+
+    def as_problem(self) -> Problem:
+        """The refusal in the form of a problem with the whole file (line 0)."""
+        return Problem(
+            line=0, column=None, field="", code=self.code, severity="error", message=self.message, mend=self.mend
+        )
+
+
+class RowFault(Exception):
+    """Raised inside the reader to give up one row; carries its problems."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = list(problems)
+        super().__init__("; ".join(p.code for p in self.problems))
+
+
+def excerpt_of(text: str, at: int = 0, width: int = 60) -> str:
+    """At most `width` characters around `at`, in one line, with an ellipsis where something was cut."""
+    start = max(0, at - width // 2)
+    piece = text[start : start + width].replace("\n", " ").replace("\r", " ").replace("\x00", "␀")
+    return ("…" if start else "") + piece + ("…" if start + width < len(text) else "")
