@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class CourseplatformConfig(AppConfig):
+    name = "courseplatform"
+
+    def ready(self) -> None:
+        from courseplatform import checks  # noqa: F401  (registers the system checks)

@@ -1,0 +1,43 @@
+"""System checks for traps that would otherwise be found only at run time."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+
+
+@register()
+def our_datasets_app_is_imported(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """E001: `datasets` must be our app in this process; Hugging Face's package of that name would break every import."""
+    import datasets
+
+    where = Path(str(datasets.__file__)).resolve()
+    if where.parent == (settings.BASE_DIR / "datasets").resolve():
+        return []
+    return [
+        Error(
+            f"The name `datasets` is imported from {where}, not from this project.",
+            hint="Run from the project root and do not install this project or Hugging Face datasets into the web environment.",
+            id="courseplatform.E001",
+        )
+    ]
+
+
+@register()
+def engines_are_where_the_launcher_looks(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """E002: each engine is started by module name from ENGINES_ROOT."""
+    missing = [
+        name for name in ("lora", "dspy_program", "rehearsal") if not (settings.ENGINES_ROOT / name / "__init__.py").exists()
+    ]
+    return [
+        Error(f"Engine package {name} is missing under {settings.ENGINES_ROOT}.", id="courseplatform.E002") for name in missing
+    ]
+
+
+@register()
+def rq_queues_use_json(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """E003: a queue with another serializer than its worker strands its jobs; pickle would execute what Redis holds."""
+    wrong = [name for name, queue in settings.RQ_QUEUES.items() if queue.get("SERIALIZER") != "rq.serializers.JSONSerializer"]
+    return [Error(f"Queue {name} does not use the JSON serializer.", id="courseplatform.E003") for name in wrong]

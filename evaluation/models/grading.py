@@ -1,0 +1,93 @@
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from evaluation.models.chat import Turn
+from evaluation.models.rubric import Criterion
+from evaluation.models.submission import Submission
+from teams.models import Membership
+
+
+class Grading(models.Model):
+    """This professor is to grade this submission. `letter` names the bot for that professor only."""
+
+    submission = models.ForeignKey(Submission, on_delete=models.CASCADE, related_name="gradings")
+    grader = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="gradings")
+    code = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    letter = models.CharField(max_length=4)
+    order = models.PositiveIntegerField(help_text="Random and stable per grader.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["order", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["submission", "grader"], name="grading_once_per_grader"),
+            models.UniqueConstraint(fields=["grader", "letter"], name="letter_unique_per_grader"),
+        ]
+
+
+class GradeStatus(models.TextChoices):
+    DRAFT = "draft", "Draft"
+    COMMITTED = "committed", "Committed"
+
+
+class Grade(models.Model):
+    """One grader's marks for one submission. `version` counts saves, so that two tabs cannot overwrite each other."""
+
+    grading = models.OneToOneField(Grading, on_delete=models.CASCADE, related_name="grade")
+    status = models.CharField(max_length=10, choices=GradeStatus.choices, default=GradeStatus.DRAFT)
+    comment = models.TextField(blank=True)
+    version = models.PositiveIntegerField(default=0)
+    saved_at = models.DateTimeField(auto_now=True)
+    committed_at = models.DateTimeField(null=True)
+
+
+class CriterionScore(models.Model):
+    """One row per criterion. `level` is empty while unscored or where the grader cannot judge."""
+
+    grade = models.ForeignKey(Grade, on_delete=models.CASCADE, related_name="scores")
+    criterion = models.ForeignKey(Criterion, on_delete=models.PROTECT, related_name="scores")
+    level = models.PositiveSmallIntegerField(null=True)
+    cannot_judge = models.BooleanField(default=False)
+    comment = models.TextField(blank=True)
+    version = models.PositiveIntegerField(default=0, help_text="Saves of this row; a save based on an old one is kept unapplied.")
+
+    class Meta:
+        ordering = ["criterion__position"]
+        constraints = [
+            models.UniqueConstraint(fields=["grade", "criterion"], name="score_once_per_criterion"),
+            models.CheckConstraint(
+                condition=Q(level__isnull=True) | Q(cannot_judge=False), name="score_cannot_judge_has_no_level"
+            ),
+        ]
+
+
+class GradeRevision(models.Model):
+    """A committed state of a grade. The first is kept for ever; an edit after discussion is a new one."""
+
+    grade = models.ForeignKey(Grade, on_delete=models.CASCADE, related_name="revisions")
+    number = models.PositiveSmallIntegerField()
+    scores = models.JSONField()
+    comment = models.TextField(blank=True)
+    reason = models.CharField(max_length=300, blank=True)
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [models.UniqueConstraint(fields=["grade", "number"], name="revision_number_unique")]
+
+
+class TurnTag(models.Model):
+    """A grader's mark on one answer: evidence for a criterion."""
+
+    grading = models.ForeignKey(Grading, on_delete=models.CASCADE, related_name="tags")
+    turn = models.ForeignKey(Turn, on_delete=models.CASCADE, related_name="tags")
+    label = models.CharField(max_length=40)
+    criterion = models.ForeignKey(Criterion, on_delete=models.PROTECT, null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["grading", "turn", "label"], name="tag_once_per_turn")]

@@ -1,0 +1,142 @@
+"""The only place that decides who may enter. Every view declares one rule; a stranger gets 404, too low a role 403.
+
+A team view receives the `Team`, a course view the `Course`, in place of the id in the URL. Queries inside go through
+`.for_team(team)` or a course's own relations, so that what a view can reach is what this module let it reach.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import wraps
+from inspect import iscoroutinefunction
+from typing import Any, cast
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest
+from django_htmx.middleware import HtmxDetails
+
+from teams.models import Course, Membership, Role, Team, User
+
+
+class Access(StrEnum):
+    PUBLIC = "public"
+    SIGNED_IN = "signed in"
+    STUDENT = "anyone in the course"
+    PROFESSOR = "professor of the course"
+    INSTRUCTOR = "instructor of the course"
+    MEMBER = "member of the team, or instructor of its course"
+
+
+COURSE_ROLES: dict[Access, frozenset[str]] = {
+    Access.STUDENT: frozenset({Role.STUDENT, Role.PROFESSOR, Role.INSTRUCTOR}),
+    Access.PROFESSOR: frozenset({Role.PROFESSOR, Role.INSTRUCTOR}),
+    Access.INSTRUCTOR: frozenset({Role.INSTRUCTOR}),
+}
+
+
+@dataclass(frozen=True)
+class AccessRule:
+    scope: str  # "site", "course" or "team"
+    access: Access
+
+
+class SignedInRequest(HttpRequest):
+    """What a view may rely on once `teams.access` let the request in."""
+
+    user: User  # type: ignore[assignment]
+    htmx: HtmxDetails
+    course: Course
+    team: Team | None
+    membership: Membership
+
+
+View = Callable[..., Any]
+
+
+def public_view(view: View) -> View:
+    """Anyone, signed in or not."""
+    view.access_rule = AccessRule("site", Access.PUBLIC)  # type: ignore[attr-defined]
+    return cast(View, login_not_required(view))
+
+
+def signed_in_view(view: View) -> View:
+    """Anyone with an account; the view itself must show only what is that person's own."""
+    view.access_rule = AccessRule("site", Access.SIGNED_IN)  # type: ignore[attr-defined]
+    return view
+
+
+def _membership(request: HttpRequest, course_id: int) -> Membership:
+    found = (
+        Membership.objects.select_related("course", "team", "person")
+        .filter(course_id=course_id, person_id=cast(User, request.user).pk)
+        .first()
+    )
+    if found is None:
+        raise Http404("No such course.")
+    return found
+
+
+def enter_course(request: HttpRequest, course_id: int, access: Access) -> Course:
+    """Resolve the course and put course, membership and team on the request.
+
+    Raises Http404 for a stranger, PermissionDenied for a member whose role is too low.
+    """
+    membership = _membership(request, course_id)
+    if membership.role not in COURSE_ROLES[access]:
+        raise PermissionDenied(f"This page is for: {access.value}.")
+    entered = cast(SignedInRequest, request)
+    entered.course, entered.membership, entered.team = membership.course, membership, membership.team
+    return membership.course
+
+
+def enter_team(request: HttpRequest, team_id: int, access: Access) -> Team:
+    """Resolve the team. Raises Http404 for everyone but its members and its course's instructors.
+
+    Professors are strangers here: they grade blind.
+    """
+    assert access is Access.MEMBER
+    team = Team.objects.select_related("course").filter(pk=team_id).first()
+    if team is None:
+        raise Http404("No such team.")
+    membership = _membership(request, team.course_id)
+    if membership.role != Role.INSTRUCTOR and membership.team_id != team.pk:
+        raise Http404("No such team.")
+    entered = cast(SignedInRequest, request)
+    entered.course, entered.membership, entered.team = team.course, membership, team
+    return team
+
+
+def course_view(access: Access) -> Callable[[View], View]:
+    """Declare that a view with a `course_id` in its URL needs `access`; it is called with the `Course`."""
+    return _scoped("course", access, enter_course)
+
+
+def team_view(access: Access) -> Callable[[View], View]:
+    """Declare that a view with a `team_id` in its URL needs `access`; it is called with the `Team`."""
+    return _scoped("team", access, enter_team)
+
+
+def _scoped(scope: str, access: Access, enter: Callable[[HttpRequest, int, Access], Any]) -> Callable[[View], View]:
+    id_name = f"{scope}_id"
+
+    def decorate(view: View) -> View:
+        if iscoroutinefunction(view):
+
+            @wraps(view)
+            async def wrapped(request: HttpRequest, **kwargs: Any) -> Any:
+                await request.auser()
+                entered = await sync_to_async(enter)(request, kwargs.pop(id_name), access)
+                return await view(request, entered, **kwargs)
+
+        else:
+
+            @wraps(view)
+            def wrapped(request: HttpRequest, **kwargs: Any) -> Any:
+                return view(request, enter(request, kwargs.pop(id_name), access), **kwargs)
+
+        wrapped.access_rule = AccessRule(scope, access)  # type: ignore[attr-defined]
+        return wrapped
+
+    return decorate

@@ -1,0 +1,144 @@
+"""Live progress: worker -> Redis stream (replay) + publish (wake-up) -> one subscriber per web process -> event stream.
+
+The row is the truth: every stream begins with a snapshot made from it, so losing Redis loses liveness, never state.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import cache
+from typing import Any
+
+import redis
+import redis.asyncio
+from django.conf import settings
+from django.http import HttpRequest, StreamingHttpResponse
+
+log = logging.getLogger(__name__)
+
+STREAM_LENGTH = 4000
+STREAM_SECONDS = 24 * 3600
+KEEP_ALIVE_SECONDS = 15
+BATCH = 500
+END = "done"  # the event after which a stream is over
+
+
+@cache
+def _connection() -> redis.Redis:
+    return redis.Redis.from_url(settings.REDIS_URL)
+
+
+def emit(topic: str, event: str, html_or_text: str) -> None:
+    """Send one event to everyone watching `topic`. Without Redis the event is lost and the log says so; the row keeps the truth."""
+    try:
+        pipeline = _connection().pipeline(transaction=False)
+        pipeline.xadd(f"live:{topic}", {"e": event, "d": html_or_text}, maxlen=STREAM_LENGTH, approximate=True)
+        pipeline.expire(f"live:{topic}", STREAM_SECONDS)
+        pipeline.publish(f"wake:{topic}", "1")
+        pipeline.execute()
+    except redis.exceptions.RedisError as error:
+        log.warning("live event for %s not sent: %s", topic, error)
+
+
+def frame(event: str, data: str, event_id: str = "") -> str:
+    """One server-sent event; every line of `data` gets its own `data:` field."""
+    lines = [f"event: {event}"] + ([f"id: {event_id}"] if event_id else [])
+    lines += [f"data: {line}" for line in data.split("\n")]
+    return "\n".join(lines) + "\n\n"
+
+
+class Hub:
+    """One Redis subscription for a whole web process; it wakes the streams whose topic got something."""
+
+    def __init__(self) -> None:
+        self.redis = redis.asyncio.Redis.from_url(settings.REDIS_URL)
+        self.waiting: dict[str, set[asyncio.Event]] = {}
+        self.task = asyncio.get_running_loop().create_task(self._listen())
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async with self.redis.pubsub() as subscription:
+                    await subscription.psubscribe("wake:*")
+                    async for message in subscription.listen():
+                        if message["type"] == "pmessage":
+                            for event in self.waiting.get(message["channel"].decode()[5:], ()):
+                                event.set()
+            except (redis.exceptions.RedisError, OSError) as error:
+                log.warning("live events: no Redis (%s); trying again", error)
+                await asyncio.sleep(1)
+
+    def join(self, topic: str) -> asyncio.Event:
+        event = asyncio.Event()
+        self.waiting.setdefault(topic, set()).add(event)
+        return event
+
+    def leave(self, topic: str, event: asyncio.Event) -> None:
+        waiting = self.waiting.get(topic, set())
+        waiting.discard(event)
+        if not waiting:
+            self.waiting.pop(topic, None)
+
+    async def since(self, topic: str, last_id: str) -> list[tuple[str, str, str]]:
+        """Events after `last_id` as (id, event, data)."""
+        low = f"({last_id}" if last_id != "0" else "-"
+        rows: list[Any] = await self.redis.xrange(f"live:{topic}", min=low, count=BATCH)
+        return [(key.decode(), fields[b"e"].decode(), fields[b"d"].decode()) for key, fields in rows]
+
+
+_hubs: dict[int, Hub] = {}
+
+
+def hub() -> Hub:
+    """The hub of the running event loop."""
+    key = id(asyncio.get_running_loop())
+    if key not in _hubs:
+        _hubs[key] = Hub()
+    return _hubs[key]
+
+
+async def _events(topic: str, last_id: str, snapshot: Callable[[], Awaitable[list[tuple[str, str]]]]) -> AsyncIterator[str]:
+    here = hub()
+    woken = here.join(topic)
+    try:
+        first = await snapshot()
+        for event, data in first:
+            yield frame(event, data)
+        if any(event == END for event, _ in first):
+            return
+        while True:
+            woken.clear()
+            try:
+                events = await here.since(topic, last_id)
+            except redis.exceptions.RedisError:
+                events = []
+                await asyncio.sleep(2)
+            for last_id, event, data in events:
+                yield frame(event, data, last_id)
+                if event == END:
+                    return
+            if len(events) == BATCH:
+                continue
+            try:
+                await asyncio.wait_for(woken.wait(), KEEP_ALIVE_SECONDS)
+            except TimeoutError:
+                yield ": still here\n\n"
+    finally:
+        here.leave(topic, woken)
+
+
+def stream(
+    request: HttpRequest, topic: str, snapshot: Callable[[], Awaitable[list[tuple[str, str]]]]
+) -> StreamingHttpResponse:
+    """An event stream of `topic`. `snapshot` gives the (event, data) pairs that bring a new or returning reader up to date;
+    when one of them is `done` the stream ends there."""
+    last_id = request.headers.get("Last-Event-ID") or request.GET.get("after") or "0"
+    response = StreamingHttpResponse(_events(topic, last_id, snapshot), content_type="text/event-stream")
+    response["Cache-Control"] = "no-cache, no-transform"
+    response["X-Accel-Buffering"] = "no"
+    return response
+
+
+def as_json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,97 @@
+import secrets
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import models
+
+if TYPE_CHECKING:
+    from teams.models.people import User
+
+CODE_ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # nothing that is misread on a whiteboard
+
+
+def new_code() -> str:
+    """A join code of 8 characters, about 39 bits."""
+    return "".join(secrets.choice(CODE_ALPHABET) for _ in range(8))
+
+
+class Role(models.TextChoices):
+    INSTRUCTOR = "instructor", "Instructor"
+    PROFESSOR = "professor", "Professor"
+    STUDENT = "student", "Student"
+
+
+class CourseQuerySet(models.QuerySet["Course"]):
+    def for_person(self, person: "User") -> "CourseQuerySet":
+        return self.filter(memberships__person=person)
+
+
+class Course(models.Model):
+    name = models.CharField(max_length=120)
+    term = models.CharField(max_length=60, blank=True)
+    student_code = models.CharField(max_length=12, unique=True, default=new_code)
+    professor_code = models.CharField(max_length=12, unique=True, default=new_code)
+    starts_on = models.DateField(null=True, blank=True)
+    ends_on = models.DateField(null=True, blank=True)
+    team_budget = models.BigIntegerField(default=25_000_000, help_text="Micro-dollars each new team may spend.")
+    compute_rate = models.BigIntegerField(default=0, help_text="Micro-dollars for one hour of local LoRA training.")
+    team_size = models.PositiveSmallIntegerField(default=5, help_text="Most people in one team.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = CourseQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(team_budget__gte=0), name="course_team_budget_not_negative"),
+            models.CheckConstraint(condition=models.Q(compute_rate__gte=0), name="course_compute_rate_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} · {self.term}" if self.term else self.name
+
+
+class Team(models.Model):
+    course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="teams")
+    name = models.CharField(max_length=60)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["course", "name"], name="team_name_unique_in_course")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    """One person in one course, in one role; a student may be in one team of that course."""
+
+    course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="memberships")
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=12, choices=Role.choices)
+    team = models.ForeignKey(Team, on_delete=models.SET_NULL, null=True, blank=True, related_name="memberships")
+    joined_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["person__name"]
+        constraints = [
+            models.UniqueConstraint(fields=["course", "person"], name="membership_unique_in_course"),
+            models.CheckConstraint(
+                condition=models.Q(team__isnull=True) | models.Q(role=Role.STUDENT), name="membership_only_students_in_teams"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person} ({self.get_role_display()})"
+
+
+class ProfessorAssignment(models.Model):
+    """This professor interviews and grades what this team submits. The professor never sees this row."""
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="professor_assignments")
+    professor = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="assigned_teams")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["team", "professor"], name="professor_assigned_once_to_a_team")]

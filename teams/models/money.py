@@ -1,0 +1,123 @@
+"""Money is integers of micro-dollars (1 USD = 1,000,000) and the database is the only counter."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+
+class Method(models.TextChoices):
+    DSPY = "dspy", "DSPy"
+    OPENAI = "openai", "OpenAI"
+    LORA = "lora", "LoRA"
+
+
+class HoldState(models.TextChoices):
+    OPEN = "open", "Open"
+    SETTLED = "settled", "Settled"
+    RELEASED = "released", "Released"
+
+
+class Confidence(models.TextChoices):
+    EXACT = "exact", "Exact: the provider or our own clock said so"
+    ESTIMATED = "estimated", "Estimated"
+    UNKNOWN = "unknown", "Unknown"
+
+
+class PriceKind(models.TextChoices):
+    INPUT = "input", "Input tokens"
+    CACHED_INPUT = "cached_input", "Cached input tokens"
+    OUTPUT = "output", "Output tokens"
+    TRAINING = "training", "Training tokens"
+
+
+class BudgetAccount(models.Model):
+    team = models.OneToOneField("teams.Team", on_delete=models.CASCADE, related_name="account")
+    limit = models.BigIntegerField()
+    held = models.BigIntegerField(default=0)
+    spent = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(limit__gte=0), name="account_limit_not_negative"),
+            models.CheckConstraint(condition=Q(held__gte=0), name="account_held_not_negative"),
+            models.CheckConstraint(condition=Q(spent__gte=0), name="account_spent_not_negative"),
+        ]
+
+    @property
+    def left(self) -> int:
+        """Micro-dollars that can still be held; never below zero, also where an actual cost exceeded its hold."""
+        return max(0, self.limit - self.spent - self.held)
+
+
+class Hold(models.Model):
+    """The most that one run or one chat turn may cost, kept aside until it is settled or released."""
+
+    account = models.ForeignKey(BudgetAccount, on_delete=models.CASCADE, related_name="holds")
+    key = models.CharField(max_length=120, unique=True)
+    amount = models.BigIntegerField()
+    state = models.CharField(max_length=10, choices=HoldState.choices, default=HoldState.OPEN)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(amount__gte=0), name="hold_amount_not_negative")]
+        indexes = [models.Index(fields=["state", "expires_at"])]
+
+
+class LedgerEntry(models.Model):
+    """One charge. Append-only; replaying the deltas of an account gives its `spent`."""
+
+    account = models.ForeignKey(BudgetAccount, on_delete=models.PROTECT, related_name="entries")
+    key = models.CharField(max_length=120, unique=True)
+    at = models.DateTimeField(auto_now_add=True)
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
+    delta = models.BigIntegerField()
+    before = models.BigIntegerField()
+    after = models.BigIntegerField()
+    subject_kind = models.CharField(max_length=20, help_text="What was paid for: run, turn, interview, endpoint, correction.")
+    subject_id = models.CharField(max_length=40)
+    method = models.CharField(max_length=10, choices=Method.choices)
+    provider = models.CharField(max_length=40)
+    model = models.CharField(max_length=200)
+    input_tokens = models.BigIntegerField(default=0)
+    cached_input_tokens = models.BigIntegerField(default=0)
+    output_tokens = models.BigIntegerField(default=0)
+    training_tokens = models.BigIntegerField(default=0)
+    compute_seconds = models.FloatField(default=0)
+    price_note = models.CharField(max_length=300, help_text="The prices this was computed with, their source and date.")
+    confidence = models.CharField(max_length=10, choices=Confidence.choices)
+    rehearsal = models.BooleanField(default=False)
+    would_have_cost = models.BigIntegerField(null=True, help_text="Micro-dollars at the real model's price, for a rehearsal.")
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(after=F("before") + F("delta")), name="ledger_after_is_before_plus_delta"),
+            models.CheckConstraint(condition=Q(after__gte=0), name="ledger_after_not_negative"),
+        ]
+        indexes = [models.Index(fields=["account", "-at"]), models.Index(fields=["subject_kind", "subject_id"])]
+
+
+class Price(models.Model):
+    """Micro-dollars for one million units of `kind`, from a date on. Never changed in place: a new price is a new row."""
+
+    course = models.ForeignKey("teams.Course", on_delete=models.CASCADE, null=True, blank=True, related_name="prices")
+    provider = models.CharField(max_length=40)
+    model = models.CharField(max_length=200)
+    kind = models.CharField(max_length=20, choices=PriceKind.choices)
+    per_million = models.BigIntegerField()
+    effective_from = models.DateField()
+    source = models.CharField(max_length=200)
+
+    class Meta:
+        ordering = ["provider", "model", "kind", "-effective_from"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["course", "provider", "model", "kind", "effective_from"],
+                name="price_once_a_day",
+                nulls_distinct=False,
+            ),
+            models.CheckConstraint(condition=Q(per_million__gte=0), name="price_not_negative"),
+        ]
+        indexes = [models.Index(fields=["provider", "model", "kind", "-effective_from"])]

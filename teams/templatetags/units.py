@@ -1,0 +1,34 @@
+"""Money, time and counts in a person's units."""
+
+from django import template
+
+from teams.services.money import dollars as _dollars
+
+register = template.Library()
+
+
+@register.filter
+def dollars(micro: int | None) -> str:
+    return "–" if micro is None else _dollars(micro)
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """Seconds as 0.4 s, 40 s, 3 min 20 s, 2 h 5 min."""
+    if seconds is None:
+        return "–"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+@register.filter
+def percent_of(part: float | None, whole: float | None) -> int:
+    """A share for a bar, 0 to 100."""
+    return 0 if not part or not whole else max(0, min(100, round(100 * part / whole)))

@@ -1,0 +1,41 @@
+from django.db import models
+from django.db.models import Q
+
+from teams.models import Course, Method
+
+
+class Hosting(models.TextChoices):
+    BUNDLED = "bundled", "Comes with the platform"
+    HUGGING_FACE = "hugging_face", "Hugging Face id or local folder"
+    PROVIDER = "provider", "At the provider"
+
+
+class BaseModelQuerySet(models.QuerySet["BaseModel"]):
+    def for_course(self, course: Course) -> "BaseModelQuerySet":
+        return self.filter(Q(course=course) | Q(course=None), enabled=True)
+
+
+class BaseModel(models.Model):
+    """A model that teams of a course may start from. Without a course: offered everywhere."""
+
+    course = models.ForeignKey(Course, on_delete=models.CASCADE, null=True, blank=True, related_name="base_models")
+    method = models.CharField(max_length=10, choices=Method.choices)
+    name = models.CharField(max_length=200, help_text="Folder name, Hugging Face id, or the provider's model name.")
+    label = models.CharField(max_length=120)
+    hosting = models.CharField(max_length=14, choices=Hosting.choices)
+    rehearsal = models.BooleanField(default=False)
+    shutdown_on = models.DateField(null=True, blank=True)
+    enabled = models.BooleanField(default=True)
+
+    objects = BaseModelQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["method", "label"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["course", "method", "name"], name="base_model_once_per_course", nulls_distinct=False
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.label
