@@ -1,0 +1,139 @@
+"""The base model: found, loaded without running anybody's code, and fitted with a fresh adapter."""
+
+import importlib.util
+import os
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from peft.utils import prepare_model_for_kbit_training
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+from lora.events import EngineError
+from lora.spec import Settings
+
+OTHER_BASE = "Choose another base model from the course's list, or ask the instructor to put its folder on this machine."
+PACKAGES = ("torch", "transformers", "peft", "tokenizers", "safetensors")
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where the run computes. `dtype` is the base's; the adapter always trains in fp32."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def mixed(self) -> bool:
+        return self.dtype is not torch.float32
+
+
+def versions() -> dict[str, str]:
+    """What the result depends on, by package."""
+    return {name: version(name) for name in PACKAGES}
+
+
+def use_threads(wanted: int) -> int:
+    """Set torch's threads; 0 = the cores this process may use, one left for chat where there are more than two."""
+    cores = len(os.sched_getaffinity(0))
+    threads = wanted or (cores - 1 if cores > 2 else cores)
+    torch.set_num_threads(threads)
+    return threads
+
+
+def choose_hardware(settings: Settings) -> Hardware:
+    """CUDA where there is one. Raises EngineError `precision_unavailable` for a precision this machine can't compute in."""
+    cuda = torch.cuda.is_available()
+    half = torch.bfloat16 if cuda and torch.cuda.is_bf16_supported() else torch.float16 if cuda else torch.float32
+    dtypes = {"auto": half, "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+    dtype = dtypes[settings.precision]
+    if dtype is torch.float16 and not cuda:
+        raise EngineError("precision_unavailable", "fp16 needs a CUDA GPU and this machine has none", 'Set precision to "auto".')
+    return Hardware(torch.device("cuda" if cuda else "cpu"), dtype)
+
+
+def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
+    """The base's tokenizer. Raises EngineError `base_model_missing`, or `base_model_unusable` for one without offsets."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=False)
+    except (OSError, ValueError) as missing:
+        raise _unloadable(base, missing) from missing
+    if not tokenizer.is_fast:
+        raise EngineError("base_model_unusable", f"{base} has no fast tokenizer (tokenizer.json)", OTHER_BASE)
+    return tokenizer
+
+
+def load_base(base: str, hardware: Hardware, quantization: str = "none") -> PreTrainedModel:
+    """The base's weights on the device, from safetensors only. Raises EngineError when that is impossible."""
+    extra: dict[str, Any] = {}
+    if quantization != "none":
+        _require_bitsandbytes(quantization)
+        extra["quantization_config"] = BitsAndBytesConfig(
+            load_in_8bit=quantization == "8bit",
+            load_in_4bit=quantization == "4bit",
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_compute_dtype=hardware.dtype,
+        )
+        extra["device_map"] = {"": hardware.device}
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            base, dtype=hardware.dtype, use_safetensors=True, trust_remote_code=False, **extra
+        )
+    except (OSError, ValueError) as missing:
+        raise _unloadable(base, missing) from missing
+    return model if extra else model.to(hardware.device)
+
+
+def add_adapter(model: PreTrainedModel, settings: Settings) -> PeftModel:
+    """Wrap the base with a fresh adapter (B = 0, so it says what the base says until it has learnt)."""
+    config = LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # annotated int; PEFT only divides by rank
+        lora_dropout=settings.dropout,
+        target_modules=list(settings.target_modules),
+        bias=settings.bias,
+        task_type="CAUSAL_LM",
+    )
+    if settings.quantization != "none":
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=settings.gradient_checkpointing)
+    try:
+        peft_model = get_peft_model(model, config)
+    except ValueError as wrong:
+        linear = {name.rsplit(".", 1)[-1] for name, module in model.named_modules() if hasattr(module, "weight") and "proj" in name}
+        raise EngineError(
+            "target_modules_missing",
+            f"the base model can't take an adapter on {', '.join(settings.target_modules)}: {wrong}",
+            f"Choose target_modules out of: {', '.join(sorted(linear)) or 'see the base model card'}.",
+        ) from wrong
+    if settings.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.enable_input_require_grads()
+    assert isinstance(peft_model, PeftModel)
+    return peft_model
+
+
+def context_length(model: PreTrainedModel) -> int | None:
+    """Longest text the base was built for, in tokens; None where its configuration does not say."""
+    length = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return int(length) if length else None
+
+
+def _require_bitsandbytes(quantization: str) -> None:
+    missing = "a CUDA GPU" if not torch.cuda.is_available() else "the package bitsandbytes"
+    if torch.cuda.is_available() and importlib.util.find_spec("bitsandbytes") is not None:
+        return
+    raise EngineError(
+        "quantization_unavailable",
+        f"{quantization} quantization needs {missing}, and this machine has none",
+        'Set quantization to "none", or run on a machine with a CUDA GPU and bitsandbytes installed.',
+    )
+
+
+def _unloadable(base: str, reason: Exception) -> EngineError:
+    if Path(base).is_absolute() and not Path(base).is_dir():
+        return EngineError("base_model_missing", f"there is no base model folder {base}", OTHER_BASE)
+    said = " ".join(str(reason).split())[:300]
+    return EngineError("base_model_unusable", f"the base model {base} can't be loaded: {said}", OTHER_BASE)

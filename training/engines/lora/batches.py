@@ -1,0 +1,61 @@
+"""Which rows go together, and in which order. The order is a function of (seed, epoch): resuming needs no stored position."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lora.rows import Example
+
+# Rows of like length share a batch within a window of this many batches, so that little is padded and much stays random.
+WINDOW_BATCHES = 50
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Right-padded rows. `ids`: (rows, length). `predicts`: flat places in (rows x (length - 1)) whose next token is
+    trained; `targets`: those next tokens. `tokens` counts real tokens, padding left out."""
+
+    ids: Tensor
+    predicts: Tensor
+    targets: Tensor
+    tokens: int
+
+    @property
+    def trained_tokens(self) -> int:
+        return self.targets.numel()
+
+    def to(self, device: torch.device) -> "Batch":
+        return Batch(self.ids.to(device), self.predicts.to(device), self.targets.to(device), self.tokens)
+
+
+def epoch_order(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
+    """Every row once, in batches of like length, batches shuffled."""
+    shuffle = random.Random(f"{seed}:{epoch}").shuffle
+    rows = list(range(len(lengths)))
+    shuffle(rows)
+    window = batch_size * WINDOW_BATCHES
+    batches = []
+    for start in range(0, len(rows), window):
+        near = sorted(rows[start : start + window], key=lengths.__getitem__)
+        batches += [near[i : i + batch_size] for i in range(0, len(near), batch_size)]
+    shuffle(batches)
+    return batches
+
+
+def length_order(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
+    """Every row once, shortest first: for measuring, where order does not matter."""
+    rows = sorted(range(len(lengths)), key=lengths.__getitem__)
+    return [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
+
+
+def collate(examples: Sequence[Example], pad_id: int) -> Batch:
+    """Pad on the right. Causal attention never looks right, so no attention mask is needed and the fast kernel stays."""
+    longest = max(len(example) for example in examples)
+    ids = torch.tensor([example.ids + [pad_id] * (longest - len(example)) for example in examples])
+    trained = torch.tensor([example.trained + [False] * (longest - len(example)) for example in examples])
+    predicts = trained[:, 1:].reshape(-1).nonzero().squeeze(1)
+    targets = ids[:, 1:].reshape(-1)[predicts]
+    return Batch(ids, predicts, targets, sum(len(example) for example in examples))

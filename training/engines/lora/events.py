@@ -1,0 +1,60 @@
+"""What the engine says to its launcher: one JSON object a line on the stdout it was started with."""
+
+import json
+import os
+import signal
+import sys
+from types import FrameType
+from typing import TextIO
+
+
+class EngineError(Exception):
+    """A failure a person can mend. `code` is stable, `message` says where and why, `mend` says what to try."""
+
+    def __init__(self, code: str, message: str, mend: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.mend = mend
+
+
+class Interrupted(Exception):
+    """The launcher asked us to leave, or is gone: save what is needed to go on, then exit 143."""
+
+
+class Events:
+    """Owns the real stdout. Anything a library prints goes to stderr, so that it can't break a line of ours."""
+
+    def __init__(self) -> None:
+        sys.stdout.flush()
+        self._channel: TextIO = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+        os.dup2(2, 1)
+
+    def emit(self, event: str, **fields: object) -> None:
+        """Write one event. Raises Interrupted when nobody reads any more; an engine must not outlive its launcher."""
+        line = json.dumps({"event": event, **fields}, ensure_ascii=False, allow_nan=False)
+        try:
+            self._channel.write(line + "\n")
+        except BrokenPipeError as gone:
+            raise Interrupted("the launcher has closed our stdout") from gone
+
+    def failed(self, error: EngineError) -> None:
+        """Say that the run can't go on, and why."""
+        self.emit("failed", code=error.code, message=error.message, mend=error.mend)
+
+
+class StopSignal:
+    """Turns SIGTERM and SIGINT into a flag, so that a step in flight is always finished before we leave."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        signal.signal(signal.SIGTERM, self._request)
+        signal.signal(signal.SIGINT, self._request)
+
+    def _request(self, _number: int, _frame: FrameType | None) -> None:
+        self.requested = True
+
+    def check(self) -> None:
+        """Raise Interrupted when we were asked to leave. Called wherever leaving costs nothing."""
+        if self.requested:
+            raise Interrupted("asked to stop")

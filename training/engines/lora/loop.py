@@ -1,0 +1,231 @@
+"""The training loop, in the order in which things happen."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from peft import PeftModel
+
+from lora.base_model import Hardware
+from lora.batches import Batch, collate, epoch_order, length_order
+from lora.checkpoint import Progress, State, load_checkpoint, save_checkpoint
+from lora.events import EngineError, Events, Interrupted, StopSignal
+from lora.loss import LossSum
+from lora.rows import Example
+from lora.spec import Settings
+
+Ending = Literal["finished", "stopped_early", "kept_early"]
+IMPROVEMENT = 1e-4  # a validation loss counts as better when lower by more than this
+KEEP_FILE = Path("stop_and_keep")
+CHECKPOINT = Path("checkpoint") / "checkpoint.pt"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the loop is to do, fixed before it starts."""
+
+    settings: Settings
+    seed: int
+    train: list[Example]
+    validation: list[Example]
+    pad_id: int
+    fingerprint: str
+
+    @property
+    def steps_per_epoch(self) -> int:
+        batches = math.ceil(len(self.train) / self.settings.batch_size)
+        return math.ceil(batches / self.settings.gradient_accumulation)
+
+    @property
+    def total_steps(self) -> int:
+        return self.steps_per_epoch * self.settings.epochs
+
+    def learning_rate(self, step: int) -> float:
+        """Linear warm-up, then cosine to zero. `step` counts from 0."""
+        warmup = max(1, round(self.total_steps * self.settings.warmup_ratio))
+        if step < warmup:
+            return self.settings.learning_rate * (step + 1) / warmup
+        done = (step - warmup) / max(1, self.total_steps - warmup)
+        return self.settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+    def order(self, epoch: int) -> list[list[int]]:
+        """Row numbers of every batch of an epoch."""
+        return epoch_order([len(row) for row in self.train], self.settings.batch_size, self.seed, epoch)
+
+    def is_due(self, every: int, step: int) -> bool:
+        return step == self.total_steps or step % (every or self.steps_per_epoch) == 0
+
+
+class Loop:
+    """One run from its first step to its last. Construct, `resume()` if there is a checkpoint, `run()`."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        model: PeftModel,
+        loss_sum: LossSum,
+        hardware: Hardware,
+        events: Events,
+        stop: StopSignal,
+        sample: Callable[[int], None],
+    ) -> None:
+        self.plan, self.loss_sum, self.hardware = plan, loss_sum, hardware
+        self.events, self.stop, self.sample = events, stop, sample
+        self.trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        settings = plan.settings
+        optimizer = torch.optim.AdamW(
+            self.trained, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+        )
+        scaler = torch.amp.GradScaler(hardware.device.type, enabled=hardware.dtype is torch.float16)
+        self.state = State(model, optimizer, scaler, Progress())
+        self._epoch, self._order = -1, [[0]]
+
+    @property
+    def progress(self) -> Progress:
+        return self.state.progress
+
+    def resume(self) -> bool:
+        """Go on from the checkpoint in the run's folder; False where there is none."""
+        if not CHECKPOINT.exists():
+            return False
+        load_checkpoint(self.state, CHECKPOINT, self.plan.fingerprint)
+        return True
+
+    def save(self) -> None:
+        """Write the checkpoint from which `resume` goes on."""
+        save_checkpoint(self.state, CHECKPOINT, self.plan.fingerprint)
+
+    def run(self) -> Ending:
+        """Train to the end and leave the best adapter in the model; checkpoint at the end, so that only what follows is
+        repeated after a crash. Raises Interrupted, after saving a checkpoint, when asked to leave."""
+        try:
+            ending = self._steps()
+        except Interrupted:
+            self.save()
+            raise
+        self.save()
+        if self.state.best is not None:
+            self.state.put_adapter(self.state.best)
+        return ending
+
+    def _steps(self) -> Ending:
+        plan, settings, progress = self.plan, self.plan.settings, self.progress
+        while True:
+            if progress.step == 0 or plan.is_due(settings.evaluate_every, progress.step):
+                self._validate()
+            if settings.early_stopping_patience and progress.worse_in_a_row >= settings.early_stopping_patience:
+                return "stopped_early"
+            if progress.step == plan.total_steps:
+                return "finished"
+            if progress.step and KEEP_FILE.exists():
+                self._validate()
+                return "kept_early"
+            self._sample_if_due()
+            self.stop.check()
+            self._train_step()
+            if settings.save_every and progress.step % settings.save_every == 0:
+                self.save()
+
+    def _train_step(self) -> None:
+        progress, began = self.progress, time.perf_counter()
+        self.state.model.train()
+        batches = [self._collate([self.plan.train[row] for row in rows]) for rows in self._rows_of_step(progress.step)]
+        trained_tokens = sum(batch.trained_tokens for batch in batches)
+        loss = torch.zeros((), device=self.hardware.device)
+        for batch in batches:
+            with self._autocast():
+                # Divided by the tokens of ALL accumulated batches: the same gradient as one big batch, to the token.
+                part = self.loss_sum(batch) / trained_tokens
+            self.state.scaler.scale(part).backward()
+            loss += part.detach()
+        self._update(self.plan.learning_rate(progress.step))
+        progress.step += 1
+        progress.tokens += sum(batch.tokens for batch in batches)
+        progress.seconds += time.perf_counter() - began
+        self._report(self._finite(loss.item()))
+
+    def _rows_of_step(self, step: int) -> list[list[int]]:
+        epoch, place = divmod(step, self.plan.steps_per_epoch)
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, self.plan.order(epoch)
+        first = place * self.plan.settings.gradient_accumulation
+        return self._order[first : first + self.plan.settings.gradient_accumulation]
+
+    def _update(self, learning_rate: float) -> None:
+        optimizer, scaler = self.state.optimizer, self.state.scaler
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate
+        scaler.unscale_(optimizer)
+        torch.nn.utils.clip_grad_norm_(self.trained, self.plan.settings.max_grad_norm)
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad(set_to_none=True)
+
+    def _report(self, loss: float) -> None:
+        progress = self.progress
+        progress.first_loss = loss if progress.first_loss is None else progress.first_loss
+        progress.last_loss = loss
+        progress.lowest_loss = loss if progress.lowest_loss is None else min(loss, progress.lowest_loss)
+        self.events.emit(
+            "step",
+            step=progress.step,
+            total_steps=self.plan.total_steps,
+            loss=loss,
+            learning_rate=self.plan.learning_rate(progress.step - 1),
+            tokens=progress.tokens,
+            tokens_per_second=round(progress.tokens / progress.seconds, 1),
+        )
+
+    def _validate(self) -> None:
+        progress = self.progress
+        if not self.plan.validation or progress.validated_step == progress.step:
+            return
+        loss = self.validation_loss()
+        progress.validated_step, progress.last_validation = progress.step, loss
+        if progress.first_validation is None:
+            progress.first_validation = loss
+        if progress.step and (progress.best_validation is None or loss < progress.best_validation - IMPROVEMENT):
+            progress.best_validation, progress.best_step, progress.worse_in_a_row = loss, progress.step, 0
+            self.state.best = self.state.adapter()
+        elif progress.step:
+            progress.worse_in_a_row += 1
+        self.events.emit("validation", step=progress.step, loss=loss)
+
+    @torch.no_grad()
+    def validation_loss(self) -> float:
+        """Mean loss over the trained tokens of the validation rows, with the adapter as it is now."""
+        self.state.model.eval()
+        total, tokens = 0.0, 0
+        rows = self.plan.validation
+        for numbers in length_order([len(row) for row in rows], 2 * self.plan.settings.batch_size):
+            self.stop.check()
+            batch = self._collate([rows[number] for number in numbers])
+            with self._autocast():
+                total += self.loss_sum(batch).item()
+            tokens += batch.trained_tokens
+        return self._finite(total / tokens)
+
+    def _sample_if_due(self) -> None:
+        every, progress = self.plan.settings.sample_every, self.progress
+        if every and progress.step and progress.step % every == 0 and progress.sampled_step != progress.step:
+            self.sample(progress.step)
+            progress.sampled_step = progress.step
+
+    def _collate(self, examples: list[Example]) -> Batch:
+        return collate(examples, self.plan.pad_id).to(self.hardware.device)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.hardware.device.type, self.hardware.dtype, enabled=self.hardware.mixed)
+
+    def _finite(self, loss: float) -> float:
+        if math.isfinite(loss):
+            return loss
+        raise EngineError(
+            "diverged",
+            f"the loss became {loss} at step {self.progress.step}: the model has lost its way",
+            f"Lower learning_rate (now {self.plan.settings.learning_rate:g}) to a third of it and start again.",
+        )

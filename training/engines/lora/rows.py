@@ -1,0 +1,117 @@
+"""From a file of conversations to token ids with the trained tokens marked."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from lora.events import EngineError
+from lora.templates import ChatTemplate, Message
+
+ROLES = ("system", "user", "assistant")
+LISTED_LINES = 10
+KEPT_CONVERSATIONS = 5
+
+
+@dataclass(frozen=True)
+class Example:
+    """One conversation. `trained[i]` says whether the model is taught to say `ids[i]`; both have the same length."""
+
+    ids: list[int]
+    trained: list[bool]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class RowSet:
+    """All examples of a file, how many were cut to the length limit, the file's sha256, the system line all rows share
+    (None where they differ or have none), and a few conversations as they were, for the self-test."""
+
+    examples: list[Example]
+    truncated: int
+    sha256: str
+    system_prompt: str | None
+    first_conversations: list[list[Message]]
+
+    @property
+    def tokens(self) -> int:
+        return sum(len(example) for example in self.examples)
+
+
+def read_rows(path: Path, tokenizer: PreTrainedTokenizerBase, template: ChatTemplate, max_length: int) -> RowSet:
+    """Tokenise a JSON-lines file. Raises EngineError `rows_unusable` listing every line that can't be trained on."""
+    raw, text = _read_text(path)
+    examples, conversations, problems, truncated, systems = [], [], [], 0, set()
+    # Not splitlines(): JSON text may hold U+2028 and its like unescaped.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            messages = _messages(line)
+            whole = encode(messages, tokenizer, template)
+        except (ValueError, EngineError) as wrong:
+            problems.append(f"line {number}: {wrong}")
+            continue
+        example = Example(whole.ids[:max_length], whole.trained[:max_length])
+        truncated += len(whole) > max_length
+        # The first token has nothing before it, so it can't be predicted.
+        if not any(example.trained[1:]):
+            problems.append(f"line {number}: no student token to train on within {max_length} tokens")
+        examples.append(example)
+        if len(conversations) < KEPT_CONVERSATIONS:
+            conversations.append(messages)
+        systems.add(messages[0]["content"] if messages[0]["role"] == "system" else None)
+    _refuse(path, problems, bool(examples))
+    common = systems.pop() if len(systems) == 1 else None
+    return RowSet(examples, truncated, hashlib.sha256(raw).hexdigest(), common, conversations)
+
+
+def encode(messages: Sequence[Message], tokenizer: PreTrainedTokenizerBase, template: ChatTemplate) -> Example:
+    """Tokens of one conversation; trained are those of assistant messages whose `weight` is not 0."""
+    plain = [{"role": message["role"], "content": message["content"]} for message in messages]
+    text, spans = template.render_with_answers(plain)
+    weights = [message.get("weight", 1) for message in messages if message["role"] == "assistant"]
+    wanted = [span for span, weight in zip(spans, weights, strict=True) if weight]
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    trained = [any(end > first and start < last for first, last in wanted) for start, end in encoded["offset_mapping"]]
+    return Example(list(encoded["input_ids"]), trained)
+
+
+def _read_text(path: Path) -> tuple[bytes, str]:
+    try:
+        raw = path.read_bytes()
+        return raw, raw.decode("utf-8")
+    except OSError as missing:
+        raise EngineError("rows_missing", f"{path}: {missing.strerror}", "Put the rows there and start again.") from missing
+    except UnicodeDecodeError as wrong:
+        raise EngineError("rows_unusable", f"{path.name} is not UTF-8: {wrong}", "Save it as UTF-8.") from wrong
+
+
+def _messages(line: str) -> list[Message]:
+    row: Any = json.loads(line)
+    messages = row.get("messages") if isinstance(row, dict) else None
+    if not isinstance(messages, list) or not messages:
+        raise ValueError('needs "messages": a list with at least one message')
+    for index, message in enumerate(messages, start=1):
+        if not isinstance(message, dict) or message.get("role") not in ROLES:
+            raise ValueError(f"message {index} needs a role out of {', '.join(ROLES)}")
+        if not isinstance(message.get("content"), str):
+            raise ValueError(f"message {index} needs text as content")
+        if message.get("weight", 1) not in (0, 1):
+            raise ValueError(f"message {index}: weight is 0 or 1")
+    return messages
+
+
+def _refuse(path: Path, problems: list[str], any_examples: bool) -> None:
+    if problems:
+        listed = "; ".join(problems[:LISTED_LINES])
+        more = f"; and {len(problems) - LISTED_LINES} more" if len(problems) > LISTED_LINES else ""
+        raise EngineError("rows_unusable", f"{path.name}: {listed}{more}", "Mend or remove these lines and start again.")
+    if not any_examples:
+        raise EngineError("rows_unusable", f"{path.name} holds no row", "Give the run at least one row.")

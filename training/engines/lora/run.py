@@ -1,0 +1,191 @@
+"""One training run from its order to its artefacts. Imports torch; `lora.train` has checked the order before."""
+
+import json
+import os
+import resource
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from transformers import PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from lora.artefact import model_card, save_adapter
+from lora.base_model import (
+    Hardware,
+    add_adapter,
+    choose_hardware,
+    context_length,
+    load_base,
+    load_tokenizer,
+    use_threads,
+    versions,
+)
+from lora.batches import collate
+from lora.checkpoint import Progress
+from lora.events import Events, StopSignal
+from lora.loop import CHECKPOINT, Ending, Loop, Plan
+from lora.loss import fastest_right_loss
+from lora.rows import RowSet, read_rows
+from lora.sampling import Sampler
+from lora.spec import Spec, fingerprint
+from lora.templates import ChatTemplate, end_token_ids, template_of
+
+RESULT = Path("result.json")
+NO_VALIDATION = "There are no validation rows: the last adapter is kept, and nobody can see overfitting."
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a run works on, loaded."""
+
+    tokenizer: PreTrainedTokenizerBase
+    template: ChatTemplate
+    model: PeftModel
+    hardware: Hardware
+    train: RowSet
+    validation: RowSet | None
+    pad_id: int
+
+
+def run_training(spec: Spec, events: Events, stop: StopSignal, began: float) -> None:
+    """Train and leave `adapter/` and `result.json`. Raises EngineError, or Interrupted after saving a checkpoint."""
+    transformers_logging.disable_progress_bar()
+    threads = use_threads(spec.settings.threads)
+    material = load_material(spec, events, stop)
+    sampler = _sampler(material, stop)
+    loop = _loop(spec, material, events, stop, sampler)
+    resumed = loop.resume()
+    events.emit("started", total_steps=loop.plan.total_steps, versions=versions(), threads=threads, from_step=loop.progress.step)
+    if not resumed:
+        with material.model.disable_adapter():
+            _sample(spec, sampler, material.model, events, "before", 0)
+    ending = loop.run()
+    _sample(spec, sampler, material.model, events, "after", loop.progress.step)
+    metrics = _metrics(loop.progress, material, loop.plan.total_steps)
+    card = model_card(spec, material.train, material.validation, metrics, ending, versions())
+    save_adapter(material.model, material.tokenizer, material.template, material.train, card)
+    _write_result(spec, material, metrics | {"wall_seconds": round(time.perf_counter() - began, 3)}, ending)
+    shutil.rmtree(CHECKPOINT.parent)
+
+
+def load_material(spec: Spec, events: Events, stop: StopSignal) -> Material:
+    """Rows first (cheap, and most often wrong), then weights."""
+    base = _offline_if_local(spec.base_model)
+    hardware = choose_hardware(spec.settings)
+    tokenizer = load_tokenizer(base)
+    template = template_of(tokenizer)
+    if not tokenizer.chat_template:
+        events.emit("note", message="The base model has no chat template; the engine's own (Teacher:/Student:) is used and saved.")
+    stop.check()
+    torch.manual_seed(spec.seed)
+    model = load_base(base, hardware, spec.settings.quantization)
+    max_length = _max_length(spec, context_length(model), events)
+    train = read_rows(Path(spec.train_file), tokenizer, template, max_length)
+    held_out = spec.validation_file and read_rows(Path(spec.validation_file), tokenizer, template, max_length)
+    _note_rows(train, held_out or None, max_length, events)
+    pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id or 0
+    stop.check()
+    peft_model = add_adapter(model, spec.settings)
+    return Material(tokenizer, template, peft_model, hardware, train, held_out or None, int(pad_id))
+
+
+def _offline_if_local(base: str) -> str:
+    """A folder needs no internet: keep the libraries from asking for any. The absolute path goes into the adapter."""
+    if not Path(base).is_dir():
+        return base
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    return str(Path(base).resolve())
+
+
+def _max_length(spec: Spec, context: int | None, events: Events) -> int:
+    if context is None or spec.settings.max_length <= context:
+        return spec.settings.max_length
+    events.emit("note", message=f"The base model reads at most {context} tokens; max_length is {context}, not {spec.settings.max_length}.")
+    return context
+
+
+def _note_rows(train: RowSet, validation: RowSet | None, max_length: int, events: Events) -> None:
+    for name, rows in (("training", train), ("validation", validation)):
+        if rows is not None and rows.truncated:
+            events.emit("note", message=f"{rows.truncated} of {len(rows.examples)} {name} rows were cut to {max_length} tokens.")
+    if validation is None:
+        events.emit("note", message=NO_VALIDATION)
+
+
+def _sampler(material: Material, stop: StopSignal) -> Sampler:
+    generation = material.model.get_base_model().generation_config
+    ends = end_token_ids(material.tokenizer, material.template, generation.eos_token_id if generation else None)
+    return Sampler(material.tokenizer, material.template, ends, material.pad_id, material.train.system_prompt, stop)
+
+
+def _loop(spec: Spec, material: Material, events: Events, stop: StopSignal, sampler: Sampler) -> Loop:
+    validation = material.validation.examples if material.validation else []
+    hashes = [rows.sha256 for rows in (material.train, material.validation) if rows]
+    plan = Plan(
+        spec.settings, spec.seed, material.train.examples, validation, material.pad_id, fingerprint(spec, *hashes)
+    )
+    probe = collate(material.train.examples[:2], material.pad_id).to(material.hardware.device)
+    loss_sum, selective = fastest_right_loss(material.model, probe)
+    if not selective:
+        events.emit("note", message="This architecture needs its full forward pass; training is slower than for plain decoders.")
+    torch.manual_seed(spec.seed)
+
+    def sample(step: int) -> None:
+        _sample(spec, sampler, material.model, events, "during", step)
+
+    return Loop(plan, material.model, loss_sum, material.hardware, events, stop, sample)
+
+
+def _sample(spec: Spec, sampler: Sampler, model: PeftModel, events: Events, stage: str, step: int) -> None:
+    for question in spec.sample_questions:
+        events.emit("sample", stage=stage, step=step, question=question, answer=sampler.answer(model, question))
+
+
+def _metrics(progress: Progress, material: Material, total_steps: int) -> dict[str, object]:
+    return {
+        "train_loss_first": progress.first_loss,
+        "train_loss_last": progress.last_loss,
+        "train_loss_best": progress.lowest_loss,
+        "validation_loss_before": progress.first_validation,
+        "validation_loss_after": progress.best_validation,
+        "best_step": progress.best_step or progress.step,
+        "steps": progress.step,
+        "total_steps": total_steps,
+        "tokens": progress.tokens,
+        "tokens_per_second": round(progress.tokens / progress.seconds, 1),
+        "train_seconds": round(progress.seconds, 3),
+        "peak_memory_mb": _peak_memory_mb(),
+        "truncated_rows": material.train.truncated,
+        "rows": len(material.train.examples),
+    }
+
+
+def _peak_memory_mb() -> float:
+    """Most memory this process held, GPU memory included. ru_maxrss is in KiB, on macOS in bytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    gpu = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+    return round((resident + gpu) / 2**20, 1)
+
+
+def _write_result(spec: Spec, material: Material, metrics: dict[str, object], ending: Ending) -> None:
+    result = {
+        "schema": 1,
+        "run": spec.run,
+        "versions": versions(),
+        "seed": spec.seed,
+        "data_sha256": material.train.sha256,
+        "validation_sha256": material.validation.sha256 if material.validation else None,
+        "base_model": spec.base_model,
+        "system_prompt": material.train.system_prompt,
+        "stopped": ending,
+        "metrics": metrics,
+    }
+    aside = RESULT.with_suffix(".tmp")
+    aside.write_text(json.dumps(result, indent=1, ensure_ascii=False), encoding="utf-8")
+    aside.rename(RESULT)

@@ -1,0 +1,64 @@
+"""Train a LoRA adapter: `python -P -m lora.train spec.json` in the run's folder. The contract is in ARCHITECTURE.md."""
+
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from lora.events import EngineError, Events, Interrupted, StopSignal
+from lora.spec import read_spec
+
+INTERRUPTED = 143
+NO_MEMORY = EngineError(
+    "out_of_memory",
+    "the machine ran out of memory while training",
+    "Lower batch_size (and raise gradient_accumulation as much), lower max_length, or switch gradient_checkpointing on.",
+)
+
+
+def main(arguments: list[str]) -> int:
+    """Exit status of one run: 0 done, 1 failed (a `failed` event says why), 143 left with a checkpoint."""
+    began = time.perf_counter()
+    events, stop = Events(), StopSignal()
+    try:
+        if len(arguments) != 1:
+            raise EngineError("bad_spec", "one argument is needed: the spec file", "Run: python -P -m lora.train spec.json")
+        _train(Path(arguments[0]), events, stop, began)
+        events.emit("done")
+    except Interrupted:
+        return INTERRUPTED
+    except EngineError as error:
+        events.failed(error)
+        return 1
+    except Exception as error:  # the contract: whatever goes wrong, the launcher hears why
+        traceback.print_exc()
+        events.failed(NO_MEMORY if _is_out_of_memory(error) else _crash(error))
+        return 1
+    return 0
+
+
+def _train(path: Path, events: Events, stop: StopSignal, began: float) -> None:
+    spec = read_spec(path)
+    if Path("result.json").exists():
+        return  # finished before, but the launcher did not live to hear it
+    # Importing torch takes seconds: only for an order that is worth it.
+    from lora.run import run_training
+
+    run_training(spec, events, stop, began)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    said = str(error)
+    return isinstance(error, MemoryError) or "out of memory" in said or "can't allocate memory" in said
+
+
+def _crash(error: Exception) -> EngineError:
+    return EngineError(
+        "engine_crashed",
+        f"{type(error).__name__}: {error}",
+        "Start the run again; it goes on from its checkpoint. If it fails again, send engine.log to the instructor.",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
