@@ -1,0 +1,136 @@
+"""Shared fixtures: a fixed cast in two courses, and a real Redis where a test asks for it."""
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from courseplatform import redis_server as server
+from teams.models import Course, Role, Team, User
+from tests import factories
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(autouse=True)
+def private_folders(settings: Any, tmp_path: Path) -> None:
+    """No test writes into the developer's var/, and passwords hash fast."""
+    settings.VAR_DIR = tmp_path / "var"
+    settings.RUNS_ROOT = tmp_path / "var" / "runs"
+    settings.MEDIA_ROOT = tmp_path / "var" / "media"
+    settings.RUNS_ROOT.mkdir(parents=True)
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The third-party files beside the checkout; tests that need them skip where they are absent."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip(f"needs the third-party files in {SHARED / 'data'}, which are not part of the repository")
+    return SHARED / "data"
+
+
+@pytest.fixture(scope="session")
+def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """A real server of this session's own."""
+    port = server.free_port()
+    process = subprocess.Popen(
+        server.command(port=port, folder=tmp_path_factory.mktemp("redis")), stdout=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 20
+    while not server.answers(port):
+        assert process.poll() is None, "the Redis server ended at once"
+        assert time.monotonic() < deadline, "the Redis server does not answer"
+        time.sleep(0.02)
+    yield port
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.fixture
+def redis_server(redis_port: int, settings: Any) -> Iterator[str]:
+    """REDIS_URL and the RQ queues on a real, emptied server."""
+    import redis
+
+    from teams import live
+
+    url = f"redis://127.0.0.1:{redis_port}/0"
+    redis.Redis.from_url(url).flushall()
+    settings.REDIS_URL = url
+    settings.RQ_QUEUES = {name: {**queue, "URL": url} for name, queue in settings.RQ_QUEUES.items()}
+    live._connection.cache_clear()
+    yield url
+    live._connection.cache_clear()
+
+
+@pytest.fixture
+def course(db: None) -> Course:
+    return factories.make_course()
+
+
+@pytest.fixture
+def other_course(db: None) -> Course:
+    return factories.make_course("Another course")
+
+
+@pytest.fixture
+def member(course: Course, team: Team) -> User:
+    return team.memberships.get().person
+
+
+@pytest.fixture
+def team(course: Course) -> Team:
+    return factories.make_team(course, "Maple", factories.make_person("Mia Member", "member@example.edu"))
+
+
+@pytest.fixture
+def other_team(course: Course) -> Team:
+    return factories.make_team(course, "Birch", factories.make_person("Otis Other", "other@example.edu"))
+
+
+@pytest.fixture
+def other_course_team(other_course: Course) -> Team:
+    return factories.make_team(other_course, "Cedar", factories.make_person("Cora Far", "far@example.edu"))
+
+
+@pytest.fixture
+def other_member(other_team: Team) -> User:
+    return other_team.memberships.get().person
+
+
+@pytest.fixture
+def outsider(other_course_team: Team) -> User:
+    """Signed in, in another course."""
+    return other_course_team.memberships.get().person
+
+
+@pytest.fixture
+def professor(course: Course) -> User:
+    person = factories.make_person("Pat Professor", "professor@example.edu")
+    factories.enrol(course, person, Role.PROFESSOR)
+    return person
+
+
+@pytest.fixture
+def instructor(course: Course) -> User:
+    person = factories.make_person("Iris Instructor", "instructor@example.edu")
+    factories.enrol(course, person, Role.INSTRUCTOR)
+    return person
+
+
+@pytest.fixture
+def client_for() -> Callable[[User | None], Client]:
+    """A browser session of that person; None is someone not signed in."""
+
+    def make(person: User | None) -> Client:
+        client = Client()
+        if person is not None:
+            client.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
+        return client
+
+    return make
