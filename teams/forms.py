@@ -1,0 +1,133 @@
+"""Input shapes and messages."""
+
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.contrib.auth import password_validation
+from django.contrib.auth.forms import AuthenticationForm
+from django.core.exceptions import ValidationError
+
+from teams.models import Course, Membership, Price, Role, Team, User
+
+MICRO = 1_000_000
+
+
+class DollarsField(forms.DecimalField):
+    """Dollars in the browser, integer micro-dollars in the code."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("min_value", Decimal(0))
+        kwargs.setdefault("max_value", Decimal(1_000_000))
+        super().__init__(max_digits=14, decimal_places=6, **kwargs)
+
+    def clean(self, value: Any) -> Any:
+        amount = super().clean(value)
+        return None if amount is None else int(amount * MICRO)
+
+    def prepare_value(self, value: Any) -> Any:
+        return f"{Decimal(value) / MICRO:.2f}" if isinstance(value, int) else value
+
+
+class SignInForm(AuthenticationForm):
+    username = forms.EmailField(label="E-mail", widget=forms.EmailInput(attrs={"autofocus": True, "autocomplete": "email"}))
+    error_messages = {
+        "invalid_login": "E-mail and password do not match. Passwords know capital letters; e-mail addresses do not.",
+        "inactive": "This account is switched off. Ask your instructor.",
+    }
+
+
+class JoinForm(forms.Form):
+    code = forms.CharField(
+        label="Course code",
+        max_length=20,
+        help_text="8 letters and digits, from your instructor.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false"}),
+    )
+
+
+class SignUpForm(JoinForm):
+    """A new person enters with a course code: there are no accounts without a course."""
+
+    name = forms.CharField(max_length=120, widget=forms.TextInput(attrs={"autocomplete": "name"}))
+    email = forms.EmailField(label="E-mail", widget=forms.EmailInput(attrs={"autocomplete": "email"}))
+    password = forms.CharField(
+        strip=False,
+        help_text="At least 10 characters, not only digits, not a common password.",
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def clean_email(self) -> str:
+        email = str(self.cleaned_data["email"]).lower()
+        if User.objects.filter(email__iexact=email).exists():
+            raise ValidationError("There is an account with this e-mail already. Sign in first, then enter the course code.")
+        return email
+
+    def clean_password(self) -> str:
+        password = str(self.cleaned_data["password"])
+        person = User(email=self.cleaned_data.get("email", ""), name=self.cleaned_data.get("name", ""))
+        password_validation.validate_password(password, person)
+        return password
+
+
+class CourseForm(forms.ModelForm[Course]):
+    team_budget = DollarsField(label="Budget of each new team, in dollars", initial=25_000_000)
+    compute_rate = DollarsField(
+        label="Price of one hour of local training, in dollars",
+        initial=0,
+        help_text="What LoRA training on this machine costs a team. 0 makes it free.",
+    )
+
+    class Meta:
+        model = Course
+        fields = ["name", "term", "starts_on", "ends_on", "team_size", "team_budget", "compute_rate"]
+        widgets = {
+            "starts_on": forms.DateInput(attrs={"type": "date"}),
+            "ends_on": forms.DateInput(attrs={"type": "date"}),
+        }
+
+
+class TeamNameForm(forms.Form):
+    name = forms.CharField(label="Team name", max_length=60)
+
+
+class TeamSettingsForm(forms.Form):
+    """What an instructor decides about one team."""
+
+    limit = DollarsField(label="Budget, in dollars")
+    professors = forms.ModelMultipleChoiceField(
+        queryset=Membership.objects.none(),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="They see the team's bot without its name.",
+    )
+
+    def __init__(self, *args: Any, team: Team, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["professors"]
+        assert isinstance(field, forms.ModelMultipleChoiceField)
+        field.queryset = Membership.objects.filter(course=team.course, role=Role.PROFESSOR).select_related("person")
+        field.label_from_instance = lambda membership: str(membership.person)  # type: ignore[method-assign]
+
+
+class MembershipForm(forms.Form):
+    """What an instructor decides about one person."""
+
+    role = forms.ChoiceField(choices=Role.choices)
+    team = forms.ModelChoiceField(queryset=Team.objects.none(), required=False, empty_label="No team")
+
+    def __init__(self, *args: Any, course: Course, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["team"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = course.teams.all()
+
+
+class PriceForm(forms.ModelForm[Price]):
+    per_million = DollarsField(label="Dollars for one million tokens")
+
+    class Meta:
+        model = Price
+        fields = ["provider", "model", "kind", "per_million", "effective_from", "source"]
+        widgets = {"effective_from": forms.DateInput(attrs={"type": "date"})}
+        help_texts = {"source": "Where this price is from, for example a page and its date."}

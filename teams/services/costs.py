@@ -1,0 +1,87 @@
+"""What a course's teams spent, for the instructor's page and its CSV."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TextIO
+
+from django.db.models import Count, Sum
+
+from teams.models import BudgetAccount, Course, LedgerEntry, Method, Team
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass
+class TeamCosts:
+    """Micro-dollars of one team. `by_method` has each method and "chat"."""
+
+    team: Team
+    limit: int
+    held: int
+    spent: int
+    by_method: dict[str, int] = field(default_factory=dict)
+    would_have_cost: int = 0
+    entries: int = 0
+
+    @property
+    def share(self) -> float:
+        """Spent and held as a share of the limit."""
+        return (self.spent + self.held) / self.limit if self.limit else 0.0
+
+
+def by_team(course: Course) -> list[TeamCosts]:
+    """One row per team, in two queries."""
+    rows = {
+        account.team_id: TeamCosts(account.team, account.limit, account.held, account.spent)
+        for account in BudgetAccount.objects.filter(team__course=course).select_related("team").order_by("team__name")
+    }
+    sums = (
+        LedgerEntry.objects.filter(account__team__course=course)
+        .values("account__team_id", "method", "subject_kind")
+        .annotate(cost=Sum("delta"), would=Sum("would_have_cost"), entries=Count("id"))
+        .order_by()
+    )
+    for entry in sums:
+        row = rows[entry["account__team_id"]]
+        name = entry["method"] if entry["subject_kind"] == "run" else "chat"
+        row.by_method[name] = row.by_method.get(name, 0) + entry["cost"]
+        row.would_have_cost += entry["would"] or 0
+        row.entries += entry["entries"]
+    return list(rows.values())
+
+
+def segments(row: TeamCosts) -> Iterator[tuple[str, str, float, float]]:
+    """(class, label, start %, width %) of each method's part in the team's limit, for one bar."""
+    start = 0.0
+    for name, label in [*Method.choices, ("chat", "Chat")]:
+        width = 100 * row.by_method.get(name, 0) / row.limit if row.limit else 0.0
+        if width:
+            yield name, label, start, min(width, 100 - start)
+            start = min(100.0, start + width)
+
+
+def safe_cell(value: object) -> str:
+    """A spreadsheet must not run what a team called itself."""
+    text = str(value)
+    return "'" + text if text.startswith(FORMULA_STARTS) and not isinstance(value, int | float) else text
+
+
+def write_ledger_csv(course: Course, out: TextIO) -> None:
+    """Every ledger entry of the course, oldest first; money in dollars with six decimals."""
+    writer = csv.writer(out)
+    writer.writerow(
+        ["time", "team", "person", "what", "id", "method", "provider", "model", "dollars", "would have cost", "rehearsal"]
+        + ["input tokens", "cached input tokens", "output tokens", "training tokens", "compute seconds", "confidence", "price"]
+    )
+    entries = LedgerEntry.objects.filter(account__team__course=course).select_related("account__team", "person").order_by("id")
+    for entry in entries.iterator(2000):
+        would = "" if entry.would_have_cost is None else f"{entry.would_have_cost / 1e6:.6f}"
+        values = [entry.at.isoformat(), entry.account.team.name, entry.person or "", entry.subject_kind, entry.subject_id]
+        values += [entry.method, entry.provider, entry.model]
+        counts = [entry.input_tokens, entry.cached_input_tokens, entry.output_tokens, entry.training_tokens]
+        writer.writerow(
+            [safe_cell(value) for value in values]
+            + [f"{entry.delta / 1e6:.6f}", would, "yes" if entry.rehearsal else "no", *counts]
+            + [f"{entry.compute_seconds:.1f}", entry.confidence, safe_cell(entry.price_note)]
+        )

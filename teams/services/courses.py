@@ -1,0 +1,130 @@
+"""Courses, teams and who teaches whom."""
+
+from django.db import IntegrityError, transaction
+
+from teams.models import BudgetAccount, Course, Membership, ProfessorAssignment, Role, Team, User
+from teams.models.course import new_code
+from teams.services import audit, money
+
+
+class CourseRefused(Exception):
+    """The change is not possible; the text says why and what to do, for the person who asked."""
+
+
+def create_course(*, person: User, name: str, term: str, **fields: object) -> Course:
+    """A new course whose only member is its instructor."""
+    with transaction.atomic():
+        course = Course.objects.create(name=name, term=term, **fields)
+        Membership.objects.create(course=course, person=person, role=Role.INSTRUCTOR)
+        audit.record(course=course, person=person, action="course created", what=str(course))
+    return course
+
+
+def join_course(*, person: User, code: str) -> Membership:
+    """Enter the course whose student or professor code this is. Joining again changes nothing. Raises CourseRefused."""
+    wanted = code.strip().upper().replace(" ", "").replace("-", "")
+    for field, role in (("student_code", Role.STUDENT), ("professor_code", Role.PROFESSOR)):
+        course = Course.objects.filter(**{field: wanted}).first()
+        if course is not None:
+            membership, new = Membership.objects.get_or_create(course=course, person=person, defaults={"role": role})
+            if new:
+                audit.record(course=course, person=person, action="joined", what=role.label)
+            return membership
+    raise CourseRefused(
+        f"No course has the code “{code.strip()[:20]}”. Check it with your instructor: codes have 8 letters and digits."
+    )
+
+
+def create_team(*, course: Course, name: str, person: User) -> Team:
+    """A team with its budget account. Raises CourseRefused when the name is taken."""
+    try:
+        with transaction.atomic():
+            team = Team.objects.create(course=course, name=name)
+            money.open_account(team=team, limit=course.team_budget)
+            audit.record(course=course, team=team, person=person, action="team created", what=name)
+    except IntegrityError as error:
+        raise CourseRefused(f"There is already a team named “{name}” in this course. Choose another name.") from error
+    return team
+
+
+def put_in_team(*, membership: Membership, team: Team | None, person: User) -> None:
+    """Move a student into `team`, or out of every team. Raises CourseRefused when the team is full or the role is wrong."""
+    if membership.role != Role.STUDENT:
+        raise CourseRefused(f"{membership.person} is {membership.get_role_display().lower()} here; only students are in teams.")
+    with transaction.atomic():
+        if team is not None:
+            locked = Team.objects.select_for_update().get(pk=team.pk, course_id=membership.course_id)
+            if locked.memberships.exclude(pk=membership.pk).count() >= membership.course.team_size:
+                raise CourseRefused(f"{team.name} is full ({membership.course.team_size} people). Choose another team or make one.")
+        before = membership.team.name if membership.team else None
+        membership.team = team
+        membership.save(update_fields=["team"])
+        audit.record(
+            course=membership.course,
+            team=team,
+            person=person,
+            action="moved to a team",
+            what=str(membership.person),
+            before=before,
+            after=team.name if team else None,
+        )
+
+
+def start_own_team(*, membership: Membership, name: str) -> Team:
+    """A student makes a team and is in it. Raises CourseRefused."""
+    if membership.team_id:
+        raise CourseRefused("You are in a team already. Ask your instructor to move you.")
+    with transaction.atomic():
+        team = create_team(course=membership.course, name=name, person=membership.person)
+        put_in_team(membership=membership, team=team, person=membership.person)
+    return team
+
+
+def set_role(*, membership: Membership, role: Role, person: User) -> None:
+    """Raises CourseRefused when that would leave the course without an instructor."""
+    instructors = Membership.objects.filter(course=membership.course, role=Role.INSTRUCTOR)
+    if membership.role == Role.INSTRUCTOR and role != Role.INSTRUCTOR and instructors.count() == 1:
+        raise CourseRefused("A course needs an instructor: make somebody else instructor first.")
+    before = membership.role
+    with transaction.atomic():
+        membership.role = role
+        if role != Role.STUDENT:
+            membership.team = None
+        membership.save(update_fields=["role", "team"])
+        audit.record(
+            course=membership.course, person=person, action="role changed", what=str(membership.person), before=before, after=role
+        )
+
+
+def assign_professors(*, team: Team, professors: list[Membership], person: User) -> None:
+    """Exactly these professors grade this team. What is graded already stays with the grading itself."""
+    with transaction.atomic():
+        ProfessorAssignment.objects.filter(team=team).exclude(professor__in=professors).delete()
+        for professor in professors:
+            ProfessorAssignment.objects.get_or_create(team=team, professor=professor)
+        audit.record(
+            course=team.course,
+            team=team,
+            person=person,
+            action="professors assigned",
+            what=team.name,
+            after=[str(professor.person) for professor in professors],
+        )
+
+
+def set_budget(*, team: Team, limit: int, person: User) -> None:
+    """Set the team's limit in micro-dollars. A limit below what is spent stops new holds and takes nothing back."""
+    with transaction.atomic():
+        account = BudgetAccount.objects.select_for_update().get(team=team)
+        before, account.limit = account.limit, limit
+        account.save(update_fields=["limit"])
+        audit.record(
+            course=team.course, team=team, person=person, action="budget changed", what=team.name, before=before, after=limit
+        )
+
+
+def renew_codes(*, course: Course, person: User) -> None:
+    """New join codes; the old ones stop working, and everybody who is in stays in."""
+    course.student_code, course.professor_code = new_code(), new_code()
+    course.save(update_fields=["student_code", "professor_code"])
+    audit.record(course=course, person=person, action="join codes renewed", what=str(course))
