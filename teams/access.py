@@ -23,6 +23,7 @@ from teams.models import Course, Membership, Role, Team, User
 class Access(StrEnum):
     PUBLIC = "public"
     SIGNED_IN = "signed in"
+    COURSE_MAKER = "may create courses"
     STUDENT = "anyone in the course"
     PROFESSOR = "professor of the course"
     INSTRUCTOR = "instructor of the course"
@@ -65,6 +66,19 @@ def signed_in_view(view: View) -> View:
     """Anyone with an account; the view itself must show only what is that person's own."""
     view.access_rule = AccessRule("site", Access.SIGNED_IN)  # type: ignore[attr-defined]
     return view
+
+
+def course_maker_view(view: View) -> View:
+    """People whom the operator allowed to create courses (Django permission `teams.add_course`)."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, **kwargs: Any) -> Any:
+        if not cast(User, request.user).has_perm("teams.add_course"):
+            raise PermissionDenied("Your account may not create courses. Ask whoever runs this platform.")
+        return view(request, **kwargs)
+
+    wrapped.access_rule = AccessRule("site", Access.COURSE_MAKER)  # type: ignore[attr-defined]
+    return wrapped
 
 
 def _membership(request: HttpRequest, course_id: int) -> Membership:

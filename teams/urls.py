@@ -1,3 +1,24 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from teams.views import costs, course, sign_in
+
+urlpatterns = [
+    path("", sign_in.home, name="home"),
+    path("sign-in/", sign_in.sign_in, name="sign_in"),
+    path("sign-out/", sign_in.sign_out, name="sign_out"),
+    path("password/", sign_in.password_change, name="password_change"),
+    path("join/", sign_in.join, name="join"),
+    path("courses/new/", course.course_new, name="course_new"),
+    path("courses/<int:course_id>/settings/", course.course_edit, name="course_edit"),
+    path("courses/<int:course_id>/codes/renew/", course.course_codes_renew, name="course_codes_renew"),
+    path("courses/<int:course_id>/people/", course.course_people, name="course_people"),
+    path("courses/<int:course_id>/people/<int:membership_id>/", course.membership_edit, name="membership_edit"),
+    path("courses/<int:course_id>/teams/new/", course.team_new, name="team_new"),
+    path("courses/<int:course_id>/teams/<int:joined_id>/join/", course.team_join, name="team_join"),
+    path("courses/<int:course_id>/teams/<int:edited_id>/settings/", course.team_settings, name="team_settings"),
+    path("courses/<int:course_id>/costs/", costs.course_costs, name="course_costs"),
+    path("courses/<int:course_id>/costs.csv", costs.course_costs_csv, name="course_costs_csv"),
+    path("courses/<int:course_id>/costs/<int:spender_id>/", costs.course_team_costs, name="course_team_costs"),
+    path("courses/<int:course_id>/prices/", costs.course_prices, name="course_prices"),
+    path("teams/<int:team_id>/costs/", costs.team_costs, name="team_costs"),
+]

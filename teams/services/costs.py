@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TextIO
 
-from django.db.models import Count, Sum
+from django.db.models import Count, QuerySet, Sum
 
 from teams.models import BudgetAccount, Course, LedgerEntry, Method, Team
 
@@ -31,13 +31,21 @@ class TeamCosts:
 
 
 def by_team(course: Course) -> list[TeamCosts]:
-    """One row per team, in two queries."""
+    """One row per team of the course, in two queries."""
+    return _costs(BudgetAccount.objects.filter(team__course=course))
+
+
+def of_team(team: Team) -> TeamCosts:
+    return _costs(BudgetAccount.objects.filter(team=team))[0]
+
+
+def _costs(accounts: QuerySet[BudgetAccount]) -> list[TeamCosts]:
     rows = {
         account.team_id: TeamCosts(account.team, account.limit, account.held, account.spent)
-        for account in BudgetAccount.objects.filter(team__course=course).select_related("team").order_by("team__name")
+        for account in accounts.select_related("team").order_by("team__name")
     }
     sums = (
-        LedgerEntry.objects.filter(account__team__course=course)
+        LedgerEntry.objects.filter(account__in=accounts.values("pk"))
         .values("account__team_id", "method", "subject_kind")
         .annotate(cost=Sum("delta"), would=Sum("would_have_cost"), entries=Count("id"))
         .order_by()

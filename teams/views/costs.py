@@ -1,0 +1,82 @@
+"""What the course spends, and at which prices."""
+
+import io
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import Q
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods
+
+from teams.access import Access, SignedInRequest, course_view, team_view
+from teams.forms import PriceForm
+from teams.models import Course, LedgerEntry, Price, Team
+from teams.services import audit, costs
+
+
+def _with_bars(rows: list[costs.TeamCosts]) -> list[dict[str, Any]]:
+    return [{"costs": row, "bar": list(costs.segments(row))} for row in rows]
+
+
+@course_view(Access.INSTRUCTOR)
+def course_costs(request: SignedInRequest, course: Course) -> HttpResponse:
+    rows = costs.by_team(course)
+    context = {
+        "rows": _with_bars(rows),
+        "spent": sum(row.spent for row in rows),
+        "held": sum(row.held for row in rows),
+        "limit": sum(row.limit for row in rows),
+        "would_have_cost": sum(row.would_have_cost for row in rows),
+        "tight": [row for row in rows if row.share >= 0.8],
+        "section": "costs",
+    }
+    return render(request, "teams/course_costs.html", context)
+
+
+@course_view(Access.INSTRUCTOR)
+def course_costs_csv(request: SignedInRequest, course: Course) -> HttpResponse:
+    out = io.StringIO()
+    costs.write_ledger_csv(course, out)
+    name = f"ledger-{course.pk}-{timezone.localdate().isoformat()}.csv"
+    return HttpResponse(
+        out.getvalue(), content_type="text/csv; charset=utf-8", headers={"Content-Disposition": f'attachment; filename="{name}"'}
+    )
+
+
+@course_view(Access.INSTRUCTOR)
+def course_team_costs(request: SignedInRequest, course: Course, spender_id: int) -> HttpResponse:
+    """Every entry of one team, for the instructor."""
+    team = get_object_or_404(course.teams.select_related("account"), pk=spender_id)
+    return _ledger_page(request, team, "costs")
+
+
+@team_view(Access.MEMBER)
+def team_costs(request: SignedInRequest, team: Team) -> HttpResponse:
+    """The same truth, for the team itself."""
+    return _ledger_page(request, team, "team")
+
+
+def _ledger_page(request: SignedInRequest, team: Team, section: str) -> HttpResponse:
+    entries = LedgerEntry.objects.filter(account__team=team).select_related("person")
+    page = Paginator(entries, 50).get_page(request.GET.get("page"))
+    context = {"spender": team, "account": team.account, "page": page, "section": section}
+    return render(request, "teams/team_costs.html", context)
+
+
+@course_view(Access.INSTRUCTOR)
+@require_http_methods(["GET", "POST"])
+def course_prices(request: SignedInRequest, course: Course) -> HttpResponse:
+    form = PriceForm(request.POST or None, initial={"provider": "openai", "effective_from": timezone.localdate()})
+    form.instance.course = course
+    if request.method == "POST" and form.is_valid():
+        price = form.save()
+        what = f"{price.model} {price.kind}"
+        audit.record(course=course, person=request.user, action="price added", what=what, after=price.per_million)
+        messages.success(request, "The price is in the book, from its date on. Earlier entries keep what they were computed with.")
+        return redirect("course_prices", course_id=course.pk)
+    prices = Price.objects.filter(Q(course=course) | Q(course=None))
+    context = {"form": form, "prices": prices, "section": "costs"}
+    return render(request, "teams/course_prices.html", context, status=422 if form.errors else 200)

@@ -1,0 +1,124 @@
+"""An instructor's course: settings, people, teams, codes."""
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from teams.access import Access, SignedInRequest, course_maker_view, course_view
+from teams.forms import CourseForm, MembershipForm, TeamNameForm, TeamSettingsForm
+from teams.models import Course, Membership, Role
+from teams.services import courses
+
+
+@course_maker_view
+@require_http_methods(["GET", "POST"])
+def course_new(request: SignedInRequest) -> HttpResponse:
+    form = CourseForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        course = courses.create_course(person=request.user, **form.cleaned_data)
+        messages.success(request, "The course exists. Next: give the join codes to your students and professors.")
+        return redirect("course_home", course_id=course.pk)
+    return render(request, "teams/course_new.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@course_view(Access.INSTRUCTOR)
+@require_http_methods(["GET", "POST"])
+def course_edit(request: SignedInRequest, course: Course) -> HttpResponse:
+    form = CourseForm(request.POST or None, instance=course)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        messages.success(request, "Saved.")
+        return redirect("course_home", course_id=course.pk)
+    return render(request, "teams/course_edit.html", {"form": form, "section": "course"}, status=422 if form.errors else 200)
+
+
+@course_view(Access.INSTRUCTOR)
+@require_POST
+def course_codes_renew(request: SignedInRequest, course: Course) -> HttpResponse:
+    courses.renew_codes(course=course, person=request.user)
+    messages.success(request, "There are new join codes. The old ones no longer work.")
+    return redirect("course_home", course_id=course.pk)
+
+
+@course_view(Access.INSTRUCTOR)
+def course_people(request: SignedInRequest, course: Course) -> HttpResponse:
+    people = list(course.memberships.select_related("person", "team").order_by("role", "team__name", "person__name"))
+    context = {"people": people, "teams": list(course.teams.all()), "roles": Role.choices, "section": "people"}
+    return render(request, "teams/course_people.html", context)
+
+
+@course_view(Access.INSTRUCTOR)
+@require_POST
+def membership_edit(request: SignedInRequest, course: Course, membership_id: int) -> HttpResponse:
+    membership = get_object_or_404(course.memberships.select_related("person", "course", "team"), pk=membership_id)
+    form = MembershipForm(request.POST, course=course)
+    if not form.is_valid():
+        messages.error(request, "That role or team does not exist any more. Look again and choose.")
+        return redirect("course_people", course_id=course.pk)
+    role, team = Role(form.cleaned_data["role"]), form.cleaned_data["team"]
+    try:
+        if role != membership.role:
+            courses.set_role(membership=membership, role=role, person=request.user)
+        if role == Role.STUDENT and team != membership.team:
+            courses.put_in_team(membership=membership, team=team, person=request.user)
+    except courses.CourseRefused as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, f"Saved: {membership}.")
+    return redirect("course_people", course_id=course.pk)
+
+
+@course_view(Access.STUDENT)
+@require_POST
+def team_new(request: SignedInRequest, course: Course) -> HttpResponse:
+    """A student makes a team and is in it; an instructor makes an empty one."""
+    form = TeamNameForm(request.POST)
+    membership: Membership = request.membership
+    if not form.is_valid():
+        messages.error(request, "A team needs a name of up to 60 characters.")
+        return redirect("course_home", course_id=course.pk)
+    try:
+        if membership.role == Role.STUDENT:
+            team = courses.start_own_team(membership=membership, name=form.cleaned_data["name"])
+            return redirect("team_home", team_id=team.pk)
+        if membership.role == Role.INSTRUCTOR:
+            team = courses.create_team(course=course, name=form.cleaned_data["name"], person=request.user)
+            messages.success(request, f"The team {team} exists. Assign its professor next.")
+        else:
+            messages.error(request, "Professors grade teams without knowing them; students and instructors make teams.")
+    except courses.CourseRefused as error:
+        messages.error(request, str(error))
+    return redirect("course_home", course_id=course.pk)
+
+
+@course_view(Access.STUDENT)
+@require_POST
+def team_join(request: SignedInRequest, course: Course, joined_id: int) -> HttpResponse:
+    """A student without a team joins one of this course."""
+    team = get_object_or_404(course.teams.all(), pk=joined_id)
+    try:
+        if request.membership.team_id:
+            raise courses.CourseRefused("You are in a team already. Ask your instructor to move you.")
+        courses.put_in_team(membership=request.membership, team=team, person=request.user)
+    except courses.CourseRefused as error:
+        messages.error(request, str(error))
+        return redirect("course_home", course_id=course.pk)
+    return redirect("team_home", team_id=team.pk)
+
+
+@course_view(Access.INSTRUCTOR)
+@require_http_methods(["GET", "POST"])
+def team_settings(request: SignedInRequest, course: Course, edited_id: int) -> HttpResponse:
+    team = get_object_or_404(course.teams.select_related("course", "account"), pk=edited_id)
+    assigned = list(team.professor_assignments.values_list("professor_id", flat=True))
+    initial = {"limit": team.account.limit, "professors": assigned}
+    form = TeamSettingsForm(request.POST or None, team=team, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        if form.cleaned_data["limit"] != team.account.limit:
+            courses.set_budget(team=team, limit=form.cleaned_data["limit"], person=request.user)
+        courses.assign_professors(team=team, professors=list(form.cleaned_data["professors"]), person=request.user)
+        messages.success(request, f"Saved: {team}.")
+        return redirect("course_home", course_id=course.pk)
+    context = {"form": form, "edited": team, "section": "course"}
+    return render(request, "teams/team_settings.html", context, status=422 if form.errors else 200)

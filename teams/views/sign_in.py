@@ -1,0 +1,70 @@
+"""Signing in, joining, and where to go first."""
+
+from typing import cast
+
+from django.contrib import messages
+from django.contrib.auth import login
+from django.contrib.auth import views as auth_views
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse_lazy
+from django.views.decorators.http import require_http_methods
+
+from teams.access import SignedInRequest, public_view, signed_in_view
+from teams.forms import JoinForm, SignInForm, SignUpForm
+from teams.models import Course, Membership, Role, User
+from teams.services import courses, people
+
+BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+sign_in = public_view(
+    auth_views.LoginView.as_view(
+        template_name="teams/sign_in.html", authentication_form=SignInForm, redirect_authenticated_user=True
+    )
+)
+sign_out = public_view(auth_views.LogoutView.as_view())
+password_change = signed_in_view(
+    auth_views.PasswordChangeView.as_view(template_name="teams/password_change.html", success_url=reverse_lazy("home"))
+)
+
+
+def start_page(membership: Membership) -> HttpResponse:
+    """Where this person's work is: their team, the grading queue, or the course."""
+    if membership.team_id:
+        return redirect("team_home", team_id=membership.team_id)
+    if membership.role == Role.PROFESSOR:
+        return redirect("grading_queue", course_id=membership.course_id)
+    return redirect("course_home", course_id=membership.course_id)
+
+
+@signed_in_view
+def home(request: SignedInRequest) -> HttpResponse:
+    """Straight to the only course; a choice where there are several; how to join where there is none."""
+    memberships = list(request.user.memberships.select_related("course", "team").order_by("-course__created_at"))
+    may_create = request.user.has_perm("teams.add_course")
+    if len(memberships) == 1 and not may_create:
+        return start_page(memberships[0])
+    return render(request, "teams/home.html", {"memberships": memberships, "may_create": may_create, "form": JoinForm()})
+
+
+@public_view
+@require_http_methods(["GET", "POST"])
+def join(request: HttpRequest) -> HttpResponse:
+    """Enter a course by its code; someone without an account makes one in the same step."""
+    signed_in = request.user.is_authenticated
+    form_class = JoinForm if signed_in else SignUpForm
+    form = form_class(request.POST or None, initial={"code": request.GET.get("code", "")})
+    if request.method == "POST" and form.is_valid():
+        try:
+            if signed_in:
+                membership = courses.join_course(person=cast(User, request.user), code=form.cleaned_data["code"])
+            else:
+                membership = people.sign_up(**form.cleaned_data)
+                login(request, membership.person, backend=BACKEND)
+        except courses.CourseRefused as error:
+            form.add_error("code", str(error))
+        else:
+            course: Course = membership.course
+            messages.success(request, f"Welcome to {course}. You are here as {membership.get_role_display().lower()}.")
+            return start_page(membership)
+    return render(request, "teams/join.html", {"form": form}, status=422 if form.errors else 200)
