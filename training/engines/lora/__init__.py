@@ -1,1 +1,1 @@
-"""LoRA engine: `lora.train` teaches an adapter, `lora.serve` lets people talk to it. Knows nothing of Django or of the platform."""
+"""LoRA engine: `lora.train` teaches an adapter, `lora.serve` lets people talk to it. Knows nothing of the platform."""

@@ -46,7 +46,7 @@ Load it with `peft.AutoPeftModelForCausalLM.from_pretrained("<this folder>")`.
 def save_adapter(
     model: PeftModel, tokenizer: PreTrainedTokenizerBase, template: ChatTemplate, rows: RowSet, card: str
 ) -> None:
-    """Write `adapter/` aside, test it, rename it. Raises EngineError `self_test_failed` and leaves no `adapter/` then."""
+    """Write `adapter/` aside, test it, rename it. Raises EngineError `self_test_failed`, and no `adapter/` then."""
     aside = ADAPTER.with_suffix(".tmp")
     shutil.rmtree(aside, ignore_errors=True)
     model.save_pretrained(str(aside), save_embedding_layers=False)
@@ -85,7 +85,12 @@ def self_test(
 
 
 def model_card(
-    spec: Spec, train: RowSet, validation: RowSet | None, metrics: Mapping[str, object], ending: str, versions: Mapping[str, str]
+    spec: Spec,
+    train: RowSet,
+    validation: RowSet | None,
+    metrics: Mapping[str, object],
+    ending: str,
+    versions: Mapping[str, str],
 ) -> str:
     """README.md of the adapter: where it comes from, on what, how well."""
     settings = msgspec.to_builtins(spec.settings)
@@ -96,7 +101,9 @@ def model_card(
         rows=len(train.examples),
         tokens=train.tokens,
         train_sha=train.sha256,
-        validation=f"{len(validation.examples)} validation (sha256 `{validation.sha256}`)" if validation else "no validation",
+        validation=f"{len(validation.examples)} validation (sha256 `{validation.sha256}`)"
+        if validation
+        else "no validation",
         before=_rounded(metrics["validation_loss_before"]),
         after=_rounded(metrics["validation_loss_after"]),
         best_step=metrics["best_step"],

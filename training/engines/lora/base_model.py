@@ -10,12 +10,19 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.utils import prepare_model_for_kbit_training
-from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
+from torch import nn
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from lora.events import EngineError
 from lora.spec import Settings
 
-OTHER_BASE = "Choose another base model from the course's list, or ask the instructor to put its folder on this machine."
+OTHER_BASE = "Choose another base model from the course's list, or ask the instructor to put it on this machine."
 PACKAGES = ("torch", "transformers", "peft", "tokenizers", "safetensors")
 
 
@@ -45,18 +52,20 @@ def use_threads(wanted: int) -> int:
 
 
 def choose_hardware(settings: Settings) -> Hardware:
-    """CUDA where there is one. Raises EngineError `precision_unavailable` for a precision this machine can't compute in."""
+    """CUDA where there is one. Raises EngineError `precision_unavailable` for one this machine can't compute in."""
     cuda = torch.cuda.is_available()
     half = torch.bfloat16 if cuda and torch.cuda.is_bf16_supported() else torch.float16 if cuda else torch.float32
     dtypes = {"auto": half, "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     dtype = dtypes[settings.precision]
     if dtype is torch.float16 and not cuda:
-        raise EngineError("precision_unavailable", "fp16 needs a CUDA GPU and this machine has none", 'Set precision to "auto".')
+        raise EngineError(
+            "precision_unavailable", "fp16 needs a CUDA GPU and this machine has none", 'Set precision to "auto".'
+        )
     return Hardware(torch.device("cuda" if cuda else "cpu"), dtype)
 
 
 def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
-    """The base's tokenizer. Raises EngineError `base_model_missing`, or `base_model_unusable` for one without offsets."""
+    """The base's tokenizer. Raises EngineError `base_model_missing`, or `base_model_unusable` (no offsets)."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=False)
     except (OSError, ValueError) as missing:
@@ -91,7 +100,7 @@ def add_adapter(model: PreTrainedModel, settings: Settings) -> PeftModel:
     """Wrap the base with a fresh adapter (B = 0, so it says what the base says until it has learnt)."""
     config = LoraConfig(
         r=settings.rank,
-        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # annotated int; PEFT only divides by rank
+        lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
         target_modules=list(settings.target_modules),
         bias=settings.bias,
@@ -102,7 +111,7 @@ def add_adapter(model: PreTrainedModel, settings: Settings) -> PeftModel:
     try:
         peft_model = get_peft_model(model, config)
     except ValueError as wrong:
-        linear = {name.rsplit(".", 1)[-1] for name, module in model.named_modules() if hasattr(module, "weight") and "proj" in name}
+        linear = {name.rsplit(".", 1)[-1] for name, module in model.named_modules() if isinstance(module, nn.Linear)}
         raise EngineError(
             "target_modules_missing",
             f"the base model can't take an adapter on {', '.join(settings.target_modules)}: {wrong}",

@@ -1,4 +1,4 @@
-"""Which rows go together, and in which order. The order is a function of (seed, epoch): resuming needs no stored position."""
+"""Which rows go together, in which order: a function of (seed, epoch), so that resuming needs no stored position."""
 
 import random
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lora.rows import Example
 
-# Rows of like length share a batch within a window of this many batches, so that little is padded and much stays random.
+# Rows of like length share a batch within a window of this many batches: little is padded, and much stays random.
 WINDOW_BATCHES = 50
 
 
@@ -52,7 +52,7 @@ def length_order(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
 
 
 def collate(examples: Sequence[Example], pad_id: int) -> Batch:
-    """Pad on the right. Causal attention never looks right, so no attention mask is needed and the fast kernel stays."""
+    """Pad on the right. Causal attention never looks right, so no attention mask is needed: the fast kernel stays."""
     longest = max(len(example) for example in examples)
     ids = torch.tensor([example.ids + [pad_id] * (longest - len(example)) for example in examples])
     trained = torch.tensor([example.trained + [False] * (longest - len(example)) for example in examples])

@@ -69,7 +69,7 @@ def save_checkpoint(state: State, path: Path, fingerprint: str) -> None:
         torch.save(content, file)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(aside, path)
+    aside.replace(path)
 
 
 def load_checkpoint(state: State, path: Path, fingerprint: str) -> None:

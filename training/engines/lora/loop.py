@@ -140,7 +140,7 @@ class Loop:
             with self._autocast():
                 # Divided by the tokens of ALL accumulated batches: the same gradient as one big batch, to the token.
                 part = self.loss_sum(batch) / trained_tokens
-            self.state.scaler.scale(part).backward()
+            self.state.scaler.scale(part).backward()  # type: ignore[no-untyped-call]
             loss += part.detach()
         self._update(self.plan.learning_rate(progress.step))
         progress.step += 1

@@ -59,7 +59,9 @@ def fastest_right_loss(model: PeftModel, probe: Batch) -> tuple[LossSum, bool]:
     model.eval()
     with torch.no_grad():
         try:
-            same = torch.allclose(selective(probe), plain(probe), rtol=1e-3 if head.weight.dtype is torch.float32 else 2e-2)
+            same = torch.allclose(
+                selective(probe), plain(probe), rtol=1e-3 if head.weight.dtype is torch.float32 else 2e-2
+            )
         except (AttributeError, TypeError):
             same = False
     model.train(was_training)

@@ -47,7 +47,8 @@ class RowSet:
 def read_rows(path: Path, tokenizer: PreTrainedTokenizerBase, template: ChatTemplate, max_length: int) -> RowSet:
     """Tokenise a JSON-lines file. Raises EngineError `rows_unusable` listing every line that can't be trained on."""
     raw, text = _read_text(path)
-    examples, conversations, problems, truncated, systems = [], [], [], 0, set()
+    examples, problems, truncated, systems = [], [], 0, set()
+    conversations: list[list[Message]] = []
     # Not splitlines(): JSON text may hold U+2028 and its like unescaped.
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
@@ -88,7 +89,9 @@ def _read_text(path: Path) -> tuple[bytes, str]:
         raw = path.read_bytes()
         return raw, raw.decode("utf-8")
     except OSError as missing:
-        raise EngineError("rows_missing", f"{path}: {missing.strerror}", "Put the rows there and start again.") from missing
+        raise EngineError(
+            "rows_missing", f"{path}: {missing.strerror}", "Put the rows there and start again."
+        ) from missing
     except UnicodeDecodeError as wrong:
         raise EngineError("rows_unusable", f"{path.name} is not UTF-8: {wrong}", "Save it as UTF-8.") from wrong
 
@@ -112,6 +115,8 @@ def _refuse(path: Path, problems: list[str], any_examples: bool) -> None:
     if problems:
         listed = "; ".join(problems[:LISTED_LINES])
         more = f"; and {len(problems) - LISTED_LINES} more" if len(problems) > LISTED_LINES else ""
-        raise EngineError("rows_unusable", f"{path.name}: {listed}{more}", "Mend or remove these lines and start again.")
+        raise EngineError(
+            "rows_unusable", f"{path.name}: {listed}{more}", "Mend or remove these lines and start again."
+        )
     if not any_examples:
         raise EngineError("rows_unusable", f"{path.name} holds no row", "Give the run at least one row.")

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import huggingface_hub.constants
 import torch
 from peft import PeftModel
 from transformers import PreTrainedTokenizerBase
@@ -36,6 +37,8 @@ from lora.spec import Spec, fingerprint
 from lora.templates import ChatTemplate, end_token_ids, template_of
 
 RESULT = Path("result.json")
+NO_TEMPLATE = "The base model has no chat template; the engine's own (Teacher: / Student:) is used and saved."
+NOT_SELECTIVE = "This architecture needs its full forward pass; training is slower than for plain decoders."
 NO_VALIDATION = "There are no validation rows: the last adapter is kept, and nobody can see overfitting."
 
 
@@ -60,7 +63,9 @@ def run_training(spec: Spec, events: Events, stop: StopSignal, began: float) -> 
     sampler = _sampler(material, stop)
     loop = _loop(spec, material, events, stop, sampler)
     resumed = loop.resume()
-    events.emit("started", total_steps=loop.plan.total_steps, versions=versions(), threads=threads, from_step=loop.progress.step)
+    events.emit(
+        "started", total_steps=loop.plan.total_steps, versions=versions(), threads=threads, from_step=loop.progress.step
+    )
     if not resumed:
         with material.model.disable_adapter():
             _sample(spec, sampler, material.model, events, "before", 0)
@@ -80,7 +85,10 @@ def load_material(spec: Spec, events: Events, stop: StopSignal) -> Material:
     tokenizer = load_tokenizer(base)
     template = template_of(tokenizer)
     if not tokenizer.chat_template:
-        events.emit("note", message="The base model has no chat template; the engine's own (Teacher:/Student:) is used and saved.")
+        events.emit(
+            "note",
+            message="The base model has no chat template; the engine's own (Teacher:/Student:) is used and saved.",
+        )
     stop.check()
     torch.manual_seed(spec.seed)
     model = load_base(base, hardware, spec.settings.quantization)
@@ -99,20 +107,25 @@ def _offline_if_local(base: str) -> str:
     if not Path(base).is_dir():
         return base
     os.environ["HF_HUB_OFFLINE"] = "1"
+    huggingface_hub.constants.HF_HUB_OFFLINE = True
     return str(Path(base).resolve())
 
 
 def _max_length(spec: Spec, context: int | None, events: Events) -> int:
     if context is None or spec.settings.max_length <= context:
         return spec.settings.max_length
-    events.emit("note", message=f"The base model reads at most {context} tokens; max_length is {context}, not {spec.settings.max_length}.")
+    events.emit(
+        "note",
+        message=f"The base model reads {context} tokens at most, so max_length {spec.settings.max_length} is lowered to that.",
+    )
     return context
 
 
 def _note_rows(train: RowSet, validation: RowSet | None, max_length: int, events: Events) -> None:
     for name, rows in (("training", train), ("validation", validation)):
         if rows is not None and rows.truncated:
-            events.emit("note", message=f"{rows.truncated} of {len(rows.examples)} {name} rows were cut to {max_length} tokens.")
+            cut = f"{rows.truncated} of {len(rows.examples)}"
+            events.emit("note", message=f"{cut} {name} rows were cut to {max_length} tokens.")
     if validation is None:
         events.emit("note", message=NO_VALIDATION)
 
@@ -132,7 +145,9 @@ def _loop(spec: Spec, material: Material, events: Events, stop: StopSignal, samp
     probe = collate(material.train.examples[:2], material.pad_id).to(material.hardware.device)
     loss_sum, selective = fastest_right_loss(material.model, probe)
     if not selective:
-        events.emit("note", message="This architecture needs its full forward pass; training is slower than for plain decoders.")
+        events.emit(
+            "note", message="This architecture needs its full forward pass; training is slower than for plain decoders."
+        )
     torch.manual_seed(spec.seed)
 
     def sample(step: int) -> None:

@@ -54,7 +54,9 @@ def read_spec(path: Path) -> Spec:
     try:
         spec = msgspec.json.decode(path.read_bytes(), type=Spec)
     except OSError as missing:
-        raise EngineError("bad_spec", f"{path}: {missing.strerror}", "Start the engine in the run's folder.") from missing
+        raise EngineError(
+            "bad_spec", f"{path}: {missing.strerror}", "Start the engine in the run's folder."
+        ) from missing
     except msgspec.MsgspecError as wrong:
         known = ", ".join(Settings.__struct_fields__)
         raise EngineError("bad_spec", f"{path.name}: {wrong}", f"Correct that field. Settings are: {known}.") from wrong

@@ -54,18 +54,20 @@ class ChatTemplate:
         self, messages: list[Message], *, add_generation_prompt: bool = False, want_spans: bool = False
     ) -> tuple[str, list[Span]]:
         try:
-            texts, spans = render_jinja_template(  # type: ignore[misc]  # annotated as str, returns a pair
+            texts, spans = render_jinja_template(
                 conversations=[messages],
                 chat_template=self.source,
                 add_generation_prompt=add_generation_prompt,
                 return_assistant_tokens_mask=want_spans,
                 **self.special_tokens,
             )
-        except Exception as refused:  # a template is a program of the base model's author: any exception may come out of it
+        except (
+            Exception
+        ) as refused:  # a template is a program of the base model's author: any exception may come out of it
             raise EngineError(
                 "template_refuses",
                 f"the base model's chat template refuses this conversation: {refused}",
-                "Most templates want teacher and student in turn, starting with the teacher, and a system line only first.",
+                "Most templates want teacher and student in turn, the teacher first, a system line only before them.",
             ) from refused
         return texts[0], [(start, end) for start, end in spans[0]] if want_spans else []
 
@@ -83,7 +85,7 @@ class ChatTemplate:
         return spans
 
     def _spans_by_search(self, text: str, messages: list[Message]) -> list[Span]:
-        """For templates that render the last turn differently: find each message in order, with its end-of-turn mark."""
+        """For templates that render a last turn differently: find each message in order, with its end-of-turn mark."""
         spans, cursor = [], 0
         for index, message in enumerate(messages):
             content = message["content"].strip()
@@ -120,8 +122,10 @@ def template_of(tokenizer: PreTrainedTokenizerBase) -> ChatTemplate:
     return ChatTemplate(source, {"bos_token": "", "eos_token": "", **special})
 
 
-def end_token_ids(tokenizer: PreTrainedTokenizerBase, template: ChatTemplate, configured: int | list[int] | None) -> list[int]:
-    """Tokens that end an answer: those the model is configured with, its end token, and the template's end-of-turn mark."""
+def end_token_ids(
+    tokenizer: PreTrainedTokenizerBase, template: ChatTemplate, configured: int | list[int] | None
+) -> list[int]:
+    """Tokens that end an answer: the model's configured ones, its end token, and the template's end-of-turn mark."""
     ends = set(configured if isinstance(configured, list) else [] if configured is None else [configured])
     if tokenizer.eos_token_id is not None:
         ends.add(int(tokenizer.eos_token_id))

@@ -1,5 +1,6 @@
 """Train a LoRA adapter: `python -P -m lora.train spec.json` in the run's folder. The contract is in ARCHITECTURE.md."""
 
+import os
 import sys
 import time
 import traceback
@@ -7,12 +8,13 @@ from pathlib import Path
 
 from lora.events import EngineError, Events, Interrupted, StopSignal
 from lora.spec import read_spec
+from lora.warm import WARM_SOCKET, hand_over
 
 INTERRUPTED = 143
 NO_MEMORY = EngineError(
     "out_of_memory",
     "the machine ran out of memory while training",
-    "Lower batch_size (and raise gradient_accumulation as much), lower max_length, or switch gradient_checkpointing on.",
+    "Lower batch_size (and raise gradient_accumulation as much) or max_length, or switch gradient_checkpointing on.",
 )
 
 
@@ -22,7 +24,9 @@ def main(arguments: list[str]) -> int:
     events, stop = Events(), StopSignal()
     try:
         if len(arguments) != 1:
-            raise EngineError("bad_spec", "one argument is needed: the spec file", "Run: python -P -m lora.train spec.json")
+            raise EngineError(
+                "bad_spec", "one argument is needed: the spec file", "Run: python -P -m lora.train spec.json"
+            )
         _train(Path(arguments[0]), events, stop, began)
         events.emit("done")
     except Interrupted:
@@ -30,7 +34,7 @@ def main(arguments: list[str]) -> int:
     except EngineError as error:
         events.failed(error)
         return 1
-    except Exception as error:  # the contract: whatever goes wrong, the launcher hears why
+    except Exception as error:  # noqa: BLE001 - the contract: whatever goes wrong, the launcher hears why
         traceback.print_exc()
         events.failed(NO_MEMORY if _is_out_of_memory(error) else _crash(error))
         return 1
@@ -60,5 +64,16 @@ def _crash(error: Exception) -> EngineError:
     )
 
 
+def _begin(arguments: list[str]) -> int:
+    """In a child of the warm parent where one is offered and answers, else here."""
+    warm_socket = os.environ.get(WARM_SOCKET)
+    try:
+        status = hand_over(arguments, warm_socket) if warm_socket else None
+    except ConnectionError as gone:
+        Events().failed(_crash(gone))
+        return 1
+    return main(arguments) if status is None else status
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(_begin(sys.argv[1:]))
