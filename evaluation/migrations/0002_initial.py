@@ -6,172 +6,225 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('evaluation', '0001_initial'),
-        ('teams', '0001_initial'),
-        ('training', '0001_initial'),
+        ("evaluation", "0001_initial"),
+        ("teams", "0001_initial"),
+        ("training", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='conversation',
-            name='person',
+            model_name="conversation",
+            name="person",
             field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL),
         ),
         migrations.AddField(
-            model_name='conversation',
-            name='run',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='conversations', to='training.trainingrun'),
+            model_name="conversation",
+            name="run",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="conversations", to="training.trainingrun"
+            ),
         ),
         migrations.AddField(
-            model_name='criterionscore',
-            name='criterion',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='scores', to='evaluation.criterion'),
+            model_name="criterionscore",
+            name="criterion",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="scores", to="evaluation.criterion"
+            ),
         ),
         migrations.AddField(
-            model_name='criterionscore',
-            name='grade',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='scores', to='evaluation.grade'),
+            model_name="criterionscore",
+            name="grade",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="scores", to="evaluation.grade"
+            ),
         ),
         migrations.AddField(
-            model_name='graderevision',
-            name='author',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL),
+            model_name="graderevision",
+            name="author",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='graderevision',
-            name='grade',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='revisions', to='evaluation.grade'),
+            model_name="graderevision",
+            name="grade",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="revisions", to="evaluation.grade"
+            ),
         ),
         migrations.AddField(
-            model_name='grading',
-            name='grader',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='gradings', to='teams.membership'),
+            model_name="grading",
+            name="grader",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="gradings", to="teams.membership"
+            ),
         ),
         migrations.AddField(
-            model_name='grade',
-            name='grading',
-            field=models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='grade', to='evaluation.grading'),
+            model_name="grade",
+            name="grading",
+            field=models.OneToOneField(
+                on_delete=django.db.models.deletion.CASCADE, related_name="grade", to="evaluation.grading"
+            ),
         ),
         migrations.AddField(
-            model_name='level',
-            name='criterion',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='levels', to='evaluation.criterion'),
+            model_name="level",
+            name="criterion",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="levels", to="evaluation.criterion"
+            ),
         ),
         migrations.AddField(
-            model_name='rubricversion',
-            name='course',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='rubrics', to='teams.course'),
+            model_name="rubricversion",
+            name="course",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="rubrics",
+                to="teams.course",
+            ),
         ),
         migrations.AddField(
-            model_name='criterion',
-            name='rubric',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='criteria', to='evaluation.rubricversion'),
+            model_name="criterion",
+            name="rubric",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="criteria", to="evaluation.rubricversion"
+            ),
         ),
         migrations.AddField(
-            model_name='submission',
-            name='rubric',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='submissions', to='evaluation.rubricversion'),
+            model_name="submission",
+            name="rubric",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="submissions", to="evaluation.rubricversion"
+            ),
         ),
         migrations.AddField(
-            model_name='submission',
-            name='run',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='submissions', to='training.trainingrun'),
+            model_name="submission",
+            name="run",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="submissions", to="training.trainingrun"
+            ),
         ),
         migrations.AddField(
-            model_name='submission',
-            name='submitted_by',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL),
+            model_name="submission",
+            name="submitted_by",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='submission',
-            name='team',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='submissions', to='teams.team'),
+            model_name="submission",
+            name="team",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="submissions", to="teams.team"
+            ),
         ),
         migrations.AddField(
-            model_name='grading',
-            name='submission',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='gradings', to='evaluation.submission'),
+            model_name="grading",
+            name="submission",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="gradings", to="evaluation.submission"
+            ),
         ),
         migrations.AddField(
-            model_name='conversation',
-            name='submission',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='interviews', to='evaluation.submission'),
+            model_name="conversation",
+            name="submission",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="interviews",
+                to="evaluation.submission",
+            ),
         ),
         migrations.AddField(
-            model_name='turn',
-            name='conversation',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='turns', to='evaluation.conversation'),
+            model_name="turn",
+            name="conversation",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="turns", to="evaluation.conversation"
+            ),
         ),
         migrations.AddField(
-            model_name='turntag',
-            name='criterion',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='evaluation.criterion'),
+            model_name="turntag",
+            name="criterion",
+            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to="evaluation.criterion"),
         ),
         migrations.AddField(
-            model_name='turntag',
-            name='grading',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='tags', to='evaluation.grading'),
+            model_name="turntag",
+            name="grading",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="tags", to="evaluation.grading"
+            ),
         ),
         migrations.AddField(
-            model_name='turntag',
-            name='turn',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='tags', to='evaluation.turn'),
+            model_name="turntag",
+            name="turn",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="tags", to="evaluation.turn"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='criterionscore',
-            constraint=models.UniqueConstraint(fields=('grade', 'criterion'), name='score_once_per_criterion'),
+            model_name="criterionscore",
+            constraint=models.UniqueConstraint(fields=("grade", "criterion"), name="score_once_per_criterion"),
         ),
         migrations.AddConstraint(
-            model_name='criterionscore',
-            constraint=models.CheckConstraint(condition=models.Q(('level__isnull', True), ('cannot_judge', False), _connector='OR'), name='score_cannot_judge_has_no_level'),
+            model_name="criterionscore",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("level__isnull", True), ("cannot_judge", False), _connector="OR"),
+                name="score_cannot_judge_has_no_level",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='graderevision',
-            constraint=models.UniqueConstraint(fields=('grade', 'number'), name='revision_number_unique'),
+            model_name="graderevision",
+            constraint=models.UniqueConstraint(fields=("grade", "number"), name="revision_number_unique"),
         ),
         migrations.AddConstraint(
-            model_name='level',
-            constraint=models.UniqueConstraint(fields=('criterion', 'value'), name='level_unique_in_criterion'),
+            model_name="level",
+            constraint=models.UniqueConstraint(fields=("criterion", "value"), name="level_unique_in_criterion"),
         ),
         migrations.AddConstraint(
-            model_name='level',
-            constraint=models.CheckConstraint(condition=models.Q(('value__gte', 1)), name='level_from_one'),
+            model_name="level",
+            constraint=models.CheckConstraint(condition=models.Q(("value__gte", 1)), name="level_from_one"),
         ),
         migrations.AddConstraint(
-            model_name='rubricversion',
-            constraint=models.UniqueConstraint(fields=('course', 'number'), name='rubric_number_unique', nulls_distinct=False),
+            model_name="rubricversion",
+            constraint=models.UniqueConstraint(
+                fields=("course", "number"), name="rubric_number_unique", nulls_distinct=False
+            ),
         ),
         migrations.AddConstraint(
-            model_name='criterion',
-            constraint=models.UniqueConstraint(fields=('rubric', 'position'), name='criterion_position_unique'),
+            model_name="criterion",
+            constraint=models.UniqueConstraint(fields=("rubric", "position"), name="criterion_position_unique"),
         ),
         migrations.AddConstraint(
-            model_name='submission',
-            constraint=models.UniqueConstraint(condition=models.Q(('replaced_at', None)), fields=('team',), name='one_current_submission_per_team'),
+            model_name="submission",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("replaced_at", None)), fields=("team",), name="one_current_submission_per_team"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='grading',
-            constraint=models.UniqueConstraint(fields=('submission', 'grader'), name='grading_once_per_grader'),
+            model_name="grading",
+            constraint=models.UniqueConstraint(fields=("submission", "grader"), name="grading_once_per_grader"),
         ),
         migrations.AddConstraint(
-            model_name='grading',
-            constraint=models.UniqueConstraint(fields=('grader', 'letter'), name='letter_unique_per_grader'),
+            model_name="grading",
+            constraint=models.UniqueConstraint(fields=("grader", "letter"), name="letter_unique_per_grader"),
         ),
         migrations.AddConstraint(
-            model_name='turn',
-            constraint=models.UniqueConstraint(fields=('conversation', 'position'), name='turn_position_unique'),
+            model_name="turn",
+            constraint=models.UniqueConstraint(fields=("conversation", "position"), name="turn_position_unique"),
         ),
         migrations.AddConstraint(
-            model_name='turn',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['streaming', 'done', 'stopped', 'failed'])), name='turn_status_known'),
+            model_name="turn",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", ["streaming", "done", "stopped", "failed"])), name="turn_status_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='turntag',
-            constraint=models.UniqueConstraint(fields=('grading', 'turn', 'label'), name='tag_once_per_turn'),
+            model_name="turntag",
+            constraint=models.UniqueConstraint(fields=("grading", "turn", "label"), name="tag_once_per_turn"),
         ),
     ]

@@ -1,5 +1,5 @@
 from evaluation.models.chat import Conversation, Turn, TurnStatus
-from evaluation.models.grading import CriterionScore, Grade, GradeStatus, Grading, GradeRevision, TurnTag
+from evaluation.models.grading import CriterionScore, Grade, GradeRevision, GradeStatus, Grading, TurnTag, UnappliedSave
 from evaluation.models.rubric import Criterion, Level, Part, RubricVersion, Unit
 from evaluation.models.submission import Submission
 
@@ -18,5 +18,6 @@ __all__ = [
     "Turn",
     "TurnStatus",
     "TurnTag",
+    "UnappliedSave",
     "Unit",
 ]

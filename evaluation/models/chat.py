@@ -3,6 +3,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from evaluation.models.submission import Submission
 from teams.models import Team
@@ -39,32 +40,70 @@ class TurnStatus(models.TextChoices):
     FAILED = "failed", "Failed"
 
 
-class Turn(models.Model):
-    """What the teacher said and what the student answered."""
+class TurnQuerySet(models.QuerySet["Turn"]):
+    def current(self) -> "TurnQuerySet":
+        """Without the turns that a retry or an edited question took the place of."""
+        return self.filter(replaced_at=None)
 
+    def remembered(self) -> "TurnQuerySet":
+        """What the bot is told of the talk so far: answers that came, whole or until Stop."""
+        return self.current().filter(status__in=[TurnStatus.DONE, TurnStatus.STOPPED]).exclude(answer="")
+
+
+class Turn(models.Model):
+    """What the teacher said and what the student answered. Only `finish` and `keep_going` move it from where it is."""
+
+    key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="turns")
     position = models.PositiveIntegerField()
     question = models.TextField()
     answer = models.TextField(blank=True)
     status = models.CharField(max_length=10, choices=TurnStatus.choices, default=TurnStatus.STREAMING)
     error_message = models.TextField(blank=True)
+    left_out = models.PositiveIntegerField(default=0, help_text="Earlier turns that no longer fitted.")
     input_tokens = models.PositiveIntegerField(default=0)
     output_tokens = models.PositiveIntegerField(default=0)
     first_token_ms = models.PositiveIntegerField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    heartbeat_at = models.DateTimeField(default=timezone.now, help_text="The answering process was alive then.")
     finished_at = models.DateTimeField(null=True)
+    replaced_at = models.DateTimeField(null=True)
+
+    objects = TurnQuerySet.as_manager()
 
     class Meta:
         ordering = ["position"]
         constraints = [
-            models.UniqueConstraint(fields=["conversation", "position"], name="turn_position_unique"),
+            models.UniqueConstraint(
+                fields=["conversation", "position"], condition=Q(replaced_at=None), name="turn_position_unique"
+            ),
+            models.UniqueConstraint(
+                fields=["conversation"], condition=Q(status="streaming"), name="one_answer_at_a_time"
+            ),
             models.CheckConstraint(condition=Q(status__in=TurnStatus.values), name="turn_status_known"),
         ]
+        indexes = [models.Index(fields=["status", "heartbeat_at"])]
 
     @property
     def hold_key(self) -> str:
-        return f"turn-{self.pk}"
+        return f"turn-{self.key}"
 
     @property
     def topic(self) -> str:
-        return f"turn-{self.conversation.key}-{self.position}"
+        return f"turn-{self.key}"
+
+    @property
+    def is_streaming(self) -> bool:
+        return self.status == TurnStatus.STREAMING
+
+    def keep_going(self, answer: str) -> bool:
+        """Write the answer so far and a heartbeat. False: someone stopped or failed this turn, so stop answering."""
+        rows = Turn.objects.filter(pk=self.pk, status=TurnStatus.STREAMING)
+        return bool(rows.update(answer=answer, heartbeat_at=timezone.now()))
+
+    def finish(self, status: TurnStatus, **fields: object) -> bool:
+        """Move from streaming to `status` with one conditional UPDATE. False for the loser of a race."""
+        rows = Turn.objects.filter(pk=self.pk, status=TurnStatus.STREAMING)
+        moved = bool(rows.update(status=status, finished_at=timezone.now(), **fields))
+        self.refresh_from_db()
+        return moved

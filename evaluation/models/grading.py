@@ -10,6 +10,15 @@ from evaluation.models.submission import Submission
 from teams.models import Membership
 
 
+class GradingQuerySet(models.QuerySet["Grading"]):
+    def for_grader(self, membership: Membership) -> "GradingQuerySet":
+        """What this professor is assigned to now; never another professor's gradings."""
+        return self.filter(grader=membership, submission__team__professor_assignments__professor=membership)
+
+    def current(self) -> "GradingQuerySet":
+        return self.filter(submission__replaced_at=None)
+
+
 class Grading(models.Model):
     """This professor is to grade this submission. `letter` names the bot for that professor only."""
 
@@ -20,12 +29,17 @@ class Grading(models.Model):
     order = models.PositiveIntegerField(help_text="Random and stable per grader.")
     created_at = models.DateTimeField(auto_now_add=True)
 
+    objects = GradingQuerySet.as_manager()
+
     class Meta:
         ordering = ["order", "id"]
         constraints = [
             models.UniqueConstraint(fields=["submission", "grader"], name="grading_once_per_grader"),
             models.UniqueConstraint(fields=["grader", "letter"], name="letter_unique_per_grader"),
         ]
+
+    def __str__(self) -> str:
+        return f"Bot {self.letter}"
 
 
 class GradeStatus(models.TextChoices):
@@ -39,6 +53,7 @@ class Grade(models.Model):
     grading = models.OneToOneField(Grading, on_delete=models.CASCADE, related_name="grade")
     status = models.CharField(max_length=10, choices=GradeStatus.choices, default=GradeStatus.DRAFT)
     comment = models.TextField(blank=True)
+    comment_version = models.PositiveIntegerField(default=0)
     version = models.PositiveIntegerField(default=0)
     saved_at = models.DateTimeField(auto_now=True)
     committed_at = models.DateTimeField(null=True)
@@ -52,7 +67,7 @@ class CriterionScore(models.Model):
     level = models.PositiveSmallIntegerField(null=True)
     cannot_judge = models.BooleanField(default=False)
     comment = models.TextField(blank=True)
-    version = models.PositiveIntegerField(default=0, help_text="Saves of this row; a save based on an old one is kept unapplied.")
+    version = models.PositiveIntegerField(default=0, help_text="Counts the saves of this row.")
 
     class Meta:
         ordering = ["criterion__position"]
@@ -62,6 +77,21 @@ class CriterionScore(models.Model):
                 condition=Q(level__isnull=True) | Q(cannot_judge=False), name="score_cannot_judge_has_no_level"
             ),
         ]
+
+
+class UnappliedSave(models.Model):
+    """A save that was based on an old state: kept beside what is there, until its author chooses."""
+
+    grade = models.ForeignKey(Grade, on_delete=models.CASCADE, related_name="unapplied")
+    criterion = models.ForeignKey(Criterion, on_delete=models.PROTECT, null=True, help_text="Empty: overall comment.")
+    level = models.PositiveSmallIntegerField(null=True)
+    cannot_judge = models.BooleanField(default=False)
+    comment = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    resolved_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["created_at", "id"]
 
 
 class GradeRevision(models.Model):

@@ -29,7 +29,7 @@ class Submission(models.Model):
     run = models.ForeignKey(TrainingRun, on_delete=models.PROTECT, related_name="submissions")
     rubric = models.ForeignKey(RubricVersion, on_delete=models.PROTECT, related_name="submissions")
     blind_code = models.CharField(max_length=16, unique=True, default=new_blind_code)
-    bundle = models.JSONField(help_text="Dataset version and hash, method, settings, model or hash, prompt, decoding, rubric.")
+    bundle = models.JSONField(help_text="What was handed in, see services/submissions.py.")
     submitted_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
     submitted_at = models.DateTimeField(auto_now_add=True)
     replaced_at = models.DateTimeField(null=True)
@@ -40,5 +40,7 @@ class Submission(models.Model):
     class Meta:
         ordering = ["-submitted_at"]
         constraints = [
-            models.UniqueConstraint(fields=["team"], condition=Q(replaced_at=None), name="one_current_submission_per_team")
+            models.UniqueConstraint(
+                fields=["team"], condition=Q(replaced_at=None), name="one_current_submission_per_team"
+            )
         ]
