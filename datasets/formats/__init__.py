@@ -6,21 +6,26 @@
     reader.recognition.sentence()            # "JSON lines (utf-8): 120 × dialogue"
 
 `read(source, *, filename, limits=Limits(), shape="auto", mapping=None, mends=frozenset(), on_progress=None) -> Reader`
-    `source` is a path or a seekable binary file. Yields a `Row` for each good row and a `Problem` for each thing wrong; an
+    `source` is a path or a seekable binary file. Yields a `Row` for each good row and a `Problem` for each thing
+    wrong; an
     `error` problem stands in place of its row, warnings come just before theirs. Raises `UnreadableFile(code, message,
     mend)` (also while iterating) where the file as a whole makes no sense, and nothing else, whatever the bytes.
-    `shape`: "auto" or one of "dialogue", "messages", "instruction", "preference": rows of another shape are then errors.
+    `shape`: "auto" or one of "dialogue", "messages", "instruction", "preference": rows of another shape are then
+    errors.
     `mends`: codes of problems to repair on the way (see `MENDS`); each repair is told as an info `mended_<code>`.
     `on_progress(bytes_read: int, bytes_total: int, rows: int)` is called about every 1 MB of the file as stored.
 
-`Row`, `Problem`, `Limits`, `ColumnMapping`, `Recognition`, `UnreadableFile`: see `rows.py`. The teacher speaks as `user`, the
+`Row`, `Problem`, `Limits`, `ColumnMapping`, `Recognition`, `UnreadableFile`: see `rows.py`. The teacher speaks as
+`user`, the
     second-grader as `assistant`.
-`to_shape(row, shape) -> dict` writes a row as "dialogue", "messages", "instruction" (or "preference"); `losses(row, shape) ->
+`to_shape(row, shape) -> dict` writes a row as "dialogue", "messages", "instruction" (or "preference"); `losses(row,
+shape) ->
     list[str]` says beforehand what would be lost (empty: nothing; then reading the result gives the same row).
 `write(rows, shape) -> Iterator[bytes]` is the export: JSON lines, UTF-8.
 `fingerprint(row) -> str` is the sha256 (hex) of a row's content, not of its place: equal rows have equal fingerprints.
 `version_hash(fingerprints) -> str` is the content hash of rows in order.
-`mend(text, code) -> str | None` is one safe repair of one row's JSON text (None: it does not apply). `MENDS` names them all:
+`mend(text, code) -> str | None` is one safe repair of one row's JSON text (None: it does not apply). `MENDS` names
+them all:
     code -> a sentence that says what the repair does.
 `check_row(row, limits) -> list[Problem]` are the row rules, for rows edited in the browser.
 `from_object(value, *, line=1, limits=…) -> tuple[Row | None, list[Problem]]` recognises and checks one JSON value.

@@ -28,8 +28,9 @@ class Row(msgspec.Struct, kw_only=True):
 
     `line` is where the row starts in its file (1-based; the sheet's row for tables). `shape` is the shape it came in.
     `labels` holds only keys of `LABELS`, each a non-empty string. `extra` keeps every key that has no place of its own.
-    `input_suffix`: an instruction row's `input`, which also ends the first user turn (so that the way back loses nothing).
-    Preference rows: `messages` is the prompt and the preferred answer; both answers are kept in their own fields as well.
+    `input_suffix`: an instruction row's `input`, which also ends the first user turn (so that the way back loses
+    nothing). Preference rows: `messages` is the prompt and the preferred answer; both answers are kept in their own
+    fields as well.
     """
 
     line: int
@@ -111,7 +112,9 @@ class ColumnMapping(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Recognition(msgspec.Struct, kw_only=True):
-    """What the file turned out to be. Final once the reader is exhausted; good enough for a page after the first row."""
+    """What the file turned out to be. Final once the reader is exhausted; good enough for a page after the first
+    row.
+    """
 
     container: str = ""
     """jsonl | json_array | json_objects | csv | tsv | xlsx | transcript"""

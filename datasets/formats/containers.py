@@ -1,0 +1,263 @@
+"""JSON files cut into the text of one row at a time: lines, an array, or objects one after another. Bounded memory."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from datasets.formats.names import WRAPPERS
+from datasets.formats.strictjson import JsonFault
+
+JsonContainer = Literal["jsonl", "json_array", "json_objects"]
+
+
+class Piece(NamedTuple):
+    """The text of one row: where it starts, its bytes, and the fault that already stands (then `raw` is for the
+    excerpt).
+    """
+
+    line: int
+    column: int
+    raw: bytes
+    fault: JsonFault | None = None
+
+
+_WRAPPED = re.compile(r'\s*\{\s*"(?:' + "|".join(WRAPPERS) + r')"\s*:\s*\[\s*[\[{]', re.IGNORECASE)
+
+
+def is_wrapped(head: str, suffix: str) -> bool:
+    """Whether the file is one object that holds the rows under a key such as `data`, before anything else."""
+    return bool(_WRAPPED.match(head)) and (suffix == ".json" or not _is_json(head.lstrip().split("\n", 1)[0]))
+
+
+def container_of(head: str, suffix: str) -> JsonContainer:
+    """How the rows of a JSON file follow one another, by its first lines."""
+    lines = [line.strip() for line in head[:200_000].splitlines() if line.strip()]
+    first = lines[0].lstrip("\ufeff") if lines else ""
+    second = lines[1] if len(lines) > 1 else ""
+    if first.startswith("["):
+        one_line_rows = _is_json(first) and second[:1] in ("[", "{")
+        return "jsonl" if one_line_rows and suffix != ".json" else "json_array"
+    if not first.startswith("{") or first.endswith(("}", "},")) or second == "":
+        return "jsonl"
+    opened, in_string = _balance(first)
+    row_follows = second.startswith("{") and second.endswith("}") and _is_json(second) and first[:8] == second[:8]
+    return "jsonl" if in_string or opened <= 0 or row_follows else "json_objects"
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _balance(line: str) -> tuple[int, bool]:
+    """Brackets still open at the end of a line, and whether a string is."""
+    without = re.sub(r'"[^"\\]*(?:\\.[^"\\]*)*"', "", line)
+    opened = sum(without.count(c) for c in "{[") - sum(without.count(c) for c in "}]")
+    return opened, '"' in without
+
+
+def lines_of(chunks: Iterator[bytes], max_bytes: int) -> Iterator[tuple[int, bytes | None]]:
+    """(line number, line without its line break); None in place of a line that is too long. \\n, \\r\\n and lone
+    \\r.
+    """
+    number, rest, skipping, old_mac = 0, b"", False, None
+    for chunk in chunks:
+        if old_mac is None:
+            old_mac = b"\n" not in chunk and b"\r" in chunk[:-1]
+        if old_mac:
+            chunk = chunk.replace(b"\r", b"\n")
+        parts = chunk.split(b"\n")
+        parts[0] = rest + parts[0]
+        rest = parts.pop()
+        for part in parts:
+            number += 1
+            if skipping:
+                skipping = False
+                continue
+            yield number, (None if len(part) > max_bytes else part.removesuffix(b"\r"))
+        if len(rest) > max_bytes and not skipping:
+            yield number + 1, None
+            skipping = True
+        if skipping:
+            rest = b""
+    if rest and not skipping:
+        yield number + 1, rest.removesuffix(b"\r")
+
+
+def too_long(max_bytes: int) -> JsonFault:
+    message = f"The row is longer than {max_bytes / 1024:,.0f} KB, the limit for one row."
+    return JsonFault(
+        "row_too_long", -1, message, "Cut it into several rows, or check for a missing line break or bracket."
+    )
+
+
+def jsonl(chunks: Iterator[bytes], max_bytes: int) -> Iterator[Piece]:
+    """A piece for each line; blank lines come as pieces with empty text, those at the end of the file not at all."""
+    blank: list[int] = []
+    for number, line in lines_of(chunks, max_bytes):
+        if line is None:
+            yield Piece(number, 1, b"", too_long(max_bytes))
+            continue
+        if not line or (line[0] <= 32 and not line.strip()):
+            blank.append(number)
+            continue
+        for empty in blank:
+            yield Piece(empty, 1, b"")
+        blank.clear()
+        yield Piece(number, 1, line)
+
+
+_TOKEN = re.compile(rb'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|[{}\[\],\n"]', re.DOTALL)
+
+
+class Splitter:
+    """Cuts values out of a stream of JSON text by counting brackets outside strings; never holds more than one value.
+
+    `array`: values are the elements of one array, else they follow one another at the top. `wrapped`: the array lies
+    in an object, so that an object's end may follow. A value that never closes is cut where its lines begin like the
+    first value did, so that one broken row does not take the rest with it.
+    """
+
+    def __init__(self, chunks: Iterator[bytes], max_bytes: int, *, array: bool, wrapped: bool = False) -> None:
+        self.chunks, self.max_bytes, self.wrapped = chunks, max_bytes, wrapped
+        self.base = 1 if array else 0
+        self.buffer = b""
+        self.start = self.scanned = 0  # where the value being read begins, and how far brackets were counted
+        self.depth = 0
+        self.line, self.column = 1, 1
+        self.ended = self.after_comma = False
+        self.indent: bytes | None = None
+
+    def pieces(self) -> Iterator[Piece]:
+        if self.wrapped:
+            self._skip_to_array()
+        for chunk in self.chunks:
+            if self.ended:
+                self.buffer += chunk[:400] if len(self.buffer) - self.start < 400 else b""
+                continue
+            self.buffer = self.buffer[self.start :] + chunk
+            self.scanned -= self.start
+            self.start = 0
+            yield from self._scan(final=False)
+            if len(self.buffer) - self.start > self.max_bytes and not self.ended:
+                yield from self._salvage(final=False)
+        yield from self._scan(final=True)
+        yield from self._end()
+
+    def _skip_to_array(self) -> None:
+        self.buffer = next(self.chunks, b"")
+        self._move(self.buffer.index(b"["))
+        self.scanned = self.start
+
+    def _scan(self, *, final: bool) -> Iterator[Piece]:
+        while not self.ended and (found := _TOKEN.search(self.buffer, self.scanned)):
+            token = found.group()
+            if token == b'"':
+                line_end = self.buffer.find(b"\n", found.end())
+                if line_end < 0 and not final:
+                    self.scanned = found.start()
+                    return
+                self.scanned = line_end if line_end >= 0 else len(self.buffer)
+                continue
+            self.scanned = found.end()
+            if token in (b"{", b"["):
+                self._open(found.start())
+            elif token in (b"}", b"]"):
+                yield from self._close(token, found.start(), found.end())
+            elif token == b"," and self.depth == self.base:
+                yield from self._separate(found.start(), found.end())
+        if not self.ended:
+            self.scanned = len(self.buffer)
+
+    def _open(self, at: int) -> None:
+        if self.depth < self.base:  # the array itself
+            self._move(at + 1)
+        elif self.depth == self.base and self.indent is None:
+            blanks = at - (self.buffer.rfind(b"\n", 0, at) + 1)
+            self.indent = b"\n" + b" " * blanks + self.buffer[at : at + 1]
+        self.depth += 1
+
+    def _close(self, token: bytes, start: int, end: int) -> Iterator[Piece]:
+        self.depth -= 1
+        if self.base == 0 and self.depth <= 0:
+            self.depth = 0
+            yield self._take(end)
+        elif self.base == 1 and self.depth < 1:
+            if token == b"}":  # one bracket too many in a row: the row's own fault
+                self.depth = 1
+                return
+            if self.buffer[self.start : start].strip():
+                yield self._take(start)
+            elif self.after_comma:
+                message, mend = "There is a comma after the last row.", "Delete the comma; the one-click mend does."
+                yield Piece(
+                    self.line, self.column, b"", JsonFault("json_trailing_comma", 0, message, mend, fixable=True)
+                )
+            self._move(end)
+            self.ended = True
+
+    def _separate(self, start: int, end: int) -> Iterator[Piece]:
+        nothing = not self.buffer[self.start : start].strip()
+        if nothing and self.base == 1:
+            fault = JsonFault("json_syntax", 0, "There is a comma but no row before it.", "Delete the comma.")
+            yield Piece(self.line, self.column, b"", fault)
+        elif self.base == 1:
+            yield self._take(start)
+        if nothing or self.base == 1:
+            self._move(end)
+            self.after_comma = True
+
+    def _take(self, end: int) -> Piece:
+        """The value up to `end`, without blanks around it; reading goes on behind it."""
+        text = self.buffer[self.start : end]
+        self._move(self.start + len(text) - len(text.lstrip()))
+        value = text.strip()
+        fault = too_long(self.max_bytes) if len(value) > self.max_bytes else None
+        piece = Piece(self.line, self.column, value, fault)
+        self._move(end)
+        self.after_comma = False
+        return piece
+
+    def _move(self, to: int) -> None:
+        breaks = self.buffer.count(b"\n", self.start, to)
+        self.line += breaks
+        self.column = to - self.buffer.rfind(b"\n", self.start, to) if breaks else self.column + to - self.start
+        self.start = to
+
+    def _salvage(self, *, final: bool) -> Iterator[Piece]:
+        """The value grew too big or never closed: cut it where a line begins like the first value."""
+        while self.indent and (cut := self.buffer.find(self.indent, self.start + 1)) >= 0:
+            piece = self._take(cut)
+            if piece.raw:
+                yield piece._replace(raw=piece.raw.removesuffix(b",") if self.base else piece.raw)
+        if len(self.buffer) - self.start > self.max_bytes:
+            yield Piece(self.line, self.column, self.buffer[self.start : self.start + 200], too_long(self.max_bytes))
+            self._move(len(self.buffer))
+        self.depth, self.scanned = self.base, self.start
+        yield from self._scan(final=final)
+
+    def _end(self) -> Iterator[Piece]:
+        if self.buffer[self.start :].strip() and not self.ended and self.depth != self.base:
+            yield from self._salvage(final=True)
+        left = self.buffer[self.start :].strip()
+        if self.ended:
+            yield from self._after_array(left)
+            return
+        if left:
+            yield self._take(len(self.buffer))
+        if self.base == 1:
+            message, mend = "The list is never closed: its last ] is missing.", "Add ] at the end of the file."
+            yield Piece(self.line, self.column, b"", JsonFault("json_truncated", 0, message, mend))
+
+    def _after_array(self, left: bytes) -> Iterator[Piece]:
+        closed = left == b"}" or (left.startswith(b",") and left.endswith(b"}"))
+        if self.wrapped and not left:
+            message, mend = "The object around the rows is never closed.", "Add } at the end of the file."
+            yield Piece(self.line, self.column, b"", JsonFault("json_truncated", 0, message, mend))
+        elif left and not (self.wrapped and closed):
+            message, mend = "Something follows after the list has ended.", "Delete what follows the last ]."
+            yield Piece(self.line, self.column, left[:200], JsonFault("json_extra_data", 0, message, mend))

@@ -1,0 +1,260 @@
+"""Tables (CSV, TSV, Excel sheets) and written-out conversations, as objects with their lines."""
+
+import csv
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+from xml.etree.ElementTree import ParseError
+
+from datasets.formats.containers import lines_of, too_long
+from datasets.formats.names import PAIRS, TURN_LISTS, plain_key, standard_role
+from datasets.formats.rows import Limits, Problem, UnreadableFile, excerpt_of
+from datasets.formats.strictjson import JsonFault, decode_utf8
+
+Cells = list[Any]
+_SPEAKER = re.compile(r"^\s*(?:[-*>]\s*)?\[?\**([A-Za-z][A-Za-z\- ]{0,24}?\s?\d{0,2})\**\]?\s*[:：]\**\s*(.*)$")
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, ParseError, OSError, EOFError, NotImplementedError),
+    *(KeyError, ValueError, TypeError, AttributeError, IndexError, AssertionError, OverflowError, RuntimeError),
+)
+"""What openpyxl raises on files that are not what they say: it checks little, so that its own slips mean the same."""
+_TURN_GROUP = ("conversation_id", "dialogue_id", "dialog_id", "conversation", "dialogue", "id", "row", "session")
+
+
+class TableLine:
+    """One record of a table with the line it starts on, or what is wrong with it."""
+
+    __slots__ = ("cells", "line", "problem")
+
+    def __init__(self, line: int, cells: Cells, problem: Problem | None = None) -> None:
+        self.line, self.cells, self.problem = line, cells, problem
+
+
+def delimiter_of(first_line: str, suffix: str) -> str:
+    """The separator of a header line: the known ones, by how often they stand in it outside quotes."""
+    bare = re.sub(r'"[^"]*"', "", first_line)
+    counts = {mark: bare.count(mark) for mark in "\t,;|"}
+    best = max(counts, key=lambda mark: counts[mark])
+    if counts[best]:
+        return best
+    return "\t" if suffix in (".tsv", ".tab") else ","
+
+
+def looks_like_header(first_line: str) -> bool:
+    """Whether a first line names columns we know (for files whose name does not say what they are)."""
+    names = {plain_key(cell) for cell in next(csv.reader([first_line], delimiter=delimiter_of(first_line, "")), [])}
+    return len(names) > 1 and (bool(known_columns(names)) or {"role", "content"} <= names)
+
+
+def known_columns(names: set[str]) -> bool:
+    """Whether the columns are enough to know who says what."""
+    pair = any(names & set(teacher) and names & set(student) for teacher, student, _ in PAIRS)
+    return pair or bool(names & set(TURN_LISTS))
+
+
+class _Lines:
+    """Text lines for csv.reader that remembers the line it is at and the first undecodable place of a record."""
+
+    def __init__(self, chunks: Iterator[bytes], limits: Limits) -> None:
+        self.lines = lines_of(chunks, limits.max_row_bytes)
+        self.number = 0
+        self.fault: tuple[int, JsonFault] | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        for number, line in self.lines:
+            self.number = number
+            if line is None:
+                self.fault = self.fault or (number, too_long(0))
+                continue
+            try:
+                yield decode_utf8(line) + "\n"
+            except JsonFault as fault:
+                self.fault = self.fault or (number, fault)
+                yield line.decode("utf-8", "replace") + "\n"
+
+
+def csv_lines(chunks: Iterator[bytes], delimiter: str, limits: Limits) -> Iterator[TableLine]:
+    """The records of a CSV file, each with its line; broken ones carry their problem."""
+    csv.field_size_limit(limits.max_row_bytes)
+    lines = _Lines(chunks, limits)
+    reader = csv.reader(iter(lines), delimiter=delimiter, strict=True)
+    while True:
+        start = lines.number + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield TableLine(start, [], _csv_problem(start, str(error), limits))
+            continue
+        if lines.fault:
+            number, fault = lines.fault
+            lines.fault = None
+            problem = _problem(number, fault.code, fault.message, fault.mend, column=fault.at + 1)
+            yield TableLine(start, cells, problem)
+        elif cells:
+            yield TableLine(start, cells)
+
+
+def _csv_problem(line: int, error: str, limits: Limits) -> Problem:
+    if "unexpected end" in error:
+        message = "A quote is opened here and never closed, so the rest of the file hangs on it."
+        return _problem(
+            line, "csv_open_quote", message, 'Close the quote ("); a quote inside a text is written twice ("").'
+        )
+    if "field larger" in error:
+        message = f"One cell holds more than {limits.max_row_bytes / 1024:,.0f} KB; a quote may be missing."
+        return _problem(line, "row_too_long", message, 'Close the quote ("), or shorten the text.')
+    message = "Quotes are misplaced in this record."
+    return _problem(
+        line, "csv_quotes", message, 'Put the whole text in quotes, and write a quote inside it twice ("").'
+    )
+
+
+def sheet_lines(file: BinaryIO, limits: Limits) -> Iterator[TableLine]:
+    """The records of the first sheet of an .xlsx file that has any. Raises `UnreadableFile`."""
+    from openpyxl import load_workbook
+
+    try:
+        book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
+        for sheet in book.worksheets:
+            found = False
+            for number, cells in enumerate(sheet.iter_rows(values_only=True), start=1):
+                values = ["" if cell is None else cell if isinstance(cell, str) else _cell_text(cell) for cell in cells]
+                if any(values):
+                    found = True
+                    yield TableLine(number, values)
+            if found:
+                break
+        book.close()
+    except _DAMAGED as error:
+        message = f"The Excel file is damaged ({type(error).__name__})."
+        raise UnreadableFile(
+            "xlsx_damaged", message, "Open it in Excel and save it again, or save it as CSV."
+        ) from None
+
+
+def _cell_text(cell: Any) -> str:
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return str(cell)
+
+
+def table_objects(lines: Iterator[TableLine]) -> Iterator[tuple[int, dict[str, str] | Problem]]:
+    """(line, object) for each record under the header, or its problem. Cells of columns without a name are left out."""
+    header: list[str] = []
+    for record in lines:
+        if record.problem:
+            yield record.line, record.problem
+        elif not header:
+            header = _header(record.cells)
+        elif len(record.cells) > len(header) and any(str(cell).strip() for cell in record.cells[len(header) :]):
+            message = f"The record has {len(record.cells)} cells, the header names {len(header)}."
+            mend = "Put texts that hold the separator in quotes."
+            yield (
+                record.line,
+                _problem(record.line, "csv_cells", message, mend, text=" | ".join(map(str, record.cells))),
+            )
+        elif any(str(cell).strip() for cell in record.cells):
+            yield record.line, {name: cell for name, cell in zip(header, record.cells, strict=False) if name}
+
+
+def _header(cells: Cells) -> list[str]:
+    seen: set[str] = set()
+    names = []
+    for cell in cells:
+        name = str(cell).strip().strip("\ufeff")
+        while name in seen and name:
+            name += "_2"
+        seen.add(name)
+        names.append(name)
+    return names
+
+
+def is_turn_table(names: list[str]) -> bool:
+    """A turn a record: columns for the conversation, the speaker and the text."""
+    plain = {plain_key(name) for name in names}
+    return (
+        bool(plain & {"role", "speaker"})
+        and bool(plain & {"content", "text", "utterance", "message"})
+        and bool(plain & set(_TURN_GROUP))
+    )
+
+
+def grouped_turns(
+    objects: Iterator[tuple[int, dict[str, str] | Problem]],
+) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
+    """Turn tables as one object a conversation; turns of one conversation stand together."""
+    start, current = 0, ""
+    turns: list[dict[str, Any]] = []
+    rest: dict[str, Any] = {}
+    for line, item in objects:
+        if isinstance(item, Problem):
+            yield line, item
+            continue
+        by_name = {plain_key(name): name for name in item}
+        group_key = next(by_name[name] for name in _TURN_GROUP if name in by_name)
+        role_key = by_name.get("role") or by_name["speaker"]
+        content_key = next(by_name[name] for name in ("content", "text", "utterance", "message") if name in by_name)
+        if item[group_key] != current and turns:
+            yield start, {**rest, "messages": turns}
+            turns = []
+        if not turns:
+            start, current = line, item[group_key]
+            rest = {k: v for k, v in item.items() if k not in (role_key, content_key, "turn", "turn_id")}
+        turns.append({"role": item[role_key], "content": item[content_key]})
+    if turns:
+        yield start, {**rest, "messages": turns}
+
+
+def looks_like_transcript(head: str) -> bool:
+    """Whether the first lines are a conversation written out: `Teacher: …`, `Student: …`."""
+    lines = [line for line in head[:4000].splitlines() if line.strip()][:12]
+    spoken = [found[1] for line in lines if (found := _SPEAKER.match(line)) and standard_role(found[1])]
+    return len(spoken) >= 2 and len({standard_role(name) for name in spoken}) >= 2
+
+
+def transcript_objects(chunks: Iterator[bytes], limits: Limits) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
+    """One dialogue for each block of lines; a blank line or a line of dashes ends it; lines without a speaker go on."""
+    start = 0
+    turns: list[dict[str, Any]] = []
+    for number, raw in lines_of(chunks, limits.max_row_bytes):
+        try:
+            line = decode_utf8(raw) if raw is not None else ""
+        except JsonFault as fault:
+            yield number, _problem(number, fault.code, fault.message, fault.mend, column=fault.at + 1)
+            continue
+        if raw is None:
+            long = too_long(limits.max_row_bytes)
+            yield number, _problem(number, long.code, long.message, long.mend)
+            continue
+        found = _SPEAKER.match(line)
+        if not line.strip(" \t-=_*#"):
+            if turns:
+                yield start, {"dialogue": turns}
+            turns = []
+        elif found and standard_role(found[1]):
+            start = start if turns else number
+            turns.append({"role": found[1].strip().lower(), "content": found[2].strip()})
+        elif turns:
+            turns[-1]["content"] = f"{turns[-1]['content']}\n{line.strip()}".strip()
+        else:
+            message = "Nobody is named as speaking this line."
+            yield number, _problem(number, "no_speaker", message, "Begin it with “Teacher:” or “Student:”.", text=line)
+    if turns:
+        yield start, {"dialogue": turns}
+
+
+def _problem(line: int, code: str, message: str, mend: str, *, column: int | None = None, text: str = "") -> Problem:
+    return Problem(
+        line=line,
+        column=column if column and column > 0 else None,
+        field="",
+        code=code,
+        severity="error",
+        message=message,
+        mend=mend,
+        excerpt=excerpt_of(text),
+    )
