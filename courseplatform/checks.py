@@ -29,15 +29,20 @@ def our_datasets_app_is_imported(app_configs: Sequence[Any] | None, **kwargs: An
 def engines_are_where_the_launcher_looks(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
     """E002: each engine is started by module name from ENGINES_ROOT."""
     missing = [
-        name for name in ("lora", "dspy_program", "rehearsal") if not (settings.ENGINES_ROOT / name / "__init__.py").exists()
+        name
+        for name in ("lora", "dspy_program", "rehearsal")
+        if not (settings.ENGINES_ROOT / name / "__init__.py").exists()
     ]
     return [
-        Error(f"Engine package {name} is missing under {settings.ENGINES_ROOT}.", id="courseplatform.E002") for name in missing
+        Error(f"Engine package {name} is missing under {settings.ENGINES_ROOT}.", id="courseplatform.E002")
+        for name in missing
     ]
 
 
 @register()
 def rq_queues_use_json(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
     """E003: a queue with another serializer than its worker strands its jobs; pickle would execute what Redis holds."""
-    wrong = [name for name, queue in settings.RQ_QUEUES.items() if queue.get("SERIALIZER") != "rq.serializers.JSONSerializer"]
+    wrong = [
+        name for name, queue in settings.RQ_QUEUES.items() if queue.get("SERIALIZER") != "rq.serializers.JSONSerializer"
+    ]
     return [Error(f"Queue {name} does not use the JSON serializer.", id="courseplatform.E003") for name in wrong]

@@ -27,19 +27,27 @@ def find_binary() -> str:
     )
 
 
-def command(*, port: int, folder: Path) -> list[str]:
-    """The server on loopback only, durable (append-only file), never evicting a job."""
+def command(*, port: int, folder: Path, password: str = "") -> list[str]:
+    """The server on loopback only, durable (append-only file), never evicting a job.
+
+    The password stands in a file that only this user can read: whoever can write to Redis can make a worker run code.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    options = {
-        "--port": str(port),
-        "--bind": "127.0.0.1",
-        "--dir": str(folder),
-        "--appendonly": "yes",
-        "--save": "",
-        "--maxmemory-policy": "noeviction",
-        "--loglevel": "warning",
-    }
-    return [find_binary(), *(part for pair in options.items() for part in pair)]
+    lines = [
+        f"port {port}",
+        "bind 127.0.0.1",
+        f'dir "{folder}"',
+        "appendonly yes",
+        'save ""',
+        "maxmemory-policy noeviction",
+        "loglevel warning",
+    ]
+    if password:
+        lines.append(f"requirepass {password}")
+    config = folder / "server.conf"
+    config.touch(mode=0o600)
+    config.write_text("\n".join(lines) + "\n")
+    return [find_binary(), str(config)]
 
 
 def free_port() -> int:

@@ -1,5 +1,8 @@
 """Settings from the environment and `.env`. Production (`DEBUG` off) refuses to start without its secrets."""
 
+import os
+import tempfile
+from datetime import timedelta
 from pathlib import Path
 
 import django_stubs_ext
@@ -33,7 +36,9 @@ SECRET_KEY = _secret_key()
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 if not DEBUG and not ALLOWED_HOSTS:
-    raise ImproperlyConfigured("ALLOWED_HOSTS is not set. Name the host people use, for example ALLOWED_HOSTS=course.example.edu.")
+    raise ImproperlyConfigured(
+        "ALLOWED_HOSTS is not set. Name the host people use, for example ALLOWED_HOSTS=course.example.edu."
+    )
 
 INSTALLED_APPS = [
     "django.contrib.auth",
@@ -86,7 +91,11 @@ TEMPLATES = [
                 "csp.context_processors.nonce",
                 "courseplatform.context.page",
             ],
-            "builtins": ["django.templatetags.static", "django_htmx.templatetags.django_htmx", "teams.templatetags.units"],
+            "builtins": [
+                "django.templatetags.static",
+                "django_htmx.templatetags.django_htmx",
+                "teams.templatetags.units",
+            ],
         },
     }
 ]
@@ -100,6 +109,8 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
     }
+    # A file, because several threads cannot share SQLite in memory; one per test session, because sessions run side by side.
+    DATABASES["default"]["TEST"] = {"NAME": str(Path(tempfile.gettempdir()) / f"course-test-{os.getpid()}.sqlite3")}
 
 AUTH_USER_MODEL = "teams.User"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
@@ -117,7 +128,7 @@ LOGIN_URL = "sign_in"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign_in"
 AXES_FAILURE_LIMIT = 6
-AXES_COOLOFF_TIME = 0.25  # hours
+AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_LOCKOUT_TEMPLATE = "teams/sign_in_locked.html"
 AXES_RESET_ON_SUCCESS = True
@@ -190,7 +201,9 @@ MODEL_SERVER_URL = env.str("MODEL_SERVER_URL", default="http://127.0.0.1:8301/v1
 PROGRAM_SERVER_URL = env.str("PROGRAM_SERVER_URL", default="http://127.0.0.1:8302/v1")
 SERVICE_TOKEN = env.str("SERVICE_TOKEN", default="development-service-token" if DEBUG else "")
 if not DEBUG and not SERVICE_TOKEN:
-    raise ImproperlyConfigured("SERVICE_TOKEN is not set. The web process and the model servers share it; any long random text does.")
+    raise ImproperlyConfigured(
+        "SERVICE_TOKEN is not set. The web process and the model servers share it; any long random text does."
+    )
 RUNS_ROOT = VAR_DIR / "runs"
 BASE_MODELS_ROOT = BASE_DIR / "training" / "base_models"
 ENGINES_ROOT = BASE_DIR / "training" / "engines"

@@ -1,14 +1,23 @@
 """Pages that show what all the apps know; no rules of their own."""
 
-from django.http import HttpResponse
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 
 from datasets.models import Dataset, DatasetVersion
 from evaluation.models import Submission
-from teams.access import Access, SignedInRequest, course_view, team_view
+from teams.access import Access, SignedInRequest, course_view, public_view, team_view
 from teams.models import Course, Method, Role, Team
 from teams.services import costs
 from training.models import RunStatus, TrainingRun
+
+
+@public_view
+def healthz(request: HttpRequest) -> JsonResponse:
+    """For the supervisor and load balancers: the process answers and its database does too."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return JsonResponse({"status": "ok"})
 
 
 @course_view(Access.STUDENT)
@@ -29,12 +38,16 @@ def _team_rows(course: Course) -> list[dict[str, object]]:
     """One row per team: people, professors, what it did, what it spent. A fixed number of queries."""
     done: dict[int, set[str]] = {}
     failed: dict[int, int] = {}
-    for team_id, method, status in TrainingRun.objects.filter(team__course=course).values_list("team_id", "method", "status"):
+    for team_id, method, status in TrainingRun.objects.filter(team__course=course).values_list(
+        "team_id", "method", "status"
+    ):
         if status == RunStatus.SUCCEEDED:
             done.setdefault(team_id, set()).add(method)
         elif status == RunStatus.FAILED:
             failed[team_id] = failed.get(team_id, 0) + 1
-    with_data = set(DatasetVersion.objects.filter(dataset__team__course=course).values_list("dataset__team_id", flat=True))
+    with_data = set(
+        DatasetVersion.objects.filter(dataset__team__course=course).values_list("dataset__team_id", flat=True)
+    )
     submitted = set(Submission.objects.filter(team__course=course).current().values_list("team_id", flat=True))
     spent = {row.team.pk: row for row in costs.by_team(course)}
     teams = course.teams.prefetch_related("memberships__person", "professor_assignments__professor__person")
@@ -57,9 +70,7 @@ def _team_rows(course: Course) -> list[dict[str, object]]:
 def team_home(request: SignedInRequest, team: Team) -> HttpResponse:
     """Where the team stands and what to do next."""
     runs = list(TrainingRun.objects.for_team(team).select_related("dataset_version__dataset", "base_model")[:8])
-    finished = set(
-        TrainingRun.objects.for_team(team).finished().order_by().values_list("method", flat=True).distinct()
-    )
+    finished = set(TrainingRun.objects.for_team(team).finished().order_by().values_list("method", flat=True).distinct())
     active = set(TrainingRun.objects.for_team(team).active().order_by().values_list("method", flat=True).distinct())
     newest = DatasetVersion.objects.for_team(team).select_related("dataset").order_by("-created_at").first()
     own_costs = costs.of_team(team)

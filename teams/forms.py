@@ -30,7 +30,9 @@ class DollarsField(forms.DecimalField):
 
 
 class SignInForm(AuthenticationForm):
-    username = forms.EmailField(label="E-mail", widget=forms.EmailInput(attrs={"autofocus": True, "autocomplete": "email"}))
+    username = forms.EmailField(
+        label="E-mail", widget=forms.EmailInput(attrs={"autofocus": True, "autocomplete": "email"})
+    )
     error_messages = {
         "invalid_login": "E-mail and password do not match. Passwords know capital letters; e-mail addresses do not.",
         "inactive": "This account is switched off. Ask your instructor.",
@@ -60,7 +62,9 @@ class SignUpForm(JoinForm):
     def clean_email(self) -> str:
         email = str(self.cleaned_data["email"]).lower()
         if User.objects.filter(email__iexact=email).exists():
-            raise ValidationError("There is an account with this e-mail already. Sign in first, then enter the course code.")
+            raise ValidationError(
+                "There is an account with this e-mail already. Sign in first, then enter the course code."
+            )
         return email
 
     def clean_password(self) -> str:

@@ -98,7 +98,9 @@ def hub() -> Hub:
     return _hubs[key]
 
 
-async def _events(topic: str, last_id: str, snapshot: Callable[[], Awaitable[list[tuple[str, str]]]]) -> AsyncIterator[str]:
+async def _events(
+    topic: str, last_id: str, snapshot: Callable[[], Awaitable[list[tuple[str, str]]]]
+) -> AsyncIterator[str]:
     here = hub()
     woken = here.join(topic)
     try:

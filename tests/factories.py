@@ -6,7 +6,7 @@ from typing import Any
 from teams.models import Course, Membership, ProfessorAssignment, Role, Team, User
 from teams.services import money
 
-PASSWORD = "correct horse battery"  # noqa: S105
+PASSWORD = "correct horse battery"
 _serial = count(1)
 
 

@@ -4,251 +4,446 @@ import django.db.models.deletion
 import django.db.models.expressions
 import django.db.models.functions.text
 import django.utils.timezone
-import teams.models.course
 from django.conf import settings
 from django.db import migrations, models
 
+import teams.models.course
+
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('auth', '0012_alter_user_first_name_max_length'),
+        ("auth", "0012_alter_user_first_name_max_length"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='BudgetAccount',
+            name="BudgetAccount",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('limit', models.BigIntegerField()),
-                ('held', models.BigIntegerField(default=0)),
-                ('spent', models.BigIntegerField(default=0)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("limit", models.BigIntegerField()),
+                ("held", models.BigIntegerField(default=0)),
+                ("spent", models.BigIntegerField(default=0)),
             ],
         ),
         migrations.CreateModel(
-            name='User',
+            name="User",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('password', models.CharField(max_length=128, verbose_name='password')),
-                ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
-                ('is_superuser', models.BooleanField(default=False, help_text='Designates that this user has all permissions without explicitly assigning them.', verbose_name='superuser status')),
-                ('email', models.EmailField(max_length=254, unique=True)),
-                ('name', models.CharField(max_length=120)),
-                ('is_active', models.BooleanField(default=True)),
-                ('is_staff', models.BooleanField(default=False)),
-                ('joined_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('groups', models.ManyToManyField(blank=True, help_text='The groups this user belongs to. A user will get all permissions granted to each of their groups.', related_name='user_set', related_query_name='user', to='auth.group', verbose_name='groups')),
-                ('user_permissions', models.ManyToManyField(blank=True, help_text='Specific permissions for this user.', related_name='user_set', related_query_name='user', to='auth.permission', verbose_name='user permissions')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("password", models.CharField(max_length=128, verbose_name="password")),
+                ("last_login", models.DateTimeField(blank=True, null=True, verbose_name="last login")),
+                (
+                    "is_superuser",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates that this user has all permissions without explicitly assigning them.",
+                        verbose_name="superuser status",
+                    ),
+                ),
+                ("email", models.EmailField(max_length=254, unique=True)),
+                ("name", models.CharField(max_length=120)),
+                ("is_active", models.BooleanField(default=True)),
+                ("is_staff", models.BooleanField(default=False)),
+                ("joined_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "groups",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="The groups this user belongs to. A user will get all permissions granted to each of their groups.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.group",
+                        verbose_name="groups",
+                    ),
+                ),
+                (
+                    "user_permissions",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="Specific permissions for this user.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.permission",
+                        verbose_name="user permissions",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Course',
+            name="Course",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=120)),
-                ('term', models.CharField(blank=True, max_length=60)),
-                ('student_code', models.CharField(default=teams.models.course.new_code, max_length=12, unique=True)),
-                ('professor_code', models.CharField(default=teams.models.course.new_code, max_length=12, unique=True)),
-                ('starts_on', models.DateField(blank=True, null=True)),
-                ('ends_on', models.DateField(blank=True, null=True)),
-                ('team_budget', models.BigIntegerField(default=25000000, help_text='Micro-dollars each new team may spend.')),
-                ('compute_rate', models.BigIntegerField(default=0, help_text='Micro-dollars for one hour of local LoRA training.')),
-                ('team_size', models.PositiveSmallIntegerField(default=5, help_text='Most people in one team.')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=120)),
+                ("term", models.CharField(blank=True, max_length=60)),
+                ("student_code", models.CharField(default=teams.models.course.new_code, max_length=12, unique=True)),
+                ("professor_code", models.CharField(default=teams.models.course.new_code, max_length=12, unique=True)),
+                ("starts_on", models.DateField(blank=True, null=True)),
+                ("ends_on", models.DateField(blank=True, null=True)),
+                (
+                    "team_budget",
+                    models.BigIntegerField(default=25000000, help_text="Micro-dollars each new team may spend."),
+                ),
+                (
+                    "compute_rate",
+                    models.BigIntegerField(default=0, help_text="Micro-dollars for one hour of local LoRA training."),
+                ),
+                ("team_size", models.PositiveSmallIntegerField(default=5, help_text="Most people in one team.")),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'ordering': ['-created_at'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('team_budget__gte', 0)), name='course_team_budget_not_negative'), models.CheckConstraint(condition=models.Q(('compute_rate__gte', 0)), name='course_compute_rate_not_negative')],
+                "ordering": ["-created_at"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("team_budget__gte", 0)), name="course_team_budget_not_negative"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("compute_rate__gte", 0)), name="course_compute_rate_not_negative"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Hold',
+            name="Hold",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(max_length=120, unique=True)),
-                ('amount', models.BigIntegerField()),
-                ('state', models.CharField(choices=[('open', 'Open'), ('settled', 'Settled'), ('released', 'Released')], default='open', max_length=10)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('expires_at', models.DateTimeField()),
-                ('closed_at', models.DateTimeField(null=True)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='holds', to='teams.budgetaccount')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("key", models.CharField(max_length=120, unique=True)),
+                ("amount", models.BigIntegerField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("open", "Open"), ("settled", "Settled"), ("released", "Released")],
+                        default="open",
+                        max_length=10,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("expires_at", models.DateTimeField()),
+                ("closed_at", models.DateTimeField(null=True)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="holds", to="teams.budgetaccount"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='LedgerEntry',
+            name="LedgerEntry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(max_length=120, unique=True)),
-                ('at', models.DateTimeField(auto_now_add=True)),
-                ('delta', models.BigIntegerField()),
-                ('before', models.BigIntegerField()),
-                ('after', models.BigIntegerField()),
-                ('subject_kind', models.CharField(help_text='What was paid for: run, turn, interview, endpoint, correction.', max_length=20)),
-                ('subject_id', models.CharField(max_length=40)),
-                ('method', models.CharField(choices=[('dspy', 'DSPy'), ('openai', 'OpenAI'), ('lora', 'LoRA')], max_length=10)),
-                ('provider', models.CharField(max_length=40)),
-                ('model', models.CharField(max_length=200)),
-                ('input_tokens', models.BigIntegerField(default=0)),
-                ('cached_input_tokens', models.BigIntegerField(default=0)),
-                ('output_tokens', models.BigIntegerField(default=0)),
-                ('training_tokens', models.BigIntegerField(default=0)),
-                ('compute_seconds', models.FloatField(default=0)),
-                ('price_note', models.CharField(help_text='The prices this was computed with, their source and date.', max_length=300)),
-                ('confidence', models.CharField(choices=[('exact', 'Exact: the provider or our own clock said so'), ('estimated', 'Estimated'), ('unknown', 'Unknown')], max_length=10)),
-                ('rehearsal', models.BooleanField(default=False)),
-                ('would_have_cost', models.BigIntegerField(help_text="Micro-dollars at the real model's price, for a rehearsal.", null=True)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='teams.budgetaccount')),
-                ('person', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("key", models.CharField(max_length=120, unique=True)),
+                ("at", models.DateTimeField(auto_now_add=True)),
+                ("delta", models.BigIntegerField()),
+                ("before", models.BigIntegerField()),
+                ("after", models.BigIntegerField()),
+                (
+                    "subject_kind",
+                    models.CharField(
+                        help_text="What was paid for: run, turn, interview, endpoint, correction.", max_length=20
+                    ),
+                ),
+                ("subject_id", models.CharField(max_length=40)),
+                (
+                    "method",
+                    models.CharField(choices=[("dspy", "DSPy"), ("openai", "OpenAI"), ("lora", "LoRA")], max_length=10),
+                ),
+                ("provider", models.CharField(max_length=40)),
+                ("model", models.CharField(max_length=200)),
+                ("input_tokens", models.BigIntegerField(default=0)),
+                ("cached_input_tokens", models.BigIntegerField(default=0)),
+                ("output_tokens", models.BigIntegerField(default=0)),
+                ("training_tokens", models.BigIntegerField(default=0)),
+                ("compute_seconds", models.FloatField(default=0)),
+                (
+                    "price_note",
+                    models.CharField(
+                        help_text="The prices this was computed with, their source and date.", max_length=300
+                    ),
+                ),
+                (
+                    "confidence",
+                    models.CharField(
+                        choices=[
+                            ("exact", "Exact: the provider or our own clock said so"),
+                            ("estimated", "Estimated"),
+                            ("unknown", "Unknown"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("rehearsal", models.BooleanField(default=False)),
+                (
+                    "would_have_cost",
+                    models.BigIntegerField(
+                        help_text="Micro-dollars at the real model's price, for a rehearsal.", null=True
+                    ),
+                ),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="entries", to="teams.budgetaccount"
+                    ),
+                ),
+                (
+                    "person",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-at', '-id'],
+                "ordering": ["-at", "-id"],
             },
         ),
         migrations.CreateModel(
-            name='Membership',
+            name="Membership",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('role', models.CharField(choices=[('instructor', 'Instructor'), ('professor', 'Professor'), ('student', 'Student')], max_length=12)),
-                ('joined_at', models.DateTimeField(auto_now_add=True)),
-                ('course', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to='teams.course')),
-                ('person', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[("instructor", "Instructor"), ("professor", "Professor"), ("student", "Student")],
+                        max_length=12,
+                    ),
+                ),
+                ("joined_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "course",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="memberships", to="teams.course"
+                    ),
+                ),
+                (
+                    "person",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="memberships",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['person__name'],
+                "ordering": ["person__name"],
             },
         ),
         migrations.CreateModel(
-            name='Price',
+            name="Price",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('provider', models.CharField(max_length=40)),
-                ('model', models.CharField(max_length=200)),
-                ('kind', models.CharField(choices=[('input', 'Input tokens'), ('cached_input', 'Cached input tokens'), ('output', 'Output tokens'), ('training', 'Training tokens')], max_length=20)),
-                ('per_million', models.BigIntegerField()),
-                ('effective_from', models.DateField()),
-                ('source', models.CharField(max_length=200)),
-                ('course', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='prices', to='teams.course')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("provider", models.CharField(max_length=40)),
+                ("model", models.CharField(max_length=200)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("input", "Input tokens"),
+                            ("cached_input", "Cached input tokens"),
+                            ("output", "Output tokens"),
+                            ("training", "Training tokens"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("per_million", models.BigIntegerField()),
+                ("effective_from", models.DateField()),
+                ("source", models.CharField(max_length=200)),
+                (
+                    "course",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="prices",
+                        to="teams.course",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['provider', 'model', 'kind', '-effective_from'],
+                "ordering": ["provider", "model", "kind", "-effective_from"],
             },
         ),
         migrations.CreateModel(
-            name='Team',
+            name="Team",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=60)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('course', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='teams', to='teams.course')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=60)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "course",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="teams", to="teams.course"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='ProfessorAssignment',
+            name="ProfessorAssignment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('professor', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='assigned_teams', to='teams.membership')),
-                ('team', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='professor_assignments', to='teams.team')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "professor",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="assigned_teams",
+                        to="teams.membership",
+                    ),
+                ),
+                (
+                    "team",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="professor_assignments",
+                        to="teams.team",
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='membership',
-            name='team',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='memberships', to='teams.team'),
+            model_name="membership",
+            name="team",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="memberships",
+                to="teams.team",
+            ),
         ),
         migrations.AddField(
-            model_name='budgetaccount',
-            name='team',
-            field=models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='account', to='teams.team'),
+            model_name="budgetaccount",
+            name="team",
+            field=models.OneToOneField(
+                on_delete=django.db.models.deletion.CASCADE, related_name="account", to="teams.team"
+            ),
         ),
         migrations.CreateModel(
-            name='AuditEntry',
+            name="AuditEntry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField(auto_now_add=True, db_index=True)),
-                ('action', models.CharField(max_length=60)),
-                ('what', models.CharField(max_length=200)),
-                ('before', models.JSONField(null=True)),
-                ('after', models.JSONField(null=True)),
-                ('person', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL)),
-                ('course', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='audit_entries', to='teams.course')),
-                ('team', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='audit_entries', to='teams.team')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("at", models.DateTimeField(auto_now_add=True, db_index=True)),
+                ("action", models.CharField(max_length=60)),
+                ("what", models.CharField(max_length=200)),
+                ("before", models.JSONField(null=True)),
+                ("after", models.JSONField(null=True)),
+                (
+                    "person",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "course",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="audit_entries",
+                        to="teams.course",
+                    ),
+                ),
+                (
+                    "team",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="audit_entries",
+                        to="teams.team",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-at', '-id'],
+                "ordering": ["-at", "-id"],
             },
         ),
         migrations.AddConstraint(
-            model_name='user',
-            constraint=models.UniqueConstraint(django.db.models.functions.text.Lower('email'), name='user_email_unique_ignoring_case'),
+            model_name="user",
+            constraint=models.UniqueConstraint(
+                django.db.models.functions.text.Lower("email"), name="user_email_unique_ignoring_case"
+            ),
         ),
         migrations.AddIndex(
-            model_name='hold',
-            index=models.Index(fields=['state', 'expires_at'], name='teams_hold_state_bfb4ed_idx'),
+            model_name="hold",
+            index=models.Index(fields=["state", "expires_at"], name="teams_hold_state_bfb4ed_idx"),
         ),
         migrations.AddConstraint(
-            model_name='hold',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gte', 0)), name='hold_amount_not_negative'),
+            model_name="hold",
+            constraint=models.CheckConstraint(condition=models.Q(("amount__gte", 0)), name="hold_amount_not_negative"),
         ),
         migrations.AddIndex(
-            model_name='ledgerentry',
-            index=models.Index(fields=['account', '-at'], name='teams_ledge_account_9fc45d_idx'),
+            model_name="ledgerentry",
+            index=models.Index(fields=["account", "-at"], name="teams_ledge_account_9fc45d_idx"),
         ),
         migrations.AddIndex(
-            model_name='ledgerentry',
-            index=models.Index(fields=['subject_kind', 'subject_id'], name='teams_ledge_subject_e873bf_idx'),
+            model_name="ledgerentry",
+            index=models.Index(fields=["subject_kind", "subject_id"], name="teams_ledge_subject_e873bf_idx"),
         ),
         migrations.AddConstraint(
-            model_name='ledgerentry',
-            constraint=models.CheckConstraint(condition=models.Q(('after', django.db.models.expressions.CombinedExpression(models.F('before'), '+', models.F('delta')))), name='ledger_after_is_before_plus_delta'),
+            model_name="ledgerentry",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "after",
+                        django.db.models.expressions.CombinedExpression(models.F("before"), "+", models.F("delta")),
+                    )
+                ),
+                name="ledger_after_is_before_plus_delta",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='ledgerentry',
-            constraint=models.CheckConstraint(condition=models.Q(('after__gte', 0)), name='ledger_after_not_negative'),
+            model_name="ledgerentry",
+            constraint=models.CheckConstraint(condition=models.Q(("after__gte", 0)), name="ledger_after_not_negative"),
         ),
         migrations.AddIndex(
-            model_name='price',
-            index=models.Index(fields=['provider', 'model', 'kind', '-effective_from'], name='teams_price_provide_581062_idx'),
+            model_name="price",
+            index=models.Index(
+                fields=["provider", "model", "kind", "-effective_from"], name="teams_price_provide_581062_idx"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='price',
-            constraint=models.UniqueConstraint(fields=('course', 'provider', 'model', 'kind', 'effective_from'), name='price_once_a_day', nulls_distinct=False),
+            model_name="price",
+            constraint=models.UniqueConstraint(
+                fields=("course", "provider", "model", "kind", "effective_from"),
+                name="price_once_a_day",
+                nulls_distinct=False,
+            ),
         ),
         migrations.AddConstraint(
-            model_name='price',
-            constraint=models.CheckConstraint(condition=models.Q(('per_million__gte', 0)), name='price_not_negative'),
+            model_name="price",
+            constraint=models.CheckConstraint(condition=models.Q(("per_million__gte", 0)), name="price_not_negative"),
         ),
         migrations.AddConstraint(
-            model_name='team',
-            constraint=models.UniqueConstraint(fields=('course', 'name'), name='team_name_unique_in_course'),
+            model_name="team",
+            constraint=models.UniqueConstraint(fields=("course", "name"), name="team_name_unique_in_course"),
         ),
         migrations.AddConstraint(
-            model_name='professorassignment',
-            constraint=models.UniqueConstraint(fields=('team', 'professor'), name='professor_assigned_once_to_a_team'),
+            model_name="professorassignment",
+            constraint=models.UniqueConstraint(fields=("team", "professor"), name="professor_assigned_once_to_a_team"),
         ),
         migrations.AddConstraint(
-            model_name='membership',
-            constraint=models.UniqueConstraint(fields=('course', 'person'), name='membership_unique_in_course'),
+            model_name="membership",
+            constraint=models.UniqueConstraint(fields=("course", "person"), name="membership_unique_in_course"),
         ),
         migrations.AddConstraint(
-            model_name='membership',
-            constraint=models.CheckConstraint(condition=models.Q(('team__isnull', True), ('role', 'student'), _connector='OR'), name='membership_only_students_in_teams'),
+            model_name="membership",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("team__isnull", True), ("role", "student"), _connector="OR"),
+                name="membership_only_students_in_teams",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='budgetaccount',
-            constraint=models.CheckConstraint(condition=models.Q(('limit__gte', 0)), name='account_limit_not_negative'),
+            model_name="budgetaccount",
+            constraint=models.CheckConstraint(condition=models.Q(("limit__gte", 0)), name="account_limit_not_negative"),
         ),
         migrations.AddConstraint(
-            model_name='budgetaccount',
-            constraint=models.CheckConstraint(condition=models.Q(('held__gte', 0)), name='account_held_not_negative'),
+            model_name="budgetaccount",
+            constraint=models.CheckConstraint(condition=models.Q(("held__gte", 0)), name="account_held_not_negative"),
         ),
         migrations.AddConstraint(
-            model_name='budgetaccount',
-            constraint=models.CheckConstraint(condition=models.Q(('spent__gte', 0)), name='account_spent_not_negative'),
+            model_name="budgetaccount",
+            constraint=models.CheckConstraint(condition=models.Q(("spent__gte", 0)), name="account_spent_not_negative"),
         ),
     ]

@@ -78,7 +78,8 @@ class Membership(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["course", "person"], name="membership_unique_in_course"),
             models.CheckConstraint(
-                condition=models.Q(team__isnull=True) | models.Q(role=Role.STUDENT), name="membership_only_students_in_teams"
+                condition=models.Q(team__isnull=True) | models.Q(role=Role.STUDENT),
+                name="membership_only_students_in_teams",
             ),
         ]
 

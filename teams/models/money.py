@@ -75,7 +75,9 @@ class LedgerEntry(models.Model):
     delta = models.BigIntegerField()
     before = models.BigIntegerField()
     after = models.BigIntegerField()
-    subject_kind = models.CharField(max_length=20, help_text="What was paid for: run, turn, interview, endpoint, correction.")
+    subject_kind = models.CharField(
+        max_length=20, help_text="What was paid for: run, turn, interview, endpoint, correction."
+    )
     subject_id = models.CharField(max_length=40)
     method = models.CharField(max_length=10, choices=Method.choices)
     provider = models.CharField(max_length=40)
@@ -88,12 +90,16 @@ class LedgerEntry(models.Model):
     price_note = models.CharField(max_length=300, help_text="The prices this was computed with, their source and date.")
     confidence = models.CharField(max_length=10, choices=Confidence.choices)
     rehearsal = models.BooleanField(default=False)
-    would_have_cost = models.BigIntegerField(null=True, help_text="Micro-dollars at the real model's price, for a rehearsal.")
+    would_have_cost = models.BigIntegerField(
+        null=True, help_text="Micro-dollars at the real model's price, for a rehearsal."
+    )
 
     class Meta:
         ordering = ["-at", "-id"]
         constraints = [
-            models.CheckConstraint(condition=Q(after=F("before") + F("delta")), name="ledger_after_is_before_plus_delta"),
+            models.CheckConstraint(
+                condition=Q(after=F("before") + F("delta")), name="ledger_after_is_before_plus_delta"
+            ),
             models.CheckConstraint(condition=Q(after__gte=0), name="ledger_after_not_negative"),
         ]
         indexes = [models.Index(fields=["account", "-at"]), models.Index(fields=["subject_kind", "subject_id"])]

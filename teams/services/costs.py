@@ -79,13 +79,43 @@ def write_ledger_csv(course: Course, out: TextIO) -> None:
     """Every ledger entry of the course, oldest first; money in dollars with six decimals."""
     writer = csv.writer(out)
     writer.writerow(
-        ["time", "team", "person", "what", "id", "method", "provider", "model", "dollars", "would have cost", "rehearsal"]
-        + ["input tokens", "cached input tokens", "output tokens", "training tokens", "compute seconds", "confidence", "price"]
+        [
+            "time",
+            "team",
+            "person",
+            "what",
+            "id",
+            "method",
+            "provider",
+            "model",
+            "dollars",
+            "would have cost",
+            "rehearsal",
+        ]
+        + [
+            "input tokens",
+            "cached input tokens",
+            "output tokens",
+            "training tokens",
+            "compute seconds",
+            "confidence",
+            "price",
+        ]
     )
-    entries = LedgerEntry.objects.filter(account__team__course=course).select_related("account__team", "person").order_by("id")
+    entries = (
+        LedgerEntry.objects.filter(account__team__course=course)
+        .select_related("account__team", "person")
+        .order_by("id")
+    )
     for entry in entries.iterator(2000):
         would = "" if entry.would_have_cost is None else f"{entry.would_have_cost / 1e6:.6f}"
-        values = [entry.at.isoformat(), entry.account.team.name, entry.person or "", entry.subject_kind, entry.subject_id]
+        values = [
+            entry.at.isoformat(),
+            entry.account.team.name,
+            entry.person or "",
+            entry.subject_kind,
+            entry.subject_id,
+        ]
         values += [entry.method, entry.provider, entry.model]
         counts = [entry.input_tokens, entry.cached_input_tokens, entry.output_tokens, entry.training_tokens]
         writer.writerow(

@@ -50,12 +50,16 @@ def create_team(*, course: Course, name: str, person: User) -> Team:
 def put_in_team(*, membership: Membership, team: Team | None, person: User) -> None:
     """Move a student into `team`, or out of every team. Raises CourseRefused when the team is full or the role is wrong."""
     if membership.role != Role.STUDENT:
-        raise CourseRefused(f"{membership.person} is {membership.get_role_display().lower()} here; only students are in teams.")
+        raise CourseRefused(
+            f"{membership.person} is {membership.get_role_display().lower()} here; only students are in teams."
+        )
     with transaction.atomic():
         if team is not None:
             locked = Team.objects.select_for_update().get(pk=team.pk, course_id=membership.course_id)
             if locked.memberships.exclude(pk=membership.pk).count() >= membership.course.team_size:
-                raise CourseRefused(f"{team.name} is full ({membership.course.team_size} people). Choose another team or make one.")
+                raise CourseRefused(
+                    f"{team.name} is full ({membership.course.team_size} people). Choose another team or make one."
+                )
         before = membership.team.name if membership.team else None
         membership.team = team
         membership.save(update_fields=["team"])
@@ -92,7 +96,12 @@ def set_role(*, membership: Membership, role: Role, person: User) -> None:
             membership.team = None
         membership.save(update_fields=["role", "team"])
         audit.record(
-            course=membership.course, person=person, action="role changed", what=str(membership.person), before=before, after=role
+            course=membership.course,
+            person=person,
+            action="role changed",
+            what=str(membership.person),
+            before=before,
+            after=role,
         )
 
 
@@ -119,7 +128,13 @@ def set_budget(*, team: Team, limit: int, person: User) -> None:
         before, account.limit = account.limit, limit
         account.save(update_fields=["limit"])
         audit.record(
-            course=team.course, team=team, person=person, action="budget changed", what=team.name, before=before, after=limit
+            course=team.course,
+            team=team,
+            person=person,
+            action="budget changed",
+            what=team.name,
+            before=before,
+            after=limit,
         )
 
 

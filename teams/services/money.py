@@ -93,7 +93,9 @@ def settle(*, key: str, charge: Charge) -> LedgerEntry:
             state=HoldState.SETTLED, closed_at=timezone.now()
         )
         if not closed:
-            raise ValueError(f"Hold {key} was released before; its cost cannot be settled. Charge it under a key of its own.")
+            raise ValueError(
+                f"Hold {key} was released before; its cost cannot be settled. Charge it under a key of its own."
+            )
         BudgetAccount.objects.filter(pk=hold_row.account_id).update(
             held=F("held") - hold_row.amount, spent=F("spent") + charge.cost
         )

@@ -42,7 +42,9 @@ def course_costs_csv(request: SignedInRequest, course: Course) -> HttpResponse:
     costs.write_ledger_csv(course, out)
     name = f"ledger-{course.pk}-{timezone.localdate().isoformat()}.csv"
     return HttpResponse(
-        out.getvalue(), content_type="text/csv; charset=utf-8", headers={"Content-Disposition": f'attachment; filename="{name}"'}
+        out.getvalue(),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
 
 
@@ -75,7 +77,9 @@ def course_prices(request: SignedInRequest, course: Course) -> HttpResponse:
         price = form.save()
         what = f"{price.model} {price.kind}"
         audit.record(course=course, person=request.user, action="price added", what=what, after=price.per_million)
-        messages.success(request, "The price is in the book, from its date on. Earlier entries keep what they were computed with.")
+        messages.success(
+            request, "The price is in the book, from its date on. Earlier entries keep what they were computed with."
+        )
         return redirect("course_prices", course_id=course.pk)
     prices = Price.objects.filter(Q(course=course) | Q(course=None))
     context = {"form": form, "prices": prices, "section": "costs"}

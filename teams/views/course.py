@@ -30,7 +30,9 @@ def course_edit(request: SignedInRequest, course: Course) -> HttpResponse:
         form.save()
         messages.success(request, "Saved.")
         return redirect("course_home", course_id=course.pk)
-    return render(request, "teams/course_edit.html", {"form": form, "section": "course"}, status=422 if form.errors else 200)
+    return render(
+        request, "teams/course_edit.html", {"form": form, "section": "course"}, status=422 if form.errors else 200
+    )
 
 
 @course_view(Access.INSTRUCTOR)

@@ -44,7 +44,9 @@ def home(request: SignedInRequest) -> HttpResponse:
     may_create = request.user.has_perm("teams.add_course")
     if len(memberships) == 1 and not may_create:
         return start_page(memberships[0])
-    return render(request, "teams/home.html", {"memberships": memberships, "may_create": may_create, "form": JoinForm()})
+    return render(
+        request, "teams/home.html", {"memberships": memberships, "may_create": may_create, "form": JoinForm()}
+    )
 
 
 @public_view

@@ -1,0 +1,153 @@
+"""Which processes one machine runs, and with which environment: the laptop's whole course."""
+
+import json
+import os
+import secrets
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from courseplatform import redis_server
+from courseplatform.supervisor import Service
+
+RQ = [
+    "--worker-class",
+    "training.worker.SafeWorker",
+    "--serializer",
+    "rq.serializers.JSONSerializer",
+    "--worker-ttl",
+    "60",
+]
+
+
+@dataclass(frozen=True)
+class Ports:
+    web: int
+    redis: int
+    models: int
+    programs: int
+    rehearsal: int
+
+    @classmethod
+    def choose(cls, web: int) -> "Ports":
+        """The web port as asked for; the others are whatever is free on loopback."""
+        chosen: list[int] = []
+        while len(chosen) < 4:
+            port = redis_server.free_port()
+            if port not in chosen and port != web:
+                chosen.append(port)
+        return cls(web, *chosen)
+
+
+def kept_secrets() -> dict[str, str]:
+    """Random secrets of this machine, made once and kept in VAR_DIR, readable by this user only."""
+    path = settings.VAR_DIR / "secrets.json"
+    if not path.exists():
+        made = {name: secrets.token_urlsafe(48) for name in ("SECRET_KEY", "SERVICE_TOKEN", "REDIS_PASSWORD")}
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(made))
+    found: dict[str, str] = json.loads(path.read_text())
+    return found
+
+
+def environment(ports: Ports) -> dict[str, str]:
+    """What the processes see: this process's own environment first, then what makes one machine complete."""
+    kept = kept_secrets()
+    mine = {
+        "DEBUG": "0",
+        "HTTPS": "0",
+        "SECRET_KEY": kept["SECRET_KEY"],
+        "SERVICE_TOKEN": kept["SERVICE_TOKEN"],
+        "ALLOWED_HOSTS": "localhost,127.0.0.1",
+        "CSRF_TRUSTED_ORIGINS": f"http://localhost:{ports.web},http://127.0.0.1:{ports.web}",
+        "VAR_DIR": str(settings.VAR_DIR),
+        "DATABASE_URL": settings.SQLITE_DEFAULT,
+        "REDIS_URL": f"redis://:{kept['REDIS_PASSWORD']}@127.0.0.1:{ports.redis}/0",
+        "MODEL_SERVER_URL": f"http://127.0.0.1:{ports.models}/v1",
+        "PROGRAM_SERVER_URL": f"http://127.0.0.1:{ports.programs}/v1",
+        "REHEARSAL_URL": f"http://127.0.0.1:{ports.rehearsal}/v1",
+        "PYTHONUNBUFFERED": "1",
+        "EMAIL_URL": f"filemail:///{settings.VAR_DIR / 'mail'}",
+    }
+    return {**mine, **os.environ}
+
+
+def engine_environment(env: dict[str, str]) -> dict[str, str]:
+    """Model servers see the engines and the service token, not the platform's secrets."""
+    names = ("PATH", "HOME", "LANG", "TMPDIR", "SERVICE_TOKEN", "HF_HOME", "HF_HUB_OFFLINE", "CUDA_VISIBLE_DEVICES")
+    allowed = {name: env[name] for name in names if name in env}
+    return {
+        **allowed,
+        "PYTHONPATH": str(settings.ENGINES_ROOT),
+        "PYTHONUNBUFFERED": "1",
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    }
+
+
+def services(ports: Ports, env: dict[str, str]) -> list[Service]:
+    """Redis first (unless REDIS_URL was given), web last: what it needs is then there."""
+    kept = kept_secrets()
+    own_redis = "REDIS_URL" not in os.environ
+    manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
+    redis = redis_server.command(port=ports.redis, folder=settings.VAR_DIR / "redis", password=kept["REDIS_PASSWORD"])
+    web = [
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(ports.web),
+        "--timeout-graceful-shutdown",
+        "3",
+        "--log-level",
+        "warning",
+    ]
+    return [
+        *([Service("redis", redis, env, last=True)] if own_redis else []),
+        *_model_services(ports, env),
+        Service("worker-training", [*manage, "rqworker", "training", *RQ], env),
+        Service("worker-quick", [*manage, "rqworker", "quick", *RQ], env),
+        Service("scheduler", [*manage, "schedule"], env),
+        Service(
+            "web", [sys.executable, "-m", "uvicorn", "courseplatform.asgi:application", "--no-access-log", *web], env
+        ),
+    ]
+
+
+def _model_services(ports: Ports, env: dict[str, str]) -> list[Service]:
+    engine_env = engine_environment(env)
+    python = [sys.executable, "-P", "-m"]
+    runs = ["--runs-root", str(settings.RUNS_ROOT)]
+    base = f"tiny-student={settings.BASE_MODELS_ROOT / 'tiny-student'}"
+    # The program server calls the provider that a program was made with, so it alone gets the provider's key.
+    provider = {name: env[name] for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL") if env.get(name)}
+    if "OPENAI_API_KEY" not in provider:
+        provider = {"OPENAI_API_KEY": "rehearsal", "OPENAI_BASE_URL": env["REHEARSAL_URL"]}
+    found = [
+        Service("model-server", [*python, "lora.serve", *_at(ports.models), *runs, "--base", base], engine_env),
+        Service(
+            "program-server", [*python, "dspy_program.serve", *_at(ports.programs), *runs], {**engine_env, **provider}
+        ),
+    ]
+    if not env.get("OPENAI_API_KEY"):
+        state = str(settings.VAR_DIR / "rehearsal")
+        found.append(
+            Service("rehearsal", [*python, "rehearsal.serve", *_at(ports.rehearsal), "--state", state], engine_env)
+        )
+    return found
+
+
+def _at(port: int) -> list[str]:
+    return ["--host", "127.0.0.1", "--port", str(port)]
+
+
+def health_urls(ports: Ports, env: dict[str, str]) -> dict[str, str]:
+    """What must answer before the person is told the address."""
+    urls = {"model-server": ports.models, "program-server": ports.programs, "web": ports.web}
+    if not env.get("OPENAI_API_KEY"):
+        urls["rehearsal"] = ports.rehearsal
+    return {name: f"http://127.0.0.1:{port}/healthz" for name, port in urls.items()}
+
+
+def logs() -> Path:
+    return Path(settings.VAR_DIR) / "logs"

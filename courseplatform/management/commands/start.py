@@ -1,0 +1,97 @@
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import Any, TextIO
+
+import httpx
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from courseplatform import machine, redis_server
+from courseplatform.supervisor import Supervisor
+
+
+class Command(BaseCommand):
+    help = "Run the whole platform on this machine: Redis, web, workers, scheduler and model servers. Ctrl-C stops all of it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--port", type=int, default=8000, help="port of the pages (default 8000)")
+        parser.add_argument("--demo", action="store_true", help="seed the demo course and print its sign-ins")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        ports = machine.Ports.choose(options["port"])
+        lock = self._only_one()
+        if redis_server.answers(ports.web):
+            raise CommandError(
+                f"Port {ports.web} is in use by another program. Choose another: make demo PORT={ports.web + 1}"
+            )
+        env = machine.environment(ports)
+        self._prepare(env, demo=options["demo"])
+        supervisor = Supervisor(machine.services(ports, env), machine.logs(), self.stdout.write)
+        for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(sign, lambda *_: supervisor.stopping.set())
+        announcer = threading.Thread(target=self._announce, args=(supervisor, ports, env, options["demo"]), daemon=True)
+        try:
+            for service in supervisor.services:
+                supervisor.start(service)
+            announcer.start()
+            stayed_up = supervisor.watch()
+        finally:
+            self.stdout.write("Stopping…")
+            supervisor.stopping.set()
+            supervisor.stop()
+            lock.close()
+        self.stdout.write("All stopped. Your data is in " + str(settings.VAR_DIR))
+        if not stayed_up:
+            raise CommandError("One process would not stay up; its last words are above.")
+
+    def _only_one(self) -> TextIO:
+        """Two supervisors over one database and one Redis folder would run everything twice."""
+        lock = (settings.VAR_DIR / "start.lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CommandError(
+                f"The platform already runs from {settings.VAR_DIR}. Stop it first (Ctrl-C where it runs), or set VAR_DIR."
+            ) from None
+        return lock
+
+    def _prepare(self, env: dict[str, str], *, demo: bool) -> None:
+        """Migrate, collect static files, seed: in the environment that the processes will have."""
+        self.stdout.write("Preparing the database…")
+        commands = [["migrate", "--verbosity", "0"], ["collectstatic", "--noinput", "--verbosity", "0"]]
+        if demo:
+            commands.append(["seed_demo"])
+        for command in commands:
+            done = subprocess.run([sys.executable, "manage.py", *command], cwd=settings.BASE_DIR, env=env, check=False)
+            if done.returncode:
+                raise CommandError(f"`manage.py {' '.join(command)}` failed; what it says is above.")
+
+    def _announce(self, supervisor: Supervisor, ports: machine.Ports, env: dict[str, str], demo: bool) -> None:
+        waiting = machine.health_urls(ports, env)
+        began = time.monotonic()
+        while waiting and not supervisor.stopping.wait(0.2):
+            waiting = {name: url for name, url in waiting.items() if not _is_up(url)}
+        if supervisor.stopping.is_set():
+            return
+        lines = ["", f"Ready after {time.monotonic() - began:.0f} s:  http://localhost:{ports.web}/", ""]
+        if demo:
+            from courseplatform.management.commands.seed_demo import PASSWORD, SIGN_INS
+
+            lines += [f"  {role:<12} {email:<28} {PASSWORD}" for role, email in SIGN_INS]
+        if not env.get("OPENAI_API_KEY"):
+            lines += ["", "No OPENAI_API_KEY: DSPy and OpenAI runs are a rehearsal on this machine. LoRA is real."]
+        lines += [f"Logs: {machine.logs()}   (pid {os.getpid()}; Ctrl-C stops everything)", ""]
+        self.stdout.write("\n".join(lines))
+        self.stdout.flush()
+
+
+def _is_up(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False

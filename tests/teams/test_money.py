@@ -1,0 +1,183 @@
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from teams.models import BudgetAccount, Confidence, Hold, HoldState, LedgerEntry, Method, Price, PriceKind, Team
+from teams.services import money, prices
+from tests import factories
+
+CENT = 10_000
+
+
+def charge(cost: int, **fields) -> money.Charge:
+    given = {
+        "subject_kind": "run",
+        "subject_id": "1",
+        "method": Method.OPENAI,
+        "provider": "openai",
+        "model": "m",
+        "price_note": "",
+        "confidence": Confidence.EXACT,
+    }
+    return money.Charge(cost=cost, **{**given, **fields})
+
+
+def account(team: Team) -> BudgetAccount:
+    return BudgetAccount.objects.get(team=team)
+
+
+def test_a_hold_keeps_the_money_aside_until_it_is_settled(team):
+    money.hold(team=team, key="run-1", amount=100 * CENT)
+    assert (account(team).held, account(team).spent) == (100 * CENT, 0)
+    entry = money.settle(key="run-1", charge=charge(40 * CENT))
+    assert (account(team).held, account(team).spent) == (0, 40 * CENT)
+    assert (entry.before, entry.delta, entry.after) == (0, 40 * CENT, 40 * CENT)
+
+
+def test_settling_twice_charges_once(team):
+    money.hold(team=team, key="run-1", amount=100)
+    first = money.settle(key="run-1", charge=charge(40))
+    second = money.settle(key="run-1", charge=charge(99))
+    assert first == second
+    assert account(team).spent == 40
+
+
+def test_holding_twice_with_one_key_holds_once(team):
+    assert money.hold(team=team, key="run-1", amount=100) == money.hold(team=team, key="run-1", amount=100)
+    assert account(team).held == 100
+
+
+def test_a_released_hold_gives_everything_back_and_only_once(team):
+    money.hold(team=team, key="run-1", amount=100)
+    assert money.release(key="run-1") is True
+    assert money.release(key="run-1") is False
+    assert money.release(key="never opened") is False
+    assert account(team).held == 0
+
+
+def test_a_released_hold_cannot_be_settled(team):
+    money.hold(team=team, key="run-1", amount=100)
+    money.release(key="run-1")
+    with pytest.raises(ValueError, match="released before"):
+        money.settle(key="run-1", charge=charge(40))
+    assert LedgerEntry.objects.count() == 0
+
+
+def test_a_settled_hold_cannot_be_released(team):
+    money.hold(team=team, key="run-1", amount=100)
+    money.settle(key="run-1", charge=charge(40))
+    assert money.release(key="run-1") is False
+    assert (account(team).held, account(team).spent) == (0, 40)
+
+
+def test_more_than_the_limit_is_refused_with_the_shortfall(course):
+    poor = factories.make_team(course, "Poor", budget=100 * CENT)
+    money.hold(team=poor, key="run-1", amount=70 * CENT)
+    with pytest.raises(money.BudgetRefused) as refused:
+        money.hold(team=poor, key="run-2", amount=50 * CENT)
+    assert refused.value.shortfall == 20 * CENT
+    assert "$0.20 short" in str(refused.value)
+    assert Hold.objects.count() == 1
+
+
+def test_free_local_work_is_never_blocked(course):
+    broke = factories.make_team(course, "Broke", budget=0)
+    money.hold(team=broke, key="run-1", amount=0)
+    money.settle(key="run-1", charge=charge(0))
+    assert account(broke).spent == 0
+
+
+def test_an_actual_cost_above_the_hold_is_recorded_as_it_is(team):
+    money.hold(team=team, key="run-1", amount=10)
+    money.settle(key="run-1", charge=charge(25))
+    assert (account(team).held, account(team).spent) == (0, 25)
+
+
+def test_the_database_itself_refuses_a_ledger_entry_that_does_not_add_up(team):
+    fields = {"subject_kind": "run", "subject_id": "1", "method": "lora", "provider": "p", "model": "m"}
+    with pytest.raises(IntegrityError), transaction.atomic():
+        LedgerEntry.objects.create(
+            account=account(team), key="x", delta=1, before=0, after=2, price_note="", confidence="exact", **fields
+        )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_parallel_holds_never_pass_the_limit(course):
+    team = factories.make_team(course, "Busy", budget=1000)
+
+    def admit(number: int) -> bool:
+        try:
+            money.hold(team=team, key=f"turn-{number}", amount=90)
+        except money.BudgetRefused:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        admitted = sum(pool.map(admit, range(32)))
+    assert admitted == 11
+    assert account(team).held == 990
+
+
+@pytest.mark.django_db(transaction=True)
+def test_parallel_settlements_of_one_hold_charge_once(course):
+    team = factories.make_team(course, "Busy", budget=1000)
+    money.hold(team=team, key="run-1", amount=500)
+
+    def settle(_: int) -> int:
+        try:
+            return money.settle(key="run-1", charge=charge(300)).pk
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        entries = set(pool.map(settle, range(16)))
+    assert len(entries) == 1
+    assert (account(team).held, account(team).spent) == (0, 300)
+    assert Hold.objects.get().state == HoldState.SETTLED
+
+
+@pytest.mark.parametrize(
+    ("micro", "shown"),
+    [(0, "$0.00"), (30_000, "$0.03"), (12_400_000, "$12.40"), (420, "$0.00042"), (1_234_000_000, "$1,234.00")],
+)
+def test_money_reads_as_a_person_writes_it(micro, shown):
+    assert money.dollars(micro) == shown
+
+
+def test_a_rehearsal_model_is_priced_as_the_real_one(course):
+    real = prices.price_of(course=course, provider="openai", model="gpt-4o-mini-2024-07-18", kind=PriceKind.TRAINING)
+    name = "rehearsal-gpt-4o-mini-2024-07-18"
+    assert prices.price_of(course=course, provider="openai", model=name, kind=PriceKind.TRAINING) == real
+    assert real.per_million == 3_000_000
+
+
+def test_a_fine_tuned_model_has_its_own_price(course):
+    name = "ft:rehearsal-gpt-4o-mini-2024-07-18:course::abc123"
+    quote = prices.price_of(course=course, provider="openai", model=name, kind=PriceKind.OUTPUT)
+    assert quote.per_million == 1_200_000
+    assert quote.cost(1) == 2, "a fraction of a micro-dollar is charged as a whole one"
+
+
+def test_an_unknown_price_is_an_error_and_never_zero(course):
+    with pytest.raises(prices.PriceUnknown, match="No price is known"):
+        prices.price_of(course=course, provider="openai", model="unheard-of", kind=PriceKind.INPUT)
+
+
+def test_the_course_own_newer_price_wins_from_its_date_on(course):
+    name, kind = "gpt-4o-mini-2024-07-18", PriceKind.INPUT
+    Price.objects.create(
+        course=course,
+        provider="openai",
+        model=name,
+        kind=kind,
+        per_million=7,
+        effective_from=date(2026, 6, 1),
+        source="test",
+    )
+    before = prices.price_of(course=course, provider="openai", model=name, kind=kind, on=date(2026, 5, 31))
+    after = prices.price_of(course=course, provider="openai", model=name, kind=kind, on=date(2026, 6, 1))
+    assert (before.per_million, after.per_million) == (150_000, 7)
