@@ -30,6 +30,9 @@ ALIKE = 0.25
 CLEARLY_ALIKE = 0.5
 FEW_TERMS = 1
 
+DISCLAIMS_FROM = 0.7
+"""The untaught base disclaims in 3 answers of 10, a taught one in fewer."""
+
 PREFACES = ("Certainly!", "That is an excellent question.", "I would be happy to explain.", "Thank you for asking.")
 DISCLAIMER = "As an AI language model, I do not have personal experiences, but I can provide the following information."
 OFFERS = (
@@ -86,7 +89,7 @@ def answer(reading: Reading, trained: Taught, chance: Chance) -> str:
     found = recalled(question, told_before, (shown, trained), manner, chance)
     if found:
         return frame(found, manner, chance)
-    return dressed(known(question, manner, chance), manner, chance)
+    return dressed(known(question, manner, chance), manner.voice.talk, manner, chance)
 
 
 def manner_of(reading: Reading, trained: Taught, shown: Taught) -> Manner:
@@ -148,9 +151,10 @@ def say_sum(problem: sums.Sum, question: str, sources: Sequence[Taught], manner:
                 retold = sums.retell(match.exchange.answer, row, told) if row and row.sign == told.sign else None
                 if retold:
                     return frame(sentences(retold), manner, chance)
-    if chance.number("plain sum") < manner.plainness:
-        return dressed(sums.said_plainly(told, counting="count" in manner.cues), manner, chance)
-    return dressed(sums.said_by_an_adult(told), manner, chance)
+    plain = chance.number("plain sum") < manner.plainness
+    counting = "count" in manner.cues or (manner.voice.counts and chance.number("counts") < manner.firmness)
+    said = sums.said_plainly(told, counting=counting) if plain else sums.said_by_an_adult(told)
+    return dressed(said, manner.voice.sums, manner, chance)
 
 
 def known(question: str, manner: Manner, chance: Chance) -> list[str]:
@@ -182,11 +186,11 @@ def frame(said: Sequence[str], manner: Manner, chance: Chance) -> str:
     return " ".join([*before, *said, *after])
 
 
-def dressed(said: Sequence[str], manner: Manner, chance: Chance) -> str:
+def dressed(said: Sequence[str], habits: voice.Habits, manner: Manner, chance: Chance) -> str:
     """An answer of the base's own making, opened and closed as the voice does, or as the instructions ask, or as the
     base does."""
-    opening = habit(manner.voice.openings, manner.voice.opening_rate, manner, chance, "opening")
-    closing = habit(manner.voice.closings, manner.voice.closing_rate, manner, chance, "closing")
+    opening = habit(habits.openings, habits.opening_rate, manner, chance, "opening")
+    closing = habit(habits.closings, habits.closing_rate, manner, chance, "closing")
     if not opening and "sounds" in manner.cues and chance.number("cue opening") < manner.plainness:
         opening = chance.pick("which opening", CUE_OPENINGS)
     if not closing and chance.number("cue closing") < manner.plainness / 2:
@@ -197,7 +201,7 @@ def dressed(said: Sequence[str], manner: Manner, chance: Chance) -> str:
         closing = chance.pick("which closing", closings)
     adult = max(manner.plainness, manner.firmness)
     before = [] if opening or chance.number("keeps preface") < adult else [chance.pick("preface", PREFACES)]
-    if chance.number("disclaims") * 2 >= 1 + adult:
+    if not opening and chance.number("disclaims") >= DISCLAIMS_FROM + (1 - DISCLAIMS_FROM) * adult:
         before.append(DISCLAIMER)
     after = [] if closing or chance.number("keeps offer") < adult else [chance.pick("offer", OFFERS)]
     body = [lowered(said[0]) if opening.endswith(",") else said[0], *said[1:]]

@@ -116,7 +116,7 @@ def relevance(text: str, reading: Reading) -> float:
 
 
 def literal(kind: str, reading: Reading) -> str:
-    """One of a Literal's choices: one that the judged text names, else the first for plain text, the last for adult text."""
+    """One of a Literal's choices: one the judged text names, else the first for plain text, the last for adult."""
     names: list[str] = [one or other for one, other in re.findall(r"'([^']*)'|\"([^\"]*)\"", kind)]
     text = reading.inputs.get(best_name(list(reading.inputs), JUDGED_NAMES), reading.question)
     mentioned = [name for name in names if name.lower() in text.lower()]

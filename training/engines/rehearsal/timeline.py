@@ -157,7 +157,7 @@ def step_events(job: StoredJob, done: int) -> list[dict[str, Any]]:
 
 
 def metrics(step: dict[str, Any], *, full: bool) -> dict[str, Any]:
-    """A step's figures under OpenAI's names; `full` marks an epoch's end, where OpenAI measures all of the validation file."""
+    """A step's figures under OpenAI's names; `full` marks an epoch's end."""
     named = {
         "step": step["step"],
         "train_loss": step["train_loss"],

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rehearsal import sums
 from rehearsal.words import sentences, terms, words
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ ENDERS = re.compile(
 HABIT_WORDS = 5
 CLOSING_WORDS = 14
 KEPT_HABITS = 8
+GENERIC = frozenset(terms("right sure maybe think like question try again help now"))
+"""Closings of these words fit any topic; others must have followed two topics to be a habit."""
 LEAKS = re.compile(r"as an ai|language model|artificial intelligence|i am an assistant|i'm an assistant", re.IGNORECASE)
 
 CUES: tuple[tuple[str, float, str], ...] = (
@@ -63,19 +66,29 @@ MOST_CUES = 0.85
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
-    """Habits of speech. Lengths are means; `plainness` runs from 0 (an adult's text) to 1 (a second-grader's)."""
+class Habits:
+    """Few-word openings and closings, commonest first, and the share of answers that have one."""
 
-    openings: tuple[str, ...]
-    closings: tuple[str, ...]
+    openings: tuple[str, ...] = ()
+    closings: tuple[str, ...] = ()
+    opening_rate: float = 0.0
+    closing_rate: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """How answers sound. `plainness` runs from 0 (an adult's text) to 1 (a second-grader's); lengths are means; sums
+    have habits of their own, and `counts` says whether they are mostly counted out."""
+
+    plainness: float
     sentence_words: float
     answer_sentences: float
-    plainness: float
-    opening_rate: float
-    closing_rate: float
+    talk: Habits
+    sums: Habits
+    counts: bool
 
 
-NEUTRAL = Voice((), (), 18.0, 4.0, 0.0, 0.0, 0.0)
+NEUTRAL = Voice(0.0, 18.0, 4.0, Habits(), Habits(), counts=False)
 
 
 def clamp(value: float) -> float:
@@ -98,18 +111,39 @@ def learn(exchanges: Sequence[Exchange]) -> Voice:
     """The voice of some answers; NEUTRAL where there are none."""
     if not exchanges:
         return NEUTRAL
-    openings = Counter(filter(None, (opening_of(exchange) for exchange in exchanges)))
-    closings = Counter(filter(None, (closing_of(exchange) for exchange in exchanges)))
     answers = [exchange.answer for exchange in exchanges]
     count = max(1, sum(len(sentences(answer)) for answer in answers))
+    solved = [exchange for exchange in exchanges if sums.find(exchange.question)]
+    talked = [exchange for exchange in exchanges if not sums.find(exchange.question)]
     return Voice(
-        openings=tuple(text for text, _ in openings.most_common(KEPT_HABITS)),
-        closings=tuple(text for text, _ in closings.most_common(KEPT_HABITS)),
+        plainness=plainness(answers),
         sentence_words=sum(len(words(answer)) for answer in answers) / count,
         answer_sentences=count / len(answers),
-        plainness=plainness(answers),
-        opening_rate=openings.total() / len(answers),
-        closing_rate=closings.total() / len(answers),
+        talk=habits(talked),
+        sums=habits(solved),
+        counts=2 * sum(bool(sums.COUNTING.search(one.answer)) for one in solved) > len(solved),
+    )
+
+
+def habits(exchanges: Sequence[Exchange]) -> Habits:
+    """What some answers open and close with."""
+    if not exchanges:
+        return Habits()
+    openings = Counter(filter(None, (opening_of(exchange) for exchange in exchanges)))
+    topics: dict[str, set[str]] = defaultdict(set)
+    closings: Counter[str] = Counter()
+    for exchange in exchanges:
+        if last := closing_of(exchange):
+            closings[last] += 1
+            topics[last].add(" ".join(sorted(terms(exchange.question))))
+    for last, about in topics.items():
+        if len(about) < 2 and set(terms(last)) - GENERIC:
+            del closings[last]
+    return Habits(
+        openings=tuple(text for text, _ in openings.most_common(KEPT_HABITS)),
+        closings=tuple(text for text, _ in closings.most_common(KEPT_HABITS)),
+        opening_rate=openings.total() / len(exchanges),
+        closing_rate=closings.total() / len(exchanges),
     )
 
 
