@@ -1,0 +1,101 @@
+"""The DSPy metric on good and bad answers."""
+
+import json
+from pathlib import Path
+
+import pytest
+from dspy_program import metric, reading
+
+REFERENCE = "It turns into ice! I saw it in my freezer."
+CHILD = "Um, it gets hard and turns to ice! I saw ice in my freezer at home."
+ADULT = (
+    "When the temperature of water decreases below zero degrees Celsius, it undergoes a phase transition, forming a "
+    "crystalline solid structure; furthermore, its volume increases considerably."
+)
+TEACHER = "Great question! Water turns into ice when it freezes. Can you think of other liquids that freeze? Well done!"
+ASSISTANT = (
+    "As an AI language model, I'd be happy to help! Water turns into ice. Let me know if you need anything else."
+)
+
+
+def total(answer: str, reference: str = REFERENCE) -> float:
+    return metric.score(answer, reference).total
+
+
+def test_a_childs_answer_ranks_above_an_adults_and_a_teachers() -> None:
+    assert total(CHILD) > total(ADULT) + 0.3
+    assert total(CHILD) > total(TEACHER) + 0.2
+    assert total(ADULT) > total("")
+
+
+@pytest.mark.parametrize("reference", ["I think it is 5.", "My mom says plants drink water.", "I don't know. Maybe?"])
+def test_the_rank_holds_whatever_the_child_said(reference: str) -> None:
+    assert total(reference, reference) > 0.9
+    assert total(CHILD, reference) > max(
+        total(ADULT, reference), total(TEACHER, reference), total(ASSISTANT, reference)
+    )
+
+
+def test_assistant_talk_loses_character_and_persona() -> None:
+    result = metric.score(ASSISTANT, REFERENCE)
+    assert result.parts["in_character"] == 0.0
+    assert result.parts["persona"] < 0.3
+    assert any("as an ai" in leak.lower() for leak in result.leaks)
+
+
+def test_a_teachers_praise_and_questions_are_out_of_character() -> None:
+    assert len(metric.out_of_character(TEACHER)) >= 3
+    assert metric.out_of_character("- first\n- second") != ()
+    assert metric.out_of_character(CHILD) == ()
+
+
+def test_a_child_who_repeats_the_teachers_words_stays_in_character() -> None:
+    for answer in ("I did a good drawing today.", "Can I tell you about my dog?", "I am seven and I like soccer."):
+        assert metric.out_of_character(answer) == ()
+
+
+def test_an_answer_five_times_too_long_scores_lower_on_length() -> None:
+    assert metric.score(CHILD, REFERENCE).parts["length"] == 1.0
+    assert metric.score(" ".join([CHILD] * 5), REFERENCE).parts["length"] < 0.5
+    assert metric.score("Ice.", REFERENCE).parts["length"] < 0.5
+
+
+def test_an_answer_of_digits_is_an_answer() -> None:
+    assert metric.score("15", "15").parts["similarity"] == 1.0
+    assert metric.score("...", "15").total == 0.0
+
+
+def test_weights_decide_what_counts() -> None:
+    only_similarity = {"similarity": 1.0}
+    assert metric.score(REFERENCE, REFERENCE, only_similarity).total == 1.0
+    assert metric.score(ASSISTANT, ASSISTANT, only_similarity).total == 1.0
+    assert metric.score(ASSISTANT, ASSISTANT, {"in_character": 2.0}).total == 0.0
+
+
+def test_the_advice_names_what_is_wrong() -> None:
+    assert "out of character" in metric.advice(metric.score(ASSISTANT, REFERENCE))
+    assert "too hard" in metric.advice(metric.score(ADULT, REFERENCE))
+    assert "Keep this" in metric.advice(metric.score(REFERENCE, REFERENCE))
+
+
+def test_syllables_and_grades_are_near_the_oracle(shared_data: Path) -> None:
+    oracle = json.loads((shared_data / "readability" / "textstat" / "oracle.json").read_text())
+    text_of = lambda text: oracle["resources"][text["resource"]] if isinstance(text, dict) else text  # noqa: E731
+    words = wrong = grades = 0
+    for case in oracle["cases"]:
+        arguments = case["args"]
+        if arguments.get("lang") != "en_US":
+            continue
+        if case["function"] == "syllable_count":
+            words += 1
+            counted = sum(map(reading.syllables, reading.words(text_of(arguments["text"]))))
+            wrong += abs(counted - arguments["n_syllables"]) > arguments["margin"]
+        elif case["function"] == "flesch_kincaid_grade":
+            grades += 1
+            assert reading.grade(text_of(arguments["text"])) == pytest.approx(arguments["expected"], abs=1.3)
+    assert words > 20 and wrong <= 2 and grades == 5
+
+
+def test_everyday_words_are_simple_and_school_words_are_not() -> None:
+    assert all(map(reading.is_simple, ["counted", "running", "babies", "mom", "it's", "don't", "biggest"]))
+    assert not any(map(reading.is_simple, ["photosynthesis", "thermodynamic", "phenomenon", "hypotenuse"]))

@@ -1,0 +1,171 @@
+"""The one place every LM call of a program passes: metered, capped, and shut once the provider says a final no.
+
+DSPy's own counters under-count optimisers up to 20 times and book cache hits as calls (measured), so usage is taken
+here, from the provider's answer itself.
+"""
+
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from dspy import lm15
+from dspy.clients.engines.lm15_engine import AsyncLM15Engine, LM15Engine, timeouts_for
+
+from dspy_program.failure import FINAL_CODES, EngineFailure, provider_failure
+from dspy_program.meter import Meter, Ticket
+
+# Overhead of a chat message's frame, in tokens, on top of its text.
+_FRAME_TOKENS = 16
+# Nothing was asked for: the cap must still reserve something for the answer.
+_DEFAULT_OUTPUT_TOKENS = 4096
+# Waiting mends "too many requests"; a server that is not there seldom comes while we wait.
+_PATIENCE = {"rate_limited": 4.0, "provider_unreachable": 0.5}
+
+
+def router_config(*, api_key: str, base_url: str, timeout_seconds: float) -> Any:
+    """Routes every OpenAI-shaped call to `base_url`; reads no environment."""
+    names = ("openai-chat", "openai")
+    return lm15.RouterConfig(
+        env={},
+        api_keys=dict.fromkeys(names, api_key),
+        base_urls=dict.fromkeys(names, base_url.rstrip("/")),
+        timeouts=timeouts_for(timeout_seconds),
+    )
+
+
+class ProviderHealth:
+    """Remembers refusals. Closed for good by a final one, or by `patience` failures without an answer between them.
+
+    `failure` is what closed it, `last` the latest failure no answer has followed.
+    """
+
+    def __init__(self, patience: int) -> None:
+        self.patience = patience
+        self.failure: EngineFailure | None = None
+        self.last: EngineFailure | None = None
+        self._in_a_row = 0
+        self._lock = threading.Lock()
+
+    def answered(self) -> None:
+        """An answer came: the count of failures starts anew."""
+        with self._lock:
+            self._in_a_row, self.last = 0, None
+
+    def failed(self, failure: EngineFailure) -> None:
+        """A call failed; decides whether the run can go on."""
+        with self._lock:
+            self._in_a_row, self.last = self._in_a_row + 1, failure
+            if failure.code in FINAL_CODES or self._in_a_row >= self.patience * _PATIENCE.get(failure.code, 1):
+                self.failure = self.failure or failure
+
+
+class ProviderClosed(Exception):
+    """The call was not made: an earlier one got an answer that trying again can't change."""
+
+
+class MeteredEngine:
+    """DSPy's native engine behind a `Meter` and a `ProviderHealth`. One attempt per call; thread-safe."""
+
+    def __init__(self, meter: Meter, health: ProviderHealth, config: Any) -> None:
+        self.meter, self.health = meter, health
+        self._inner = LM15Engine(config)
+
+    def complete(self, request: Any) -> Any:
+        """The provider's answer. Raises BudgetExceeded or ProviderClosed before a call that must not be made."""
+        if self.health.failure is not None:
+            raise ProviderClosed(str(self.health.failure))
+        ticket = self.meter.reserve(**_bounds(request))
+        try:
+            response = self._inner.complete(request)
+        except BaseException as error:
+            book_failure(self.meter, ticket, error)
+            failure = provider_failure(error)
+            if failure is not None:
+                self.health.failed(failure)
+            raise
+        book_answer(self.meter, ticket, response.usage)
+        self.health.answered()
+        return response
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._inner.close()
+
+
+class StreamingEngine:
+    """Async engine for one chat answer: streams from the provider, shows each piece of text to `on_text`, meters it.
+
+    The inner engine is borrowed: it lives as long as the server, this one as long as the request.
+    """
+
+    def __init__(self, meter: Meter, inner: AsyncLM15Engine, on_text: Callable[[str], Awaitable[None]]) -> None:
+        self.meter = meter
+        self.finish_reason = "stop"
+        self._inner, self._on_text = inner, on_text
+
+    async def complete(self, request: Any) -> Any:
+        """The whole answer, once its stream has ended."""
+        ticket = self.meter.reserve(**_bounds(request))
+        try:
+            response = await self._collect(request)
+        except BaseException as error:
+            book_failure(self.meter, ticket, error)
+            raise
+        book_answer(self.meter, ticket, response.usage)
+        self.finish_reason = "length" if response.finish_reason == "length" else "stop"
+        return response
+
+    async def _collect(self, request: Any) -> Any:
+        texts: list[str] = []
+        started: Any = None
+        events = self._inner.stream(request)
+        try:
+            async for event in events:
+                if event.type == "start":
+                    started = event
+                elif event.type == "delta" and event.delta.type == "text":
+                    texts.append(event.delta.text)
+                    await self._on_text(event.delta.text)
+                elif event.type == "end":
+                    return lm15.Response(
+                        id=started.id if started else None,
+                        model=(started.model if started else None) or request.model,
+                        message=lm15.Message.assistant("".join(texts)),
+                        finish_reason=event.finish_reason or "stop",
+                        usage=event.usage or lm15.Usage(),
+                    )
+        finally:
+            await events.aclose()
+        raise lm15.StreamAssemblyError("The provider's stream stopped before its end.")
+
+    async def aclose(self) -> None:
+        """Nothing to close: the connections belong to the server."""
+
+
+def book_answer(meter: Meter, ticket: Ticket, usage: Any) -> None:
+    """Settle `ticket` with the provider's own figures."""
+    meter.settle(
+        ticket,
+        input_tokens=usage.input_tokens,
+        cached_tokens=usage.cache_read_tokens or 0,
+        output_tokens=usage.output_tokens,
+    )
+
+
+def book_failure(meter: Meter, ticket: Ticket, error: BaseException) -> None:
+    """Settle `ticket` as failed. An error with an HTTP status, or a connection never made, was not billed."""
+    answered = isinstance(getattr(error, "status", None), int)
+    refused = "refused" in str(error).lower() or "connect" in str(error).lower()
+    meter.fail(ticket, maybe_billed=not (answered or refused))
+
+
+def _bounds(request: Any) -> dict[str, int]:
+    # A token is at least one byte of text, so the bytes bound the tokens.
+    texts = [request.system if isinstance(request.system, str) else _part_text(request.system or ())]
+    texts += [_part_text(message.parts) for message in request.messages]
+    size = sum(len(text.encode("utf-8", "replace")) + _FRAME_TOKENS for text in texts)
+    return {"input_most": size, "output_most": request.config.max_tokens or _DEFAULT_OUTPUT_TOKENS}
+
+
+def _part_text(parts: Any) -> str:
+    return "".join(getattr(part, "text", "") or "" for part in parts)

@@ -1,0 +1,167 @@
+"""How much an answer sounds like the reference second-grader. Pure: no DSPy, no network, no state.
+
+The score is a weighted mean of five parts, each 0 (bad) to 1 (good). It steers the optimiser and compares programs with
+each other; it is not a grade for the team.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dspy_program import reading
+
+DEFAULT_WEIGHTS: Mapping[str, float] = {
+    "persona": 0.2,
+    "in_character": 0.2,
+    "reading": 0.2,
+    "similarity": 0.25,
+    "length": 0.15,
+}
+
+_CHILD_MARKS = re.compile(
+    r"\b(?:i|i'm|i'll|i've|i'd|my|me|mine|we|our|mom|mommy|dad|daddy|grandma|grandpa|teacher|um+|hmm+|oh|yay|wow|"
+    r"maybe|like|kinda|'cause|cuz|because|recess|favorite)\b",
+    re.IGNORECASE,
+)
+_FIRST_PERSON = re.compile(r"\b(?:i|i'm|i'll|i've|i'd|my|me|mine|we)\b", re.IGNORECASE)
+_ADULT_WORDS = re.compile(
+    r"\b(?:however|therefore|furthermore|moreover|additionally|consequently|specifically|essentially|generally|"
+    r"in conclusion|in summary|in other words|for instance|refers to|is defined as|is a process)\b",
+    re.IGNORECASE,
+)
+_ASSISTANT_PHRASES = (
+    r"\bas an ai\b",
+    r"\blanguage model\b",
+    r"\bi(?:'m| am) (?:just )?(?:an? )?(?:ai|assistant|chatbot|virtual)\b",
+    r"\bhow (?:can|may) i (?:help|assist)\b",
+    r"\b(?:i'd|i would) be happy to\b",
+    r"\bi(?:'m| am) here to (?:help|assist)\b",
+    r"\bfeel free to\b",
+    r"\blet me know if\b",
+    r"\bi (?:hope this helps|cannot assist|can't assist|apologi[sz]e)\b",
+    r"^(?:certainly|absolutely|of course)[!,.]",
+)
+_TEACHER_PHRASES = (
+    r"\b(?:great|good|excellent|wonderful) (?:question|job|work|thinking|effort)\b",
+    r"\bwell done\b",
+    r"\bthat's (?:right|correct)[!.,]",
+    r"\bcan you (?:tell me|explain|think of|try|show me)\b",
+    r"\bwhat do you (?:think|already know|notice)\b",
+    r"\bwould you like\b",
+    r"\blet's (?:explore|review|practice|look at|break)\b",
+    r"\bremember (?:that|to)\b",
+    r"\byou(?:'re| are) (?:doing|on the right track|absolutely right)\b",
+    r"\b(?:students|class|boys and girls|my student)\b",
+)
+_MARKUP = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+\S|\*\*|^#{1,6}\s|```", re.MULTILINE)
+_OUT_OF_CHARACTER = [re.compile(pattern, re.IGNORECASE) for pattern in (*_ASSISTANT_PHRASES, *_TEACHER_PHRASES)]
+
+
+@dataclass(frozen=True)
+class Score:
+    """One answer's score.
+
+    `total` and every value of `parts` lie in 0..1; `parts` has the keys of `DEFAULT_WEIGHTS`; `leaks` are the
+    out-of-character phrases found, as they stand in the answer.
+    """
+
+    total: float
+    parts: Mapping[str, float]
+    leaks: tuple[str, ...]
+
+
+def score(answer: str, reference: str, weights: Mapping[str, float] = DEFAULT_WEIGHTS) -> Score:
+    """Score `answer` against the team's own `reference` answer to the same teacher turn.
+
+    `weights` maps part names to weights >= 0 (missing parts count 0); at least one must be positive. An empty answer
+    scores 0 on every part.
+    """
+    if not reading.words(answer) and not re.search(r"\d", answer):
+        return Score(0.0, dict.fromkeys(DEFAULT_WEIGHTS, 0.0), ())
+    leaks = out_of_character(answer)
+    parts = {
+        "persona": _persona(answer, leaks),
+        "in_character": max(0.0, 1.0 - 0.5 * len(leaks)),
+        "reading": _reading(answer),
+        "similarity": similarity(answer, reference),
+        "length": _length(answer, reference),
+    }
+    used = {name: float(weights.get(name, 0.0)) for name in parts}
+    total = sum(used[name] * parts[name] for name in parts) / sum(used.values())
+    return Score(total, parts, leaks)
+
+
+def out_of_character(answer: str) -> tuple[str, ...]:
+    """Phrases and layout of `answer` that no child would use: assistant talk, teacher talk, lists and headings."""
+    straight = answer.replace("’", "'")
+    found = [match.group(0).strip() for pattern in _OUT_OF_CHARACTER if (match := pattern.search(straight))]
+    if match := _MARKUP.search(straight):
+        found.append(match.group(0).strip())
+    return tuple(found)
+
+
+def similarity(answer: str, reference: str) -> float:
+    """Likeness of two texts, 0 to 1: the mean of word F1 and character n-gram F1 (n = 1 to 4, as in chrF)."""
+    word_part = _overlap_f1(Counter(_tokens(answer)), Counter(_tokens(reference)))
+    squeezed, wanted = "".join(_tokens(answer)), "".join(_tokens(reference))
+    sizes = range(1, max(min(4, len(squeezed), len(wanted)), 1) + 1)
+    char_parts = [_overlap_f1(_ngrams(squeezed, size), _ngrams(wanted, size)) for size in sizes]
+    return (word_part + sum(char_parts) / len(char_parts)) / 2
+
+
+def advice(result: Score) -> str:
+    """What to change, in a sentence or two, for optimisers that read feedback."""
+    hints = []
+    if result.leaks:
+        hints.append("It falls out of character: " + "; ".join(f'"{leak}"' for leak in result.leaks[:3]) + ".")
+    if result.parts["persona"] < 0.7:
+        hints.append("It does not sound like a child speaking of themselves (I, my, Mom, maybe, um).")
+    if result.parts["reading"] < 0.7:
+        hints.append("Words or sentences are too hard for a second-grader: use short, everyday words.")
+    if result.parts["length"] < 0.7:
+        hints.append("The length is far from how much the real child says.")
+    if result.parts["similarity"] < 0.3:
+        hints.append("It says something other than what the real child said.")
+    return " ".join(hints) or "It sounds like the child. Keep this."
+
+
+def _persona(answer: str, leaks: tuple[str, ...]) -> float:
+    straight = answer.replace("’", "'")
+    marks = {mark.lower() for mark in _CHILD_MARKS.findall(straight)}
+    value = 0.3 + (0.4 if _FIRST_PERSON.search(straight) else 0.0) + min(0.3, 0.15 * len(marks))
+    value -= 0.25 * len(_ADULT_WORDS.findall(straight)) + 0.4 * len(leaks)
+    return min(1.0, max(0.0, value))
+
+
+def _reading(answer: str) -> float:
+    # Soft ramps: a single answer is too short for its grade to be trusted to a point.
+    grade = _ramp(reading.grade(answer), good=4.0, bad=11.0)
+    hard = _ramp(reading.hard_share(answer), good=0.2, bad=0.5)
+    length = _ramp(reading.sentence_length(answer), good=11.0, bad=24.0)
+    return 0.3 * grade + 0.4 * hard + 0.3 * length
+
+
+def _length(answer: str, reference: str) -> float:
+    said, wanted = max(len(_tokens(answer)), 1), max(len(_tokens(reference)), 1)
+    low, high = wanted / 2, max(wanted * 2, wanted + 8)
+    if low <= said <= high:
+        return 1.0
+    return said / low if said < low else high / said
+
+
+def _ramp(value: float, *, good: float, bad: float) -> float:
+    return min(1.0, max(0.0, (bad - value) / (bad - good)))
+
+
+def _tokens(text: str) -> list[str]:
+    return re.findall(r"\w+(?:'\w+)?", text.lower().replace("’", "'"))
+
+
+def _ngrams(text: str, size: int) -> Counter[str]:
+    return Counter(text[start : start + size] for start in range(len(text) - size + 1))
+
+
+def _overlap_f1(left: Counter[str], right: Counter[str]) -> float:
+    total = left.total() + right.total()
+    return 2 * (left & right).total() / total if total else 0.0
