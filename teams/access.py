@@ -46,7 +46,7 @@ class AccessRule:
 class SignedInRequest(HttpRequest):
     """What a view may rely on once `teams.access` let the request in."""
 
-    user: User  # type: ignore[assignment]
+    user: User
     htmx: HtmxDetails
     course: Course
     team: Team | None
@@ -59,13 +59,19 @@ View = Callable[..., Any]
 def public_view(view: View) -> View:
     """Anyone, signed in or not."""
     view.access_rule = AccessRule("site", Access.PUBLIC)  # type: ignore[attr-defined]
-    return cast(View, login_not_required(view))
+    return login_not_required(view)
 
 
 def signed_in_view(view: View) -> View:
     """Anyone with an account; the view itself must show only what is that person's own."""
     view.access_rule = AccessRule("site", Access.SIGNED_IN)  # type: ignore[attr-defined]
     return view
+
+
+def attempted_email(request: HttpRequest, credentials: dict[str, Any] | None) -> str:
+    """For the sign-in lock: whose password is being tried. Capitals must not make it another person."""
+    given = (credentials or {}).get("username") or request.POST.get("username", "")
+    return str(given).strip().lower()
 
 
 def course_maker_view(view: View) -> View:

@@ -111,7 +111,7 @@ class TeamSettingsForm(forms.Form):
         field = self.fields["professors"]
         assert isinstance(field, forms.ModelMultipleChoiceField)
         field.queryset = Membership.objects.filter(course=team.course, role=Role.PROFESSOR).select_related("person")
-        field.label_from_instance = lambda membership: str(membership.person)  # type: ignore[method-assign]
+        field.label_from_instance = lambda membership: str(membership.person)  # type: ignore[method-assign, assignment]
 
 
 class MembershipForm(forms.Form):

@@ -41,6 +41,24 @@ def emit(topic: str, event: str, html_or_text: str) -> None:
         log.warning("live event for %s not sent: %s", topic, error)
 
 
+_async_connections: dict[int, redis.asyncio.Redis] = {}
+
+
+async def aemit(topic: str, event: str, html_or_text: str) -> None:
+    """`emit` for a coroutine: one connection pool for each event loop."""
+    loop = id(asyncio.get_running_loop())
+    if loop not in _async_connections:
+        _async_connections[loop] = redis.asyncio.Redis.from_url(settings.REDIS_URL)
+    try:
+        pipeline = _async_connections[loop].pipeline(transaction=False)
+        pipeline.xadd(f"live:{topic}", {"e": event, "d": html_or_text}, maxlen=STREAM_LENGTH, approximate=True)
+        pipeline.expire(f"live:{topic}", STREAM_SECONDS)
+        pipeline.publish(f"wake:{topic}", "1")
+        await pipeline.execute()
+    except (redis.exceptions.RedisError, OSError) as error:
+        log.warning("live event for %s not sent: %s", topic, error)
+
+
 def frame(event: str, data: str, event_id: str = "") -> str:
     """One server-sent event; every line of `data` gets its own `data:` field."""
     lines = [f"event: {event}"] + ([f"id: {event_id}"] if event_id else [])
@@ -83,7 +101,7 @@ class Hub:
     async def since(self, topic: str, last_id: str) -> list[tuple[str, str, str]]:
         """Events after `last_id` as (id, event, data)."""
         low = f"({last_id}" if last_id != "0" else "-"
-        rows: list[Any] = await self.redis.xrange(f"live:{topic}", min=low, count=BATCH)
+        rows: Any = await self.redis.xrange(f"live:{topic}", min=low, count=BATCH)
         return [(key.decode(), fields[b"e"].decode(), fields[b"d"].decode()) for key, fields in rows]
 
 

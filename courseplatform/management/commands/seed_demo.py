@@ -1,0 +1,64 @@
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import Permission
+from django.core.files.base import File
+from django.core.management.base import BaseCommand
+from django.db import transaction
+
+from teams.models import Course, Membership, Role, Team, User
+from teams.services import courses
+
+PASSWORD = "second-grade-2026"  # noqa: S105  (printed at start: this is a demo on one machine)
+SIGN_INS = [
+    ("instructor", "instructor@demo.example"),
+    ("professor", "professor@demo.example"),
+    ("student", "maple@demo.example"),
+    ("student", "birch@demo.example"),
+]
+DEMO_DATA = settings.BASE_DIR / "courseplatform" / "demo_data"
+DATASETS = [
+    ("Second-grade dialogues", "dspy_dialogues.jsonl"),
+    ("Second-grade chats", "openai_messages.jsonl"),
+    ("Second-grade answers", "lora_instructions.jsonl"),
+]
+
+
+class Command(BaseCommand):
+    help = "Make the demo course: an instructor, a professor, two teams, and a dataset for each method. Does nothing the second time."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if User.objects.filter(email=SIGN_INS[0][1]).exists():
+            return
+        with transaction.atomic():
+            people = [_person(email) for _, email in SIGN_INS]
+            course, maple = _course(*people)
+            for name, file_name in DATASETS:
+                _dataset(maple, people[2], name, DEMO_DATA / file_name)
+        self.stdout.write(f"Seeded the demo course {course}.")
+
+
+def _person(email: str) -> User:
+    name = {"instructor": "Iris Instructor", "professor": "Pat Professor", "maple": "Mia Maple", "birch": "Ben Birch"}
+    return User.objects.create_user(email, PASSWORD, name=name[email.split("@")[0]])
+
+
+def _course(instructor: User, professor: User, first: User, second: User) -> tuple[Course, Team]:
+    instructor.user_permissions.add(Permission.objects.get(codename="add_course", content_type__app_label="teams"))
+    course = courses.create_course(person=instructor, name="EDEL 4620", term="Fall 2026", compute_rate=1_200_000)
+    grader = Membership.objects.create(course=course, person=professor, role=Role.PROFESSOR)
+    teams = []
+    for person, name in ((first, "Maple"), (second, "Birch")):
+        membership = courses.join_course(person=person, code=course.student_code)
+        team = courses.start_own_team(membership=membership, name=name)
+        courses.assign_professors(team=team, professors=[grader], person=instructor)
+        teams.append(team)
+    return course, teams[0]
+
+
+def _dataset(team: Team, person: User, name: str, path: Path) -> None:
+    from datasets.services import imports
+
+    with path.open("rb") as source:
+        imports.accept_clean_file(team=team, person=person, name=name, file=File(source, name=path.name))
