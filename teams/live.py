@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import redis
 import redis.asyncio
@@ -41,12 +42,12 @@ def emit(topic: str, event: str, html_or_text: str) -> None:
         log.warning("live event for %s not sent: %s", topic, error)
 
 
-_async_connections: dict[int, redis.asyncio.Redis] = {}
+_async_connections: WeakKeyDictionary[asyncio.AbstractEventLoop, redis.asyncio.Redis] = WeakKeyDictionary()
 
 
 async def aemit(topic: str, event: str, html_or_text: str) -> None:
     """`emit` for a coroutine: one connection pool for each event loop."""
-    loop = id(asyncio.get_running_loop())
+    loop = asyncio.get_running_loop()
     if loop not in _async_connections:
         _async_connections[loop] = redis.asyncio.Redis.from_url(settings.REDIS_URL)
     try:

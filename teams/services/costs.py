@@ -9,6 +9,10 @@ from django.db.models import Count, QuerySet, Sum
 
 from teams.models import BudgetAccount, Course, LedgerEntry, Method, Team
 
+LEDGER_COLUMNS = (
+    "time,team,person,what,id,method,provider,model,dollars,would have cost,rehearsal,input tokens,cached input tokens,"
+    "output tokens,training tokens,compute seconds,confidence,price"
+).split(",")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -78,30 +82,7 @@ def safe_cell(value: object) -> str:
 def write_ledger_csv(course: Course, out: TextIO) -> None:
     """Every ledger entry of the course, oldest first; money in dollars with six decimals."""
     writer = csv.writer(out)
-    writer.writerow(
-        [
-            "time",
-            "team",
-            "person",
-            "what",
-            "id",
-            "method",
-            "provider",
-            "model",
-            "dollars",
-            "would have cost",
-            "rehearsal",
-        ]
-        + [
-            "input tokens",
-            "cached input tokens",
-            "output tokens",
-            "training tokens",
-            "compute seconds",
-            "confidence",
-            "price",
-        ]
-    )
+    writer.writerow(LEDGER_COLUMNS)
     entries = (
         LedgerEntry.objects.filter(account__team__course=course)
         .select_related("account__team", "person")

@@ -26,7 +26,7 @@ DATASETS = [
 
 
 class Command(BaseCommand):
-    help = "Make the demo course: an instructor, a professor, two teams, and a dataset for each method. Does nothing the second time."
+    help = "Make the demo course: an instructor, a professor, two teams, a dataset for each method. Runs once."
 
     def handle(self, *args: Any, **options: Any) -> None:
         if User.objects.filter(email=SIGN_INS[0][1]).exists():
