@@ -9,10 +9,26 @@ from django.db.models import Count, QuerySet, Sum
 
 from teams.models import BudgetAccount, Course, LedgerEntry, Method, Team
 
-LEDGER_COLUMNS = (
-    "time,team,person,what,id,method,provider,model,dollars,would have cost,rehearsal,input tokens,cached input tokens,"
-    "output tokens,training tokens,compute seconds,confidence,price"
-).split(",")
+LEDGER_COLUMNS = [
+    "time",
+    "team",
+    "person",
+    "what",
+    "id",
+    "method",
+    "provider",
+    "model",
+    "dollars",
+    "would have cost",
+    "rehearsal",
+    "input tokens",
+    "cached input tokens",
+    "output tokens",
+    "training tokens",
+    "compute seconds",
+    "confidence",
+    "price",
+]
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 

@@ -1,0 +1,27 @@
+#!/bin/sh
+# The part of the suite that touches the database, on a throw-away PostgreSQL cluster.
+set -eu
+cd "$(dirname "$0")/.."
+find_bin() { ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1; }
+bin=$(find_bin)
+if [ -z "$bin" ] && command -v initdb >/dev/null 2>&1; then bin=$(dirname "$(command -v initdb)"); fi
+if [ -z "$bin" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    echo "Installing Debian's postgresql for the PostgreSQL run…"
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null
+    bin=$(find_bin)
+fi
+if [ -z "$bin" ]; then
+    echo "PostgreSQL is not installed, so this part of the checks cannot run (Debian, Ubuntu: sudo apt-get install postgresql)." >&2
+    exit 1
+fi
+folder=$(mktemp -d)
+as_owner() { if [ "$(id -u)" = 0 ]; then runuser -u postgres -- "$@"; else "$@"; fi; }
+if [ "$(id -u)" = 0 ]; then chown postgres "$folder"; fi
+port=$(.venv/bin/python -c 'from courseplatform.redis_server import free_port; print(free_port())')
+stop() { as_owner "$bin/pg_ctl" -D "$folder/data" -m immediate stop >/dev/null 2>&1 || true; rm -rf "$folder"; }
+trap stop EXIT
+as_owner "$bin/initdb" -D "$folder/data" -U course --auth=trust --encoding=UTF8 --no-sync >/dev/null
+as_owner "$bin/pg_ctl" -D "$folder/data" -w -l "$folder/log" \
+    -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories=$folder -c fsync=off -c max_connections=100" start >/dev/null
+DATABASE_URL="postgres://course@127.0.0.1:$port/postgres" .venv/bin/python -m pytest -q -m "not e2e and not engine" \
+    tests/teams tests/datasets tests/training tests/evaluation tests/test_access.py ${PYTEST_ARGS:-}

@@ -1,0 +1,95 @@
+"""The layers hold, and each contract can fail: a planted breach makes it."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("teams", "datasets", "training", "evaluation", "courseplatform")
+LONGEST_FILE = 400
+
+
+def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [Path(sys.executable).parent / "lint-imports", "--no-cache"], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("copy")
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__", "base_models"))
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    return folder
+
+
+def test_the_layers_hold():
+    done = lint_imports(ROOT)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("where", "line"),
+    [
+        ("teams/services/money.py", "import training.models"),
+        ("datasets/models/__init__.py", "import evaluation.models"),
+        ("training/models/run.py", "import training.services.launch"),
+        ("datasets/checks/__init__.py", "import django"),
+        ("evaluation/agreement.py", "import django.db"),
+        ("evaluation/services/chat.py", "import torch"),
+        ("training/views/__init__.py", "import lora.train"),
+        ("teams/services/people.py", "import teams.views.course"),
+    ],
+)
+def test_a_planted_breach_is_found(copy, where, line):
+    target = copy / where
+    before = target.read_text()
+    target.write_text(f"{before}\n{line}\n")
+    try:
+        assert lint_imports(copy).returncode == 1
+    finally:
+        target.write_text(before)
+
+
+def python_files() -> list[Path]:
+    found = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if "migrations" not in path.parts]
+    assert len(found) > 80, "the walk must not pass by finding nothing"
+    return found
+
+
+def test_no_file_is_longer_than_400_lines():
+    long = {str(path.relative_to(ROOT)): lines for path in python_files() if (lines := len(path.read_text().splitlines())) > LONGEST_FILE}
+    assert long == {}
+
+
+def test_no_module_is_named_after_nothing():
+    vague = {"utils.py", "helpers.py", "common.py", "core.py", "misc.py"}
+    assert [path for path in python_files() if path.name in vague] == []
+
+
+def test_nobody_assigns_a_run_status():
+    breach = re.compile(r"\brun\.status\s*=[^=]")
+    assert [str(path) for path in python_files() if breach.search(path.read_text())] == []
+
+
+def test_templates_have_no_inline_script_style_or_handler():
+    breach = re.compile(r"<script(?![^>]*\bsrc=)|\sstyle=|\son[a-z]+=|hx-on|[\"']js:|<style|//(?:cdn|unpkg)", re.IGNORECASE)
+    templates = list((ROOT / "templates").rglob("*.html"))
+    assert len(templates) > 25
+    assert {str(path.relative_to(ROOT)): found.group() for path in templates if (found := breach.search(path.read_text()))} == {}
+
+
+def test_every_hx_request_has_a_plain_link_or_action_beside_it():
+    tag = re.compile(r"<(?:a|form)\b[^>]*\bhx-(?:get|post)=[^>]*>", re.IGNORECASE)
+    without = [
+        (path.name, found)
+        for path in (ROOT / "templates").rglob("*.html")
+        for found in tag.findall(path.read_text())
+        if "href=" not in found and "action=" not in found
+    ]
+    assert without == []
