@@ -15,7 +15,11 @@ LONGEST_FILE = 400
 
 def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [Path(sys.executable).parent / "lint-imports", "--no-cache"], cwd=folder, capture_output=True, text=True, check=False
+        [Path(sys.executable).parent / "lint-imports", "--no-cache"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -63,7 +67,11 @@ def python_files() -> list[Path]:
 
 
 def test_no_file_is_longer_than_400_lines():
-    long = {str(path.relative_to(ROOT)): lines for path in python_files() if (lines := len(path.read_text().splitlines())) > LONGEST_FILE}
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for path in python_files()
+        if (lines := len(path.read_text().splitlines())) > LONGEST_FILE
+    }
     assert long == {}
 
 
@@ -78,10 +86,14 @@ def test_nobody_assigns_a_run_status():
 
 
 def test_templates_have_no_inline_script_style_or_handler():
-    breach = re.compile(r"<script(?![^>]*\bsrc=)|\sstyle=|\son[a-z]+=|hx-on|[\"']js:|<style|//(?:cdn|unpkg)", re.IGNORECASE)
+    breach = re.compile(
+        r"<script(?![^>]*\bsrc=)|\sstyle=|\son[a-z]+=|hx-on|[\"']js:|<style|//(?:cdn|unpkg)", re.IGNORECASE
+    )
     templates = list((ROOT / "templates").rglob("*.html"))
     assert len(templates) > 25
-    assert {str(path.relative_to(ROOT)): found.group() for path in templates if (found := breach.search(path.read_text()))} == {}
+    assert {
+        str(path.relative_to(ROOT)): found.group() for path in templates if (found := breach.search(path.read_text()))
+    } == {}
 
 
 def test_every_hx_request_has_a_plain_link_or_action_beside_it():
