@@ -35,6 +35,8 @@ MAX_LEARNT_TOKENS = 1_500_000
 """About six seconds of work on one core; longer files are measured on every k-th row, and the job says so in an event.
 """
 VALIDATIONS = 10
+AUTO_MULTIPLIER = 1.8
+"""The learning rate multiplier at which one token counts as one; also what "auto" is, as for OpenAI's small models."""
 CONTEXT_WINDOW = 65_536
 
 
@@ -180,7 +182,7 @@ def train(training: Sequence[Row], validation: Sequence[Row], settings: Hyperpar
         loss, accuracy = score(model, prior, batch, settings.beta)
         for lesson in batch:
             for sequence in lesson.wanted:
-                model.learn(sequence, settings.learning_rate_multiplier)
+                model.learn(sequence, settings.learning_rate_multiplier / AUTO_MULTIPLIER)
         checked = score(model, prior, checks, settings.beta) if checks and number in checked_at else (None, None)
         steps.append(Step(number, loss, accuracy, *checked))
     return Curve(steps, [per_epoch * (epoch + 1) for epoch in range(settings.n_epochs)], every)

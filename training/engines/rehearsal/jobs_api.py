@@ -108,6 +108,7 @@ def start(provider: Provider, wanted: WantedJob) -> StoredJob:
     good = failure is None or failure.share >= timeline.RUNNING_FROM
     curve = curves.train(training.rows, checks, hyperparameters) if good else curves.Curve([], [], 1)
     job_id = new_id("ftjob")
+    shown = reported(hyperparameters)
     spec = {
         "model": wanted.model,
         "training_file": wanted.training_file,
@@ -115,8 +116,11 @@ def start(provider: Provider, wanted: WantedJob) -> StoredJob:
         "suffix": wanted.suffix,
         "seed": wanted.seed if wanted.seed is not None else zlib.crc32(job_id.encode()) >> 1,
         "metadata": wanted.metadata,
-        "hyperparameters": reported(hyperparameters, method),
-        "method": {"type": method, method: {"hyperparameters": reported(hyperparameters, method)}},
+        "hyperparameters": shown,
+        "method": {
+            "type": method,
+            method: {"hyperparameters": shown | ({"beta": asked.beta} if method == "dpo" else {})},
+        },
         "trained_tokens": curves.trained_tokens(training.rows, hyperparameters.n_epochs) if good else 0,
         "failure": msgspec.to_builtins(failure) if failure else None,
     }
@@ -180,20 +184,21 @@ def chosen(asked: WantedHyperparameters, rows: int) -> curves.Hyperparameters:
         n_epochs=asked.n_epochs if isinstance(asked.n_epochs, int) else auto_epochs,
         batch_size=asked.batch_size if isinstance(asked.batch_size, int) else auto_batch,
         learning_rate_multiplier=(
-            1.0 if isinstance(asked.learning_rate_multiplier, str) else float(asked.learning_rate_multiplier)
+            curves.AUTO_MULTIPLIER
+            if isinstance(asked.learning_rate_multiplier, str)
+            else float(asked.learning_rate_multiplier)
         ),
         beta=AUTO_BETA if isinstance(asked.beta, str) else float(asked.beta),
     )
 
 
-def reported(hyperparameters: curves.Hyperparameters, method: str) -> dict[str, Any]:
-    """Hyperparameters as a job shows them."""
-    shape: dict[str, Any] = {
+def reported(hyperparameters: curves.Hyperparameters) -> dict[str, Any]:
+    """Hyperparameters as every job shows them."""
+    return {
         "n_epochs": hyperparameters.n_epochs,
         "batch_size": hyperparameters.batch_size,
         "learning_rate_multiplier": hyperparameters.learning_rate_multiplier,
     }
-    return {**shape, "beta": hyperparameters.beta} if method == "dpo" else shape
 
 
 async def listing(request: Request) -> JSONResponse:
