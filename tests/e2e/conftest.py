@@ -1,0 +1,122 @@
+"""The whole platform, started as a person starts it, and a real browser in front of it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from courseplatform.redis_server import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 120
+
+
+def chromium() -> str:
+    for name in (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome"):
+        if name and (found := shutil.which(name)):
+            return found
+    pytest.fail("Chromium was not found. `make test` installs it, or says how; CHROMIUM may name its path.")
+
+
+class Platform:
+    """`manage.py start --demo` over a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        self.url = f"http://localhost:{self.port}"
+        self.output = folder.parent / f"{folder.name}-output.txt"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> float:
+        """Seconds until the address was printed."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        kept = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "DATABASE_URL", "OPENAI_API_KEY")}
+        env = kept | {"VAR_DIR": str(self.folder), "PYTHONUNBUFFERED": "1"}
+        began = time.monotonic()
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "start", "--demo", "--port", str(self.port)],
+                cwd=ROOT,
+                env=env,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        while "Ready after" not in self.output.read_text():
+            assert self.process.poll() is None, self.said()
+            assert time.monotonic() - began < START_SECONDS, self.said()
+            time.sleep(0.1)
+        return time.monotonic() - began
+
+    def stop(self) -> int:
+        """The exit code after Ctrl-C."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(40)
+
+    def said(self) -> str:
+        """What the terminal and every log show: for a failing test."""
+        logs = "\n".join(
+            f"--- {path.name}\n{path.read_text(errors='replace')[-3000:]}" for path in (self.folder / "logs").glob("*.log")
+        )
+        return f"{self.output.read_text(errors='replace')}\n{logs}"
+
+    def processes(self) -> list[str]:
+        """Command lines of all living processes that know this platform's folder or port."""
+        marks = (str(self.folder).encode(), f"--port\0{self.port}".encode())
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                command, environ = (entry / "cmdline").read_bytes(), (entry / "environ").read_bytes()
+            except OSError:
+                continue
+            if command and any(mark in command + environ for mark in marks) and int(entry.name) != os.getpid():
+                found.append(command.replace(b"\0", b" ").decode(errors="replace"))
+        return found
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    running = Platform(tmp_path_factory.mktemp("platform") / "var")
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"])
+
+
+@pytest.fixture
+def sign_in(platform: Platform, browser: Browser) -> Iterator[Callable[..., Page]]:
+    """A browser of its own for each person; page errors and refused scripts fail the test."""
+    contexts, complaints = [], []
+
+    def open_as(email: str, **options) -> Page:
+        from courseplatform.management.commands.seed_demo import PASSWORD
+
+        context = browser.new_context(base_url=platform.url, **options)
+        context.set_default_timeout(30_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
+        page.on("console", lambda line: complaints.append(f"{page.url}: {line.text}") if "Content Security" in line.text else None)
+        page.goto("/sign-in/")
+        page.get_by_label("E-mail").fill(email)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_load_state()
+        return page
+
+    yield open_as
+    for context in contexts:
+        context.close()
+    assert complaints == []

@@ -1,0 +1,55 @@
+"""`make demo` from the outside: it starts, says where, stops cleanly, and continues with its data."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import ROOT, Platform
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+
+def test_it_starts_prints_the_sign_ins_and_stops_without_leaving_a_process(tmp_path):
+    platform = Platform(tmp_path / "var")
+    platform.start()
+    said = platform.output.read_text()
+    assert f"http://localhost:{platform.port}/" in said
+    assert "instructor@demo.example" in said
+    assert len(platform.processes()) >= 8, "Redis, web, two workers, scheduler and three model servers"
+    assert httpx.get(platform.url + "/healthz").json() == {"status": "ok"}
+    assert platform.stop() == 0
+    deadline = time.monotonic() + 10
+    while platform.processes() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert platform.processes() == []
+    assert "Seeded the demo course" in said
+    platform.start()
+    assert "Seeded" not in platform.output.read_text(), "a second start continues with the data"
+    platform.process.kill()
+    platform.process.wait()
+    while platform.processes() and time.monotonic() < deadline + 60:
+        time.sleep(0.05)
+    assert platform.processes() == [], "even kill -9 of the supervisor leaves nothing behind"
+
+
+def test_a_busy_port_is_a_clear_message(tmp_path):
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "manage.py", "start", "--port", str(port)],
+            cwd=ROOT,
+            env=os.environ | {"VAR_DIR": str(tmp_path / "var")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert f"Port {port} is in use" in done.stderr
+    assert "Traceback" not in done.stderr
