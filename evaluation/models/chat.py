@@ -55,6 +55,7 @@ class Turn(models.Model):
 
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="turns")
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="turns")
     position = models.PositiveIntegerField()
     question = models.TextField()
     answer = models.TextField(blank=True)

@@ -1,0 +1,90 @@
+"""The event stream of one answer: first the whole answer so far, then every new piece, then `done`.
+
+A reader who comes back gets what came meanwhile (by Last-Event-ID) or everything (a fresh connection); one who comes after
+the end gets the answer and `done`. The row decides where Redis cannot: a stream never waits for an event that was lost.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from html import escape
+
+import redis
+from asgiref.sync import sync_to_async
+
+from evaluation.models import Turn
+from teams import live
+
+WHOLE, TOKEN = "whole", "token"
+NEXT_PIECES = '<span sse-swap="token" hx-swap="beforeend"></span>'
+LOOK_AGAIN_SECONDS = 15.0
+WITHOUT_REDIS_SECONDS = 1.5
+
+
+async def answer_events(turn: Turn, last_id: str = "") -> AsyncIterator[str]:
+    """Frames for the browser. `last_id` is the Last-Event-ID of a reader who comes back."""
+    here = live.hub()
+    woken = here.join(turn.topic)
+    try:
+        if not last_id:
+            last_id, html = await _so_far(here, turn)
+            yield live.frame(WHOLE, html + NEXT_PIECES, last_id)
+        while True:
+            woken.clear()
+            pieces, last_id, over = await _news(here, turn, last_id)
+            for piece in pieces:
+                yield piece
+            if over:
+                yield live.frame(live.END, "")
+                return
+            if not pieces:
+                yield ": still here\n\n"
+                await _wait(woken, LOOK_AGAIN_SECONDS)
+    finally:
+        here.leave(turn.topic, woken)
+
+
+async def _so_far(here: live.Hub, turn: Turn) -> tuple[str, str]:
+    """(position, HTML): from Redis, whose pieces say exactly where the next one starts; else from the row."""
+    last_id, html = "0", ""
+    try:
+        while events := await here.since(turn.topic, last_id):
+            last_id = events[-1][0]
+            html += "".join(data for _, event, data in events if event == TOKEN)
+    except (redis.exceptions.RedisError, OSError):
+        last_id, html = "0", ""
+    if not html:
+        await _refresh(turn)
+        html = escape(turn.answer)
+    return last_id, html
+
+
+async def _news(here: live.Hub, turn: Turn, last_id: str) -> tuple[list[str], str, bool]:
+    """New frames after `last_id`, the new position, and whether the answer is over."""
+    try:
+        events = await here.since(turn.topic, last_id)
+    except (redis.exceptions.RedisError, OSError):
+        await asyncio.sleep(WITHOUT_REDIS_SECONDS)
+        return await _from_row(turn), last_id, not turn.is_streaming
+    frames = [live.frame(TOKEN, data, event_id) for event_id, event, data in events if event == TOKEN]
+    over = any(event == live.END for _, event, _ in events)
+    if not events:
+        await _refresh(turn)
+        if not turn.is_streaming:
+            return [live.frame(WHOLE, escape(turn.answer))], last_id, True
+    return frames, events[-1][0] if events else last_id, over
+
+
+async def _from_row(turn: Turn) -> list[str]:
+    await _refresh(turn)
+    return [live.frame(WHOLE, escape(turn.answer) + NEXT_PIECES)]
+
+
+async def _refresh(turn: Turn) -> None:
+    await sync_to_async(turn.refresh_from_db)(fields=["answer", "status"])
+
+
+async def _wait(woken: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(woken.wait(), seconds)
+    except TimeoutError:
+        return

@@ -1,0 +1,137 @@
+"""Talking with a bot: ask, stop, ask again, delete. The answer itself comes in `answering`, off the request.
+
+The most a turn may cost is held before anyone is asked; `closing` settles or releases it with the turn's last move.
+"""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from evaluation.models import Conversation, Submission, Turn, TurnStatus
+from evaluation.services import bots, closing
+from evaluation.services.answering import desk
+from evaluation.services.clean import clean
+from teams import live
+from teams.models import User
+from teams.services import money
+from training.models import TrainingRun
+from training.services import charges
+
+HOLD_LIFETIME = timedelta(hours=1)
+SILENT_FOR = timedelta(seconds=60)
+STOP_WAITS_SECONDS = 3.0
+LEFT_BEHIND = "The answer broke off because the server was restarted. Nothing was charged. Press “Try again”."
+
+
+class ChatRefused(Exception):
+    """The question was not asked; the message says why and what to do, and fits a blind page."""
+
+
+def open_conversation(*, run: TrainingRun, person: User, submission: Submission | None = None) -> Conversation:
+    return Conversation.objects.create(run=run, person=person, submission=submission)
+
+
+def ask(*, conversation: Conversation, question: str, person: User) -> Turn:
+    """Put one more question. The answer starts at once and arrives on `turn.topic`.
+
+    Raises ChatRefused, BudgetRefused, PriceUnknown, or what `endpoint_for` raises; then nothing was asked or held.
+    """
+    turn = _new_turn(conversation, _checked(question), person, replaces=None)
+    desk.start(turn.pk)
+    return turn
+
+
+def retry(*, turn: Turn, person: User, question: str | None = None) -> Turn:
+    """Ask the last question again, or `question` in its place. The old turn stays on record, out of the talk.
+
+    Raises as `ask` does.
+    """
+    last = turn.conversation.turns.current().aggregate(last=Max("position"))["last"]
+    if turn.replaced_at is not None or turn.position != last:
+        raise ChatRefused(
+            "Only the last question can be asked again. Ask this one anew at the end of the conversation."
+        )
+    asked = turn.question if question is None else _checked(question)
+    new = _new_turn(turn.conversation, asked, person, replaces=turn)
+    desk.start(new.pk)
+    return new
+
+
+def _checked(question: str) -> str:
+    text = clean(question).strip()
+    if not text:
+        raise ChatRefused("Write a question first.")
+    limit = settings.CHAT_MAX_MESSAGE_CHARACTERS
+    if len(text) > limit:
+        raise ChatRefused(
+            f"A question can have up to {limit:,} characters; this one has {len(text):,}. Make it shorter."
+        )
+    return text
+
+
+def _new_turn(conversation: Conversation, question: str, person: User, *, replaces: Turn | None) -> Turn:
+    """The row and its hold, both or neither."""
+    endpoint = bots.endpoint_of(conversation)
+    current = conversation.turns.current()
+    if replaces is not None:
+        current = current.exclude(pk=replaces.pk)
+    try:
+        messages, left_out = bots.messages_for(endpoint, list(current.remembered()), question)
+    except bots.QuestionTooLong as error:
+        raise ChatRefused(str(error)) from error
+    most = charges.chat_most(
+        conversation.run, input_tokens=bots.input_tokens(endpoint, messages), max_tokens=bots.answer_tokens(endpoint)
+    )
+    try:
+        with transaction.atomic():
+            turn = Turn(conversation=conversation, question=question, asked_by=person, left_out=left_out)
+            return _save_turn(turn, replaces, most)
+    except IntegrityError as error:
+        raise ChatRefused("The student is still answering. Wait for the answer, or press Stop.") from error
+
+
+def _save_turn(turn: Turn, replaces: Turn | None, most: int) -> Turn:
+    conversation = turn.conversation
+    if replaces is not None:
+        Turn.objects.filter(pk=replaces.pk).update(replaced_at=timezone.now())
+    last = conversation.turns.current().aggregate(last=Max("position"))["last"] or 0
+    turn.position = last + 1
+    turn.save()
+    money.hold(team=conversation.run.team, key=turn.hold_key, amount=most, lifetime=HOLD_LIFETIME)
+    if not conversation.title:
+        conversation.title = turn.question[:80]
+        conversation.save(update_fields=["title"])
+    return turn
+
+
+def stop(*, turn: Turn) -> None:
+    """End the answer now and keep what came. The task that answers notices, wherever it runs, and settles the cost."""
+    if turn.finish(TurnStatus.STOPPED):
+        desk.cancel(turn.pk, wait=STOP_WAITS_SECONDS)
+        live.emit(turn.topic, live.END, "")
+        turn.refresh_from_db()
+
+
+def delete(*, conversation: Conversation) -> None:
+    """Out of the list; `restore` brings it back. An answer on its way is stopped first."""
+    for turn in conversation.turns.filter(status=TurnStatus.STREAMING):
+        stop(turn=turn)
+    Conversation.objects.filter(pk=conversation.pk, deleted_at=None).update(deleted_at=timezone.now())
+
+
+def restore(*, conversation: Conversation) -> None:
+    Conversation.objects.filter(pk=conversation.pk).update(deleted_at=None)
+
+
+def sweep() -> int:
+    """Fail the turns whose web process is gone, and close holds that a stopped turn left open. Returns how many."""
+    silent = Turn.objects.filter(heartbeat_at__lt=timezone.now() - SILENT_FOR)
+    swept = 0
+    for turn in silent.filter(status=TurnStatus.STREAMING).select_related("conversation__run"):
+        if closing.fail(turn=turn, message=LEFT_BEHIND, answer=turn.answer):
+            live.emit(turn.topic, live.END, "")
+            swept += 1
+    return swept + closing.settle_forgotten(silent.filter(status=TurnStatus.STOPPED))

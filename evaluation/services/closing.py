@@ -1,0 +1,113 @@
+"""A turn's last move and its money, together or not at all."""
+
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from evaluation.models import Turn, TurnStatus
+from evaluation.services import bots
+from teams.models import Confidence, Hold, HoldState, Method
+from teams.services import money
+from teams.services.money import Charge
+from training.services import charges
+from training.services.tokens import count_text
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of one answer; `input_tokens` counts the cached ones too. `exact`: the provider said so."""
+
+    input_tokens: int
+    cached_input_tokens: int
+    output_tokens: int
+    exact: bool
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What came of a question."""
+
+    text: str
+    usage: Usage
+    first_token_ms: int | None
+
+
+def estimate(turn: Turn, text: str) -> Usage:
+    """Usage where the provider could not tell: our own count of what was sent and of what came back."""
+    endpoint = bots.endpoint_of(turn.conversation)
+    earlier = turn.conversation.turns.current().filter(position__lt=turn.position)
+    messages, _ = bots.messages_for(endpoint, list(earlier.remembered()), turn.question)
+    return Usage(bots.input_tokens(endpoint, messages), 0, count_text(text), exact=False)
+
+
+def complete(*, turn: Turn, answered: Answered) -> None:
+    """The whole answer came. When someone pressed Stop meanwhile, the turn stays stopped; either way it is paid once."""
+    with transaction.atomic():
+        turn.finish(TurnStatus.DONE, answer=answered.text)
+        _keep(turn, answered)
+
+
+def stopped(*, turn: Turn, answered: Answered) -> None:
+    """Reading ended early. The part that came is kept and paid for; a turn that nobody stopped was cut off by us."""
+    with transaction.atomic():
+        turn.finish(TurnStatus.STOPPED, answer=answered.text)
+        _keep(turn, answered)
+
+
+def fail(*, turn: Turn, message: str, answer: str = "") -> bool:
+    """Nothing is charged for a turn that failed. True when this call ended it."""
+    with transaction.atomic():
+        moved = turn.finish(TurnStatus.FAILED, error_message=message, answer=answer)
+        if moved or turn.status == TurnStatus.STOPPED:
+            money.release(key=turn.hold_key)
+        return moved
+
+
+def settle_forgotten(turns: QuerySet[Turn]) -> int:
+    """Settle stopped turns whose answering process died before it could. Returns how many."""
+    open_keys = set(Hold.objects.filter(key__startswith="turn-", state=HoldState.OPEN).values_list("key", flat=True))
+    forgotten = [turn for turn in turns.select_related("conversation__run") if turn.hold_key in open_keys]
+    for turn in forgotten:
+        with transaction.atomic():
+            _keep(turn, Answered(turn.answer, estimate(turn, turn.answer), turn.first_token_ms))
+    return len(forgotten)
+
+
+def _keep(turn: Turn, answered: Answered) -> None:
+    if turn.status not in (TurnStatus.DONE, TurnStatus.STOPPED):
+        return
+    usage = answered.usage
+    Turn.objects.filter(pk=turn.pk).update(
+        answer=answered.text,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        first_token_ms=answered.first_token_ms,
+    )
+    money.settle(key=turn.hold_key, charge=_charge(turn, usage))
+
+
+def _charge(turn: Turn, usage: Usage) -> Charge:
+    run, talk = turn.conversation.run, turn.conversation
+    price = charges.chat_cost(
+        run,
+        input_tokens=usage.input_tokens,
+        cached_input_tokens=usage.cached_input_tokens,
+        output_tokens=usage.output_tokens,
+    )
+    return Charge(
+        subject_kind="turn" if talk.submission_id is None else "interview",
+        subject_id=str(turn.key),
+        method=Method(run.method),
+        provider=price.provider,
+        model=price.model,
+        cost=price.cost,
+        price_note=price.price_note,
+        confidence=price.confidence if usage.exact or not price.cost else Confidence.ESTIMATED,
+        input_tokens=usage.input_tokens,
+        cached_input_tokens=usage.cached_input_tokens,
+        output_tokens=usage.output_tokens,
+        rehearsal=price.rehearsal,
+        would_have_cost=price.would_have_cost,
+        person=turn.asked_by,
+    )

@@ -1,0 +1,161 @@
+"""A professor's marks: drafts that save themselves and lose nothing, the commit, and revisions after it.
+
+A save names the version it is based on. Based on an old one it is kept beside what is there (`UnappliedSave`), and its author
+chooses; it never overwrites.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, Max
+from django.utils import timezone
+
+from evaluation.models import CriterionScore, Grade, GradeRevision, GradeStatus, UnappliedSave
+from evaluation.services.clean import clean
+from teams.models import User
+
+MAX_COMMENT_CHARACTERS = 4_000
+FIRST_REVISION = 1
+
+
+@dataclass(frozen=True)
+class Marks:
+    """One criterion as the grader sees it: a level, or "cannot judge", or neither yet."""
+
+    level: int | None = None
+    cannot_judge: bool = False
+    comment: str = ""
+
+    @property
+    def scored(self) -> bool:
+        return self.level is not None or self.cannot_judge
+
+
+class Saved(StrEnum):
+    SAVED = "saved"
+    SAME = "same"
+    KEPT_ASIDE = "kept aside"
+
+
+class CannotCommit(Exception):
+    """The grade stays a draft; the message says why."""
+
+
+def save_score(*, score: CriterionScore, marks: Marks, version: int) -> Saved:
+    """Write the marks of one criterion into the draft, unless they are based on an old version of it."""
+    marks = Marks(marks.level, marks.cannot_judge, clean(marks.comment)[:MAX_COMMENT_CHARACTERS])
+    if marks == Marks(score.level, score.cannot_judge, score.comment):
+        return Saved.SAME
+    with transaction.atomic():
+        row = CriterionScore.objects.filter(pk=score.pk, version=version, grade__status=GradeStatus.DRAFT)
+        fields = {"level": marks.level, "cannot_judge": marks.cannot_judge, "comment": marks.comment}
+        if row.update(version=F("version") + 1, **fields):
+            _touch(score.grade)
+            return Saved.SAVED
+        UnappliedSave.objects.create(grade=score.grade, criterion=score.criterion, **fields)
+        return Saved.KEPT_ASIDE
+
+
+def save_comment(*, grade: Grade, comment: str, version: int) -> Saved:
+    """Write the overall comment into the draft, unless it is based on an old version of it."""
+    text = clean(comment)[:MAX_COMMENT_CHARACTERS]
+    if text == grade.comment:
+        return Saved.SAME
+    with transaction.atomic():
+        row = Grade.objects.filter(pk=grade.pk, comment_version=version, status=GradeStatus.DRAFT)
+        if row.update(comment=text, comment_version=F("comment_version") + 1):
+            _touch(grade)
+            return Saved.SAVED
+        UnappliedSave.objects.create(grade=grade, comment=text)
+        return Saved.KEPT_ASIDE
+
+
+def _touch(grade: Grade) -> None:
+    Grade.objects.filter(pk=grade.pk).update(version=F("version") + 1, saved_at=timezone.now())
+
+
+def choose(*, unapplied: UnappliedSave, use_it: bool) -> None:
+    """End a conflict: put the kept save in the place of what is there, or let it go. It stays on record either way."""
+    with transaction.atomic():
+        open_row = UnappliedSave.objects.filter(pk=unapplied.pk, resolved_at=None)
+        if not open_row.update(resolved_at=timezone.now()) or not use_it:
+            return
+        if unapplied.criterion_id is None:
+            row = Grade.objects.filter(pk=unapplied.grade_id, status=GradeStatus.DRAFT)
+            row.update(comment=unapplied.comment, comment_version=F("comment_version") + 1)
+        else:
+            scores = CriterionScore.objects.filter(grade=unapplied.grade_id, criterion=unapplied.criterion_id)
+            scores.filter(grade__status=GradeStatus.DRAFT).update(
+                level=unapplied.level,
+                cannot_judge=unapplied.cannot_judge,
+                comment=unapplied.comment,
+                version=F("version") + 1,
+            )
+        _touch(unapplied.grade)
+
+
+def unscored(grade: Grade) -> list[CriterionScore]:
+    return list(grade.scores.filter(level=None, cannot_judge=False).select_related("criterion"))
+
+
+def commit(*, grade: Grade, seen_version: int, person: User) -> GradeRevision:
+    """Make the draft the grade. Revision 1 is kept for ever. Committing twice gives the first revision.
+
+    Raises CannotCommit when another window changed something since `seen_version`, or a conflict is open.
+    """
+    with transaction.atomic():
+        if grade.unapplied.filter(resolved_at=None).exists() and grade.status == GradeStatus.DRAFT:
+            raise CannotCommit("Two windows saved different marks. Choose between them below, then submit again.")
+        draft = Grade.objects.filter(pk=grade.pk, status=GradeStatus.DRAFT, version=seen_version)
+        if draft.update(status=GradeStatus.COMMITTED, committed_at=timezone.now()):
+            return _keep_revision(grade, person, reason="")
+        grade.refresh_from_db()
+        if grade.status == GradeStatus.COMMITTED:
+            return grade.revisions.get(number=FIRST_REVISION)
+        raise CannotCommit(
+            "Something was changed in another window meanwhile. Look at the marks below, then submit again."
+        )
+
+
+def revise(*, grade: Grade, marks: Mapping[int, Marks], comment: str, reason: str, person: User) -> GradeRevision:
+    """A new revision of a committed grade, with its reason. `marks` by criterion id; earlier revisions stay as they are."""
+    with transaction.atomic():
+        Grade.objects.filter(pk=grade.pk).update(
+            comment=clean(comment)[:MAX_COMMENT_CHARACTERS], version=F("version") + 1, saved_at=timezone.now()
+        )
+        for score in grade.scores.select_for_update():
+            wanted = marks[score.criterion_id]
+            CriterionScore.objects.filter(pk=score.pk).update(
+                level=wanted.level,
+                cannot_judge=wanted.cannot_judge,
+                comment=clean(wanted.comment)[:MAX_COMMENT_CHARACTERS],
+                version=F("version") + 1,
+            )
+        UnappliedSave.objects.filter(grade=grade, resolved_at=None).update(resolved_at=timezone.now())
+        return _keep_revision(grade, person, reason=reason)
+
+
+def _keep_revision(grade: Grade, person: User, *, reason: str) -> GradeRevision:
+    grade.refresh_from_db()
+    last = grade.revisions.aggregate(last=Max("number"))["last"] or 0
+    return GradeRevision.objects.create(
+        grade=grade,
+        number=last + 1,
+        scores=[_as_json(score) for score in grade.scores.select_related("criterion")],
+        comment=grade.comment,
+        reason=reason[:300],
+        author=person,
+    )
+
+
+def _as_json(score: CriterionScore) -> dict[str, Any]:
+    return {
+        "criterion": score.criterion_id,
+        "name": score.criterion.name,
+        "level": score.level,
+        "cannot_judge": score.cannot_judge,
+        "comment": score.comment,
+    }

@@ -1,0 +1,98 @@
+"""Handing in a bot: a frozen bundle that names everything which decides how it talks."""
+
+import hashlib
+import json
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from evaluation.models import GradeStatus, RubricVersion, Submission
+from evaluation.services.gradings import ensure_gradings
+from evaluation.services.rubrics import rubric_for
+from teams.models import Team, User
+from teams.services import audit
+from training.models import RunStatus, TrainingRun
+from training.services.endpoints import endpoint_for
+
+BUNDLE_SCHEMA = 1
+
+
+class CannotSubmit(Exception):
+    """The run cannot be handed in; the message says why and what to do."""
+
+
+def current_submission(team: Team) -> Submission | None:
+    rows = Submission.objects.for_team(team).current()
+    return rows.select_related("run__dataset_version__dataset", "run__base_model", "rubric", "team__course").first()
+
+
+def may_replace(submission: Submission) -> bool:
+    """Until a professor has committed a grade for it."""
+    return not submission.gradings.filter(grade__status=GradeStatus.COMMITTED).exists()
+
+
+def submit(*, team: Team, run: TrainingRun, person: User) -> Submission:
+    """Freeze `run` as what the team hands in, in place of an earlier one. Professors assigned to the team find it at once.
+
+    Raises CannotSubmit.
+    """
+    if run.status != RunStatus.SUCCEEDED:
+        raise CannotSubmit(f"{run} has not finished. Choose a run that is done.")
+    with transaction.atomic():
+        before = Submission.objects.select_for_update().for_team(team).current().first()
+        if before is not None and not may_replace(before):
+            raise CannotSubmit(
+                "Your professor has committed a grade for the bot you handed in, so it cannot be replaced any more."
+            )
+        if before is not None:
+            Submission.objects.filter(pk=before.pk).update(replaced_at=timezone.now())
+        rubric = rubric_for(team.course)
+        submission = Submission.objects.create(
+            team=team, run=run, rubric=rubric, bundle=bundle_of(run, rubric), submitted_by=person
+        )
+        audit.record(
+            course=team.course,
+            person=person,
+            team=team,
+            action="submission made",
+            what=str(run),
+            before=before and {"run": before.run.number},
+            after={"run": run.number, "bundle": bundle_hash(submission)},
+        )
+        ensure_gradings(course=team.course)
+    return submission
+
+
+def bundle_of(run: TrainingRun, rubric: RubricVersion) -> dict[str, Any]:
+    """JSON that says what is graded: data, training, model or artefact hashes, prompt, decoding, rubric. Holds no secret."""
+    endpoint, version = endpoint_for(run), run.dataset_version
+    return {
+        "schema": BUNDLE_SCHEMA,
+        "run": {"number": run.number, "key": str(run.key)},
+        "method": run.method,
+        "base_model": run.base_model.name,
+        "settings": run.settings,
+        "seed": run.seed,
+        "dataset": {
+            "version": version.pk,
+            "name": version.dataset.name,
+            "number": version.number,
+            "sha256": version.content_hash,
+        },
+        "artifacts": [{"path": found.path, "sha256": found.sha256} for found in run.artifacts.all()],
+        "chat": {
+            "provider": endpoint.provider,
+            "model": endpoint.model,
+            "system_prompt": endpoint.system_prompt,
+            "temperature": endpoint.temperature,
+            "max_tokens": endpoint.max_tokens,
+        },
+        "rubric": {"id": rubric.pk, "name": rubric.name, "number": rubric.number},
+    }
+
+
+def bundle_hash(submission: Submission) -> str:
+    """SHA-256 of the bundle's canonical JSON."""
+    text = json.dumps(submission.bundle, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()

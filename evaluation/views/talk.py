@@ -1,0 +1,87 @@
+"""What a team's chat and a professor's interview share: the cards of a talk, and what becomes of a question."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+
+from evaluation.models import Conversation, Grading, Turn
+from evaluation.services import tags
+from evaluation.services.answer_stream import answer_events
+from evaluation.services.chat import ChatRefused
+from teams.access import SignedInRequest
+from teams.services.money import BudgetRefused
+from teams.services.prices import PriceUnknown
+from training.services.endpoints import NotReady
+
+REFUSALS = (ChatRefused, BudgetRefused, PriceUnknown, NotReady)
+BLIND_REFUSAL = (
+    "This bot cannot be asked at the moment. Please tell the instructor. What you have written so far is saved."
+)
+
+
+@dataclass(frozen=True)
+class TurnCard:
+    """One question and its answer on the page. `tags`: the labels this grader put on it."""
+
+    turn: Turn
+    is_last: bool
+    tags: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Talk:
+    """A conversation at its place: `base` is the URL that its turns' URLs begin with, `page` the page that shows it."""
+
+    conversation: Conversation
+    base: str
+    page: str
+    grading: Grading | None = None
+
+    def cards(self) -> list[TurnCard]:
+        turns = list(self.conversation.turns.current())
+        marked = tags.labels_by_turn(self.grading) if self.grading else {}
+        return [TurnCard(turn, turn is turns[-1], frozenset(marked.get(turn.pk, ()))) for turn in turns]
+
+    def context(self, **more: Any) -> dict[str, Any]:
+        return {
+            "conversation": self.conversation,
+            "base": self.base,
+            "cards": self.cards(),
+            "grading": self.grading,
+            "tag_labels": tags.LABELS if self.grading else (),
+            **more,
+        }
+
+
+def question_put(request: SignedInRequest, talk: Talk, act: Callable[[], object]) -> HttpResponse:
+    """Do `act` (ask, ask again, stop) and show the talk as it is then, or why it was refused with the question kept."""
+    try:
+        act()
+    except REFUSALS as error:
+        reason = BLIND_REFUSAL if talk.grading and not isinstance(error, ChatRefused) else str(error)
+        context = talk.context(refusal=reason, draft=request.POST.get("question", ""))
+        template = "evaluation/talk.html#talk" if request.htmx else "evaluation/talk_refused.html"
+        return render(request, template, {**context, "page": talk.page}, status=422)
+    if request.htmx:
+        return render(request, "evaluation/talk.html#talk", talk.context())
+    return redirect(talk.page + "#ask")
+
+
+def turn_shown(request: SignedInRequest, talk: Talk, turn: Turn) -> HttpResponse:
+    """One turn as it is now."""
+    card = next((card for card in talk.cards() if card.turn.pk == turn.pk), None)
+    if card is None or not request.htmx:
+        return redirect(f"{talk.page}#turn-{turn.key}")
+    return render(request, "evaluation/talk.html#turn", {**talk.context(), "card": card})
+
+
+def turn_streamed(request: SignedInRequest, turn: Turn) -> StreamingHttpResponse:
+    """The answer as server-sent events."""
+    frames = answer_events(turn, request.headers.get("Last-Event-ID", ""))
+    response = StreamingHttpResponse(frames, content_type="text/event-stream")
+    response["Cache-Control"] = "no-cache, no-transform"
+    response["X-Accel-Buffering"] = "no"
+    return response
