@@ -69,6 +69,7 @@ def environment(ports: Ports) -> dict[str, str]:
         "PROGRAM_SERVER_URL": f"http://127.0.0.1:{ports.programs}/v1",
         "REHEARSAL_URL": f"http://127.0.0.1:{ports.rehearsal}/v1",
         "PYTHONUNBUFFERED": "1",
+        "SITE_URL": f"http://localhost:{ports.web}",
         "EMAIL_URL": f"filemail:///{settings.VAR_DIR / 'mail'}",
     }
     return {**mine, **os.environ}

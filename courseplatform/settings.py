@@ -186,6 +186,7 @@ if not DEBUG and env.bool("HTTPS", default=True):
 
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://" if DEBUG else "dummymail://")
 vars().update(EMAIL_CONFIG)
+SITE_URL = env.str("SITE_URL", default="http://localhost:8000")  # for links in mail
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="course@localhost")
 
 # --- Redis and RQ: wake-up calls and live progress; never the truth -------------------------------------------------

@@ -90,7 +90,7 @@ def course_maker_view(view: View) -> View:
 def _membership(request: HttpRequest, course_id: int) -> Membership:
     found = (
         Membership.objects.select_related("course", "team", "person")
-        .filter(course_id=course_id, person_id=cast(User, request.user).pk)
+        .filter(course_id=course_id, person_id=cast(User, request.user).pk, active=True)
         .first()
     )
     if found is None:

@@ -1,22 +1,44 @@
 from teams.models.audit import AuditEntry
-from teams.models.course import Course, Membership, ProfessorAssignment, Role, Team
-from teams.models.money import BudgetAccount, Confidence, Hold, HoldState, LedgerEntry, Method, Price, PriceKind
+from teams.models.course import Course, Membership, Milestone, ProfessorAssignment, Role, Section, Team
+from teams.models.money import (
+    BudgetAccount,
+    BudgetAlert,
+    BudgetRequest,
+    Confidence,
+    CourseAccount,
+    Hold,
+    HoldState,
+    LedgerEntry,
+    Method,
+    Price,
+    PriceKind,
+)
+from teams.models.notice import Announcement, MailChoice, Notice, NoticeKind
 from teams.models.people import User
 
 __all__ = [
+    "Announcement",
     "AuditEntry",
     "BudgetAccount",
+    "BudgetAlert",
+    "BudgetRequest",
     "Confidence",
     "Course",
+    "CourseAccount",
     "Hold",
     "HoldState",
     "LedgerEntry",
+    "MailChoice",
     "Membership",
     "Method",
+    "Milestone",
+    "Notice",
+    "NoticeKind",
     "Price",
     "PriceKind",
     "ProfessorAssignment",
     "Role",
+    "Section",
     "Team",
     "User",
 ]

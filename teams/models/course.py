@@ -35,6 +35,10 @@ class Course(models.Model):
     ends_on = models.DateField(null=True, blank=True)
     team_budget = models.BigIntegerField(default=25_000_000, help_text="Micro-dollars each new team may spend.")
     compute_rate = models.BigIntegerField(default=0, help_text="Micro-dollars for one hour of local LoRA training.")
+    spending_frozen = models.BooleanField(default=False, help_text="Nothing that costs money starts while this is on.")
+    daily_chat_cap = models.BigIntegerField(
+        null=True, blank=True, help_text="Micro-dollars one person may spend on chat in a day; empty means no cap."
+    )
     team_size = models.PositiveSmallIntegerField(default=5, help_text="Most people in one team.")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -49,6 +53,44 @@ class Course(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} · {self.term}" if self.term else self.name
+
+
+class Section(models.Model):
+    """A part of a course that meets together; teams and graders can be shared out by section."""
+
+    course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="sections")
+    name = models.CharField(max_length=60)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["course", "name"], name="section_name_unique_in_course")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Milestone(models.Model):
+    """One step of the course's plan: the guide's weeks, with dates and what shows that a team has done it."""
+
+    class Goal(models.TextChoices):
+        DATASET = "dataset", "A dataset is uploaded"
+        DSPY = "dspy", "A DSPy run is done"
+        OPENAI = "openai", "An OpenAI run is done"
+        LORA = "lora", "A LoRA run is done"
+        SUBMISSION = "submission", "A bot is submitted"
+
+    course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="milestones")
+    position = models.PositiveSmallIntegerField()
+    title = models.CharField(max_length=80)
+    goal = models.CharField(max_length=12, choices=Goal.choices)
+    due_on = models.DateField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [models.UniqueConstraint(fields=["course", "position"], name="milestone_position_unique")]
+
+    def __str__(self) -> str:
+        return self.title
 
 
 class Team(models.Model):
@@ -71,6 +113,8 @@ class Membership(models.Model):
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=12, choices=Role.choices)
     team = models.ForeignKey(Team, on_delete=models.SET_NULL, null=True, blank=True, related_name="memberships")
+    section = models.ForeignKey(Section, on_delete=models.SET_NULL, null=True, blank=True, related_name="memberships")
+    active = models.BooleanField(default=True, help_text="Off: the person keeps the work done and can no longer enter.")
     joined_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -49,6 +49,58 @@ class BudgetAccount(models.Model):
         return max(0, self.limit - self.spent - self.held)
 
 
+class CourseAccount(models.Model):
+    """What all teams of a course hold and spend together. Without a limit it only counts."""
+
+    course = models.OneToOneField("teams.Course", on_delete=models.CASCADE, related_name="account")
+    limit = models.BigIntegerField(null=True, blank=True)
+    held = models.BigIntegerField(default=0)
+    spent = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(limit__isnull=True) | Q(limit__gte=0), name="course_limit_not_negative"),
+            models.CheckConstraint(condition=Q(held__gte=0), name="course_held_not_negative"),
+            models.CheckConstraint(condition=Q(spent__gte=0), name="course_spent_not_negative"),
+        ]
+
+
+class BudgetAlert(models.Model):
+    """The team was told that it reached this share of its limit. Raising the limit removes the row."""
+
+    account = models.ForeignKey(BudgetAccount, on_delete=models.CASCADE, related_name="alerts")
+    percent = models.PositiveSmallIntegerField()
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["account", "percent"], name="budget_alert_once")]
+
+
+class BudgetRequest(models.Model):
+    """A team asks for more; an instructor answers once."""
+
+    class State(models.TextChoices):
+        OPEN = "open", "Waiting for the instructor"
+        APPROVED = "approved", "Approved"
+        DECLINED = "declined", "Declined"
+
+    account = models.ForeignKey(BudgetAccount, on_delete=models.CASCADE, related_name="requests")
+    amount = models.BigIntegerField(help_text="Micro-dollars on top of the limit.")
+    reason = models.CharField(max_length=500)
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
+    created_at = models.DateTimeField(auto_now_add=True)
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(condition=Q(amount__gt=0), name="budget_request_asks_for_something"),
+            models.UniqueConstraint(fields=["account"], condition=Q(state="open"), name="one_open_request_per_team"),
+        ]
+
+
 class Hold(models.Model):
     """The most that one run or one chat turn may cost, kept aside until it is settled or released."""
 
@@ -57,6 +109,8 @@ class Hold(models.Model):
     amount = models.BigIntegerField()
     state = models.CharField(max_length=10, choices=HoldState.choices, default=HoldState.OPEN)
     created_at = models.DateTimeField(auto_now_add=True)
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    subject_kind = models.CharField(max_length=20, default="run")
     expires_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)
 

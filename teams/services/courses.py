@@ -4,7 +4,7 @@ from django.db import IntegrityError, transaction
 
 from teams.models import BudgetAccount, Course, Membership, ProfessorAssignment, Role, Team, User
 from teams.models.course import new_code
-from teams.services import audit, money
+from teams.services import audit, budget_alerts, money
 
 
 class CourseRefused(Exception):
@@ -127,6 +127,7 @@ def set_budget(*, team: Team, limit: int, person: User) -> None:
         account = BudgetAccount.objects.select_for_update().get(team=team)
         before, account.limit = account.limit, limit
         account.save(update_fields=["limit"])
+        budget_alerts.reset(account)
         audit.record(
             course=team.course,
             team=team,

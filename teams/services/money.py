@@ -8,21 +8,34 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q, Sum
 from django.utils import timezone
 
-from teams.models import BudgetAccount, Confidence, Hold, HoldState, LedgerEntry, Method, Team, User
+from teams.models import (
+    BudgetAccount,
+    Confidence,
+    Course,
+    CourseAccount,
+    Hold,
+    HoldState,
+    LedgerEntry,
+    Method,
+    Team,
+    User,
+)
+from teams.services import budget_alerts
 
 HOLD_LIFETIME = timedelta(days=3)
 
 
 class BudgetRefused(Exception):
-    """The team's budget does not allow this. `shortfall` is in micro-dollars."""
+    """Spending is not possible now; the text says why and what to do. `shortfall` is in micro-dollars."""
 
-    def __init__(self, needed: int, left: int) -> None:
-        self.needed, self.left, self.shortfall = needed, left, needed - left
+    def __init__(self, needed: int, left: int, message: str = "") -> None:
+        self.needed, self.left, self.shortfall = needed, left, max(0, needed - left)
         super().__init__(
-            f"This may cost up to {dollars(needed)}, and the team has {dollars(left)} left: {dollars(self.shortfall)} short. "
+            message
+            or f"This may cost up to {dollars(needed)}, and the team has {dollars(left)} left: {dollars(self.shortfall)} short. "
             "Make it smaller, wait until running work is settled, or ask your instructor for more."
         )
 
@@ -57,26 +70,72 @@ class Charge:
 
 
 def open_account(*, team: Team, limit: int) -> BudgetAccount:
+    CourseAccount.objects.get_or_create(course=team.course)
     return BudgetAccount.objects.get_or_create(team=team, defaults={"limit": limit})[0]
 
 
-def hold(*, team: Team, key: str, amount: int, lifetime: timedelta = HOLD_LIFETIME) -> Hold:
+def hold(
+    *,
+    team: Team,
+    key: str,
+    amount: int,
+    person: User | None = None,
+    subject_kind: str = "run",
+    lifetime: timedelta = HOLD_LIFETIME,
+) -> Hold:
     """Keep `amount` micro-dollars aside. Idempotent by `key`. A hold of 0 is always admitted: free local work is never blocked.
 
-    Raises BudgetRefused when spent + held + amount would pass the limit.
+    Raises BudgetRefused when spending is frozen, when spent + held + amount would pass the team's or the course's limit, or
+    when a chat turn (`subject_kind` "turn") would pass the person's daily cap.
     """
     with transaction.atomic():
         existing = Hold.objects.filter(key=key).first()
         if existing is not None:
             return existing
-        account = BudgetAccount.objects.get(team=team)
-        admitted = BudgetAccount.objects.filter(pk=account.pk)
+        account = BudgetAccount.objects.select_related("team__course").get(team=team)
         if amount:
-            admitted = admitted.filter(limit__gte=F("spent") + F("held") + amount)
-        if not admitted.update(held=F("held") + amount):
-            account.refresh_from_db()
-            raise BudgetRefused(amount, account.left)
-        return Hold.objects.create(account=account, key=key, amount=amount, expires_at=timezone.now() + lifetime)
+            _admit(account, amount, person, subject_kind)
+        expires = timezone.now() + lifetime
+        return Hold.objects.create(
+            account=account, key=key, amount=amount, person=person, subject_kind=subject_kind, expires_at=expires
+        )
+
+
+def _admit(account: BudgetAccount, amount: int, person: User | None, subject_kind: str) -> None:
+    """Raise both counters or neither. The course's row comes first: every path locks in that order."""
+    course = account.team.course
+    if course.spending_frozen:
+        raise BudgetRefused(
+            amount, 0, "Your instructor has paused all spending in this course. Free local runs still work."
+        )
+    CourseAccount.objects.get_or_create(course=course)
+    room = Q(limit__isnull=True) | Q(limit__gte=F("spent") + F("held") + amount)
+    if not CourseAccount.objects.filter(room, course=course).update(held=F("held") + amount):
+        message = "The course's whole budget is used up. Ask your instructor."
+        raise BudgetRefused(amount, 0, message)
+    if subject_kind == "turn" and person is not None and course.daily_chat_cap is not None:
+        _check_daily_cap(course, course.daily_chat_cap, person, amount)
+    admitted = BudgetAccount.objects.filter(pk=account.pk, limit__gte=F("spent") + F("held") + amount)
+    if not admitted.update(held=F("held") + amount):
+        account.refresh_from_db()
+        raise BudgetRefused(amount, account.left)
+    budget_alerts.check(account.pk)
+
+
+def _check_daily_cap(course: Course, cap: int, person: User, amount: int) -> None:
+    """Safe from races because the course's account row is locked by the update before."""
+    today = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    mine = {"account__team__course": course, "person": person, "subject_kind": "turn"}
+    spent = LedgerEntry.objects.filter(at__gte=today, **mine).aggregate(sum=Sum("delta"))["sum"] or 0
+    held = (
+        Hold.objects.filter(state=HoldState.OPEN, created_at__gte=today, **mine).aggregate(sum=Sum("amount"))["sum"]
+        or 0
+    )
+    if spent + held + amount > cap:
+        message = (
+            f"You have reached today's chat limit of {dollars(cap)}. It starts again at midnight; local bots are free."
+        )
+        raise BudgetRefused(amount, max(0, cap - spent - held), message)
 
 
 def settle(*, key: str, charge: Charge) -> LedgerEntry:
@@ -86,24 +145,22 @@ def settle(*, key: str, charge: Charge) -> LedgerEntry:
     Raises Hold.DoesNotExist for an unknown key, ValueError when the hold was released before.
     """
     with transaction.atomic():
-        hold_row = Hold.objects.select_for_update().get(key=key)
-        if hold_row.state == HoldState.SETTLED:
-            return LedgerEntry.objects.get(key=key)
-        closed = Hold.objects.filter(pk=hold_row.pk, state=HoldState.OPEN).update(
-            state=HoldState.SETTLED, closed_at=timezone.now()
-        )
-        if not closed:
+        hold_row = Hold.objects.select_related("account__team").get(key=key)
+        if not _close(hold_row, HoldState.SETTLED, charge.cost):
+            if hold_row.state == HoldState.SETTLED:
+                return LedgerEntry.objects.get(key=key)
             raise ValueError(
                 f"Hold {key} was released before; its cost cannot be settled. Charge it under a key of its own."
             )
-        BudgetAccount.objects.filter(pk=hold_row.account_id).update(
-            held=F("held") - hold_row.amount, spent=F("spent") + charge.cost
-        )
         after = BudgetAccount.objects.values_list("spent", flat=True).get(pk=hold_row.account_id)
-        return LedgerEntry.objects.create(
+        used = {
+            name: getattr(charge, name)
+            for name in ("input_tokens", "cached_input_tokens", "output_tokens", "training_tokens", "compute_seconds")
+        }
+        entry = LedgerEntry.objects.create(
             account_id=hold_row.account_id,
             key=key,
-            person=charge.person,
+            person=charge.person or hold_row.person,
             delta=charge.cost,
             before=after - charge.cost,
             after=after,
@@ -112,27 +169,31 @@ def settle(*, key: str, charge: Charge) -> LedgerEntry:
             method=charge.method,
             provider=charge.provider,
             model=charge.model,
-            input_tokens=charge.input_tokens,
-            cached_input_tokens=charge.cached_input_tokens,
-            output_tokens=charge.output_tokens,
-            training_tokens=charge.training_tokens,
-            compute_seconds=charge.compute_seconds,
             price_note=charge.price_note,
             confidence=charge.confidence,
             rehearsal=charge.rehearsal,
             would_have_cost=charge.would_have_cost,
+            **used,
         )
+        budget_alerts.check(hold_row.account_id)
+    return entry
 
 
 def release(*, key: str) -> bool:
     """Give the held money back. True when this call did it, False when the hold was closed or never opened."""
     with transaction.atomic():
-        hold_row = Hold.objects.filter(key=key).first()
-        if hold_row is None:
-            return False
-        closed = Hold.objects.filter(pk=hold_row.pk, state=HoldState.OPEN).update(
-            state=HoldState.RELEASED, closed_at=timezone.now()
-        )
-        if closed:
-            BudgetAccount.objects.filter(pk=hold_row.account_id).update(held=F("held") - hold_row.amount)
-        return bool(closed)
+        hold_row = Hold.objects.select_related("account__team").filter(key=key).first()
+        return hold_row is not None and _close(hold_row, HoldState.RELEASED, 0)
+
+
+def _close(hold_row: Hold, state: HoldState, cost: int) -> bool:
+    """Close an open hold and move its money, course first. False when another call closed it; `hold_row` then shows how."""
+    course_accounts = CourseAccount.objects.filter(course_id=hold_row.account.team.course_id)
+    course_accounts.update(held=F("held"))  # takes the lock, in the same order as `_admit`
+    if not Hold.objects.filter(pk=hold_row.pk, state=HoldState.OPEN).update(state=state, closed_at=timezone.now()):
+        hold_row.refresh_from_db()
+        return False
+    moved = {"held": F("held") - hold_row.amount, "spent": F("spent") + cost}
+    course_accounts.update(**moved)
+    BudgetAccount.objects.filter(pk=hold_row.account_id).update(**moved)
+    return True

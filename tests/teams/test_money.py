@@ -4,7 +4,19 @@ from datetime import date
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from teams.models import BudgetAccount, Confidence, Hold, HoldState, LedgerEntry, Method, Price, PriceKind, Team
+from teams.models import (
+    BudgetAccount,
+    Confidence,
+    CourseAccount,
+    Hold,
+    HoldState,
+    LedgerEntry,
+    Method,
+    Notice,
+    Price,
+    PriceKind,
+    Team,
+)
 from teams.services import money, prices
 from tests import factories
 
@@ -181,3 +193,59 @@ def test_the_course_own_newer_price_wins_from_its_date_on(course):
     before = prices.price_of(course=course, provider="openai", model=name, kind=kind, on=date(2026, 5, 31))
     after = prices.price_of(course=course, provider="openai", model=name, kind=kind, on=date(2026, 6, 1))
     assert (before.per_million, after.per_million) == (150_000, 7)
+
+
+def test_the_course_limit_stops_all_teams_together(course):
+    first, second = factories.make_team(course, "A", budget=1000), factories.make_team(course, "B", budget=1000)
+    CourseAccount.objects.filter(course=course).update(limit=1500)
+    money.hold(team=first, key="run-1", amount=1000)
+    with pytest.raises(money.BudgetRefused, match="course's whole budget"):
+        money.hold(team=second, key="run-2", amount=1000)
+    assert account(second).held == 0
+    money.settle(key="run-1", charge=charge(200))
+    shared = CourseAccount.objects.get(course=course)
+    assert (shared.held, shared.spent) == (0, 200)
+
+
+def test_a_frozen_course_spends_nothing_and_still_trains_locally(course, team):
+    course.spending_frozen = True
+    course.save()
+    with pytest.raises(money.BudgetRefused, match="paused all spending"):
+        money.hold(team=team, key="run-1", amount=1)
+    money.hold(team=team, key="run-2", amount=0)
+
+
+def test_one_person_cannot_pass_the_daily_chat_cap_and_a_team_mate_still_can(course, team, member):
+    course.daily_chat_cap = 100
+    course.save()
+    money.hold(team=team, key="turn-1", amount=60, person=member, subject_kind="turn")
+    money.settle(key="turn-1", charge=charge(50, subject_kind="turn"))
+    money.hold(team=team, key="turn-2", amount=50, person=member, subject_kind="turn")
+    with pytest.raises(money.BudgetRefused, match="today's chat limit"):
+        money.hold(team=team, key="turn-3", amount=1, person=member, subject_kind="turn")
+    mate = factories.make_person("Mate")
+    money.hold(team=team, key="turn-4", amount=60, person=mate, subject_kind="turn")
+    money.hold(team=team, key="run-1", amount=500, person=member)
+
+
+def test_the_team_and_the_instructor_are_told_once_at_80_and_at_100_percent(course, member, instructor, mailoutbox):
+    team = member.memberships.get().team
+    money.open_account(team=team, limit=0)
+    BudgetAccount.objects.filter(team=team).update(limit=1000)
+    money.hold(team=team, key="run-1", amount=790)
+    assert Notice.objects.count() == 0
+    money.hold(team=team, key="run-2", amount=20)
+    money.hold(team=team, key="run-3", amount=5)
+    assert set(Notice.objects.values_list("person__name", flat=True)) == {member.name, instructor.name}
+    assert Notice.objects.count() == 2
+    money.hold(team=team, key="run-4", amount=185)
+    assert Notice.objects.filter(text__contains="used up").count() == 2
+
+
+def test_the_ledger_replays_to_the_account(course, team):
+    for number, cost in enumerate([5, 0, 17, 400]):
+        money.hold(team=team, key=f"run-{number}", amount=500)
+        money.settle(key=f"run-{number}", charge=charge(cost))
+    entries = list(LedgerEntry.objects.filter(account__team=team).order_by("id"))
+    assert [entry.before for entry in entries[1:]] == [entry.after for entry in entries[:-1]]
+    assert entries[-1].after == account(team).spent == 422

@@ -1,0 +1,49 @@
+from django.conf import settings
+from django.db import models
+
+
+class Announcement(models.Model):
+    """What an instructor tells everyone in the course."""
+
+    course = models.ForeignKey("teams.Course", on_delete=models.CASCADE, related_name="announcements")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
+    text = models.TextField(max_length=2000)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-at"]
+
+
+class NoticeKind(models.TextChoices):
+    RUN = "run", "A run finished or failed"
+    GRADE = "grade", "A grade was released"
+    BUDGET = "budget", "Budget alerts and requests"
+    COMMENT = "comment", "Comments on your work"
+    ANNOUNCEMENT = "announcement", "Announcements"
+
+
+class Notice(models.Model):
+    """One thing that one person should know, in the bar of every page until it is read."""
+
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notices")
+    course = models.ForeignKey("teams.Course", on_delete=models.CASCADE, related_name="notices")
+    kind = models.CharField(max_length=14, choices=NoticeKind.choices)
+    text = models.CharField(max_length=300)
+    path = models.CharField(max_length=200, help_text="The page where it can be seen.")
+    at = models.DateTimeField(auto_now_add=True)
+    read_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        indexes = [models.Index(fields=["person", "read_at"])]
+
+
+class MailChoice(models.Model):
+    """Whether a person also wants notices of one kind by e-mail. Without a row: yes."""
+
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="mail_choices")
+    kind = models.CharField(max_length=14, choices=NoticeKind.choices)
+    wanted = models.BooleanField(default=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["person", "kind"], name="mail_choice_once")]

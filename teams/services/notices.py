@@ -1,0 +1,62 @@
+"""Notices: in the bar of every page, and by e-mail to those who want them so."""
+
+import logging
+from collections.abc import Iterable
+from smtplib import SMTPException
+
+from django.conf import settings
+from django.core.mail import send_mass_mail
+from django.db import transaction
+from django.utils import timezone
+
+from teams.models import Announcement, Course, MailChoice, Notice, NoticeKind, User
+from teams.services import audit
+
+log = logging.getLogger(__name__)
+
+
+def tell(*, people: Iterable[User], course: Course, kind: NoticeKind, text: str, path: str) -> None:
+    """One notice for each person, now; the mail goes out after the transaction commits. `path` is the page to look at."""
+    told = list({person.pk: person for person in people if person.is_active}.values())
+    Notice.objects.bulk_create(
+        [Notice(person=person, course=course, kind=kind, text=text[:300], path=path) for person in told]
+    )
+    without = set(
+        MailChoice.objects.filter(person__in=told, kind=kind, wanted=False).values_list("person_id", flat=True)
+    )
+    addresses = [person.email for person in told if person.pk not in without]
+    transaction.on_commit(lambda: _send(addresses, f"{course}: {text}", path))
+
+
+def _send(addresses: list[str], text: str, path: str) -> None:
+    """A mail server that is down must not undo what happened; the notice in the app is there."""
+    subject = text.splitlines()[0][:120]
+    body = f"{text}\n\n{settings.SITE_URL}{path}\n"
+    messages = [(subject, body, settings.DEFAULT_FROM_EMAIL, [address]) for address in addresses]
+    try:
+        send_mass_mail(messages)
+    except (SMTPException, OSError) as error:
+        log.error("%d notices could not be mailed: %s", len(messages), error)
+
+
+def announce(*, course: Course, author: User, text: str) -> Announcement:
+    """Tell everyone in the course."""
+    with transaction.atomic():
+        announcement = Announcement.objects.create(course=course, author=author, text=text)
+        people = User.objects.filter(memberships__course=course, memberships__active=True).exclude(pk=author.pk)
+        tell(
+            people=people, course=course, kind=NoticeKind.ANNOUNCEMENT, text=text, path=f"/courses/{course.pk}/notices/"
+        )
+        audit.record(course=course, person=author, action="announced", what=text)
+    return announcement
+
+
+def read_all(*, person: User) -> int:
+    """Mark a person's notices as read; how many there were."""
+    return Notice.objects.filter(person=person, read_at=None).update(read_at=timezone.now())
+
+
+def choose_mail(*, person: User, wanted: set[str]) -> None:
+    """Which kinds of notice this person also wants by e-mail."""
+    for kind in NoticeKind.values:
+        MailChoice.objects.update_or_create(person=person, kind=kind, defaults={"wanted": kind in wanted})
