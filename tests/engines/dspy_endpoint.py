@@ -26,7 +26,8 @@ CHILD = ["I think it gets hard like ice.", "Um, my mom says it is 5.", "I don't 
 @dataclass
 class ScriptedEndpoint:
     """`status` makes every answer an error; `fail_when` picks requests (by number, from 1) that answer 500; from
-    `hold_from` on, requests wait for `hold` and set `holding`.
+    `hold_from` on, requests wait for `hold` and set `holding`. A stream that pauses sets `paused`, one whose reader leaves
+    sets `left`.
     """
 
     url: str = ""
@@ -40,14 +41,18 @@ class ScriptedEndpoint:
     hold_from: int = 1
     holding: threading.Event = field(default_factory=threading.Event)
     break_after_chunks: int | None = None
+    pause_after_chunks: int | None = None
+    paused: threading.Event = field(default_factory=threading.Event)
+    left: threading.Event = field(default_factory=threading.Event)
     requests: list[dict[str, Any]] = field(default_factory=list)
     totals: dict[str, int] = field(
         default_factory=lambda: {"calls": 0, "failed": 0, "input": 0, "cached": 0, "output": 0, "closed_early": 0}
     )
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def student_requests(self) -> list[dict[str, Any]]:
-        return [request for request in self.requests if "student_response" in json.dumps(request["messages"][-1])]
+    def reset(self) -> None:
+        """As new, at the same address."""
+        vars(self).update(vars(ScriptedEndpoint(url=self.url)))
 
     async def chat(self, request: Request) -> Response:
         body = await request.json()
@@ -101,6 +106,9 @@ class ScriptedEndpoint:
                     yield 'data: {"error": {"message": "scripted break", "type": "server_error", "code": "broken"}}\n\n'
                     finished = True
                     return
+                if count == self.pause_after_chunks:
+                    self.paused.set()
+                    await asyncio.Event().wait()
                 delta = {"index": 0, "delta": {"content": text[start : start + 5]}, "finish_reason": None}
                 yield f"data: {json.dumps({**base, 'choices': [delta]})}\n\n"
                 await asyncio.sleep(0)
@@ -112,6 +120,7 @@ class ScriptedEndpoint:
             if not finished:
                 with self.lock:
                     self.totals["closed_early"] += 1
+                self.left.set()
 
 
 def answer_for(messages: list[dict[str, Any]]) -> str:

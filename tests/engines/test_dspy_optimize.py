@@ -35,10 +35,16 @@ print("django" in sys.modules, "litellm" in sys.modules, found.origin if found e
 """
 
 
-@pytest.fixture
-def endpoint() -> Iterator[ScriptedEndpoint]:
+@pytest.fixture(scope="module")
+def listening_endpoint() -> Iterator[ScriptedEndpoint]:
     with scripted_endpoint() as running:
         yield running
+
+
+@pytest.fixture
+def endpoint(listening_endpoint: ScriptedEndpoint) -> ScriptedEndpoint:
+    listening_endpoint.reset()
+    return listening_endpoint
 
 
 @pytest.fixture(scope="module")

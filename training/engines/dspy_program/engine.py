@@ -93,19 +93,28 @@ class MeteredEngine:
 
 
 class StreamingEngine:
-    """Async engine for one chat answer: streams from the provider, shows each piece of text to `on_text`, meters it.
+    """Async engine for one chat answer: streams from the provider and meters it.
 
+    `on_start` is called before each LM call, `on_text` with each piece of its answer.
     The inner engine is borrowed: it lives as long as the server, this one as long as the request.
     """
 
-    def __init__(self, meter: Meter, inner: AsyncLM15Engine, on_text: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        meter: Meter,
+        inner: AsyncLM15Engine,
+        *,
+        on_start: Callable[[], None],
+        on_text: Callable[[str], Awaitable[None]],
+    ) -> None:
         self.meter = meter
         self.finish_reason = "stop"
-        self._inner, self._on_text = inner, on_text
+        self._inner, self._on_start, self._on_text = inner, on_start, on_text
 
     async def complete(self, request: Any) -> Any:
         """The whole answer, once its stream has ended."""
         ticket = self.meter.reserve(**_bounds(request))
+        self._on_start()
         try:
             response = await self._collect(request)
         except BaseException as error:

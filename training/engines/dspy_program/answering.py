@@ -1,0 +1,122 @@
+"""One chat answer: runs the program exactly as it was trained, shows `student_response` as it comes, counts what it cost."""
+
+import asyncio
+import traceback
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import dspy
+from dspy.clients.engines.lm15_engine import AsyncLM15Engine
+from dspy.utils.exceptions import AdapterParseError
+
+from dspy_program.engine import StreamingEngine
+from dspy_program.examples import format_history, merge_messages
+from dspy_program.failure import EngineFailure, provider_failure
+from dspy_program.field_stream import FieldStream
+from dspy_program.meter import Meter
+from dspy_program.program import SavedProgram, adapter, make_lm
+
+_FIELD, _BEFORE_IT = "student_response", frozenset({"reasoning"})
+_END = object()
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """A program's inputs."""
+
+    conversation_history: str
+    teacher_prompt: str
+
+
+class _OnlyAsync:
+    """Stands where DSPy wants a synchronous engine; the server never calls one."""
+
+    def complete(self, request: Any) -> Any:
+        raise RuntimeError("The program server runs programs asynchronously.")
+
+
+def dialogue(messages: Sequence[tuple[str, str]], program: SavedProgram) -> Dialogue:
+    """The program's inputs for OpenAI messages (role, content), laid out as its examples were.
+
+    The persona is the program's own; only a program trained on differing personas takes the chat's system message.
+    Raises ValueError where the last message is not the teacher's.
+    """
+    system = "\n".join(content for role, content in messages if role == "system" and content)
+    spoken = merge_messages([(role, content, True) for role, content in messages if role != "system" and content])
+    if not spoken or spoken[-1][0] != "user":
+        raise ValueError("The last message must be the teacher's (role user).")
+    persona = (system or program.persona.text) if program.persona.place == "history" else ""
+    history = format_history([(role, content) for role, content, _ in spoken[:-1]], persona)
+    return Dialogue(history, spoken[-1][1])
+
+
+def _broken(error: Exception) -> EngineFailure:
+    said = f"The program failed: {type(error).__name__}: {error}"[:400]
+    return EngineFailure("program_failed", said, "This is a fault of the platform: tell the instructor.", 500)
+
+
+class Answer:
+    """The answer to one request. `pieces` may be used once; `meter` and `finish_reason` are final when it has ended."""
+
+    def __init__(self, program: SavedProgram, inputs: Dialogue, upstream: AsyncLM15Engine) -> None:
+        self.meter = Meter()
+        self._program, self._inputs = program, inputs
+        self._queue: asyncio.Queue[Any] = asyncio.Queue()
+        self._stream = FieldStream(_FIELD, _BEFORE_IT)
+        self._engine = StreamingEngine(self.meter, upstream, on_start=self._begin, on_text=self._take)
+
+    @property
+    def finish_reason(self) -> str:
+        """OpenAI's word for how the answer ended: "stop" or "length"."""
+        return self._engine.finish_reason
+
+    async def pieces(self) -> AsyncIterator[str]:
+        """The answer, piece by piece. Raises EngineFailure. Leaving early stops the provider's stream."""
+        task = asyncio.create_task(self._run())
+        try:
+            while (item := await self._queue.get()) is not _END:
+                yield item
+            await task
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await task
+
+    async def _run(self) -> None:
+        try:
+            final = await self._predict()
+            rest = final.removeprefix(self._stream.shown)
+            if rest and (rest != final or not self._stream.shown):
+                self._queue.put_nowait(rest)
+        finally:
+            self._queue.put_nowait(_END)
+
+    async def _predict(self) -> str:
+        # No retries: a person is waiting, and can ask again.
+        lm = make_lm(self._program.serving, _OnlyAsync(), async_engine=self._engine, cache=False, num_retries=0)
+        try:
+            with dspy.context(lm=lm, adapter=adapter(), disable_history=True):
+                prediction = await self._program.module.acall(
+                    conversation_history=self._inputs.conversation_history, teacher_prompt=self._inputs.teacher_prompt
+                )
+        except AdapterParseError as error:
+            raise EngineFailure(
+                "answer_out_of_format",
+                "The model did not keep to the answer format, twice.",
+                "Ask again; if it stays so, the program needs a stronger model.",
+                502,
+            ) from error
+        except Exception as error:
+            traceback.print_exc()
+            raise provider_failure(error) or _broken(error) from error
+        return str(prediction.student_response)
+
+    def _begin(self) -> None:
+        if not self._stream.shown:  # a second call, after an answer out of format, starts anew
+            self._stream = FieldStream(_FIELD, _BEFORE_IT)
+
+    async def _take(self, text: str) -> None:
+        if piece := self._stream.feed(text):
+            self._queue.put_nowait(piece)
