@@ -36,15 +36,15 @@ GENERIC = frozenset(terms("right sure maybe think like question try again help n
 LEAKS = re.compile(r"as an ai|language model|artificial intelligence|i am an assistant|i'm an assistant", re.IGNORECASE)
 
 CUES: tuple[tuple[str, float, str], ...] = (
-    ("child", 0.28, r"second[- ]grad|2nd[- ]grad|grade 2|(7|8|seven|eight)[- ]years?[- ]old|\bchild|\bkid"),
+    ("child", 0.32, r"second[- ]grad|2nd[- ]grad|grade 2|(7|8|seven|eight)[- ]years?[- ]old|\bchild|\bkid"),
     (
         "simple",
-        0.11,
+        0.13,
         r"simple (word|language|vocab|talk)|easy words|small words|plain words|age[- ]appropriate|little words",
     ),
     (
         "short",
-        0.11,
+        0.13,
         r"short (sentence|answer|repl)|brief|(two|three|2|3) (short )?sentences|one sentence|keep it short",
     ),
     ("count", 0.06, r"\bcount|fingers|step[- ]by[- ]step|out loud"),
@@ -52,7 +52,7 @@ CUES: tuple[tuple[str, float, str], ...] = (
     ("sounds", 0.08, r"\bum\b|\bhmm\b|\boh\b|excited|exclamation|enthusias|wiggly"),
     (
         "plain",
-        0.10,
+        0.13,
         r"(never|not|avoid|don't|no)[^.]{0,40}(adult|grown|big word|formal|\bai\b|teacher|expert|lectur|assistant)",
     ),
     (

@@ -28,6 +28,8 @@ WITHOUT_TOPIC = (
 STOP_WORDS = frozenset(WITHOUT_TOPIC.split())
 ENDINGS = ("ings", "ing", "edly", "ed", "ies", "es", "ly", "s")
 ANSWER_SHARE = 0.25
+UNSEEN_SHARE = 0.35
+"""Words of a question that no row has speak against every row, but less than a rare word they share speaks for one."""
 
 
 def words(text: str) -> list[str]:
@@ -44,8 +46,14 @@ def stem(word: str) -> str:
 
 
 def terms(text: str) -> list[str]:
-    """The words that carry a topic: stems, every number as one term."""
-    return ["#" if word.isdigit() else stem(word) for word in words(text) if word not in STOP_WORDS]
+    """The words that carry a topic, as stems; a number counts as itself and as a number."""
+    found = []
+    for word in words(text):
+        if word.isdigit():
+            found += ["#", word]
+        elif word not in STOP_WORDS:
+            found.append(stem(word))
+    return found
 
 
 def sentences(text: str) -> list[str]:
@@ -71,7 +79,7 @@ class Index:
         spread = Counter(term for bag in asked + told for term in bag)
         total = 2 * len(exchanges)
         self._weight = {term: math.log(1 + total / count) for term, count in spread.items()}
-        self._unseen = math.log(1 + total)
+        self._unseen = UNSEEN_SHARE * math.log(1 + total)
         self._asked = self._postings(asked)
         self._told = self._postings(told)
 

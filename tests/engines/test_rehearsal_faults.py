@@ -1,0 +1,188 @@
+"""Each fault that can be switched on does what the real provider would do, and is off without leave."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+
+from tests.engines.rehearsal_server import BASE, Rehearsal, child_rows, started
+
+HELLO: Any = [{"role": "user", "content": "What is 2 + 3?"}]
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+    options = ("--allow-faults", "--job-seconds", "3600", "--token-delay-ms", "0")
+    with started(tmp_path_factory.mktemp("faults"), *options) as running:
+        yield running
+
+
+@pytest.fixture
+def rehearsal(shared: Rehearsal) -> Rehearsal:
+    shared.faults(reset=True)
+    return shared
+
+
+def counters(rehearsal: Rehearsal) -> dict[str, int]:
+    found: dict[str, int] = rehearsal.web.get("/rehearsal/faults").json()["counters"]
+    return found
+
+
+def test_faults_are_off_without_leave(tmp_path: Path) -> None:
+    with started(tmp_path) as strict:
+        assert strict.web.get("/rehearsal/faults").status_code == 404
+        assert strict.web.post("/rehearsal/faults", json={"server_errors": 5}).status_code == 404
+        assert strict.ask(BASE, "Hello?")
+
+
+def test_a_fault_nobody_knows_is_refused(rehearsal: Rehearsal) -> None:
+    for body in ({"server_erors": 1}, {"rate_limited": "many"}, ["reset"]):
+        assert rehearsal.web.post("/rehearsal/faults", json=body).status_code == 400
+    assert rehearsal.web.get("/rehearsal/faults").json()["faults"]["server_errors"] == 0
+
+
+def test_rate_limits_and_server_errors_hit_the_next_requests_and_then_stop(rehearsal: Rehearsal) -> None:
+    rehearsal.faults(rate_limited=1, retry_after=7, server_errors=1)
+    with pytest.raises(openai.RateLimitError) as limited:
+        rehearsal.ask(BASE, "Hello?")
+    assert limited.value.response.headers["retry-after"] == "7"
+    assert limited.value.code == "rate_limit_exceeded"
+    with pytest.raises(openai.InternalServerError):
+        rehearsal.ask(BASE, "Hello?")
+    assert rehearsal.ask(BASE, "Hello?")
+
+
+def test_a_fault_can_be_kept_to_one_part(rehearsal: Rehearsal) -> None:
+    rehearsal.faults(server_errors=1, only="chat")
+    assert rehearsal.client.models.list().data
+    with pytest.raises(openai.InternalServerError):
+        rehearsal.ask(BASE, "Hello?")
+
+
+def test_training_is_refused_only_after_the_upload_worked(rehearsal: Rehearsal) -> None:
+    rehearsal.faults(training_not_available=True)
+    file = rehearsal.upload(child_rows(12))
+    before = counters(rehearsal).get("jobs_created", 0)
+    with pytest.raises(openai.PermissionDeniedError) as refused:
+        rehearsal.client.fine_tuning.jobs.create(model=BASE, training_file=file)
+    assert refused.value.code == "training_not_available"
+    assert counters(rehearsal).get("jobs_created", 0) == before
+    assert rehearsal.client.files.retrieve(file).status == "processed"
+
+
+def test_a_job_can_be_made_although_the_answer_is_an_error(rehearsal: Rehearsal) -> None:
+    rehearsal.faults(create_then_500=1)
+    file = rehearsal.upload(child_rows(12))
+    with pytest.raises(openai.InternalServerError):
+        rehearsal.client.fine_tuning.jobs.create(model=BASE, training_file=file, metadata={"run": "lost"})
+    assert len(rehearsal.client.fine_tuning.jobs.list(metadata={"run": "lost"}).data) == 1
+
+
+def test_a_job_can_be_made_although_the_client_gave_up(rehearsal: Rehearsal) -> None:
+    rehearsal.faults(create_delay=30)
+    file = rehearsal.upload(child_rows(12))
+    hasty = rehearsal.client.with_options(timeout=1)
+    with pytest.raises(openai.APITimeoutError):
+        hasty.fine_tuning.jobs.create(model=BASE, training_file=file, metadata={"run": "slow"})
+    assert len(rehearsal.client.fine_tuning.jobs.list(metadata={"run": "slow"}).data) == 1
+
+
+def test_the_stock_client_makes_three_jobs_from_one_call_that_fails(rehearsal: Rehearsal) -> None:
+    """Why the platform creates with max_retries=0 and looks for its metadata."""
+    rehearsal.faults(create_then_500=3)
+    file = rehearsal.upload(child_rows(12))
+    with pytest.raises(openai.InternalServerError):
+        rehearsal.client.with_options(max_retries=2).fine_tuning.jobs.create(
+            model=BASE, training_file=file, metadata={"run": "thrice"}
+        )
+    assert len(rehearsal.client.fine_tuning.jobs.list(metadata={"run": "thrice"}).data) == 3
+
+
+def test_a_job_fails_as_told(rehearsal: Rehearsal) -> None:
+    rehearsal.faults(fail_jobs={"code": "server_error", "message": "The machines are down.", "share": 0.5})
+    job = rehearsal.job()
+    rehearsal.faults(clock_ahead=1700)
+    assert rehearsal.client.fine_tuning.jobs.retrieve(job.id).status == "running"
+    rehearsal.faults(clock_ahead=1900)
+    failed = rehearsal.client.fine_tuning.jobs.retrieve(job.id)
+    assert failed.status == "failed"
+    assert failed.error is not None
+    assert (failed.error.code, failed.error.message) == ("server_error", "The machines are down.")
+    assert failed.fine_tuned_model is None
+    assert rehearsal.client.fine_tuning.jobs.list_events(job.id).data[0].level == "error"
+
+
+def test_a_model_is_refused_after_all_of_its_training(rehearsal: Rehearsal) -> None:
+    rehearsal.faults(moderation_refusal=True)
+    job = rehearsal.job()
+    rehearsal.faults(clock_ahead=3500)
+    assert rehearsal.client.fine_tuning.jobs.retrieve(job.id).status == "running"
+    rehearsal.faults(clock_ahead=3700)
+    failed = rehearsal.client.fine_tuning.jobs.retrieve(job.id)
+    assert failed.error is not None
+    assert (failed.status, failed.error.code) == ("failed", "content_policy_violation")
+    trained = [e for e in rehearsal.client.fine_tuning.jobs.list_events(job.id, limit=200) if e.type == "metrics"]
+    assert len(trained) == 12 * 9
+
+
+def test_a_status_nobody_knows_is_reported_until_the_job_ends(rehearsal: Rehearsal) -> None:
+    job = rehearsal.job()
+    rehearsal.faults(report_status="warming_up")
+    assert rehearsal.web.get(f"/v1/fine_tuning/jobs/{job.id}").json()["status"] == "warming_up"
+    with pytest.raises(openai.APIResponseValidationError):
+        rehearsal.client.fine_tuning.jobs.retrieve(job.id)
+    rehearsal.faults(clock_ahead=3700)
+    assert rehearsal.client.fine_tuning.jobs.retrieve(job.id).status == "succeeded"
+
+
+def test_expired_files_are_listed_but_cannot_be_read(rehearsal: Rehearsal) -> None:
+    file = rehearsal.upload(child_rows(12))
+    rehearsal.faults(expired_files=True)
+    assert rehearsal.client.files.retrieve(file).id == file
+    with pytest.raises(openai.NotFoundError):
+        rehearsal.client.files.content(file)
+
+
+def test_a_dropped_stream_breaks_off_without_its_end(rehearsal: Rehearsal) -> None:
+    rehearsal.faults(drop_streams=1)
+    wanted: Any = {"model": BASE, "messages": HELLO, "stream": True, "temperature": 0}
+    got: list[str] = []
+    with pytest.raises(httpx.RemoteProtocolError):
+        got.extend(chunk.choices[0].delta.content or "" for chunk in rehearsal.client.chat.completions.create(**wanted))
+    full = list(rehearsal.client.chat.completions.create(**wanted))
+    assert full[-1].choices[0].finish_reason == "stop"
+
+
+def test_a_slow_answer_outlasts_a_hasty_client(rehearsal: Rehearsal) -> None:
+    rehearsal.faults(slow_chat=30)
+    with pytest.raises(openai.APITimeoutError):
+        rehearsal.client.with_options(timeout=0.5).chat.completions.create(model=BASE, messages=HELLO)
+
+
+def test_tokens_are_paced_as_told(rehearsal: Rehearsal) -> None:
+    rehearsal.faults(token_delay_ms=5)
+    began = time.monotonic()
+    chunks = list(rehearsal.client.chat.completions.create(model=BASE, messages=HELLO, stream=True, temperature=0))
+    assert time.monotonic() - began >= 0.005 * (len(chunks) - 2)
+
+
+def test_result_files_can_be_plain_and_models_can_have_an_end(rehearsal: Rehearsal) -> None:
+    job = rehearsal.job()
+    rehearsal.faults(clock_ahead=3700, plain_result_files=True, shutdown_date="2027-01-14")
+    name = rehearsal.client.fine_tuning.jobs.retrieve(job.id).result_files[0]
+    assert rehearsal.client.files.content(name).text.startswith("step,train_loss,")
+    dates = {m["id"]: m["shutdown_date"] for m in rehearsal.web.get("/v1/models").json()["data"]}
+    assert dates[BASE] == "2027-01-14"
+
+
+def test_calls_and_jobs_are_counted(rehearsal: Rehearsal) -> None:
+    before = counters(rehearsal)
+    rehearsal.ask(BASE, "Hello?")
+    rehearsal.job()
+    after = counters(rehearsal)
+    grown = {name: after[name] - before.get(name, 0) for name in ("chat_calls", "jobs_created", "files_uploaded")}
+    assert grown == {"chat_calls": 1, "jobs_created": 1, "files_uploaded": 1}
