@@ -25,7 +25,8 @@ TEMPLATE = (
     "{%- if add_generation_prompt %}{{- '<|assistant|>' }}{%- endif %}"
 )
 SPECIAL = ["<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"]
-HIDDEN, LAYERS, HEADS, INNER, CONTEXT = 32, 2, 2, 64, 256
+HIDDEN, LAYERS, HEADS, INNER = 32, 2, 2, 64
+CONTEXT = 20_000  # so long that an answer nobody stops does not end by itself within a test
 
 Row = dict[str, Any]
 Event = dict[str, Any]

@@ -1,6 +1,7 @@
 """A LoRA run from its order to its artefacts, each started as the launcher starts it."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -152,6 +153,18 @@ def test_cut_rows_are_counted_and_said(lora_run: LoraRun) -> None:
     engine = lora_run.run()
     assert "1 of 4 training rows were cut to 64 tokens." in [event["message"] for event in engine.named("note")]
     assert lora_run.result["metrics"]["truncated_rows"] == 1
+
+
+def test_rows_longer_than_the_base_can_read_are_cut_to_its_context(lora_run: LoraRun, tiny_base: Path) -> None:
+    base = shutil.copytree(tiny_base, lora_run.folder / "short-base")
+    config = json.loads((base / "config.json").read_text())
+    (base / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 48}))
+    write_rows(lora_run.folder / "train.jsonl", [*sums(3), row("Hi", "I count " * 60)])
+    lora_run.spec["base_model"] = str(base)
+    lora_run.spec["settings"]["epochs"] = 1
+    said = [event["message"] for event in lora_run.run().named("note")]
+    assert any("48 tokens at most" in message for message in said)
+    assert "1 of 4 training rows were cut to 48 tokens." in said
 
 
 def test_rows_with_nothing_to_learn_are_listed_by_line(lora_run: LoraRun) -> None:

@@ -1,4 +1,4 @@
-"""The base model: found, loaded without running anybody's code, and fitted with a fresh adapter."""
+"""The base model: found, and loaded without running anybody's code."""
 
 import importlib.util
 import os
@@ -7,10 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub.constants
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
-from peft.utils import prepare_model_for_kbit_training
-from torch import nn
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -20,7 +18,6 @@ from transformers import (
 )
 
 from lora.events import EngineError
-from lora.spec import Settings
 
 OTHER_BASE = "Choose another base model from the course's list, or ask the instructor to put it on this machine."
 PACKAGES = ("torch", "transformers", "peft", "tokenizers", "safetensors")
@@ -43,6 +40,12 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in PACKAGES}
 
 
+def stay_offline() -> None:
+    """Folders need no internet: keep the libraries from asking for any, also where they have read their settings before."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    huggingface_hub.constants.HF_HUB_OFFLINE = True
+
+
 def use_threads(wanted: int) -> int:
     """Set torch's threads; 0 = the cores this process may use, one left for chat where there are more than two."""
     cores = len(os.sched_getaffinity(0))
@@ -51,12 +54,12 @@ def use_threads(wanted: int) -> int:
     return threads
 
 
-def choose_hardware(settings: Settings) -> Hardware:
+def choose_hardware(precision: str) -> Hardware:
     """CUDA where there is one. Raises EngineError `precision_unavailable` for one this machine can't compute in."""
     cuda = torch.cuda.is_available()
     half = torch.bfloat16 if cuda and torch.cuda.is_bf16_supported() else torch.float16 if cuda else torch.float32
     dtypes = {"auto": half, "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-    dtype = dtypes[settings.precision]
+    dtype = dtypes[precision]
     if dtype is torch.float16 and not cuda:
         raise EngineError(
             "precision_unavailable", "fp16 needs a CUDA GPU and this machine has none", 'Set precision to "auto".'
@@ -94,34 +97,6 @@ def load_base(base: str, hardware: Hardware, quantization: str = "none") -> PreT
     except (OSError, ValueError) as missing:
         raise _unloadable(base, missing) from missing
     return model if extra else model.to(hardware.device)
-
-
-def add_adapter(model: PreTrainedModel, settings: Settings) -> PeftModel:
-    """Wrap the base with a fresh adapter (B = 0, so it says what the base says until it has learnt)."""
-    config = LoraConfig(
-        r=settings.rank,
-        lora_alpha=settings.alpha,
-        lora_dropout=settings.dropout,
-        target_modules=list(settings.target_modules),
-        bias=settings.bias,
-        task_type="CAUSAL_LM",
-    )
-    if settings.quantization != "none":
-        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=settings.gradient_checkpointing)
-    try:
-        peft_model = get_peft_model(model, config)
-    except ValueError as wrong:
-        linear = {name.rsplit(".", 1)[-1] for name, module in model.named_modules() if isinstance(module, nn.Linear)}
-        raise EngineError(
-            "target_modules_missing",
-            f"the base model can't take an adapter on {', '.join(settings.target_modules)}: {wrong}",
-            f"Choose target_modules out of: {', '.join(sorted(linear)) or 'see the base model card'}.",
-        ) from wrong
-    if settings.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
-        model.enable_input_require_grads()
-    assert isinstance(peft_model, PeftModel)
-    return peft_model
 
 
 def context_length(model: PreTrainedModel) -> int | None:

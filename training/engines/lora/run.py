@@ -1,7 +1,6 @@
 """One training run from its order to its artefacts. Imports torch; `lora.train` has checked the order before."""
 
 import json
-import os
 import resource
 import shutil
 import sys
@@ -9,7 +8,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import huggingface_hub.constants
 import torch
 from peft import PeftModel
 from transformers import PreTrainedTokenizerBase
@@ -18,17 +16,18 @@ from transformers.utils import logging as transformers_logging
 from lora.artefact import model_card, save_adapter
 from lora.base_model import (
     Hardware,
-    add_adapter,
     choose_hardware,
     context_length,
     load_base,
     load_tokenizer,
+    stay_offline,
     use_threads,
     versions,
 )
 from lora.batches import collate
 from lora.checkpoint import Progress
 from lora.events import Events, StopSignal
+from lora.fresh_adapter import add_adapter
 from lora.loop import CHECKPOINT, Ending, Loop, Plan
 from lora.loss import fastest_right_loss
 from lora.rows import RowSet, read_rows
@@ -80,8 +79,11 @@ def run_training(spec: Spec, events: Events, stop: StopSignal, began: float) -> 
 
 def load_material(spec: Spec, events: Events, stop: StopSignal) -> Material:
     """Rows first (cheap, and most often wrong), then weights."""
-    base = _offline_if_local(spec.base_model)
-    hardware = choose_hardware(spec.settings)
+    base = spec.base_model
+    if Path(base).is_dir():
+        stay_offline()
+        base = str(Path(base).resolve())  # what the adapter will name as its base
+    hardware = choose_hardware(spec.settings.precision)
     tokenizer = load_tokenizer(base)
     template = template_of(tokenizer)
     if not tokenizer.chat_template:
@@ -102,21 +104,12 @@ def load_material(spec: Spec, events: Events, stop: StopSignal) -> Material:
     return Material(tokenizer, template, peft_model, hardware, train, held_out or None, int(pad_id))
 
 
-def _offline_if_local(base: str) -> str:
-    """A folder needs no internet: keep the libraries from asking for any. The absolute path goes into the adapter."""
-    if not Path(base).is_dir():
-        return base
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    huggingface_hub.constants.HF_HUB_OFFLINE = True
-    return str(Path(base).resolve())
-
-
 def _max_length(spec: Spec, context: int | None, events: Events) -> int:
-    if context is None or spec.settings.max_length <= context:
-        return spec.settings.max_length
+    wanted = spec.settings.max_length
+    if context is None or wanted <= context:
+        return wanted
     events.emit(
-        "note",
-        message=f"The base model reads {context} tokens at most, so max_length {spec.settings.max_length} is lowered to that.",
+        "note", message=f"The base model reads {context} tokens at most, so max_length {wanted} is lowered to that."
     )
     return context
 

@@ -1,0 +1,86 @@
+"""The local model server: `python -P -m lora.serve --port P --runs-root DIR --base NAME=PATH [--base …]`.
+
+Speaks OpenAI's chat completions for base models and for runs (`run-<key>`), to whoever has the token in SERVICE_TOKEN.
+"""
+
+import argparse
+import logging
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lora.events import EngineError
+
+if TYPE_CHECKING:
+    from lora.store import ModelStore
+
+log = logging.getLogger("lora.serve")
+
+
+def _base(text: str) -> tuple[str, str]:
+    name, _, path = text.partition("=")
+    if not name or not path or name.startswith("run-"):
+        raise argparse.ArgumentTypeError(f"{text!r}: write NAME=PATH, where NAME does not begin with run-")
+    return name, path
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--runs-root", type=Path, required=True)
+    parser.add_argument("--base", type=_base, action="append", required=True, metavar="NAME=PATH")
+    parser.add_argument("--threads", type=int, default=1, help="torch threads; training wants the others")
+    parser.add_argument("--max-batch", type=int, default=32, help="people answered at the same time per base")
+    parser.add_argument("--max-adapters", type=int, default=64, help="adapters kept in memory")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = _arguments()
+    token = os.environ.get("SERVICE_TOKEN", "")
+    if not token:
+        sys.exit("lora.serve: SERVICE_TOKEN is not set. Set it to the secret the platform sends.")
+    _serve(arguments, token)
+
+
+def _serve(arguments: argparse.Namespace, token: str) -> None:
+    # Importing torch takes seconds: only once the order is known to be good.
+    import torch
+    import uvicorn
+    from transformers.utils import logging as transformers_logging
+
+    from lora.api import Api
+    from lora.base_model import stay_offline
+    from lora.store import Limits, ModelStore
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    transformers_logging.disable_progress_bar()
+    torch.set_num_threads(arguments.threads)
+    bases = dict(arguments.base)
+    if all(Path(path).is_dir() for path in bases.values()):
+        stay_offline()
+    store = ModelStore(bases, arguments.runs_root, Limits(arguments.max_batch, arguments.max_adapters))
+    threading.Thread(target=_preload, args=(store, next(iter(bases))), daemon=True).start()
+    uvicorn.run(
+        Api(store, token).app(),
+        host=arguments.host,
+        port=arguments.port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=3,
+    )
+
+
+def _preload(store: "ModelStore", name: str) -> None:
+    """The first base is loaded before anybody waits for it. A failure is logged, and told to whoever asks for it."""
+    try:
+        store.open(name)
+    except EngineError as broken:
+        log.error("%s: %s %s", name, broken.message, broken.mend)
+
+
+if __name__ == "__main__":
+    main()

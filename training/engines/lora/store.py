@@ -1,0 +1,138 @@
+"""Which model name means which base and which adapter. One base in memory per name; adapters come and go."""
+
+import json
+import logging
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from transformers import PreTrainedTokenizerBase
+
+from lora.adapters import Adapter, read_adapter
+from lora.base_model import choose_hardware, context_length, load_base, load_tokenizer
+from lora.decoding import Decoder
+from lora.events import EngineError
+from lora.templates import ChatTemplate, end_token_ids, template_of
+
+log = logging.getLogger(__name__)
+RUN_NAME = re.compile(r"run-([A-Za-z0-9][A-Za-z0-9_-]*)")
+DEFAULT_CONTEXT = 2048
+
+
+class UnknownModel(Exception):
+    """No base and no finished run has this name."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """One base model, ready to answer."""
+
+    tokenizer: PreTrainedTokenizerBase
+    template: ChatTemplate
+    decoder: Decoder
+    context: int
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a model name stands for: a base, perhaps with an adapter, and the template to ask it with."""
+
+    base: Base
+    adapter: Adapter | None
+    template: ChatTemplate
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much the server takes on: people in one batch, adapters in memory."""
+
+    batch: int
+    adapters: int
+
+
+class ModelStore:
+    """Loads what is asked for. `open` may be called from any thread and may take the seconds a base needs to load."""
+
+    def __init__(self, bases: Mapping[str, str], runs_root: Path, limits: Limits) -> None:
+        self._paths, self._runs_root, self._limits = dict(bases), runs_root, limits
+        self._bases: dict[str, Base] = {}
+        self._adapters: OrderedDict[str, tuple[tuple[int, ...], Adapter]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def active(self) -> int:
+        """People being answered or waiting, on all bases."""
+        return sum(base.decoder.active for base in list(self._bases.values()))
+
+    def names(self) -> list[str]:
+        """All names that can be asked for: the bases, then every run that has left an adapter."""
+        runs = sorted(folder.parent.name for folder in self._runs_root.glob("*/adapter") if folder.is_dir())
+        return [*self._paths, *(f"run-{key}" for key in runs if RUN_NAME.fullmatch(f"run-{key}"))]
+
+    def open(self, name: str) -> Model:
+        """Raises UnknownModel, or EngineError where the model is known but can't be served."""
+        with self._lock:
+            if name in self._paths:
+                base = self._base(name)
+                return Model(base, None, base.template)
+            run = RUN_NAME.fullmatch(name)
+            folder = self._runs_root / run[1] / "adapter" if run else None
+            if folder is None or not folder.is_dir():
+                raise UnknownModel(name)
+            adapter, base = self._adapter(name, folder)
+            source = adapter.template or base.template.source
+            return Model(base, adapter, ChatTemplate(source, base.template.special_tokens))
+
+    def _base(self, name: str) -> Base:
+        if name not in self._bases:
+            log.info("loading base model %s", name)
+            path = self._paths[name]
+            tokenizer = load_tokenizer(path)
+            template = template_of(tokenizer)
+            model = load_base(path, choose_hardware("auto"))
+            configured = model.generation_config.eos_token_id if model.generation_config else None
+            decoder = Decoder(model, end_token_ids(tokenizer, template, configured), self._limits.batch)
+            self._bases[name] = Base(tokenizer, template, decoder, context_length(model) or DEFAULT_CONTEXT)
+        return self._bases[name]
+
+    def _adapter(self, name: str, folder: Path) -> tuple[Adapter, Base]:
+        """From memory, unless the folder has been replaced since."""
+        written = _signature(folder)
+        kept = self._adapters.get(name)
+        if kept is None or kept[0] != written:
+            base = self._base(self._base_name(folder))
+            adapter = read_adapter(folder, base.decoder.model.device)
+            base.decoder.mixer.check(adapter)
+            self._adapters[name] = (written, adapter)
+        self._adapters.move_to_end(name)
+        while len(self._adapters) > self._limits.adapters:
+            self._adapters.popitem(last=False)
+        return self._adapters[name][1], self._base(self._base_name(folder))
+
+    def _base_name(self, folder: Path) -> str:
+        """By path or name; else by the folder's own name, since a checkout may have moved since the run."""
+        try:
+            trained_on = str(json.loads((folder / "adapter_config.json").read_bytes())["base_model_name_or_path"])
+        except (OSError, ValueError, KeyError, TypeError) as broken:
+            raise EngineError(
+                "adapter_unusable", f"{folder} names no base model: {broken}", "Train it again."
+            ) from broken
+        for name, path in self._paths.items():
+            if trained_on in (name, path) or Path(trained_on).resolve() == Path(path).resolve():
+                return name
+        for name, path in self._paths.items():
+            if Path(trained_on).name in (name, Path(path).name):
+                return name
+        raise EngineError(
+            "base_not_served",
+            f"this run was trained on {trained_on}, which the model server was not started with",
+            f"Start lora.serve with --base NAME={trained_on}.",
+        )
+
+
+def _signature(folder: Path) -> tuple[int, ...]:
+    stats = [(folder / name).stat() for name in ("adapter_config.json", "adapter_model.safetensors")]
+    return tuple(number for stat in stats for number in (stat.st_mtime_ns, stat.st_ino, stat.st_size))
