@@ -1,4 +1,6 @@
-"""Words, sentences, syllables, and which words a second-grader knows. Rules and one word list; nothing is downloaded."""
+"""Words, sentences, syllables, and which words a second-grader knows. Rules and one word list; nothing is
+downloaded.
+"""
 
 import re
 from functools import cache, lru_cache
@@ -6,8 +8,13 @@ from pathlib import Path
 
 _DATA = Path(__file__).parent / "data"
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|\d+(?:[.,:]\d+)*")
-_SENTENCE_END = re.compile(r"(?:[.!?…]+[\"'”’)\]]*)(?:\s+(?![a-z])|$)|\n\s*\n")
+_SENTENCE_END = re.compile(r"(?:[.!?…]+[\"'”’)\]]*)(?:\s+(?![a-z])|$)|[!?]+(?=[A-Z])|\n\s*\n")
 _VOWELS = re.compile(r"[aeiouy]+")
+_SPLIT_VOWELS = re.compile(r"(?<![cgtsx])i[aou](?!u)(?![nr]s?$)|[aeiou]ing$|(?<!q)u[ao](?!r)|eo(?!u)(?!n$)|ism$")
+_SILENT_ENDING = re.compile(r"[^aeiouy]e$|[^aeiouydt]ed$|[^aeiouycgszx]es$")
+_SILENT_MIDDLE = re.compile(
+    r"(?<=[^aeiouy]{1}[aeiou][^aeiouy])e(?=(?:ly|ful|less|ment|ness|s?board|thing|where|time)s?$)"
+)
 _CONTRACTIONS = ("n't", "'s", "'re", "'ll", "'ve", "'d", "'m", "'")
 
 _SYLLABLES = {
@@ -49,6 +56,13 @@ def _names(file: str) -> frozenset[str]:
     return frozenset(name.lower() for line in lines if not line.startswith("#") for name in line.split())
 
 
+@cache
+def famous_names() -> frozenset[str]:
+    """Full names that stand for no real child in the room: of history, books and the news, lower-case."""
+    lines = (_DATA / "famous_names.txt").read_text(encoding="utf-8").splitlines()
+    return frozenset(line.strip().lower() for line in lines if line.strip() and not line.startswith("#"))
+
+
 def words(text: str) -> list[str]:
     """The words and numbers of a text as written, contractions in one piece."""
     return _WORD.findall(text)
@@ -69,13 +83,12 @@ def syllables(word: str) -> int:
     if not plain.isalpha():
         return 1
     count = len(_VOWELS.findall(plain))
-    count += len(re.findall(r"(?<![cgtsx])i[aou](?!u)(?![nr]s?$)|[aeiou]ing$|(?<!q)u[ao](?!r)|eo(?!u)(?!n$)|ism$", plain))
+    count += len(_SPLIT_VOWELS.findall(plain))
     if plain.endswith(("le", "les")) and len(plain) > 3 and re.search(r"[^aeiouyl]les?$", plain):
         return max(1, count)
-    if re.search(r"[^aeiouy]e$", plain) or re.search(r"[^aeiouydt]ed$", plain) or re.search(r"[^aeiouycgszx]es$", plain):
-        if not re.search(r"(?:ches|shes)$", plain):
-            count -= 1
-    count -= len(re.findall(r"(?<=[^aeiouy]{1}[aeiou][^aeiouy])e(?=(?:ly|ful|less|ment|ness|s?board|thing|where|time)s?$)", plain))
+    if _SILENT_ENDING.search(plain) and not plain.endswith(("ches", "shes")):
+        count -= 1
+    count -= len(_SILENT_MIDDLE.findall(plain))
     return max(1, count)
 
 

@@ -45,6 +45,8 @@ def losses(row: Row, shape: str) -> list[str]:
         lost.append("the border between instruction and input")
     if shape == "instruction":
         lost.extend(_instruction_losses(row, roles))
+    if shape == "messages" and _answered(row) < len(roles):
+        lost.append("the teacher's last turn, which nobody answers")
     if shape == "dialogue":
         if "system" in roles:
             lost.append("the description of the bot (system)")
@@ -100,7 +102,16 @@ def _turns(row: Row, messages: list[Message], *, restore: bool) -> list[dict[str
 
 
 def _messages(row: Row) -> dict[str, Any]:
-    return {"messages": _turns(row, row.messages, restore=True)}
+    answered = row.messages[: _answered(row)]
+    if not answered:
+        raise ConversionRefused("The student never speaks in this row, so there is nothing to train on.")
+    return {"messages": _turns(row, answered, restore=True)}
+
+
+def _answered(row: Row) -> int:
+    """How many messages there are up to the student's last: the messages shape must end with the student."""
+    last = (index for index in range(len(row.messages), 0, -1) if row.messages[index - 1]["role"] == "assistant")
+    return next(last, 0)
 
 
 def _dialogue(row: Row) -> dict[str, Any]:

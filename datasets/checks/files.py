@@ -1,0 +1,116 @@
+"""One file read and checked whole: what `check_dataset` prints and the upload page shows."""
+
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+
+from datasets.checks.reporting import report
+from datasets.checks.tokens import CountTokens
+from datasets.formats import Limits, Problem, Row, UnreadableFile, read
+
+MOST_PROBLEMS = 10_000
+"""So many problems of one file are listed; all are counted."""
+
+
+class FileReport(msgspec.Struct, kw_only=True):
+    """A file's report. `shape` is None where the file could not be read at all; `rows` counts good and refused rows."""
+
+    file: str
+    shape: str | None
+    recognised: str
+    rows: int
+    good_rows: int
+    problems: list[Problem]
+    quality: dict[str, Any]
+    privacy: list[dict[str, Any]]
+    readable: bool
+
+    def exit_code(self) -> int:
+        """0 clean (warnings allowed), 1 with errors, 2 unreadable."""
+        if not self.readable:
+            return 2
+        return 1 if any(problem.severity == "error" for problem in self.problems) else 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that `check_dataset --json` prints."""
+        keys = ("line", "field", "code", "severity", "message", "mend")
+        return {
+            "file": self.file,
+            "shape": self.shape,
+            "rows": self.rows,
+            "good_rows": self.good_rows,
+            "problems": [
+                {**{key: getattr(p, key) for key in keys}, "column": p.column, "excerpt": p.excerpt}
+                for p in self.problems
+            ],
+            "quality": self.quality,
+            "privacy": [
+                {key: finding[key] for key in ("line", "field", "kind", "excerpt")} for finding in self.privacy
+            ],
+            "recognised": self.recognised,
+        }
+
+
+def check_file(
+    source: BinaryIO | Path,
+    *,
+    filename: str,
+    limits: Limits | None = None,
+    shape: str = "auto",
+    count_tokens: CountTokens | None = None,
+) -> FileReport:
+    """Reads and checks a file; never raises for what is in it. Refusals come as one problem with line 0."""
+    rows: list[Row] = []
+    problems: list[Problem] = []
+    refused: set[int] = set()
+    readable, recognised = True, ""
+    try:
+        reader = read(source, filename=filename, limits=limits or Limits(), shape=shape)
+        for item in reader:
+            if isinstance(item, Row):
+                rows.append(item)
+                continue
+            if item.severity == "error":
+                refused.add(item.line)
+            if len(problems) < (2 if item.severity == "error" else 1) * MOST_PROBLEMS:
+                problems.append(item)
+        recognised = reader.recognition.sentence()
+    except UnreadableFile as refusal:
+        problems.insert(0, refusal.as_problem())
+        readable = False
+        rows.clear()
+    if readable and not rows and not problems:
+        problems.append(_no_rows())
+    checked = report(rows, count_tokens=count_tokens)
+    return FileReport(
+        file=filename,
+        shape=_main_shape(rows, shape) if readable else None,
+        recognised=recognised,
+        rows=len(rows) + len(refused),
+        good_rows=len(rows),
+        problems=[*problems, *checked.problems],
+        quality=checked.quality if readable else {},
+        privacy=[finding.as_dict() for finding in checked.privacy],
+        readable=readable,
+    )
+
+
+def _main_shape(rows: list[Row], asked: str) -> str:
+    """The shape of most rows; the one asked for, or unknown, where there are none."""
+    counts: dict[str, int] = {}
+    for row in rows:
+        counts[row.shape] = counts.get(row.shape, 0) + 1
+    return max(counts, key=lambda shape: counts[shape]) if counts else (asked if asked != "auto" else "unknown")
+
+
+def _no_rows() -> Problem:
+    return Problem(
+        line=0,
+        column=None,
+        field="",
+        code="no_rows",
+        severity="error",
+        message="The file can be read, but there are no rows in it.",
+        mend="Add rows, or choose another file.",
+    )

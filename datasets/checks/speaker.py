@@ -1,0 +1,121 @@
+"""Who is being trained: whether the turns that a method learns from are a child's or, by mistake, the teacher's."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from datasets.checks.language import count
+from datasets.formats import Row
+
+_SYSTEM_ROLE = re.compile(
+    r"\b(?:you are|you're|act as|role:?|pretend to be|play(?:ing)?|simulate|respond as)\b(.{0,120})", re.IGNORECASE
+)
+_TEACHER_OR_CHILD = re.compile(
+    r"\b(?P<child>second[- ]grade\w*|2nd[- ]grade\w*|grade 2|(?:[78]|seven|eight)[- ]year\w*|child|kid|student|pupil|boy|girl)\b"
+    r"|\b(?P<teacher>teacher|tutor|professor|instructor|educator|teaching assistant|helpful assistant|ai assistant|lecturer)\b",
+    re.IGNORECASE,
+)
+_TEACHES = re.compile(
+    r"\b(?:great question|good question|excellent[!.]|exactly[!.]|you'?re on the right track|that'?s (?:correct|"
+    r"right)[!.]|well done|"
+    r"good (?:job|thinking|try)|i'?d be happy to (?:help|explain)|let'?s (?:work through|look at|break)|"
+    r"what do you (?:already )?(?:know|think)|"
+    r"would you like (?:me )?to|can you (?:think of|tell me|explain|try)|could you tell me|does that (?:make sense|"
+    r"help|explanation|distinction)|"
+    r"what specific part|which (?:specific )?(?:part|aspect)|do you have any (?:ideas|questions)"
+    r"|keep in mind|states that|refers to)",
+    re.IGNORECASE,
+)
+_ASKS_FOR_HELP = re.compile(
+    r"\b(?:i'?m (?:confused|struggling|stuck|having trouble)|i (?:don'?t|do not) (?:understand|get)|i need help|"
+    r"can you (?:help|explain)|"
+    r"could you (?:help|explain)|help me|how do i|what(?:'s| is) the (?:difference|formula))",
+    re.IGNORECASE,
+)
+_ADVANCED = re.compile(
+    r"\b(?:derivatives?|chain rule|calculus|integrals?|theorem|hypotenuse|pythagorean|quadratic|algebra\w*|"
+    r"trigonometr\w*|logarithm\w*|"
+    r"chlorophyll|chloroplasts?|photosynthesis|glucose|mitochondria\w*|newton'?s (?:first|second|third) law|"
+    r"tectonic|mantle|"
+    r"precipitation|atmospher\w*|electromagnet\w*|molecul\w*|thermodynamic\w*|polynomial\w*|probabilit\w*|metaphor\w*|"
+    r"constitution\w*|democra\w*|hypothes\w*|algorithm\w*|sin\(x|cos\(x|f\(x\)|f'\(|equilibrium)",
+    re.IGNORECASE,
+)
+_MOST_LINES = 200
+
+
+def speaker(rows: Sequence[Row]) -> dict[str, Any]:
+    """Whether the rows train the teacher, with the evidence in words and the lines it was found on.
+
+    {"trains_the_teacher": bool, "share": flagged rows / rows, "lines": [...], "evidence": [sentences], "advanced":
+    [[term, times]], "college_level": bool}: the dataset counts as training the teacher from half of its rows on.
+    """
+    flagged = [row.line for row in rows if teaches(row)]
+    share = len(flagged) / len(rows) if rows else 0.0
+    trains = bool(rows) and share >= 0.5
+    advanced: dict[str, int] = {}
+    for row in rows:
+        for text in row.student_text():
+            for found in _ADVANCED.finditer(text):
+                term = found.group().lower()
+                advanced[term] = advanced.get(term, 0) + 1
+    ranked = sorted(advanced.items(), key=lambda item: (-item[1], item[0]))[:15]
+    return {
+        "trains_the_teacher": trains,
+        "share": round(share, 4),
+        "lines": flagged[:_MOST_LINES],
+        "evidence": _evidence(rows) if trains else [],
+        "advanced": [[term, times] for term, times in ranked],
+        "college_level": bool(rows) and sum(advanced.values()) >= max(3, len(rows) // 2),
+    }
+
+
+def signs(row: Row) -> list[str]:
+    """The signs that the row's `assistant` is a teacher: `system`, `asks_back`, `learner_asks`, `lectures`."""
+    system = " ".join(m["content"] for m in row.messages if m["role"] == "system")
+    said = row.student_text()
+    heard = [m["content"] for m in row.messages if m["role"] == "user"]
+    found = []
+    if _role_in(system) == "teacher":
+        found.append("system")
+    if any(_TEACHES.search(text) for text in said):
+        found.append("asks_back")
+    if any(_ASKS_FOR_HELP.search(text) for text in heard):
+        found.append("learner_asks")
+    counts = count(said)
+    long_turns = counts.words > 1.5 * sum(len(text.split()) for text in heard) and counts.words > 15
+    if long_turns and (counts.spache() > 4.0 or len(_ADVANCED.findall(" ".join(said))) > 1):
+        found.append("lectures")
+    return found
+
+
+def _role_in(system: str) -> str | None:
+    """teacher or child: whichever a system message names first as the part to be played; None where it names neither."""
+    for played in _SYSTEM_ROLE.finditer(system):
+        named = _TEACHER_OR_CHILD.search(played.group(1))
+        if named:
+            return "child" if named.group("child") else "teacher"
+    return None
+
+
+def teaches(row: Row) -> bool:
+    """Whether the row's trained turns are a teacher's: the system message says so, or two other signs agree."""
+    found = signs(row)
+    child = any(_role_in(m["content"]) == "child" for m in row.messages if m["role"] == "system")
+    if "system" in found:
+        return len(found) >= 2
+    return not child and len(found) >= 2 and ("lectures" in found or len(found) == 3)
+
+
+def _evidence(rows: Sequence[Row]) -> list[str]:
+    counted = {"system": 0, "asks_back": 0, "learner_asks": 0, "lectures": 0}
+    for row in rows:
+        for sign in signs(row):
+            counted[sign] += 1
+    told = {
+        "system": "the system message describes a teacher",
+        "asks_back": "the assistant praises, guides or asks back as a teacher does",
+        "learner_asks": "the user asks for help as a student does",
+        "lectures": "the assistant explains at length, in words far beyond grade 2",
+    }
+    return [f"In {times} of {len(rows)} rows {told[sign]}." for sign, times in counted.items() if times]
