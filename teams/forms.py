@@ -8,7 +8,7 @@ from django.contrib.auth import password_validation
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
 
-from teams.models import Course, Membership, Price, Role, Team, User
+from teams.models import Course, Membership, NoticeKind, Price, Role, Team, User
 
 MICRO = 1_000_000
 
@@ -75,6 +75,14 @@ class SignUpForm(JoinForm):
 
 
 class CourseForm(forms.ModelForm[Course]):
+    course_limit = DollarsField(
+        label="Budget of the whole course, in dollars",
+        required=False,
+        help_text="Empty: only the teams' own budgets count.",
+    )
+    daily_chat_cap = DollarsField(
+        label="Most one person may spend on chat in a day, in dollars", required=False, help_text="Empty: no cap."
+    )
     team_budget = DollarsField(label="Budget of each new team, in dollars", initial=25_000_000)
     compute_rate = DollarsField(
         label="Price of one hour of local training, in dollars",
@@ -85,10 +93,27 @@ class CourseForm(forms.ModelForm[Course]):
     class Meta:
         model = Course
         fields = ["name", "term", "starts_on", "ends_on", "team_size", "team_budget", "compute_rate"]
+        fields += ["daily_chat_cap", "spending_frozen"]
+        labels = {"spending_frozen": "Pause all spending"}
         widgets = {
             "starts_on": forms.DateInput(attrs={"type": "date"}),
             "ends_on": forms.DateInput(attrs={"type": "date"}),
         }
+
+
+class BudgetRequestForm(forms.Form):
+    amount = DollarsField(label="How much more, in dollars", min_value=Decimal("0.01"))
+    reason = forms.CharField(label="What for", max_length=500, widget=forms.Textarea(attrs={"rows": 2}))
+
+
+class AnnouncementForm(forms.Form):
+    text = forms.CharField(label="Tell everyone", max_length=2000, widget=forms.Textarea(attrs={"rows": 3}))
+
+
+class MailChoiceForm(forms.Form):
+    wanted = forms.MultipleChoiceField(
+        label="Also by e-mail", choices=NoticeKind.choices, required=False, widget=forms.CheckboxSelectMultiple
+    )
 
 
 class TeamNameForm(forms.Form):

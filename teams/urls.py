@@ -1,6 +1,6 @@
 from django.urls import path
 
-from teams.views import costs, course, sign_in
+from teams.views import audit, budget, costs, course, notices, sign_in
 
 urlpatterns = [
     path("", sign_in.home, name="home"),
@@ -18,7 +18,17 @@ urlpatterns = [
     path("courses/<int:course_id>/teams/<int:edited_id>/settings/", course.team_settings, name="team_settings"),
     path("courses/<int:course_id>/costs/", costs.course_costs, name="course_costs"),
     path("courses/<int:course_id>/costs.csv", costs.course_costs_csv, name="course_costs_csv"),
+    path("courses/<int:course_id>/costs/by/<str:field>/", costs.course_costs_by, name="course_costs_by"),
     path("courses/<int:course_id>/costs/<int:spender_id>/", costs.course_team_costs, name="course_team_costs"),
     path("courses/<int:course_id>/prices/", costs.course_prices, name="course_prices"),
+    path(
+        "courses/<int:course_id>/budget/<int:request_id>/", budget.budget_request_answer, name="budget_request_answer"
+    ),
+    path("courses/<int:course_id>/notices/", notices.course_notices, name="course_notices"),
+    path("courses/<int:course_id>/notices/new/", notices.announcement_new, name="announcement_new"),
+    path("courses/<int:course_id>/audit/", audit.course_audit, name="course_audit"),
+    path("courses/<int:course_id>/audit.csv", audit.course_audit_csv, name="course_audit_csv"),
+    path("notices/", notices.notice_list, name="notice_list"),
+    path("teams/<int:team_id>/budget/", budget.budget_request_new, name="budget_request_new"),
     path("teams/<int:team_id>/costs/", costs.team_costs, name="team_costs"),
 ]

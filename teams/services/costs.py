@@ -3,9 +3,11 @@
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import Any, TextIO
 
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, F, QuerySet, Sum
+from django.db.models.functions import TruncDate
+from django.utils import timezone
 
 from teams.models import BudgetAccount, Course, LedgerEntry, Method, Team
 
@@ -77,6 +79,30 @@ def _costs(accounts: QuerySet[BudgetAccount]) -> list[TeamCosts]:
         row.would_have_cost += entry["would"] or 0
         row.entries += entry["entries"]
     return list(rows.values())
+
+
+GROUPS = {"method": F("method"), "model": F("model"), "person": F("person__name"), "day": TruncDate("at")}
+
+
+def grouped(course: Course, field: str) -> list[dict[str, Any]]:
+    """Rows {group, cost, would, entries} of the course's ledger by one of GROUPS, dearest first; days in order."""
+    rows = (
+        LedgerEntry.objects.filter(account__team__course=course)
+        .annotate(group=GROUPS[field])
+        .values("group")
+        .annotate(cost=Sum("delta"), would=Sum("would_have_cost"), entries=Count("id"))
+        .order_by("group" if field == "day" else "-cost", "group")
+    )
+    return [dict(row) for row in rows]
+
+
+def forecast(course: Course) -> int | None:
+    """Micro-dollars spent by the last day if the pace since the first day stays; None where the dates do not allow it."""
+    today = timezone.localdate()
+    if not course.starts_on or not course.ends_on or not course.starts_on < today <= course.ends_on:
+        return None
+    spent = BudgetAccount.objects.filter(team__course=course).aggregate(sum=Sum("spent"))["sum"] or 0
+    return int(spent * ((course.ends_on - course.starts_on).days + 1) // ((today - course.starts_on).days + 1))
 
 
 def segments(row: TeamCosts) -> Iterator[tuple[str, str, float, float]]:

@@ -2,22 +2,41 @@
 
 from django.db import IntegrityError, transaction
 
-from teams.models import BudgetAccount, Course, Membership, ProfessorAssignment, Role, Team, User
+from teams.models import BudgetAccount, Course, CourseAccount, Membership, ProfessorAssignment, Role, Team, User
 from teams.models.course import new_code
-from teams.services import audit, budget_alerts, money
+from teams.services import audit, budget_alerts, money, plan
 
 
 class CourseRefused(Exception):
     """The change is not possible; the text says why and what to do, for the person who asked."""
 
 
-def create_course(*, person: User, name: str, term: str, **fields: object) -> Course:
-    """A new course whose only member is its instructor."""
+def create_course(*, person: User, name: str, term: str, course_limit: int | None = None, **fields: object) -> Course:
+    """A new course whose only member is its instructor, with the guide's weeks as its plan."""
     with transaction.atomic():
         course = Course.objects.create(name=name, term=term, **fields)
+        CourseAccount.objects.create(course=course, limit=course_limit)
+        plan.start_plan(course)
         Membership.objects.create(course=course, person=person, role=Role.INSTRUCTOR)
         audit.record(course=course, person=person, action="course created", what=str(course))
     return course
+
+
+def change_course(*, course: Course, person: User, limit: int | None, changed: dict[str, object]) -> None:
+    """Save the course's settings, its whole budget (micro-dollars; None for no limit) among them. `changed`: name -> before."""
+    with transaction.atomic():
+        course.save()
+        account = CourseAccount.objects.get_or_create(course=course)[0]
+        if account.limit != limit:
+            changed["limit of the whole course"] = account.limit
+            CourseAccount.objects.filter(pk=account.pk).update(limit=limit)
+        audit.record(
+            course=course,
+            person=person,
+            action="settings changed",
+            what=", ".join(changed) or "nothing",
+            before={name: str(value) for name, value in changed.items()},
+        )
 
 
 def join_course(*, person: User, code: str) -> Membership:

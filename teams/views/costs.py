@@ -6,14 +6,14 @@ from typing import Any
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Q
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from teams.access import Access, SignedInRequest, course_view, team_view
-from teams.forms import PriceForm
-from teams.models import Course, LedgerEntry, Price, Team
+from teams.forms import BudgetRequestForm, PriceForm
+from teams.models import BudgetRequest, Course, LedgerEntry, Price, Team
 from teams.services import audit, costs
 
 
@@ -30,10 +30,23 @@ def course_costs(request: SignedInRequest, course: Course) -> HttpResponse:
         "held": sum(row.held for row in rows),
         "limit": sum(row.limit for row in rows),
         "would_have_cost": sum(row.would_have_cost for row in rows),
+        "requests": BudgetRequest.objects.filter(
+            account__team__course=course, state=BudgetRequest.State.OPEN
+        ).select_related("account__team", "person"),
+        "forecast": costs.forecast(course),
         "tight": [row for row in rows if row.share >= 0.8],
         "section": "costs",
     }
     return render(request, "teams/course_costs.html", context)
+
+
+@course_view(Access.INSTRUCTOR)
+def course_costs_by(request: SignedInRequest, course: Course, field: str) -> HttpResponse:
+    """The same money by method, model, person or day."""
+    if field not in costs.GROUPS:
+        raise Http404("Costs are shown by method, model, person or day.")
+    context = {"rows": costs.grouped(course, field), "field": field, "fields": list(costs.GROUPS), "section": "costs"}
+    return render(request, "teams/course_costs_by.html", context)
 
 
 @course_view(Access.INSTRUCTOR)
@@ -64,7 +77,8 @@ def team_costs(request: SignedInRequest, team: Team) -> HttpResponse:
 def _ledger_page(request: SignedInRequest, team: Team, section: str) -> HttpResponse:
     entries = LedgerEntry.objects.filter(account__team=team).select_related("person")
     page = Paginator(entries, 50).get_page(request.GET.get("page"))
-    context = {"spender": team, "account": team.account, "page": page, "section": section}
+    context = {"spender": team, "account": team.account, "page": page, "section": section, "form": BudgetRequestForm()}
+    context["requests"] = team.account.requests.select_related("decided_by")[:5]
     return render(request, "teams/team_costs.html", context)
 
 

@@ -7,7 +7,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from teams.access import Access, SignedInRequest, course_maker_view, course_view
 from teams.forms import CourseForm, MembershipForm, TeamNameForm, TeamSettingsForm
-from teams.models import Course, Membership, Role
+from teams.models import Course, CourseAccount, Membership, Role
 from teams.services import courses
 
 
@@ -25,14 +25,17 @@ def course_new(request: SignedInRequest) -> HttpResponse:
 @course_view(Access.INSTRUCTOR)
 @require_http_methods(["GET", "POST"])
 def course_edit(request: SignedInRequest, course: Course) -> HttpResponse:
-    form = CourseForm(request.POST or None, instance=course)
+    account = CourseAccount.objects.get_or_create(course=course)[0]
+    form = CourseForm(request.POST or None, instance=course, initial={"course_limit": account.limit})
     if request.method == "POST" and form.is_valid():
-        form.save()
+        changed = {name: form.initial.get(name) for name in form.changed_data}
+        courses.change_course(
+            course=course, person=request.user, limit=form.cleaned_data["course_limit"], changed=changed
+        )
         messages.success(request, "Saved.")
         return redirect("course_home", course_id=course.pk)
-    return render(
-        request, "teams/course_edit.html", {"form": form, "section": "course"}, status=422 if form.errors else 200
-    )
+    context = {"form": form, "section": "course"}
+    return render(request, "teams/course_edit.html", context, status=422 if form.errors else 200)
 
 
 @course_view(Access.INSTRUCTOR)
