@@ -1,3 +1,37 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from datasets.views import datasets, imports, privacy, versions
+
+TEAM = "teams/<int:team_id>/datasets/"
+DATASET = f"{TEAM}<int:dataset_id>/"
+IMPORT = f"{TEAM}imports/<uuid:key>/"
+VERSION = f"{DATASET}versions/<int:number>/"
+
+urlpatterns = [
+    path(TEAM, datasets.dataset_list, name="dataset_list"),
+    path(f"{TEAM}new/", datasets.dataset_new, name="dataset_new"),
+    path(f"{TEAM}samples/<slug:name>/", datasets.dataset_sample, name="dataset_sample"),
+    path(IMPORT, imports.import_detail, name="import_detail"),
+    path(f"{IMPORT}events/", imports.import_events, name="import_events"),
+    path(f"{IMPORT}problems.csv", imports.import_problems, name="import_problems"),
+    path(f"{IMPORT}accept/", imports.import_accept, name="import_accept"),
+    path(f"{IMPORT}mend/", imports.import_mend, name="import_mend"),
+    path(f"{IMPORT}check/", imports.import_check, name="import_check"),
+    path(f"{IMPORT}replace/", imports.import_replace, name="import_replace"),
+    path(f"{IMPORT}map/", imports.import_map, name="import_map"),
+    path(f"{IMPORT}discard/", imports.import_discard, name="import_discard"),
+    path(DATASET, datasets.dataset_detail, name="dataset_detail"),
+    path(f"{DATASET}upload/", datasets.dataset_upload, name="dataset_upload"),
+    path(f"{DATASET}delete/", datasets.dataset_delete, name="dataset_delete"),
+    path(VERSION, versions.version_detail, name="version_detail"),
+    path(f"{VERSION}quality/", versions.version_quality, name="version_quality"),
+    path(f"{VERSION}measure/", versions.version_measure, name="version_measure"),
+    path(f"{VERSION}export/", versions.version_exports, name="version_exports"),
+    path(f"{VERSION}export/<slug:shape>.jsonl", versions.version_export, name="version_export"),
+    path(f"{VERSION}delete/", versions.version_delete, name="version_delete"),
+    path(f"{VERSION}restore/", versions.version_restore, name="version_restore"),
+    path(f"{VERSION}fork/", versions.version_fork, name="version_fork"),
+    path(f"{VERSION}privacy/", privacy.version_privacy, name="version_privacy"),
+    path(f"{VERSION}privacy/justify/", privacy.privacy_justify, name="privacy_justify"),
+    path(f"{VERSION}privacy/pseudonyms/", privacy.privacy_pseudonyms, name="privacy_pseudonyms"),
+]

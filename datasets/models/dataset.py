@@ -2,7 +2,7 @@
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 
 from teams.models import Team
 
@@ -16,7 +16,18 @@ class Shape(models.TextChoices):
 
 class DatasetQuerySet(models.QuerySet["Dataset"]):
     def for_team(self, team: Team) -> "DatasetQuerySet":
-        return self.filter(team=team)
+        return self.filter(team=team).select_related("team", "created_by")
+
+    def with_newest(self) -> "DatasetQuerySet":
+        """Each dataset with figures of its newest version, in the same query; None where it has none."""
+        newest = DatasetVersion.objects.filter(dataset=OuterRef("pk")).order_by("-number")
+        return self.annotate(
+            newest_number=Subquery(newest.values("number")[:1]),
+            newest_rows=Subquery(newest.values("row_count")[:1]),
+            newest_shape=Subquery(newest.values("shape")[:1]),
+            newest_at=Subquery(newest.values("created_at")[:1]),
+            newest_findings=Subquery(newest.values("open_privacy_findings")[:1]),
+        )
 
 
 class Dataset(models.Model):
@@ -39,7 +50,7 @@ class Dataset(models.Model):
 
 class DatasetVersionQuerySet(models.QuerySet["DatasetVersion"]):
     def for_team(self, team: Team) -> "DatasetVersionQuerySet":
-        return self.filter(dataset__team=team)
+        return self.filter(dataset__team=team).select_related("dataset__team", "created_by", "parent")
 
 
 class DatasetVersion(models.Model):
@@ -54,11 +65,21 @@ class DatasetVersion(models.Model):
     turn_count = models.PositiveIntegerField(default=0, help_text="Student turns: what a model learns from.")
     token_estimate = models.PositiveBigIntegerField(default=0)
     source_name = models.CharField(max_length=200, blank=True)
-    note = models.CharField(max_length=300, blank=True, help_text="What changed, in the words of the one who changed it.")
-    skipped_rows = models.PositiveIntegerField(default=0, help_text="Rows left out because a person chose to keep the good ones.")
-    report = models.JSONField(default=dict, help_text="Quality and privacy report made when the version was accepted.")
+    note = models.CharField(
+        max_length=300, blank=True, help_text="What changed, in the words of the one who changed it."
+    )
+    skipped_rows = models.PositiveIntegerField(
+        default=0, help_text="Rows left out because a person chose to keep the good ones."
+    )
+    report = models.JSONField(
+        default=dict, help_text="What `datasets.checks.report` found: keys `quality`, `privacy`, `sampled`."
+    )
+    measured_at = models.DateTimeField(null=True, help_text="When the checks were done; until then nothing is known.")
     open_privacy_findings = models.PositiveIntegerField(default=0)
     privacy_justification = models.CharField(max_length=500, blank=True)
+    privacy_justified_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -76,8 +97,8 @@ class DatasetVersion(models.Model):
 
     @property
     def may_leave_this_machine(self) -> bool:
-        """Whether a cloud provider may see these rows: no open privacy finding, or a written justification."""
-        return not self.open_privacy_findings or bool(self.privacy_justification)
+        """Whether a cloud provider may see these rows: checked, and no open finding or a written justification."""
+        return self.measured_at is not None and (not self.open_privacy_findings or bool(self.privacy_justification))
 
 
 class RowBlock(models.Model):
@@ -96,7 +117,7 @@ class VersionBlock(models.Model):
     """The place of a block in a version. `first_row` is the position of its first row, from 0."""
 
     version = models.ForeignKey(DatasetVersion, on_delete=models.CASCADE, related_name="blocks")
-    block = models.ForeignKey(RowBlock, on_delete=models.PROTECT, related_name="places")
+    block = models.ForeignKey(RowBlock, on_delete=models.RESTRICT, related_name="places")
     first_row = models.PositiveIntegerField()
 
     class Meta:

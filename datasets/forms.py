@@ -1,0 +1,120 @@
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.core.files.uploadedfile import SimpleUploadedFile, UploadedFile
+from django.template.defaultfilters import filesizeformat
+
+from datasets import formats
+
+PASTED_NAME = "pasted text"
+ACCEPTED = ".jsonl,.json,.ndjson,.csv,.tsv,.xlsx,.txt,.gz"
+
+
+class UploadForm(forms.Form):
+    """A file, or the same pasted."""
+
+    file = forms.FileField(
+        required=False,
+        label="File",
+        widget=forms.FileInput(attrs={"accept": ACCEPTED}),
+        help_text="JSON lines, a JSON array, CSV, TSV, Excel, or text; also compressed (.gz).",
+    )
+    text = forms.CharField(
+        required=False,
+        label="Or paste the rows here",
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 8, "spellcheck": "false", "class": "mono"}),
+    )
+
+    def clean_file(self) -> "UploadedFile[bytes] | None":
+        file: UploadedFile[bytes] | None = self.cleaned_data["file"]
+        if file is not None and (file.size or 0) > settings.DATASET_MAX_BYTES:
+            raise forms.ValidationError(
+                f"{file.name} has {filesizeformat(file.size or 0)}; the most that is taken is "
+                f"{filesizeformat(settings.DATASET_MAX_BYTES)}. Split it, or leave out rows that teach nothing new."
+            )
+        return file
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if not cleaned.get("file") and not (cleaned.get("text") or "").strip() and "file" not in self.errors:
+            raise forms.ValidationError("Choose a file or paste some rows.")
+        if cleaned.get("file") and (cleaned.get("text") or "").strip():
+            raise forms.ValidationError("There is both a file and pasted text. Send one of them, then the other.")
+        return cleaned
+
+    @property
+    def upload(self) -> "UploadedFile[bytes]":
+        """The file, or the pasted text as one. Valid forms only."""
+        file: UploadedFile[bytes] | None = self.cleaned_data["file"]
+        return file or SimpleUploadedFile(PASTED_NAME, self.cleaned_data["text"].encode("utf-8", "surrogatepass"))
+
+
+class NewDatasetForm(UploadForm):
+    name = forms.CharField(
+        max_length=80,
+        label="Name",
+        required=False,
+        help_text="What your team will call it. Empty: the name of the file.",
+    )
+    field_order = ("name", "file", "text")
+
+    @property
+    def chosen_name(self) -> str:
+        return self.cleaned_data["name"] or (self.upload.name or PASTED_NAME).split(".")[0].replace("_", " ")
+
+
+class MappingForm(forms.Form):
+    """Which column holds what, chosen by a person where the names do not say it."""
+
+    teacher = forms.ChoiceField(label="The teacher says")
+    student = forms.ChoiceField(label="The second-grader answers")
+    context = forms.ChoiceField(label="Added to what the teacher says", required=False)
+    system = forms.ChoiceField(label="Description of the bot (system)", required=False)
+
+    def __init__(self, *args: Any, columns: list[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choices = [(name, name) for name in columns]
+        for name in ("teacher", "student"):
+            self._choices(name, choices)
+        for name in ("context", "system"):
+            self._choices(name, [("", "none"), *choices])
+        for label in formats.LABELS:
+            title = f"Label: {label.replace('_', ' ')}"
+            self.fields[f"label_{label}"] = forms.ChoiceField(
+                label=title, required=False, choices=[("", "none"), *choices]
+            )
+
+    def _choices(self, name: str, choices: list[tuple[str, str]]) -> None:
+        field = self.fields[name]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = choices
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("teacher") and cleaned.get("teacher") == cleaned.get("student"):
+            raise forms.ValidationError("Teacher and student can't be the same column.")
+        return cleaned
+
+    @property
+    def mapping(self) -> dict[str, Any]:
+        """The fields of `formats.ColumnMapping`. Valid forms only."""
+        chosen = self.cleaned_data
+        labels = {label: chosen[f"label_{label}"] for label in formats.LABELS if chosen[f"label_{label}"]}
+        return {
+            "teacher": chosen["teacher"],
+            "student": chosen["student"],
+            "context": chosen["context"] or None,
+            "system": chosen["system"] or None,
+            "labels": labels,
+        }
+
+
+class JustificationForm(forms.Form):
+    reason = forms.CharField(
+        max_length=500,
+        label="Why nobody real can be recognised",
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="For example: all names are invented; the telephone number is from a picture book.",
+    )

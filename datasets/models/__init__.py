@@ -1,0 +1,23 @@
+from datasets.models.dataset import Dataset, DatasetVersion, RowBlock, Shape, VersionBlock
+from datasets.models.draft import ChangeKind, Draft, DraftChange
+from datasets.models.imports import Decision, Import, ImportStatus
+from datasets.models.review import Review, RowApproval, RowComment
+from datasets.models.split import FrozenSplit
+
+__all__ = [
+    "ChangeKind",
+    "Dataset",
+    "DatasetVersion",
+    "Decision",
+    "Draft",
+    "DraftChange",
+    "FrozenSplit",
+    "Import",
+    "ImportStatus",
+    "Review",
+    "RowApproval",
+    "RowBlock",
+    "RowComment",
+    "Shape",
+    "VersionBlock",
+]

@@ -1,0 +1,128 @@
+"""An upload on its way to becoming a version. It keeps the file, so that nothing sent is lost while it is mended."""
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from datasets.models.dataset import Dataset, DatasetVersion
+from teams.models import Team
+
+
+class ImportStatus(models.TextChoices):
+    WAITING = "waiting", "Waiting to be checked"
+    READING = "reading", "Being checked"
+    READY = "ready", "Waiting for a decision"
+    UNREADABLE = "unreadable", "Can't be read"
+    ACCEPTED = "accepted", "Accepted"
+    DISCARDED = "discarded", "Discarded"
+
+
+OPEN = frozenset({ImportStatus.WAITING, ImportStatus.READING, ImportStatus.READY, ImportStatus.UNREADABLE})
+
+
+class Decision(models.TextChoices):
+    ALL = "all", "All rows were good"
+    KEEP_GOOD = "keep_good", "Keep the good rows, leave out the bad ones"
+
+
+class ImportQuerySet(models.QuerySet["Import"]):
+    def for_team(self, team: Team) -> "ImportQuerySet":
+        return self.filter(team=team).select_related("team", "dataset", "version", "created_by", "decided_by")
+
+    def open(self) -> "ImportQuerySet":
+        return self.filter(status__in=OPEN)
+
+
+class Import(models.Model):
+    """One upload: its file, what was recognised, every problem, and what a person decided."""
+
+    key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="imports")
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, null=True, related_name="imports")
+    name = models.CharField(max_length=80, help_text="What the dataset will be called.")
+    filename = models.CharField(max_length=200)
+    size = models.PositiveBigIntegerField(help_text="Bytes as sent.")
+    status = models.CharField(max_length=12, choices=ImportStatus.choices, default=ImportStatus.WAITING)
+    attempt = models.PositiveSmallIntegerField(default=0, help_text="Counts the checks; only the newest may write.")
+
+    mends = models.JSONField(default=list, help_text="Codes of the repairs that a person asked for.")
+    mapping = models.JSONField(null=True, help_text="Columns chosen by hand: the fields of `formats.ColumnMapping`.")
+    shape = models.CharField(max_length=12, blank=True, help_text="The shape of most good rows.")
+    recognised = models.CharField(max_length=400, blank=True)
+    sure = models.CharField(max_length=10, blank=True)
+    columns = models.JSONField(default=list)
+    good_rows = models.PositiveIntegerField(default=0)
+    bad_rows = models.PositiveIntegerField(default=0)
+    turn_count = models.PositiveIntegerField(default=0)
+    token_estimate = models.PositiveBigIntegerField(default=0)
+    content_hash = models.CharField(max_length=64, blank=True)
+    problem_groups = models.JSONField(
+        default=list, help_text="[{code, severity, message, mend, fixable, count}], worst first."
+    )
+    progress = models.PositiveSmallIntegerField(default=0, help_text="Percent of the file read.")
+    progress_rows = models.PositiveIntegerField(default=0)
+    progress_at = models.DateTimeField(null=True)
+
+    decision = models.CharField(max_length=10, choices=Decision.choices, blank=True)
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    decided_at = models.DateTimeField(null=True)
+    version = models.ForeignKey(DatasetVersion, on_delete=models.SET_NULL, null=True, related_name="imports")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ImportQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [models.CheckConstraint(condition=Q(status__in=ImportStatus.values), name="import_status_known")]
+
+    def __str__(self) -> str:
+        return f"Import of {self.filename}"
+
+    @property
+    def folder(self) -> Path:
+        return Path(settings.VAR_DIR) / "imports" / str(self.key)
+
+    @property
+    def file_path(self) -> Path:
+        """What was sent, byte for byte."""
+        return self.folder / "upload"
+
+    @property
+    def rows_path(self) -> Path:
+        """The good rows, in blocks ready to be stored."""
+        return self.folder / "rows.blocks"
+
+    @property
+    def problems_path(self) -> Path:
+        """Every problem, a JSON object a line, compressed."""
+        return self.folder / "problems.jsonl.gz"
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in OPEN
+
+    @property
+    def is_working(self) -> bool:
+        return self.status in (ImportStatus.WAITING, ImportStatus.READING)
+
+    @property
+    def total_rows(self) -> int:
+        return self.good_rows + self.bad_rows
+
+    @property
+    def topic(self) -> str:
+        """The live channel of this import (`teams.live`)."""
+        return f"import-{self.key}"
+
+    @property
+    def fixable_codes(self) -> list[str]:
+        """Codes of problems that a safe repair exists for and that was not asked for yet."""
+        return [group["code"] for group in self.problem_groups if group["fixable"] and group["code"] not in self.mends]
+
+    def groups_of(self, severity: str) -> list[dict[str, Any]]:
+        return [group for group in self.problem_groups if group["severity"] == severity]

@@ -1,0 +1,74 @@
+"""What the checks say about a version, kept on the version. Big versions are measured by the quick worker."""
+
+import logging
+from typing import Any
+
+import django_rq
+import msgspec
+import redis.exceptions
+from django.db import transaction
+from django.utils import timezone
+
+from datasets import checks, formats
+from datasets.models import DatasetVersion
+from datasets.services.reading import plain, stored_rows
+
+log = logging.getLogger(__name__)
+
+INLINE_ROWS = 300
+MEASURED_ROWS = 10_000
+"""Rows that the quality checks look at; of a bigger version an even sample. Privacy is always checked in every row."""
+PRIVACY_BATCH = 2_000
+KEPT_FINDINGS = 2_000
+
+
+def start(version: DatasetVersion) -> None:
+    """Measure now, or have the quick worker do it where that would make a person wait."""
+    if version.row_count <= INLINE_ROWS:
+        measure(version)
+    else:
+        transaction.on_commit(lambda: _enqueue(version))
+
+
+def _enqueue(version: DatasetVersion) -> None:
+    try:
+        django_rq.get_queue("quick").enqueue(
+            "datasets.jobs.measure_version", version.pk, job_id=f"measure-{version.pk}", result_ttl=0
+        )
+    except redis.exceptions.RedisError as error:
+        log.warning("version %s waits to be measured, the queue can't be reached: %s", version.pk, error)
+
+
+def measure(version: DatasetVersion) -> None:
+    """Run all checks and write what they found. The rows stay what they are."""
+    step = -(-version.row_count // MEASURED_ROWS)
+    sample: list[formats.Row] = []
+    findings: list[dict[str, Any]] = []
+    batch: list[formats.Row] = []
+    for position, stored in enumerate(stored_rows(version)):
+        row = plain(stored)
+        row.line = position + 1  # the checks name rows by line; for a version that is the row's number
+        if position % step == 0:
+            sample.append(row)
+        batch.append(row)
+        if len(batch) == PRIVACY_BATCH:
+            findings += _private(batch, position + 1 - len(batch))
+            batch = []
+    findings += _private(batch, version.row_count - len(batch))
+    report = {
+        "quality": checks.report(sample).quality,
+        "privacy": findings[:KEPT_FINDINGS],
+        "sampled": len(sample) if step > 1 else 0,
+    }
+    version.report, version.measured_at = report, timezone.now()
+    version.open_privacy_findings = len(findings)
+    version.save(update_fields=["report", "measured_at", "open_privacy_findings"])
+
+
+def _private(rows: list[formats.Row], first: int) -> list[dict[str, Any]]:
+    """Findings as plain data; `index` counts from the version's first row."""
+    found = []
+    for finding in checks.find_private(rows):
+        data = msgspec.to_builtins(finding)
+        found.append({**data, "index": first + finding.index})
+    return found

@@ -1,0 +1,56 @@
+"""Which rows are kept back to measure with: decided once per version, by row id, and kept through later versions."""
+
+from collections.abc import Sequence
+
+from datasets import checks
+from datasets.models import DatasetVersion, FrozenSplit
+from datasets.services.blocks import StoredRow
+from datasets.services.reading import plain, stored_rows
+
+LARGEST_FRACTION = 0.5
+
+
+def split(version: DatasetVersion, fraction: float = 0.1, seed: int = 17) -> tuple[list[str], list[str]]:
+    """(train ids, validation ids) in the order of the rows. Raises ValueError for a fraction outside 0 to 0.5.
+
+    The first call decides and freezes. Rows that the parent version split the same way stay on their side, so that a
+    row once measured with is never trained on in a later version; only new rows are dealt out.
+    """
+    if not 0 <= fraction <= LARGEST_FRACTION:
+        raise ValueError(f"The share to measure with must be between 0 and {LARGEST_FRACTION}; {fraction} is not.")
+    frozen = FrozenSplit.objects.filter(version=version, fraction=fraction, seed=seed).first()
+    if frozen is None:
+        chosen = _choose(version, fraction, seed) if fraction else []
+        frozen = FrozenSplit.objects.get_or_create(
+            version=version, fraction=fraction, seed=seed, defaults={"validation_ids": chosen}
+        )[0]
+    validation = set(frozen.validation_ids)
+    ids = [row.id for row in stored_rows(version)]
+    return [i for i in ids if i not in validation], [i for i in ids if i in validation]
+
+
+def _choose(version: DatasetVersion, fraction: float, seed: int) -> list[str]:
+    rows = list(stored_rows(version))
+    before = _sides_of_parent(version, fraction, seed)
+    new = [row for row in rows if row.id not in before]
+    dealt = _deal(new, fraction, seed)
+    chosen = {row.id for row in rows if before.get(row.id)} | dealt
+    return [row.id for row in rows if row.id in chosen]
+
+
+def _deal(rows: Sequence[StoredRow], fraction: float, seed: int) -> set[str]:
+    if not rows:
+        return set()
+    return {rows[index].id for index in checks.split([plain(row) for row in rows], fraction, seed).validation}
+
+
+def _sides_of_parent(version: DatasetVersion, fraction: float, seed: int) -> dict[str, bool]:
+    """Row id -> whether the nearest version before that was split like this measures with it."""
+    ancestor = version.parent
+    while ancestor is not None:
+        frozen = FrozenSplit.objects.filter(version=ancestor, fraction=fraction, seed=seed).first()
+        if frozen is not None:
+            validation = set(frozen.validation_ids)
+            return {row.id: row.id in validation for row in stored_rows(ancestor)}
+        ancestor = ancestor.parent
+    return {}

@@ -1,0 +1,59 @@
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from datasets.forms import JustificationForm
+from datasets.services import privacy, versions
+from datasets.views.versions import find_version, frame, position
+from teams.access import Access, SignedInRequest, team_view
+from teams.models import Team
+
+PAGE = 50
+
+
+@team_view(Access.MEMBER)
+@require_GET
+def version_privacy(request: HttpRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+    version = find_version(team, dataset_id, number)
+    findings: list[dict[str, Any]] = version.report.get("privacy", [])
+    start = position(request)
+    context = frame(team, version, "privacy") | {
+        "refusal": privacy.cloud_refusal(version),
+        "findings": findings[start : start + PAGE],
+        "kept": len(findings),
+        "previous": max(0, start - PAGE) if start else None,
+        "next": start + PAGE if start + PAGE < len(findings) else None,
+        "form": JustificationForm(initial={"reason": version.privacy_justification}),
+    }
+    return render(request, "datasets/version_privacy.html", context)
+
+
+@team_view(Access.MEMBER)
+@require_POST
+def privacy_justify(request: SignedInRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+    version = find_version(team, dataset_id, number)
+    try:
+        privacy.justify(version=version, person=request.user, reason=request.POST.get("reason", ""))
+    except ValueError as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, "Your reason is kept with the version. Its rows may go to a cloud provider now.")
+    return redirect("version_privacy", team.pk, dataset_id, number)
+
+
+@team_view(Access.MEMBER)
+@require_POST
+def privacy_pseudonyms(request: SignedInRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+    version = find_version(team, dataset_id, number)
+    try:
+        made = privacy.use_pseudonyms(version=version, person=request.user)
+    except versions.NothingChanged:
+        messages.info(request, "There was nothing to replace.")
+        return redirect("version_privacy", team.pk, dataset_id, number)
+    messages.success(
+        request, f"Version {made.number} has pseudonyms in place of {version.open_privacy_findings} findings."
+    )
+    return redirect("version_detail", team.pk, dataset_id, made.number)

@@ -1,0 +1,134 @@
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.text import slugify
+from django.views.decorators.http import require_GET, require_POST
+
+from datasets.models import DatasetVersion, Shape
+from datasets.services import measure, quality, versions
+from teams.access import Access, SignedInRequest, team_view
+from teams.models import Team
+
+PAGE = 20
+
+
+def find_version(team: Team, dataset_id: int, number: int) -> DatasetVersion:
+    """The team's version, or Http404."""
+    return get_object_or_404(DatasetVersion.objects.for_team(team), dataset_id=dataset_id, number=number)
+
+
+def position(request: HttpRequest, name: str = "from") -> int:
+    """A place in the rows from the address; 0 for anything that is none."""
+    given = request.GET.get(name, "")
+    return int(given) if given.isdecimal() and len(given) < 10 else 0
+
+
+def frame(team: Team, version: DatasetVersion, tab: str) -> dict[str, Any]:
+    """What every page of a version shows."""
+    return {"section": "datasets", "team": team, "dataset": version.dataset, "version": version, "tab": tab}
+
+
+@team_view(Access.MEMBER)
+@require_GET
+def version_detail(request: HttpRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+    version = find_version(team, dataset_id, number)
+    start = min(max(position(request), position(request, "row") - 1), version.row_count - 1)
+    context = frame(team, version, "rows") | {
+        "rows": list(enumerate(versions.rows(version, start, start + PAGE), start)),
+        "first": start + 1,
+        "last": min(start + PAGE, version.row_count),
+        "previous": max(0, start - PAGE) if start else None,
+        "next": start + PAGE if start + PAGE < version.row_count else None,
+        "advice": quality.size_advice(version),
+        "shapes": Shape.choices,
+    }
+    return render(request, "datasets/version_detail.html", context)
+
+
+@team_view(Access.MEMBER)
+@require_GET
+def version_quality(request: SignedInRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+    version = find_version(team, dataset_id, number)
+    context = frame(team, version, "quality") | {"report": quality.page(version)}
+    if request.htmx and request.htmx.target == "measuring":
+        response = render(request, "datasets/version_quality.html#measuring", context)
+        if version.measured_at:
+            response["HX-Refresh"] = "true"
+        return response
+    return render(request, "datasets/version_quality.html", context)
+
+
+@team_view(Access.MEMBER)
+@require_POST
+def version_measure(request: HttpRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+    """Run the checks again."""
+    measure.start(find_version(team, dataset_id, number))
+    return redirect("version_quality", team.pk, dataset_id, number)
+
+
+@team_view(Access.MEMBER)
+@require_GET
+def version_export(request: HttpRequest, team: Team, dataset_id: int, number: int, shape: str) -> HttpResponseBase:
+    version = find_version(team, dataset_id, number)
+    if shape not in Shape.values:
+        raise Http404("No such shape.")
+    response = StreamingHttpResponse(versions.export(version, shape), content_type="application/jsonl; charset=utf-8")
+    name = f"{slugify(version.dataset.name) or 'dataset'}-v{version.number}-{shape}.jsonl"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+@team_view(Access.MEMBER)
+@require_GET
+def version_exports(request: HttpRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+    """What each shape would lose, and the way to the files."""
+    version = find_version(team, dataset_id, number)
+    context = frame(team, version, "export") | {"exports": quality.exports(version), "shapes": Shape.choices}
+    return render(request, "datasets/version_exports.html", context)
+
+
+@team_view(Access.MEMBER)
+@require_POST
+def version_delete(request: SignedInRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+    version = find_version(team, dataset_id, number)
+    try:
+        versions.delete_version(version=version, person=request.user)
+    except versions.VersionInUse as refusal:
+        messages.error(request, str(refusal))
+        return redirect("version_detail", team.pk, dataset_id, number)
+    messages.success(request, f"Version {number} was deleted.")
+    return redirect("dataset_detail", team.pk, dataset_id)
+
+
+@team_view(Access.MEMBER)
+@require_POST
+def version_restore(request: SignedInRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+    version = find_version(team, dataset_id, number)
+    try:
+        made = versions.restore(version=version, person=request.user)
+    except versions.NothingChanged as same:
+        messages.info(request, f"Nothing changed: the newest version, {same.version.number}, has these rows already.")
+        return redirect("version_detail", team.pk, dataset_id, same.version.number)
+    messages.success(request, f"Version {made.number} has the rows of version {number} again.")
+    return redirect("version_detail", team.pk, dataset_id, made.number)
+
+
+@team_view(Access.MEMBER)
+@require_POST
+def version_fork(request: SignedInRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+    """A dataset of its own with these rows in another shape."""
+    version = find_version(team, dataset_id, number)
+    shape = request.POST.get("shape", "")
+    if shape not in Shape.values:
+        messages.error(request, "Choose the shape that the new dataset shall have.")
+        return redirect("version_exports", team.pk, dataset_id, number)
+    try:
+        name = f"{version.dataset.name} as {shape}"
+        made = versions.fork(version=version, shape=shape, name=name, person=request.user)
+    except versions.ConversionRefused as refusal:
+        messages.error(request, f"It can't be done without losing rows. {refusal}")
+        return redirect("version_exports", team.pk, dataset_id, number)
+    messages.success(request, f"{made.dataset.name} was made. {version} stays as it is.")
+    return redirect("version_detail", team.pk, made.dataset_id, made.number)

@@ -1,0 +1,102 @@
+"""Children's data stays here; what is measured with is never trained on."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from datasets.models import DatasetVersion
+from datasets.services import versions
+from datasets.services.privacy import cloud_refusal
+from datasets.services.split import split
+from teams.models import Team, User
+from tests import factories
+
+PHONE = "You can call my mom at 801-555-0142 and she will come!"
+
+
+@pytest.fixture
+def private(team: Team, member: User) -> DatasetVersion:
+    dataset = versions.create_dataset(team=team, name="Recorded", person=member)
+    rows: list[dict[str, Any]] = factories.child_rows(6)
+    rows[3]["messages"][1]["content"] = PHONE
+    return versions.create_version(
+        dataset=dataset, rows=rows, shape="messages", person=member, note="", source_name="class.jsonl"
+    )
+
+
+def page(version: DatasetVersion) -> str:
+    return f"/teams/{version.dataset.team_id}/datasets/{version.dataset_id}/versions/{version.number}/privacy/"
+
+
+def test_rows_with_a_telephone_number_may_not_go_to_the_cloud(private: DatasetVersion, browser: Client) -> None:
+    refusal = cloud_refusal(private)
+    assert refusal is not None
+    assert "1 open privacy finding" in refusal
+    assert refusal in browser.get(page(private)).content.decode().replace("&#x27;", "'")
+
+
+def test_rows_without_findings_may_go(version: DatasetVersion) -> None:
+    assert cloud_refusal(version) is None
+
+
+def test_rows_that_were_not_checked_yet_may_not_go(version: DatasetVersion) -> None:
+    version.measured_at = None
+    assert "has not been checked" in (cloud_refusal(version) or "")
+
+
+def test_pseudonyms_make_a_version_that_may_go(private: DatasetVersion, browser: Client) -> None:
+    browser.post(page(private) + "pseudonyms/")
+    clean = DatasetVersion.objects.get(number=2)
+    assert cloud_refusal(clean) is None
+    assert [row["id"] for row in versions.rows(clean)] == [row["id"] for row in versions.rows(private)]
+    assert "801-555-0142" not in str(list(versions.rows(clean)))
+    assert "801-555-0142" in str(list(versions.rows(private)))
+
+
+def test_a_written_reason_lets_rows_go_and_is_kept(private: DatasetVersion, browser: Client, member: User) -> None:
+    browser.post(page(private) + "justify/", {"reason": "The number is from a picture book."})
+    private.refresh_from_db()
+    assert cloud_refusal(private) is None
+    assert private.privacy_justified_by == member
+
+
+def test_a_reason_that_is_none_is_refused(private: DatasetVersion, browser: Client) -> None:
+    browser.post(page(private) + "justify/", {"reason": "ok"})
+    private.refresh_from_db()
+    assert cloud_refusal(private) is not None
+
+
+def test_a_split_is_decided_once_and_whole(version: DatasetVersion) -> None:
+    train, validation = split(version, 0.25, 17)
+    ids = [row["id"] for row in versions.rows(version)]
+    assert sorted(train + validation) == sorted(ids)
+    assert validation
+    assert not set(train) & set(validation)
+    assert split(version, 0.25, 17) == (train, validation)
+
+
+def test_a_row_once_measured_with_is_not_trained_on_later(version: DatasetVersion) -> None:
+    _, measured_with = split(version, 0.25, 17)
+    grown = versions.create_version(
+        dataset=version.dataset,
+        rows=factories.child_rows(40)[::-1],
+        shape="messages",
+        person=None,
+        note="",
+        source_name="",
+    )
+    train, validation = split(grown, 0.25, 17)
+    assert set(measured_with) <= set(validation)
+    assert len(train) + len(validation) == 40
+
+
+def test_no_share_means_no_validation(version: DatasetVersion) -> None:
+    train, validation = split(version, 0)
+    assert (len(train), validation) == (12, [])
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 0.51, 1])
+def test_a_senseless_share_is_refused(version: DatasetVersion, fraction: float) -> None:
+    with pytest.raises(ValueError, match=r"between 0 and 0\.5"):
+        split(version, fraction)
