@@ -99,3 +99,32 @@ def test_syllables_and_grades_are_near_the_oracle(shared_data: Path) -> None:
 def test_everyday_words_are_simple_and_school_words_are_not() -> None:
     assert all(map(reading.is_simple, ["counted", "running", "babies", "mom", "it's", "don't", "biggest"]))
     assert not any(map(reading.is_simple, ["photosynthesis", "thermodynamic", "phenomenon", "hypotenuse"]))
+
+
+CHILDREN = [
+    "It turns into ice! I saw it in my freezer.",
+    "Let me count... 16, 17, 18... it's 23!",
+    "Um, I think because the ocean is blue and it goes up there?",
+    "They need sun and water. My grandma has tomatoes!",
+    "I read about a bear who lost his hat. It was funny!",
+    "Because the sun is hotter in summer? I don't know.",
+    "They flap flap flap their wings really fast.",
+]
+ADULTS = [
+    "Animals occupy habitats that provide them with nourishment, water and shelter. Some sleep all winter.",
+    "A fraction represents a portion of a whole that has been divided into equal parts. The denominator indicates the "
+    "number of parts, and the numerator indicates how many of them are considered.",
+    "Certainly! Water turns into ice when it gets very cold. Should you require more, do not hesitate to ask.",
+    "That is an excellent question. The sum equals 13. To arrive at this result, one begins with the quantity 6.",
+    ADULT,
+    TEACHER,
+    ASSISTANT,
+]
+
+
+@pytest.mark.parametrize("reference", CHILDREN)
+def test_what_any_child_says_beats_what_any_adult_says(reference: str) -> None:
+    """Even where the child says something else than the reference."""
+    children = [total(answer, reference) for answer in CHILDREN if answer != reference]
+    adults = [total(answer, reference) for answer in ADULTS]
+    assert min(children) > max(adults)

@@ -33,7 +33,7 @@ HELD_OUT = [
 ]
 
 
-class StudentResponse(dspy.Signature):
+class StudentResponse(dspy.Signature):  # type: ignore[misc]  # dspy carries no types
     """Given the conversation, answer the teacher."""
 
     conversation_history: str = dspy.InputField()
@@ -41,7 +41,7 @@ class StudentResponse(dspy.Signature):
     student_response: str = dspy.OutputField()
 
 
-class Judgement(dspy.Signature):
+class Judgement(dspy.Signature):  # type: ignore[misc]  # dspy carries no types
     """Judge how well a student's answer sounds like a second-grader."""
 
     teacher_prompt: str = dspy.InputField()
@@ -137,7 +137,7 @@ def test_bootstrap_raises_the_score_on_held_out_questions(model: dspy.LM) -> Non
 
 
 def test_miprov2_and_gepa_get_varied_instructions_to_propose(rehearsal: Rehearsal) -> None:
-    class Propose(dspy.Signature):
+    class Propose(dspy.Signature):  # type: ignore[misc]  # dspy carries no types
         """Generate a new instruction that will be used to prompt a Language Model to better solve the task."""
 
         task_demos: str = dspy.InputField()

@@ -27,7 +27,8 @@ _CHILD_MARKS = re.compile(
 _FIRST_PERSON = re.compile(r"\b(?:i|i'm|i'll|i've|i'd|my|me|mine|we)\b", re.IGNORECASE)
 _ADULT_WORDS = re.compile(
     r"\b(?:however|therefore|furthermore|moreover|additionally|consequently|specifically|essentially|generally|"
-    r"in conclusion|in summary|in other words|for instance|refers to|is defined as|is a process)\b",
+    r"in conclusion|in summary|in other words|for instance|refers to|referred to as|is defined as|is a process|"
+    r"represents|provides?|indicates?|require[sd]?)\b",
     re.IGNORECASE,
 )
 _ASSISTANT_PHRASES = (
@@ -39,8 +40,12 @@ _ASSISTANT_PHRASES = (
     r"\bi(?:'m| am) here to (?:help|assist)\b",
     r"\bfeel free to\b",
     r"\blet me know if\b",
-    r"\bi (?:hope this helps|cannot assist|can't assist|apologi[sz]e)\b",
+    r"\bi (?:cannot assist|can't assist|apologi[sz]e)\b",
     r"^(?:certainly|absolutely|of course)[!,.]",
+    r"\bthank you for (?:asking|your)\b",
+    r"\bdo not hesitate\b",
+    r"\bi hope (?:that )?this\b",
+    r"\bi do not have personal\b",
 )
 _TEACHER_PHRASES = (
     r"\b(?:great|good|excellent|wonderful) (?:question|job|work|thinking|effort)\b",
@@ -136,10 +141,10 @@ def _persona(answer: str, leaks: tuple[str, ...]) -> float:
 
 def _reading(answer: str) -> float:
     # Soft ramps: a single answer is too short for its grade to be trusted to a point.
-    grade = _ramp(reading.grade(answer), good=4.0, bad=11.0)
-    hard = _ramp(reading.hard_share(answer), good=0.2, bad=0.5)
-    length = _ramp(reading.sentence_length(answer), good=11.0, bad=24.0)
-    return 0.3 * grade + 0.4 * hard + 0.3 * length
+    grade = _ramp(reading.grade(answer), good=4.0, bad=9.0)
+    hard = _ramp(reading.hard_share(answer), good=0.05, bad=0.25)
+    length = _ramp(reading.sentence_length(answer), good=11.0, bad=20.0)
+    return 0.25 * grade + 0.5 * hard + 0.25 * length
 
 
 def _length(answer: str, reference: str) -> float:

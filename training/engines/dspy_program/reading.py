@@ -76,9 +76,13 @@ def is_simple(word: str) -> bool:
 
 
 def hard_share(text: str) -> float:
-    """Share (0 to 1) of the words of `text` beyond the simple list; 0.0 for a text without words."""
-    found = words(text)
-    return sum(not is_simple(word) for word in found) / len(found) if found else 0.0
+    """Share (0 to 1) of the different words of `text` that are beyond the simple list and have two or more syllables.
+
+    The first such word is free: a child who says "A triangle!" does not talk like a book. 0.0 without words.
+    """
+    different = set(words(text))
+    hard = sum(not is_simple(word) and syllables(word) > 1 for word in different)
+    return max(hard - 1, 0) / len(different) if different else 0.0
 
 
 def sentence_length(text: str) -> float:

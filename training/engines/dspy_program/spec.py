@@ -30,7 +30,7 @@ class Settings(msgspec.Struct, frozen=True):
     max_tokens: Annotated[int, msgspec.Meta(ge=32, le=32_000)] = 300
     max_calls: Annotated[int, msgspec.Meta(ge=10, le=100_000)] = 200
     metric_weights: dict[str, Weight] = {}
-    metric_threshold: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
+    metric_threshold: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.6
     num_candidates: Annotated[int, msgspec.Meta(ge=1, le=20)] = 3
     num_trials: Annotated[int, msgspec.Meta(ge=1, le=50)] = 6
     heldout_limit: Annotated[int, msgspec.Meta(ge=1, le=500)] = 20
