@@ -3,6 +3,8 @@
 from itertools import count
 from typing import Any
 
+from datasets.models import DatasetVersion
+from datasets.services import versions
 from teams.models import Course, Membership, ProfessorAssignment, Role, Team, User
 from teams.services import money
 
@@ -48,3 +50,17 @@ def child_rows(number: int = 12) -> list[dict[str, Any]]:
         }
         for n in range(1, number + 1)
     ]
+
+
+def make_dataset_version(
+    team: Team, rows: list[dict[str, Any]] | None = None, *, name: str = "Sums", person: User | None = None
+) -> DatasetVersion:
+    """The first version of a new dataset, stored and measured as an upload would be."""
+    return versions.create_version(
+        dataset=versions.create_dataset(team=team, name=name, person=person),
+        rows=child_rows() if rows is None else rows,
+        shape="messages",
+        person=person,
+        note="Made for a test.",
+        source_name="rows.jsonl",
+    )
