@@ -1,3 +1,15 @@
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from training.views import runs, start
+
+urlpatterns: list[URLPattern] = [
+    path("teams/<int:team_id>/runs/", runs.run_list, name="run_list"),
+    path("teams/<int:team_id>/runs/compare/", runs.run_compare, name="run_compare"),
+    path("teams/<int:team_id>/runs/new/<str:method>/", start.run_new, name="run_new"),
+    path("teams/<int:team_id>/runs/<int:number>/", runs.run_detail, name="run_detail"),
+    path("teams/<int:team_id>/runs/<int:number>/events/", runs.run_events, name="run_events"),
+    path("teams/<int:team_id>/runs/<int:number>/cancel/", runs.run_cancel, name="run_cancel"),
+    path("teams/<int:team_id>/runs/<int:number>/keep/", runs.run_keep, name="run_keep"),
+    path("teams/<int:team_id>/runs/<int:number>/bundle/", runs.run_bundle, name="run_bundle"),
+    path("teams/<int:team_id>/runs/<int:number>/files/<path:path>", runs.run_file, name="run_file"),
+]

@@ -1,3 +1,4 @@
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
@@ -13,6 +14,12 @@ class Hosting(models.TextChoices):
 class BaseModelQuerySet(models.QuerySet["BaseModel"]):
     def for_course(self, course: Course) -> "BaseModelQuerySet":
         return self.filter(Q(course=course) | Q(course=None), enabled=True)
+
+    def offered(self, course: Course, method: str) -> "BaseModelQuerySet":
+        """What a new run may start from: with no key, the rehearsal's models in place of the provider's."""
+        return self.for_course(course).filter(
+            Q(hosting__in=[Hosting.BUNDLED, Hosting.HUGGING_FACE]) | Q(rehearsal=settings.REHEARSAL), method=method
+        )
 
 
 class BaseModel(models.Model):
@@ -39,3 +46,13 @@ class BaseModel(models.Model):
 
     def __str__(self) -> str:
         return self.label
+
+    @property
+    def local(self) -> bool:
+        """Runs on this machine, whatever the key."""
+        return self.hosting != Hosting.PROVIDER
+
+    @property
+    def weights(self) -> str:
+        """What the LoRA engine and the model server load: a folder or a Hugging Face id."""
+        return str(settings.BASE_MODELS_ROOT / self.name) if self.hosting == Hosting.BUNDLED else self.name

@@ -1,13 +1,24 @@
-"""A training run: the row is the truth, RQ is transport, engines are programs."""
+"""A training run: the row is the truth, RQ is transport, engines are programs.
 
+Whoever works on a run holds its lease: a token and a time. Every write of theirs names the token, so that a worker that was
+taken for dead (and perhaps is not) can no longer change anything.
+"""
+
+import hashlib
+import os
+import socket
 import uuid
+from datetime import timedelta
+from pathlib import Path
 
 from django.conf import settings as django_settings
 from django.db import models, transaction
-from django.db.models import Q
+from django.db.models import F, OuterRef, Q, Subquery, Value
+from django.db.models.functions import Cast, Coalesce, Concat
+from django.utils import timezone
 
 from datasets.models import DatasetVersion
-from teams.models import Method, Team
+from teams.models import LedgerEntry, Method, Team
 from training.models.base_model import BaseModel
 
 
@@ -33,6 +44,9 @@ NEXT: dict[str, frozenset[str]] = {
     RunStatus.CANCELLED: frozenset(),
 }
 ACTIVE = frozenset(status for status, following in NEXT.items() if following)
+ENDED = frozenset(status for status, following in NEXT.items() if not following)
+HELD = frozenset({RunStatus.RUNNING, RunStatus.WAITING, RunStatus.CANCELLING})  # where a lease may be held
+MOST_ATTEMPTS = 3
 
 
 class InvalidTransition(Exception):
@@ -50,9 +64,20 @@ class TrainingRunQuerySet(models.QuerySet["TrainingRun"]):
         """Runs that one can talk to."""
         return self.filter(status=RunStatus.SUCCEEDED)
 
+    def with_related(self) -> "TrainingRunQuerySet":
+        """Everything that a page or a worker reads of a run, in one query."""
+        return self.select_related("team__course", "base_model", "dataset_version__dataset", "created_by")
+
+    def with_charge(self) -> "TrainingRunQuerySet":
+        """`charged`: micro-dollars in the ledger, None before a run is settled."""
+        key = Concat(Value("run-"), Cast(OuterRef("pk"), models.CharField()))
+        return self.annotate(charged=Subquery(LedgerEntry.objects.filter(key=key).values("delta")[:1]))
+
 
 class TrainingRun(models.Model):
-    key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False, help_text="Names the run's folder and model.")
+    key = models.UUIDField(
+        default=uuid.uuid4, unique=True, editable=False, help_text="Names the run's folder and model."
+    )
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="runs")
     number = models.PositiveIntegerField(help_text="Counts within the team.")
     name = models.CharField(max_length=80, blank=True)
@@ -69,7 +94,9 @@ class TrainingRun(models.Model):
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
 
-    lease = models.CharField(max_length=32, blank=True, help_text="Token of the worker that may write; empty when none.")
+    lease = models.CharField(
+        max_length=32, blank=True, help_text="Token of the worker that may write; empty when none."
+    )
     lease_until = models.DateTimeField(null=True)
     attempt = models.PositiveSmallIntegerField(default=0)
 
@@ -119,6 +146,13 @@ class TrainingRun(models.Model):
         return self.status in ACTIVE
 
     @property
+    def seconds(self) -> float | None:
+        """From the first start to the end (or until now)."""
+        if self.started_at is None:
+            return None
+        return ((self.finished_at or timezone.now()) - self.started_at).total_seconds()
+
+    @property
     def hold_key(self) -> str:
         return f"run-{self.pk}"
 
@@ -127,20 +161,88 @@ class TrainingRun(models.Model):
         """The live channel of this run (`teams.live`)."""
         return f"run-{self.key}"
 
-    def move_to(self, status: RunStatus, *, lease: str | None = None, **fields: object) -> None:
+    @property
+    def folder(self) -> Path:
+        """Where the run's engine works and what it makes stays."""
+        return Path(django_settings.RUNS_ROOT) / str(self.key)
+
+    def move_to(self, status: RunStatus, *, fence: str | None = None, **fields: object) -> None:
         """Move to `status` with one conditional UPDATE and an event row; `fields` are written in the same statement.
 
-        With `lease`, only while that lease is held. Raises InvalidTransition for the loser of a race.
+        With `fence`, only while that lease is held. Leaving RUNNING gives the lease up, except to CANCELLING, where its
+        holder has yet to stop. Raises InvalidTransition for the loser of a race.
         """
         allowed = [before for before, following in NEXT.items() if status in following]
+        if status is not RunStatus.CANCELLING:
+            fields |= {"lease": "", "lease_until": None}
+        if status in ENDED:
+            fields |= {"finished_at": timezone.now()}
         with transaction.atomic():
             rows = TrainingRun.objects.filter(pk=self.pk, status__in=allowed)
-            if lease is not None:
-                rows = rows.filter(lease=lease)
+            if fence is not None:
+                rows = rows.filter(lease=fence)
             if not rows.update(status=status, **fields):
                 raise InvalidTransition(f"Run {self.pk} cannot become {status} from where it is now.")
-            RunEvent.objects.create(run=self, kind="status", data={"status": status})
+            self._note_status(status)
         self.refresh_from_db()
+
+    def claim(self) -> str | None:
+        """Begin an attempt: QUEUED to RUNNING under a new lease. Returns the lease, or None for the loser of a race."""
+        lease, now = new_lease(), timezone.now()
+        with transaction.atomic():
+            claimed = TrainingRun.objects.filter(pk=self.pk, status=RunStatus.QUEUED).update(
+                status=RunStatus.RUNNING,
+                lease=lease,
+                lease_until=now + lease_time(),
+                attempt=F("attempt") + 1,
+                started_at=Coalesce("started_at", now),
+            )
+            if not claimed:
+                return None
+            self._note_status(RunStatus.RUNNING)
+        self.refresh_from_db()
+        return lease
+
+    def borrow(self) -> str | None:
+        """A lease for one look at a run that waits for its provider; None while somebody else is looking."""
+        lease, now = new_lease(), timezone.now()
+        free = Q(lease="") | Q(lease_until__lt=now)
+        rows = TrainingRun.objects.filter(free, pk=self.pk, status__in=[RunStatus.WAITING, RunStatus.CANCELLING])
+        if not rows.exclude(provider_job="").update(lease=lease, lease_until=now + lease_time()):
+            return None
+        self.refresh_from_db()
+        return lease
+
+    def give_back(self, lease: str) -> None:
+        """End a borrowed lease, if it is still ours."""
+        TrainingRun.objects.filter(pk=self.pk, lease=lease).update(lease="", lease_until=None)
+
+    def renew(self, lease: str) -> bool:
+        """Hold the lease for another while. False when it is no longer ours: stop at once."""
+        rows = TrainingRun.objects.filter(pk=self.pk, lease=lease, status__in=HELD)
+        return bool(rows.update(lease_until=timezone.now() + lease_time()))
+
+    def write(self, lease: str, **fields: object) -> bool:
+        """Write progress under the lease. False when it is no longer ours: stop at once."""
+        return bool(TrainingRun.objects.filter(pk=self.pk, lease=lease, status__in=HELD).update(**fields))
+
+    def _note_status(self, status: RunStatus) -> None:
+        RunEvent.objects.create(run=self, kind="status", data={"status": status})
+
+
+def lease_owner(pid: int) -> str:
+    """How every lease begins that a process of this machine takes; lets its parent tell whose run a killed child had."""
+    host = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
+    return f"{host}-{pid}-"
+
+
+def new_lease() -> str:
+    return (lease_owner(os.getpid()) + uuid.uuid4().hex)[:32]
+
+
+def lease_time() -> timedelta:
+    """How long a worker may be silent before its run is given to another."""
+    return timedelta(seconds=django_settings.RUN_LEASE_SECONDS)
 
 
 class RunEvent(models.Model):

@@ -1,0 +1,50 @@
+"""The panel beside the form: what a run would cost, what is left, and whether it may start at all."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from datasets.models import DatasetVersion
+from teams.models import BudgetAccount, Method, Team
+from teams.services.prices import PriceUnknown
+from training.models import BaseModel
+from training.services import estimate, launch
+
+
+@dataclass(frozen=True)
+class Advice:
+    """`refusal`: why it cannot start. Money in micro-dollars."""
+
+    size: str
+    left: int
+    estimate: estimate.Estimate | None
+    refusal: str | None
+    warnings: list[str]
+
+
+def advise(
+    *, team: Team, method: Method, base_model: BaseModel, dataset_version: DatasetVersion, settings: dict[str, Any]
+) -> Advice:
+    """What to say about these choices before they become a run."""
+    left = BudgetAccount.objects.get(team=team).left
+    refusal = launch.why_not(
+        team=team, method=method, base_model=base_model, version=dataset_version, settings=settings
+    )
+    reckoned = None
+    try:
+        reckoned = estimate.estimate(
+            course=team.course, method=method, base_model=base_model, dataset_version=dataset_version, settings=settings
+        )
+    except PriceUnknown as unknown:
+        refusal = refusal or str(unknown)
+    if reckoned is not None and reckoned.most > left:
+        refusal = (
+            refusal
+            or "The most this can cost is more than your team has left. Make it smaller, or ask your instructor."
+        )
+    warnings = []
+    if base_model.shutdown_on:
+        warnings.append(
+            f"The provider switches {base_model} off on {base_model.shutdown_on:%d %B %Y}; chats with it end then."
+        )
+    size = launch.size_advice(method, estimate.training_share(dataset_version, settings))
+    return Advice(size, left, reckoned, refusal, warnings)

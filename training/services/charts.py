@@ -1,0 +1,142 @@
+"""Curves as numbers for an SVG: pure, no Django. The page draws what is here, so that a chart needs no script."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+WIDTH, HEIGHT = 640, 260
+LEFT, RIGHT, TOP, BOTTOM = 44, 560, 16, 216
+MOST_POINTS = 240
+LABEL_GAP = 14
+
+Point = tuple[int, float]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line. `points` is an SVG polyline; the label stands at its end."""
+
+    name: str
+    points: str
+    last: float
+    x: float
+    y: float
+    label_y: float
+
+
+@dataclass(frozen=True)
+class Tick:
+    at: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """`says` is the chart in a sentence, for those who do not see it."""
+
+    curves: list[Curve]
+    rows: list[Tick]
+    columns: list[Tick]
+    says: str
+
+
+def loss_chart(train: Sequence[Point], validation: Sequence[Point], total_steps: int) -> Chart | None:
+    """Training and validation loss over steps; None before the first point."""
+    series = {"train": _latest(train), "validation": _latest(validation)}
+    series = {name: points for name, points in series.items() if points}
+    if not series:
+        return None
+    low, high, step = nice_range(*_extent(series))
+    last_step = max(total_steps, *(step for points in series.values() for step, _ in points), 1)
+
+    def place(point: Point) -> tuple[float, float]:
+        share = (point[1] - low) / (high - low)
+        return LEFT + (RIGHT - LEFT) * point[0] / last_step, BOTTOM - (BOTTOM - TOP) * share
+
+    curves = _apart([_curve(name, [place(point) for point in thin(points)], points) for name, points in series.items()])
+    columns = [Tick(LEFT + (RIGHT - LEFT) * share, f"{round(last_step * share)}") for share in (0, 0.5, 1)]
+    return Chart(curves, _row_ticks(low, high, step), columns, _sentence(series))
+
+
+def overlay(runs: Mapping[str, Sequence[Point]]) -> Chart | None:
+    """One curve for each named run, over the share of its own steps, so that long and short runs lie on each other."""
+    series = {name: _latest(points) for name, points in runs.items()}
+    series = {name: points for name, points in series.items() if points}
+    if not series:
+        return None
+    low, high, step = nice_range(*_extent(series))
+
+    def places(points: Sequence[Point]) -> list[tuple[float, float]]:
+        last = max(points[-1][0], 1)
+        return [
+            (LEFT + (RIGHT - LEFT) * at / last, BOTTOM - (BOTTOM - TOP) * (value - low) / (high - low))
+            for at, value in thin(points)
+        ]
+
+    curves = [_curve(name, places(points), points) for name, points in series.items()]
+    columns = [Tick(LEFT + (RIGHT - LEFT) * share, f"{share:.0%}") for share in (0, 0.5, 1)]
+    says = "; ".join(f"{name} from {points[0][1]:.2f} to {points[-1][1]:.2f}" for name, points in series.items())
+    return Chart(curves, _row_ticks(low, high, step), columns, says)
+
+
+def thin(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
+    """At most about `most` points: the mean of each stretch, with the first and the last point as they are."""
+    if len(points) <= most:
+        return list(points)
+    size = math.ceil((len(points) - 2) / (most - 2))
+    inner = [points[start : start + size] for start in range(1, len(points) - 1, size)]
+    means = [(stretch[len(stretch) // 2][0], sum(value for _, value in stretch) / len(stretch)) for stretch in inner]
+    return [points[0], *means, points[-1]]
+
+
+def nice_range(low: float, high: float) -> tuple[float, float, float]:
+    """(bottom, top, step) of an axis with 3 to 6 round ticks around the values."""
+    spread = (high - low) or abs(high) or 1.0
+    raw = spread / 4
+    magnitude = 10.0 ** math.floor(math.log10(raw))
+    step = next(factor * magnitude for factor in (1, 2, 2.5, 5, 10) if factor * magnitude >= raw)
+    bottom = math.floor(low / step) * step
+    top = math.ceil(high / step) * step
+    return bottom, top if top > bottom else bottom + step, step
+
+
+def _extent(series: dict[str, list[Point]]) -> tuple[float, float]:
+    values = [value for points in series.values() for _, value in points]
+    return min(values), max(values)
+
+
+def _row_ticks(low: float, high: float, step: float) -> list[Tick]:
+    count = round((high - low) / step)
+    return [Tick(BOTTOM - (BOTTOM - TOP) * n / count, f"{low + n * step:.{_digits(step)}f}") for n in range(count + 1)]
+
+
+def _latest(points: Sequence[Point]) -> list[Point]:
+    """A step that was done again after a restart counts as it came out last."""
+    return sorted({step: value for step, value in points if math.isfinite(value)}.items())
+
+
+def _curve(name: str, places: list[tuple[float, float]], points: list[Point]) -> Curve:
+    x, y = places[-1]
+    line = " ".join(f"{px:.1f},{py:.1f}" for px, py in places)
+    return Curve(name, line, points[-1][1], round(x, 1), round(y, 1), round(y + 4, 1))
+
+
+def _apart(curves: list[Curve]) -> list[Curve]:
+    """Labels that would cover each other move apart."""
+    if len(curves) < 2 or abs(curves[0].x - curves[1].x) > 80 or abs(curves[0].y - curves[1].y) >= LABEL_GAP:
+        return curves
+    upper, lower = sorted(curves, key=lambda curve: curve.y)
+    middle = (upper.y + lower.y) / 2 + 4
+    moved = {upper.name: middle - LABEL_GAP / 2, lower.name: middle + LABEL_GAP / 2}
+    return [Curve(c.name, c.points, c.last, c.x, c.y, round(moved[c.name], 1)) for c in curves]
+
+
+def _digits(step: float) -> int:
+    return max(0, -math.floor(math.log10(step))) + (1 if str(step).endswith("25") else 0)
+
+
+def _sentence(series: dict[str, list[Point]]) -> str:
+    names = {"train": "Training loss", "validation": "validation loss"}
+    parts = [f"{names[name]} from {points[0][1]:.2f} to {points[-1][1]:.2f}" for name, points in series.items()]
+    text = "; ".join(parts)
+    return text[0].upper() + text[1:]

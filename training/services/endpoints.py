@@ -1,0 +1,98 @@
+"""Where a finished run, or an untrained base model, answers chats, and exactly how it must be asked."""
+
+from dataclasses import dataclass, field
+
+from django.conf import settings
+
+from teams.models import Method
+from training.models import BaseModel, Hosting, RunStatus, TrainingRun
+from training.services.charges import provider_name
+
+LOCAL_CONTEXT_TOKENS = 512  # the bundled model's
+HUGGING_FACE_CONTEXT_TOKENS = 2_048
+PROVIDER_CONTEXT_TOKENS = 16_000  # far below what gpt-4o-mini reads: a chat's memory costs money at every turn
+CHAT_TEMPERATURE = 0.7
+
+
+class NotReady(Exception):
+    """The run has not finished, so there is nothing to talk to."""
+
+
+@dataclass(frozen=True)
+class ChatEndpoint:
+    """An OpenAI-compatible chat address. `context_tokens` is what prompt and answer may take together."""
+
+    base_url: str
+    api_key: str = field(repr=False)
+    model: str
+    system_prompt: str
+    temperature: float
+    max_tokens: int
+    method: Method
+    provider: str
+    rehearsal: bool
+    context_tokens: int
+
+
+def endpoint_for(run: TrainingRun) -> ChatEndpoint:
+    """Where `run` answers, with the system prompt it was trained with. Raises NotReady for an unfinished run."""
+    if run.status != RunStatus.SUCCEEDED:
+        raise NotReady(f"{run} has not finished, so it cannot answer yet.")
+    base = run.base_model
+    prompt = str(run.result.get("system_prompt") or "")
+    if run.method == Method.LORA:
+        return _local(settings.MODEL_SERVER_URL, run.result_model, prompt, Method.LORA, base)
+    if run.method == Method.DSPY:
+        # The program brings its own instructions: nothing may be added to what was optimised.
+        return _local(settings.PROGRAM_SERVER_URL, run.result_model, "", Method.DSPY, base)
+    return _at_provider(run.result_model, prompt, Method.OPENAI, base)
+
+
+def endpoint_for_base(base_model: BaseModel) -> ChatEndpoint:
+    """Where the untrained base model answers: the picture before, beside a run's after."""
+    if base_model.local:
+        return _local(settings.MODEL_SERVER_URL, base_model.name, "", Method(base_model.method), base_model)
+    return _at_provider(base_model.name, "", Method(base_model.method), base_model)
+
+
+def provider_address(*, rehearsal: bool) -> tuple[str, str]:
+    """(base_url, api_key) of the provider, or of the one that stands in for it."""
+    if rehearsal:
+        return settings.REHEARSAL_URL, settings.SERVICE_TOKEN
+    return settings.OPENAI_BASE_URL, settings.OPENAI_API_KEY
+
+
+def _local(base_url: str, model: str, system_prompt: str, method: Method, base: BaseModel) -> ChatEndpoint:
+    contexts = {
+        Hosting.BUNDLED: LOCAL_CONTEXT_TOKENS,
+        Hosting.HUGGING_FACE: HUGGING_FACE_CONTEXT_TOKENS,
+        Hosting.PROVIDER: PROVIDER_CONTEXT_TOKENS,
+    }
+    return ChatEndpoint(
+        base_url=base_url,
+        api_key=settings.SERVICE_TOKEN,
+        model=model,
+        system_prompt=system_prompt,
+        temperature=CHAT_TEMPERATURE,
+        max_tokens=settings.CHAT_MAX_ANSWER_TOKENS,
+        method=method,
+        provider=provider_name(base),
+        rehearsal=base.rehearsal,
+        context_tokens=contexts[Hosting(base.hosting)],
+    )
+
+
+def _at_provider(model: str, system_prompt: str, method: Method, base: BaseModel) -> ChatEndpoint:
+    base_url, key = provider_address(rehearsal=base.rehearsal)
+    return ChatEndpoint(
+        base_url=base_url,
+        api_key=key,
+        model=model,
+        system_prompt=system_prompt,
+        temperature=CHAT_TEMPERATURE,
+        max_tokens=settings.CHAT_MAX_ANSWER_TOKENS,
+        method=method,
+        provider=provider_name(base),
+        rehearsal=base.rehearsal,
+        context_tokens=PROVIDER_CONTEXT_TOKENS,
+    )

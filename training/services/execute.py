@@ -1,0 +1,122 @@
+"""One attempt of a run on this machine: claim it, start its engine, write down what it says, end it."""
+
+import logging
+import time
+
+from django.conf import settings
+from django.db import DatabaseError
+
+from teams.models import Method
+from teams.services.prices import PriceUnknown
+from training.launcher import INTERRUPTED, Engine
+from training.models import InvalidTransition, RunStatus, TrainingRun
+from training.services import cloud, finish, live, queue, spec
+from training.services.finish import Failure
+from training.services.heartbeat import Heartbeat
+from training.services.recorder import LeaseLost, Recorder
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0  # how soon a cancel is seen
+ENGINES_SAY_NOTHING = Failure(
+    "engine_silent",
+    "The training program ended without a result and without saying why.",
+    "Start the run again. If it fails again, send the run's log (engine.log) to your instructor.",
+)
+
+
+def execute(run_id: int) -> str:
+    """Do the run that is next in the queue, woken by the call for `run_id`. Gives a word on how it went, for RQ's log."""
+    claimed = queue.claim_next(run_id)
+    if claimed is None:
+        return "nothing waits"
+    run, lease = claimed
+    live.changed(run)
+    try:
+        with Heartbeat(run, lease) as heart:
+            if run.method == Method.OPENAI:
+                return cloud.start(run, lease)
+            return _run_engine(run, lease, heart)
+    except (LeaseLost, InvalidTransition):
+        return f"run {run.pk}: the lease is no longer ours"
+    except PriceUnknown as unknown:
+        finish.fail(run, lease, Failure("price_unknown", str(unknown), "Add the price, then start the run again."))
+        return f"run {run.pk} failed: price_unknown"
+    except BaseException as error:
+        _abandon(run, lease, error)
+        raise
+
+
+def _run_engine(run: TrainingRun, lease: str, heart: Heartbeat) -> str:
+    order = spec.write_order(run)
+    recorder = Recorder(run, lease, bill_seconds=run.method == Method.LORA)
+    looked = time.monotonic()
+    with Engine(order.module, order.folder, engines=settings.ENGINES_ROOT, extra=order.environment) as engine:
+        for event in engine.events():
+            if heart.lost:
+                raise LeaseLost(f"run {run.pk}")
+            if event is not None:
+                recorder.take(event)
+            recorder.flush()
+            if time.monotonic() - looked >= LOOK_SECONDS:
+                looked = time.monotonic()
+                if _status(run, lease) == RunStatus.CANCELLING:
+                    engine.ask_to_leave()
+        recorder.flush(force=True)
+        return _conclude(run, lease, recorder, engine.exit_code)
+
+
+def _status(run: TrainingRun, lease: str) -> str:
+    """Raises LeaseLost when the run is no longer ours."""
+    status = TrainingRun.objects.filter(pk=run.pk, lease=lease).values_list("status", flat=True).first()
+    if status is None:
+        raise LeaseLost(f"run {run.pk}")
+    return status
+
+
+def _conclude(run: TrainingRun, lease: str, recorder: Recorder, exit_code: int | None) -> str:
+    cancelling = _status(run, lease) == RunStatus.CANCELLING
+    if recorder.finished and exit_code == 0 and not cancelling:
+        return _succeed(run, lease)
+    if cancelling:
+        finish.end_cancelled(run, lease)
+        return f"run {run.pk} cancelled"
+    if recorder.failure is not None:
+        said = recorder.failure
+        failure = Failure(str(said.get("code")), str(said.get("message")), str(said.get("mend")))
+        finish.fail(run, lease, failure)
+        return f"run {run.pk} failed: {failure.code}"
+    if exit_code == INTERRUPTED or exit_code is None or exit_code < 0:
+        how = (
+            "it was asked to leave"
+            if exit_code == INTERRUPTED
+            else f"the engine was killed (signal {-(exit_code or 0)})"
+        )
+        finish.give_up(run, lease, f"{how}.")
+        return f"run {run.pk}: {how}"
+    finish.fail(run, lease, ENGINES_SAY_NOTHING)
+    return f"run {run.pk} failed: exit {exit_code}"
+
+
+def _succeed(run: TrainingRun, lease: str) -> str:
+    try:
+        result = finish.read_result(run.folder)
+    except (FileNotFoundError, ValueError) as error:
+        log.warning("run %s left no result: %s", run.pk, error)
+        finish.fail(run, lease, ENGINES_SAY_NOTHING)
+        return f"run {run.pk} failed: no result"
+    if run.method == Method.DSPY:
+        result["prompt_tokens"] = finish.program_prompt_tokens(run.folder)
+    finish.succeed(run, lease, result=result, result_model=f"run-{run.key}")
+    return f"run {run.pk} succeeded"
+
+
+def _abandon(run: TrainingRun, lease: str, error: BaseException) -> None:
+    """This worker cannot go on: hand the run back now. Where even that fails, the lease runs out and the reconciler does it."""
+    try:
+        if _status(run, lease) == RunStatus.CANCELLING:
+            finish.end_cancelled(run, lease)
+        else:
+            finish.give_up(run, lease, f"{type(error).__name__} in the worker.")
+    except (DatabaseError, LeaseLost, InvalidTransition) as trouble:
+        log.warning("run %s was not handed back (%s); its lease will run out", run.pk, trouble)

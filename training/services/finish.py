@@ -1,0 +1,142 @@
+"""How a run ends: its status, its money and what it left, in one transaction each, so that none is without the others."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+
+from teams.models import Confidence, Hold, HoldState, Method
+from teams.services import money
+from teams.services.prices import PriceUnknown
+from training.models import MOST_ATTEMPTS, Artifact, RunEvent, RunStatus, TrainingRun
+from training.services import charges, live, queue
+
+RESULT_FILE = "result.json"
+ARTIFACTS = {
+    Method.LORA: ("adapter", RESULT_FILE),
+    Method.DSPY: ("program.json", RESULT_FILE),
+    Method.OPENAI: ("result.csv", "train.jsonl", "validation.jsonl", RESULT_FILE),
+}
+CHARACTERS_PER_TOKEN = 3  # careful: program.json is mostly prose
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a run ended, in a person's words, and what to try."""
+
+    code: str
+    message: str
+    mend: str
+
+
+LOST = Failure(
+    "worker_lost",
+    "The machine that worked on this run stopped three times before it could finish.",
+    "Start it again with smaller settings. If that fails too, tell your instructor: the queue page shows what broke.",
+)
+
+
+def succeed(run: TrainingRun, lease: str, *, result: dict[str, Any], result_model: str, **fields: Any) -> None:
+    """Keep what was made and settle. Raises InvalidTransition when the run is no longer ours."""
+    artifacts = collect_artifacts(run)
+    with transaction.atomic():
+        run.move_to(RunStatus.SUCCEEDED, fence=lease, result=result, result_model=result_model, **fields)
+        for artifact in artifacts:
+            Artifact.objects.update_or_create(
+                run=run, path=artifact.path, defaults={"sha256": artifact.sha256, "size": artifact.size}
+            )
+        settle(run, Confidence.EXACT if not _unreported(result) else Confidence.ESTIMATED)
+    live.changed(run)
+
+
+def fail(run: TrainingRun, lease: str | None, failure: Failure, **fields: Any) -> None:
+    """Say why and charge what was used. Raises InvalidTransition when the run is no longer ours."""
+    with transaction.atomic():
+        run.move_to(
+            RunStatus.FAILED,
+            fence=lease,
+            error_code=failure.code[:60],
+            error_message=failure.message,
+            error_mend=failure.mend,
+            **fields,
+        )
+        settle(run, Confidence.ESTIMATED)
+    live.changed(run)
+
+
+def end_cancelled(run: TrainingRun, lease: str | None, **fields: Any) -> None:
+    """The work has stopped: charge what was used, give the rest back."""
+    with transaction.atomic():
+        run.move_to(RunStatus.CANCELLED, fence=lease, **fields)
+        settle(run, Confidence.ESTIMATED)
+    live.changed(run)
+
+
+def give_up(run: TrainingRun, lease: str, reason: str, *, last: Failure = LOST) -> None:
+    """An attempt ended without a result: another one goes on from the checkpoint, or, after the third, the run fails."""
+    if run.attempt >= MOST_ATTEMPTS:
+        fail(run, lease, last)
+        return
+    with transaction.atomic():
+        run.move_to(RunStatus.QUEUED, fence=lease)
+        RunEvent.objects.create(run=run, kind="note", data={"message": f"Attempt {run.attempt} ended early: {reason}"})
+        transaction.on_commit(lambda: queue.dispatch(run))
+    live.changed(run)
+
+
+def settle(run: TrainingRun, confidence: Confidence) -> None:
+    """Charge what was measured against the hold; a run that never began gives all of it back."""
+    if run.started_at is None:
+        money.release(key=run.hold_key)
+        return
+    hold = Hold.objects.filter(key=run.hold_key).first()
+    if hold is None or hold.state != HoldState.OPEN:
+        return
+    try:
+        charge = charges.run_charge(run, confidence=confidence)
+    except PriceUnknown as unknown:
+        # The price was there at launch and is gone: keep the hold, an instructor adds the price, the reconciler settles.
+        RunEvent.objects.create(run=run, kind="note", data={"message": f"The final cost waits for a price. {unknown}"})
+        return
+    money.settle(key=run.hold_key, charge=charge)
+
+
+def collect_artifacts(run: TrainingRun) -> list[Artifact]:
+    """What the run left in its folder, hashed; nothing is saved."""
+    found = []
+    for name in ARTIFACTS[Method(run.method)]:
+        path = run.folder / name
+        files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+        found += [_artifact(run, file) for file in files if file.is_file()]
+    return found
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """The engine's result. Raises FileNotFoundError or ValueError where there is none to read."""
+    result = json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))
+    if not isinstance(result, dict):
+        raise ValueError(f"{RESULT_FILE} is not an object")
+    return result
+
+
+def program_prompt_tokens(folder: Path) -> int:
+    """About how many tokens a DSPy program puts before each question."""
+    return (folder / "program.json").stat().st_size // CHARACTERS_PER_TOKEN
+
+
+def _artifact(run: TrainingRun, path: Path) -> Artifact:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return Artifact(
+        run=run, path=path.relative_to(run.folder).as_posix(), sha256=digest.hexdigest(), size=path.stat().st_size
+    )
+
+
+def _unreported(result: dict[str, Any]) -> bool:
+    usage = result.get("usage")
+    return isinstance(usage, dict) and bool(usage.get("unreported_calls"))

@@ -1,0 +1,112 @@
+"""Starting a run: checked, priced and held in one transaction; queued when it is committed."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.db import transaction
+from django.db.models import Max
+
+from datasets.models import DatasetVersion
+from datasets.services.privacy import cloud_refusal
+from teams.models import Method, Team, User
+from teams.services import audit, money
+from teams.services.prices import PriceUnknown
+from training.models import BaseModel, TrainingRun
+from training.services import charges, estimate, queue
+
+FEWEST_ROWS = {Method.DSPY: 4, Method.OPENAI: 10, Method.LORA: 4}
+GUIDELINE = {Method.DSPY: (10, 50), Method.OPENAI: (50, 100), Method.LORA: (100, None)}
+
+
+class LaunchRefused(Exception):
+    """This run cannot start; the message says why and what to do."""
+
+
+def launch(
+    *,
+    team: Team,
+    person: User,
+    method: Method,
+    base_model: BaseModel,
+    dataset_version: DatasetVersion,
+    settings: dict[str, Any],
+    seed: int,
+    name: str,
+    key: UUID | None = None,
+) -> TrainingRun:
+    """Start a run. With the `key` of a form that was sent twice, the run that it started the first time.
+
+    Raises LaunchRefused, or money.BudgetRefused when the most it can cost does not fit the team's budget.
+    """
+    refusal = why_not(team=team, method=method, base_model=base_model, version=dataset_version, settings=settings)
+    if refusal:
+        raise LaunchRefused(refusal)
+    try:
+        reckoned = estimate.estimate(
+            course=team.course, method=method, base_model=base_model, dataset_version=dataset_version, settings=settings
+        )
+    except PriceUnknown as unknown:
+        raise LaunchRefused(str(unknown)) from unknown
+    with transaction.atomic():
+        Team.objects.select_for_update().get(pk=team.pk)  # run numbers are given one at a time
+        if key is not None and (before := TrainingRun.objects.for_team(team).filter(key=key).first()):
+            return before
+        run = TrainingRun.objects.create(
+            key=key or uuid4(),
+            team=team,
+            number=_next_number(team),
+            name=name,
+            method=method,
+            base_model=base_model,
+            dataset_version=dataset_version,
+            settings=settings,
+            seed=seed,
+            rehearsal=base_model.rehearsal,
+            created_by=person,
+            expected_cost=reckoned.expected,
+            most_cost=reckoned.most,
+            provider=charges.provider_name(base_model),
+        )
+        money.hold(team=team, key=run.hold_key, amount=reckoned.most)
+        audit.record(course=team.course, person=person, action="run launched", what=str(run), team=team)
+        transaction.on_commit(lambda: queue.dispatch(run))
+    return run
+
+
+def why_not(
+    *, team: Team, method: Method, base_model: BaseModel, version: DatasetVersion, settings: dict[str, Any]
+) -> str | None:
+    """Why this run cannot start, with what to do; None when it can. Money is looked at when it is held."""
+    if version.dataset.team_id != team.pk:
+        return "This dataset belongs to another team."
+    if not BaseModel.objects.offered(team.course, method).filter(pk=base_model.pk).exists():
+        return f"{base_model} is not offered for {Method(method).label} in this course. Choose one from the list."
+    fewest, rows = FEWEST_ROWS[Method(method)], estimate.training_share(version, settings)
+    if rows < fewest:
+        kept_back = version.row_count - rows
+        return (
+            f"{Method(method).label} needs at least {fewest} rows to train on; {version} has {version.row_count}"
+            + (f", and {kept_back} of them are kept back to measure with" if kept_back else "")
+            + ". Add rows, or keep back fewer."
+        )
+    if not base_model.local and not base_model.rehearsal:
+        return cloud_refusal(version)
+    return None
+
+
+def size_advice(method: Method, rows: int) -> str:
+    """The guide's size for a method, beside the rows at hand."""
+    low, high = GUIDELINE[method]
+    wanted = f"{low} to {high}" if high else f"{low} or more"
+    if rows < low:
+        return (
+            f"{rows} rows. The guide suggests {wanted} for {method.label}: the result will be weaker than it could be."
+        )
+    if high and rows > high * 2:
+        return f"{rows} rows. The guide suggests {wanted} for {method.label}: more costs more and may add little."
+    return f"{rows} rows: a good size for {method.label} (the guide suggests {wanted})."
+
+
+def _next_number(team: Team) -> int:
+    highest: int | None = TrainingRun.objects.for_team(team).aggregate(highest=Max("number"))["highest"]
+    return (highest or 0) + 1

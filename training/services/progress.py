@@ -1,0 +1,189 @@
+"""What a run's page shows, read from its row and events: the same for a page load, a snapshot and a live update."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from teams.models import Hold, HoldState, LedgerEntry, Method
+from training.models import RunStatus, TrainingRun
+from training.services import charts, queue
+from training.services.questions import SAMPLE_QUESTIONS
+
+SHOWN_NOTES = 40
+CURVE_KINDS = ("step", "validation")
+OVERFITTING_RISE = 1.03  # validation loss above its best by this factor, while training loss still falls
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Micro-dollars, held, expected and charged side by side. `entry` once it is settled."""
+
+    expected: int
+    most: int
+    held: int
+    entry: LedgerEntry | None
+
+
+@dataclass
+class Answers:
+    """One fixed question and what the model said to it at each stage."""
+
+    question: str
+    before: str = ""
+    during: str = ""
+    during_step: int | None = None
+    after: str = ""
+
+
+@dataclass(frozen=True)
+class ScoreBar:
+    """A score of 0..1 with its interval; the interval in per cent."""
+
+    stage: str
+    score: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def width(self) -> float:
+        return 100 * self.score
+
+
+@dataclass
+class Panel:
+    """Everything the fragments of `training/run_detail.html` read besides the run itself."""
+
+    place: queue.Place | None = None
+    seconds_left: float | None = None
+    tokens_per_second: float | None = None
+    chart: charts.Chart | None = None
+    overfitting: bool = False
+    scores: list[ScoreBar] = field(default_factory=list)
+    answers: list[Answers] = field(default_factory=list)
+    notes: list[dict[str, Any]] = field(default_factory=list)
+    cost: Cost | None = None
+
+
+def panel(run: TrainingRun) -> Panel:
+    """All of it: five queries, however long the run."""
+    shown = Panel(place=queue.place_of(run))
+    _add_curves(run, shown)
+    _add_said(run, shown)
+    shown.cost = cost_of(run)
+    return shown
+
+
+def cost_of(run: TrainingRun) -> Cost:
+    hold = Hold.objects.filter(key=run.hold_key).first()
+    entry = LedgerEntry.objects.filter(key=run.hold_key).first()
+    held = hold.amount if hold is not None and hold.state == HoldState.OPEN else 0
+    return Cost(run.expected_cost, run.most_cost, held, entry)
+
+
+def _add_curves(run: TrainingRun, shown: Panel) -> None:
+    rows = list(run.events.filter(kind__in=CURVE_KINDS).values_list("kind", "step", "data", "at"))
+    series: dict[str, list[charts.Point]] = {kind: [] for kind in CURVE_KINDS}
+    for kind, step, data, _ in rows:
+        if step is not None and isinstance(data.get("loss"), int | float):
+            series[kind].append((step, float(data["loss"])))
+    shown.chart = charts.loss_chart(series["step"], series["validation"], run.total_steps)
+    shown.overfitting = overfits([value for _, value in series["validation"]])
+    steps = [(step, at) for kind, step, _, at in rows if kind == "step" and step is not None]
+    if steps:
+        shown.tokens_per_second = next(
+            (d.get("tokens_per_second") for k, _, d, _ in reversed(rows) if k == "step"), None
+        )
+    if run.status == RunStatus.RUNNING and len(steps) > 1 and steps[-1][1] > steps[0][1]:
+        # Real steps of this attempt: a restart goes on from a checkpoint, so its first step is not 1.
+        first = next(
+            place for place in reversed(range(len(steps))) if place == 0 or steps[place - 1][0] >= steps[place][0]
+        )
+        done, seconds = steps[-1][0] - steps[first][0], (steps[-1][1] - steps[first][1]).total_seconds()
+        if done and seconds:
+            shown.seconds_left = max(0.0, (run.total_steps - steps[-1][0]) * seconds / done)
+
+
+def overfits(validation: list[float]) -> bool:
+    """Whether the validation loss has turned up again since its best."""
+    return len(validation) > 2 and validation[-1] > min(validation) * OVERFITTING_RISE
+
+
+def _add_said(run: TrainingRun, shown: Panel) -> None:
+    answers = {question: Answers(question) for question in SAMPLE_QUESTIONS}
+    for event in run.events.filter(kind__in=("sample", "score", "note", "status", "unreadable")):
+        if event.kind == "sample":
+            row = answers.setdefault(event.data.get("question", ""), Answers(event.data.get("question", "")))
+            stage = event.data.get("stage")
+            if stage == "during":
+                row.during, row.during_step = event.data.get("answer", ""), event.step
+            elif stage in ("before", "after"):
+                setattr(row, stage, event.data.get("answer", ""))
+        elif event.kind == "score":
+            shown.scores = [bar for bar in shown.scores if bar.stage != event.data.get("stage")] + [_bar(event.data)]
+        else:
+            shown.notes.append({"at": event.at, "text": _note(event.kind, event.data)})
+    shown.answers = [row for row in answers.values() if row.before or row.during or row.after]
+    shown.notes = shown.notes[-SHOWN_NOTES:]
+
+
+def _bar(data: dict[str, Any]) -> ScoreBar:
+    score = float(data.get("score") or 0)
+    low, high = float(data.get("low") or score), float(data.get("high") or score)
+    return ScoreBar(str(data.get("stage")), score, 100 * low, 100 * high, int(data.get("n") or 0))
+
+
+def _note(kind: str, data: dict[str, Any]) -> str:
+    if kind == "status":
+        return RunStatus(data["status"]).label
+    if kind == "unreadable":
+        return f"The engine said something that is no event: {data.get('line', '')}"
+    return str(data.get("message", ""))
+
+
+def headline(run: TrainingRun) -> str:
+    """Where the run stands, in words."""
+    unit = "calls" if run.method == Method.DSPY else "steps"
+    if run.status == RunStatus.RUNNING and run.total_steps:
+        return f"{run.step:,} of {'at most ' if unit == 'calls' else ''}{run.total_steps:,} {unit}"
+    if run.status == RunStatus.RUNNING:
+        return "Starting: reading rows and loading the model."
+    if run.status == RunStatus.WAITING:
+        said = run.provider_status.replace("_", " ") or "accepted"
+        return f"At the provider: {said}" + (f", step {run.step:,} of {run.total_steps:,}" if run.total_steps else "")
+    return run.get_status_display()
+
+
+SETTING_NAMES = {
+    "validation_fraction": "Kept back to measure with",
+    "epochs": "Epochs",
+    "n_epochs": "Epochs",
+    "learning_rate": "Learning rate",
+    "learning_rate_multiplier": "Learning rate multiplier",
+    "rank": "Rank (r)",
+    "alpha": "Alpha",
+    "dropout": "Dropout",
+    "target_modules": "Adapted layers",
+    "batch_size": "Batch size",
+    "max_length": "Longest row (tokens)",
+    "early_stopping_patience": "Stop early after",
+    "sample_every": "Ask every (steps)",
+    "save_every": "Checkpoint every (steps)",
+    "optimizer": "Optimiser",
+    "max_calls": "Most calls",
+    "max_bootstrapped_demos": "Found demonstrations",
+    "max_labeled_demos": "Own demonstrations",
+    "temperature": "Temperature",
+    "max_tokens": "Longest answer (tokens)",
+    "num_threads": "Questions at once",
+}
+
+
+def settings_shown(run: TrainingRun) -> list[tuple[str, str]]:
+    """Names and values of a run's settings as a person reads them."""
+    return [(SETTING_NAMES.get(name, name), _shown(name, value)) for name, value in run.settings.items()]
+
+
+def _shown(name: str, value: Any) -> str:
+    if name == "validation_fraction":
+        return f"{100 * float(value):g} %"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

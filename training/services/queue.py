@@ -1,0 +1,135 @@
+"""Who is next: teams take turns. RQ jobs are wake-up calls; which run one starts is decided here, from the rows."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import django_rq
+import redis.exceptions
+from django.conf import settings
+from rq.exceptions import DuplicateJobError, NoSuchJobError
+from rq.job import Job, JobStatus
+
+from teams.models import Method, Team
+from training.models import RunStatus, TrainingRun
+
+SLOT_QUEUE, QUICK_QUEUE = "training", "quick"
+SLOT_METHODS = (Method.LORA, Method.DSPY)  # they work on this machine; OpenAI's jobs work at the provider
+EXECUTE, POLL = "training.jobs.execute_run", "training.jobs.poll_run"
+RESULT_SECONDS, FAILURE_SECONDS, POLL_TIMEOUT_SECONDS = 300, 24 * 3600, 300
+ON_THE_WAY = frozenset({JobStatus.QUEUED, JobStatus.STARTED, JobStatus.DEFERRED, JobStatus.SCHEDULED})
+
+
+@dataclass(frozen=True)
+class Place:
+    """`ahead`: runs that start before this one. `running`: runs that hold a slot now."""
+
+    ahead: int
+    running: int
+
+    @property
+    def sentence(self) -> str:
+        """1st in the queue: waiting for the one training slot."""
+        ordinal = _ordinal(self.ahead + 1)
+        if not self.running and not self.ahead:
+            return f"{ordinal} in the queue: starts as soon as a worker is free."
+        return f"{ordinal} in the queue: waiting for the one training slot. Teams take turns."
+
+
+def waiting_in_order() -> list[TrainingRun]:
+    """Queued runs that need a slot, in the order in which they will start.
+
+    Each team's first run comes before any team's second; a running run counts as its team's turn. Equals by time of launch.
+    """
+    turns = Counter(
+        TrainingRun.objects.filter(
+            method__in=SLOT_METHODS, status__in=[RunStatus.RUNNING, RunStatus.CANCELLING]
+        ).values_list("team_id", flat=True)
+    )
+    ranked = []
+    for run in TrainingRun.objects.filter(method__in=SLOT_METHODS, status=RunStatus.QUEUED).order_by("id"):
+        ranked.append((turns[run.team_id], run.pk, run))
+        turns[run.team_id] += 1
+    return [run for _, _, run in sorted(ranked, key=lambda item: item[:2])]
+
+
+def claim_next(run_id: int) -> tuple[TrainingRun, str] | None:
+    """Begin the run that is next, woken by the call for `run_id`. Gives the run and its lease; None when nothing waits."""
+    asked = TrainingRun.objects.filter(pk=run_id).first()
+    if asked is None:
+        return None
+    candidates = [asked] if asked.method not in SLOT_METHODS else waiting_in_order()
+    for run in candidates:
+        lease = run.claim()
+        if lease is not None:
+            return TrainingRun.objects.with_related().get(pk=run.pk), lease
+    return None
+
+
+def place_of(run: TrainingRun) -> Place | None:
+    """Where a queued run stands; None for one that is not waiting for a slot."""
+    if run.status != RunStatus.QUEUED or run.method not in SLOT_METHODS:
+        return None
+    order = [waiting.pk for waiting in waiting_in_order()]
+    running = TrainingRun.objects.filter(method__in=SLOT_METHODS, status=RunStatus.RUNNING).count()
+    return Place(order.index(run.pk), running) if run.pk in order else None
+
+
+def waiting_count(team: Team) -> int:
+    return TrainingRun.objects.for_team(team).filter(status=RunStatus.QUEUED).count()
+
+
+def wake_id(run: TrainingRun) -> str:
+    """The RQ job of the attempt that will run next: the same for every dispatch of it, so that none is queued twice."""
+    return f"run-{run.pk}-a{run.attempt + 1}"
+
+
+def dispatch(run: TrainingRun) -> str:
+    """Send the wake-up call. Never raises for Redis: the row is queued, and the reconciler sends the call again."""
+    name = SLOT_QUEUE if run.method in SLOT_METHODS else QUICK_QUEUE
+    return _enqueue(name, EXECUTE, run.pk, wake_id(run), timeout=settings.RQ_QUEUES[SLOT_QUEUE]["DEFAULT_TIMEOUT"])
+
+
+def dispatch_poll(run: TrainingRun) -> str:
+    """Have somebody look at the provider's job soon; not twice at once."""
+    return _enqueue(QUICK_QUEUE, POLL, run.pk, f"poll-{run.pk}", timeout=POLL_TIMEOUT_SECONDS)
+
+
+def _enqueue(name: str, function: str, run_id: int, job_id: str, *, timeout: int) -> str:
+    try:
+        queue = django_rq.get_queue(name, commit_mode="auto")
+        _clear_finished(queue, job_id)
+        queue.enqueue_call(
+            function,
+            args=(run_id,),
+            job_id=job_id,
+            unique=True,
+            timeout=timeout,
+            result_ttl=0 if function == POLL else RESULT_SECONDS,
+            failure_ttl=FAILURE_SECONDS,
+        )
+    except DuplicateJobError:
+        return "already queued"
+    except redis.exceptions.RedisError as error:
+        return f"Redis is away: {type(error).__name__}"
+    return "queued"
+
+
+def _clear_finished(queue: django_rq.queues.DjangoRQ, job_id: str) -> None:
+    """A job that is over, or that RQ remembers but no queue holds, must not keep its name from the next call."""
+    try:
+        job = Job.fetch(job_id, connection=queue.connection, serializer=queue.serializer)
+    except NoSuchJobError:
+        return
+    status = job.get_status(refresh=False)
+    lost = status == JobStatus.QUEUED and job.get_position() is None and not _between_queues(queue, job_id)
+    if lost or status not in ON_THE_WAY:
+        job.delete()
+
+
+def _between_queues(queue: django_rq.queues.DjangoRQ, job_id: str) -> bool:
+    return job_id.encode() in queue.connection.lrange(queue.intermediate_queue_key, 0, -1)
+
+
+def _ordinal(number: int) -> str:
+    ending = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"

@@ -1,0 +1,112 @@
+"""The order for an engine: its module, `spec.json`, the rows, and the environment that it needs besides the usual."""
+
+import json
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from datasets.services import split, versions
+from teams.models import Hold as MoneyHold
+from teams.models import HoldState, Method
+from training.launcher import SPEC_FILE
+from training.models import TrainingRun
+from training.services.charges import token_prices
+from training.services.endpoints import provider_address
+from training.services.questions import SAMPLE_QUESTIONS
+
+MODULES = {Method.LORA: "lora.train", Method.DSPY: "dspy_program.optimize"}
+TRAIN_FILE, VALIDATION_FILE = "train.jsonl", "validation.jsonl"
+OURS = frozenset({"validation_fraction"})  # settings of the platform, not of an engine
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to start and where. `environment` may hold a key: never log it."""
+
+    module: str
+    folder: Path
+    environment: dict[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class RowFiles:
+    """Files of engine rows in the run's folder, and how many rows each holds."""
+
+    train: Path
+    validation: Path | None
+    train_rows: int
+    validation_rows: int
+
+
+def write_rows(run: TrainingRun) -> RowFiles:
+    """Write the training and validation rows of the frozen split into the run's folder. The same rows at every attempt."""
+    run.folder.mkdir(parents=True, exist_ok=True)
+    fraction = float(run.settings.get("validation_fraction", 0))
+    train_ids, validation_ids = split.split(run.dataset_version, fraction, run.seed)
+    train, validation = run.folder / TRAIN_FILE, run.folder / VALIDATION_FILE
+    trained = versions.write_jsonl(run.dataset_version, train, shape="messages", rows=train_ids)
+    if not validation_ids:
+        return RowFiles(train, None, trained, 0)
+    kept_back = versions.write_jsonl(run.dataset_version, validation, shape="messages", rows=validation_ids)
+    return RowFiles(train, validation, trained, kept_back)
+
+
+def write_order(run: TrainingRun) -> Order:
+    """Write everything that the run's engine reads. Raises PriceUnknown for a DSPy model without a price."""
+    files = write_rows(run)
+    method = Method(run.method)
+    spec: dict[str, Any] = {
+        "schema": 1,
+        "run": str(run.key),
+        "seed": run.seed,
+        "train_file": files.train.name,
+        "validation_file": files.validation.name if files.validation else None,
+        "settings": {name: value for name, value in run.settings.items() if name not in OURS},
+        "sample_questions": SAMPLE_QUESTIONS,
+    }
+    environment: dict[str, str] = {}
+    if method == Method.LORA:
+        spec["base_model"] = run.base_model.weights
+    else:
+        base_url, key = provider_address(rehearsal=run.rehearsal)
+        spec |= {"model": run.base_model.name, "base_url": base_url, **_limits(run)}
+        environment["ENGINE_API_KEY"] = key
+    write_json(run.folder / SPEC_FILE, spec)
+    return Order(MODULES[method], run.folder, environment)
+
+
+def _limits(run: TrainingRun) -> dict[str, Any]:
+    """What a DSPy run may spend: calls, and the money that is held for it. A rehearsal has only the calls."""
+    prices = token_prices(course=run.team.course, model=run.base_model.name)
+    held = MoneyHold.objects.filter(key=run.hold_key, state=HoldState.OPEN).values_list("amount", flat=True).first()
+    return {
+        "max_calls": int(run.settings["max_calls"]),
+        "prices": {
+            "input": prices.input.per_million,
+            "cached_input": prices.cached_input.per_million,
+            "output": prices.output.per_million,
+        },
+        "max_cost_microdollars": None if run.rehearsal else held or 0,
+    }
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Whole or not at all: written aside, flushed to disk, renamed."""
+    aside = path.with_suffix(".tmp")
+    with aside.open("w", encoding="utf-8") as file:
+        json.dump(data, file, ensure_ascii=False, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+def commonest_system_prompt(train: Path) -> str:
+    """The system message that most training rows begin with; chat must use it, or the model is asked something new."""
+    prompts: Counter[str] = Counter()
+    with train.open(encoding="utf-8") as lines:
+        for line in lines:
+            messages = json.loads(line)["messages"]
+            prompts[messages[0]["content"] if messages and messages[0]["role"] == "system" else ""] += 1
+    return prompts.most_common(1)[0][0] if prompts else ""

@@ -1,0 +1,116 @@
+"""A team's runs: the list, one run as it happens, its files, stopping it."""
+
+from asgiref.sync import sync_to_async
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import FileResponse, Http404, HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST
+
+from teams.access import Access, SignedInRequest, team_view
+from teams.live import stream
+from teams.models import Method, Team
+from training.models import RunStatus, TrainingRun
+from training.services import live, queue
+from training.services.bundle import write_bundle
+from training.services.cancel import CannotStop, cancel, stop_and_keep
+from training.services.compare import compare
+from training.services.progress import settings_shown
+
+PAGE_RUNS = 50
+MOST_COMPARED = 4
+
+
+def _run(team: Team, number: int) -> TrainingRun:
+    return get_object_or_404(TrainingRun.objects.for_team(team).with_related(), number=number)
+
+
+@team_view(Access.MEMBER)
+def run_list(request: SignedInRequest, team: Team) -> HttpResponse:
+    runs = TrainingRun.objects.for_team(team).with_related().with_charge()
+    page = Paginator(runs, PAGE_RUNS).get_page(request.GET.get("page"))
+    waiting = {run.pk: place + 1 for place, run in enumerate(queue.waiting_in_order())}
+    for run in page:
+        run.queue_place = waiting.get(run.pk)  # type: ignore[attr-defined]  # shown on this page only
+    return render(
+        request, "training/run_list.html", {"section": "runs", "team": team, "page": page, "methods": Method.choices}
+    )
+
+
+@team_view(Access.MEMBER)
+def run_detail(request: SignedInRequest, team: Team, number: int) -> HttpResponse:
+    run = _run(team, number)
+    context = {**live.context(run), "section": "runs", "settings_shown": settings_shown(run), "after": live.now_id()}
+    return render(request, "training/run_detail.html", context)
+
+
+@team_view(Access.MEMBER)
+async def run_events(request: SignedInRequest, team: Team, number: int) -> StreamingHttpResponse:
+    run = await sync_to_async(_run)(team, number)
+
+    async def snapshot() -> list[tuple[str, str]]:
+        return await sync_to_async(lambda: live.snapshot(_run(team, number)))()
+
+    return stream(request, run.topic, snapshot)
+
+
+@team_view(Access.MEMBER)
+@require_POST
+def run_cancel(request: SignedInRequest, team: Team, number: int) -> HttpResponse:
+    run = _run(team, number)
+    try:
+        cancel(run=run, person=request.user)
+    except CannotStop as late:
+        messages.warning(request, str(late))
+    else:
+        done = run.status == RunStatus.CANCELLED
+        messages.success(request, f"{run} is cancelled." if done else f"{run} is being stopped.")
+    return redirect("run_detail", team.pk, run.number)
+
+
+@team_view(Access.MEMBER)
+@require_POST
+def run_keep(request: SignedInRequest, team: Team, number: int) -> HttpResponse:
+    run = _run(team, number)
+    try:
+        stop_and_keep(run=run, person=request.user)
+    except CannotStop as refused:
+        messages.warning(request, str(refused))
+    else:
+        messages.success(request, f"{run} stops after its present step and keeps the best adapter so far.")
+    return redirect("run_detail", team.pk, run.number)
+
+
+@team_view(Access.MEMBER)
+def run_file(request: SignedInRequest, team: Team, number: int, path: str) -> FileResponse:
+    """One artefact. The path is looked up among the run's artefacts, never on the disk."""
+    run = _run(team, number)
+    artifact = get_object_or_404(run.artifacts, path=path)
+    file = run.folder / artifact.path
+    if not file.is_file():
+        raise Http404("This file is no longer on the machine.")
+    return FileResponse(file.open("rb"), as_attachment=True, filename=file.name)
+
+
+@team_view(Access.MEMBER)
+def run_bundle(request: SignedInRequest, team: Team, number: int) -> FileResponse:
+    run = _run(team, number)
+    if run.status != RunStatus.SUCCEEDED:
+        raise Http404("Only a finished run has a bundle.")
+    return FileResponse(write_bundle(run), as_attachment=True, filename=f"run-{run.number}.zip")
+
+
+@team_view(Access.MEMBER)
+def run_compare(request: SignedInRequest, team: Team) -> HttpResponse:
+    """`?runs=3&runs=5` or `?runs=3,5`: side by side; `?all=1` shows equal settings too."""
+    asked = [int(part) for text in request.GET.getlist("runs") for part in text.split(",") if part.isdecimal()]
+    runs = list(TrainingRun.objects.for_team(team).with_related().with_charge().filter(number__in=asked))
+    context = {
+        "section": "runs",
+        "team": team,
+        "comparison": compare(sorted(runs, key=lambda run: run.number)[:MOST_COMPARED]),
+        "others": TrainingRun.objects.for_team(team).exclude(number__in=asked).select_related("base_model")[:PAGE_RUNS],
+        "most": MOST_COMPARED,
+        "everything": bool(request.GET.get("all")),
+    }
+    return render(request, "training/run_compare.html", context)
