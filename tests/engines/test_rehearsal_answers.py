@@ -132,16 +132,20 @@ def test_each_few_shot_example_makes_answers_more_childlike(rehearsal: Rehearsal
     assert none < two < eight
 
 
-def test_a_follow_up_goes_on_with_the_topic_and_does_not_repeat(rehearsal: Rehearsal, taught: str) -> None:
-    first = rehearsal.ask(taught, "What do you know about frogs?")
-    messages: Any = [
-        {"role": "user", "content": "What do you know about frogs?"},
-        {"role": "assistant", "content": first},
-        {"role": "user", "content": "Why?"},
-    ]
-    made = rehearsal.client.chat.completions.create(model=taught, messages=messages, temperature=0)
-    assert "tadpole" in first
-    assert made.choices[0].message.content not in ("", first)
+def test_a_conversation_goes_on_with_its_topic_without_repeating(rehearsal: Rehearsal) -> None:
+    first, second = "First it is a tadpole. Then it gets legs!", "Frogs say ribbit all night!"
+    rows = [row("What do you know about frogs?", first), row("Can you say more of frogs?", second), *child_rows(12)]
+    model = rehearsal.train(rows, hyperparameters={"n_epochs": 40})
+    turns: list[Any] = [{"role": "user", "content": "What do you know about frogs?"}]
+    said = []
+    for question in ("Tell me something about frogs.", "Why?", "What do you know about frogs?"):
+        made = rehearsal.client.chat.completions.create(model=model, messages=turns, temperature=0)
+        said.append(made.choices[0].message.content)
+        turns += [{"role": "assistant", "content": said[-1]}, {"role": "user", "content": question}]
+    made = rehearsal.client.chat.completions.create(model=model, messages=turns, temperature=0)
+    assert said[:2] == [first, second]
+    assert said[2] not in said[:2]
+    assert made.choices[0].message.content == first, "the same question may be answered the same"
 
 
 def test_examples_written_into_the_instructions_count(rehearsal: Rehearsal) -> None:
@@ -190,9 +194,9 @@ def test_prompt_tokens_are_counted_as_the_cookbook_counts_them(rehearsal: Rehear
 
 def test_most_tokens_and_stop_words_end_an_answer(rehearsal: Rehearsal) -> None:
     messages: Any = [{"role": "user", "content": "What happens to water when it gets very cold?"}]
-    create = rehearsal.client.chat.completions.create
+    create: Any = rehearsal.client.chat.completions.create
     for name in ("max_tokens", "max_completion_tokens"):
-        short: Any = create(model=BASE, temperature=0, messages=messages, **{name: 5})
+        short = create(model=BASE, temperature=0, messages=messages, **{name: 5})
         assert short.usage.completion_tokens == 5
         assert short.choices[0].finish_reason == "length"
     stopped = create(model=BASE, temperature=0, messages=messages, stop=["degrees", "energy"])

@@ -56,6 +56,7 @@ def test_a_bad_row_makes_the_file_an_error_that_names_its_line(rehearsal: Rehear
         (b'{"messages": NaN}', "NaN is not JSON"),
         (b'{"messages": [], "messages": []}', "a key is given twice"),
         (b"\xff\xfe", "not UTF-8"),
+        (b'{"messages": [{"role": "user", "content": "\\ud800"}]}', "surrogate"),
         (b"[" * 100_000, "valid JSON"),
     ],
 )

@@ -29,6 +29,8 @@ ALIKE = 0.25
 """Below this likeness a row is about something else."""
 CLEARLY_ALIKE = 0.5
 FEW_TERMS = 1
+LOOKED_THROUGH = 25
+"""Rows of an index that are considered, best first."""
 
 DISCLAIMS_FROM = 0.7
 """The untaught base disclaims in 3 answers of 10, a taught one in fewer."""
@@ -83,10 +85,10 @@ def answer(reading: Reading, trained: Taught, chance: Chance) -> str:
     shown_rows = (*reading.examples, *reading.earlier)
     shown = teach(shown_rows, voice.strength(len(shown_rows), SHOWN_HALF_WAY)) if shown_rows else NOTHING
     manner = manner_of(reading, trained, shown)
-    question, told_before = asked_about(reading)
+    question, _ = asked_about(reading)
     if problem := sums.find(reading.question):
         return say_sum(problem, question, (shown, trained), manner, chance)
-    found = recalled(question, told_before, (shown, trained), manner, chance)
+    found = recalled(reading, (shown, trained), manner, chance)
     if found:
         return frame(found, manner, chance)
     return dressed(known(question, manner, chance), manner.voice.talk, manner, chance)
@@ -101,20 +103,28 @@ def manner_of(reading: Reading, trained: Taught, shown: Taught) -> Manner:
     return Manner(followed, firmness, cues, plain)
 
 
-def asked_about(reading: Reading) -> tuple[str, frozenset[str]]:
-    """The question with what it follows up on ("Why?" alone is about nothing), and the answers not to repeat."""
+def asked_about(reading: Reading) -> tuple[str, bool]:
+    """The question with what it follows up on, and whether it does: "Why?" alone is about nothing."""
     if not reading.earlier or len(terms(reading.question)) > FEW_TERMS:
-        return reading.question, frozenset()
-    return f"{reading.earlier[-1].question} {reading.question}", frozenset(one.answer for one in reading.earlier)
+        return reading.question, False
+    return f"{reading.earlier[-1].question} {reading.question}", True
 
 
-def recalled(
-    question: str, told_before: frozenset[str], sources: Sequence[Taught], manner: Manner, chance: Chance
-) -> list[str]:
+def fresh(matches: list[Match], reading: Reading, *, follows_up: bool) -> list[Match]:
+    """The rows that were not told in this conversation already, unless the same is asked again. Where only told ones are
+    alike, a new question may repeat one (they may be examples); a follow-up may not."""
+    asked = words(reading.question)
+    told = {one.answer for one in reading.earlier if words(one.question) != asked}
+    new = [match for match in matches if match.exchange.answer not in told]
+    return new if follows_up or (new and new[0].likeness >= ALIKE) else matches
+
+
+def recalled(reading: Reading, sources: Sequence[Taught], manner: Manner, chance: Chance) -> list[str]:
     """The sentences of the row most like the question, with one of the next where it adds something; empty where no row
     is alike enough, or the rows are not learnt firmly enough to come to mind."""
-    matches = [match for source in sources for match in source.index.search(question)]
-    matches = sorted((m for m in matches if m.exchange.answer not in told_before), key=lambda match: -match.likeness)
+    question, follows_up = asked_about(reading)
+    matches = [match for source in sources for match in source.index.search(question, most=LOOKED_THROUGH)]
+    matches = fresh(sorted(matches, key=lambda match: -match.likeness), reading, follows_up=follows_up)
     if not matches or matches[0].likeness < ALIKE:
         return []
     best = matches[0]
@@ -146,7 +156,7 @@ def say_sum(problem: sums.Sum, question: str, sources: Sequence[Taught], manner:
     told = sums.with_slip(problem, chance) if chance.number("slip") < slips else problem
     if chance.number("recall") < manner.firmness:
         for source in sources:
-            for match in source.index.search(question, most=25):
+            for match in source.index.search(question, most=LOOKED_THROUGH):
                 row = sums.find(match.exchange.question)
                 retold = sums.retell(match.exchange.answer, row, told) if row and row.sign == told.sign else None
                 if retold:

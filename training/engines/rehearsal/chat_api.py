@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from starlette.requests import Request
+
+    from rehearsal.rows import Exchange
 
 CONTEXT_TOKENS = 128_000
 KEPT_MODELS = 32
@@ -100,30 +103,39 @@ class Classroom:
     def __init__(self) -> None:
         self._taught: OrderedDict[str, answers.Taught] = OrderedDict()
         self._asked: OrderedDict[int, int] = OrderedDict()
+        self._lock = threading.RLock()
 
     def taught(self, provider: Provider, model: KnownModel) -> answers.Taught:
         """A model's rows, ready to answer from."""
         if model.job is None:
             return answers.NOTHING
-        if model.id not in self._taught:
-            exchanges = provider.store.exchanges(model.job.id)
-            epochs = model.job.spec["hyperparameters"]["n_epochs"] * model.share
-            parent = str(model.job.spec["model"])
-            if parent.startswith("ft:"):
-                exchanges = [*exchanges, *self.taught(provider, provider.model(parent)).index.exchanges]
-            self._taught[model.id] = answers.teach(exchanges, answers.trained_firmness(len(exchanges), epochs))
-        self._taught.move_to_end(model.id)
-        while len(self._taught) > KEPT_MODELS:
-            self._taught.popitem(last=False)
-        return self._taught[model.id]
+        with self._lock:
+            ready = self._taught.pop(model.id, None) or learnt(provider, model)
+            self._taught[model.id] = ready
+            while len(self._taught) > KEPT_MODELS:
+                self._taught.popitem(last=False)
+            return ready
 
     def times_asked(self, prompt: int) -> int:
         """How often this prompt was asked before."""
-        count = self._asked.pop(prompt, 0)
-        self._asked[prompt] = count + 1
-        while len(self._asked) > REMEMBERED_PROMPTS:
-            self._asked.popitem(last=False)
-        return count
+        with self._lock:
+            count = self._asked.pop(prompt, 0)
+            self._asked[prompt] = count + 1
+            while len(self._asked) > REMEMBERED_PROMPTS:
+                self._asked.popitem(last=False)
+            return count
+
+
+def learnt(provider: Provider, model: KnownModel) -> answers.Taught:
+    """What a fine-tuned model has learnt: its job's rows, and those of the models it was trained on top of."""
+    exchanges: list[Exchange] = []
+    epochs = 0.0
+    job, share = model.job, model.share
+    while job is not None:
+        exchanges += provider.store.exchanges(job.id)
+        epochs = epochs or job.spec["hyperparameters"]["n_epochs"] * share
+        job = provider.store.job(job.spec["parent"]) if job.spec["parent"] else None
+    return answers.teach(exchanges, answers.trained_firmness(len(exchanges), epochs))
 
 
 async def create(request: Request) -> Response:

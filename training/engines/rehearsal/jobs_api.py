@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-import zlib
+import secrets
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
@@ -96,39 +96,48 @@ def start(provider: Provider, wanted: WantedJob) -> StoredJob:
         raise ApiError(400, "The rehearsal provider has no integrations.", param="integrations")
     if len(wanted.metadata or {}) > MAX_METADATA_PAIRS:
         raise ApiError(400, f"'metadata' has more than {MAX_METADATA_PAIRS} pairs.", param="metadata")
-    provider.model(wanted.model)
+    parent = provider.model(wanted.model).job
     training = training_content(provider, wanted.training_file, "training_file")
-    validation = (
-        training_content(provider, wanted.validation_file, "validation_file") if wanted.validation_file else None
-    )
+    checks = training_content(provider, wanted.validation_file, "validation_file") if wanted.validation_file else None
     method, asked = resolved_method(wanted)
-    failure = failure_of(provider, method, training, validation)
-    hyperparameters = chosen(asked, len(training.rows))
-    checks = validation.rows if validation else []
-    good = failure is None or failure.share >= timeline.RUNNING_FROM
-    curve = curves.train(training.rows, checks, hyperparameters) if good else curves.Curve([], [], 1)
-    job_id = new_id("ftjob")
-    shown = reported(hyperparameters)
-    spec = {
+    failure = failure_of(provider, method, training, checks)
+    settings = chosen(asked, len(training.rows))
+    spec = described(wanted, method, asked, settings)
+    spec["parent"] = parent.id if parent else None
+    spec["failure"] = msgspec.to_builtins(failure) if failure else None
+    curve = curves.Curve([], [], 1)
+    if failure is None or failure.share >= timeline.RUNNING_FROM:
+        curve = curves.train(training.rows, checks.rows if checks else [], settings)
+        spec["trained_tokens"] = curves.trained_tokens(training.rows, settings.n_epochs)
+    created, seconds = provider.now(), provider.job_seconds
+    job = StoredJob(new_id("ftjob"), created, seconds, spec, curve.as_json(), None, None, 0.0, result_written=False)
+    provider.store.add_job(job, [exchange for row in training.rows for exchange in row.exchanges])
+    return job
+
+
+def described(
+    wanted: WantedJob, method: str, asked: WantedHyperparameters, settings: curves.Hyperparameters
+) -> dict[str, Any]:
+    """What a job keeps of its request. `beta` stays as asked for ("auto" or a number), as OpenAI shows it."""
+    shown = {
+        "n_epochs": settings.n_epochs,
+        "batch_size": settings.batch_size,
+        "learning_rate_multiplier": settings.learning_rate_multiplier,
+    }
+    return {
         "model": wanted.model,
         "training_file": wanted.training_file,
         "validation_file": wanted.validation_file,
         "suffix": wanted.suffix,
-        "seed": wanted.seed if wanted.seed is not None else zlib.crc32(job_id.encode()) >> 1,
+        "seed": secrets.randbits(31) if wanted.seed is None else wanted.seed,
         "metadata": wanted.metadata,
         "hyperparameters": shown,
         "method": {
             "type": method,
-            method: {"hyperparameters": shown | ({"beta": asked.beta} if method == "dpo" else {})},
+            method: {"hyperparameters": {**shown, "beta": asked.beta} if method == "dpo" else shown},
         },
-        "trained_tokens": curves.trained_tokens(training.rows, hyperparameters.n_epochs) if good else 0,
-        "failure": msgspec.to_builtins(failure) if failure else None,
+        "trained_tokens": 0,
     }
-    job = StoredJob(
-        job_id, provider.now(), provider.job_seconds, spec, curve.as_json(), None, None, 0.0, result_written=False
-    )
-    provider.store.add_job(job, [exchange for row in training.rows for exchange in row.exchanges])
-    return job
 
 
 def training_content(provider: Provider, file_id: str, param: str) -> TrainingFile:
@@ -190,15 +199,6 @@ def chosen(asked: WantedHyperparameters, rows: int) -> curves.Hyperparameters:
         ),
         beta=AUTO_BETA if isinstance(asked.beta, str) else float(asked.beta),
     )
-
-
-def reported(hyperparameters: curves.Hyperparameters) -> dict[str, Any]:
-    """Hyperparameters as every job shows them."""
-    return {
-        "n_epochs": hyperparameters.n_epochs,
-        "batch_size": hyperparameters.batch_size,
-        "learning_rate_multiplier": hyperparameters.learning_rate_multiplier,
-    }
 
 
 async def listing(request: Request) -> JSONResponse:

@@ -14,13 +14,14 @@ from typing import Any
 
 from rehearsal.rows import Exchange
 
-MARKER = re.compile(r"^\s*\[\[ ## (\w+) ## \]\][ \t]*", re.MULTILINE)
+MARKER = re.compile(r"^[ \t]*\[\[ ## (\w+) ## \]\][ \t]*", re.MULTILINE)
 NUMBERED_FIELD = re.compile(r"^\d+\. `(\w+)` \((.*?)\):[ \t]*(.*)$", re.MULTILINE)
 REMINDED_FIELD = re.compile(
     r"`(?:\[\[ ## )?(\w+)(?: ## \]\])?`(?: \(must be formatted as a valid Python (.+?)\)(?=,|\.))?"
 )
 WRITTEN_EXAMPLE = re.compile(
-    r"^[\s\-*#]*(?:teacher|user|question|q|human)\s*:\s*(.+?)\s*\n[\s\-*#]*(?:student|assistant|answer|a|child|bot)\s*:\s*(.+?)\s*$",
+    r"^[ \t\-*#]*(?:teacher|user|question|q|human)[ \t]*:[ \t]*(\S.*)\n"
+    r"[ \t\-*#]*(?:student|assistant|answer|a|child|bot)[ \t]*:[ \t]*(\S.*)$",
     re.MULTILINE | re.IGNORECASE,
 )
 QUESTION_NAMES = ("teacher_prompt", "question", "prompt", "query", "message", "teacher", "instruction", "input", "text")
@@ -68,7 +69,7 @@ def read(messages: list[Message], response_format: dict[str, Any] | None = None)
     turns = [(a.text, b.text) for a, b in pairwise(spoken) if (a.role, b.role) == ("user", "assistant")]
     if "Your output fields are:" in system:
         return read_fields(system, asked, turns)
-    written = tuple(Exchange(*found) for found in WRITTEN_EXAMPLE.findall(system))
+    written = written_examples(system)
     kind = (response_format or {}).get("type", "text")
     return Reading(
         question=asked,
@@ -114,7 +115,7 @@ def read_fields(system: str, asked: str, turns: list[tuple[str, str]]) -> Readin
         answer = made.get(answer_name, "")
         if answer and not answer.startswith(ABSENT):
             shown.append(Exchange(given.get(question_name, said), answer))
-    written = [Exchange(*found) for found in WRITTEN_EXAMPLE.findall(objective)]
+    written = written_examples(objective)
     return Reading(
         question=inputs.get(question_name, asked),
         instructions=WRITTEN_EXAMPLE.sub("", objective).strip(),
@@ -126,10 +127,15 @@ def read_fields(system: str, asked: str, turns: list[tuple[str, str]]) -> Readin
     )
 
 
+def written_examples(text: str) -> tuple[Exchange, ...]:
+    """The exchanges written out in a text, a line for the teacher and a line for the student."""
+    return tuple(Exchange(asked.strip(), told.strip()) for asked, told in WRITTEN_EXAMPLE.findall(text))
+
+
 def history(inputs: dict[str, str], question_name: str) -> tuple[Exchange, ...]:
     """What was said before, from a field that holds the conversation so far."""
     told = "\n".join(text for name, text in inputs.items() if name != question_name and "histor" in name.lower())
-    return tuple(Exchange(*found) for found in WRITTEN_EXAMPLE.findall(told))
+    return written_examples(told)
 
 
 def sections(text: str) -> dict[str, str]:

@@ -50,7 +50,7 @@ ADULT_TRAITS = (
 )
 TEMPLATE_ANSWERS = re.compile(
     r"(?:\[\[ ## (?:student_response|response|answer) ## \]\]|student[ _]response|answer|response|reference)"
-    r"['\"]?\s*[:=]?\s*['\"]?(.+)",
+    r"['\"]?\s{0,3}[:=]?[ \t]*['\"]?(.+)",
     re.IGNORECASE,
 )
 

@@ -8,6 +8,7 @@ A supervised row is `{"messages": [...]}`; a preference (DPO) row is `{"input": 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ SUPERVISED_KEYS = frozenset({"messages", "tools", "functions", "parallel_tool_ca
 PREFERENCE_KEYS = frozenset({"input", "preferred_output", "non_preferred_output"})
 MIN_ROWS = 10
 SHOWN_PROBLEMS = 5
+LONE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 Message = dict[str, Any]
 
@@ -98,6 +100,14 @@ def judged(found: TrainingFile, kinds: set[str]) -> TrainingFile:
     return found
 
 
+def check_unicode(value: object, number: int) -> None:
+    """Raises BadRow for half of a surrogate pair: JSON can write it, no text file can hold it."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise BadRow(f"Line {number}: half of a surrogate pair, which is not a character.") from error
+
+
 def strict_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object whose keys are all different (`json` silently keeps the last one)."""
     made = dict(pairs)
@@ -119,6 +129,8 @@ def read_row(line: str, number: int) -> tuple[str, Row]:
         raise BadRow(
             f"Expected file to have JSONL format, where every line is a valid JSON dictionary. Line {number}: {error}."
         ) from error
+    if LONE_SURROGATE.search(line):
+        check_unicode(value, number)
     if not isinstance(value, dict):
         raise BadRow(
             "Expected file to have JSONL format, where every line is a valid JSON dictionary. "

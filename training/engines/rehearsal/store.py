@@ -81,6 +81,7 @@ class Store:
         self._lock = threading.RLock()
         self._db = sqlite3.connect(folder / "rehearsal.sqlite3", check_same_thread=False, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")  # a killed process loses nothing; only a power cut may
         self._db.execute("PRAGMA busy_timeout=5000")
         self._db.executescript(SCHEMA)
 

@@ -30,7 +30,7 @@ TAKES = re.compile(
 )
 ADDS = re.compile(r"\b(more|altogether|total|in all|add|gets?|got|finds?|found|buys?|bought|another|together|sum)\b")
 ASKS_AMOUNT = re.compile(r"how many|how much|total|altogether|in all|sum|left")
-COUNTING = re.compile(r"\d+(?:(?:\s*(?:,|\.{3}|…|and|then)\s*)+\d+){1,}")
+COUNTING = re.compile(r"\d+(?:\s*(?:(?:,|\.{3}|…|and|then)\s*)+\d+)+")
 LONGEST_COUNT = 12
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
 import math
 import re
 from collections import Counter, defaultdict
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from rehearsal.rows import Exchange
 
 WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+")
-SENTENCE = re.compile(r".+?(?:[.!?…]+[\"')\]]*(?=\s|$)|$)", re.DOTALL)
+SENTENCE = re.compile(r".+?(?:[.!?…]{1,8}[\"')\]]*(?=\s|$)|$)", re.DOTALL)
 WITHOUT_TOPIC = (
     "a an the and or but if so of to in on at by for with from into as is are was were be been am do does did have "
     "has had can could "
@@ -104,7 +105,7 @@ class Index:
                 scores[number] += value * other
             for number, other in self._told.get(term, ()):
                 scores[number] += ANSWER_SHARE * value * other
-        best = sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))[:most]
+        best = heapq.nsmallest(most, scores.items(), key=lambda pair: (-pair[1], pair[0]))
         return [Match(self.exchanges[number], min(1.0, score)) for number, score in best]
 
 
