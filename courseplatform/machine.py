@@ -22,6 +22,9 @@ RQ = [
 ]
 
 
+EARLY = ("redis", "model-server")
+
+
 @dataclass(frozen=True)
 class Ports:
     web: int

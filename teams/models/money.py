@@ -174,9 +174,12 @@ class Price(models.Model):
         ordering = ["provider", "model", "kind", "-effective_from"]
         constraints = [
             models.UniqueConstraint(
-                fields=["course", "provider", "model", "kind", "effective_from"],
-                name="price_once_a_day",
-                nulls_distinct=False,
+                fields=["course", "provider", "model", "kind", "effective_from"], name="price_once_a_day_in_a_course"
+            ),
+            models.UniqueConstraint(
+                fields=["provider", "model", "kind", "effective_from"],
+                condition=Q(course=None),
+                name="price_once_a_day_for_everyone",
             ),
             models.CheckConstraint(condition=Q(per_million__gte=0), name="price_not_negative"),
         ]

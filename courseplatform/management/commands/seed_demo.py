@@ -3,10 +3,11 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import Permission
-from django.core.files.base import File
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management.base import BaseCommand
 from django.db import transaction
 
+from datasets.services import imports
 from teams.models import Course, Membership, Role, Team, User
 from teams.services import courses
 
@@ -58,7 +59,9 @@ def _course(instructor: User, professor: User, first: User, second: User) -> tup
 
 
 def _dataset(team: Team, person: User, name: str, path: Path) -> None:
-    from datasets.services import imports
-
-    with path.open("rb") as source:
-        imports.accept_clean_file(team=team, person=person, name=name, file=File(source, name=path.name))
+    """Through the same import as a person's upload, so that the demo shows what an upload gives."""
+    made = imports.import_file(
+        team=team, dataset=None, name=name, file=SimpleUploadedFile(path.name, path.read_bytes()), person=person
+    )
+    if made.is_open:
+        imports.accept(import_=made, person=person)

@@ -30,16 +30,11 @@ class Command(BaseCommand):
                 f"Port {ports.web} is in use by another program. Choose another: make demo PORT={ports.web + 1}"
             )
         env = machine.environment(ports)
-        self._prepare(env, demo=options["demo"])
         supervisor = Supervisor(machine.services(ports, env), machine.logs(), self.stdout.write)
         for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(sign, lambda *_: supervisor.stopping.set())
-        announcer = threading.Thread(target=self._announce, args=(supervisor, ports, env, options["demo"]), daemon=True)
         try:
-            for service in supervisor.services:
-                supervisor.start(service)
-            announcer.start()
-            stayed_up = supervisor.watch()
+            stayed_up = self._run(supervisor, ports, env, options["demo"])
         finally:
             self.stdout.write("Stopping…")
             supervisor.stopping.set()
@@ -48,6 +43,18 @@ class Command(BaseCommand):
         self.stdout.write("All stopped. Your data is in " + str(settings.VAR_DIR))
         if not stayed_up:
             raise CommandError("One process would not stay up; its last words are above.")
+
+    def _run(self, supervisor: Supervisor, ports: machine.Ports, env: dict[str, str], demo: bool) -> bool:
+        """Redis and the model server first: seeding already sends work to the queues, and torch takes longest to load."""
+        early = [service for service in supervisor.services if service.name in machine.EARLY]
+        for service in early:
+            supervisor.start(service)
+        self._prepare(env, demo=demo)
+        for service in supervisor.services:
+            if service not in early:
+                supervisor.start(service)
+        threading.Thread(target=self._announce, args=(supervisor, ports, env, demo), daemon=True).start()
+        return supervisor.watch()
 
     def _only_one(self) -> TextIO:
         """Two supervisors over one database and one Redis folder would run everything twice."""

@@ -1,0 +1,26 @@
+"""`manage.py schedule`: the clock of the platform. One is enough; two do no harm."""
+
+import signal
+import threading
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from evaluation.services import chat
+from training.services import reconcile
+
+
+class Command(BaseCommand):
+    help = "Sets right what crashes left behind, and has jobs at the provider looked at."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        over = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: over.set())
+        rounds = [
+            (settings.RECONCILE_SECONDS, reconcile.reconcile),
+            (settings.RECONCILE_SECONDS, chat.sweep),
+            (settings.CLOUD_POLL_SECONDS, reconcile.poll_waiting),
+        ]
+        reconcile.repeat(rounds, over.wait)
