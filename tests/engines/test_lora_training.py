@@ -124,27 +124,32 @@ def test_stop_and_keep_leaves_a_usable_adapter(lora_run: LoraRun) -> None:
 def test_early_stopping_keeps_the_best_adapter_not_the_last(lora_run: LoraRun) -> None:
     # Held-out rows that contradict the training rows: learning the one must unlearn the other.
     write_rows(lora_run.folder / "validation.jsonl", [row("What is 2 plus 3?", "zzqq kxkx wvwv") for _ in range(4)])
-    lora_run.spec["settings"] |= {"epochs": 10, "evaluate_every": 2, "early_stopping_patience": 2}
+    lora_run.spec["settings"] |= {"epochs": 10, "evaluate_every": 2, "sample_every": 2, "early_stopping_patience": 2}
     engine = lora_run.run()
     losses = {event["step"]: event["loss"] for event in engine.named("validation") if event["step"]}
     assert lora_run.result["stopped"] == "stopped_early"
     assert lora_run.result["metrics"]["steps"] < 80
-    assert lora_run.result["metrics"]["validation_loss_after"] == min(losses.values())
+    metrics = lora_run.result["metrics"]
+    assert metrics["validation_loss_after"] == min(losses.values()) == losses[metrics["best_step"]]
+    answers = {(event["stage"], event["step"]): event["answer"] for event in engine.named("sample")}
+    last = metrics["steps"]
+    assert answers["after", last] == answers["during", metrics["best_step"]] != answers["during", last - 2]
 
 
 def test_answers_with_weight_zero_are_not_learnt(lora_run: LoraRun) -> None:
-    taught = [row("What is 1 plus 1?", "It is 2."), *sums(3)]
-    silent = {"messages": [*row("Hi!", "Hello hello hello!", weight=0)["messages"], *taught[0]["messages"]]}
-    write_rows(lora_run.folder / "train.jsonl", [*taught, silent])
+    def loss_of(*messages: dict[str, object]) -> float:
+        write_rows(lora_run.folder / "train.jsonl", [{"messages": list(messages)}])
+        (lora_run.folder / "result.json").unlink(missing_ok=True)
+        (step,) = lora_run.run().named("step")
+        return float(step["loss"])
+
     lora_run.spec |= {"validation_file": None, "sample_questions": []}
-    lora_run.spec["settings"] |= {"epochs": 1, "batch_size": 1, "learning_rate": 1e-9, "dropout": 0}
-    with_silent = sorted(event["loss"] for event in lora_run.run().named("step"))
-    silent["messages"][1]["content"] = "Zebra zoo!"
-    del silent["messages"][1]["weight"]
-    write_rows(lora_run.folder / "train.jsonl", [*taught, silent])
-    (lora_run.folder / "result.json").unlink()
-    with_loud = sorted(event["loss"] for event in lora_run.run().named("step"))
-    assert len(set(with_loud) ^ set(with_silent)) == 2
+    lora_run.spec["settings"] |= {"epochs": 1, "dropout": 0}
+    sum_asked = row("What is 1 plus 1?", "It is 2.")["messages"]
+    alone = loss_of(*sum_asked)
+    # What comes later can't change how likely the first answer was.
+    assert abs(loss_of(*sum_asked, *row("Hi", "zzqq kxkx", weight=0)["messages"]) - alone) < 1e-4
+    assert abs(loss_of(*sum_asked, *row("Hi", "zzqq kxkx")["messages"]) - alone) > 1e-2
 
 
 def test_cut_rows_are_counted_and_said(lora_run: LoraRun) -> None:
