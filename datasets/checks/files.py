@@ -34,21 +34,16 @@ class FileReport(msgspec.Struct, kw_only=True):
 
     def as_json(self) -> dict[str, Any]:
         """The object that `check_dataset --json` prints."""
-        keys = ("line", "field", "code", "severity", "message", "mend")
         return {
             "file": self.file,
             "shape": self.shape,
             "rows": self.rows,
             "good_rows": self.good_rows,
-            "problems": [
-                {**{key: getattr(p, key) for key in keys}, "column": p.column, "excerpt": p.excerpt}
-                for p in self.problems
-            ],
+            "problems": [_told(problem) for problem in self.problems],
             "quality": self.quality,
             "privacy": [
                 {key: finding[key] for key in ("line", "field", "kind", "excerpt")} for finding in self.privacy
             ],
-            "recognised": self.recognised,
         }
 
 
@@ -90,10 +85,23 @@ def check_file(
         rows=len(rows) + len(refused),
         good_rows=len(rows),
         problems=[*problems, *checked.problems],
-        quality=checked.quality if readable else {},
+        quality={"recognised": recognised, **checked.quality} if readable else {},
         privacy=[finding.as_dict() for finding in checked.privacy],
         readable=readable,
     )
+
+
+def _told(problem: Problem) -> dict[str, Any]:
+    """A problem as the command prints it; where no field is at fault, `field` gives the column of the line."""
+    place = problem.field or (f"column {problem.column}" if problem.column else "")
+    return {
+        "line": problem.line,
+        "field": place,
+        "code": problem.code,
+        "severity": problem.severity,
+        "message": problem.message,
+        "mend": problem.mend,
+    }
 
 
 def _main_shape(rows: list[Row], asked: str) -> str:

@@ -22,6 +22,13 @@ def to_shape(row: Row, shape: str, *, labels: bool = True) -> dict[str, Any]:
     Labels go under `metadata`, other keys back where they were; `labels=False` leaves both out (what a method trains
     on). Raises `ConversionRefused` where nothing sensible can be written; see `losses` for what is lost otherwise.
     """
+    if (
+        shape == "messages"
+        and not (row.extra or row.labels)
+        and row.messages
+        and row.messages[-1]["role"] == "assistant"
+    ):
+        return {"messages": [dict(message) for message in row.messages]}
     writers = {"dialogue": _dialogue, "messages": _messages, "instruction": _instruction, "preference": _preference}
     if shape not in writers:
         raise ConversionRefused(f"There is no shape “{shape}”. Choose one of {', '.join(writers)}.")

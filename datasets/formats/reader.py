@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 from datasets.formats.containers import Piece, Splitter, container_of, is_wrapped, jsonl
 from datasets.formats.mends import MENDS, VALUE_MENDS, mend
 from datasets.formats.names import plain_key
+from datasets.formats.plainchat import plain_chat_reader
 from datasets.formats.rows import (
     ColumnMapping,
     Limits,
@@ -79,8 +80,8 @@ class Reader:
         self.rows = 0
         self._items = self._read()
 
-    def __iter__(self) -> "Reader":
-        return self
+    def __iter__(self) -> Iterator[Row | Problem]:
+        return self._items
 
     def __next__(self) -> Row | Problem:
         return next(self._items)
@@ -140,12 +141,26 @@ class Reader:
         container = "json_array" if is_wrapped(head, self.suffix) else container_of(head, self.suffix)
         self.recognition.container = container
         if container == "jsonl":
-            pieces = jsonl(self.source.chunks(), longest)
-        else:
-            wrapped = head.lstrip().startswith("{") and container == "json_array"
-            pieces = Splitter(self.source.chunks(), longest, array=container == "json_array", wrapped=wrapped).pieces()
+            yield from self._lines(jsonl(self.source.chunks(), longest))
+            return
+        wrapped = head.lstrip().startswith("{") and container == "json_array"
+        pieces = Splitter(self.source.chunks(), longest, array=container == "json_array", wrapped=wrapped).pieces()
         for piece in pieces:
             yield from self._piece(piece)
+
+    def _lines(self, pieces: Iterator[Piece]) -> Iterator[Row | Problem]:
+        """JSON lines, plain chat rows on the fast path."""
+        plain = plain_chat_reader(self.limits)
+        wanted = self.mapping is None and self.shape in ("auto", "messages")
+        shapes, source = self.recognition.shapes, self.source
+        for piece in pieces:
+            row = plain(piece[0], piece[2]) if wanted else None
+            if row is None or self.rows >= self.limits.max_rows:
+                yield from self._piece(piece)
+                continue
+            self.rows = source.rows_so_far = self.rows + 1
+            shapes["messages"] = shapes.get("messages", 0) + 1
+            yield row
 
     def _piece(self, piece: Piece) -> Iterator[Row | Problem]:
         fault = piece.fault

@@ -3,7 +3,10 @@
 from itertools import pairwise
 from typing import Any
 
+from datasets.formats.plainchat import speaks_in_turn
 from datasets.formats.rows import Limits, Message, Problem, Row, Severity, excerpt_of
+
+_INITIALS = {"system": "s", "user": "u", "assistant": "a"}
 
 
 def check_row(row: Row, limits: Limits) -> list[Problem]:
@@ -15,21 +18,16 @@ def check_row(row: Row, limits: Limits) -> list[Problem]:
 
 def _is_plain_chat(messages: list[Message], limits: Limits) -> bool:
     """[system], then teacher and student in turn, each saying something, the student last: nothing to complain of."""
-    count = len(messages)
-    first = 1 if count and messages[0]["role"] == "system" else 0
-    if count > limits.max_turns or count - first < 2 or (count - first) % 2:
+    if len(messages) > limits.max_turns or not speaks_in_turn(
+        "".join([_INITIALS.get(m["role"], "?") for m in messages])
+    ):
         return False
-    expected = "user"
-    for index, message in enumerate(messages):
+    for message in messages:
         content = message["content"]
-        if len(message) != 2 or not content or len(content) > limits.max_turn_chars:
+        if len(message) != 2 or not content or len(content) > limits.max_turn_chars or "\x00" in content:
             return False
-        if content[0].isspace() or content[-1].isspace() or "\x00" in content:
+        if content.strip() != content:
             return False
-        if index >= first:
-            if message["role"] != expected:
-                return False
-            expected = "assistant" if expected == "user" else "user"
     return True
 
 
