@@ -65,6 +65,7 @@ class RunForm(forms.Form):
         self._choose("dataset_version", versions)
         self._choose("base_model", bases)
         self.fields["key"].initial = uuid4
+        self._suggest(bases.first())
         for name in (*self.essential, *self.advanced):
             self.fields[name].widget.attrs.setdefault("aria-describedby", f"id_{name}_helptext")
 
@@ -73,6 +74,12 @@ class RunForm(forms.Form):
         assert isinstance(field, forms.ModelChoiceField)
         field.queryset, field.empty_label = rows, None
         field.initial = rows.first()
+
+    def _suggest(self, base: BaseModel | None) -> None:
+        """Start from what suits the base model that is offered first."""
+        for name, value in (base.suggested() if base else {}).items():
+            if name in self.fields:
+                self.fields[name].initial = value
 
     def essential_fields(self) -> list[forms.BoundField]:
         return [self[name] for name in self.essential]
@@ -109,7 +116,7 @@ class LoraForm(RunForm):
     presets = {
         "quick": ("Quick look", {"epochs": 1}),
         "balanced": ("Balanced", {}),
-        "careful": ("Careful", {"epochs": 8, "learning_rate": 5e-4, "early_stopping_patience": 2}),
+        "careful": ("Careful", {"epochs": 10, "learning_rate": 1e-3, "early_stopping_patience": 3}),
     }
 
     epochs = forms.IntegerField(
@@ -138,7 +145,10 @@ class LoraForm(RunForm):
         help_text="Switches parts off at random while learning, against memorising. The guide says 0.05.",
     )  # fmt: skip
     target_modules = forms.ChoiceField(
-        choices=list(TARGETS.items()), label="Layers to adapt", help_text="The guide adapts q_proj and v_proj."
+        choices=list(TARGETS.items()),
+        initial=next(iter(TARGETS)),
+        label="Layers to adapt",
+        help_text="The guide adapts q_proj and v_proj.",
     )
     batch_size = forms.IntegerField(
         min_value=1,
@@ -199,6 +209,7 @@ class DspyForm(RunForm):
 
     optimizer = forms.ChoiceField(
         choices=list(OPTIMIZERS.items()),
+        initial=next(iter(OPTIMIZERS)),
         label="Optimiser",
         help_text="How better instructions and demonstrations are looked for.",
     )

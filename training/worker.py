@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+from importlib import import_module
 from typing import Any
 
 import redis
@@ -17,6 +18,11 @@ log = logging.getLogger(__name__)
 
 class SafeWorker(Worker):  # type: ignore[misc]  # RQ ships no types that mypy follows
     """`manage.py rqworker training --worker-class training.worker.SafeWorker --serializer rq.serializers.JSONSerializer`"""
+
+    def work(self, *args: Any, **options: Any) -> bool:
+        """Import what jobs need once, here: each job then is a fork that has it already."""
+        import_module("training.jobs")
+        return bool(super().work(*args, **options))
 
     def main_work_horse(self, job: Any, queue: Any) -> None:
         """In the child. Without the tether, kill -9 of a worker leaves its job running, and a second copy starts later."""

@@ -1,8 +1,13 @@
+import json
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
 from teams.models import Course, Method
+
+DEFAULTS_FILE = "lora_defaults.json"
 
 
 class Hosting(models.TextChoices):
@@ -51,6 +56,14 @@ class BaseModel(models.Model):
     def local(self) -> bool:
         """Runs on this machine, whatever the key."""
         return self.hosting != Hosting.PROVIDER
+
+    def suggested(self) -> dict[str, Any]:
+        """LoRA settings that were found to suit this model; empty where nobody has measured any."""
+        path = settings.BASE_MODELS_ROOT / self.name / DEFAULTS_FILE
+        if self.hosting != Hosting.BUNDLED or not path.is_file():
+            return {}
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return found if isinstance(found, dict) else {}
 
     @property
     def weights(self) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 640, 260
-LEFT, RIGHT, TOP, BOTTOM = 44, 560, 16, 216
+LEFT, RIGHT, TOP, BOTTOM = 44, 520, 16, 216
 MOST_POINTS = 240
 LABEL_GAP = 14
 
@@ -132,7 +132,7 @@ def _apart(curves: list[Curve]) -> list[Curve]:
 
 
 def _digits(step: float) -> int:
-    return max(0, -math.floor(math.log10(step))) + (1 if str(step).endswith("25") else 0)
+    return next((digits for digits in range(9) if math.isclose(step * 10**digits, round(step * 10**digits))), 9)
 
 
 def _sentence(series: dict[str, list[Point]]) -> str:

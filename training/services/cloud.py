@@ -137,6 +137,8 @@ def _look(run: TrainingRun, lease: str, provider: FineTuning) -> str:
     if run.status == RunStatus.CANCELLING and not job.ended:
         job = provider.cancel(run.provider_job)
     kinds = _record_events(run, lease, provider, job)
+    if job.ended:
+        clean_up(run)
     if job.status == "succeeded":
         _succeed(run, lease, provider, job)
     elif job.status == "failed":
@@ -145,9 +147,7 @@ def _look(run: TrainingRun, lease: str, provider: FineTuning) -> str:
         finish.end_cancelled(run, lease, provider_status=job.status, training_tokens=_tokens_so_far(run, job))
     else:
         live.progressed(run, kinds | {"started"})
-        return f"run {run.pk}: {job.status}"
-    clean_up(run)
-    return f"run {run.pk}: {run.status}"
+    return f"run {run.pk}: {job.status}"
 
 
 def _record_events(run: TrainingRun, lease: str, provider: FineTuning, job: ProviderJob) -> set[str]:

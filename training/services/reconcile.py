@@ -122,7 +122,7 @@ def repeat(rounds: list[tuple[float, Callable[[], object]]], stopped: Callable[[
                 try:
                     close_old_connections()
                     if done := work():
-                        log.warning("%s: %s", work.__name__, done)
+                        log.info("%s: %s", work.__name__, done)
                 except DatabaseError as error:
                     log.warning("%s waits for the database: %s", work.__name__, error)
                     close_old_connections()
