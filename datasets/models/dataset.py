@@ -26,6 +26,7 @@ class DatasetQuerySet(models.QuerySet["Dataset"]):
             newest_rows=Subquery(newest.values("row_count")[:1]),
             newest_shape=Subquery(newest.values("shape")[:1]),
             newest_at=Subquery(newest.values("created_at")[:1]),
+            newest_measured=Subquery(newest.values("measured_at")[:1]),
             newest_findings=Subquery(newest.values("open_privacy_findings")[:1]),
         )
 

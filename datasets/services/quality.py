@@ -74,8 +74,9 @@ def page(version: DatasetVersion) -> dict[str, Any] | None:
 
 def _chart(label: str, counts: dict[str, dict[str, int]]) -> Chart:
     """Labels that people gave, then what the rules suggest for rows without one, then the rest."""
-    given, suggested = dict(counts["given"]), counts["suggested"]
+    given, suggested = dict(counts["given"]), dict(counts["suggested"])
     unlabelled = given.pop("", 0)
+    suggested.pop("", None)
     total = (sum(given.values()) + unlabelled) or 1
     known = [_bar(name, count, total, "given") for name, count in _ranked(given)]
     guessed = [_bar(name, count, total, "suggested") for name, count in _ranked(suggested)]

@@ -6,6 +6,8 @@ from pathlib import Path
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+PROPER = {"dspy": "DSPy", "openai": "OpenAI", "lora": "LoRA"}
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -14,7 +16,8 @@ class Sample:
 
     @property
     def title(self) -> str:
-        return self.path.stem.replace("_", " ").capitalize()
+        words = [PROPER.get(word, word) for word in self.path.stem.split("_")]
+        return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
 
     def as_upload(self) -> SimpleUploadedFile:
         return SimpleUploadedFile(self.path.name, self.path.read_bytes())

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
@@ -13,6 +13,7 @@ from datasets.forms import MappingForm, UploadForm
 from datasets.models import Import
 from datasets.services import imports, problems, versions
 from datasets.views.datasets import after_check
+from datasets.views.downloads import download
 from teams import live
 from teams.access import Access, SignedInRequest, team_view
 from teams.models import Team
@@ -70,9 +71,7 @@ def _report(request: HttpRequest, team: Team, import_: Import) -> dict[str, Any]
 def import_problems(request: HttpRequest, team: Team, key: UUID) -> HttpResponseBase:
     """All problems as CSV."""
     import_ = get_object_or_404(Import.objects.for_team(team), key=key)
-    response = StreamingHttpResponse(problems.as_csv(import_), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="problems-{import_.pk}.csv"'
-    return response
+    return download(problems.as_csv(import_), name=f"problems-{import_.pk}.csv", content_type="text/csv")
 
 
 @team_view(Access.MEMBER)

@@ -1,13 +1,14 @@
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.text import slugify
 from django.views.decorators.http import require_GET, require_POST
 
 from datasets.models import DatasetVersion, Shape
 from datasets.services import measure, quality, versions
+from datasets.views.downloads import download
 from teams.access import Access, SignedInRequest, team_view
 from teams.models import Team
 
@@ -74,10 +75,8 @@ def version_export(request: HttpRequest, team: Team, dataset_id: int, number: in
     version = find_version(team, dataset_id, number)
     if shape not in Shape.values:
         raise Http404("No such shape.")
-    response = StreamingHttpResponse(versions.export(version, shape), content_type="application/jsonl; charset=utf-8")
     name = f"{slugify(version.dataset.name) or 'dataset'}-v{version.number}-{shape}.jsonl"
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
+    return download(versions.export(version, shape), name=name, content_type="application/jsonl")
 
 
 @team_view(Access.MEMBER)

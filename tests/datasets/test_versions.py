@@ -90,7 +90,7 @@ def test_an_export_uploaded_again_gives_the_same_rows(
     browser: Client, version_url: str, team: Team, shape: str
 ) -> None:
     answer = browser.get(f"{version_url}export/{shape}.jsonl")
-    content = b"".join(answer.streaming_content)  # type: ignore[attr-defined]
+    content = b"".join(answer)
     file = SimpleUploadedFile("again.jsonl", content)
     browser.post(f"/teams/{team.pk}/datasets/new/", {"file": file})
     first, again = DatasetVersion.objects.order_by("id")
