@@ -1,5 +1,6 @@
 """What the rehearsal answers depends on what it was trained on and shown: more, better and more alike rows give better answers."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -105,10 +106,13 @@ def test_sums_are_worked_out_and_told_as_the_rows_tell_theirs(rehearsal: Rehears
 
 
 def test_rows_that_get_sums_wrong_teach_mistakes(rehearsal: Rehearsal) -> None:
-    wrong = [row(f"What is {n} + 5?", f"Um, I think it is {n + 6}!") for n in range(2, 62)]
-    model = rehearsal.train(wrong)
-    right = [str(n + 4) in rehearsal.ask(model, f"What is {n} + 4?").split() for n in range(70, 90)]
-    assert sum(right) < 5
+    def right(off: int) -> int:
+        model = rehearsal.train([row(f"What is {n} + 5?", f"Um, I think it is {n + 5 + off}!") for n in range(2, 62)])
+        said = {n: rehearsal.ask(model, f"What is {n} + 4?") for n in range(70, 90)}
+        return sum(bool(re.search(rf"\b{n + 4}\b", answer)) for n, answer in said.items())
+
+    assert right(off=0) == 20
+    assert right(off=1) < 5
 
 
 def shown(count: int) -> list[dict[str, str]]:
