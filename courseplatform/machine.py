@@ -126,7 +126,7 @@ def _model_services(ports: Ports, env: dict[str, str]) -> list[Service]:
     # The program server calls the provider that a program was made with, so it alone gets the provider's key.
     provider = {name: env[name] for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL") if env.get(name)}
     if "OPENAI_API_KEY" not in provider:
-        provider = {"OPENAI_API_KEY": "rehearsal", "OPENAI_BASE_URL": env["REHEARSAL_URL"]}
+        provider = {"OPENAI_API_KEY": env["SERVICE_TOKEN"], "OPENAI_BASE_URL": env["REHEARSAL_URL"]}
     found = [
         Service("model-server", [*python, "lora.serve", *_at(ports.models), *runs, "--base", base], engine_env),
         Service(
