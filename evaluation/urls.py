@@ -1,10 +1,15 @@
 from django.urls import URLPattern, path
 
-from evaluation.views import chat
+from evaluation.views import chat, grades, grading, interview, submission
 
 CHAT = "teams/<int:team_id>/chat/"
 TALK = CHAT + "<uuid:key>/"
 TURN = TALK + "turns/<uuid:turn_key>/"
+GRADING = "courses/<int:course_id>/grading/"
+GRADE = GRADING + "<uuid:code>/"
+INTERVIEW = GRADE + "talk/"
+ASKED = INTERVIEW + "turns/<uuid:turn_key>/"
+GRADES = "courses/<int:course_id>/grades/"
 
 urlpatterns: list[URLPattern] = [
     path(CHAT, chat.conversation_list, name="conversation_list"),
@@ -12,9 +17,30 @@ urlpatterns: list[URLPattern] = [
     path(TALK, chat.conversation_detail, name="conversation_detail"),
     path(TALK + "delete/", chat.conversation_delete, name="conversation_delete"),
     path(TALK + "restore/", chat.conversation_restore, name="conversation_restore"),
-    path(TALK + "export.<str:form>", chat.conversation_export, name="conversation_export"),
+    path(TALK + "export.jsonl", chat.conversation_export, {"form": "jsonl"}, name="conversation_export_jsonl"),
+    path(TALK + "export.txt", chat.conversation_export, {"form": "txt"}, name="conversation_export_text"),
     path(TURN, chat.turn_detail, name="turn_detail"),
     path(TURN + "events/", chat.turn_events, name="turn_events"),
     path(TURN + "stop/", chat.turn_stop, name="turn_stop"),
     path(TURN + "retry/", chat.turn_retry, name="turn_retry"),
+    path("teams/<int:team_id>/submission/", submission.submission_detail, name="submission_detail"),
+    path(GRADING, grading.grading_queue, name="grading_queue"),
+    path(GRADE, grading.grading_detail, name="grading_detail"),
+    path(GRADE + "scores/<int:score_id>/", grading.grading_score, name="grading_score"),
+    path(GRADE + "comment/", grading.grading_comment, name="grading_comment"),
+    path(GRADE + "kept/<int:save_id>/", grading.grading_choose, name="grading_choose"),
+    path(GRADE + "commit/", grading.grading_commit, name="grading_commit"),
+    path(GRADE + "revise/", grading.grading_revise, name="grading_revise"),
+    path(INTERVIEW, interview.interview_ask, name="interview_ask"),
+    path(ASKED, interview.interview_turn, name="interview_turn"),
+    path(ASKED + "events/", interview.interview_events, name="interview_events"),
+    path(ASKED + "stop/", interview.interview_stop, name="interview_stop"),
+    path(ASKED + "retry/", interview.interview_retry, name="interview_retry"),
+    path(ASKED + "tag/", interview.interview_tag, name="interview_tag"),
+    path(GRADES, grades.course_grades, name="course_grades"),
+    path("courses/<int:course_id>/grades.csv", grades.course_grades_csv, name="course_grades_csv"),
+    path(GRADES + "release/", grades.grades_release_all, name="grades_release_all"),
+    path(GRADES + "<int:submission_id>/", grades.submission_grades, name="submission_grades"),
+    path(GRADES + "<int:submission_id>/release/", grades.grade_release, name="grade_release"),
+    path(GRADES + "<int:submission_id>/hide/", grades.grade_hide, name="grade_hide"),
 ]

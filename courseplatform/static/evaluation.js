@@ -21,3 +21,42 @@ document.addEventListener("click", async (event) => {
   await navigator.clipboard.writeText(button.closest(".turn").querySelector("[data-answer]").textContent);
   button.textContent = "Copied";
 });
+
+// Grading from the keyboard. Keys do nothing while one is writing.
+const criteria = () => [...document.querySelectorAll("[data-criterion]")];
+const currentCriterion = () => document.activeElement && document.activeElement.closest("[data-criterion]");
+const goTo = (element) => {
+  if (!element) return;
+  element.focus({ preventScroll: true });
+  element.scrollIntoView({ block: "nearest" });
+};
+const step = (by) => {
+  const all = criteria();
+  const at = all.indexOf(currentCriterion());
+  goTo(all[at < 0 ? (by > 0 ? 0 : all.length - 1) : Math.min(all.length - 1, Math.max(0, at + by))]);
+};
+const choose = (value) => {
+  const here = currentCriterion();
+  const radio = here && here.querySelector(`input[name="level"][value="${value}"]`);
+  if (!radio || radio.disabled || radio.matches("fieldset:disabled *")) return;
+  radio.checked = true;
+  radio.dispatchEvent(new Event("change", { bubbles: true }));
+};
+const keys = {
+  n: () => step(1),
+  p: () => step(-1),
+  0: () => choose("cannot"),
+  c: () => { const here = currentCriterion(); if (here) here.querySelector("textarea").focus(); },
+  t: () => { const tags = document.querySelectorAll("[data-interview] .tags"); if (tags.length) tags[tags.length - 1].querySelector("button").focus(); },
+  a: () => { const box = document.getElementById("question"); if (box) box.focus(); },
+  "?": () => document.getElementById("keys").showModal(),
+};
+document.addEventListener("keydown", (event) => {
+  if (!criteria().length || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "Escape" && event.target.matches("textarea")) goTo(event.target.closest("[data-criterion]"));
+  if (event.target.matches("textarea, select, input:not([type=radio])")) return;
+  const act = /^[1-9]$/.test(event.key) ? () => choose(event.key) : keys[event.key];
+  if (!act || (event.target.matches("input[type=radio]") && event.key.startsWith("Arrow"))) return;
+  event.preventDefault();
+  act();
+});

@@ -58,6 +58,11 @@ class Grade(models.Model):
     saved_at = models.DateTimeField(auto_now=True)
     committed_at = models.DateTimeField(null=True)
 
+    @property
+    def scored(self) -> int:
+        """How many criteria have a level or "cannot judge"."""
+        return sum(score.level is not None or score.cannot_judge for score in self.scores.all())
+
 
 class CriterionScore(models.Model):
     """One row per criterion. `level` is empty while unscored or where the grader cannot judge."""

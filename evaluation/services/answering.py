@@ -4,6 +4,7 @@ The row says whether to go on: a progress write that touches no row means that s
 """
 
 import asyncio
+import json
 import logging
 import threading
 import time
@@ -12,8 +13,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as WaitedLongEnough
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, cast
 
+import httpx
 import openai
 from django.db import close_old_connections
 
@@ -33,6 +35,7 @@ PROGRESS_SECONDS = 1.0
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 90.0
 DATABASE_THREADS = 4
+BROKEN = (openai.OpenAIError, httpx.HTTPError, json.JSONDecodeError)  # the client wraps only what comes before the stream
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ async def answer(turn_id: int, *, database: Database) -> None:
         await _converse(job, outlet, database)
     except asyncio.CancelledError:
         await database(_stopped, job, outlet)
-    except openai.OpenAIError as error:
+    except BROKEN as error:
         log.warning("turn %s was not answered: %s", job.turn.key, error)
         await database(_failed, job, outlet, in_plain_words(error))
     else:
@@ -128,7 +131,7 @@ async def _read(job: Job, outlet: Outlet) -> None:
         ) as client,
         await client.chat.completions.create(
             model=endpoint.model,
-            messages=job.messages,  # type: ignore[arg-type]  # plain dicts are what the client sends anyway
+            messages=cast(Any, job.messages),
             temperature=endpoint.temperature,
             max_tokens=bots.answer_tokens(endpoint),
             stream=True,

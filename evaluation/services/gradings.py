@@ -63,17 +63,15 @@ class QueueEntry:
 def queue_for(membership: Membership) -> list[QueueEntry]:
     """The professor's bots in their stable random order, withdrawn ones left out. Names nobody."""
     ensure_gradings(course=membership.course)
-    answered = Q(grade__scores__level__isnull=False) | Q(grade__scores__cannot_judge=True)
-    rows = Grading.objects.for_grader(membership).current().select_related("grade")
-    rows = rows.annotate(
-        criteria=Count("grade__scores", distinct=True), scored=Count("grade__scores", filter=answered, distinct=True)
-    )
+    rows = Grading.objects.for_grader(membership).current().select_related("grade").prefetch_related("grade__scores")
     asked = dict(
         Conversation.objects.filter(person=membership.person_id, submission__gradings__grader=membership)
         .annotate(questions=Count("turns", filter=Q(turns__replaced_at=None), distinct=True))
         .values_list("submission_id", "questions")
     )
-    return [QueueEntry(row, row.scored, row.criteria, asked.get(row.submission_id, 0)) for row in rows]
+    return [
+        QueueEntry(row, row.grade.scored, len(row.grade.scores.all()), asked.get(row.submission_id, 0)) for row in rows
+    ]
 
 
 def withdrawn_for(membership: Membership) -> list[Grading]:

@@ -1,5 +1,6 @@
 """Why a bot did not answer, in words for a student or a professor. Names no model, address or key: blind pages show it too."""
 
+import httpx
 import openai
 
 AGAIN = "Nothing was charged. Press “Try again”."
@@ -16,12 +17,12 @@ AWAY = f"The model's server does not answer at the moment. {AGAIN} If it goes on
 SLOW = f"The model's server took too long. {AGAIN}"
 
 
-def in_plain_words(error: openai.OpenAIError) -> str:
+def in_plain_words(error: Exception) -> str:
     """One sentence on what happened and one on what to do."""
     if isinstance(error, openai.APIStatusError):
         return BY_STATUS.get(error.status_code, BUSY)
-    if isinstance(error, openai.APITimeoutError):
+    if isinstance(error, openai.APITimeoutError | httpx.TimeoutException):
         return SLOW
-    if isinstance(error, openai.APIConnectionError):
+    if isinstance(error, openai.APIConnectionError | httpx.TransportError):
         return AWAY
     return BUSY

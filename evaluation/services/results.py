@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db.models import Prefetch
+from django.db.models import Count, Prefetch
 from django.utils import timezone
 
 from evaluation.models import Criterion, CriterionScore, GradeStatus, Grading, Level, Submission, TurnTag
@@ -78,6 +78,7 @@ def results_of(submissions: Iterable[Submission]) -> list[SubmissionResult]:
         Grading.objects.filter(submission__in=wanted)
         .select_related("grade", "grader__person")
         .prefetch_related(Prefetch("grade__scores", queryset=scores))
+        .annotate(revision_count=Count("grade__revisions"))
         .order_by("id")
     )
     by_submission: dict[int, list[Grading]] = {submission.pk: [] for submission in wanted}

@@ -1,0 +1,53 @@
+"""The grade book of a course as CSV: one row a team and grader, one column a criterion."""
+
+import csv
+from typing import TextIO
+
+from evaluation.models import Submission
+from evaluation.services.results import SubmissionResult, results_of
+from teams.models import Course
+from teams.services.costs import safe_cell
+
+COLUMNS = ("team", "run", "method", "submitted", "released", "grader", "status", "committed", "revisions")
+
+
+def course_results(course: Course) -> list[SubmissionResult]:
+    """Of every team's current submission, by team name."""
+    rows = Submission.objects.current().filter(team__course=course).select_related("team__course", "run", "rubric")
+    return results_of(rows.order_by("team__name"))
+
+
+def write_gradebook_csv(course: Course, out: TextIO) -> None:
+    """Levels as numbers, "cannot judge" in words, empty where nothing was said."""
+    results = course_results(course)
+    names = list(dict.fromkeys(row.criterion.name for result in results for row in result.criteria))
+    writer = csv.writer(out)
+    writer.writerow([*COLUMNS, *names, "mean level", "comment"])
+    for result in results:
+        for number, _ in enumerate(result.gradings, start=1):
+            writer.writerow([safe_cell(value) for value in _row(result, number, names)])
+
+
+def _row(result: SubmissionResult, number: int, names: list[str]) -> list[object]:
+    submission, grading = result.submission, result.gradings[number - 1]
+    cells = {
+        row.criterion.name: mark.level.value if mark.level else "cannot judge" if mark.cannot_judge else ""
+        for row in result.criteria
+        for mark in row.marks
+        if mark.grader == number
+    }
+    levels = [value for value in cells.values() if isinstance(value, int)]
+    return [
+        submission.team.name,
+        submission.run.number,
+        submission.run.method,
+        submission.submitted_at.isoformat(),
+        submission.released_at.isoformat() if submission.released_at else "",
+        grading.grader.person.name,
+        grading.grade.status,
+        grading.grade.committed_at.isoformat() if grading.grade.committed_at else "",
+        grading.revision_count,  # type: ignore[attr-defined]  # annotated by results_of
+        *[cells.get(name, "") for name in names],
+        round(sum(levels) / len(levels), 2) if levels else "",
+        grading.grade.comment if cells else "",
+    ]

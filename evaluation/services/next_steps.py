@@ -1,0 +1,35 @@
+"""From low levels to what a team can do about them."""
+
+from evaluation.services.results import CriterionResult, SubmissionResult
+
+LOW = 3.0  # a mean below this level asks for work
+MOST = 3
+ADVICE = {
+    "Age-appropriate vocabulary and language": "Open your dataset's language check and rewrite the rows with the longest "
+    "sentences and the words beyond grade 2.",
+    "Typical second-grade reasoning patterns": "Add rows that show the way to the answer: counting on, drawing, “it's like "
+    "when…”, one thing at a time.",
+    "Common misconceptions and learning challenges": "Choose three misconceptions your professor named, write five questions "
+    "for each, and let the student make the same mistake every time.",
+    "Natural conversation flow": "Add rows with hesitation, short answers, “I don't know” and a thought of the child's own; "
+    "take out rows in which it is polite and complete.",
+    "Alignment with second-grade curriculum": "Look at the subject balance of your dataset and take out what is taught later "
+    "than second grade.",
+    "Learning progression demonstration": "Add conversations of several turns in which a hint helps a little, then more, and "
+    "the child gets it in the end.",
+    "Subject matter understanding": "Ask the same thing in two wordings in your rows and keep the answers consistent.",
+    "Engagement level": "Let the student ask back, tell what it saw at home, get excited or stuck.",
+}
+READ_THE_COMMENTS = (
+    "Read the comments and the marked answers, and add rows that answer those questions the way a child would."
+)
+
+
+def next_steps(result: SubmissionResult) -> list[str]:
+    """Up to three sentences, the lowest criterion first; empty when there is nothing below "Mostly"."""
+    low = sorted((row for row in result.criteria if row.mean is not None and row.mean < LOW), key=_mean)
+    return list(dict.fromkeys(ADVICE.get(row.criterion.name, READ_THE_COMMENTS) for row in low))[:MOST]
+
+
+def _mean(row: CriterionResult) -> float:
+    return row.mean or 0.0

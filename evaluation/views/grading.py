@@ -1,0 +1,183 @@
+"""A professor grades blind: nothing here shows whose bot it is, in pages, fragments, URLs or errors."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from evaluation.forms import CommentForm, MarksForm, ReasonForm
+from evaluation.models import CriterionScore, GradeStatus, Grading, UnappliedSave
+from evaluation.services import grades, gradings, tags
+from evaluation.views.talk import Talk
+from teams.access import Access, SignedInRequest, course_view
+from teams.models import Course
+
+
+def find_grading(request: SignedInRequest, code: UUID) -> Grading:
+    """The signed-in professor's own, or 404."""
+    mine = Grading.objects.for_grader(request.membership).select_related("grade", "grader", "submission__rubric")
+    return get_object_or_404(mine, code=code)
+
+
+def talk_of(course: Course, grading: Grading) -> Talk:
+    urls = {"course_id": course.pk, "code": grading.code}
+    return Talk(
+        gradings.interview_of(grading),
+        base=reverse("interview_ask", kwargs=urls),
+        page=reverse("grading_detail", kwargs=urls),
+        grading=grading,
+    )
+
+
+def criterion_cards(grading: Grading) -> list[dict[str, Any]]:
+    """Each score with its levels, evidence and the saves that were kept aside."""
+    scores = list(grading.grade.scores.select_related("criterion", "grade").prefetch_related("criterion__levels"))
+    evidence = tags.evidence(grading=grading, criteria=[score.criterion for score in scores])
+    aside = list(grading.grade.unapplied.filter(resolved_at=None))
+    return [
+        {
+            "score": score,
+            "levels": list(score.criterion.levels.all()),
+            "evidence": evidence[score.criterion_id],
+            "aside": [one for one in aside if one.criterion_id == score.criterion_id],
+        }
+        for score in scores
+    ]
+
+
+def grade_context(course: Course, grading: Grading) -> dict[str, Any]:
+    cards = criterion_cards(grading)
+    return {
+        "course": course,
+        "grading": grading,
+        "grade": grading.grade,
+        "criteria": cards,
+        "scored": sum(card["score"].level is not None or card["score"].cannot_judge for card in cards),
+        "comment_aside": grading.grade.unapplied.filter(resolved_at=None, criterion=None),
+        "editable": grading.grade.status == GradeStatus.DRAFT and grading.submission.replaced_at is None,
+        "section": "grading",
+    }
+
+
+@course_view(Access.PROFESSOR)
+@require_GET
+def grading_queue(request: SignedInRequest, course: Course) -> HttpResponse:
+    queue = gradings.queue_for(request.membership)
+    context = {
+        "to_grade": [entry for entry in queue if entry.grading.grade.status == GradeStatus.DRAFT],
+        "graded": [entry for entry in queue if entry.grading.grade.status == GradeStatus.COMMITTED],
+        "withdrawn": gradings.withdrawn_for(request.membership),
+        "course": course,
+        "section": "grading",
+    }
+    return render(request, "evaluation/grading_queue.html", context)
+
+
+@course_view(Access.PROFESSOR)
+@require_GET
+def grading_detail(request: SignedInRequest, course: Course, code: UUID) -> HttpResponse:
+    grading = find_grading(request, code)
+    context = grade_context(course, grading)
+    talk = talk_of(course, grading)
+    return render(
+        request,
+        "evaluation/grading_detail.html",
+        {
+            **talk.context(closed=grading.submission.replaced_at is not None),
+            **context,
+            "revisions": grading.grade.revisions.all(),
+        },
+    )
+
+
+def _card(cards: list[dict[str, Any]], score: CriterionScore) -> dict[str, Any]:
+    return next(card for card in cards if card["score"].pk == score.pk)
+
+
+@course_view(Access.PROFESSOR)
+@require_POST
+def grading_score(request: SignedInRequest, course: Course, code: UUID, score_id: int) -> HttpResponse:
+    """Autosave of one criterion. A save made from an old state comes back with both states to choose from."""
+    grading = find_grading(request, code)
+    score = get_object_or_404(grading.grade.scores.select_related("criterion", "grade"), pk=score_id)
+    form = MarksForm(request.POST, score=score)
+    if not form.is_valid():
+        return HttpResponse("Not saved: load the page again.", status=422, content_type="text/plain")
+    saved = grades.save_score(score=score, marks=form.marks(), version=form.cleaned_data["version"])
+    if not request.htmx:
+        return redirect(reverse("grading_detail", kwargs={"course_id": course.pk, "code": code}) + f"#score-{score.pk}")
+    grading.grade.refresh_from_db()
+    context = grade_context(course, grading)
+    part = "criterion_conflict" if saved is grades.Saved.KEPT_ASIDE else "criterion_saved"
+    card = _card(context["criteria"], score)
+    return render(request, f"evaluation/grading_detail.html#{part}", {**context, "card": card, "oob": True})
+
+
+@course_view(Access.PROFESSOR)
+@require_POST
+def grading_comment(request: SignedInRequest, course: Course, code: UUID) -> HttpResponse:
+    """Autosave of the overall comment."""
+    grading = find_grading(request, code)
+    form = CommentForm(request.POST)
+    if not form.is_valid():
+        return HttpResponse("Not saved: load the page again.", status=422, content_type="text/plain")
+    saved = grades.save_comment(grade=grading.grade, **form.cleaned_data)
+    if not request.htmx:
+        return redirect(reverse("grading_detail", kwargs={"course_id": course.pk, "code": code}) + "#overall")
+    grading.grade.refresh_from_db()
+    part = "overall_conflict" if saved is grades.Saved.KEPT_ASIDE else "overall_saved"
+    return render(request, f"evaluation/grading_detail.html#{part}", {**grade_context(course, grading), "oob": True})
+
+
+@course_view(Access.PROFESSOR)
+@require_POST
+def grading_choose(request: SignedInRequest, course: Course, code: UUID, save_id: int) -> HttpResponse:
+    """End a conflict between two windows."""
+    grading = find_grading(request, code)
+    unapplied = get_object_or_404(UnappliedSave.objects.select_related("grade"), pk=save_id, grade=grading.grade)
+    grades.choose(unapplied=unapplied, use_it=request.POST.get("use") == "kept")
+    return redirect("grading_detail", course_id=course.pk, code=code)
+
+
+@course_view(Access.PROFESSOR)
+@require_POST
+def grading_commit(request: SignedInRequest, course: Course, code: UUID) -> HttpResponse:
+    """Submit the grade; criteria without a level ask once more."""
+    grading = find_grading(request, code)
+    open_scores = grades.unscored(grading.grade)
+    seen = request.POST.get("version", "")
+    context = {"grading": grading, "unscored": open_scores, "course": course, "seen": seen, "section": "grading"}
+    if open_scores and "confirmed" not in request.POST:
+        return render(request, "evaluation/grading_commit.html", context)
+    try:
+        grades.commit(grade=grading.grade, seen_version=int(seen) if seen.isdigit() else -1, person=request.user)
+    except grades.CannotCommit as error:
+        return render(request, "evaluation/grading_commit.html", {**context, "refusal": str(error)}, status=409)
+    return redirect("grading_detail", course_id=course.pk, code=code)
+
+
+@course_view(Access.PROFESSOR)
+@require_http_methods(["GET", "POST"])
+def grading_revise(request: SignedInRequest, course: Course, code: UUID) -> HttpResponse:
+    """Change a committed grade: a new revision with a reason; the first one stays."""
+    grading = find_grading(request, code)
+    if grading.grade.status != GradeStatus.COMMITTED:
+        return redirect("grading_detail", course_id=course.pk, code=code)
+    context, form = grade_context(course, grading), ReasonForm(request.POST or None)
+    scores = [card["score"] for card in context["criteria"]]
+    parts = {score: MarksForm(request.POST or None, score=score, prefix=str(score.pk)) for score in scores}
+    if request.method == "POST" and form.is_valid() and all(part.is_valid() for part in parts.values()):
+        grades.revise(
+            grade=grading.grade,
+            marks={score.criterion_id: part.marks() for score, part in parts.items()},
+            comment=request.POST.get("comment", ""),
+            reason=form.cleaned_data["reason"],
+            person=request.user,
+        )
+        return redirect("grading_detail", course_id=course.pk, code=code)
+    return render(
+        request, "evaluation/grading_revise.html", {**context, "form": form}, status=422 if form.errors else 200
+    )

@@ -1,0 +1,91 @@
+"""A professor interviews a bot: the team's chat, blind, against the frozen bundle."""
+
+from uuid import UUID
+
+from django.http import HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.http import require_GET, require_POST
+
+from evaluation.models import Turn
+from evaluation.services import chat, tags
+from evaluation.views.grading import find_grading, talk_of
+from evaluation.views.talk import Talk, question_put, turn_shown, turn_streamed
+from teams.access import Access, SignedInRequest, course_view
+from teams.models import Course
+
+
+def _talk(request: SignedInRequest, course: Course, code: UUID) -> Talk:
+    return talk_of(course, find_grading(request, code))
+
+
+def _turn(talk: Talk, turn_key: UUID) -> Turn:
+    turn = get_object_or_404(talk.conversation.turns, key=turn_key)
+    turn.conversation = talk.conversation
+    return turn
+
+
+def _still_open(talk: Talk) -> None:
+    """Raises ChatRefused for a bot that its team has replaced."""
+    assert talk.grading is not None
+    if talk.grading.submission.replaced_at is not None:
+        raise chat.ChatRefused("This bot was withdrawn: a newer one is in your list. What you wrote about it is kept.")
+
+
+@course_view(Access.PROFESSOR)
+@require_POST
+def interview_ask(request: SignedInRequest, course: Course, code: UUID) -> HttpResponse:
+    talk, question = _talk(request, course, code), request.POST.get("question", "")
+
+    def act() -> None:
+        _still_open(talk)
+        chat.ask(conversation=talk.conversation, question=question, person=request.user)
+
+    return question_put(request, talk, act)
+
+
+@course_view(Access.PROFESSOR)
+@require_GET
+def interview_turn(request: SignedInRequest, course: Course, code: UUID, turn_key: UUID) -> HttpResponse:
+    talk = _talk(request, course, code)
+    return turn_shown(request, talk, _turn(talk, turn_key))
+
+
+@course_view(Access.PROFESSOR)
+@require_GET
+def interview_events(request: SignedInRequest, course: Course, code: UUID, turn_key: UUID) -> StreamingHttpResponse:
+    return turn_streamed(request, _turn(_talk(request, course, code), turn_key))
+
+
+@course_view(Access.PROFESSOR)
+@require_POST
+def interview_stop(request: SignedInRequest, course: Course, code: UUID, turn_key: UUID) -> HttpResponse:
+    talk = _talk(request, course, code)
+    turn = _turn(talk, turn_key)
+    return question_put(request, talk, lambda: chat.stop(turn=turn))
+
+
+@course_view(Access.PROFESSOR)
+@require_POST
+def interview_retry(request: SignedInRequest, course: Course, code: UUID, turn_key: UUID) -> HttpResponse:
+    talk = _talk(request, course, code)
+    turn, question = _turn(talk, turn_key), request.POST.get("question")
+
+    def act() -> None:
+        _still_open(talk)
+        chat.retry(turn=turn, question=question, person=request.user)
+
+    return question_put(request, talk, act)
+
+
+@course_view(Access.PROFESSOR)
+@require_POST
+def interview_tag(request: SignedInRequest, course: Course, code: UUID, turn_key: UUID) -> HttpResponse:
+    """Put a tag on an answer, or take it off."""
+    talk = _talk(request, course, code)
+    turn, label = _turn(talk, turn_key), request.POST.get("label", "").strip().lower()
+    assert talk.grading is not None
+    if label:
+        tags.toggle(grading=talk.grading, turn=turn, label=label)
+    if request.htmx:
+        return turn_shown(request, talk, turn)
+    return redirect(f"{talk.page}#turn-{turn.key}")

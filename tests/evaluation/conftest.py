@@ -1,0 +1,92 @@
+"""A finished run of each kind, a scripted model server, and answers that are made before the request returns."""
+
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync, sync_to_async
+
+from evaluation.services import answering
+from teams.models import Membership, Method, Price, PriceKind, Team, User
+from tests import factories
+from tests.evaluation.model_server import Script, serving
+from training.models import BaseModel, Hosting, RunStatus, TrainingRun
+
+
+@pytest.fixture
+def model_server(settings: Any) -> Iterator[Script]:
+    with serving() as script:
+        settings.MODEL_SERVER_URL = settings.PROGRAM_SERVER_URL = settings.REHEARSAL_URL = script.url
+        settings.OPENAI_BASE_URL, settings.OPENAI_API_KEY = script.url, "sk-test"
+        yield script
+
+
+async def in_this_thread(function: Callable[..., Any], *args: Any) -> Any:
+    return await sync_to_async(function)(*args)
+
+
+@pytest.fixture
+def answers_at_once(monkeypatch: pytest.MonkeyPatch, redis_server: str) -> None:
+    """The coroutine that answers runs to its end inside `desk.start`, on this test's database connection."""
+
+    def start(turn_id: int) -> None:
+        async_to_sync(answering.answer)(turn_id, database=in_this_thread)
+
+    monkeypatch.setattr(answering.desk, "start", start)
+
+
+def make_run(team: Team, method: Method = Method.LORA, *, rehearsal: bool = False, name: str = "") -> TrainingRun:
+    """A finished run, as the training services leave it."""
+    base, _ = BaseModel.objects.get_or_create(
+        course=team.course,
+        method=method,
+        name="tiny-student" if method == Method.LORA else ("rehearsal-" if rehearsal else "") + "gpt-test",
+        defaults={
+            "label": "Base",
+            "hosting": Hosting.BUNDLED if method == Method.LORA else Hosting.PROVIDER,
+            "rehearsal": rehearsal,
+        },
+    )
+    versions = team.datasets.first()
+    version = versions.versions.first() if versions else factories.make_dataset_version(team, name=f"{team.name} rows")
+    number = team.runs.count() + 1
+    run = TrainingRun(
+        team=team, number=number, name=name, method=method, base_model=base, dataset_version=version, settings={}
+    )
+    run.status, run.rehearsal = RunStatus.SUCCEEDED, rehearsal
+    run.result_model = f"ft:gpt-test:{team.name}::x" if method == Method.OPENAI else f"run-{run.key}"
+    run.result = {"system_prompt": "You are a second-grade student."}
+    run.save()
+    return run
+
+
+def make_prices(team: Team, model: str = "gpt-test") -> None:
+    """One micro-dollar for an input token and two for an output token, also of the fine-tuned model."""
+    for name in (model, f"ft:{model}"):
+        for kind, price in ((PriceKind.INPUT, 1_000_000), (PriceKind.OUTPUT, 2_000_000)):
+            Price.objects.create(
+                course=team.course,
+                provider="openai",
+                model=name,
+                kind=kind,
+                per_million=price,
+                effective_from=date(2026, 1, 1),
+                source="test",
+            )
+
+
+@pytest.fixture
+def run(team: Team) -> TrainingRun:
+    return make_run(team)
+
+
+@pytest.fixture
+def paid_run(team: Team) -> TrainingRun:
+    make_prices(team)
+    return make_run(team, Method.OPENAI)
+
+
+def professor_of(team: Team, person: User) -> Membership:
+    """That professor, assigned to that team."""
+    return factories.assign(team, person).professor

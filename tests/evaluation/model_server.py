@@ -1,0 +1,86 @@
+"""A tiny scripted OpenAI-compatible server: it says what a test told it to say, piece by piece, and waits when told to wait."""
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from courseplatform.redis_server import free_port
+
+
+@dataclass
+class Script:
+    """What the next answers are. `hold_after`: stop after that many pieces until `go_on` is set. `status`: an error instead."""
+
+    pieces: list[str] = field(default_factory=lambda: ["It turns", " into ", "ice!"])
+    status: int = 200
+    usage: tuple[int, int] | None = (20, 5)
+    hold_after: int | None = None
+    break_after: int | None = None
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    go_on: threading.Event = field(default_factory=threading.Event)
+    url: str = ""
+
+    @property
+    def last_messages(self) -> list[dict[str, str]]:
+        return self.asked[-1]["messages"]
+
+
+def _app(script: Script) -> Starlette:
+    async def completions(request: Request) -> Response:
+        script.asked.append(await request.json())
+        if script.status != 200:
+            return JSONResponse({"error": {"message": "scripted failure of ft:secret-team-name"}}, script.status)
+        return StreamingResponse(_chunks(script), media_type="text/event-stream")
+
+    return Starlette(routes=[Route("/v1/chat/completions", completions, methods=["POST"])])
+
+
+async def _chunks(script: Script) -> AsyncIterator[str]:
+    def line(**more: Any) -> str:
+        body = {"id": "c1", "object": "chat.completion.chunk", "created": 0, "model": "m", "choices": [], **more}
+        return f"data: {json.dumps(body)}\n\n"
+
+    for number, piece in enumerate(script.pieces):
+        if number == script.break_after:
+            raise ConnectionResetError("scripted break")
+        if number == script.hold_after:
+            while not script.go_on.is_set():  # noqa: ASYNC110  (set from another thread)
+                await asyncio.sleep(0.01)
+        yield line(choices=[{"index": 0, "delta": {"content": piece}, "finish_reason": None}])
+        await asyncio.sleep(0)
+    yield line(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}])
+    if script.usage:
+        asked, answered = script.usage
+        yield line(usage={"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered})
+    yield "data: [DONE]\n\n"
+
+
+@contextmanager
+def serving() -> Iterator[Script]:
+    """The server in a thread of this process, until the block ends."""
+    script, port = Script(), free_port()
+    server = uvicorn.Server(
+        uvicorn.Config(_app(script), port=port, log_level="critical", timeout_graceful_shutdown=1, lifespan="off")
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started:
+        assert time.monotonic() < deadline, "the scripted model server does not start"
+        time.sleep(0.01)
+    script.url = f"http://127.0.0.1:{port}/v1"
+    yield script
+    script.go_on.set()
+    server.should_exit = True
+    thread.join(10)
