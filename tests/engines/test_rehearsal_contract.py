@@ -111,14 +111,14 @@ def test_what_is_made_changed_and_deleted_fits_the_description(rehearsal: Rehear
 
 def test_a_failed_job_and_a_bad_file_fit_the_description(rehearsal: Rehearsal, description: OpenAPI) -> None:
     file = rehearsal.web.post(
-        "/v1/files", data={"purpose": "fine-tune"}, files={"file": ("rows.jsonl", jsonl(child_rows(3)))}
+        "/v1/files", data={"purpose": "fine-tune"}, files={"file": ("rows.jsonl", jsonl([{"rows": "none"}]))}
     )
     assert file.json()["status"] == "error"
     check(description, file)
     job = rehearsal.web.post("/v1/fine_tuning/jobs", json={"model": BASE, "training_file": file.json()["id"]})
     rehearsal.faults(clock_ahead=9000)
     failed = rehearsal.web.get(f"/v1/fine_tuning/jobs/{job.json()['id']}")
-    assert failed.json()["error"]["code"] == "invalid_n_examples"
+    assert failed.json()["error"]["code"] == "invalid_file_format"
     check(description, failed)
 
 

@@ -76,6 +76,7 @@ def test_text_parts_weights_tools_and_a_byte_order_mark_are_good(rehearsal: Rehe
 
 def test_a_job_on_nine_rows_fails_after_validation_and_says_why(rehearsal: Rehearsal) -> None:
     job = rehearsal.client.fine_tuning.jobs.retrieve(rehearsal.job(child_rows(9)).id)
+    assert rehearsal.client.files.retrieve(job.training_file).status == "processed", "it could be a validation file"
     assert job.status == "failed"
     assert job.error is not None
     assert (job.error.code, job.error.param) == ("invalid_n_examples", "training_file")

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from rehearsal.provider import Provider, provider_of
 from rehearsal.replies import ApiError, new_id, page
-from rehearsal.rows import read_training_file
+from rehearsal.rows import TOO_FEW, TrainingFile, read_training_file
 from rehearsal.store import StoredFile
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ def checked_file(
     if lifetime is not None and not (isinstance(lifetime, str) and lifetime.isdigit()):
         raise ApiError(400, "'expires_after[seconds]' must be a whole number", param="expires_after")
     now = int(provider.now())
-    problem = read_training_file(content).message if purpose == "fine-tune" else ""
+    read = read_training_file(content) if purpose == "fine-tune" else TrainingFile()
+    problem = read.message if read.code != TOO_FEW else ""  # a validation file may be short: the job decides
     return StoredFile(
         id=new_id("file"),
         filename=filename,

@@ -16,7 +16,7 @@ from rehearsal import curves, files_api, timeline
 from rehearsal.faults import MODERATION, JobFailure
 from rehearsal.provider import Provider, provider_of
 from rehearsal.replies import ApiError, new_id, page
-from rehearsal.rows import TrainingFile, read_training_file
+from rehearsal.rows import TOO_FEW, TrainingFile, read_training_file
 from rehearsal.store import StoredJob
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def failure_of(
     for param, file in (("training_file", training), ("validation_file", validation)):
         if file is None:
             continue
-        too_few_is_fine = param == "validation_file" and file.code == "invalid_n_examples" and file.rows
+        too_few_is_fine = param == "validation_file" and file.code == TOO_FEW and file.rows
         if file.problems and not too_few_is_fine:
             message = f"The job failed due to an invalid {param.replace('_', ' ')}. {file.message}"
             return JobFailure(file.code, message, param, timeline.QUEUED_FROM)

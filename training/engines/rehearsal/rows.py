@@ -2,7 +2,7 @@
 
 A supervised row is `{"messages": [...]}`; a preference (DPO) row is `{"input": {"messages": [...]}, "preferred_output":
 [one assistant message], "non_preferred_output": [one]}`. Messages: role system, user, assistant or tool; `weight` 0 or
-1 on assistant messages only; the last message is the assistant's. At least ten rows.
+1 on assistant messages only; the last message is the assistant's. At least ten rows to train on.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ MESSAGE_KEYS = frozenset(
 SUPERVISED_KEYS = frozenset({"messages", "tools", "functions", "parallel_tool_calls"})
 PREFERENCE_KEYS = frozenset({"input", "preferred_output", "non_preferred_output"})
 MIN_ROWS = 10
+TOO_FEW = "invalid_n_examples"
 SHOWN_PROBLEMS = 5
 LONE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -95,7 +96,7 @@ def judged(found: TrainingFile, kinds: set[str]) -> TrainingFile:
         found.code = "invalid_file_format"
     elif len(found.rows) < MIN_ROWS:
         found.problems.append(f"File has {len(found.rows)} example(s), but must have at least {MIN_ROWS} examples.")
-        found.code = "invalid_n_examples"
+        found.code = TOO_FEW
     found.kind = kinds.pop() if len(kinds) == 1 else ""
     return found
 
