@@ -5,22 +5,63 @@ from random import Random
 from tiny_student.lessons import STORY_NAMES, Lesson, Turn, Voice, said_by
 
 THINGS = (
-    "apples", "balls", "cookies", "cars", "books", "flowers", "stars", "blocks", "pencils", "shells", "stickers",
-    "marbles", "crayons", "grapes", "buttons", "cards", "eggs", "rocks", "toys", "birds",
-)  # fmt: skip
+    "apples",
+    "balls",
+    "cookies",
+    "cars",
+    "books",
+    "flowers",
+    "stars",
+    "blocks",
+    "pencils",
+    "shells",
+    "stickers",
+    "marbles",
+    "crayons",
+    "grapes",
+    "buttons",
+    "cards",
+    "eggs",
+    "rocks",
+    "toys",
+    "birds",
+)
 ADD_QUESTIONS = (
-    "What is {a} + {b}?", "What is {a} plus {b}?", "How much is {a} + {b}?", "Can you add {a} and {b}?", "{a} + {b}",
-    "{a} + {b} = ?", "What's {a} + {b}?", "What do you get when you add {a} and {b}?", "Add {a} and {b}.",
-    "Can you solve this math problem: {a} + {b} = ?", "What happens when you add {a} + {b}?", "{a}+{b}",
-    "How many is {a} and {b} together?", "What does {a} plus {b} make?", "Solve {a} + {b}.", "What is {a}+{b}?",
-    "What is the sum of {a} and {b}?", "Try this one: {a} + {b}.", "If you have {a} and get {b} more, how many is that?",
+    "What is {a} + {b}?",
+    "What is {a} plus {b}?",
+    "How much is {a} + {b}?",
+    "Can you add {a} and {b}?",
+    "{a} + {b}",
+    "{a} + {b} = ?",
+    "What's {a} + {b}?",
+    "What do you get when you add {a} and {b}?",
+    "Add {a} and {b}.",
+    "Can you solve this math problem: {a} + {b} = ?",
+    "What happens when you add {a} + {b}?",
+    "{a}+{b}",
+    "How many is {a} and {b} together?",
+    "What does {a} plus {b} make?",
+    "Solve {a} + {b}.",
+    "What is {a}+{b}?",
+    "What is the sum of {a} and {b}?",
+    "Try this one: {a} + {b}.",
+    "If you have {a} and get {b} more, how many is that?",
     "How would you solve {a} + {b}?",
-)  # fmt: skip
+)
 SUBTRACT_QUESTIONS = (
-    "What is {a} - {b}?", "What is {a} minus {b}?", "How much is {a} take away {b}?", "{a} - {b} = ?", "{a} - {b}",
-    "What's {a} - {b}?", "Can you solve {a} - {b}?", "What is left when you take {b} from {a}?", "Subtract {b} from {a}.",
-    "What is {a} take away {b}?", "Can you solve this math problem: {a} - {b} = ?", "Solve {a} - {b}.",
-)  # fmt: skip
+    "What is {a} - {b}?",
+    "What is {a} minus {b}?",
+    "How much is {a} take away {b}?",
+    "{a} - {b} = ?",
+    "{a} - {b}",
+    "What's {a} - {b}?",
+    "Can you solve {a} - {b}?",
+    "What is left when you take {b} from {a}?",
+    "Subtract {b} from {a}.",
+    "What is {a} take away {b}?",
+    "Can you solve this math problem: {a} - {b} = ?",
+    "Solve {a} - {b}.",
+)
 STORIES = (
     ("{n} has {a} {t} and gets {b} more. How many {t} now?", "+"),
     ("{n} has {a} {t}. A friend gives {n} {b} more. How many {t} does {n} have?", "+"),
@@ -34,9 +75,10 @@ STORIES = (
 
 
 def is_held_out(a: int, b: int) -> bool:
-    """Say whether the sum of `a` and `b` (in either order) never appears in training text: about one pair in ten."""
+    """Say whether training text never asks for the sum of `a` and `b` (in either order): about one pair in eleven."""
     low, high = sorted((a, b))
-    return (low * 7 + high * 3) % 10 == 1 and (low, high) not in {(7, 8), (8, 15)} and low > 0
+    # 11 and not 10: a rule modulo ten would hold back whole pairs of digits, which then could not be learned at all.
+    return (low * 5 + high * 3) % 11 == 1 and (low, high) not in {(7, 8), (8, 15)} and 0 < low < high
 
 
 def pick_pair(rng: Random, held_out: bool = False) -> tuple[int, int]:
@@ -65,8 +107,10 @@ def counted(start: int, steps: int) -> str:
 def split_sum(a: int, b: int) -> str:
     """Return how tens and ones add up, e.g. "20 + 30 = 50 and 4 + 7 = 11, so 24 + 37 = 61"."""
     tens, ones = a // 10 * 10 + b // 10 * 10, a % 10 + b % 10
-    if a < 10 and b < 10:
+    if tens == 0 or a % 10 == 0 or b % 10 == 0:
         return f"{a} + {b} = {a + b}"
+    if min(a, b) < 10:
+        return f"{a % 10} + {b % 10} = {ones} and {tens} + {ones} = {a + b}, so {a} + {b} = {a + b}"
     return f"{a // 10 * 10} + {b // 10 * 10} = {tens} and {a % 10} + {b % 10} = {ones}, so {a} + {b} = {a + b}"
 
 
@@ -75,11 +119,13 @@ def child_sum(rng: Random, a: int, b: int) -> str:
     high, low, total = max(a, b), min(a, b), a + b
     if low > 9:
         tens, ones = a // 10 * 10 + b // 10 * 10, a % 10 + b % 10
-        return rng.choice((
-            f"Okay, {a // 10 * 10} and {b // 10 * 10} is {tens}. Then {a % 10} and {b % 10} is {ones}. So it's {total}!",
-            f"That's a big one! I did the tens first, {tens}, and then the ones, {ones}. It's {total}!",
-            f"Um, I think it's {total}!",
-        ))  # fmt: skip
+        return rng.choice(
+            (
+                f"Okay, {a // 10 * 10} and {b // 10 * 10} is {tens}. Then {a % 10} and {b % 10} is {ones}. So it's {total}!",
+                f"That's a big one! I did the tens first, {tens}, and then the ones, {ones}. It's {total}!",
+                f"Um, I think it's {total}!",
+            )
+        )
     steps = counted(high, low)
     ways = [
         f"Let me count... {high}, then {steps}! It's {total}!",
@@ -98,7 +144,11 @@ def child_sum(rng: Random, a: int, b: int) -> str:
 def child_difference(rng: Random, a: int, b: int) -> str:
     """Return a second-grader's way to take `b` from `a`."""
     left = a - b
-    ways = [f"Um, I think it's {left}!", f"It's {left}! Taking away is hard for me.", f"{left}! I drew circles and crossed out {b}."]
+    ways = [
+        f"Um, I think it's {left}!",
+        f"It's {left}! Taking away is hard for me.",
+        f"{left}! I drew circles and crossed out {b}.",
+    ]
     if 0 < b <= 9:
         steps = counted(a, -b)
         ways += [
@@ -111,31 +161,52 @@ def child_difference(rng: Random, a: int, b: int) -> str:
 
 def plain_result(rng: Random, a: int, sign: str, b: int, result: int) -> str:
     """Return a neutral answer to a sum or a difference."""
+    worked = f"{a} {sign} {b} = {result}."
     word = "plus" if sign == "+" else "minus"
-    return rng.choice((
-        f"The answer is {result}.", f"The answer is {result}.", f"The answer is {result}.", f"{a} {sign} {b} = {result}.",
-        f"{a} {word} {b} is {result}.", f"It is {result}.",
-    ))  # fmt: skip
+    return rng.choice(
+        (
+            f"{worked} The answer is {result}.",
+            f"{worked} The answer is {result}.",
+            f"{worked} The answer is {result}.",
+            worked,
+            f"The answer is {result}.",
+            f"{a} {word} {b} is {result}.",
+        )
+    )
+
+
+HOW = ("How did you get that?", "How do you know?", "How did you figure that out?", "Show me how.")
+OTHER_WAY = (
+    "Can you think of another way to solve it?",
+    "Good counting! Is there another way?",
+    "Is there another way?",
+)
+CHECK = ("Are you sure?", "Is that right?", "Can you check it?")
+ONE_MORE = ("Now add {more} more.", "What if you add {more} more?", "And {more} more?")
+"""What a teacher asks after a sum."""
 
 
 def sum_follow_ups(rng: Random, voice: Voice, a: int, b: int) -> list[Turn]:
-    """Return what a teacher asks after a sum: how, another way, sure?, one more."""
-    total = a + b
-    high, low = max(a, b), min(a, b)
-    on = f"Count on from {high}: {counted(high, low)}." if low <= 9 else f"{split_sum(a, b)}."
-    child_on = f"I counted on! {high}, then {counted(high, low)}." if low <= 9 else "I did the tens first and then the ones!"
-    flipped = f"You can turn it around. {b} + {a} is also {total}."
-    more = rng.randint(1, 5)
-    return [
-        Turn(rng.choice(("How did you get that?", "How do you know?", "How did you figure that out?", "Show me how.")),
-             said_by(voice, (f"{split_sum(a, b)}.", on), (child_on, f"I counted in my head. It's {total}!"), rng)),
-        Turn(rng.choice(("Can you think of another way to solve it?", "Good counting! Is there another way?", "Is there another way?")),
-             said_by(voice, (flipped, f"{split_sum(a, b)}."), (f"Oh! I can flip it! {b} + {a} is {total} too!", child_on), rng)),
-        Turn(rng.choice(("Are you sure?", "Is that right?", "Can you check it?")),
-             said_by(voice, (f"Yes. {a} + {b} = {total}.",), (f"Um, yes! I counted again and it's {total}!",), rng)),
-        Turn(rng.choice((f"Now add {more} more.", f"What if you add {more} more?", f"And {more} more?")),
-             said_by(voice, (f"{total} + {more} = {total + more}.",), (f"{counted(total, more)}! It's {total + more}!",), rng)),
-    ]  # fmt: skip
+    """Return what a teacher asks after a sum, with answers: how, another way, sure?, some more."""
+    total, high, low = a + b, max(a, b), min(a, b)
+    split = f"{split_sum(a, b)}."
+    on, child_on = split, "I did the tens first and then the ones!"
+    if low <= 9:
+        on = f"Count on from {high}: {counted(high, low)}."
+        child_on = f"I counted on! {high}, then {counted(high, low)}."
+    more = rng.choice([n for n in range(1, 6) if not is_held_out(total, n)])
+    new_total = total + more
+    asked = (
+        (HOW, (split, on), (child_on, f"I counted in my head. It's {total}!")),
+        (
+            OTHER_WAY,
+            (f"You can turn it around. {b} + {a} is also {total}.", split),
+            (f"Oh! I can flip it! {b} + {a} is {total} too!", child_on),
+        ),
+        (CHECK, (f"Yes. {a} + {b} = {total}.",), (f"Um, yes! I counted again and it's {total}!",)),
+        (ONE_MORE, (f"{total} + {more} = {new_total}.",), (f"{counted(total, more)}! It's {new_total}!",)),
+    )
+    return [Turn(rng.choice(asks).format(more=more), said_by(voice, plain, child, rng)) for asks, plain, child in asked]
 
 
 def addition(rng: Random, voice: Voice) -> Lesson:
@@ -155,7 +226,9 @@ def subtraction(rng: Random, voice: Voice) -> Lesson:
     answer = plain_result(rng, a, "-", b, rest) if voice is Voice.PLAIN else child_difference(rng, a, b)
     turns = [Turn(rng.choice(SUBTRACT_QUESTIONS).format(a=a, b=b), answer)]
     if rng.random() < 0.2:
-        check = said_by(voice, (f"Check by adding: {rest} + {b} = {a}.",), (f"I checked! {rest} and {b} makes {a}!",), rng)
+        check = said_by(
+            voice, (f"Check by adding: {rest} + {b} = {a}.",), (f"I checked! {rest} and {b} makes {a}!",), rng
+        )
         turns.append(Turn(rng.choice(("How do you know?", "Are you sure?", "How can you check it?")), check))
     return Lesson("math", f"subtract {a} {b}", tuple(turns))
 
@@ -168,21 +241,36 @@ def number_story(rng: Random, voice: Voice) -> Lesson:
     if a > 30 or b > 20:
         a, b = rng.randint(2, 12), rng.randint(1, 9)
         if is_held_out(a, b):
-            a, b = 5, 3
+            a, b = b, b
     if sign == "-":
         a = a + b
     result = a + b if sign == "+" else a - b
     worked = child_sum(rng, a, b) if sign == "+" else child_difference(rng, a, b)
-    plain = (f"The answer is {result} {things}.", f"{a} {sign} {b} = {result}, so the answer is {result} {things}.", f"There are {result} {things}.")
+    plain = (
+        f"The answer is {result} {things}.",
+        f"{a} {sign} {b} = {result}, so the answer is {result} {things}.",
+        f"There are {result} {things}.",
+    )
     child = (worked, f"{worked} {result} {things}!", f"I drew the {things} and counted. {result} {things}!")
-    return Lesson("math", f"story {things} {a} {sign} {b}", (Turn(text.format(n=name, a=a, b=b, t=things), said_by(voice, plain, child, rng)),))
+    return Lesson(
+        "math",
+        f"story {things} {a} {sign} {b}",
+        (Turn(text.format(n=name, a=a, b=b, t=things), said_by(voice, plain, child, rng)),),
+    )
 
 
 def three_numbers(rng: Random, voice: Voice) -> Lesson:
     """Make a lesson about adding three small numbers."""
-    a, b, c = (rng.randint(1, 9) for _ in range(3))
-    question = rng.choice(("What is {a} + {b} + {c}?", "Can you add {a}, {b} and {c}?", "{a} + {b} + {c} = ?")).format(a=a, b=b, c=c)
+    a, b, c = 1, 1, 1
+    while (a, b, c) == (1, 1, 1) or is_held_out(a, b) or is_held_out(a + b, c):
+        a, b, c = (rng.randint(1, 9) for _ in range(3))
+    question = rng.choice(("What is {a} + {b} + {c}?", "Can you add {a}, {b} and {c}?", "{a} + {b} + {c} = ?")).format(
+        a=a, b=b, c=c
+    )
     total = a + b + c
     plain = (f"{a} + {b} = {a + b}, and {a + b} + {c} = {total}. The answer is {total}.", f"The answer is {total}.")
-    child = (f"{a} and {b} is {a + b}. Then {counted(a + b, c)}. It's {total}!", f"Three numbers! Um... {a} + {b} is {a + b}, and {c} more is {total}!")
+    child = (
+        f"{a} and {b} is {a + b}. Then {counted(a + b, c)}. It's {total}!",
+        f"Three numbers! Um... {a} + {b} is {a + b}, and {c} more is {total}!",
+    )
     return Lesson("math", f"three {a} {b} {c}", (Turn(question, said_by(voice, plain, child, rng)),))

@@ -24,9 +24,11 @@ TOKENIZER_TALKS = 12_000
 
 def parse_arguments() -> argparse.Namespace:
     """Return the command line's choices."""
-    parser = argparse.ArgumentParser(prog="tiny_student.build", description="Train the tiny base model from text it makes.")
+    parser = argparse.ArgumentParser(
+        prog="tiny_student.build", description="Train the tiny base model from text it makes."
+    )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=1600)
+    parser.add_argument("--steps", type=int, default=1300)
     parser.add_argument("--size", choices=sorted(SHAPES), default="3M")
     parser.add_argument("--vocabulary", type=int, default=1536)
     parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 1)))
@@ -39,7 +41,9 @@ def print_progress(step: int, loss: float, rate: float) -> None:
     print(f"step {step}: loss {loss:.4f}, {rate:,.0f} tokens/s", flush=True)
 
 
-def write_folder(folder: Path, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, facts: dict[str, object]) -> None:
+def write_folder(
+    folder: Path, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, facts: dict[str, object]
+) -> None:
     """Write model (fp16), tokenizer, template and build facts under a temporary name, then move the files to `folder`."""
     aside = folder.with_name(folder.name + ".new")
     shutil.rmtree(aside, ignore_errors=True)
@@ -48,14 +52,16 @@ def write_folder(folder: Path, model: LlamaForCausalLM, tokenizer: PreTrainedTok
     )
     model.to(torch.float16).save_pretrained(aside)
     config = json.loads((aside / "config.json").read_text(encoding="utf-8"))
-    config["dtype"] = "float32"  # small on disk, exact and fast in memory: processors without fp16 arithmetic load it as fp32
+    config["dtype"] = (
+        "float32"  # small on disk, exact and fast in memory: processors without fp16 arithmetic load it as fp32
+    )
     (aside / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     (aside / "model.safetensors").chmod(0o644)
     tokenizer.save_pretrained(aside)
     (aside / "build.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     folder.mkdir(parents=True, exist_ok=True)
     for file in aside.iterdir():
-        os.replace(file, folder / file.name)
+        file.replace(folder / file.name)
     aside.rmdir()
 
 
@@ -80,7 +86,9 @@ def main() -> None:
         "torch": torch.__version__,
     }
     print(json.dumps(facts), flush=True)
-    for question, said in zip(SAMPLE_QUESTIONS, answers(model, tokenizer, [ask(q) for q in SAMPLE_QUESTIONS]), strict=True):
+    for question, said in zip(
+        SAMPLE_QUESTIONS, answers(model, tokenizer, [ask(q) for q in SAMPLE_QUESTIONS]), strict=True
+    ):
         print(f"  {question} -> {said}", flush=True)
     write_folder(chosen.out, model, tokenizer, facts)
 

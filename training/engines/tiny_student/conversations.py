@@ -4,7 +4,7 @@ from collections.abc import Callable
 from random import Random
 from typing import TypedDict
 
-from tiny_student import arithmetic, everyday, facts_file, numbers, tables, unknown
+from tiny_student import arithmetic, everyday, facts_file, memory, numbers, tables, unknown
 from tiny_student.lessons import Lesson, LessonMaker, Voice
 from tiny_student.voices import chatty, child_system, framed, plain_system
 
@@ -17,12 +17,34 @@ class Message(TypedDict):
 
 
 MAKERS: tuple[tuple[float, LessonMaker], ...] = (
-    (20.0, arithmetic.addition), (6.0, arithmetic.subtraction), (5.0, arithmetic.number_story), (1.0, arithmetic.three_numbers),
-    (2.0, numbers.neighbours), (1.5, numbers.counting), (1.5, numbers.comparing), (1.0, numbers.even_or_odd), (1.5, numbers.place_value),
-    (1.5, numbers.groups), (1.0, numbers.missing_part), (2.0, everyday.calendar), (1.5, everyday.clock), (2.0, everyday.money),
-    (1.5, tables.opposites), (2.0, tables.rhymes), (2.0, tables.spelling), (1.0, tables.colors), (2.0, tables.animals), (0.7, tables.legs), (1.5, tables.kinds),
-    (2.5, everyday.shapes), (1.0, everyday.length), (1.0, everyday.alphabet), (3.0, unknown.grown_up_question), (44.0, facts_file.fact_lesson),
-)  # fmt: skip
+    (26.0, arithmetic.addition),
+    (11.0, arithmetic.subtraction),
+    (5.0, arithmetic.number_story),
+    (1.0, arithmetic.three_numbers),
+    (2.0, numbers.neighbours),
+    (1.5, numbers.counting),
+    (1.5, numbers.comparing),
+    (1.0, numbers.even_or_odd),
+    (1.5, numbers.place_value),
+    (1.5, numbers.groups),
+    (1.0, numbers.missing_part),
+    (2.0, everyday.calendar),
+    (1.5, everyday.clock),
+    (2.0, everyday.money),
+    (1.5, memory.remembering),
+    (1.5, tables.opposites),
+    (2.0, tables.rhymes),
+    (2.0, tables.spelling),
+    (1.0, tables.colors),
+    (2.0, tables.animals),
+    (0.7, tables.legs),
+    (1.5, tables.kinds),
+    (2.5, everyday.shapes),
+    (1.0, everyday.length),
+    (1.0, everyday.alphabet),
+    (3.0, unknown.grown_up_question),
+    (48.0, facts_file.fact_lesson),
+)
 """What is talked about, and how often."""
 
 CHATTY_SHARE = 0.3
@@ -69,7 +91,9 @@ def said(rng: Random, lesson: Lesson, voice: Voice, ask_for_child: bool, name: s
         question = framed(rng, turn.question, voice, ask_for_child) if place == 0 else turn.question
         answer = turn.answer
         if name and lesson.topic == "name" and place == 0:
-            answer = rng.choice((f"I'm {name}! What's your name?", f"My name is {name}!", f"I'm {name} and I'm in second grade!"))
+            answer = rng.choice(
+                (f"I'm {name}! What's your name?", f"My name is {name}!", f"I'm {name} and I'm in second grade!")
+            )
         if voice is Voice.CHILD:
             answer = chatty(rng, answer, CHATTY_SHARE)
         messages += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]

@@ -1,8 +1,8 @@
 """Reads the tables of facts (`facts/*.txt`) and turns a fact into a lesson.
 
-A table is a list of blocks. Each starts with `[topic]`; `q:` gives ways to ask, `p:` what a neutral adult says, `c:` what a second-grader
-says, `m:` what a second-grader may wrongly believe. `>` starts a follow-up question with its own `p:` and `c:`. Choices are parted by ` | `.
-`{name}` and the other slots are filled with the same word throughout one lesson.
+A table is a list of blocks. Each starts with `[topic]`; `q:` gives ways to ask, `p:` what a neutral adult says, `c:` what
+a second-grader says, `m:` what a second-grader may wrongly believe. `>` starts a follow-up question with its own `p:` and
+`c:`. Choices are parted by ` | `. `{name}` and the other slots are filled with the same word throughout one lesson.
 """
 
 from collections.abc import Iterator
@@ -23,12 +23,24 @@ SLOTS: dict[str, tuple[str, ...]] = {
 }
 """Words that fill the slots of a fact."""
 
-MORE = ("Tell me more.", "What else do you know?", "Can you tell me more?", "What else?", "Good! Tell me more about that.")
+MORE = (
+    "Tell me more.",
+    "What else do you know?",
+    "Can you tell me more?",
+    "What else?",
+    "Good! Tell me more about that.",
+)
 SURE = ("Are you sure?", "Is that true?", "Really?", "Are you sure about that?")
 AGAIN = ("Can you say that again?", "What did you say?", "Please say that again.", "I didn't hear you.")
 SOURCE = ("How do you know?", "Who told you that?", "Where did you learn that?", "How do you know that?")
 SOURCE_PLAIN = ("I learned it from the text I was trained on.", "It is a well-known fact.")
-SOURCE_CHILD = ("My teacher told us!", "I saw it on TV!", "I read it in a book at school.", "My mom told me!", "My grandpa knows everything and he told me.")
+SOURCE_CHILD = (
+    "My teacher told us!",
+    "I saw it on TV!",
+    "I read it in a book at school.",
+    "My mom told me!",
+    "My grandpa knows everything and he told me.",
+)
 """Follow-up questions that fit any fact."""
 
 MISCONCEPTION_SHARE = 0.15
@@ -74,7 +86,9 @@ def parse_facts(subject: str, text: str) -> Iterator[Fact]:
             continue
         mark, _, rest = line.partition(" ")
         if fact is None or not rest or mark not in {"q:", ">", "p:", "c:", "m:"}:
-            raise BrokenFacts(f"facts/{subject}.txt, line {number}: expected [topic], q:, p:, c:, m: or >, not {line[:40]!r}")
+            raise BrokenFacts(
+                f"facts/{subject}.txt, line {number}: expected [topic], q:, p:, c:, m: or >, not {line[:40]!r}"
+            )
         if mark in {"q:", ">"}:
             fact.stages.append(Stage(choices(rest)))
         else:
@@ -130,7 +144,12 @@ def general_follow_up(rng: Random, voice: Voice, stage: Stage, answer: str) -> T
     if kind == "more" and others:
         return Turn(rng.choice(MORE), rng.choice(others))
     if kind == "sure":
-        return Turn(rng.choice(SURE), f"Yes. {answer}" if voice is Voice.PLAIN else rng.choice((f"Yes! {answer}", "Um, I think so!", "I'm pretty sure!")))
+        return Turn(
+            rng.choice(SURE),
+            f"Yes. {answer}"
+            if voice is Voice.PLAIN
+            else rng.choice((f"Yes! {answer}", "Um, I think so!", "I'm pretty sure!")),
+        )
     if kind == "again":
         return Turn(rng.choice(AGAIN), answer if voice is Voice.PLAIN else f"Okay! {answer}")
     return Turn(rng.choice(SOURCE), said_by(voice, SOURCE_PLAIN, SOURCE_CHILD, rng))

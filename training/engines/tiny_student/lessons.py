@@ -33,9 +33,31 @@ class Lesson:
 LessonMaker = Callable[[Random, Voice], Lesson]
 
 STORY_NAMES = (
-    "Mia", "Leo", "Ana", "Tom", "Zoe", "Sam", "Eva", "Max", "Lily", "Ben", "Nora", "Omar", "Ruby", "Jack", "Maya",
-    "Finn", "Ella", "Noah", "Ivy", "Luis", "Aisha", "Kofi", "Mei", "Theo",
-)  # fmt: skip
+    "Mia",
+    "Leo",
+    "Ana",
+    "Tom",
+    "Zoe",
+    "Sam",
+    "Eva",
+    "Max",
+    "Lily",
+    "Ben",
+    "Nora",
+    "Omar",
+    "Ruby",
+    "Jack",
+    "Maya",
+    "Finn",
+    "Ella",
+    "Noah",
+    "Ivy",
+    "Luis",
+    "Aisha",
+    "Kofi",
+    "Mei",
+    "Theo",
+)
 """First names of story characters. They belong to nobody."""
 
 

@@ -36,7 +36,7 @@ SHAPES = {"0.5M": Shape(128, 2, 4, 2, 352), "3M": Shape(256, 4, 4, 2, 704), "4M"
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how fast to train: optimiser steps, tokens a step, peak learning rates of Muon (matrices) and AdamW (the rest)."""
+    """How long and how fast to train: steps, tokens a step, peak learning rates of Muon (matrices) and AdamW (the rest)."""
 
     steps: int
     seed: int
@@ -99,7 +99,9 @@ def batches(rows: list[Encoded], batch_tokens: int, pad: int, rng: Random) -> It
         )
 
 
-def endless_batches(tokenizer: PreTrainedTokenizerFast, plan: Plan, pool: int = 20_000) -> Iterator[tuple[Tensor, Tensor]]:
+def endless_batches(
+    tokenizer: PreTrainedTokenizerFast, plan: Plan, pool: int = 20_000
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield batches of ever new conversations; `pool` conversations are made at a time."""
     part = 0
     while True:
@@ -136,7 +138,7 @@ def rate_at(step: int, steps: int) -> float:
 def pretrain(
     tokenizer: PreTrainedTokenizerFast, shape: Shape, plan: Plan, report: Callable[[int, float, float], None]
 ) -> LlamaForCausalLM:
-    """Train a new model and return it. `report(step, mean loss since the last report, tokens a second)` is called every 50 steps."""
+    """Train a new model and return it. Every 50 steps `report(step, mean loss since the last report, tokens a second)`."""
     torch.manual_seed(plan.seed)
     model = new_model(shape, tokenizer)
     model.train()
