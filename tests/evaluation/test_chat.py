@@ -350,5 +350,6 @@ def test_a_long_conversation_takes_few_queries(talk, member, client_for, django_
     Turn.objects.bulk_create(
         Turn(conversation=talk, position=n, question="?", answer="!", status=TurnStatus.DONE) for n in range(1, 51)
     )
+    client = client_for(member)
     with django_assert_max_num_queries(9):
-        client_for(member).get(page(talk))
+        client.get(page(talk))
