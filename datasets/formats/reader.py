@@ -190,10 +190,12 @@ class Reader:
     # tables and transcripts ------------------------------------------------------------------------------------------
 
     def _table(self, objects: Iterator[tuple[int, dict[str, str] | Problem]]) -> Iterator[Row | Problem]:
-        first = next(objects, None)
+        first, told = next(objects, None), False
         while first is not None and isinstance(first[1], Problem):
             yield first[1]
-            first = next(objects, None)
+            first, told = next(objects, None), True
+        if first is None and told:
+            return
         if first is None:
             message = "The table has a header at most, but no records."
             raise UnreadableFile(
