@@ -106,8 +106,9 @@ def money(rng: Random, voice: Voice) -> Lesson:
     price = rng.randint(2, 9)
     cents, coins = f"{worth} cent{'s' * (worth > 1)}", f"{n} {PLURALS[coin]}"
     run = ", ".join(str(worth * i) for i in range(1, n + 1))
+    change = f"{10 - price} dollar{'s' * (price < 9)}"
     pay = f"A toy costs {price} dollars. You pay with 10 dollars. How much do you get back?"
-    back = f"I count up from {price} to 10. I get {10 - price} dollars back!"
+    back = f"I count up from {price} to 10. I get {change} back!"
     question, plain, child = rng.choice(
         (
             (
@@ -120,7 +121,7 @@ def money(rng: Random, voice: Voice) -> Lesson:
                 f"{coins} are worth {n * worth} cents.",
                 f"I count {run}. It's {n * worth} cents!",
             ),
-            (pay, f"You get {10 - price} dollars back.", back),
+            (pay, f"You get {change} back.", back),
             (
                 "How many cents are in a dollar?",
                 "There are 100 cents in a dollar.",
@@ -139,17 +140,19 @@ def money(rng: Random, voice: Voice) -> Lesson:
 def shapes(rng: Random, voice: Voice) -> Lesson:
     """Sides and corners of flat shapes, and how shapes differ."""
     shape, sides = rng.choice(list(SHAPES.items()))
+    a_shape = f"{'an' if shape == 'octagon' else 'a'} {shape}"
+    the_shape = a_shape[:1].upper() + a_shape[1:]
     part = rng.choice(("sides", "corners"))
     run = ", ".join(str(i) for i in range(1, sides + 1))
     asked = rng.choice(
         (
             (
-                f"How many {part} does a {shape} have?",
-                f"A {shape} has {sides} {part}.",
-                f"Let me count... {run}. A {shape} has {sides} {part}!",
+                f"How many {part} does {a_shape} have?",
+                f"{the_shape} has {sides} {part}.",
+                f"Let me count... {run}. {the_shape} has {sides} {part}!",
             ),
-            (f"How many {part} are on a {shape}?", f"A {shape} has {sides} {part}.", f"{run}! It has {sides}!"),
-            (f"What shape has {sides} sides?", f"A {shape} has {sides} sides.", f"Ooh, a {shape}! I drew one!"),
+            (f"How many {part} are on {a_shape}?", f"{the_shape} has {sides} {part}.", f"{run}! It has {sides}!"),
+            (f"What shape has {sides} sides?", f"{the_shape} has {sides} sides.", f"Ooh, {a_shape}! I drew one!"),
             ("How many corners does a circle have?", "A circle has no corners.", "None! A circle is all round!"),
             (
                 "How is a square different from a rectangle?",
