@@ -49,10 +49,10 @@ class Engine:
         *,
         engines: Path,
         extra: Mapping[str, str] | None = None,
-        grace: float = GRACE_SECONDS,
+        grace: float | None = None,
     ) -> None:
-        """`module` is found under `engines`; `folder` holds `spec.json`; `grace` in seconds from SIGTERM to SIGKILL."""
-        self.folder, self.grace = folder, grace
+        """`module` is found under `engines`; `folder` holds `spec.json`; `grace`: seconds from SIGTERM to SIGKILL."""
+        self.folder, self.grace = folder, GRACE_SECONDS if grace is None else grace
         self.command = [sys.executable, "-P", "-m", module, SPEC_FILE]
         self.environment = environment(engines, extra)
         self._asked_at: float | None = None
@@ -147,7 +147,7 @@ def _event(line: bytes) -> Event:
     return {"event": "unreadable", "line": line[:200].decode("utf-8", "replace")}
 
 
-def end_leftover(folder: Path, grace: float = GRACE_SECONDS) -> bool:
+def end_leftover(folder: Path, grace: float) -> bool:
     """End the engine that an earlier attempt left in this folder. True when there was one.
 
     The process is known by its id and its start time, so that a stranger with a reused id is left alone.

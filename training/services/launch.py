@@ -67,7 +67,7 @@ def launch(
             most_cost=reckoned.most,
             provider=charges.provider_name(base_model),
         )
-        money.hold(team=team, key=run.hold_key, amount=reckoned.most)
+        money.hold(team=team, key=run.hold_key, amount=reckoned.most, person=person)
         audit.record(course=team.course, person=person, action="run launched", what=str(run), team=team)
         transaction.on_commit(lambda: queue.dispatch(run))
     return run

@@ -1,0 +1,77 @@
+"""Runs ready to be queued, a stand-in for the engines, and a hand that plays the worker."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from datasets.models import DatasetVersion
+from teams.models import Method, Team, User
+from tests import factories
+from tests.engines import rehearsal_server
+from training import launcher
+from training.models import BaseModel, TrainingRun
+from training.services.launch import launch
+
+STUB = Path(__file__).with_name("engine_stub")
+SETTINGS: dict[Method, dict[str, Any]] = {
+    Method.LORA: {"validation_fraction": 0.2, "epochs": 2, "rank": 8},
+    Method.DSPY: {
+        "validation_fraction": 0.2,
+        "optimizer": "BootstrapFewShot",
+        "max_calls": 50,
+        "max_bootstrapped_demos": 2,
+        "max_labeled_demos": 2,
+        "max_tokens": 200,
+    },
+    Method.OPENAI: {"validation_fraction": 0.1, "n_epochs": 2, "batch_size": "auto", "learning_rate_multiplier": "auto"},
+}
+
+Launch = Callable[..., TrainingRun]
+
+
+@pytest.fixture(autouse=True)
+def real_queue(redis_server: str) -> None:
+    """Every test of this app has the queue that it would have in life."""
+
+
+@pytest.fixture
+def stub_engines(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.ENGINES_ROOT = STUB
+    monkeypatch.setattr(launcher, "GRACE_SECONDS", 0.5)
+
+
+@pytest.fixture
+def version(team: Team) -> DatasetVersion:
+    return factories.make_dataset_version(team, factories.child_rows(20))
+
+
+@pytest.fixture
+def start(team: Team, member: User, version: DatasetVersion, settings: Any) -> Launch:
+    """Launch a run of Maple's; `settings` are added to the method's usual ones. `real`: as with a key, money at stake."""
+
+    def make(method: Method = Method.LORA, *, real: bool = False, **changes: Any) -> TrainingRun:
+        settings.REHEARSAL = not real
+        chosen = BaseModel.objects.filter(method=method, rehearsal=not real and method != Method.LORA)
+        values: dict[str, Any] = {
+            "team": team,
+            "person": member,
+            "method": method,
+            "base_model": chosen.earliest("id"),
+            "dataset_version": version,
+            "settings": SETTINGS[method] | changes.pop("settings", {}),
+            "seed": 17,
+            "name": "A try",
+        }
+        return launch(**(values | changes))
+
+    return make
+
+
+@pytest.fixture
+def provider(tmp_path: Path, settings: Any) -> Iterator[rehearsal_server.Rehearsal]:
+    """The rehearsal provider with faults allowed, whose jobs are over at once."""
+    with rehearsal_server.started(tmp_path / "provider", "--allow-faults", "--job-seconds", "0") as running:
+        settings.REHEARSAL_URL = f"{running.url}/v1"
+        yield running
