@@ -118,3 +118,65 @@ class JustificationForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text="For example: all names are invented; the telephone number is from a picture book.",
     )
+
+
+SPEAKERS = {"user": "Teacher", "assistant": "Student", "system": "About the bot"}
+
+
+class RowForm(forms.Form):
+    """One conversation: a box a turn, two more to go on with, and its labels. An emptied box deletes its turn."""
+
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, row: formats.Row, suggested: dict[str, str] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.row = row
+        self.roles = [message["role"] for message in row.messages] + self._next_roles()
+        for index, role in enumerate(self.roles):
+            old = row.messages[index]["content"] if index < len(row.messages) else ""
+            self.fields[f"turn_{index}"] = forms.CharField(
+                required=False,
+                label=SPEAKERS.get(role, role) + ("" if index < len(row.messages) else " goes on"),
+                initial=old,
+                max_length=20_000,
+                widget=forms.Textarea(attrs={"rows": 2 + len(old) // 90}),
+            )
+        for label in formats.LABELS:
+            guess = (suggested or {}).get(label, "")
+            self.fields[f"label_{label}"] = forms.CharField(
+                required=False,
+                max_length=80,
+                label=label.replace("_", " ").capitalize(),
+                initial=row.labels.get(label, ""),
+                help_text=f"suggested: {guess}" if guess and label not in row.labels else "",
+            )
+
+    def _next_roles(self) -> list[str]:
+        spoken = [message["role"] for message in self.row.messages if message["role"] in ("user", "assistant")]
+        return ["assistant", "user"] if spoken and spoken[-1] == "user" else ["user", "assistant"]
+
+    @property
+    def turns(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.fields if name.startswith("turn_")]
+
+    @property
+    def labels(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.fields if name.startswith("label_")]
+
+    @property
+    def edited(self) -> formats.Row:
+        """The row as the person wants it, with all that the form does not show. Valid forms only."""
+        given = self.cleaned_data
+        messages = []
+        for index, role in enumerate(self.roles):
+            content = given[f"turn_{index}"].replace("\r\n", "\n").strip()
+            if content:
+                kept = self.row.messages[index] if index < len(self.row.messages) else {"role": role}
+                messages.append({**kept, "content": content})
+        data = self.row.as_dict()
+        if len(messages) != len(self.row.messages):
+            data["extra"] = {key: value for key, value in data["extra"].items() if key != "turns"}
+        prompt = next((message["content"] for message in messages if message["role"] == "user"), "")
+        suffix = data["input_suffix"] if prompt.endswith(data["input_suffix"]) else ""
+        labels = {label: given[f"label_{label}"].strip() for label in formats.LABELS if given[f"label_{label}"].strip()}
+        return formats.Row.from_dict({**data, "messages": messages, "labels": labels, "input_suffix": suffix})

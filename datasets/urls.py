@@ -1,6 +1,6 @@
 from django.urls import path
 
-from datasets.views import datasets, imports, privacy, versions
+from datasets.views import datasets, imports, privacy, rows, versions
 
 TEAM = "teams/<int:team_id>/datasets/"
 DATASET = f"{TEAM}<int:dataset_id>/"
@@ -34,4 +34,14 @@ urlpatterns = [
     path(f"{VERSION}privacy/", privacy.version_privacy, name="version_privacy"),
     path(f"{VERSION}privacy/justify/", privacy.privacy_justify, name="privacy_justify"),
     path(f"{VERSION}privacy/pseudonyms/", privacy.privacy_pseudonyms, name="privacy_pseudonyms"),
+    path(f"{VERSION}changes/", versions.version_diff, name="version_diff"),
+    path(f"{VERSION}labels/", rows.labels_confirm, name="labels_confirm"),
+    path(f"{VERSION}rows/<int:position>/", rows.row_detail, name="row_detail"),
+    path(f"{VERSION}rows/<int:position>/edit/", rows.row_edit, name="row_edit"),
+    path(f"{VERSION}rows/<int:position>/delete/", rows.row_delete, name="row_delete"),
+    path(f"{DATASET}rows/new/", rows.row_add, name="row_add"),
+    path(f"{DATASET}edits/", rows.draft_detail, name="draft_detail"),
+    path(f"{DATASET}edits/save/", rows.draft_save, name="draft_save"),
+    path(f"{DATASET}edits/drop/", rows.draft_drop, name="draft_drop"),
+    path(f"{DATASET}edits/<str:row_id>/undo/", rows.draft_undo, name="draft_undo"),
 ]

@@ -61,6 +61,7 @@ def page(version: DatasetVersion) -> dict[str, Any] | None:
         **found,
         "sampled": version.report["sampled"],
         "charts": [_chart(label, counts) for label, counts in found["coverage"].items()],
+        "suggestions": any(name for counts in found["coverage"].values() for name in counts["suggested"]),
         "sizes": size_advice(version),
         "beyond_percent": round(100 * found["language"]["beyond_grade_2"]["share"], 1),
         "beyond_words": [word for word, _ in found["language"]["beyond_grade_2"]["top"]],

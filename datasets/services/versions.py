@@ -33,6 +33,7 @@ __all__ = [
     "fork",
     "free_name",
     "newest",
+    "next_number",
     "restore",
     "row_at",
     "rows",

@@ -7,7 +7,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from datasets.forms import NewDatasetForm, UploadForm
 from datasets.models import Dataset, DatasetVersion, Import, ImportStatus
-from datasets.services import imports, samples, versions
+from datasets.services import drafts, imports, samples, versions
 from teams.access import Access, SignedInRequest, team_view
 from teams.models import Team
 
@@ -78,6 +78,7 @@ def dataset_detail(request: HttpRequest, team: Team, dataset_id: int) -> HttpRes
         "dataset": dataset,
         "versions": DatasetVersion.objects.for_team(team).filter(dataset=dataset).defer("report"),
         "imports": Import.objects.for_team(team).open().filter(dataset=dataset),
+        "draft": drafts.draft_of(dataset),
     }
     return render(request, "datasets/dataset_detail.html", context)
 

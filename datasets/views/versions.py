@@ -7,7 +7,7 @@ from django.utils.text import slugify
 from django.views.decorators.http import require_GET, require_POST
 
 from datasets.models import DatasetVersion, Shape
-from datasets.services import measure, quality, versions
+from datasets.services import comparing, drafts, measure, quality, versions
 from datasets.views.downloads import download
 from teams.access import Access, SignedInRequest, team_view
 from teams.models import Team
@@ -37,7 +37,8 @@ def version_detail(request: HttpRequest, team: Team, dataset_id: int, number: in
     version = find_version(team, dataset_id, number)
     start = min(max(position(request), position(request, "row") - 1), version.row_count - 1)
     context = frame(team, version, "rows") | {
-        "rows": list(enumerate(versions.rows(version, start, start + PAGE), start)),
+        "items": drafts.shown(version, start, start + PAGE),
+        "draft": drafts.draft_of(version.dataset),
         "first": start + 1,
         "last": min(start + PAGE, version.row_count),
         "previous": max(0, start - PAGE) if start else None,
@@ -131,3 +132,25 @@ def version_fork(request: SignedInRequest, team: Team, dataset_id: int, number: 
         return redirect("version_exports", team.pk, dataset_id, number)
     messages.success(request, f"{made.dataset.name} was made. {version} stays as it is.")
     return redirect("version_detail", team.pk, made.dataset_id, made.number)
+
+
+@team_view(Access.MEMBER)
+@require_GET
+def version_diff(request: HttpRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+    """What changed from another version of the dataset (`?to=`, default: its parent) to this one."""
+    version = find_version(team, dataset_id, number)
+    others = DatasetVersion.objects.for_team(team).filter(dataset_id=dataset_id).exclude(pk=version.pk).defer("report")
+    wanted = position(request, "to") or (version.parent.number if version.parent else number - 1)
+    other = others.filter(number=wanted).first()
+    comparison = comparing.compare(other, version) if other else None
+    start = position(request)
+    found = comparison.differences if comparison else []
+    context = frame(team, version, "changes") | {
+        "others": others,
+        "other": other,
+        "comparison": comparison,
+        "differences": found[start : start + PAGE],
+        "previous": max(0, start - PAGE) if start else None,
+        "next": start + PAGE if start + PAGE < len(found) else None,
+    }
+    return render(request, "datasets/version_diff.html", context)

@@ -161,7 +161,7 @@ def test_every_page_of_a_version_costs_the_same_few_queries(
     for start in (0, 250, 740):
         with django_assert_max_num_queries(10):
             page = browser.get(f"/teams/{team.pk}/datasets/{dataset.pk}/versions/{version.number}/?from={start}")
-        assert page.context["rows"][0][0] == start
+        assert page.context["items"][0].position == start
 
 
 @pytest.mark.parametrize("count", [1, 50])

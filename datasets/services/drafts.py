@@ -1,0 +1,258 @@
+"""Edits in the browser: they gather in the dataset's draft until somebody saves them as the next version."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from datasets import checks, formats
+from datasets.models import ChangeKind, Dataset, DatasetVersion, Draft, DraftChange, VersionBlock
+from datasets.services import versions
+from datasets.services.blocks import Block, StoredRow, Totals, fresh_id, pack, packed, row_from, unpack
+from datasets.services.comparing import as_text, word_changes
+from datasets.services.reading import newest, places, plain, row_at, stored_rows
+from teams.models import User
+
+
+class EditRefused(Exception):
+    """The edit can't be made; the message says why and what to do."""
+
+
+class ChangedMeanwhile(EditRefused):
+    """Somebody else changed the same row first; `row` is what it says now."""
+
+    def __init__(self, row: StoredRow, who: str) -> None:
+        super().__init__(f"{who} changed this row meanwhile. Look at both, then save yours again to keep it.")
+        self.row = row
+
+
+@dataclass(frozen=True)
+class ShownRow:
+    """A row as the team sees it now: with the draft's edit, if there is one."""
+
+    position: int | None
+    row: StoredRow
+    change: DraftChange | None
+
+    @property
+    def fingerprint(self) -> str:
+        """What an edit must name to prove that it was made while looking at this."""
+        return formats.fingerprint(plain(self.row))
+
+
+def shown(version: DatasetVersion, start: int, stop: int) -> list[ShownRow]:
+    """Rows `start` to `stop` of a version with the open edits on top of it."""
+    changes = {
+        change.row_id: change
+        for change in DraftChange.objects.filter(
+            draft__base=version, position__gte=start, position__lt=stop
+        ).select_related("changed_by")
+    }
+    return [
+        _with(changes.get(row.id), position, row)
+        for position, row in enumerate(stored_rows(version, start, stop), start)
+    ]
+
+
+def _with(change: DraftChange | None, position: int, row: StoredRow) -> ShownRow:
+    if change is not None and change.kind == ChangeKind.EDIT:
+        return ShownRow(position, _stored(change), change)
+    return ShownRow(position, row, change)
+
+
+def _stored(change: DraftChange) -> StoredRow:
+    row = row_from(change.row or {})
+    assert isinstance(row, StoredRow)
+    return row
+
+
+def draft_of(dataset: Dataset) -> Draft | None:
+    return Draft.objects.filter(dataset=dataset).select_related("base").first()
+
+
+def added(draft: Draft) -> list[ShownRow]:
+    changes = draft.changes.filter(kind=ChangeKind.ADD).select_related("changed_by")
+    return [ShownRow(None, _stored(change), change) for change in changes]
+
+
+def _draft_on(version: DatasetVersion) -> Draft:
+    """The draft for edits of this version. Raises EditRefused where edits wait on top of another one."""
+    draft, _ = Draft.objects.select_for_update().get_or_create(dataset=version.dataset, defaults={"base": version})
+    if draft.base_id != version.pk:
+        raise EditRefused(
+            f"Edits wait on top of version {draft.base.number}. Save or drop them first, or edit version "
+            f"{draft.base.number}."
+        )
+    return draft
+
+
+def check(row: formats.Row) -> None:
+    """Raises EditRefused where the row breaks a rule, naming all of them."""
+    errors = [problem for problem in formats.check_row(row, formats.Limits()) if problem.severity == "error"]
+    if errors:
+        raise EditRefused(" ".join(f"{problem.message} {problem.mend}" for problem in errors))
+
+
+@transaction.atomic
+def edit_row(*, version: DatasetVersion, position: int, row: formats.Row, seen: str, person: User) -> ShownRow:
+    """Change the row at `position`. `seen` is the fingerprint of what the person was looking at.
+
+    Raises EditRefused, and ChangedMeanwhile where the row is not what they saw.
+    """
+    check(row)
+    before = row_at(version, position)
+    if before is None:
+        raise EditRefused("There is no such row in this version.")
+    draft = _draft_on(version)
+    change = draft.changes.filter(row_id=before.id).select_related("changed_by").first()
+    now = _with(change, position, before)
+    if now.fingerprint != seen:
+        who = change.changed_by.name if change and change.changed_by else "Somebody"
+        raise ChangedMeanwhile(now.row, who)
+    stored = StoredRow.of(row, before.id)
+    if formats.fingerprint(row) == formats.fingerprint(plain(before)):
+        draft.changes.filter(row_id=before.id).delete()
+        return ShownRow(position, before, None)
+    made, _ = DraftChange.objects.update_or_create(
+        draft=draft,
+        row_id=before.id,
+        defaults={"position": position, "kind": ChangeKind.EDIT, "row": _as_json(stored), "changed_by": person},
+    )
+    return ShownRow(position, stored, made)
+
+
+def _as_json(row: StoredRow) -> dict[str, object]:
+    return {"id": row.id, **plain(row).as_dict()}
+
+
+@transaction.atomic
+def remove_row(*, version: DatasetVersion, position: int, person: User) -> ShownRow:
+    """The row will not be in the next version; it can be taken back until then."""
+    before = row_at(version, position)
+    if before is None:
+        raise EditRefused("There is no such row in this version.")
+    made, _ = DraftChange.objects.update_or_create(
+        draft=_draft_on(version),
+        row_id=before.id,
+        defaults={"position": position, "kind": ChangeKind.DELETE, "row": None, "changed_by": person},
+    )
+    return ShownRow(position, before, made)
+
+
+@transaction.atomic
+def add_row(*, dataset: Dataset, row: formats.Row, person: User) -> DraftChange:
+    """A new row at the end of the next version, on top of the newest one or of the version already being edited.
+
+    Raises EditRefused for a row that breaks a rule, or a dataset without any version.
+    """
+    check(row)
+    base = newest(dataset)
+    if base is None:
+        raise EditRefused("Upload some rows first; then single ones can be added.")
+    draft, _ = Draft.objects.select_for_update().get_or_create(dataset=dataset, defaults={"base": base})
+    taken = {kept.id for kept in stored_rows(draft.base)} | set(draft.changes.values_list("row_id", flat=True))
+    stored = StoredRow.of(row, fresh_id(row, taken))
+    return DraftChange.objects.create(
+        draft=draft, row_id=stored.id, kind=ChangeKind.ADD, row=_as_json(stored), changed_by=person
+    )
+
+
+def take_back(*, draft: Draft, row_id: str) -> None:
+    """Undo what was done to one row."""
+    draft.changes.filter(row_id=row_id).delete()
+    if not draft.changes.exists():
+        draft.delete()
+
+
+def drop(*, draft: Draft) -> None:
+    """Forget all edits."""
+    draft.delete()
+
+
+@transaction.atomic
+def publish(*, draft: Draft, person: User, note: str) -> DatasetVersion:
+    """All edits as the next version; untouched blocks are shared with the version before.
+
+    Raises versions.NothingChanged and versions.NoRows; the draft is gone only when the version is there.
+    """
+    draft = Draft.objects.select_for_update().select_related("base__dataset__team__course").get(pk=draft.pk)
+    base, totals = draft.base, Totals()
+    blocks = list(_edited(draft, totals))
+    counts = {kind: draft.changes.filter(kind=kind).count() for kind in ChangeKind}
+    told = ", ".join(f"{count} {ChangeKind(kind).label.lower()}" for kind, count in counts.items() if count)
+    made = versions.store(
+        dataset=base.dataset,
+        blocks=blocks,
+        content_hash=totals.content_hash if totals.rows else "",
+        row_count=totals.rows,
+        turn_count=totals.turns,
+        token_estimate=totals.token_estimate,
+        shape=base.shape,
+        person=person,
+        note=note.strip() or f"Edited here: {told}.",
+        source_name=base.source_name,
+        parent=base,
+    )
+    draft.delete()
+    return made
+
+
+def _edited(draft: Draft, totals: Totals) -> Iterator[Block]:
+    changes = {change.row_id: change for change in draft.changes.exclude(kind=ChangeKind.ADD)}
+    new = [_stored(change) for change in draft.changes.filter(kind=ChangeKind.ADD)]
+    last_rows: list[StoredRow] = []
+    for place in places(draft.base).iterator(chunk_size=8):
+        rows, touched = _apply(place, changes)
+        if new and place.first_row + place.block.row_count == draft.base.row_count:
+            last_rows = rows  # new rows join the last block, so that single additions do not leave tiny blocks
+            continue
+        for row in rows:
+            totals.add(row, formats.fingerprint(plain(row)))
+        if not touched:
+            yield Block(place.block.content_hash, place.block.row_count, bytes(place.block.rows))
+        elif rows:
+            yield pack(rows)
+    yield from packed([*last_rows, *new], totals)
+
+
+def _apply(place: VersionBlock, changes: dict[str, DraftChange]) -> tuple[list[StoredRow], bool]:
+    rows, touched = [], False
+    for row in unpack(bytes(place.block.rows)):
+        change = changes.get(row.id)
+        touched = touched or change is not None
+        if change is None:
+            rows.append(row)
+        elif change.kind == ChangeKind.EDIT:
+            rows.append(_stored(change))
+    return rows, touched
+
+
+def confirm_labels(*, version: DatasetVersion, person: User) -> DatasetVersion:
+    """The next version, in which rows without a label have the one that the rules suggest.
+
+    Raises versions.NothingChanged where no rule suggests anything.
+    """
+    made: list[StoredRow] = []
+    for row in stored_rows(version):
+        bare = plain(row)
+        bare.labels = {**checks.suggest_labels(bare), **bare.labels}
+        made.append(StoredRow.of(bare, row.id))
+    return versions.create_version(
+        dataset=version.dataset,
+        rows=made,
+        shape=version.shape,
+        person=person,
+        note=f"Suggested labels of version {version.number} confirmed.",
+        source_name=version.source_name,
+        parent=version,
+    )
+
+
+def described(draft: Draft) -> list[tuple[DraftChange, list[tuple[str, str]]]]:
+    """Each change with what it does to the text, word by word."""
+    listed = []
+    for change in draft.changes.select_related("changed_by"):
+        before = row_at(draft.base, change.position) if change.position is not None else None
+        after = _stored(change) if change.row is not None else None
+        listed.append((change, word_changes(as_text(before) if before else "", as_text(after) if after else "")))
+    return listed
