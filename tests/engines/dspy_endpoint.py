@@ -25,9 +25,10 @@ CHILD = ["I think it gets hard like ice.", "Um, my mom says it is 5.", "I don't 
 
 @dataclass
 class ScriptedEndpoint:
-    """`status` makes every answer an error; `fail_when` picks requests (by number, from 1) that answer 500; from
-    `hold_from` on, requests wait for `hold` and set `holding`. A stream that pauses sets `paused`, one whose reader leaves
-    sets `left`.
+    """`status` makes every answer an error; `fail_when` picks requests (by number, from 1) that answer 500.
+
+    From `hold_from` on, requests set `holding` and wait for `hold`; request `crowd_of` sets `crowd`. A stream that pauses
+    sets `paused`, one whose reader leaves sets `left`.
     """
 
     url: str = ""
@@ -42,6 +43,8 @@ class ScriptedEndpoint:
     holding: threading.Event = field(default_factory=threading.Event)
     break_after_chunks: int | None = None
     pause_after_chunks: int | None = None
+    crowd_of: int = 0
+    crowd: threading.Event = field(default_factory=threading.Event)
     paused: threading.Event = field(default_factory=threading.Event)
     left: threading.Event = field(default_factory=threading.Event)
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -60,6 +63,8 @@ class ScriptedEndpoint:
             self.requests.append(body)
             self.totals["calls"] += 1
             number = self.totals["calls"]
+        if number == self.crowd_of:
+            self.crowd.set()
         if self.hold is not None and number >= self.hold_from:
             self.holding.set()
             await asyncio.to_thread(self.hold.wait, 60)

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dspy_program import serve
+
 from tests.engines.conftest import engine_environment
 from tests.engines.dspy_endpoint import ScriptedEndpoint
 
+SERVICE_TOKEN = "service-token"
 PRICES = {"input": 150_000, "cached_input": 75_000, "output": 600_000}
 SAID = [
     ("What happens to water when it gets cold?", "It gets hard like ice!"),
@@ -97,3 +100,10 @@ def dspy_run(
         **spec,
     }
     return DspyRun(folder, full)
+
+
+def program_server(runs: Path, *, api_key: str = "sk-scripted", base_url: str = "") -> serve.ProgramServer:
+    """The program server over `runs`, as an application of this process."""
+    allowed = frozenset({serve.OPENAI})
+    upstreams = serve.Upstreams(api_key=api_key, service_token=SERVICE_TOKEN, base_url=base_url, allowed=allowed)
+    return serve.ProgramServer(serve.Programs(runs), upstreams, SERVICE_TOKEN)

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.engines.conftest import engine_environment
-from tests.engines.dspy_endpoint import ScriptedEndpoint, scripted_endpoint
-from tests.engines.dspy_runs import PRICES, DspyRun, dspy_run
+from tests.engines.dspy_endpoint import ScriptedEndpoint, listening, scripted_endpoint
+from tests.engines.dspy_runs import PRICES, SERVICE_TOKEN, DspyRun, dialogue, dspy_run, program_server
 
 pytestmark = pytest.mark.engine
 OPTIMIZERS = ["LabeledFewShot", "BootstrapFewShotWithRandomSearch", "MIPROv2", "GEPA", "SIMBA"]
@@ -123,6 +124,30 @@ def test_the_program_asks_the_same_in_a_clean_process(finished: tuple[DspyRun, S
     assert json.loads(loaded.stdout) in asked[-8:]  # asked while measuring after the optimisation
 
 
+def test_a_chat_asks_exactly_what_the_measured_program_asked(finished: tuple[DspyRun, ScriptedEndpoint]) -> None:
+    run, endpoint = finished
+    measured = endpoint.requests[-8:]
+    example = run.result["examples"][1]  # the second turn of a dialogue: it has a history
+    teacher, student = (line.split(": ", 1)[1] for line in example["conversation_history"].splitlines())
+    said = [
+        ("system", "You are Mia, seven."),
+        ("user", teacher),
+        ("assistant", student),
+        ("user", example["teacher_prompt"]),
+    ]
+    messages = [{"role": role, "content": content} for role, content in said]
+    with listening(program_server(run.folder.parent).app()) as address:
+        headers = {"authorization": f"Bearer {SERVICE_TOKEN}"}
+        answer = httpx.post(
+            f"{address}/v1/chat/completions",
+            json={"model": f"run-{run.folder.name}", "messages": messages},
+            headers=headers,
+        ).json()
+    streamed = {name: value for name, value in endpoint.requests[-1].items() if not name.startswith("stream")}
+    assert streamed in measured
+    assert answer["choices"][0]["message"]["content"] == example["after"]
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_optimizer_runs_and_its_usage_is_the_servers_count(
     optimizer: str, endpoint: ScriptedEndpoint, tmp_path: Path
@@ -195,6 +220,32 @@ def test_a_provider_nobody_hears_is_named(tmp_path: Path, endpoint: ScriptedEndp
     run = dspy_run(tmp_path / "run", endpoint, base_url="http://127.0.0.1:9/v1").finish()
     assert run.failed["code"] == "provider_unreachable"
     assert "127.0.0.1:9" in run.failed["message"]
+
+
+def test_a_provider_that_hangs_ends_the_run_and_may_have_billed(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
+    endpoint.hold = threading.Event()
+    run = dspy_run(tmp_path / "run", endpoint, settings={"timeout_seconds": 0.5, "num_threads": 6}).finish()
+    endpoint.hold.set()
+    assert run.failed["code"] == "provider_timeout"
+    journal = [json.loads(line) for line in (run.folder / "usage.jsonl").read_text().splitlines()]
+    assert sum(bool(entry.get("unreported")) for entry in journal) == run.named("calls")[-1]["used"] >= 6
+
+
+def test_settings_a_reasoning_model_refuses_are_named(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
+    run = dspy_run(tmp_path / "run", endpoint, model="gpt-5-mini").finish()
+    assert run.failed["code"] == "bad_settings" and "temperature=1.0" in run.failed["message"]
+
+
+def test_rows_of_many_personas_are_learned_with_their_own(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
+    run = dspy_run(tmp_path / "run", endpoint, settings={"optimizer": "LabeledFewShot"})
+    rows = [dialogue(number) for number in range(9)]
+    for number, row in enumerate(rows):
+        row["messages"][0]["content"] = f"You are child {number}."
+    (run.folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    result = run.finish().result
+    assert "You are" not in result["instructions"]
+    assert all("About the student: You are child" in demo["conversation_history"] for demo in result["demos"])
+    assert json.loads((run.folder / "program.json").read_text())["persona"]["place"] == "history"
 
 
 def test_now_and_then_a_failure_is_tried_again_and_counted(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:

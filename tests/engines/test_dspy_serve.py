@@ -18,8 +18,9 @@ from dspy_program.examples import Persona
 
 from tests.engines.conftest import engine_environment
 from tests.engines.dspy_endpoint import CHILD, ScriptedEndpoint, listening, scripted_endpoint
+from tests.engines.dspy_runs import SERVICE_TOKEN as TOKEN
+from tests.engines.dspy_runs import program_server
 
-TOKEN = "service-token"
 QUESTION = {"role": "user", "content": "What is ice?"}
 
 
@@ -53,16 +54,10 @@ def leave_program(folder: Path, base_url: str, persona: Persona | None = None) -
     program.save(program.dump(module, persona, serving), folder)
 
 
-def server_for(runs: Path, *, api_key: str = "sk-scripted", base_url: str = "") -> serve.ProgramServer:
-    allowed = frozenset({serve.OPENAI})
-    upstreams = serve.Upstreams(api_key=api_key, service_token=TOKEN, base_url=base_url, allowed=allowed)
-    return serve.ProgramServer(serve.Programs(runs), upstreams, TOKEN)
-
-
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     runs = tmp_path_factory.mktemp("runs")
-    with scripted_endpoint() as endpoint, listening(server_for(runs).app()) as address:
+    with scripted_endpoint() as endpoint, listening(program_server(runs).app()) as address:
         yield Served(address, endpoint, runs)
 
 
@@ -258,16 +253,35 @@ def test_twenty_people_at_once_get_their_own_answers(served: Served) -> None:
     assert len(set(answers.values())) > 1
 
 
+def test_a_class_that_asks_at_once_does_not_wait_for_each_other(served: Served) -> None:
+    served.endpoint.hold = threading.Event()
+    served.endpoint.crowd_of = 150
+
+    async def ask_all() -> list[int]:
+        limits = httpx.Limits(max_connections=200)
+        headers = {"authorization": f"Bearer {TOKEN}"}
+        async with httpx.AsyncClient(base_url=served.address, headers=headers, timeout=60, limits=limits) as client:
+            body = {"model": "run-r1", "messages": [QUESTION], "stream": True}
+            asked = [asyncio.create_task(client.post("/v1/chat/completions", json=body)) for _ in range(150)]
+            arrived = await asyncio.to_thread(served.endpoint.crowd.wait, 60)
+            assert served.endpoint.hold is not None
+            served.endpoint.hold.set()
+            assert arrived, f"only {served.endpoint.totals['calls']} of 150 reached the provider"
+            return [(await one).status_code for one in asked]
+
+    assert asyncio.run(ask_all()) == [200] * 150
+
+
 def test_the_key_goes_only_to_providers_the_server_was_told(tmp_path: Path) -> None:
     leave_program(tmp_path / "r1", "https://collector.example/v1")
-    with scripted_endpoint() as endpoint, listening(server_for(tmp_path).app()) as address:
+    with scripted_endpoint() as endpoint, listening(program_server(tmp_path).app()) as address:
         response = Served(address, endpoint, tmp_path).chat()
     assert (response.status_code, response.json()["error"]["code"]) == (403, "provider_not_allowed")
 
 
 def test_the_servers_own_provider_address_goes_before_the_programs(tmp_path: Path) -> None:
     leave_program(tmp_path / "r1", "https://collector.example/v1")
-    with scripted_endpoint() as endpoint, listening(server_for(tmp_path, base_url=endpoint.url).app()) as address:
+    with scripted_endpoint() as endpoint, listening(program_server(tmp_path, base_url=endpoint.url).app()) as address:
         assert Served(address, endpoint, tmp_path).chat().status_code == 200
         assert endpoint.totals["calls"] == 1
 
@@ -277,7 +291,7 @@ def test_without_a_key_our_own_servers_on_this_machine_still_answer(tmp_path: Pa
         endpoint.key = TOKEN
         leave_program(tmp_path / "r1", endpoint.url)
         leave_program(tmp_path / "r2", serve.OPENAI)
-        with listening(server_for(tmp_path, api_key="").app()) as address:
+        with listening(program_server(tmp_path, api_key="").app()) as address:
             here = Served(address, endpoint, tmp_path)
             assert here.chat().status_code == 200
             response = here.chat(model="run-r2")

@@ -11,15 +11,17 @@ from typing import Any
 from dspy import lm15
 from dspy.clients.engines.lm15_engine import AsyncLM15Engine, LM15Engine, timeouts_for
 
-from dspy_program.failure import FINAL_CODES, EngineFailure, provider_failure
+from dspy_program.failure import FINAL_CODES, EngineFailure, kinds, provider_failure
 from dspy_program.meter import Meter, Ticket
 
 # Overhead of a chat message's frame, in tokens, on top of its text.
 _FRAME_TOKENS = 16
 # Nothing was asked for: the cap must still reserve something for the answer.
 _DEFAULT_OUTPUT_TOKENS = 4096
-# Waiting mends "too many requests"; a server that is not there seldom comes while we wait.
-_PATIENCE = {"rate_limited": 4.0, "provider_unreachable": 0.5}
+# Waiting mends "too many requests"; a server that is not there or hangs seldom comes while we wait.
+_PATIENCE = {"rate_limited": 4.0, "provider_unreachable": 0.5, "provider_timeout": 0.5}
+# A class chats at the same time, each chat holding a connection for as long as its answer takes.
+_MOST_CONNECTIONS = 2_000
 
 
 def router_config(*, api_key: str, base_url: str, timeout_seconds: float) -> Any:
@@ -30,6 +32,7 @@ def router_config(*, api_key: str, base_url: str, timeout_seconds: float) -> Any
         api_keys=dict.fromkeys(names, api_key),
         base_urls=dict.fromkeys(names, base_url.rstrip("/")),
         timeouts=timeouts_for(timeout_seconds),
+        max_connections=_MOST_CONNECTIONS,
     )
 
 
@@ -162,10 +165,10 @@ def book_answer(meter: Meter, ticket: Ticket, usage: Any) -> None:
 
 
 def book_failure(meter: Meter, ticket: Ticket, error: BaseException) -> None:
-    """Settle `ticket` as failed. An error with an HTTP status, or a connection never made, was not billed."""
-    answered = isinstance(getattr(error, "status", None), int)
-    refused = "refused" in str(error).lower() or "connect" in str(error).lower()
-    meter.fail(ticket, maybe_billed=not (answered or refused))
+    """Settle `ticket` as failed. What the provider refused, or a connection never made, was not billed."""
+    status = getattr(error, "status", None)
+    refused = isinstance(status, int) and status >= 400
+    meter.fail(ticket, maybe_billed=not (refused or "ConnectError" in kinds(error)))
 
 
 def _bounds(request: Any) -> dict[str, int]:

@@ -64,7 +64,7 @@ def provider_failure(error: BaseException) -> EngineFailure | None:
     that names the kind.
     """
     details: Any = error
-    names = {cls.__name__.removeprefix("LM") for cls in type(error).__mro__}
+    names = kinds(error)
     status: int | None = getattr(details, "status", None)
     code = _code(names, status, str(getattr(details, "provider_code", None) or ""))
     if code is None:
@@ -75,6 +75,16 @@ def provider_failure(error: BaseException) -> EngineFailure | None:
     return EngineFailure(code, f"{said} It said: {words[:400]}" if words else said, mend, status)
 
 
+def kinds(error: BaseException) -> set[str]:
+    """Class names of `error`, of what it derives from and of what caused it, without DSPy's "LM" before them."""
+    found: set[str] = set()
+    link: BaseException | None = error
+    while link is not None:
+        found |= {cls.__name__.removeprefix("LM") for cls in type(link).__mro__}
+        link = link.__cause__
+    return found
+
+
 def _code(names: set[str], status: int | None, provider_code: str) -> str | None:
     if "BillingError" in names or provider_code in {"insufficient_quota", "billing_hard_limit_reached"}:
         return "quota_exhausted"
@@ -83,10 +93,11 @@ def _code(names: set[str], status: int | None, provider_code: str) -> str | None
     by_status = {401: "provider_auth", 403: "provider_forbidden", 429: "rate_limited", 408: "provider_timeout"}
     if status in by_status:
         return by_status[status]
-    kinds = {
+    by_kind = {
         "AuthError": "provider_auth",
         "RateLimitError": "rate_limited",
         "TimeoutError": "provider_timeout",
+        "ReadTimeout": "provider_timeout",
         "InvalidRequestError": "provider_rejected",
         "ServerError": "provider_error",
         "ConfigurationError": "bad_settings",
@@ -95,4 +106,4 @@ def _code(names: set[str], status: int | None, provider_code: str) -> str | None
         "StreamAssemblyError": "provider_error",
         "ProviderError": "provider_error",
     }
-    return next((code for name, code in kinds.items() if name in names), None)
+    return next((code for name, code in by_kind.items() if name in names), None)

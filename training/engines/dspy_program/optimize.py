@@ -34,7 +34,6 @@ from dspy_program.report import report, versions
 from dspy_program.spec import Spec, read_spec
 
 RETRIES = 4
-TIMEOUT_SECONDS = 60.0
 CACHE_BYTES = 200_000_000
 MOST_SAMPLES = 5
 
@@ -75,7 +74,7 @@ class Run:
         )
         self.calls_before_start = self.meter.usage().calls
         self.health = ProviderHealth(patience=max(8, 3 * self.settings.num_threads))
-        config = router_config(api_key=api_key, base_url=spec.base_url, timeout_seconds=TIMEOUT_SECONDS)
+        config = router_config(api_key=api_key, base_url=spec.base_url, timeout_seconds=self.settings.timeout_seconds)
         engine = MeteredEngine(self.meter, self.health, config)
         self.serving = Serving(spec.model, spec.base_url, self.settings.temperature, self.settings.max_tokens)
         self.lm = make_lm(self.serving, engine, cache=True, num_retries=RETRIES)
@@ -92,6 +91,8 @@ class Run:
                 f"Started again after {self.calls_before_start} calls: it starts over, but answers already paid for "
                 "are taken from this run's own cache, and those calls still count."
             )
+        if len(self.spec.sample_questions) > MOST_SAMPLES:
+            self.note(f"Only the first {MOST_SAMPLES} sample questions are asked: each costs two calls.")
         data = self.load_data()
         student = StudentSimulationModel(data.persona)
         before = self.measure(student, data, "before")
@@ -273,8 +274,9 @@ def main(arguments: list[str]) -> int:
         return 1
     except Exception as error:  # noqa: BLE001  # the last line of defence: the person learns that it is our fault
         traceback.print_exc()
-        message = f"The DSPy engine broke: {type(error).__name__}: {error}"[:500]
-        events.failed(EngineFailure("engine_error", message, "This is a fault of the platform: tell the instructor."))
+        said = f"The DSPy engine broke: {type(error).__name__}: {error}"[:500]
+        ours = EngineFailure("engine_error", said, "This is a fault of the platform: tell the instructor.")
+        events.failed(provider_failure(error) or ours)
         return 1
     return 0
 

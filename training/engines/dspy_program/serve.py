@@ -37,7 +37,7 @@ from dspy_program.meter import Meter
 from dspy_program.program import FILE_NAME, SavedProgram, load
 
 OPENAI = "https://api.openai.com/v1"
-TIMEOUT_SECONDS = 60.0
+TIMEOUT_SECONDS = 120.0
 BODY_BYTES = 2_000_000
 MOST_PROGRAMS = 64
 _MODEL = re.compile(r"run-([A-Za-z0-9][A-Za-z0-9_.-]{0,99})")

@@ -35,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True):
     num_trials: Annotated[int, msgspec.Meta(ge=1, le=50)] = 6
     heldout_limit: Annotated[int, msgspec.Meta(ge=1, le=500)] = 20
     selection_limit: Annotated[int, msgspec.Meta(ge=1, le=100)] = 8
+    timeout_seconds: Annotated[float, msgspec.Meta(gt=0, le=600)] = 120.0
     judge: Literal["none"] = "none"
 
 
