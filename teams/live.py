@@ -106,15 +106,15 @@ class Hub:
         return [(key.decode(), fields[b"e"].decode(), fields[b"d"].decode()) for key, fields in rows]
 
 
-_hubs: dict[int, Hub] = {}
+_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
 
 
 def hub() -> Hub:
     """The hub of the running event loop."""
-    key = id(asyncio.get_running_loop())
-    if key not in _hubs:
-        _hubs[key] = Hub()
-    return _hubs[key]
+    loop = asyncio.get_running_loop()
+    if loop not in _hubs:
+        _hubs[loop] = Hub()
+    return _hubs[loop]
 
 
 async def _events(

@@ -35,7 +35,11 @@ PROGRESS_SECONDS = 1.0
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 90.0
 DATABASE_THREADS = 4
-BROKEN = (openai.OpenAIError, httpx.HTTPError, json.JSONDecodeError)  # the client wraps only what comes before the stream
+BROKEN = (
+    openai.OpenAIError,
+    httpx.HTTPError,
+    json.JSONDecodeError,
+)  # the client wraps only what comes before the stream
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ class Script:
 
     @property
     def last_messages(self) -> list[dict[str, str]]:
-        return self.asked[-1]["messages"]
+        messages: list[dict[str, str]] = self.asked[-1]["messages"]
+        return messages
 
 
 def _app(script: Script) -> Starlette:

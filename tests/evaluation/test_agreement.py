@@ -61,7 +61,8 @@ def test_perfect_agreement_that_varies_is_one():
     assert alpha(perfect) == 1
     found = icc(perfect)
     assert found is not None and found.absolute_single == pytest.approx(1)
-    assert shares(perfect) is not None and shares(perfect).exact == 1
+    same = shares(perfect)
+    assert same is not None and same.exact == 1
 
 
 def test_exact_and_adjacent_shares_count_every_pair_of_a_unit():

@@ -303,7 +303,7 @@ def test_no_page_of_a_professor_tells_whose_bot_it_is(
     shown.append(client.post(ask, {"question": "And water?"}, headers={"HX-Request": "true"}))
     assert shown[-1].status_code == 422
     shown.append(client.post(ask, {"question": "And water?"}))
-    turn = talk.turns.first()
+    turn = talk.turns.get(position=1)
     for name in ("interview_turn", "interview_tag", "interview_stop", "interview_retry"):
         send = client.get if name == "interview_turn" else client.post
         shown.append(send(url_of(grading, name, turn_key=turn.key), {"label": "great"}, headers={"HX-Request": "true"}))
