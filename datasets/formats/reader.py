@@ -109,7 +109,7 @@ class Reader:
             return
         head = self.source.head.decode("utf-8", "replace")
         start = head.lstrip(" \t\r\n\ufeff")
-        first_line = start.split("\n", 1)[0].strip()
+        first_line = re.split(r"[\r\n]", start, maxsplit=1)[0].strip()
         if self._is_json(start, first_line):
             yield from self._json(head)
         elif self.suffix in _TABLE_SUFFIXES or looks_like_header(first_line):

@@ -263,7 +263,7 @@ def _take_rest(draft: _Draft, value: dict[str, Any], used: set[str]) -> None:
     for key, item in rest.items():
         if key in metadata:
             item = metadata[key]
-            if not item and value[key]:
+            if not item:
                 continue
         draft.extra[key] = item
 

@@ -44,7 +44,11 @@ def delimiter_of(first_line: str, suffix: str) -> str:
 
 def looks_like_header(first_line: str) -> bool:
     """Whether a first line names columns we know (for files whose name does not say what they are)."""
-    names = {plain_key(cell) for cell in next(csv.reader([first_line], delimiter=delimiter_of(first_line, "")), [])}
+    try:
+        cells = next(csv.reader([first_line], delimiter=delimiter_of(first_line, "")), [])
+    except csv.Error:
+        return False
+    names = {plain_key(cell) for cell in cells}
     return len(names) > 1 and (bool(known_columns(names)) or {"role", "content"} <= names)
 
 
