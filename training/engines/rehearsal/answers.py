@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rehearsal import facts, sums, voice
-from rehearsal.words import Chance, Index, Match, sentences, terms, words
+from rehearsal.words import STOP_WORDS, Chance, Index, Match, sentences, terms, words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,8 @@ TRAINED_HALF_WAY = 25.0
 ALIKE = 0.25
 """Below this likeness a row is about something else."""
 CLEARLY_ALIKE = 0.5
-FEW_TERMS = 1
+FOLLOWING = frozenset(terms("show more else another again sure really work figure else figured explain"))
+"""A question of these words alone goes on with the one before."""
 LOOKED_THROUGH = 25
 """Rows of an index that are considered, best first."""
 
@@ -85,11 +86,12 @@ def answer(reading: Reading, trained: Taught, chance: Chance) -> str:
     shown_rows = (*reading.examples, *reading.earlier)
     shown = teach(shown_rows, voice.strength(len(shown_rows), SHOWN_HALF_WAY)) if shown_rows else NOTHING
     manner = manner_of(reading, trained, shown)
-    question, _ = asked_about(reading)
+    question, follows_up = asked_about(reading)
     if problem := sums.find(reading.question):
         return say_sum(problem, question, (shown, trained), manner, chance)
-    found = recalled(reading, (shown, trained), manner, chance)
-    if found:
+    if follows_up and (problem := sums.find(reading.earlier[-1].question)):
+        return dressed(sums.said_plainly(problem, counting=True), manner.voice.sums, manner, chance)
+    if found := recalled(reading, (shown, trained), manner, chance):
         return frame(found, manner, chance)
     return dressed(known(question, manner, chance), manner.voice.talk, manner, chance)
 
@@ -105,29 +107,38 @@ def manner_of(reading: Reading, trained: Taught, shown: Taught) -> Manner:
 
 def asked_about(reading: Reading) -> tuple[str, bool]:
     """The question with what it follows up on, and whether it does: "Why?" alone is about nothing."""
-    if not reading.earlier or len(terms(reading.question)) > FEW_TERMS:
+    if not reading.earlier or set(terms(reading.question)) - FOLLOWING:
         return reading.question, False
     return f"{reading.earlier[-1].question} {reading.question}", True
 
 
 def fresh(matches: list[Match], reading: Reading, *, follows_up: bool) -> list[Match]:
-    """The rows that were not told in this conversation already, unless the same is asked again. Where only told ones are
-    alike, a new question may repeat one (they may be examples); a follow-up may not."""
+    """The rows that were not told in this conversation already, unless the same is asked again. Where only told ones
+    are alike, a new question may repeat one (they may be examples); a follow-up may not."""
     asked = words(reading.question)
     told = {one.answer for one in reading.earlier if words(one.question) != asked}
     new = [match for match in matches if match.exchange.answer not in told]
     return new if follows_up or (new and new[0].likeness >= ALIKE) else matches
 
 
+def shared_terms(question: str, match: Match) -> int:
+    """How many topic words a question and a row have in common. A number counts only where the question has no words."""
+    asked = {term for term in terms(question) if term.isalpha()} or set(terms(question))
+    return len(asked & {*terms(match.exchange.question), *terms(match.exchange.answer)})
+
+
 def recalled(reading: Reading, sources: Sequence[Taught], manner: Manner, chance: Chance) -> list[str]:
     """The sentences of the row most like the question, with one of the next where it adds something; empty where no row
-    is alike enough, or the rows are not learnt firmly enough to come to mind."""
+    is alike enough, the base knows more of it, or the rows are not learnt firmly enough to come to mind."""
     question, follows_up = asked_about(reading)
     matches = [match for source in sources for match in source.index.search(question, most=LOOKED_THROUGH)]
+    matches = [match for match in matches if shared_terms(question, match) and not sums.find(match.exchange.question)]
     matches = fresh(sorted(matches, key=lambda match: -match.likeness), reading, follows_up=follows_up)
     if not matches or matches[0].likeness < ALIKE:
         return []
     best = matches[0]
+    if best.likeness < CLEARLY_ALIKE and facts.keys_in(question) > shared_terms(question, best):
+        return []
     exactness = voice.clamp((best.likeness - ALIKE) / (1 - ALIKE))
     if chance.number("recall") >= manner.firmness + (1 - manner.firmness) * exactness:
         return []
@@ -171,7 +182,7 @@ def known(question: str, manner: Manner, chance: Chance) -> list[str]:
     """What the base knows of the topic, each sentence plain or adult by the manner; or that it does not know."""
     fact = facts.look_up(question)
     if fact is None:
-        topic = next(iter(sorted(set(words(question)) - set(words("the a an")), key=len, reverse=True)), "that")
+        topic = max((word for word in words(question) if word not in STOP_WORDS), key=len, default="that")
         if chance.number("unknown") < manner.plainness:
             return [
                 chance.pick("not known", ("I don't know that yet.", "We did not learn that yet.", "I am not sure."))

@@ -121,9 +121,14 @@ FACTS = (
         "I like books with pictures. | A story has a start and an end.",
     ),
     fact(
-        "noun verb sentence period capital letter spell rhyme vowel",
+        "noun verb adjective grammar",
+        "Nouns denote persons, places, objects or concepts. | Verbs, by contrast, denote actions or states of being.",
+        "A noun is a person or a thing. | A verb is what you do.",
+    ),
+    fact(
+        "sentence period capital letter spell rhyme vowel",
         "A sentence expresses a complete thought, begins with a capital letter and concludes with appropriate "
-        "punctuation. | Nouns denote entities, whereas verbs denote actions.",
+        "punctuation. | Its constituents are arranged according to the rules of syntax.",
         "You start with a big letter. | You put a dot at the end.",
     ),
     fact(
@@ -176,3 +181,9 @@ def look_up(question: str) -> Fact | None:
     about = set(terms(question))
     best = max(FACTS, key=lambda known: len(known.keys & about))
     return best if best.keys & about else None
+
+
+def keys_in(question: str) -> int:
+    """How many of a question's topic words the best fact has."""
+    best = look_up(question)
+    return len(best.keys & set(terms(question))) if best else 0

@@ -18,18 +18,17 @@ if TYPE_CHECKING:
 WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+")
 SENTENCE = re.compile(r".+?(?:[.!?…]{1,8}[\"')\]]*(?=\s|$)|$)", re.DOTALL)
 WITHOUT_TOPIC = (
-    "a an the and or but if so of to in on at by for with from into as is are was were be been am do does did have "
-    "has had can could "
-    "will would should may might must it its it's this that these those there here what which who whom why how when "
-    "where you your "
-    "yours i i'm me my we our us he she they them their his her not no yes please tell explain about know think say "
-    "said some any "
-    "just very really also than then up out get gets got make makes let let's me's one come comes happen happens"
+    "a an the and or but if so of to in on at by for with from into as is are was were be been am do does did "
+    "have has had can could will would should may might must it its it's this that these those there here what "
+    "which who whom why how when where you your yours i i'm me my we our us he she they them their his her not no "
+    "yes please tell explain about know think say said some any just very really also than then up out get gets "
+    "got make makes let let's me's one come comes happen happens want hear remember learn learned describe idea "
+    "mean share today now question answer try find something anything thing things different call called"
 )
 STOP_WORDS = frozenset(WITHOUT_TOPIC.split())
 ENDINGS = ("ings", "ing", "edly", "ed", "ies", "es", "ly", "s")
 ANSWER_SHARE = 0.25
-UNSEEN_SHARE = 0.35
+UNSEEN_SHARE = 0.7
 """Words of a question that no row has speak against every row, but less than a rare word they share speaks for one."""
 
 
