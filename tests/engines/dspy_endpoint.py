@@ -142,6 +142,8 @@ def answer_for(messages: list[dict[str, Any]]) -> str:
 
 
 def _value(name: str, messages: list[dict[str, Any]]) -> str:
+    if name == "points":
+        return "1" if ADULT in messages[-1]["content"] else "9"
     if name != "student_response":
         return f"Scripted {name}."
     shown = sum(message["role"] == "assistant" for message in messages)

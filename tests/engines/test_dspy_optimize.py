@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
@@ -48,10 +48,20 @@ def endpoint(listening_endpoint: ScriptedEndpoint) -> ScriptedEndpoint:
     return listening_endpoint
 
 
+class Finished(NamedTuple):
+    """A run that is done, and what its endpoint had counted and heard by then."""
+
+    run: DspyRun
+    endpoint: ScriptedEndpoint
+    totals: dict[str, int]
+    requests: list[dict[str, Any]]
+
+
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[DspyRun, ScriptedEndpoint]]:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
     with scripted_endpoint() as running:
-        yield dspy_run(tmp_path_factory.mktemp("dspy") / "run", running).finish(), running
+        run = dspy_run(tmp_path_factory.mktemp("dspy") / "run", running).finish()
+        yield Finished(run, running, dict(running.totals), list(running.requests))
 
 
 def micro_dollars(totals: dict[str, int]) -> int:
@@ -69,8 +79,8 @@ def assert_usage_equals_the_servers_count(usage: dict[str, int], totals: dict[st
     assert usage["cost_microdollars"] == micro_dollars(totals)
 
 
-def test_the_score_rises_on_turns_the_program_never_saw(finished: tuple[DspyRun, ScriptedEndpoint]) -> None:
-    run, _ = finished
+def test_the_score_rises_on_turns_the_program_never_saw(finished: Finished) -> None:
+    run = finished.run
     assert run.code == 0, run.log
     before, after = run.named("score")
     assert (before["stage"], after["stage"]) == ("before", "after")
@@ -80,20 +90,20 @@ def test_the_score_rises_on_turns_the_program_never_saw(finished: tuple[DspyRun,
     assert not any(f"({number})" in learned for number in (9, 10, 11))
 
 
-def test_the_events_follow_the_contract(finished: tuple[DspyRun, ScriptedEndpoint]) -> None:
-    run, endpoint = finished
+def test_the_events_follow_the_contract(finished: Finished) -> None:
+    run = finished.run
     assert [run.events[0]["event"], run.events[-1]["event"]] == ["started", "done"]
     assert run.events[0]["total_steps"] == 120 and run.events[0]["versions"]["dspy"]
     last = run.named("calls")[-1]
-    assert (last["used"], last["allowed"]) == (endpoint.totals["calls"], 120)
+    assert (last["used"], last["allowed"]) == (finished.totals["calls"], 120)
     samples = [(one["stage"], one["question"]) for one in run.named("sample")]
     assert samples == [("before", "What is ice?"), ("after", "What is ice?")]
 
 
-def test_the_result_tells_what_was_found_and_what_it_cost(finished: tuple[DspyRun, ScriptedEndpoint]) -> None:
-    run, endpoint = finished
+def test_the_result_tells_what_was_found_and_what_it_cost(finished: Finished) -> None:
+    run = finished.run
     result = run.result
-    assert_usage_equals_the_servers_count(result["usage"], endpoint.totals)
+    assert_usage_equals_the_servers_count(result["usage"], finished.totals)
     assert "Mia" in result["instructions"] and len(result["demos"]) == 4
     assert result["stopped"] is None and len(result["data_sha256"]) == 64 and result["seed"] == 3
     assert result["metrics"]["after"]["score"] == run.named("score")[1]["score"]
@@ -102,8 +112,8 @@ def test_the_result_tells_what_was_found_and_what_it_cost(finished: tuple[DspyRu
         assert example["before"] != example["after"] and example["reference"] and example["teacher_prompt"]
 
 
-def test_the_program_is_json_without_the_key(finished: tuple[DspyRun, ScriptedEndpoint]) -> None:
-    run, endpoint = finished
+def test_the_program_is_json_without_the_key(finished: Finished) -> None:
+    run, endpoint = finished.run, finished.endpoint
     text = (run.folder / "program.json").read_text()
     document = json.loads(text)
     assert document["serving"] == {
@@ -114,19 +124,19 @@ def test_the_program_is_json_without_the_key(finished: tuple[DspyRun, ScriptedEn
         assert path.is_dir() or b"sk-scripted" not in path.read_bytes(), path
 
 
-def test_the_program_asks_the_same_in_a_clean_process(finished: tuple[DspyRun, ScriptedEndpoint]) -> None:
-    run, endpoint = finished
+def test_the_program_asks_the_same_in_a_clean_process(finished: Finished) -> None:
+    run = finished.run
     example = run.result["examples"][-1]
     inputs = {name: example[name] for name in ("conversation_history", "teacher_prompt")}
     command = [sys.executable, "-P", "-c", RELOAD, str(run.folder / "program.json"), json.dumps(inputs)]
     loaded = subprocess.run(command, env=engine_environment(), capture_output=True, text=True, check=True)
-    asked = [[[m["role"], m["content"]] for m in request["messages"]] for request in endpoint.requests]
+    asked = [[[m["role"], m["content"]] for m in request["messages"]] for request in finished.requests]
     assert json.loads(loaded.stdout) in asked[-8:]  # asked while measuring after the optimisation
 
 
-def test_a_chat_asks_exactly_what_the_measured_program_asked(finished: tuple[DspyRun, ScriptedEndpoint]) -> None:
-    run, endpoint = finished
-    measured = endpoint.requests[-8:]
+def test_a_chat_asks_exactly_what_the_measured_program_asked(finished: Finished) -> None:
+    run, endpoint = finished.run, finished.endpoint
+    measured = finished.requests[-8:]
     example = run.result["examples"][1]  # the second turn of a dialogue: it has a history
     teacher, student = (line.split(": ", 1)[1] for line in example["conversation_history"].splitlines())
     said = [
@@ -160,7 +170,7 @@ def test_every_optimizer_runs_and_its_usage_is_the_servers_count(
     assert result["optimizer"] == optimizer and result["stopped"] is None
 
 
-@pytest.mark.parametrize("optimizer", ["BootstrapFewShotWithRandomSearch", "MIPROv2", "GEPA", "SIMBA"])
+@pytest.mark.parametrize("optimizer", ["MIPROv2", "GEPA", "SIMBA"])
 def test_the_cap_on_calls_stops_the_optimizer_and_leaves_room_to_measure(
     optimizer: str, endpoint: ScriptedEndpoint, tmp_path: Path
 ) -> None:
@@ -229,6 +239,17 @@ def test_a_provider_that_hangs_ends_the_run_and_may_have_billed(endpoint: Script
     assert run.failed["code"] == "provider_timeout"
     journal = [json.loads(line) for line in (run.folder / "usage.jsonl").read_text().splitlines()]
     assert sum(bool(entry.get("unreported")) for entry in journal) == run.named("calls")[-1]["used"] >= 6
+
+
+def test_a_models_judgement_counts_and_is_paid_for(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
+    settings = {"judge": "model", "metric_weights": {"judge": 1.5}, "optimizer": "BootstrapFewShotWithRandomSearch"}
+    run = dspy_run(tmp_path / "run", endpoint, settings=settings).finish()
+    result = run.result
+    assert_usage_equals_the_servers_count(result["usage"], endpoint.totals)
+    assert result["metrics"]["judge"] == "gpt-4o-mini" and "judges its own answers" in run.notes
+    for example in result["examples"]:
+        assert (example["parts_before"]["judge"], example["parts_after"]["judge"]) == (0.1, 0.9)
+    assert result["metrics"]["after"]["score"] > 0.8 > 0.2 > result["metrics"]["before"]["score"]
 
 
 def test_settings_a_reasoning_model_refuses_are_named(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:

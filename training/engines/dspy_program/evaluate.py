@@ -1,7 +1,7 @@
 """Runs a program over turns, counts what failed, and puts an interval on its mean score."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +11,7 @@ import dspy
 from dspy_program import metric
 from dspy_program.examples import Turn
 from dspy_program.failure import EngineFailure
+from dspy_program.scoring import Scorer
 
 MOST_FAILED_SHARE = 0.2
 _RESAMPLES = 2000
@@ -45,17 +46,16 @@ class Measured:
     summary: Summary | None
 
 
-def answer_turns(
-    ask: Callable[[Turn], str], turns: Sequence[Turn], weights: Mapping[str, float], threads: int
-) -> list[Outcome]:
-    """Ask for an answer to every turn, `threads` at a time; an error of `ask` becomes that turn's outcome."""
+def answer_turns(ask: Callable[[Turn], str], turns: Sequence[Turn], scorer: Scorer, threads: int) -> list[Outcome]:
+    """Ask for an answer to every turn and score it, `threads` at a time; an error becomes that turn's outcome."""
 
     def one(turn: Turn) -> Outcome:
         try:
             answer = ask(turn)
+            score = scorer.score(turn.teacher_prompt, answer, turn.student_response)
         except Exception as error:  # noqa: BLE001  # whatever failed is counted and shown, never scored as 0
             return Outcome(turn, None, None, " ".join(f"{type(error).__name__}: {error}".split())[:400])
-        return Outcome(turn, answer, metric.score(answer, turn.student_response, weights), None)
+        return Outcome(turn, answer, score, None)
 
     with ThreadPoolExecutor(max_workers=threads) as pool:
         return list(pool.map(one, turns))

@@ -18,6 +18,7 @@ DEFAULT_WEIGHTS: Mapping[str, float] = {
     "similarity": 0.25,
     "length": 0.15,
 }
+JUDGE_WEIGHT = 0.3  # of the part "judge", where a model judges as well
 
 _CHILD_MARKS = re.compile(
     r"\b(?:i|i'm|i'll|i've|i'd|my|me|mine|we|our|mom|mommy|dad|daddy|grandma|grandpa|teacher|um+|hmm+|oh|yay|wow|"
@@ -67,8 +68,8 @@ _OUT_OF_CHARACTER = [re.compile(pattern, re.IGNORECASE) for pattern in (*_ASSIST
 class Score:
     """One answer's score.
 
-    `total` and every value of `parts` lie in 0..1; `parts` has the keys of `DEFAULT_WEIGHTS`; `leaks` are the
-    out-of-character phrases found, as they stand in the answer.
+    `total` and every value of `parts` lie in 0..1; `parts` has the keys of `DEFAULT_WEIGHTS`, and "judge" where one
+    judged; `leaks` are the out-of-character phrases found, as they stand in the answer.
     """
 
     total: float
@@ -76,11 +77,13 @@ class Score:
     leaks: tuple[str, ...]
 
 
-def score(answer: str, reference: str, weights: Mapping[str, float] = DEFAULT_WEIGHTS) -> Score:
+def score(
+    answer: str, reference: str, weights: Mapping[str, float] = DEFAULT_WEIGHTS, judged: float | None = None
+) -> Score:
     """Score `answer` against the team's own `reference` answer to the same teacher turn.
 
-    `weights` maps part names to weights >= 0 (missing parts count 0); at least one must be positive. An empty answer
-    scores 0 on every part.
+    `weights` maps part names to weights >= 0 (missing parts count 0); at least one must be positive. `judged` (0..1) is
+    a judge's verdict, the part "judge". An empty answer scores 0 on every part.
     """
     if not reading.words(answer) and not re.search(r"\d", answer):
         return Score(0.0, dict.fromkeys(DEFAULT_WEIGHTS, 0.0), ())
@@ -92,6 +95,8 @@ def score(answer: str, reference: str, weights: Mapping[str, float] = DEFAULT_WE
         "similarity": similarity(answer, reference),
         "length": _length(answer, reference),
     }
+    if judged is not None:
+        parts["judge"] = judged
     used = {name: float(weights.get(name, 0.0)) for name in parts}
     total = sum(used[name] * parts[name] for name in parts) / sum(used.values())
     return Score(total, parts, leaks)

@@ -31,6 +31,7 @@ from dspy_program.meter import STOPPED_AT_BUDGET, Meter
 from dspy_program.optimizers import Job, Watch, optimise
 from dspy_program.program import Serving, StudentSimulationModel, adapter, dump, make_lm, save, write_json
 from dspy_program.report import report, versions
+from dspy_program.scoring import Judge, Scorer
 from dspy_program.spec import Spec, read_spec
 
 RETRIES = 4
@@ -78,6 +79,7 @@ class Run:
         engine = MeteredEngine(self.meter, self.health, config)
         self.serving = Serving(spec.model, spec.base_url, self.settings.temperature, self.settings.max_tokens)
         self.lm = make_lm(self.serving, engine, cache=True, num_retries=RETRIES)
+        self.scorer = Scorer(spec.weights, Judge(self.lm) if self.settings.judge == "model" else None)
         self.cache = RunCache(Path("cache"))
         self.watch = Watch()
         dspy.cache = self.cache
@@ -93,6 +95,10 @@ class Run:
             )
         if len(self.spec.sample_questions) > MOST_SAMPLES:
             self.note(f"Only the first {MOST_SAMPLES} sample questions are asked: each costs two calls.")
+        if self.scorer.judge is not None:
+            self.note(
+                f"{self.spec.model} judges its own answers as a part of the score; such a judge favours its style."
+            )
         data = self.load_data()
         student = StudentSimulationModel(data.persona)
         before = self.measure(student, data, "before")
@@ -108,6 +114,11 @@ class Run:
         self.report_calls(now=True)
         self.events.send("done")
 
+    @property
+    def calls_an_answer(self) -> int:
+        """LM calls that a scored answer takes when all goes well."""
+        return 1 if self.scorer.judge is None else 2
+
     def load_data(self) -> Data:
         """The turns, with every note about them said."""
         data = examples.load(
@@ -115,7 +126,9 @@ class Run:
             Path(self.spec.validation_file) if self.spec.validation_file else None,
             seed=self.spec.seed,
             # Measuring twice must leave most calls to the optimiser.
-            heldout_limit=max(1, min(self.settings.heldout_limit, self.spec.calls_allowed // 5)),
+            heldout_limit=max(
+                1, min(self.settings.heldout_limit, self.spec.calls_allowed // 5 // self.calls_an_answer)
+            ),
             selection_limit=self.settings.selection_limit,
         )
         for message in data.notes:
@@ -125,7 +138,7 @@ class Run:
     def measure(self, module: Any, data: Data, stage: str) -> Measured:
         """Score `module` on the held-out turns and let it answer the sample questions."""
         ask = asker(module, self.lm, adapter())
-        outcomes = answer_turns(ask, data.heldout, self.spec.weights, self.settings.num_threads)
+        outcomes = answer_turns(ask, data.heldout, self.scorer, self.settings.num_threads)
         self.check_provider()
         if any(outcome.error and STOPPED_AT_BUDGET in outcome.error for outcome in outcomes):
             self.note(f"The budget ended while measuring ({stage}): some held-out turns were not asked, so no score.")
@@ -141,17 +154,19 @@ class Run:
     def sample(self, ask: Callable[[Turn], str], stage: str) -> None:
         """Answer the first sample questions."""
         for question in self.spec.sample_questions[:MOST_SAMPLES]:
-            outcome = answer_turns(ask, [Turn(NO_HISTORY, question, "", "")], self.spec.weights, 1)[0]
-            if outcome.answer is None:
-                self.note(f'The question "{question}" got no answer: {outcome.error}')
+            try:
+                answer = ask(Turn(NO_HISTORY, question, "", ""))
+            except Exception as error:  # noqa: BLE001  # a sample is worth no run; the person learns of it
+                self.note(f'The question "{question}" got no answer: {type(error).__name__}.')
+                traceback.print_exc()
             else:
-                self.events.send("sample", stage=stage, step=0, question=question, answer=outcome.answer)
+                self.events.send("sample", stage=stage, step=0, question=question, answer=answer)
 
     def optimise(self, student: Any, data: Data) -> Any:
         """The optimised program; where the cap broke the optimiser off, the best one it had evaluated."""
         with self.meter.keep_back(**self.second_measurement(data)):
             settings, spec, calls = self.settings, self.spec, self.meter.calls_left() or 0
-            job = Job(student, data.train, data.selection, settings, spec.weights, self.lm, spec.seed, calls)
+            job = Job(student, data.train, data.selection, settings, self.scorer, self.lm, spec.seed, calls)
             try:
                 module = optimise(job)
             except Exception as error:
@@ -168,7 +183,7 @@ class Run:
 
     def second_measurement(self, data: Data) -> dict[str, int]:
         """What to keep back from the optimiser so that its program can be measured."""
-        asked = len(data.heldout) + len(self.spec.sample_questions[:MOST_SAMPLES])
+        asked = len(data.heldout) * self.calls_an_answer + len(self.spec.sample_questions[:MOST_SAMPLES])
         calls = -(-6 * asked // 5)  # a fifth more: an answer out of format is asked for twice
         per_call = -(-self.meter.cost_microdollars() // max(self.meter.usage().calls, 1))
         most = (self.spec.max_cost_microdollars or 0) * 2 // 5

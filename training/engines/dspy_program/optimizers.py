@@ -10,6 +10,7 @@ from dspy.utils.callback import BaseCallback
 from dspy_program import metric
 from dspy_program.examples import Turn
 from dspy_program.program import StudentSimulationModel, as_example
+from dspy_program.scoring import Scorer
 from dspy_program.spec import Settings
 
 # A failed example must never make an optimiser give up: the meter and the provider's health decide that.
@@ -57,7 +58,7 @@ class Job:
     train: Sequence[Turn]
     selection: Sequence[Turn]
     settings: Settings
-    weights: Mapping[str, float]
+    scorer: Scorer
     lm: Any
     seed: int
     calls: int
@@ -72,13 +73,14 @@ class Job:
 
     def score(self, example: Any, prediction: Any, trace: Any = None) -> float:
         """The metric as DSPy calls it."""
-        return metric.score(str(prediction.student_response), example.student_response, self.weights).total
+        answer = str(prediction.student_response)
+        return self.scorer.score(example.teacher_prompt, answer, example.student_response).total
 
     def feedback(
         self, gold: Any, pred: Any, trace: Any = None, pred_name: str | None = None, pred_trace: Any = None
     ) -> Any:
         """The metric as GEPA calls it: a score and what to change."""
-        result = metric.score(str(pred.student_response), gold.student_response, self.weights)
+        result = self.scorer.score(gold.teacher_prompt, str(pred.student_response), gold.student_response)
         said = f'{metric.advice(result)} The real child said: "{gold.student_response}"'
         return dspy.Prediction(score=result.total, feedback=said)
 

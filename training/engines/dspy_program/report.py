@@ -30,6 +30,7 @@ def report(spec: Spec, data: Data, document: dict[str, Any], before: Measured, a
             "before": asdict(before.summary) if before.summary else None,
             "after": asdict(after.summary) if after.summary else None,
             "weights": dict(spec.weights),
+            "judge": spec.model if spec.settings.judge == "model" else None,
         },
         "turns": {"train": len(data.train), "selection": len(data.selection), "heldout": len(data.heldout)},
         "instructions": predictor["signature"]["instructions"],

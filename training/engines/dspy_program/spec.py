@@ -9,7 +9,7 @@ import msgspec
 
 from dspy_program.failure import EngineFailure
 from dspy_program.meter import Prices
-from dspy_program.metric import DEFAULT_WEIGHTS
+from dspy_program.metric import DEFAULT_WEIGHTS, JUDGE_WEIGHT
 
 OptimizerName = Literal[
     "LabeledFewShot", "BootstrapFewShot", "BootstrapFewShotWithRandomSearch", "MIPROv2", "GEPA", "SIMBA"
@@ -36,7 +36,7 @@ class Settings(msgspec.Struct, frozen=True):
     heldout_limit: Annotated[int, msgspec.Meta(ge=1, le=500)] = 20
     selection_limit: Annotated[int, msgspec.Meta(ge=1, le=100)] = 8
     timeout_seconds: Annotated[float, msgspec.Meta(gt=0, le=600)] = 120.0
-    judge: Literal["none"] = "none"
+    judge: Literal["none", "model"] = "none"
 
 
 class PriceTable(msgspec.Struct, frozen=True):
@@ -75,8 +75,9 @@ class Spec(msgspec.Struct, frozen=True):
 
     @property
     def weights(self) -> Mapping[str, float]:
-        """The metric's weights: the person's over the defaults."""
-        return {**DEFAULT_WEIGHTS, **self.settings.metric_weights}
+        """The metric's weights: the person's over the defaults; "judge" is among them where the model judges."""
+        judge = {"judge": JUDGE_WEIGHT} if self.settings.judge == "model" else {}
+        return {**DEFAULT_WEIGHTS, **judge, **self.settings.metric_weights}
 
 
 def read_spec(path: Path) -> tuple[Spec, list[str]]:
@@ -89,9 +90,9 @@ def read_spec(path: Path) -> tuple[Spec, list[str]]:
         spec = msgspec.convert(data, Spec)
     except (OSError, json.JSONDecodeError, msgspec.ValidationError) as error:
         raise _bad(f"{path}: {error}") from error
-    unknown_parts = sorted(set(spec.settings.metric_weights) - set(DEFAULT_WEIGHTS))
+    unknown_parts = sorted(set(spec.settings.metric_weights) - {*DEFAULT_WEIGHTS, "judge"})
     if unknown_parts:
-        raise _bad(f"metric_weights has no part {', '.join(unknown_parts)}; it has {', '.join(DEFAULT_WEIGHTS)}")
+        raise _bad(f"metric_weights has no part {', '.join(unknown_parts)}; it has {', '.join(DEFAULT_WEIGHTS)}, judge")
     if not any(spec.weights.values()):
         raise _bad("metric_weights are all zero: at least one part must count")
     if spec.calls_allowed < 10:
