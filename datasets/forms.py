@@ -180,3 +180,33 @@ class RowForm(forms.Form):
         suffix = data["input_suffix"] if prompt.endswith(data["input_suffix"]) else ""
         labels = {label: given[f"label_{label}"].strip() for label in formats.LABELS if given[f"label_{label}"].strip()}
         return formats.Row.from_dict({**data, "messages": messages, "labels": labels, "input_suffix": suffix})
+
+
+class SplitForm(forms.Form):
+    percent = forms.IntegerField(
+        min_value=1, max_value=50, initial=10, label="Percent of the rows to measure with", help_text="Ten is usual."
+    )
+    seed = forms.IntegerField(
+        min_value=0, max_value=2**31 - 1, initial=17, help_text="The same seed always gives the same rows."
+    )
+
+
+class AdviceForm(forms.Form):
+    """The guide's first and third factor; the second, the data, is known."""
+
+    goal = forms.ChoiceField(
+        label="What you are after",
+        choices=[
+            ("quick_personality", "A second-grade personality, quickly"),
+            ("subject_knowledge", "Sure ground in certain subjects"),
+            ("deep_personality", "A deep and steady personality"),
+        ],
+    )
+    time = forms.ChoiceField(
+        label="Time you have",
+        choices=[
+            ("quick", "This afternoon"),
+            ("moderate", "Some days, waiting now and then"),
+            ("long", "Weeks of trying again"),
+        ],
+    )

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from datasets.views import datasets, imports, privacy, rows, versions
+from datasets.views import datasets, imports, insights, privacy, rows, versions
 
 TEAM = "teams/<int:team_id>/datasets/"
 DATASET = f"{TEAM}<int:dataset_id>/"
@@ -35,6 +35,10 @@ urlpatterns = [
     path(f"{VERSION}privacy/justify/", privacy.privacy_justify, name="privacy_justify"),
     path(f"{VERSION}privacy/pseudonyms/", privacy.privacy_pseudonyms, name="privacy_pseudonyms"),
     path(f"{VERSION}changes/", versions.version_diff, name="version_diff"),
+    path(f"{VERSION}seen/", insights.version_seen, name="version_seen"),
+    path(f"{VERSION}split/", insights.version_split, name="version_split"),
+    path(f"{VERSION}split/decide/", insights.split_decide, name="split_decide"),
+    path(f"{VERSION}advice/", insights.version_advice, name="version_advice"),
     path(f"{VERSION}labels/", rows.labels_confirm, name="labels_confirm"),
     path(f"{VERSION}rows/<int:position>/", rows.row_detail, name="row_detail"),
     path(f"{VERSION}rows/<int:position>/edit/", rows.row_edit, name="row_edit"),

@@ -19,3 +19,7 @@ class FrozenSplit(models.Model):
                 condition=models.Q(fraction__gte=0, fraction__lte=0.5), name="split_fraction_sensible"
             ),
         ]
+
+    @property
+    def percent(self) -> int:
+        return round(100 * self.fraction)

@@ -1,13 +1,18 @@
 """Which rows are kept back to measure with: decided once per version, by row id, and kept through later versions."""
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from datasets import checks
+from datasets import checks, formats
 from datasets.models import DatasetVersion, FrozenSplit
 from datasets.services.blocks import StoredRow
 from datasets.services.reading import plain, stored_rows
 
 LARGEST_FRACTION = 0.5
+MOST_COMPARED = 3_000
+"""Rows up to which the page looks for doubles across the two sides."""
 
 
 def split(version: DatasetVersion, fraction: float = 0.1, seed: int = 17) -> tuple[list[str], list[str]]:
@@ -54,3 +59,40 @@ def _sides_of_parent(version: DatasetVersion, fraction: float, seed: int) -> dic
             return {row.id: row.id in validation for row in stored_rows(ancestor)}
         ancestor = ancestor.parent
     return {}
+
+
+@dataclass(frozen=True)
+class SplitTold:
+    """A frozen split as its page shows it. `leaks` is None where the version is too big to compare all rows here."""
+
+    train: int
+    validation: list[tuple[int, StoredRow]]
+    subjects: list[tuple[str, int, int]]
+    leaks: list[dict[str, Any]] | None
+
+
+def described(frozen: FrozenSplit) -> SplitTold:
+    """Sizes, subjects on both sides, the rows kept back with their places, and doubles across the two sides."""
+    ids = set(frozen.validation_ids)
+    train: list[formats.Row] = []
+    kept_back: list[tuple[int, StoredRow]] = []
+    for position, row in enumerate(stored_rows(frozen.version)):
+        if row.id in ids:
+            kept_back.append((position, row))
+        else:
+            train.append(_numbered(position, row))
+    measured = [_numbered(position, row) for position, row in kept_back]
+    comparable = len(train) + len(measured) <= MOST_COMPARED
+    leaks = checks.leakage(train, measured) if comparable else None
+    return SplitTold(len(train), kept_back, _subjects(train, measured), leaks)
+
+
+def _numbered(position: int, row: StoredRow) -> formats.Row:
+    bare = plain(row)
+    bare.line = position + 1
+    return bare
+
+
+def _subjects(train: Sequence[formats.Row], validation: Sequence[formats.Row]) -> list[tuple[str, int, int]]:
+    counts = [Counter(row.labels.get("subject", "no label") for row in side) for side in (train, validation)]
+    return [(name, counts[0][name], counts[1][name]) for name in sorted(counts[0] | counts[1])]
