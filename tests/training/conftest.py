@@ -1,9 +1,11 @@
 """Runs ready to be queued, a stand-in for the engines, and a hand that plays the worker."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from datasets.models import DatasetVersion
@@ -25,7 +27,12 @@ SETTINGS: dict[Method, dict[str, Any]] = {
         "max_labeled_demos": 2,
         "max_tokens": 200,
     },
-    Method.OPENAI: {"validation_fraction": 0.1, "n_epochs": 2, "batch_size": "auto", "learning_rate_multiplier": "auto"},
+    Method.OPENAI: {
+        "validation_fraction": 0.1,
+        "n_epochs": 2,
+        "batch_size": "auto",
+        "learning_rate_multiplier": "auto",
+    },
 }
 
 Launch = Callable[..., TrainingRun]
@@ -69,9 +76,24 @@ def start(team: Team, member: User, version: DatasetVersion, settings: Any) -> L
     return make
 
 
-@pytest.fixture
-def provider(tmp_path: Path, settings: Any) -> Iterator[rehearsal_server.Rehearsal]:
-    """The rehearsal provider with faults allowed, whose jobs are over at once."""
-    with rehearsal_server.started(tmp_path / "provider", "--allow-faults", "--job-seconds", "0") as running:
-        settings.REHEARSAL_URL = f"{running.url}/v1"
+@pytest.fixture(scope="session")
+def provider_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rehearsal_server.Rehearsal]:
+    state = tmp_path_factory.mktemp("provider")
+    with rehearsal_server.started(state, "--allow-faults", "--job-seconds", "100") as running:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                running.web.get("/healthz").raise_for_status()
+                break
+            except httpx.ConnectError:
+                assert time.monotonic() < deadline, "the rehearsal provider does not answer"
+                time.sleep(0.05)
         yield running
+
+
+@pytest.fixture
+def provider(provider_process: rehearsal_server.Rehearsal, settings: Any) -> rehearsal_server.Rehearsal:
+    """The rehearsal provider without faults. Its jobs take 100 s of its clock: `faults(clock_ahead=…)` moves that on."""
+    provider_process.faults(reset=True)
+    settings.REHEARSAL_URL = f"{provider_process.url}/v1"
+    return provider_process

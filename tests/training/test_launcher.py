@@ -77,7 +77,9 @@ def test_an_engine_sees_only_what_is_allowed(folder: Path, monkeypatch: pytest.M
 
 def test_no_engine_imports_django_or_our_apps(folder: Path) -> None:
     """The root of the project, and with it the `datasets` trap, is not on an engine's path."""
-    probe = "import sys, importlib.util as u; print([u.find_spec(n) is None for n in ('datasets', 'training', 'teams')])"
+    probe = (
+        "import sys, importlib.util as u; print([u.find_spec(n) is None for n in ('datasets', 'training', 'teams')])"
+    )
     environment = launcher.environment(STUB)
     out = subprocess.run(
         [sys.executable, "-P", "-c", probe], env=environment, cwd=folder, capture_output=True, text=True, check=True

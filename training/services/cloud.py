@@ -152,7 +152,7 @@ def _look(run: TrainingRun, lease: str, provider: FineTuning) -> str:
 
 def _record_events(run: TrainingRun, lease: str, provider: FineTuning, job: ProviderJob) -> set[str]:
     """Write what is new since the last look. Gives the kinds that were written."""
-    known = set(run.events.exclude(data__event=None).values_list("data__event", flat=True))
+    known = set(run.events.filter(data__has_key="event").values_list("data__event", flat=True))
     rows = [row for event in provider.new_events(job.id, known) for row in _rows(run, event)]
     fields: dict[str, Any] = {"provider_status": job.status}
     for row in rows:

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from django.db import DatabaseError, close_old_connections, connections
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from teams.models import Confidence, Hold, HoldState
+from teams.services.money import HOLD_LIFETIME
 from training.models import ENDED, InvalidTransition, RunStatus, TrainingRun, lease_owner
 from training.services import cloud, finish, queue
 
@@ -96,7 +97,7 @@ def _unsettled(found: Findings) -> None:
         found.settled.append(run.pk)
     active = [f"run-{pk}" for pk in TrainingRun.objects.active().values_list("pk", flat=True)]
     Hold.objects.filter(key__in=active, state=HoldState.OPEN, expires_at__lt=timezone.now()).update(
-        expires_at=timezone.now() + (F("expires_at") - F("created_at"))
+        expires_at=timezone.now() + HOLD_LIFETIME
     )
 
 

@@ -33,8 +33,23 @@ def main(artefact: str) -> int:
     if kind == "babbles":
         print("Segmentation fault (core dumped)\x00", flush=True)
     for step in range(1, 5):
-        say("step", step=step, total_steps=4, loss=4.0 / step, learning_rate=0.1, tokens=100 * step, tokens_per_second=50.0)
-        say("calls", used=step, allowed=9, input_tokens=1000 * step, cached_input_tokens=10 * step, output_tokens=100 * step)
+        say(
+            "step",
+            step=step,
+            total_steps=4,
+            loss=4.0 / step,
+            learning_rate=0.1,
+            tokens=100 * step,
+            tokens_per_second=50.0,
+        )
+        say(
+            "calls",
+            used=step,
+            allowed=9,
+            input_tokens=1000 * step,
+            cached_input_tokens=10 * step,
+            output_tokens=100 * step,
+        )
         misbehave(kind, step, attempt)
     if kind == "refuses":
         say("failed", code="diverged", message="The loss became infinite.", mend="Lower the learning rate.")
@@ -60,5 +75,10 @@ def leave(artefact: str, spec: dict[str, Any]) -> None:
     path = Path(artefact)
     path.parent.mkdir(exist_ok=True)
     path.write_text("made by the stub")
-    result = {"schema": 1, "seed": spec["seed"], "metrics": {"tokens_per_second": 50.0}, "system_prompt": "You are seven."}
+    result = {
+        "schema": 1,
+        "seed": spec["seed"],
+        "metrics": {"tokens_per_second": 50.0},
+        "system_prompt": "You are seven.",
+    }
     Path("result.json").write_text(json.dumps(result))

@@ -1,0 +1,107 @@
+"""What a run will cost, said before it starts, reckoned by hand here."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from datasets.models import DatasetVersion
+from teams.models import Course, Method
+from tests.training.conftest import SETTINGS
+from training.models import BaseModel, RunStatus, TrainingRun
+from training.services import estimate, tokens
+from training.services.charges import token_prices
+
+
+def base(method: Method, *, rehearsal: bool) -> BaseModel:
+    return BaseModel.objects.filter(method=method, rehearsal=rehearsal).earliest("id")
+
+
+def reckon(course: Course, version: DatasetVersion, model: BaseModel, **changes: Any) -> estimate.Estimate:
+    method = Method(model.method)
+    return estimate.estimate(
+        course=course, method=method, base_model=model, dataset_version=version, settings=SETTINGS[method] | changes
+    )
+
+
+def test_tokens_are_counted_as_openai_counts_them_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    def no_network(*_: object, **__: object) -> None:
+        raise OSError("no network in this test")
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_network)
+    assert tokens.count_text("tiktoken is great!") == 6
+    # The reply's frame, the message's frame, its role, its two words.
+    assert tokens.count_messages([{"role": "user", "content": "hello world"}]) == 3 + 3 + 1 + 2
+
+
+def test_a_training_file_counts_its_rows_without_the_frame_of_a_reply(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    row = {"messages": [{"role": "user", "content": "hello world"}]}
+    rows.write_text((json.dumps(row) + "\n") * 3)
+    assert tokens.count_training_file(rows) == 3 * 6
+
+
+def test_an_openai_run_is_priced_by_its_counted_tokens_and_epochs(course: Course, version: DatasetVersion) -> None:
+    counted = estimate.size_of(version).tokens
+    found = reckon(course, version, base(Method.OPENAI, rehearsal=False), validation_fraction=0, n_epochs=4)
+
+    assert found.training_tokens == counted * 4
+    assert found.expected == -(-counted * 4 * 3_000_000 // 1_000_000)
+    assert found.expected < found.most <= found.expected * 1.11 + 3
+
+
+@pytest.mark.parametrize(("rows", "epochs"), [(10, 10), (20, 5), (33, 4), (34, 3), (1000, 3)])
+def test_auto_epochs_follow_the_published_rule(rows: int, epochs: int) -> None:
+    assert estimate.expected_epochs(rows) == epochs
+
+
+def test_auto_epochs_hold_twice_what_is_expected(course: Course, version: DatasetVersion) -> None:
+    found = reckon(course, version, base(Method.OPENAI, rehearsal=False), n_epochs="auto")
+    assert found.most >= 2 * found.expected
+
+
+def test_a_rehearsal_holds_nothing_and_says_what_the_real_model_would_cost(
+    course: Course, version: DatasetVersion
+) -> None:
+    for method in (Method.DSPY, Method.OPENAI):
+        rehearsed = reckon(course, version, base(method, rehearsal=True))
+        real = reckon(course, version, base(method, rehearsal=False))
+        assert (rehearsed.expected, rehearsed.most) == (0, 0)
+        assert (rehearsed.would_expected, rehearsed.would_most) == (real.expected, real.most)
+        assert real.most > real.expected > 0
+
+
+def test_the_most_a_dspy_run_can_cost_grows_with_its_calls(course: Course, version: DatasetVersion) -> None:
+    model = base(Method.DSPY, rehearsal=False)
+    few, many = (reckon(course, version, model, max_calls=calls) for calls in (50, 500))
+    assert 9 * few.most < many.most < 11 * few.most
+    assert many.expected < many.most
+    prices = token_prices(course=course, model=model.name)
+    assert few.prices == {"input": prices.input.per_million, "cached_input": 75_000, "output": 600_000}
+
+
+def test_lora_is_free_unless_the_course_has_a_rate(course: Course, version: DatasetVersion) -> None:
+    model = base(Method.LORA, rehearsal=False)
+    assert reckon(course, version, model).most == 0
+    course.compute_rate = 36_000_000
+    found = reckon(course, version, model)
+    assert found.expected == pytest.approx(found.seconds * 10_000, abs=1)
+    assert found.most > found.expected
+
+
+def test_local_time_is_reckoned_from_what_this_machine_did_before(
+    course: Course, version: DatasetVersion, start: Any
+) -> None:
+    model = base(Method.LORA, rehearsal=False)
+    before = reckon(course, version, model, epochs=100)
+    run = start()
+    result = {"metrics": {"tokens_per_second": 30.0}}
+    TrainingRun.objects.filter(pk=run.pk).update(status=RunStatus.SUCCEEDED, result=result)
+    after = reckon(course, version, model, epochs=100)
+
+    assert "guess" in before.because[0]
+    assert "measured" in after.because[0]
+    assert after.seconds > before.seconds * 50
