@@ -1,11 +1,12 @@
 from django.urls import path
 
-from datasets.views import datasets, imports, insights, privacy, rows, versions
+from datasets.views import datasets, imports, insights, privacy, reviews, rows, versions
 
 TEAM = "teams/<int:team_id>/datasets/"
 DATASET = f"{TEAM}<int:dataset_id>/"
 IMPORT = f"{TEAM}imports/<uuid:key>/"
 VERSION = f"{DATASET}versions/<int:number>/"
+REVIEW = "courses/<int:course_id>/review/"
 
 urlpatterns = [
     path(TEAM, datasets.dataset_list, name="dataset_list"),
@@ -39,6 +40,14 @@ urlpatterns = [
     path(f"{VERSION}split/", insights.version_split, name="version_split"),
     path(f"{VERSION}split/decide/", insights.split_decide, name="split_decide"),
     path(f"{VERSION}advice/", insights.version_advice, name="version_advice"),
+    path(f"{VERSION}review/", reviews.version_review, name="version_review"),
+    path(f"{VERSION}review/ask/", reviews.review_ask, name="review_ask"),
+    path(f"{VERSION}review/close/", reviews.review_close, name="review_close"),
+    path(f"{VERSION}review/<str:row_id>/", reviews.review_answer, name="review_answer"),
+    path(REVIEW, reviews.review_list, name="review_list"),
+    path(f"{REVIEW}<uuid:code>/", reviews.review_detail, name="review_detail"),
+    path(f"{REVIEW}<uuid:code>/<str:row_id>/comment/", reviews.review_comment, name="review_comment"),
+    path(f"{REVIEW}<uuid:code>/<str:row_id>/approve/", reviews.review_approve, name="review_approve"),
     path(f"{VERSION}labels/", rows.labels_confirm, name="labels_confirm"),
     path(f"{VERSION}rows/<int:position>/", rows.row_detail, name="row_detail"),
     path(f"{VERSION}rows/<int:position>/edit/", rows.row_edit, name="row_edit"),
