@@ -62,9 +62,10 @@ _PATTERNS: tuple[tuple[Kind, re.Pattern[str], str], ...] = (
     (
         "school",
         re.compile(
-            rf"\b(?:(?:St\.|Saint|Mount|Mt\.|Fort|Lake|{_NAME}) ){{1,3}}"
-            rf"(?:Elementary|Primary|Middle|Grade|Charter|Magnet|Montessori)(?: School| Academy)?\b"
-            rf"|\b(?:{_NAME} ){{1,3}}(?:Academy|School District|Unified School District|ISD)\b|\bP\.?S\.? \d{{1,3}}\b"
+            rf"\b(?!(?:My|Our|The|This|That|Your|Her|His|Their|In|At|An?|Is|For|To|From|And|Old|New) )"
+            rf"(?:(?:St\.|Saint|Mount|Mt\.|Fort|Lake|{_NAME}) ){{1,3}}"
+            rf"(?:(?:Elementary|Montessori)(?: School| Academy)?|(?:Primary|Middle|Grade|Charter|Magnet|High) (?:School|Academy)"
+            rf"|Academy|School District|Unified School District|ISD)\b|\bP\.?S\.? \d{{1,3}}\b"
         ),
         "a school",
     ),
@@ -80,6 +81,7 @@ _PATTERNS: tuple[tuple[Kind, re.Pattern[str], str], ...] = (
         "a date of birth",
     ),
 )
+_WORTH_A_LOOK = re.compile(r"[\d@]|School|Elementary|Montessori|Academy|ISD")
 _FULL_NAME = re.compile(rf"\b({_NAME})(?: [A-Z]\.)? ({_NAME})\b")
 _REAL_CHILD = re.compile(
     rf"\b(?i:my (?:student|pupil|son|daughter|child)|(?:our|a|the|this) (?:student|pupil)"
@@ -167,25 +169,14 @@ def find_in(text: str) -> list[tuple[Kind, int, int, Literal["high", "medium", "
     if len(text) < 4:
         return []
     found: list[tuple[Kind, int, int, Literal["high", "medium", "low"], str]] = []
-    if any(c.isdigit() for c in text) or "@" in text or "School" in text or "Elementary" in text or "Academy" in text:
+    if _WORTH_A_LOOK.search(text):
         for kind, pattern, reason in _PATTERNS:
             for match in pattern.finditer(text):
                 group = 1 if pattern.groups and match.group(1) else 0
                 severity: Literal["high", "medium"] = "medium" if kind == "school" else "high"
                 found.append((kind, match.start(group), match.end(group), severity, f"This looks like {reason}."))
-    else:
-        found.extend(_schools(text))
     found.extend(_people(text))
     return _without_overlaps(found)
-
-
-def _schools(text: str) -> Iterator[tuple[Kind, int, int, Literal["high", "medium", "low"], str]]:
-    if "Primary" in text or "Montessori" in text or "ISD" in text:
-        for kind, pattern, reason in _PATTERNS:
-            if kind == "school":
-                yield from (
-                    (kind, m.start(), m.end(), "medium", f"This looks like {reason}.") for m in pattern.finditer(text)
-                )
 
 
 def _people(text: str) -> Iterator[tuple[Kind, int, int, Literal["high", "medium", "low"], str]]:

@@ -7,7 +7,10 @@ TURN_LISTS = ("messages", "dialogue", "dialog", "conversations", "conversation",
 
 ROLE_KEYS = ("role", "from", "speaker", "author", "who")
 CONTENT_KEYS = ("content", "value", "text", "message", "utterance", "said")
-TEXT_KEYS = ("text", "content", "value", "output", "response", "answer", "message")
+TEXT_KEYS = (
+    *("text", "content", "value", "output", "response", "answer", "message"),
+    *("teacher_prompt", "teacher_question", "student_response", "student_answer", "question", "prompt", "query"),
+)
 """Keys under which an object given where a string belongs holds its text."""
 
 _ROLES = {

@@ -84,8 +84,13 @@ def _draft(value: dict[str, Any], line: int) -> _Draft:
         return _preference(value, line)
     by_name = {plain_key(key): key for key in value}
     for name in TURN_LISTS:
-        if name in by_name and isinstance(value[by_name[name]], list | str):
+        turns = value[by_name[name]] if name in by_name else None
+        if isinstance(turns, list | str):
             return _turn_list(value, by_name[name], line)
+        if isinstance(
+            turns, dict
+        ):  # {"dialogue": {"teacher": …, "student": …}}: what is inside counts as the row's own
+            return _draft({**{key: item for key, item in value.items() if key != by_name[name]}, **turns}, line)
     for teacher_names, student_names, shape in PAIRS:
         teacher = next((by_name[name] for name in teacher_names if name in by_name), None)
         student = next((by_name[name] for name in student_names if name in by_name), None)
@@ -128,6 +133,12 @@ def _unpacked(value: Any) -> Any:
 def _pair(value: dict[str, Any], teacher: str, student: str, shape: Shape, line: int) -> _Draft:
     draft = _Draft(line, shape, f"{plain_key(teacher)}/{plain_key(student)}")
     used = {teacher, student}
+    if _is_turns(value[teacher]) and _is_turns(value[student]):
+        draft.shape = "messages"
+        draft.turns.read(value[teacher], teacher)
+        draft.turns.read(value[student], student)
+        _take_rest(draft, value, used)
+        return draft
     read_text = draft.turns.text
     system = next((key for key in value if plain_key(key) in SYSTEM_KEYS and key not in used), None)
     if system is not None:
@@ -148,6 +159,10 @@ def _pair(value: dict[str, Any], teacher: str, student: str, shape: Shape, line:
         _say(draft, role, text)
     _take_rest(draft, value, used)
     return draft
+
+
+def _is_turns(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(turn, dict) and "role" in turn for turn in value)
 
 
 def _with_context(draft: _Draft, asked: str | None, context: str | None) -> str | None:
@@ -190,12 +205,23 @@ def _preference(value: dict[str, Any], line: int) -> _Draft:
         draft.turns.read(given, source)
     elif given is not None:
         _say(draft, "user", draft.turns.text(given, source))
+    elif not openai:
+        _shared_start(draft, value.get("chosen"), value.get("rejected"))
     good, bad = ("preferred_output", "non_preferred_output") if openai else ("chosen", "rejected")
     draft.preferred = _answer(draft, value, good)
     draft.rejected = _answer(draft, value, bad)
     draft.turns.messages.extend(draft.preferred)
     _take_rest(draft, value, {source, good, bad})
     return draft
+
+
+def _shared_start(draft: _Draft, chosen: Any, rejected: Any) -> None:
+    """Two whole conversations that differ only in their ends: what they share is the prompt."""
+    if isinstance(chosen, list) and isinstance(rejected, list):
+        shared = 0
+        while shared < min(len(chosen), len(rejected)) - 1 and chosen[shared] == rejected[shared]:
+            shared += 1
+        draft.turns.read(chosen[:shared], "chosen")
 
 
 def _answer(draft: _Draft, value: dict[str, Any], key: str) -> list[Message]:

@@ -63,6 +63,7 @@ def test_each_kind_of_personal_data_is_found_where_it_stands(kind, text, part):
         "We have 12 big trees on our way home and 4 Green Apples.",
         "Count with me: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15",
         "8 + 7 = 15 @ home",
+        "In Second Grade we sit in The Middle of the room. My Elementary school is fun. The Academy won.",
         "My favorite month is May and my birthday is soon.",
     ],
 )

@@ -64,6 +64,7 @@ def files_of_every_shape(draw):
 
 @FAST
 @given(files_of_every_shape())
+@example({"topic": 0, "dialogue": [{"teacher": "a"}, {"student": "b"}], "metadata": {}})
 def test_what_is_said_to_lose_nothing_comes_back_the_same(value):
     row, problems = formats.from_object(value)
     assert row is not None, problems
@@ -258,6 +259,7 @@ def exercised(data: bytes, name: str, mends) -> None:
     st.binary(max_size=400) | st.lists(pieces, max_size=25).map(b"".join), NAMES, st.sampled_from([(), formats.MENDS])
 )
 @example(b"[" * 2000, "a.json", ())
+@example(b"!\r!", "a.txt", ())
 @example(b'{"a":' * 2000, "a.jsonl", formats.MENDS)
 @example(gzip.compress(b"[1,"), "a.json.gz", ())
 def test_any_bytes_give_rows_or_problems_or_a_refusal(data, name, mends):

@@ -46,6 +46,10 @@ NEAR = {
     "pairs": {"conversation": [[ASK, SAY]]},
     "list content": {"messages": [{"role": "user", "content": [{"type": "text", "text": ASK}]}, CHAT[1]]},
     "objects": {"question": {"text": ASK}, "answer": {"text": SAY}},
+    "object of objects": {"dialogue": {"teacher": ASK, "student": SAY}},
+    "turns in a pair": {"prompt": [CHAT[0]], "completion": [CHAT[1]]},
+    "objects with more": {"input": {"teacher_prompt": ASK, "mood": "x"}, "output": {"student_response": SAY, "b": "c"}},
+    "whole conversations": {"chosen": CHAT, "rejected": [CHAT[0], {"role": "assistant", "content": "Fifteen."}]},
     "object content": {"messages": [{"role": "user", "content": {"text": ASK}}, CHAT[1]]},
 }
 
