@@ -11,6 +11,7 @@ from evaluation.models import Conversation, Grading, Turn
 from evaluation.services import tags
 from evaluation.services.answer_stream import answer_events
 from evaluation.services.chat import ChatRefused
+from evaluation.services.reading import Piece, pieces, reading_of
 from teams.access import SignedInRequest
 from teams.services.money import BudgetRefused
 from teams.services.prices import PriceUnknown
@@ -29,6 +30,7 @@ class TurnCard:
     turn: Turn
     is_last: bool
     tags: frozenset[str]
+    pieces: list[Piece]
 
 
 @dataclass(frozen=True)
@@ -43,17 +45,29 @@ class Talk:
     def cards(self) -> list[TurnCard]:
         turns = list(self.conversation.turns.current())
         marked = tags.labels_by_turn(self.grading) if self.grading else {}
-        return [TurnCard(turn, turn is turns[-1], frozenset(marked.get(turn.pk, ()))) for turn in turns]
+        return [
+            TurnCard(turn, turn is turns[-1], frozenset(marked.get(turn.pk, ())), pieces(turn.answer)) for turn in turns
+        ]
 
     def context(self, **more: Any) -> dict[str, Any]:
+        cards = self.cards()
         return {
             "conversation": self.conversation,
             "base": self.base,
-            "cards": self.cards(),
+            "cards": cards,
+            "reading": reading_of(card.turn for card in cards),
             "grading": self.grading,
             "tag_labels": tags.LABELS if self.grading else (),
             **more,
         }
+
+    def evidence(self) -> list[tuple[int, tags.Evidence]]:
+        """For a grader: the score's id and what the interview says beside it now."""
+        if self.grading is None:
+            return []
+        scores = list(self.grading.grade.scores.select_related("criterion"))
+        found = tags.evidence(grading=self.grading, criteria=[score.criterion for score in scores])
+        return [(score.pk, found[score.criterion_id]) for score in scores]
 
 
 def question_put(request: SignedInRequest, talk: Talk, act: Callable[[], object]) -> HttpResponse:
@@ -66,16 +80,19 @@ def question_put(request: SignedInRequest, talk: Talk, act: Callable[[], object]
         template = "evaluation/talk.html#talk" if request.htmx else "evaluation/talk_refused.html"
         return render(request, template, {**context, "page": talk.page}, status=422)
     if request.htmx:
-        return render(request, "evaluation/talk.html#talk", talk.context())
+        return render(
+            request, "evaluation/talk.html#talk_and_evidence", talk.context(evidence=talk.evidence(), oob=True)
+        )
     return redirect(talk.page + "#ask")
 
 
 def turn_shown(request: SignedInRequest, talk: Talk, turn: Turn) -> HttpResponse:
     """One turn as it is now."""
-    card = next((card for card in talk.cards() if card.turn.pk == turn.pk), None)
+    context = talk.context(evidence=talk.evidence(), oob=True)
+    card = next((card for card in context["cards"] if card.turn.pk == turn.pk), None)
     if card is None or not request.htmx:
         return redirect(f"{talk.page}#turn-{turn.key}")
-    return render(request, "evaluation/talk.html#turn", {**talk.context(), "card": card})
+    return render(request, "evaluation/talk.html#turn_and_evidence", {**context, "card": card})
 
 
 def turn_streamed(request: SignedInRequest, turn: Turn) -> StreamingHttpResponse:

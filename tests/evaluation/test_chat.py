@@ -250,7 +250,8 @@ def test_hostile_text_is_shown_as_text(talk, member, client_for, model_server):
     ask(talk, member, "<b>bold</b>")
     html = client_for(member).get(page(talk)).content.decode()
     assert "<script>alert" not in html and "<img src=x" not in html and "<b>bold" not in html
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    plain = html.replace('<span class="hard">', "").replace("</span>", "")
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in plain
 
 
 def test_the_naughty_strings_go_through_a_talk_unharmed(talk, member, client_for, model_server, shared_data):
@@ -353,3 +354,21 @@ def test_a_long_conversation_takes_few_queries(talk, member, client_for, django_
     client = client_for(member)
     with django_assert_max_num_queries(9):
         client.get(page(talk))
+
+
+def test_words_beyond_grade_two_are_marked_and_the_text_stays_whole(talk, member, client_for, model_server):
+    model_server.pieces = ["Ice has a crystal lattice & I like ice."]
+    ask(talk, member)
+    html = client_for(member).get(page(talk)).content.decode()
+    assert '<span class="hard">lattice</span> &amp; I like ice.' in html
+    assert '<span class="hard">like' not in html
+
+
+def test_the_reading_grade_is_pooled_and_waits_for_enough_words(talk, member, client_for, model_server):
+    model_server.pieces = ["I see a dog. He is big. "]
+    ask(talk, member)
+    assert "too few for a reading grade" in client_for(member).get(page(talk)).content.decode()
+    model_server.pieces = ["I see a dog. He is big and he ran to me. " * 12]
+    ask(talk, member)
+    html = client_for(member).get(page(talk)).content.decode()
+    assert "Reading grade" in html and "read like a second-grader" in html

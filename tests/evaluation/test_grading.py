@@ -273,7 +273,7 @@ def test_tags_become_evidence_beside_their_criteria(grading, professor, client_f
     client = client_for(professor)
     url = url_of(grading, "interview_tag", turn_key=turn.key)
     html = client.post(url, {"label": "too grown-up"}, headers={"HX-Request": "true"}).content.decode()
-    assert 'aria-pressed="true">Too grown-up' in html
+    assert 'aria-pressed="true">Too grown-up' in html and html.count("1 tagged too grown-up") == 2
     page = client.get(url_of(grading)).content.decode()
     assert page.count("1 tagged too grown-up") == 2 and "Evidence: 1 answer" in page
     client.post(url, {"label": "too grown-up"})
