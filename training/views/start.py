@@ -23,10 +23,11 @@ def run_new(request: SignedInRequest, team: Team, method: str) -> HttpResponse:
     form_class = _form_class(method)
     if request.method == "POST":
         form = form_class(team, request.POST)
+        advice = _advice(team, form)  # before the launch: what refuses it must not hide the price
         if form.is_valid() and (run := _launch(request, team, form)):
             messages.success(request, f"{run} is queued.")
             return redirect("run_detail", team.pk, run.number)
-        return render(request, TEMPLATE, _context(team, form, _advice(team, form)), status=422)
+        return render(request, TEMPLATE, _context(team, form, advice), status=422)
     if request.htmx:
         form = form_class(team, request.GET)
         return render(request, f"{TEMPLATE}#advice", _context(team, form, _advice(team, form)))

@@ -1,7 +1,8 @@
 """A stand-in for both engines: keeps the contract of ARCHITECTURE.md, learns nothing, and misbehaves when `settings.stub` says so.
 
 `stub`: "works", "refuses" (a `failed` event), "mute" (exit 3 without a word), "dies" (SIGKILL at its first attempt only),
-"dies always", "waits" (until SIGTERM, then leaves with a checkpoint), "deaf" (ignores SIGTERM), "babbles" (no JSON).
+"dies always", "waits" (until SIGTERM, then leaves with a checkpoint), "waits once" (at its first attempt), "deaf" (ignores
+SIGTERM), "babbles" (no JSON).
 """
 
 import json
@@ -64,7 +65,7 @@ def main(artefact: str) -> int:
 def misbehave(kind: str, step: int, attempt: int) -> None:
     if step == 2 and (kind == "dies always" or (kind == "dies" and attempt == 1)):
         os.kill(os.getpid(), signal.SIGKILL)
-    if step == 2 and kind in ("waits", "deaf"):
+    if step == 2 and (kind in ("waits", "deaf") or (kind == "waits once" and attempt == 1)):
         signal.signal(signal.SIGTERM, signal.SIG_IGN if kind == "deaf" else lambda *_: sys.exit(143))
         say("note", message="ready")
         while True:
