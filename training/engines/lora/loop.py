@@ -46,7 +46,7 @@ class Plan:
 
     def learning_rate(self, step: int) -> float:
         """Linear warm-up, then cosine to zero. `step` counts from 0."""
-        warmup = max(1, round(self.total_steps * self.settings.warmup_ratio))
+        warmup = round(self.total_steps * self.settings.warmup_ratio)
         if step < warmup:
             return self.settings.learning_rate * (step + 1) / warmup
         done = (step - warmup) / max(1, self.total_steps - warmup)
