@@ -8,7 +8,7 @@ from django.contrib.auth import password_validation
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
 
-from teams.models import Course, Membership, NoticeKind, Price, Role, Team, User
+from teams.models import Course, Membership, Milestone, NoticeKind, Price, Role, Team, User
 
 MICRO = 1_000_000
 
@@ -160,3 +160,11 @@ class PriceForm(forms.ModelForm[Price]):
         fields = ["provider", "model", "kind", "per_million", "effective_from", "source"]
         widgets = {"effective_from": forms.DateInput(attrs={"type": "date"})}
         help_texts = {"source": "Where this price is from, for example a page and its date."}
+
+
+class MilestoneForm(forms.ModelForm[Milestone]):
+    class Meta:
+        model = Milestone
+        fields = ["title", "goal", "due_on"]
+        labels = {"title": "Step", "goal": "Done when", "due_on": "By"}
+        widgets = {"due_on": forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")}

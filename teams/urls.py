@@ -1,6 +1,6 @@
 from django.urls import path
 
-from teams.views import audit, budget, costs, course, notices, sign_in
+from teams.views import audit, budget, costs, course, notices, plan, sign_in
 
 urlpatterns = [
     path("", sign_in.home, name="home"),
@@ -24,6 +24,8 @@ urlpatterns = [
     path(
         "courses/<int:course_id>/budget/<int:request_id>/", budget.budget_request_answer, name="budget_request_answer"
     ),
+    path("courses/<int:course_id>/plan/new/", plan.milestone_new, name="milestone_new"),
+    path("courses/<int:course_id>/plan/<int:milestone_id>/", plan.milestone_edit, name="milestone_edit"),
     path("courses/<int:course_id>/notices/", notices.course_notices, name="course_notices"),
     path("courses/<int:course_id>/notices/new/", notices.announcement_new, name="announcement_new"),
     path("courses/<int:course_id>/audit/", audit.course_audit, name="course_audit"),

@@ -40,6 +40,11 @@ class Course(models.Model):
         null=True, blank=True, help_text="Micro-dollars one person may spend on chat in a day; empty means no cap."
     )
     team_size = models.PositiveSmallIntegerField(default=5, help_text="Most people in one team.")
+    keep_days = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        help_text="Days after the last day until students' names and addresses are removed; empty keeps them.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = CourseQuerySet.as_manager()
@@ -96,11 +101,19 @@ class Milestone(models.Model):
 class Team(models.Model):
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="teams")
     name = models.CharField(max_length=60)
+    practice = models.BooleanField(
+        default=False, help_text="A sandbox that every student of the course may enter; never graded."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["name"]
-        constraints = [models.UniqueConstraint(fields=["course", "name"], name="team_name_unique_in_course")]
+        constraints = [
+            models.UniqueConstraint(fields=["course", "name"], name="team_name_unique_in_course"),
+            models.UniqueConstraint(
+                fields=["course"], condition=models.Q(practice=True), name="one_practice_team_per_course"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

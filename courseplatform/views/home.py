@@ -1,0 +1,99 @@
+"""Where everyone's work begins: the course for its instructor, the team for its members."""
+
+from typing import Any
+
+from django.db import connection
+from django.db.models import Prefetch
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.utils.http import urlencode
+
+from courseplatform import progress
+from datasets.models import Dataset, DatasetVersion
+from evaluation.models import Submission
+from teams.access import Access, SignedInRequest, course_view, public_view, team_view
+from teams.models import Course, Membership, Method, Milestone, Role, Team
+from teams.services import costs
+from training.models import TrainingRun
+
+
+@public_view
+def healthz(request: HttpRequest) -> JsonResponse:
+    """For the supervisor and load balancers: the process answers and its database does too."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return JsonResponse({"status": "ok"})
+
+
+@course_view(Access.STUDENT)
+def course_home(request: SignedInRequest, course: Course) -> HttpResponse:
+    """The instructor's overview; for a student the way into a team; for a professor the queue."""
+    if request.membership.role == Role.PROFESSOR:
+        return redirect("grading_queue", course_id=course.pk)
+    if request.membership.role == Role.STUDENT:
+        if request.membership.team_id:
+            return redirect("team_home", team_id=request.membership.team_id)
+        teams = course.teams.filter(practice=False).prefetch_related(_people())
+        practice = course.teams.filter(practice=True).first()
+        return render(
+            request, "teams/course_join_team.html", {"teams": teams, "practice": practice, "section": "course"}
+        )
+    rows, join = team_rows(course), request.build_absolute_uri("/join/")
+    context = {
+        "rows": rows,
+        "stuck": [row for row in rows if row["stuck"]],
+        "section": "course",
+        "join_url": join,
+        "student_link": f"{join}?{urlencode({'code': course.student_code})}",
+        "professor_link": f"{join}?{urlencode({'code': course.professor_code})}",
+    }
+    return render(request, "teams/course_home.html", context)
+
+
+def _people() -> Prefetch[str]:
+    return Prefetch("memberships", queryset=Membership.objects.filter(active=True).select_related("person"))
+
+
+def team_rows(course: Course) -> list[dict[str, Any]]:
+    """One row per team: people, professors, what it did, what it spent, why it may be stuck. A fixed number of queries."""
+    teams = list(
+        course.teams.filter(practice=False).prefetch_related(_people(), "professor_assignments__professor__person")
+    )
+    plan, done = progress.course_plan(course), progress.achieved(teams)
+    spent = {row.team.pk: row for row in costs.by_team(course)}
+    return [_team_row(team, done[team.pk], plan, spent[team.pk]) for team in teams]
+
+
+def _team_row(team: Team, done: progress.Done, plan: list[Milestone], spent: costs.TeamCosts) -> dict[str, Any]:
+    people, steps = [membership.person for membership in team.memberships.all()], progress.steps(plan, done)
+    return {
+        "team": team,
+        "people": people,
+        "professors": [assignment.professor.person for assignment in team.professor_assignments.all()],
+        "has_data": Milestone.Goal.DATASET in done.goals,
+        "methods": [(method.value, method.label, method.value in done.goals) for method in Method],
+        "failed": done.failed,
+        "submitted": Milestone.Goal.SUBMISSION in done.goals,
+        "costs": spent,
+        "stuck": progress.stuck(team=team, done=done, plan=steps, costs=spent, people=len(people)),
+    }
+
+
+@team_view(Access.MEMBER)
+def team_home(request: SignedInRequest, team: Team) -> HttpResponse:
+    """Where the team stands and what to do next."""
+    runs = list(TrainingRun.objects.for_team(team).select_related("dataset_version__dataset", "base_model")[:8])
+    done = progress.achieved([team])[team.pk]
+    own_costs = costs.of_team(team)
+    context = {
+        "section": "team",
+        "runs": runs,
+        "steps": progress.steps(progress.course_plan(team.course), done),
+        "newest": DatasetVersion.objects.for_team(team).select_related("dataset").order_by("-created_at").first(),
+        "datasets": Dataset.objects.for_team(team).count(),
+        "submission": Submission.objects.for_team(team).current().select_related("run").first(),
+        "costs": own_costs,
+        "bar": list(costs.segments(own_costs)),
+        "people": [membership.person for membership in team.memberships.filter(active=True).select_related("person")],
+    }
+    return render(request, "teams/team_home.html", context)
