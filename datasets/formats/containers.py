@@ -88,6 +88,23 @@ def lines_of(chunks: Iterator[bytes], max_bytes: int) -> Iterator[tuple[int, byt
         yield number + 1, rest.removesuffix(b"\r")
 
 
+_FENCE_END = re.compile(rb"\n```[ \t]*\s*\Z")
+
+
+def unfenced(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The chunks of a text pasted with its ``` lines, without those lines' marks; all lines keep their numbers."""
+    kept, first = b"", True
+    for chunk in chunks:
+        kept += chunk
+        if first:
+            start = kept.index(b"```")
+            kept = kept[:start] + kept[start:].partition(b"\n")[1] + kept[start:].partition(b"\n")[2]
+            first = False
+        yield kept[:-64]
+        kept = kept[-64:]
+    yield _FENCE_END.sub(b"\n", kept)
+
+
 def too_long(max_bytes: int) -> JsonFault:
     message = f"The row is longer than {max_bytes / 1024:,.0f} KB, the limit for one row."
     return JsonFault(
@@ -111,7 +128,13 @@ def jsonl(chunks: Iterator[bytes], max_bytes: int) -> Iterator[Piece]:
         yield Piece(number, 1, line)
 
 
-_TOKEN = re.compile(rb'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|[{}\[\],\n"]', re.DOTALL)
+_TOKEN = re.compile(rb'"[^"\\\n]*(?:\\[^\n][^"\\\n]*)*"|[{}\[\],\n"]', re.DOTALL)
+
+
+_NEXT_LIST = re.compile(
+    rb'\s*(?:,\s*"[^"\\\n]*"\s*:\s*(?:"[^"\\\n]*"|[\w.+-]+)\s*)*,\s*"[^"\\\n]*"\s*:\s*\[(?=\s*[\[{\]])'
+)
+_MOST_BETWEEN = 64 * 1024
 
 
 class Splitter:
@@ -136,22 +159,36 @@ class Splitter:
         if self.wrapped:
             self._skip_to_array()
         for chunk in self.chunks:
-            if self.ended:
-                self.buffer += chunk[:400] if len(self.buffer) - self.start < 400 else b""
-                continue
+            if self.ended and not self.buffer[self.start :].strip():
+                self._move(len(self.buffer))
+            if self.ended and len(self.buffer) - self.start > _MOST_BETWEEN:
+                continue  # what follows will be told; it need not be held
             self.buffer = self.buffer[self.start :] + chunk
             self.scanned -= self.start
             self.start = 0
             yield from self._scan(final=False)
+            while self._next_list():
+                yield from self._scan(final=False)
             if len(self.buffer) - self.start > self.max_bytes and not self.ended:
                 yield from self._salvage(final=False)
         yield from self._scan(final=True)
+        while self._next_list():
+            yield from self._scan(final=True)
         yield from self._end()
 
     def _skip_to_array(self) -> None:
         self.buffer = next(self.chunks, b"")
         self._move(self.buffer.index(b"["))
         self.scanned = self.start
+
+    def _next_list(self) -> bool:
+        """Goes on with the next list of a wrapping object, if one follows the list that has just ended."""
+        found = _NEXT_LIST.match(self.buffer, self.start) if self.ended and self.wrapped else None
+        if found is None:
+            return False
+        self._move(found.end() - 1)
+        self.ended, self.depth, self.scanned = False, 0, self.start
+        return True
 
     def _scan(self, *, final: bool) -> Iterator[Piece]:
         while not self.ended and (found := _TOKEN.search(self.buffer, self.scanned)):
@@ -177,7 +214,8 @@ class Splitter:
         if self.depth < self.base:  # the array itself
             self._move(at + 1)
         elif self.depth == self.base and self.indent is None:
-            blanks = at - (self.buffer.rfind(b"\n", 0, at) + 1)
+            line_break = self.buffer.rfind(b"\n", self.start, at)
+            blanks = at - line_break - 1 if line_break >= 0 else self.column - 1 + at - self.start
             self.indent = b"\n" + b" " * blanks + self.buffer[at : at + 1]
         self.depth += 1
 
@@ -243,7 +281,9 @@ class Splitter:
     def _end(self) -> Iterator[Piece]:
         if self.buffer[self.start :].strip() and not self.ended and self.depth != self.base:
             yield from self._salvage(final=True)
-        left = self.buffer[self.start :].strip()
+        rest = self.buffer[self.start :]
+        self._move(self.start + len(rest) - len(rest.lstrip()))
+        left = rest.strip()
         if self.ended:
             yield from self._after_array(left)
             return
@@ -254,7 +294,9 @@ class Splitter:
             yield Piece(self.line, self.column, b"", JsonFault("json_truncated", 0, message, mend))
 
     def _after_array(self, left: bytes) -> Iterator[Piece]:
-        closed = left == b"}" or (left.startswith(b",") and left.endswith(b"}"))
+        closed = left == b"}" or (
+            left.startswith(b",") and left.endswith(b"}") and b"[" not in left and b"{" not in left
+        )
         if self.wrapped and not left:
             message, mend = "The object around the rows is never closed.", "Add } at the end of the file."
             yield Piece(self.line, self.column, b"", JsonFault("json_truncated", 0, message, mend))

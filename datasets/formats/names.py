@@ -55,11 +55,16 @@ CLASSROOM_ROLES = frozenset(
 )
 
 
+_TITLE = re.compile(r"(?:mr|mrs|ms|miss|mx|dr|prof|coach)\b\.?")
+
+
 def standard_role(name: str) -> str | None:
     """system, user, assistant or tool for a speaker's name in any case; None where nobody knows."""
     plain = name.strip().strip(":*").lower().replace("_", " ")
     if plain in STANDARD_ROLE:
         return STANDARD_ROLE[plain]
+    if _TITLE.match(plain):
+        return "user"
     return STANDARD_ROLE.get(re.sub(r"[\s\d]+$", "", plain))  # "student 2", "Teacher1"
 
 
@@ -81,7 +86,8 @@ PAIRS: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
 CONTEXT_KEYS = ("input", "context", "passage")
 SYSTEM_KEYS = ("system", "system_prompt", "system_message")
 METADATA_KEYS = ("metadata", "labels", "meta", "tags")
-WRAPPERS = ("data", "rows", "examples", "train", "training", "dataset", "items", "dialogues", "records", "samples")
+WRAPPERS = ("data", "rows", "examples", "train", "training", "validation", "valid", "test", "dev",
+            "eval", "dataset", "items", "dialogues", "records", "samples")  # fmt: skip
 """Keys under which a file of one object holds its rows."""
 
 LABEL_ALIASES = {

@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Any, BinaryIO
 
-from datasets.formats.containers import Piece, Splitter, container_of, is_wrapped, jsonl
+from datasets.formats.containers import Piece, Splitter, container_of, is_wrapped, jsonl, unfenced
 from datasets.formats.mends import MENDS, VALUE_MENDS, mend
 from datasets.formats.names import plain_key
 from datasets.formats.plainchat import plain_chat_reader
@@ -78,6 +78,7 @@ class Reader:
         self.source = Source(source, limits, on_progress)
         self.recognition = Recognition(encoding=self.source.encoding, compressed=self.source.compressed)
         self.rows = 0
+        self.fenced = False
         self._items = self._read()
 
     def __iter__(self) -> Iterator[Row | Problem]:
@@ -109,17 +110,20 @@ class Reader:
             return
         head = self.source.head.decode("utf-8", "replace")
         start = head.lstrip(" \t\r\n\ufeff")
+        if start.startswith("```"):
+            self.fenced = True
+            head = start = start.partition("\n")[2].lstrip()
         first_line = re.split(r"[\r\n]", start, maxsplit=1)[0].strip()
         if self._is_json(start, first_line):
             yield from self._json(head)
         elif self.suffix in _TABLE_SUFFIXES or looks_like_header(first_line):
             delimiter = delimiter_of(first_line, self.suffix)
             self.recognition.container = "tsv" if delimiter == "\t" else "csv"
-            yield from self._table(table_objects(csv_lines(self.source.chunks(), delimiter, self.limits)))
+            yield from self._table(table_objects(csv_lines(self._chunks(), delimiter, self.limits)))
         elif looks_like_transcript(start):
             self.recognition.container = "transcript"
             self.recognition.sure = "likely"
-            yield from self._values(transcript_objects(self.source.chunks(), self.limits))
+            yield from self._values(transcript_objects(self._chunks(), self.limits))
         else:
             message = "No rows can be recognised in this text."
             how = "Write “Teacher: …” and “Student: …” lines, JSON, or a table whose first line names its columns."
@@ -127,12 +131,16 @@ class Reader:
 
     def _is_json(self, start: str, first_line: str) -> bool:
         if self.suffix in _JSON_SUFFIXES:
-            return True
+            return not (start[:1].isalpha() and (looks_like_header(first_line) or looks_like_transcript(start)))
         if start[:1] == "{":
             return True
         if start[:1] == "[":
             return bool(re.match(r"\[\s*[\[{\"\]\d]", start))
         return False
+
+    def _chunks(self) -> Iterator[bytes]:
+        chunks = self.source.chunks()
+        return unfenced(chunks) if self.fenced else chunks
 
     # JSON ------------------------------------------------------------------------------------------------------------
 
@@ -141,10 +149,10 @@ class Reader:
         container = "json_array" if is_wrapped(head, self.suffix) else container_of(head, self.suffix)
         self.recognition.container = container
         if container == "jsonl":
-            yield from self._lines(jsonl(self.source.chunks(), longest))
+            yield from self._lines(jsonl(self._chunks(), longest))
             return
         wrapped = head.lstrip().startswith("{") and container == "json_array"
-        pieces = Splitter(self.source.chunks(), longest, array=container == "json_array", wrapped=wrapped).pieces()
+        pieces = Splitter(self._chunks(), longest, array=container == "json_array", wrapped=wrapped).pieces()
         for piece in pieces:
             yield from self._piece(piece)
 
@@ -165,7 +173,8 @@ class Reader:
     def _piece(self, piece: Piece) -> Iterator[Row | Problem]:
         fault = piece.fault
         if fault is None and not piece.raw:
-            yield _blank_line(piece.line)
+            if not (self.fenced and piece.line == 1):
+                yield _blank_line(piece.line)
             return
         text: str | None = None
         mended: list[str] = []
@@ -182,7 +191,7 @@ class Reader:
             except JsonFault as found:
                 fault = found
                 continue
-            for single in expanded(value):
+            for single in expanded(value, self.limits.max_depth):
                 yield from self._value(single, piece.line, mended)
             return
         yield _json_problem(piece, fault)
@@ -210,6 +219,7 @@ class Reader:
             return
         if self.mapping is None and not known_columns({plain_key(name) for name in columns}):
             self.recognition.sure = "unsure"
+            yield _unknown_columns(columns)
         yield from self._values(everything)
 
     def _values(self, objects: Iterator[tuple[int, Any]]) -> Iterator[Row | Problem]:
@@ -311,6 +321,18 @@ def _blank_line(line: int) -> Problem:
         message="The line is blank and was passed over.",
         mend="Nothing to do.",
         fixable=True,
+    )
+
+
+def _unknown_columns(columns: list[str]) -> Problem:
+    return Problem(
+        line=1,
+        column=None,
+        field="",
+        code="unknown_columns",
+        severity="warning",
+        message=f"The first line should name the columns; nobody knows {', '.join(f'“{name[:30]}”' for name in columns[:6])}.",
+        mend="Say which column is the teacher's and which the student's, or add a first line such as: question,answer.",
     )
 
 

@@ -5,16 +5,19 @@ from collections.abc import Iterator
 from typing import Any
 
 from datasets.formats.names import (
+    CONTENT_KEYS,
     CONTEXT_KEYS,
     LABEL_ALIASES,
     METADATA_KEYS,
     PAIRS,
+    ROLE_KEYS,
     SYSTEM_KEYS,
     TURN_LISTS,
     WRAPPERS,
     plain_key,
 )
 from datasets.formats.rows import LABELS, ColumnMapping, Message, Problem, Row, RowFault, Shape, excerpt_of
+from datasets.formats.strictjson import JsonFault, parse
 from datasets.formats.turns import TurnList
 
 _WRONG_KIND = {
@@ -300,29 +303,52 @@ def _label_text(value: Any) -> str:
     return str(value).strip()
 
 
-def expanded(value: Any) -> Iterator[Any]:
-    """The rows in a value that holds many: `{"data": [row, …]}` and `{"instruction": [...], "output": [...]}`."""
-    if not isinstance(value, dict):
-        yield value
-        return
-    plain = {plain_key(key): key for key in value}
-    if not any(key in plain for key in TURN_LISTS):
-        for name in WRAPPERS:
-            rows = value.get(plain.get(name, name))
-            if isinstance(rows, list) and rows and all(isinstance(row, dict | list) for row in rows):
-                yield from rows
-                return
-    columns = list(value.values())
-    if (
-        len(columns) >= 2
-        and all(isinstance(column, list) and len(column) == len(columns[0]) for column in columns)
-        and all(isinstance(cell, str) for column in columns for cell in column)
-        and not any(key in plain for key in (*TURN_LISTS, "preferred_output", "chosen"))
-    ):
-        for cells in zip(*columns, strict=True):
+def expanded(value: Any, max_depth: int) -> Iterator[Any]:
+    """The rows in a value that holds many: lists of rows, alone or under keys such as `data` or `train`, and columns
+    (`{"instruction": [...], "output": [...]}`); the row in a JSON text inside a JSON text. Any other value is itself."""
+    if isinstance(value, str) and value.lstrip()[:1] == "{":
+        try:
+            value = parse(value.encode("utf-8"), max_depth=max_depth)
+        except JsonFault:
+            yield value
+            return
+    if isinstance(value, list) and _are_rows(value):
+        yield from value
+    elif isinstance(value, dict) and (lists := _lists_of_rows(value)):
+        for rows in lists:
+            yield from rows
+    elif isinstance(value, dict) and _are_columns(value):
+        for cells in zip(*value.values(), strict=True):
             yield dict(zip(value, cells, strict=True))
-        return
-    yield value
+    else:
+        yield value
+
+
+def _are_rows(values: list[Any]) -> bool:
+    """Objects that are rows themselves, not turns of one conversation."""
+
+    def is_turn(item: dict[str, Any]) -> bool:
+        return any(key in item for key in ROLE_KEYS) or any(key in item for key in CONTENT_KEYS) or len(item) < 2
+
+    return bool(values) and all(isinstance(item, dict) and not is_turn(item) for item in values)
+
+
+def _lists_of_rows(value: dict[str, Any]) -> list[list[Any]]:
+    """All lists of objects of an object that holds at least one of them under a key that means rows."""
+    plain = {plain_key(key) for key in value}
+    if plain & {*TURN_LISTS, "preferred_output", "chosen"} or not plain & set(WRAPPERS):
+        return []
+    lists = [item for item in value.values() if isinstance(item, list) and item]
+    return lists if lists and all(isinstance(row, dict | list) for rows in lists for row in rows) else []
+
+
+def _are_columns(value: dict[str, Any]) -> bool:
+    columns = list(value.values())
+    if len(columns) < 2 or not all(isinstance(column, list) and len(column) == len(columns[0]) for column in columns):
+        return False
+    plain = {plain_key(key) for key in value}
+    all_texts = all(isinstance(cell, str) for column in columns for cell in column)
+    return all_texts and not plain & {*TURN_LISTS, "preferred_output", "chosen"}
 
 
 def _fault(line: int, code: str, message: str, mend: str, value: Any, *, field: str = "") -> Problem:

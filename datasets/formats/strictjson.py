@@ -228,6 +228,9 @@ def explain(error: json.JSONDecodeError, text: str) -> JsonFault:
         return _trailing_comma(len(before) - 1)
     if error.msg.startswith("Extra data"):
         return _extra_data(at, rest)
+    if error.msg.startswith("Invalid control character") and text[at] in "\r\n":
+        message = r"A line ends inside a string: its closing quote is missing, or the break must be written as \n."
+        return JsonFault("json_control_character", at, message, 'Close the quote ("), or join the lines.', fixable=True)
     if error.msg.startswith("Invalid control character"):
         return JsonFault(
             "json_control_character",

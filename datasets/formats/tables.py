@@ -154,6 +154,13 @@ def table_objects(lines: Iterator[TableLine]) -> Iterator[tuple[int, dict[str, s
             yield record.line, record.problem
         elif not header:
             header = _header(record.cells)
+            if (
+                sum(map(bool, header)) < 2
+                and len(header) > 1
+                and not known_columns({plain_key(name) for name in header})
+            ):
+                yield record.line, _title_line(record)
+                header = []
         elif len(record.cells) > len(header) and any(str(cell).strip() for cell in record.cells[len(header) :]):
             message = f"The record has {len(record.cells)} cells, the header names {len(header)}."
             mend = "Put texts that hold the separator in quotes."
@@ -163,6 +170,19 @@ def table_objects(lines: Iterator[TableLine]) -> Iterator[tuple[int, dict[str, s
             )
         elif any(str(cell).strip() for cell in record.cells):
             yield record.line, {name: cell for name, cell in zip(header, record.cells, strict=False) if name}
+
+
+def _title_line(record: TableLine) -> Problem:
+    return Problem(
+        line=record.line,
+        column=None,
+        field="",
+        code="title_line",
+        severity="info",
+        message="This line above the column names was passed over.",
+        mend="Nothing to do; delete it to silence this.",
+        excerpt=excerpt_of(" ".join(map(str, record.cells))),
+    )
 
 
 def _header(cells: Cells) -> list[str]:

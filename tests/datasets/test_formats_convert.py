@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from datasets import formats
 from datasets.formats import ConversionRefused, Problem, Row, UnreadableFile
+from datasets.formats.containers import Splitter
 
 FAST = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -264,6 +265,26 @@ def exercised(data: bytes, name: str, mends) -> None:
 @example(gzip.compress(b"[1,"), "a.json.gz", ())
 def test_any_bytes_give_rows_or_problems_or_a_refusal(data, name, mends):
     exercised(data, name, mends)
+
+
+JSONISH = st.sampled_from(
+    [b"{", b"}", b"[", b"]", b'"', b",", b"\n", b"\\", b":", b'{"a": "x,]"}', b'"b\\"c"', b" ", b"1", "é".encode(),
+     b'\n  {"d": [1, {"e": 2}]}']
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(JSONISH, max_size=30).map(b"".join), st.booleans(), st.integers(1, 7))
+@example(b'[1,2]\n\n{"left": "over"}', True, 1)
+def test_rows_are_cut_alike_however_the_file_arrives_in_chunks(data, array, size):
+    def cut(chunks):
+        return [
+            (p.line, p.column, p.raw, p.fault and p.fault.code)
+            for p in Splitter(iter(chunks), 10_000, array=array).pieces()
+        ]
+
+    data = b"[" + data if array else data
+    assert cut([data]) == cut([data[start : start + size] for start in range(0, len(data), size)])
 
 
 @FAST

@@ -144,7 +144,10 @@ def test_columns_nobody_knows_are_offered_for_mapping_by_hand():
     data = b"first bit,second bit,kind\nWhat is 8 + 7?,It is 15!,math\n"
     reader = formats.read(BytesIO(data), filename="rows.csv")
     problems = list(reader)
-    assert [problem.code for problem in problems] == ["unknown_shape"]
+    assert [(problem.code, problem.severity) for problem in problems] == [
+        ("unknown_columns", "warning"),
+        ("unknown_shape", "error"),
+    ]
     assert reader.recognition.sure == "unsure"
     assert reader.recognition.columns == ["first bit", "second bit", "kind"]
     mapping = formats.ColumnMapping(teacher="first bit", student="second bit", labels={"subject": "kind"})
@@ -256,3 +259,40 @@ def test_memory_does_not_grow_with_the_file():
 
     for filename in ("a.jsonl", "a.json"):
         assert peak(20_000, filename) < 1.3 * peak(6_000, filename) + 100_000
+
+
+def test_a_title_above_the_column_names_is_passed_over_and_told():
+    data = b"My dataset,,\n\nquestion,answer,subject\na,b,math\n"
+    assert [row.labels for row in rows_of(data, "rows.csv")] == [{"subject": "math"}]
+    assert [(p.code, p.severity) for p in problems_of(data, "rows.csv")] == [("title_line", "info")]
+
+
+@pytest.mark.parametrize("body", [LINE, f"[{LINE}]", json.dumps(json.loads(LINE), indent=2), f"{LINE}\n{LINE}"])
+def test_marks_of_a_pasted_code_block_are_passed_over(body):
+    text = f"```json\n{body}\n```\n"
+    rows = rows_of(text.encode(), "paste.txt")
+    assert len(rows) == body.count("question") and rows[0].line == 2
+    assert problems_of(text.encode(), "paste.txt") == []
+
+
+def test_a_table_or_a_conversation_saved_under_a_json_name_is_still_read():
+    assert len(rows_of(b"question,answer\na,b\n", "rows.jsonl")) == 1
+    assert len(rows_of(b"Teacher: a?\nStudent: b.\n", "rows.json")) == 1
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_every_list_of_an_object_of_lists_is_read(indent):
+    value = {"train": [json.loads(LINE)] * 2, "note": "x", "validation": [json.loads(LINE)], "test": []}
+    data = json.dumps(value, indent=indent).encode()
+    for filename in ("rows.json", "rows.jsonl"):
+        assert len(rows_of(data, filename)) == 3
+        assert problems_of(data, filename) == []
+
+
+def test_what_follows_a_wrapped_list_and_is_no_list_of_rows_is_told():
+    data = f'{{"data": [{LINE}], "other": {{"rows": [{LINE}]}}}}'.encode()
+    assert [p.code for p in problems_of(data, "rows.json")] == ["json_extra_data"]
+
+
+def test_json_inside_a_json_text_is_unpacked():
+    assert len(rows_of(json.dumps(LINE).encode(), "rows.jsonl")) == 1
