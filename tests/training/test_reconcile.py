@@ -103,6 +103,22 @@ def test_a_call_that_rq_remembers_but_no_queue_holds_is_sent_again(start: Launch
     assert waiting_calls() == [f"run-{run.pk}-a1"]
 
 
+def test_a_call_that_died_with_its_worker_does_not_strand_the_run(start: Launch) -> None:
+    """RQ has it as started, for many minutes; its worker is gone and the run that it woke was another."""
+    from rq.job import Job, JobStatus
+
+    run = start()
+    queue.dispatch(run)
+    connection = redis.Redis.from_url(django_settings.REDIS_URL)
+    connection.delete("rq:queue:training")
+    Job.fetch(f"run-{run.pk}-a1", connection=connection).set_status(JobStatus.STARTED)
+
+    reconcile.reconcile()
+    reconcile.reconcile()
+    assert len(waiting_calls()) == 1
+    assert jobs.execute_run.__name__ in connection.hget(f"rq:job:{waiting_calls()[0]}", "description").decode()
+
+
 def test_launching_while_redis_is_away_loses_nothing(
     start: Launch, settings: Any, django_capture_on_commit_callbacks: Any
 ) -> None:

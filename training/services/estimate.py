@@ -22,14 +22,14 @@ AUTO_EPOCHS_MARGIN = 2  # "auto" is the provider's choice; its published rule is
 AUTO_EPOCHS, AUTO_EXAMPLES, AUTO_MOST_EPOCHS = 3, 100, 25
 OPENAI_SECONDS, REHEARSAL_SECONDS = 1_200.0, 30.0
 
-PROGRAM_PROMPT_TOKENS = 450  # the signature, its fields and a persona
-ANSWER_TOKENS = 90
+PROGRAM_PROMPT_TOKENS = 330  # the signature, its fields and a persona
+ANSWER_TOKENS = 65
 INPUT_MARGIN = 3  # found instructions and full demonstrations
 SECONDS_PER_CALL = 1.5
-HELD_OUT_SHARE = 5
+HELD_OUT_SHARE, HELD_OUT_TURNS = 5, 20  # the engine's own, where nothing is kept back or too much
 OPTIMIZER_CALLS = {
     "LabeledFewShot": 0,
-    "BootstrapFewShot": 8,
+    "BootstrapFewShot": 5,
     "BootstrapFewShotWithRandomSearch": 70,
     "MIPROv2": 90,
     "GEPA": 75,
@@ -120,21 +120,19 @@ def _openai(course: Course, base: BaseModel, version: DatasetVersion, settings: 
 
 def _dspy(course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any]) -> Estimate:
     prices = token_prices(course=course, model=base.name)
-    allowed = int(settings["max_calls"])
-    held_out = min(int(settings.get("heldout_limit", 20)), max(1, version.turn_count // HELD_OUT_SHARE))
-    calls = min(allowed, OPTIMIZER_CALLS[str(settings["optimizer"])] + 2 * (held_out + len(SAMPLE_QUESTIONS)))
-    per_row = size_of(version).tokens // version.row_count
+    allowed, per_row = int(settings["max_calls"]), size_of(version).tokens // version.row_count
     demos = int(settings["max_labeled_demos"]) + int(settings["max_bootstrapped_demos"])
-    asked = PROGRAM_PROMPT_TOKENS + per_row * (1 + demos // 2)
-    most_asked = INPUT_MARGIN * (PROGRAM_PROMPT_TOKENS + per_row * (1 + demos))
-    expected = prices.cost(input_tokens=calls * asked, cached_input_tokens=0, output_tokens=calls * ANSWER_TOKENS)
+    calls = min(allowed, _usual_calls(version, settings))
+    usual = _usual_tokens(base, str(settings["optimizer"]))
+    asked, answered = usual or (PROGRAM_PROMPT_TOKENS + per_row * (1 + demos // 2), ANSWER_TOKENS)
+    most_asked = max(INPUT_MARGIN * (PROGRAM_PROMPT_TOKENS + per_row * (1 + demos)), INPUT_MARGIN * asked)
+    expected = prices.cost(input_tokens=calls * asked, cached_input_tokens=0, output_tokens=calls * answered)
     most = prices.cost(
-        input_tokens=allowed * most_asked,
-        cached_input_tokens=0,
-        output_tokens=allowed * int(settings["max_tokens"]),
+        input_tokens=allowed * most_asked, cached_input_tokens=0, output_tokens=allowed * int(settings["max_tokens"])
     )
     because = [
-        f"About {calls} calls x {asked} tokens in and {ANSWER_TOKENS} out, at {prices.note}.",
+        f"About {calls} calls x {asked} tokens in and {answered} out"
+        f"{' (as in recent runs of this kind)' if usual else ''}, at {prices.note}.",
         f"The most: {allowed} calls with long prompts and full answers. The run stops before it can pass that.",
     ]
     per_million = {
@@ -144,6 +142,27 @@ def _dspy(course: Course, base: BaseModel, version: DatasetVersion, settings: di
     }
     seconds = calls * SECONDS_PER_CALL / max(1, int(settings.get("num_threads", 1)))
     return _priced(base, expected, most, seconds, because, prices=per_million)
+
+
+def _usual_calls(version: DatasetVersion, settings: dict[str, Any]) -> int:
+    """Measuring before and after, the sample questions, and what the optimiser needs by itself."""
+    fraction = float(settings.get("validation_fraction", 0)) or 1 / HELD_OUT_SHARE
+    held_out = min(int(settings.get("heldout_limit", HELD_OUT_TURNS)), max(1, round(version.turn_count * fraction)))
+    return OPTIMIZER_CALLS[str(settings["optimizer"])] + 2 * (held_out + len(SAMPLE_QUESTIONS))
+
+
+def _usual_tokens(base: BaseModel, optimizer: str) -> tuple[int, int] | None:
+    """Tokens in and out of a call, as measured in recent runs with this model and optimiser."""
+    runs = TrainingRun.objects.filter(
+        base_model=base, settings__optimizer=optimizer, status=RunStatus.SUCCEEDED, calls_used__gt=0
+    )
+    measured = list(
+        runs.order_by("-finished_at").values_list("calls_used", "input_tokens", "output_tokens")[:RECENT_RUNS]
+    )
+    calls = sum(used for used, _, _ in measured)
+    if not calls:
+        return None
+    return sum(asked for _, asked, _ in measured) // calls, sum(answered for _, _, answered in measured) // calls
 
 
 def _priced(base: BaseModel, expected: int, most: int, seconds: float, because: list[str], **more: Any) -> Estimate:

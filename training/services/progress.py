@@ -60,6 +60,7 @@ class Panel:
     overfitting: bool = False
     scores: list[ScoreBar] = field(default_factory=list)
     answers: list[Answers] = field(default_factory=list)
+    asked_while_learning: bool = False
     notes: list[dict[str, Any]] = field(default_factory=list)
     cost: Cost | None = None
 
@@ -123,6 +124,7 @@ def _add_said(run: TrainingRun, shown: Panel) -> None:
         else:
             shown.notes.append({"at": event.at, "text": _note(event.kind, event.data)})
     shown.answers = [row for row in answers.values() if row.before or row.during or row.after]
+    shown.asked_while_learning = any(row.during for row in shown.answers)
     shown.notes = shown.notes[-SHOWN_NOTES:]
 
 

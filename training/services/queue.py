@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from uuid import uuid4
 
 import django_rq
 import redis.exceptions
@@ -87,6 +88,24 @@ def dispatch(run: TrainingRun) -> str:
     """Send the wake-up call. Never raises for Redis: the row is queued, and the reconciler sends the call again."""
     name = SLOT_QUEUE if run.method in SLOT_METHODS else QUICK_QUEUE
     return _enqueue(name, EXECUTE, run.pk, wake_id(run), timeout=settings.RQ_QUEUES[SLOT_QUEUE]["DEFAULT_TIMEOUT"])
+
+
+def nudge() -> str:
+    """A wake-up call for whoever is next, when runs wait, none runs, and no call is on its way.
+
+    Every queued run has a call of its own, but one call may be lost with the worker that carried it: RQ believes it started.
+    """
+    waiting = waiting_in_order()
+    busy = TrainingRun.objects.filter(method__in=SLOT_METHODS, status__in=[RunStatus.RUNNING, RunStatus.CANCELLING])
+    if not waiting or busy.exists():
+        return "not needed"
+    try:
+        if django_rq.get_queue(SLOT_QUEUE).count:
+            return "on its way"
+    except redis.exceptions.RedisError as error:
+        return f"Redis is away: {type(error).__name__}"
+    timeout = settings.RQ_QUEUES[SLOT_QUEUE]["DEFAULT_TIMEOUT"]
+    return _enqueue(SLOT_QUEUE, EXECUTE, waiting[0].pk, f"nudge-{uuid4().hex}", timeout=timeout)
 
 
 def dispatch_poll(run: TrainingRun) -> str:

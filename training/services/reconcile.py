@@ -86,6 +86,7 @@ def _without_call(found: Findings) -> None:
     for run in TrainingRun.objects.filter(status=RunStatus.QUEUED).order_by("id"):
         if queue.dispatch(run) == "queued":
             found.woken.append(run.pk)
+    queue.nudge()
 
 
 def _unsettled(found: Findings) -> None:
