@@ -1,6 +1,6 @@
 from django.urls import URLPattern, path
 
-from evaluation.views import chat, grades, grading, interview, submission
+from evaluation.views import chat, grades, grading, interview, interviews, submission
 
 CHAT = "teams/<int:team_id>/chat/"
 TALK = CHAT + "<uuid:key>/"
@@ -23,6 +23,8 @@ urlpatterns: list[URLPattern] = [
     path(TURN + "events/", chat.turn_events, name="turn_events"),
     path(TURN + "stop/", chat.turn_stop, name="turn_stop"),
     path(TURN + "retry/", chat.turn_retry, name="turn_retry"),
+    path("teams/<int:team_id>/interviews/", interviews.interview_list, name="interview_list"),
+    path("teams/<int:team_id>/interviews/<uuid:key>/", interviews.interview_detail, name="interview_detail"),
     path("teams/<int:team_id>/submission/", submission.submission_detail, name="submission_detail"),
     path(GRADING, grading.grading_queue, name="grading_queue"),
     path(GRADE, grading.grading_detail, name="grading_detail"),

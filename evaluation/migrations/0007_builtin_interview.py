@@ -71,7 +71,9 @@ def add_script(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     script_model: Any = apps.get_model("evaluation", "InterviewScript")
     question_model: Any = apps.get_model("evaluation", "InterviewQuestion")
     script = script_model.objects.create(course=None, number=1, name=NAME)
-    for position, (subject, expectation, question, paraphrase, follow_up, right, mistaken) in enumerate(QUESTIONS, start=1):
+    for position, (subject, expectation, question, paraphrase, follow_up, right, mistaken) in enumerate(
+        QUESTIONS, start=1
+    ):
         question_model.objects.create(
             script=script,
             position=position,

@@ -88,7 +88,7 @@ def _keep(turn: Turn, answered: Answered) -> None:
 
 
 def _charge(turn: Turn, usage: Usage) -> Charge:
-    run, talk = turn.conversation.run, turn.conversation
+    run = turn.conversation.run
     price = charges.chat_cost(
         run,
         input_tokens=usage.input_tokens,
@@ -96,7 +96,7 @@ def _charge(turn: Turn, usage: Usage) -> Charge:
         output_tokens=usage.output_tokens,
     )
     return Charge(
-        subject_kind="turn" if talk.submission_id is None else "interview",
+        subject_kind="turn",
         subject_id=str(turn.key),
         method=Method(run.method),
         provider=price.provider,

@@ -42,9 +42,24 @@ def _app(script: Script) -> Starlette:
         script.asked.append(await request.json())
         if script.status != 200:
             return JSONResponse({"error": {"message": "scripted failure of ft:secret-team-name"}}, script.status)
+        if not script.asked[-1].get("stream"):
+            return JSONResponse(_whole(script))
         return StreamingResponse(_chunks(script), media_type="text/event-stream")
 
     return Starlette(routes=[Route("/v1/chat/completions", completions, methods=["POST"])])
+
+
+def _whole(script: Script) -> dict[str, Any]:
+    asked, answered = script.usage or (0, 0)
+    message = {"role": "assistant", "content": "".join(script.pieces)}
+    return {
+        "id": "c1",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "m",
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered},
+    }
 
 
 async def _chunks(script: Script) -> AsyncIterator[str]:

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from evaluation.services import chat
+from evaluation.services import chat, interviews
 from training.services import reconcile
 
 
@@ -21,6 +21,7 @@ class Command(BaseCommand):
         rounds = [
             (settings.RECONCILE_SECONDS, reconcile.reconcile),
             (settings.RECONCILE_SECONDS, chat.sweep),
+            (settings.RECONCILE_SECONDS, interviews.sweep),
             (settings.CLOUD_POLL_SECONDS, reconcile.poll_waiting),
         ]
         reconcile.repeat(rounds, over.wait)

@@ -1,0 +1,120 @@
+"""Puts an interview's questions to a bot, several at once, and hands the replies back one by one."""
+
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, cast
+
+import httpx
+import openai
+
+from evaluation.models import InterviewQuestion, Turn, Wording
+from evaluation.services import bots
+from evaluation.services.clean import MAX_ANSWER_CHARACTERS, clean
+from evaluation.services.reasons import in_plain_words
+from training.services.endpoints import ChatEndpoint
+from training.services.tokens import count_text
+
+AT_ONCE = 4  # answers asked for at the same time: the model server batches them
+TRIES, WAIT_SECONDS = 3, 2.0
+ANSWER_SECONDS = 120.0
+
+
+class CouldNotAsk(Exception):
+    """The bot did not answer, tried several times; the message says why in plain words."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One question to one bot, in the wordings that are still missing. `first_answer`: to the question, if it is there."""
+
+    question: InterviewQuestion
+    repeat: int
+    wordings: list[Wording]
+    first_answer: str
+
+
+@dataclass(frozen=True)
+class Reply:
+    question: InterviewQuestion
+    wording: Wording
+    repeat: int
+    text: str
+    input_tokens: int
+    cached_input_tokens: int
+    output_tokens: int
+
+
+def ask_all(endpoint: ChatEndpoint, tasks: list[Task]) -> Iterator[Reply]:
+    """Replies in the order of the tasks. Raises CouldNotAsk; what was yielded before stays good."""
+    client = openai.OpenAI(
+        base_url=endpoint.base_url,
+        api_key=endpoint.api_key or "none",
+        max_retries=0,
+        timeout=openai.Timeout(ANSWER_SECONDS, connect=10.0),
+    )
+    with client, ThreadPoolExecutor(AT_ONCE) as pool:
+        waiting = [pool.submit(_ask, client, endpoint, task) for task in tasks if task.wordings]
+        try:
+            for done in waiting:
+                yield from done.result()
+        finally:
+            for one in waiting:
+                one.cancel()
+
+
+def _ask(client: openai.OpenAI, endpoint: ChatEndpoint, task: Task) -> list[Reply]:
+    replies: list[Reply] = []
+    first = task.first_answer
+    for wording in task.wordings:
+        spoken = [Turn(question=task.question.question, answer=first)] if wording == Wording.FOLLOW_UP and first else []
+        messages, _ = bots.messages_for(endpoint, spoken, getattr(task.question, wording))
+        reply = _reply(task, wording, _create(client, endpoint, messages, seed=task.repeat), messages, endpoint)
+        replies.append(reply)
+        first = reply.text if wording == Wording.QUESTION else first
+    return replies
+
+
+def _create(client: openai.OpenAI, endpoint: ChatEndpoint, messages: Iterable[bots.Message], *, seed: int) -> Any:
+    """One answer with the bot's own decoding; the seed makes a repetition repeatable where the server honours it."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            return client.chat.completions.create(
+                model=endpoint.model,
+                messages=cast(Any, messages),
+                temperature=endpoint.temperature,
+                max_tokens=bots.answer_tokens(endpoint),
+                seed=seed,
+            )
+        except (openai.OpenAIError, httpx.HTTPError) as error:
+            lasting = isinstance(error, openai.APIStatusError) and error.status_code in (400, 401, 403, 404)
+            if lasting or attempt == TRIES:
+                raise CouldNotAsk(_why(error)) from error
+            time.sleep(WAIT_SECONDS * attempt)
+    raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _why(error: Exception) -> str:
+    """What a page says; nothing is said of money, because the answers that came are paid for."""
+    sentences = in_plain_words(error).split(". ")
+    return (
+        f"{sentences[0].rstrip('.')}. Start the interview again when this is mended; ask your instructor if it goes on."
+    )
+
+
+def _reply(
+    task: Task, wording: Wording, completion: Any, messages: list[bots.Message], endpoint: ChatEndpoint
+) -> Reply:
+    text = clean((completion.choices[0].message.content or "") if completion.choices else "")[:MAX_ANSWER_CHARACTERS]
+    usage = completion.usage
+    details = usage.prompt_tokens_details if usage else None
+    return Reply(
+        task.question,
+        wording,
+        task.repeat,
+        text,
+        usage.prompt_tokens if usage else bots.input_tokens(endpoint, messages),
+        (details.cached_tokens or 0) if details else 0,
+        usage.completion_tokens if usage else count_text(text),
+    )

@@ -1,0 +1,151 @@
+"""An interview as a page shows it: figures with what they mean, and the answers behind them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Sum
+
+from evaluation.metrics import Stance, most_common_mistakes, stance
+from evaluation.models import Interview, InterviewAnswer, InterviewQuestion, InterviewStatus, Subject, Wording
+from evaluation.services.interviews import asked_of, wordings_of
+from teams.models import LedgerEntry, Team
+from training.models import TrainingRun
+
+GOOD, FAIR, POOR = "good", "warn", "bad"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One metric: `value` as text, `verdict` good, warn, bad or empty, `meaning` in plain words."""
+
+    name: str
+    value: str
+    verdict: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One question with its answers; `stance` of each is right, mistaken, unsure or other."""
+
+    question: InterviewQuestion
+    answers: list[tuple[InterviewAnswer, str]]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run on the cost and quality picture; `cost` in micro-dollars (training and its chats), `quality` 0 to 1."""
+
+    run: TrainingRun
+    cost: int
+    quality: float
+    x: float
+    y: float
+
+
+def report(interview: Interview) -> dict[str, Any]:
+    """The context of the interview's page."""
+    questions = list(interview.script.questions.all())
+    answers = list(interview.answers.select_related("question"))
+    expected = interview.repeats * sum(len(wordings_of(question)) for question in questions)
+    return {
+        "interview": interview,
+        "answered": len(answers),
+        "expected": expected,
+        "figures": figures(interview.metrics) if interview.status == InterviewStatus.DONE else [],
+        "mistakes": most_common_mistakes(asked_of(interview)) if interview.status == InterviewStatus.DONE else [],
+        "subjects": [(subject.label, _heard(questions, answers, subject)) for subject in Subject],
+    }
+
+
+def _heard(questions: list[InterviewQuestion], answers: list[InterviewAnswer], subject: Subject) -> list[Heard]:
+    return [
+        Heard(question, [(answer, _stance(answer)) for answer in answers if answer.question_id == question.pk])
+        for question in questions
+        if question.subject == subject
+    ]
+
+
+def _stance(answer: InterviewAnswer) -> str:
+    if answer.wording == Wording.FOLLOW_UP or answer.question.subject == Subject.PERSONA:
+        return Stance.OTHER
+    return stance(answer.answer, answer.question.right, answer.question.mistaken)
+
+
+def figures(metrics: dict[str, Any]) -> list[Figure]:
+    """The guide's four metrics in the words of the course, each with what a second-grader's figure would be."""
+    grade, over = metrics["grade"], metrics["over_correctness"]
+    return [
+        Figure(
+            "Vocabulary grade level",
+            "–" if grade is None else f"{grade:.1f}",
+            "" if grade is None else GOOD if grade <= 3.3 else FAIR if grade < 4 else POOR,
+            f"{metrics['grade_sentence']} Spache grade over {metrics['grade_words']:,} words; a second-grader reads 1.5 to 3.3.",
+        ),
+        Figure(
+            "Response consistency",
+            _percent(metrics["consistency"]),
+            _verdict(metrics["consistency"], 0.7, 0.5),
+            "How often it holds the same when the question is put in other words or again.",
+        ),
+        Figure(
+            "Knowledge accuracy",
+            _percent(metrics["right_known"]),
+            _verdict(metrics["right_known"], 0.7, 0.4),
+            "Right answers to what a second-grader knows. A child is right about most of it, not about all.",
+        ),
+        Figure(
+            "Too correct",
+            _percent(over),
+            "" if over is None else GOOD if over <= 0.4 else FAIR if over <= 0.7 else POOR,
+            "Right answers to what many second-graders get wrong or have not learned. A child's is low: "
+            f"{_percent(metrics['right_shaky'])} of the first, {_percent(metrics['right_beyond'])} of the second. "
+            f"{_percent(metrics['mistaken'])} of the answers hold a misconception that teachers know.",
+        ),
+        Figure(
+            "Personality alignment",
+            _percent(metrics["personality"]),
+            _verdict(metrics["personality"], 0.9, 0.7),
+            f"{metrics['out_of_part']} of {metrics['answers']} answers speak like a program, an assistant or a teacher; "
+            f"{metrics['persona_changed']} facts about itself changed when asked again.",
+        ),
+    ]
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.0f} %"
+
+
+def _verdict(share: float | None, good: float, fair: float) -> str:
+    return "" if share is None else GOOD if share >= good else FAIR if share >= fair else POOR
+
+
+def quality_of(metrics: dict[str, Any]) -> float | None:
+    """One figure for the picture: the mean of the parts that exist, each 0 to 1 with 1 the most like a child."""
+    grade, over = metrics["grade"], metrics["over_correctness"]
+    parts = [
+        None if grade is None else max(0.0, min(1.0, (6.2 - grade) / (6.2 - 3.3))),
+        metrics["consistency"],
+        metrics["right_known"],
+        None if over is None else 1 - over,
+        metrics["personality"],
+    ]
+    there = [part for part in parts if part is not None]
+    return sum(there) / len(there) if there else None
+
+
+def quality_points(team: Team) -> list[Point]:
+    """The newest finished interview of each run, by what the run cost to train. x and y are percent of the picture."""
+    newest: dict[int, Interview] = {}
+    done = Interview.objects.for_team(team).filter(status=InterviewStatus.DONE).select_related("run")
+    for interview in done.order_by("id"):
+        newest[interview.run_id] = interview
+    spent = LedgerEntry.objects.filter(account__team=team, subject_kind="run").values_list("subject_id")
+    costs = dict(spent.annotate(total=Sum("delta")))
+    found = [
+        (interview.run, int(costs.get(str(interview.run.key), 0)), quality)
+        for interview in newest.values()
+        if (quality := quality_of(interview.metrics)) is not None
+    ]
+    most = max((cost for _, cost, _ in found), default=0) or 1
+    return [Point(run, cost, quality, 8 + 84 * cost / most, 92 - 84 * quality) for run, cost, quality in found]

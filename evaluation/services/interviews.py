@@ -1,0 +1,234 @@
+"""The standard interview: held for before, asked by a worker, resumed where it broke off, paid once, measured at the end.
+
+The row decides who asks: a worker claims it by one UPDATE and keeps a heartbeat; RQ jobs are wake-up calls. What was
+answered is a row each, so an interview that is taken up again asks only what is missing.
+"""
+
+import logging
+from dataclasses import asdict
+from datetime import timedelta
+
+import django_rq
+import redis.exceptions
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from datasets.services import reading as dataset_rows
+from evaluation.metrics import Asked, measure
+from evaluation.models import Interview, InterviewAnswer, InterviewQuestion, InterviewScript, InterviewStatus, Wording
+from evaluation.services import bots
+from evaluation.services.asking import CouldNotAsk, Reply, Task, ask_all
+from teams.models import Confidence, Course, Method, User
+from teams.services import money
+from teams.services.money import Charge
+from training.models import TrainingRun
+from training.services import charges
+from training.services.endpoints import endpoint_for
+
+log = logging.getLogger(__name__)
+
+JOB = "evaluation.jobs.hold_interview"
+QUEUE, JOB_SECONDS = "quick", 3 * 3600
+MAX_REPEATS = 5
+SILENT_FOR = timedelta(minutes=3)
+HOLD_LIFETIME = timedelta(days=1)
+
+
+class InterviewRefused(Exception):
+    """It was not started; the message says why."""
+
+
+def script_for(course: Course) -> InterviewScript:
+    """The course's own newest script, or the one that ships."""
+    rows = InterviewScript.objects.filter(Q(course=course) | Q(course=None))
+    return rows.order_by(F("course").asc(nulls_last=True), "-number")[0]
+
+
+def start(*, run: TrainingRun, person: User, repeats: int = 1) -> Interview:
+    """Hold the most it can cost and send for a worker.
+
+    Raises InterviewRefused, BudgetRefused, PriceUnknown, or NotReady for an unfinished run.
+    """
+    script, repeats = script_for(run.team.course), max(1, min(repeats, MAX_REPEATS))
+    most = _most(run, list(script.questions.all()), repeats)
+    try:
+        with transaction.atomic():
+            interview = Interview.objects.create(run=run, script=script, repeats=repeats, started_by=person)
+            money.hold(team=run.team, key=interview.hold_key, amount=most, lifetime=HOLD_LIFETIME)
+    except IntegrityError as error:
+        raise InterviewRefused("This run is being interviewed already. Wait for the result.") from error
+    send_for_worker(interview)
+    return interview
+
+
+def _most(run: TrainingRun, questions: list[InterviewQuestion], repeats: int) -> int:
+    endpoint = endpoint_for(run)
+    answer = bots.answer_tokens(endpoint)
+    total = 0
+    for question in questions:
+        for wording in wordings_of(question):
+            messages, _ = bots.messages_for(endpoint, [], getattr(question, wording))
+            asked = bots.input_tokens(endpoint, messages) + (answer if wording == Wording.FOLLOW_UP else 0)
+            total += repeats * charges.chat_most(run, input_tokens=asked, max_tokens=answer)
+    return total
+
+
+def wordings_of(question: InterviewQuestion) -> list[Wording]:
+    """The follow-up comes after the question, whose answer it follows."""
+    return [Wording.QUESTION, Wording.PARAPHRASE, *([Wording.FOLLOW_UP] if question.follow_up else [])]
+
+
+def send_for_worker(interview: Interview) -> None:
+    """A lost call is sent again by `sweep`; a call too many finds the row claimed."""
+    try:
+        django_rq.get_queue(QUEUE, commit_mode="auto").enqueue_call(JOB, args=(interview.pk,), timeout=JOB_SECONDS)
+    except redis.exceptions.RedisError as error:
+        log.warning("interview %s waits for the sweeper: Redis is away (%s)", interview.key, error)
+
+
+def claim(interview_id: int) -> Interview | None:
+    """One worker at a time: a new interview, or one whose worker fell silent."""
+    now = timezone.now()
+    free = Q(status=InterviewStatus.QUEUED) | Q(status=InterviewStatus.RUNNING, heartbeat_at__lt=now - SILENT_FOR)
+    rows = Interview.objects.filter(free, pk=interview_id)
+    if not rows.update(status=InterviewStatus.RUNNING, heartbeat_at=now):
+        return None
+    related = Interview.objects.select_related("run__team__course", "run__base_model", "run__dataset_version", "script")
+    return related.get(pk=interview_id)
+
+
+def carry_out(interview_id: int) -> str:
+    """The worker's part: ask what is missing, then measure and settle. Returns what came of it, for the job's record."""
+    interview = claim(interview_id)
+    if interview is None:
+        return "nothing to do"
+    try:
+        for reply in ask_all(endpoint_for(interview.run), missing(interview)):
+            if not keep(interview, reply):
+                return "someone else ended it"
+    except CouldNotAsk as error:
+        settle(interview, InterviewStatus.FAILED, error_message=str(error))
+        return "failed"
+    settle(
+        interview,
+        InterviewStatus.DONE,
+        metrics=asdict(measure(asked_of(interview))),
+        in_training=contaminated(interview),
+    )
+    return "done"
+
+
+def missing(interview: Interview) -> list[Task]:
+    """What has not been asked yet, each question with its wordings in order."""
+    there = {(answer.question_id, answer.wording, answer.repeat): answer.answer for answer in interview.answers.all()}
+    return [
+        Task(
+            question,
+            repeat,
+            [wording for wording in wordings_of(question) if (question.pk, wording, repeat) not in there],
+            there.get((question.pk, Wording.QUESTION, repeat), ""),
+        )
+        for repeat in range(1, interview.repeats + 1)
+        for question in interview.script.questions.all()
+    ]
+
+
+def keep(interview: Interview, reply: Reply) -> bool:
+    """One more answer and a heartbeat. False when the interview was ended meanwhile."""
+    InterviewAnswer.objects.get_or_create(
+        interview=interview,
+        question=reply.question,
+        wording=reply.wording,
+        repeat=reply.repeat,
+        defaults={
+            "answer": reply.text,
+            "input_tokens": reply.input_tokens,
+            "cached_input_tokens": reply.cached_input_tokens,
+            "output_tokens": reply.output_tokens,
+        },
+    )
+    running = Interview.objects.filter(pk=interview.pk, status=InterviewStatus.RUNNING)
+    return bool(running.update(heartbeat_at=timezone.now()))
+
+
+def settle(interview: Interview, status: InterviewStatus, **fields: object) -> None:
+    """The last move and the money for everything that was answered, together. A failed interview costs what was asked."""
+    with transaction.atomic():
+        if interview.move_to(status, finished_at=timezone.now(), **fields):
+            money.settle(key=interview.hold_key, charge=_charge(interview))
+
+
+def _charge(interview: Interview) -> Charge:
+    answers = list(interview.answers.all())
+    asked, cached, answered = (
+        sum(getattr(answer, name) for answer in answers)
+        for name in ("input_tokens", "cached_input_tokens", "output_tokens")
+    )
+    run = interview.run
+    price = charges.chat_cost(run, input_tokens=asked, cached_input_tokens=cached, output_tokens=answered)
+    return Charge(
+        subject_kind="interview",
+        subject_id=str(interview.key),
+        method=Method(run.method),
+        provider=price.provider,
+        model=price.model,
+        cost=price.cost,
+        price_note=price.price_note,
+        confidence=Confidence(price.confidence),
+        input_tokens=asked,
+        cached_input_tokens=cached,
+        output_tokens=answered,
+        rehearsal=price.rehearsal,
+        would_have_cost=price.would_have_cost,
+        person=interview.started_by,
+    )
+
+
+def asked_of(interview: Interview) -> list[Asked]:
+    """The answers as the metrics read them."""
+    by_question: dict[int, list[InterviewAnswer]] = {}
+    for answer in interview.answers.all():
+        by_question.setdefault(answer.question_id, []).append(answer)
+    return [
+        Asked(
+            question.subject,
+            question.expectation,
+            question.right,
+            question.mistaken,
+            [one.answer for one in by_question[question.pk] if one.wording != Wording.FOLLOW_UP],
+            [one.answer for one in by_question[question.pk] if one.wording == Wording.FOLLOW_UP],
+        )
+        for question in interview.script.questions.all()
+        if question.pk in by_question
+    ]
+
+
+def contaminated(interview: Interview) -> int:
+    """How many questions of the script stand, in either wording, in the rows the run was trained on."""
+    trained = {
+        _plain(str(message["content"]))
+        for row in dataset_rows.rows(interview.run.dataset_version)
+        for message in row["messages"]
+        if message["role"] == "user"
+    }
+    return sum(
+        bool({_plain(question.question), _plain(question.paraphrase)} & trained)
+        for question in interview.script.questions.all()
+    )
+
+
+def _plain(text: str) -> str:
+    return " ".join("".join(letter if letter.isalnum() else " " for letter in text.lower()).split())
+
+
+def sweep() -> int:
+    """Send again for a worker where the call or the worker was lost. Returns how many."""
+    silent = Interview.objects.filter(
+        status__in=[InterviewStatus.QUEUED, InterviewStatus.RUNNING], heartbeat_at__lt=timezone.now() - SILENT_FOR
+    )
+    lost = list(silent)
+    for interview in lost:
+        Interview.objects.filter(pk=interview.pk, status=InterviewStatus.QUEUED).update(heartbeat_at=timezone.now())
+        send_for_worker(interview)
+    return len(lost)

@@ -1,0 +1,58 @@
+"""A team has its runs interviewed by the standard script and compares what the answers show."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_http_methods
+
+from evaluation.models import Interview
+from evaluation.services import interview_report, interviews
+from evaluation.services.interviews import InterviewRefused
+from evaluation.views.talk import REFUSALS
+from teams.access import Access, SignedInRequest, team_view
+from teams.models import Team
+from training.models import TrainingRun
+
+
+@team_view(Access.MEMBER)
+@require_http_methods(["GET", "POST"])
+def interview_list(request: SignedInRequest, team: Team) -> HttpResponse:
+    if request.method == "POST":
+        return _start(request, team)
+    done = Interview.objects.for_team(team).select_related("run", "script", "started_by")[:100]
+    context = {
+        "interviews": done,
+        "points": interview_report.quality_points(team),
+        "runs": TrainingRun.objects.for_team(team).finished().select_related("dataset_version__dataset"),
+        "script": interviews.script_for(team.course),
+        "section": "chat",
+    }
+    return render(request, "evaluation/interview_list.html", context)
+
+
+def _start(request: SignedInRequest, team: Team) -> HttpResponse:
+    number, repeats = request.POST.get("run", ""), request.POST.get("repeats", "1")
+    run = get_object_or_404(
+        TrainingRun.objects.for_team(team).finished(), number=int(number) if number.isdigit() else 0
+    )
+    try:
+        interview = interviews.start(run=run, person=request.user, repeats=int(repeats) if repeats.isdigit() else 1)
+    except (InterviewRefused, *REFUSALS) as error:
+        messages.error(request, str(error))
+        return redirect("interview_list", team_id=team.pk)
+    return redirect("interview_detail", team_id=team.pk, key=interview.key)
+
+
+@team_view(Access.MEMBER)
+@require_GET
+def interview_detail(request: SignedInRequest, team: Team, key: UUID) -> HttpResponse:
+    rows = Interview.objects.for_team(team).select_related("run", "script")
+    interview = get_object_or_404(rows, key=key)
+    part = "#progress" if request.htmx and interview.is_active else ""
+    context = {**interview_report.report(interview), "section": "chat"}
+    response = render(request, f"evaluation/interview_detail.html{part}", context)
+    if request.htmx and not interview.is_active:
+        response["HX-Refresh"] = "true"
+    return response

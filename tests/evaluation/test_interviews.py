@@ -1,0 +1,189 @@
+"""The standard interview: asked by a worker, paid once, resumed where it broke off, measured at the end."""
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from evaluation.models import Interview, InterviewAnswer, InterviewQuestion, InterviewScript, InterviewStatus, Wording
+from evaluation.services import asking, interviews
+from evaluation.services.interview_report import quality_points
+from teams.models import BudgetAccount, LedgerEntry
+from teams.services.money import BudgetRefused
+from tests import factories
+from tests.evaluation.conftest import make_prices, make_run
+
+
+@pytest.fixture
+def short_script(course):
+    """Three questions of the course's own, so that a test asks nine times and not a hundred."""
+    script = InterviewScript.objects.create(course=course, number=1, name="Short")
+    built_in = InterviewScript.objects.get(course=None).questions.filter(position__in=[1, 11, 32])
+    for question in built_in:
+        question.pk, question.script = None, script
+        question.save()
+    return script
+
+
+@pytest.fixture
+def calls(monkeypatch, redis_server):
+    """The wake-up calls that were sent to the worker."""
+    sent = []
+    monkeypatch.setattr(interviews, "send_for_worker", lambda interview: sent.append(interview.pk))
+    return sent
+
+
+@pytest.fixture
+def interview(short_script, paid_run, member, model_server, calls):
+    return interviews.start(run=paid_run, person=member)
+
+
+def test_a_course_with_a_script_of_its_own_uses_it(course, short_script, other_course):
+    assert interviews.script_for(course) == short_script
+    assert interviews.script_for(other_course).course is None
+
+
+def test_an_interview_asks_every_wording_once_and_is_measured(interview, model_server):
+    assert interviews.carry_out(interview.pk) == "done"
+    interview.refresh_from_db()
+    assert interview.status == InterviewStatus.DONE
+    assert len(model_server.asked) == interview.answers.count() == 3 * 3
+    assert interview.metrics["answers"] == 9 and interview.metrics["right_known"] == 0.5
+
+
+def test_a_follow_up_follows_the_answer_to_the_question(interview, model_server):
+    interviews.carry_out(interview.pk)
+    follow_up = InterviewQuestion.objects.get(script=interview.script, position=11).follow_up
+    messages = next(asked["messages"] for asked in model_server.asked if asked["messages"][-1]["content"] == follow_up)
+    assert [message["role"] for message in messages] == ["system", "user", "assistant", "user"]
+
+
+def test_an_interview_is_held_before_and_charged_once_for_what_was_used(interview, team, member):
+    held = BudgetAccount.objects.get(team=team).held
+    assert held > 0
+    interviews.carry_out(interview.pk)
+    entry = LedgerEntry.objects.get()
+    assert entry.delta == 9 * (20 + 2 * 5) < held
+    assert (entry.subject_kind, entry.subject_id, entry.person) == ("interview", str(interview.key), member)
+    assert BudgetAccount.objects.get(team=team).held == 0
+    assert interviews.carry_out(interview.pk) == "nothing to do"
+    assert LedgerEntry.objects.count() == 1
+
+
+def test_an_interview_beyond_the_budget_is_refused_and_leaves_nothing(short_script, paid_run, member, team, calls):
+    BudgetAccount.objects.filter(team=team).update(limit=100)
+    with pytest.raises(BudgetRefused):
+        interviews.start(run=paid_run, person=member)
+    assert not Interview.objects.exists() and not calls
+
+
+def test_a_run_is_interviewed_once_at_a_time(interview, paid_run, member, calls):
+    with pytest.raises(interviews.InterviewRefused, match="already"):
+        interviews.start(run=paid_run, person=member)
+    assert calls == [interview.pk]
+
+
+def test_an_interview_taken_up_again_asks_only_what_is_missing(interview, model_server):
+    question = interview.script.questions.get(position=1)
+    InterviewAnswer.objects.create(interview=interview, question=question, wording=Wording.QUESTION, answer="It is 23!")
+    interviews.carry_out(interview.pk)
+    assert len(model_server.asked) == 8
+    follow_up = next(a["messages"] for a in model_server.asked if a["messages"][-1]["content"] == question.follow_up)
+    assert follow_up[-2]["content"] == "It is 23!"
+
+
+def test_a_provider_that_fails_ends_the_interview_with_a_sentence_and_no_hold(
+    interview, model_server, team, monkeypatch
+):
+    monkeypatch.setattr(asking, "WAIT_SECONDS", 0)
+    model_server.status = 500
+    assert interviews.carry_out(interview.pk) == "failed"
+    interview.refresh_from_db()
+    assert interview.status == InterviewStatus.FAILED and "problem of its own" in interview.error_message
+    account = BudgetAccount.objects.get(team=team)
+    assert (account.held, account.spent) == (0, 0)
+
+
+def test_a_second_worker_finds_a_claimed_interview_taken(interview):
+    assert interviews.claim(interview.pk) is not None
+    assert interviews.claim(interview.pk) is None
+
+
+def test_the_sweeper_sends_again_for_a_worker_that_fell_silent(interview, calls):
+    interviews.claim(interview.pk)
+    assert interviews.sweep() == 0
+    Interview.objects.update(heartbeat_at=timezone.now() - timedelta(hours=1))
+    assert interviews.sweep() == 1
+    assert calls == [interview.pk, interview.pk]
+    assert interviews.claim(interview.pk) is not None
+
+
+def test_questions_that_stand_in_the_training_rows_are_counted(short_script, team, member, model_server, calls):
+    rows = [
+        {"messages": [{"role": "user", "content": "what is 15+8"}, {"role": "assistant", "content": "23"}]},
+        *factories.child_rows(3),
+    ]
+    factories.make_dataset_version(team, rows, name="With a script question")
+    make_prices(team)
+    interview = interviews.start(run=make_run(team), person=member)
+    interviews.carry_out(interview.pk)
+    interview.refresh_from_db()
+    assert interview.in_training == 1
+
+
+def pages(client, team, interview):
+    urls = [reverse("interview_list", kwargs={"team_id": team.pk})]
+    urls.append(reverse("interview_detail", kwargs={"team_id": team.pk, "key": interview.key}))
+    return [client.get(url) for url in urls]
+
+
+def test_the_pages_show_progress_then_figures_and_answers(interview, team, member, client_for):
+    client = client_for(member)
+    _, waiting = pages(client, team, interview)
+    assert "Waiting for a worker" in waiting.content.decode()
+    interviews.carry_out(interview.pk)
+    listed, done = (page.content.decode() for page in pages(client, team, interview))
+    assert "Personality alignment" in done and "It turns into ice!" in done and "right</span>" in done
+    assert "Cost and quality" in listed
+
+
+def test_a_page_that_waits_is_loaded_anew_when_the_interview_is_done(interview, team, member, client_for):
+    url = reverse("interview_detail", kwargs={"team_id": team.pk, "key": interview.key})
+    client = client_for(member)
+    waiting = client.get(url, headers={"HX-Request": "true"})
+    assert 'id="progress"' in waiting.content.decode() and "HX-Refresh" not in waiting
+    interviews.carry_out(interview.pk)
+    assert client.get(url, headers={"HX-Request": "true"})["HX-Refresh"] == "true"
+
+
+def test_another_team_does_not_see_an_interview(interview, team, other_team, other_member, client_for):
+    for team_id in (team.pk, other_team.pk):
+        url = reverse("interview_detail", kwargs={"team_id": team_id, "key": interview.key})
+        assert client_for(other_member).get(url).status_code == 404
+
+
+def test_starting_in_the_browser_holds_and_calls(short_script, paid_run, team, member, client_for, calls):
+    url = reverse("interview_list", kwargs={"team_id": team.pk})
+    response = client_for(member).post(url, {"run": paid_run.number, "repeats": "2"})
+    made = Interview.objects.get()
+    assert response["Location"].endswith(f"{made.key}/") and calls == [made.pk] and made.repeats == 2
+
+
+def test_the_picture_has_the_newest_interview_of_each_run(interview, team, paid_run, member):
+    interviews.carry_out(interview.pk)
+    again = interviews.start(run=paid_run, person=member)
+    interviews.carry_out(again.pk)
+    assert [point.run for point in quality_points(team)] == [paid_run]
+
+
+def test_the_list_takes_the_same_queries_for_one_and_for_twenty(
+    paid_run, member, team, client_for, short_script, django_assert_max_num_queries
+):
+    client, url = client_for(member), reverse("interview_list", kwargs={"team_id": team.pk})
+    for number in (1, 19):
+        Interview.objects.bulk_create(
+            Interview(run=paid_run, script=short_script, status="failed", started_by=member) for _ in range(number)
+        )
+        with django_assert_max_num_queries(13):
+            client.get(url)
