@@ -105,6 +105,36 @@ def test_a_duplicate_key_is_found_however_it_is_spelt():
         assert [p.code for p in errors_of(read(text))] == ["duplicate_key"], text
 
 
+PLAIN_END = '{"role":"assistant","content":"b"}]}'
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        '{"role":"user","content":"lost","content":"a"}',
+        '{"role":"system","role":"user","content":"a"}',
+        '{"role" : "system","role":"user","content":"a"}',
+        '{"role" : "system","role":"user","content":"he said \\":"}',
+        '{"role"\t: "system","role":"user","content":"a"}',
+        '{"role"  \r: "system","role":"user","content":"a"}',
+        '{"role":"user","content":"a","con\\u0074ent":"b"}',
+    ],
+)
+def test_a_duplicate_key_is_found_where_the_row_would_else_be_a_plain_chat(turn):
+    items = read('{"messages":[' + turn + "," + PLAIN_END)
+    assert ([p.code for p in errors_of(items)], rows_of(items)) == (["duplicate_key"], [])
+
+
+def test_a_plain_chat_with_more_keys_keeps_them():
+    (row,) = rows_of(read('{"messages":[{"role":"user","content":"a","name":"Ms. T"},' + PLAIN_END[:-1] + ',"week":3}'))
+    assert row.messages[0]["name"] == "Ms. T" and row.extra == {"week": 3}
+
+
+def test_a_nul_in_a_plain_chat_is_an_error():
+    (problem,) = errors_of(read('{"messages":[{"role":"user","content":"a\\u0000"},' + PLAIN_END))
+    assert problem.code == "null_character"
+
+
 def test_a_quote_and_colon_inside_a_text_is_no_duplicate_key():
     text = json.dumps({"question": 'Say "role": now', "answer": '"": ":'})
     assert [row.messages[0]["content"] for row in rows_of(read(text))] == ['Say "role": now']
@@ -124,8 +154,8 @@ def test_an_unclosed_row_in_an_array_does_not_take_the_rest_with_it():
 
 
 def test_a_row_that_closes_too_much_does_not_end_the_array():
-    items = read(f'[{GOOD}, {{"question": "a", "answer": "b"}}}}, {GOOD}]', "rows.json")
-    assert len(rows_of(items)) == 2
+    items = read(f'[{GOOD},\n{{"question": "a", "answer": "b"}}}},\n{GOOD}]', "rows.json")
+    assert [row.line for row in rows_of(items)] == [1, 3]
     assert [p.code for p in errors_of(items)] == ["json_extra_data"]
 
 
