@@ -17,7 +17,7 @@ import msgspec
 from datasets import formats
 
 BLOCK_ROWS = 256
-COMPRESSION = 5
+COMPRESSION = 1  # measured on chat rows: twice as fast as 5, a fifth bigger
 CHARACTERS_PER_TOKEN = 4
 _FRAME = struct.Struct(">32sHI")
 
@@ -29,7 +29,17 @@ class StoredRow(formats.Row, kw_only=True, omit_defaults=True):
 
     @classmethod
     def of(cls, row: formats.Row, row_id: str) -> "StoredRow":
-        return cls(id=row_id, **{name: getattr(row, name) for name in formats.Row.__struct_fields__})
+        return cls(
+            id=row_id,
+            line=row.line,
+            messages=row.messages,
+            shape=row.shape,
+            labels=row.labels,
+            extra=row.extra,
+            input_suffix=row.input_suffix,
+            preferred_output=row.preferred_output,
+            non_preferred_output=row.non_preferred_output,
+        )
 
 
 _encode = msgspec.json.Encoder().encode
@@ -146,11 +156,11 @@ def unpack(data: bytes) -> list[StoredRow]:
     return _decode_lines(zlib.decompress(data))
 
 
-def packed(rows: Iterable[StoredRow], totals: Totals) -> Iterator[Block]:
-    """The rows in blocks; `totals` is complete when the last block is out."""
+def packed(rows: Iterable[tuple[StoredRow, str]], totals: Totals) -> Iterator[Block]:
+    """Rows with their fingerprints in blocks; `totals` is complete when the last block is out."""
     waiting: list[StoredRow] = []
-    for row in rows:
-        totals.add(row, formats.fingerprint(row))
+    for row, fingerprint in rows:
+        totals.add(row, fingerprint)
         waiting.append(row)
         if len(waiting) == BLOCK_ROWS:
             yield pack(waiting)
@@ -159,14 +169,15 @@ def packed(rows: Iterable[StoredRow], totals: Totals) -> Iterator[Block]:
         yield pack(waiting)
 
 
-def with_ids(rows: Iterable[formats.Row], ids: RowIds) -> Iterator[StoredRow]:
-    """Rows that have an id keep it; the others get one."""
+def with_ids(rows: Iterable[formats.Row], ids: RowIds) -> Iterator[tuple[StoredRow, str]]:
+    """Rows that have an id keep it, the others get one; each with its fingerprint."""
     for row in rows:
+        fingerprint = formats.fingerprint(row)
         if isinstance(row, StoredRow) and row.id not in ids.given:
             ids.given.add(row.id)
-            yield row
+            yield row, fingerprint
         else:
-            yield StoredRow.of(row, ids.give(row, formats.fingerprint(row)))
+            yield StoredRow.of(row, ids.give(row, fingerprint)), fingerprint
 
 
 def write_frame(file: BinaryIO, block: Block) -> None:

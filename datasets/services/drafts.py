@@ -212,7 +212,7 @@ def _edited(draft: Draft, totals: Totals) -> Iterator[Block]:
             yield Block(place.block.content_hash, place.block.row_count, bytes(place.block.rows))
         elif rows:
             yield pack(rows)
-    yield from packed([*last_rows, *new], totals)
+    yield from packed(((row, formats.fingerprint(row)) for row in [*last_rows, *new]), totals)
 
 
 def _apply(place: VersionBlock, changes: dict[str, DraftChange]) -> tuple[list[StoredRow], bool]:
