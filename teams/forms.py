@@ -8,9 +8,10 @@ from django.contrib.auth import password_validation
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
 
-from teams.models import Course, Membership, Milestone, NoticeKind, Price, Role, Team, User
+from teams.models import Course, Membership, Milestone, NoticeKind, Price, Role, Section, Team, User
 
 MICRO = 1_000_000
+MOST_ROSTER_BYTES = 1024 * 1024
 
 
 class DollarsField(forms.DecimalField):
@@ -144,12 +145,65 @@ class MembershipForm(forms.Form):
 
     role = forms.ChoiceField(choices=Role.choices)
     team = forms.ModelChoiceField(queryset=Team.objects.none(), required=False, empty_label="No team")
+    section = forms.ModelChoiceField(queryset=Section.objects.none(), required=False, empty_label="No section")
 
     def __init__(self, *args: Any, course: Course, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        field = self.fields["team"]
-        assert isinstance(field, forms.ModelChoiceField)
-        field.queryset = course.teams.all()
+        for name, rows in (("team", course.teams.filter(practice=False)), ("section", course.sections.all())):
+            field = self.fields[name]
+            assert isinstance(field, forms.ModelChoiceField)
+            field.queryset = rows
+
+
+class SectionForm(forms.Form):
+    name = forms.CharField(label="Section name", max_length=60)
+
+
+class RosterForm(forms.Form):
+    """A class list: a file or pasted lines. After the preview only the text comes back."""
+
+    role = forms.ChoiceField(
+        label="Enrol them as", choices=[choice for choice in Role.choices if choice[0] != Role.INSTRUCTOR]
+    )
+    file = forms.FileField(
+        label="CSV file",
+        required=False,
+        help_text="Headings: name, email, section, team, in any order; only email is needed.",
+        widget=forms.ClearableFileInput(attrs={"accept": ".csv,.tsv,.txt"}),
+    )
+    text = forms.CharField(
+        label="or paste the list",
+        required=False,
+        strip=False,
+        max_length=400_000,
+        widget=forms.Textarea(attrs={"rows": 6, "class": "mono", "spellcheck": "false"}),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        upload, text = cleaned.get("file"), str(cleaned.get("text", "")).strip()
+        if not upload and not text and not self.errors:
+            raise ValidationError("Choose a file or paste a list.")
+        if upload and upload.size > MOST_ROSTER_BYTES:
+            raise ValidationError("This file is larger than 1 MB. A class list is smaller: is it the right file?")
+        return cleaned
+
+
+class FormTeamsForm(forms.Form):
+    size = forms.IntegerField(label="Most people in one team", min_value=1, max_value=50)
+    by_section = forms.BooleanField(label="Keep sections apart", required=False)
+    seed = forms.IntegerField(
+        label="Draw number",
+        min_value=0,
+        max_value=999_999,
+        help_text="The same number draws the same teams; another number draws anew.",
+    )
+
+
+class PasswordLinkForm(forms.Form):
+    email = forms.EmailField(
+        label="E-mail", widget=forms.EmailInput(attrs={"autofocus": True, "autocomplete": "email"})
+    )
 
 
 class PriceForm(forms.ModelForm[Price]):

@@ -25,7 +25,7 @@ def _alert(account: BudgetAccount, percent: int) -> None:
         if not BudgetAlert.objects.get_or_create(account=account, percent=percent)[1]:
             return
     team = account.team
-    told = Membership.objects.filter(course=team.course).filter(Q(role=Role.INSTRUCTOR) | Q(team=team))
+    told = Membership.objects.filter(course=team.course, active=True).filter(Q(role=Role.INSTRUCTOR) | Q(team=team))
     said = (
         f"{team.name} has used or held {percent} % of its budget."
         if percent < 100

@@ -46,6 +46,8 @@ def join_course(*, person: User, code: str) -> Membership:
         course = Course.objects.filter(**{field: wanted}).first()
         if course is not None:
             membership, new = Membership.objects.get_or_create(course=course, person=person, defaults={"role": role})
+            if not membership.active:
+                raise CourseRefused(f"You were taken out of {course}. Ask your instructor to let you in again.")
             if new:
                 audit.record(course=course, person=person, action="joined", what=role.label)
             return membership
@@ -75,7 +77,7 @@ def put_in_team(*, membership: Membership, team: Team | None, person: User) -> N
     with transaction.atomic():
         if team is not None:
             locked = Team.objects.select_for_update().get(pk=team.pk, course_id=membership.course_id)
-            if locked.memberships.exclude(pk=membership.pk).count() >= membership.course.team_size:
+            if locked.memberships.filter(active=True).exclude(pk=membership.pk).count() >= membership.course.team_size:
                 raise CourseRefused(
                     f"{team.name} is full ({membership.course.team_size} people). Choose another team or make one."
                 )
@@ -105,7 +107,7 @@ def start_own_team(*, membership: Membership, name: str) -> Team:
 
 def set_role(*, membership: Membership, role: Role, person: User) -> None:
     """Raises CourseRefused when that would leave the course without an instructor."""
-    instructors = Membership.objects.filter(course=membership.course, role=Role.INSTRUCTOR)
+    instructors = Membership.objects.filter(course=membership.course, role=Role.INSTRUCTOR, active=True)
     if membership.role == Role.INSTRUCTOR and role != Role.INSTRUCTOR and instructors.count() == 1:
         raise CourseRefused("A course needs an instructor: make somebody else instructor first.")
     before = membership.role

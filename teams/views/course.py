@@ -1,4 +1,4 @@
-"""An instructor's course: settings, people, teams, codes."""
+"""An instructor's course: settings, teams, codes."""
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -6,7 +6,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from teams.access import Access, SignedInRequest, course_maker_view, course_view
-from teams.forms import CourseForm, MembershipForm, TeamNameForm, TeamSettingsForm
+from teams.forms import CourseForm, TeamNameForm, TeamSettingsForm
 from teams.models import Course, CourseAccount, Membership, Role
 from teams.services import courses
 
@@ -44,34 +44,6 @@ def course_codes_renew(request: SignedInRequest, course: Course) -> HttpResponse
     courses.renew_codes(course=course, person=request.user)
     messages.success(request, "There are new join codes. The old ones no longer work.")
     return redirect("course_home", course_id=course.pk)
-
-
-@course_view(Access.INSTRUCTOR)
-def course_people(request: SignedInRequest, course: Course) -> HttpResponse:
-    people = list(course.memberships.select_related("person", "team").order_by("role", "team__name", "person__name"))
-    context = {"people": people, "teams": list(course.teams.all()), "roles": Role.choices, "section": "people"}
-    return render(request, "teams/course_people.html", context)
-
-
-@course_view(Access.INSTRUCTOR)
-@require_POST
-def membership_edit(request: SignedInRequest, course: Course, membership_id: int) -> HttpResponse:
-    membership = get_object_or_404(course.memberships.select_related("person", "course", "team"), pk=membership_id)
-    form = MembershipForm(request.POST, course=course)
-    if not form.is_valid():
-        messages.error(request, "That role or team does not exist any more. Look again and choose.")
-        return redirect("course_people", course_id=course.pk)
-    role, team = Role(form.cleaned_data["role"]), form.cleaned_data["team"]
-    try:
-        if role != membership.role:
-            courses.set_role(membership=membership, role=role, person=request.user)
-        if role == Role.STUDENT and team != membership.team:
-            courses.put_in_team(membership=membership, team=team, person=request.user)
-    except courses.CourseRefused as error:
-        messages.error(request, str(error))
-    else:
-        messages.success(request, f"Saved: {membership}.")
-    return redirect("course_people", course_id=course.pk)
 
 
 @course_view(Access.STUDENT)

@@ -11,9 +11,9 @@ from django.urls import reverse_lazy
 from django.views.decorators.http import require_http_methods
 
 from teams.access import SignedInRequest, public_view, signed_in_view
-from teams.forms import JoinForm, SignInForm, SignUpForm
+from teams.forms import JoinForm, PasswordLinkForm, SignInForm, SignUpForm
 from teams.models import Course, Membership, Role, User
-from teams.services import courses, people
+from teams.services import courses, invitations, people
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
@@ -28,6 +28,30 @@ password_change = signed_in_view(
 )
 
 
+password_set = public_view(
+    auth_views.PasswordResetConfirmView.as_view(
+        template_name="teams/password_set.html",
+        success_url=reverse_lazy("home"),
+        post_reset_login=True,
+        post_reset_login_backend=BACKEND,
+    )
+)
+
+
+@public_view
+@require_http_methods(["GET", "POST"])
+def password_forgotten(request: HttpRequest) -> HttpResponse:
+    """Mail a link to set a new password. The answer is the same for known and unknown addresses."""
+    form = PasswordLinkForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        invitations.send_password_link(email=form.cleaned_data["email"])
+        messages.success(
+            request, "If this address has an account, a link is on its way to it. Look in the spam folder too."
+        )
+        return redirect("sign_in")
+    return render(request, "teams/password_forgotten.html", {"form": form}, status=422 if form.errors else 200)
+
+
 def start_page(membership: Membership) -> HttpResponse:
     """Where this person's work is: their team, the grading queue, or the course."""
     if membership.team_id:
@@ -40,7 +64,8 @@ def start_page(membership: Membership) -> HttpResponse:
 @signed_in_view
 def home(request: SignedInRequest) -> HttpResponse:
     """Straight to the only course; a choice where there are several; how to join where there is none."""
-    memberships = list(request.user.memberships.select_related("course", "team").order_by("-course__created_at"))
+    active = request.user.memberships.filter(active=True)
+    memberships = list(active.select_related("course", "team").order_by("-course__created_at"))
     may_create = request.user.has_perm("teams.add_course")
     if len(memberships) == 1 and not may_create:
         return start_page(memberships[0])

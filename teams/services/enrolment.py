@@ -1,0 +1,118 @@
+"""Sections, who is in and who is out, and teams formed for a whole class at once."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import IntegrityError, transaction
+
+from teams.models import Course, Membership, Role, Section, User
+from teams.services import audit
+from teams.services.courses import CourseRefused, create_team
+
+
+def create_section(*, course: Course, name: str, person: User) -> Section:
+    """Raises CourseRefused when the name is taken."""
+    try:
+        with transaction.atomic():
+            section = Section.objects.create(course=course, name=name)
+            audit.record(course=course, person=person, action="section created", what=name)
+    except IntegrityError as error:
+        raise CourseRefused(f"There is already a section named “{name}”.") from error
+    return section
+
+
+def remove_section(*, section: Section, person: User) -> None:
+    """Its people stay in the course, without a section."""
+    with transaction.atomic():
+        audit.record(course=section.course, person=person, action="section removed", what=section.name)
+        section.delete()
+
+
+def put_in_section(*, membership: Membership, section: Section | None, person: User) -> None:
+    before = membership.section.name if membership.section else None
+    with transaction.atomic():
+        membership.section = section
+        membership.save(update_fields=["section"])
+        audit.record(
+            course=membership.course,
+            person=person,
+            action="moved to a section",
+            what=str(membership.person),
+            before=before,
+            after=section.name if section else None,
+        )
+
+
+def deactivate(*, membership: Membership, person: User) -> None:
+    """The person can no longer enter the course; all their work stays. Raises CourseRefused for the last instructor or oneself."""
+    if membership.person_id == person.pk:
+        raise CourseRefused("You cannot take yourself out. Ask another instructor of the course.")
+    instructors = Membership.objects.filter(course=membership.course, role=Role.INSTRUCTOR, active=True)
+    if membership.role == Role.INSTRUCTOR and instructors.count() == 1:
+        raise CourseRefused("A course needs an instructor: make somebody else instructor first.")
+    _set_active(membership, False, person)
+
+
+def reactivate(*, membership: Membership, person: User) -> None:
+    """Let a person in again. Raises CourseRefused when their team has become full: move them out of it first."""
+    team = membership.team
+    if team is not None and team.memberships.filter(active=True).count() >= membership.course.team_size:
+        raise CourseRefused(f"{team.name} is full by now. Take {membership.person} out of that team first.")
+    _set_active(membership, True, person)
+
+
+def _set_active(membership: Membership, active: bool, person: User) -> None:
+    with transaction.atomic():
+        if Membership.objects.filter(pk=membership.pk, active=not active).update(active=active):
+            action = "let in again" if active else "taken out"
+            audit.record(course=membership.course, person=person, action=action, what=str(membership.person))
+    membership.active = active
+
+
+@dataclass(frozen=True)
+class Group:
+    """A team to be: where it is from (empty for the whole class), its name and its members."""
+
+    section: str
+    name: str
+    members: list[Membership]
+
+
+def propose_teams(*, course: Course, size: int, by_section: bool, seed: int) -> list[Group]:
+    """Students without a team in even random groups of at most `size`; the same seed gives the same groups.
+
+    Sizes differ by at most one. With `by_section` nobody shares a team with another section.
+    """
+    waiting = course.memberships.filter(role=Role.STUDENT, active=True, team=None)
+    students = list(waiting.select_related("person", "section").order_by("pk"))
+    parts: dict[str, list[Membership]] = {}
+    for student in students:
+        name = student.section.name if by_section and student.section else ""
+        parts.setdefault(name, []).append(student)
+    taken, groups, number = set(course.teams.values_list("name", flat=True)), [], 1
+    for section, members in sorted(parts.items()):
+        random.Random(f"{seed}-{section}").shuffle(members)  # noqa: S311  (a fair draw, not a secret)
+        for group in _even(members, size):
+            while f"Team {number}" in taken:
+                number += 1
+            groups.append(Group(section, f"Team {number}", group))
+            number += 1
+    return groups
+
+
+def _even(members: Sequence[Membership], size: int) -> list[list[Membership]]:
+    count = -(-len(members) // size)
+    return [list(members[start::count]) for start in range(count)]
+
+
+def form_teams(*, course: Course, size: int, by_section: bool, seed: int, person: User) -> list[Group]:
+    """Make the teams that `propose_teams` shows for the same seed."""
+    with transaction.atomic():
+        groups = propose_teams(course=course, size=size, by_section=by_section, seed=seed)
+        for group in groups:
+            team = create_team(course=course, name=group.name, person=person)
+            Membership.objects.filter(pk__in=[member.pk for member in group.members]).update(team=team)
+        what = f"{len(groups)} teams of up to {size}, seed {seed}"
+        audit.record(course=course, person=person, action="teams formed", what=what)
+    return groups

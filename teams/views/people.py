@@ -1,0 +1,157 @@
+"""Who is in the course: the list, one person, a class list, sections, teams for everyone."""
+
+import random
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import Q
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from teams.access import Access, SignedInRequest, course_view
+from teams.forms import FormTeamsForm, MembershipForm, RosterForm, SectionForm
+from teams.models import Course, Membership, Role
+from teams.services import courses, enrolment, invitations, roster
+
+PAGE_PEOPLE = 50
+
+
+@course_view(Access.INSTRUCTOR)
+def course_people(request: SignedInRequest, course: Course) -> HttpResponse:
+    people = course.memberships.select_related("person", "team", "section")
+    people = people.order_by("-active", "role", "team__name", "person__name")
+    if wanted := request.GET.get("q", "").strip():
+        found = Q(person__name__icontains=wanted) | Q(person__email__icontains=wanted)
+        people = people.filter(found | Q(team__name__icontains=wanted) | Q(section__name__iexact=wanted))
+    waiting = course.memberships.filter(role=Role.STUDENT, active=True, team=None).count()
+    context = {
+        "page": Paginator(people, PAGE_PEOPLE).get_page(request.GET.get("page")),
+        "q": wanted,
+        "waiting": waiting,
+        "sections": course.sections.all(),
+        "section_form": SectionForm(),
+        "section": "people",
+    }
+    return render(request, "teams/course_people.html", context)
+
+
+def _membership(course: Course, membership_id: int) -> Membership:
+    rows = course.memberships.select_related("person", "course", "team", "section")
+    return get_object_or_404(rows, pk=membership_id)
+
+
+@course_view(Access.INSTRUCTOR)
+@require_http_methods(["GET", "POST"])
+def membership_edit(request: SignedInRequest, course: Course, membership_id: int) -> HttpResponse:
+    """One person: role, team, section."""
+    membership = _membership(course, membership_id)
+    initial = {"role": membership.role, "team": membership.team, "section": membership.section}
+    form = MembershipForm(request.POST or None, course=course, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        try:
+            _apply(form, membership, request)
+        except courses.CourseRefused as error:
+            form.add_error(None, str(error))
+        else:
+            messages.success(request, f"Saved: {membership}.")
+            return redirect("course_people", course_id=course.pk)
+    context = {"form": form, "shown": membership, "section": "people"}
+    return render(request, "teams/membership_edit.html", context, status=422 if form.errors else 200)
+
+
+def _apply(form: MembershipForm, membership: Membership, request: SignedInRequest) -> None:
+    role, team, section = (form.cleaned_data[name] for name in ("role", "team", "section"))
+    if role != membership.role:
+        courses.set_role(membership=membership, role=Role(role), person=request.user)
+    if role == Role.STUDENT and team != membership.team:
+        courses.put_in_team(membership=membership, team=team, person=request.user)
+    if "section" in form.data and section != membership.section:
+        enrolment.put_in_section(membership=membership, section=section, person=request.user)
+
+
+@course_view(Access.INSTRUCTOR)
+@require_POST
+def membership_switch(request: SignedInRequest, course: Course, membership_id: int) -> HttpResponse:
+    """`do`: take somebody out, let them in again, or send the link to a first password once more."""
+    membership, wanted = _membership(course, membership_id), request.POST.get("do")
+    try:
+        if wanted == "out":
+            enrolment.deactivate(membership=membership, person=request.user)
+            messages.success(request, f"{membership.person} can no longer enter. All their work stays.")
+        elif wanted == "in":
+            enrolment.reactivate(membership=membership, person=request.user)
+            messages.success(request, f"{membership.person} can enter again.")
+        elif wanted == "mail":
+            invitations.send_password_link(email=membership.person.email)
+            messages.success(request, f"A link to set a password is on its way to {membership.person.email}.")
+    except courses.CourseRefused as error:
+        messages.error(request, str(error))
+    return redirect("membership_edit", course_id=course.pk, membership_id=membership.pk)
+
+
+@course_view(Access.INSTRUCTOR)
+@require_http_methods(["GET", "POST"])
+def course_roster(request: SignedInRequest, course: Course) -> HttpResponse:
+    """A class list: first what it would do, line by line; then, if the instructor says so, that."""
+    form = RosterForm(request.POST or None, request.FILES or None, initial={"role": Role.STUDENT})
+    shown, text = None, ""
+    if request.method == "POST" and form.is_valid():
+        role, upload = Role(form.cleaned_data["role"]), form.cleaned_data["file"]
+        try:
+            text = roster.decode(upload.read()) if upload else form.cleaned_data["text"]
+            if request.POST.get("do") == "enrol":
+                done = roster.enrol(course=course, text=text, role=role, person=request.user)
+                messages.success(request, _said(done))
+                return redirect("course_people", course_id=course.pk)
+            shown = roster.preview(course=course, text=text, role=role)
+        except roster.RosterUnreadable as error:
+            form.add_error(None, str(error))
+    context = {"form": form, "shown": shown, "text": text, "section": "people"}
+    return render(request, "teams/course_roster.html", context, status=422 if form.errors else 200)
+
+
+def _said(done: roster.Enrolled) -> str:
+    new = f"{done.added} {'person is' if done.added == 1 else 'people are'} new in the course"
+    return f"Done: {new}, {done.invited} of them invited by e-mail; {done.changed} moved to another team or section."
+
+
+@course_view(Access.INSTRUCTOR)
+@require_POST
+def section_new(request: SignedInRequest, course: Course) -> HttpResponse:
+    form = SectionForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "A section needs a name of up to 60 characters.")
+        return redirect("course_people", course_id=course.pk)
+    try:
+        section = enrolment.create_section(course=course, name=form.cleaned_data["name"], person=request.user)
+        messages.success(request, f"Section {section} exists. Put people in it here or with a class list.")
+    except courses.CourseRefused as error:
+        messages.error(request, str(error))
+    return redirect("course_people", course_id=course.pk)
+
+
+@course_view(Access.INSTRUCTOR)
+@require_POST
+def section_remove(request: SignedInRequest, course: Course, section_id: int) -> HttpResponse:
+    section = get_object_or_404(course.sections.select_related("course"), pk=section_id)
+    enrolment.remove_section(section=section, person=request.user)
+    messages.success(request, f"Section {section} is gone; its people are still in the course.")
+    return redirect("course_people", course_id=course.pk)
+
+
+@course_view(Access.INSTRUCTOR)
+@require_http_methods(["GET", "POST"])
+def teams_form(request: SignedInRequest, course: Course) -> HttpResponse:
+    """Teams for everyone who has none: drawn, shown, and made when the instructor agrees."""
+    seed = random.randrange(1_000_000)  # noqa: S311  (a draw that anyone may repeat)
+    form = FormTeamsForm(request.POST or None, initial={"size": course.team_size, "seed": seed})
+    groups = None
+    if request.method == "POST" and form.is_valid():
+        if request.POST.get("do") == "make":
+            made = enrolment.form_teams(course=course, person=request.user, **form.cleaned_data)
+            messages.success(request, f"{len(made)} teams are made. Next: assign their professors.")
+            return redirect("course_home", course_id=course.pk)
+        groups = enrolment.propose_teams(course=course, **form.cleaned_data)
+    context = {"form": form, "groups": groups, "section": "people"}
+    return render(request, "teams/teams_form.html", context, status=422 if form.errors else 200)
