@@ -1,28 +1,36 @@
 """What a set of rows is worth: quality, language, coverage, privacy, split, advice. Pure Python: no Django, no network.
 
-Everything takes `datasets.formats.Row` objects in a sequence; a row's place in the sequence is its `index` (0-based),
-its
+Everything takes `datasets.formats.Row` objects in a sequence; a row's place in the sequence is its `index` (0-based), its
 `row.line` is where it stood in its file.
 
-`report(rows, *, count_tokens=None, context_tokens=None, validation_rows=(), prices=None) -> Report`
-    `.quality` (dict, JSON-able, keys below) and `.privacy` (list[Finding]). `count_tokens(text) -> int` is the base
-    model's own tokenizer; without it figures are estimates and say so.
+`report(rows, *, count_tokens=None, context_tokens=None, validation_rows=()) -> Report`
+    `.quality` (JSON-able dict, keys below), `.privacy` (list[Finding]), `.problems` (list[Problem] with the set as a whole, all
+    warnings: trains_the_teacher, too_advanced, adult_language, as_an_ai, duplicate_rows, near_duplicate_rows,
+    repeated_opening, leakage). `count_tokens(text) -> int` is the base model's own tokenizer; without it the figures are
+    estimates and say so ("estimated": true).
     quality = {"rows", "turns", "guideline": {method: {"least", "wanted", "most", "rows", "verdict", "sentence"}},
-    "tokens": {"total", "mean", "largest", "estimated", "over_context": [line…]},
-    "language": {"words", "spache", "flesch_kincaid", "reason", "band", "sentence", "beyond_grade_2": {"share", "top"},
-    "mean_sentence_words", "hedges_per_100_words", "self_corrections_per_100_words", "adult_phrases": [...], "as_an_ai":
-    [line…], "reference": {...}}, "speaker": {"trains_the_teacher": bool, "evidence": [...], "lines": [...]},
-    "coverage": {label: {value: count}} (with "unlabelled"), "duplicates": {"exact": [[line…]…], "near": [[line…]…]},
-    "openings": [{"words", "count"}…], "leakage": [{"line", "validation_line", "similarity"}…], "findings": [Problem dict…]}
-`language(texts) -> dict` the language part alone; `speaker(rows) -> dict`; `coverage(rows)`; `suggest_labels(row) ->
-dict`.
-`find_private(rows) -> list[Finding]`: Finding(index, line, field, kind, excerpt, start, end, text, severity, reason).
-`pseudonyms(rows, findings) -> list[Row]` new rows with every finding replaced, the same person by the same name
-everywhere.
-`near_duplicates(rows, threshold=0.8) -> list[list[int]]`; `exact_duplicates(rows) -> list[list[int]]` (groups of
-indexes).
-`split(rows, fraction, seed) -> Split(train: list[int], validation: list[int])`: stratified by subject, leakage-free.
-`advice(*, rows, goal, weeks, private, …) -> Advice`: the guide's three factors, with reasons.
+    "tokens": {"total", "mean", "largest", "estimated", "context", "over_context": [line…], "over_context_count"},
+    "language": see `language`, "speaker": see `speaker`, "coverage": {label: {"given"|"suggested": {value: rows}}} ("" =
+    unlabelled), "duplicates": {"exact": [[line…]…], "near": [[line…]…], "exact_rows", "near_rows", "compared"},
+    "openings": [{"words", "count", "share"}…], "leakage": [{"line", "validation_line", "similarity"}…],
+    "as_an_ai_lines": [line…], "privacy": {kind: findings}, "findings": [`.problems` as dicts]}
+`check_file(source, *, filename, limits=None, shape="auto", count_tokens=None) -> FileReport`: read and report in one; never
+    raises for what is in the file; `.as_json()` is what `check_dataset --json` prints, `.exit_code()` its 0, 1 or 2.
+`language(texts) -> dict`: {"words", "spache", "flesch_kincaid" (both None below 100 words, "reason" says so), "band": child |
+    older | adult | unknown, "sentence", "grade_2_band": [low, high], "beyond_grade_2": {"share", "top": [[word, times]…]},
+    "mean_sentence_words", "hedges_per_100_words", "self_corrections_per_100_words", "adult_phrases": [[phrase, times]…],
+    "as_an_ai": answers, "reference": {"child_like"|"adult_like": {"spache"}}}. `beyond_grade_two(text)` gives spans to underline.
+`speaker(rows) -> dict`: {"trains_the_teacher", "share", "lines", "evidence": [sentence…], "advanced": [[term, times]…],
+    "college_level"}. `coverage(rows)`; `suggest_labels(row) -> {label: value}` for labels the row has not.
+`find_private(rows) -> list[Finding]`: Finding(index, line, field, kind, excerpt, start, end, text, severity, reason). Severity
+    "high" and "medium" identify a child; "low" (a teacher's name) is worth a look and need not stop anything.
+`pseudonyms(rows, findings, *, salt="") -> list[Row]`: new rows with every finding replaced, the same person by the same name.
+`near_duplicates(rows, threshold=0.8) -> list[list[int]]`; `exact_duplicates(rows) -> list[list[int]]` (groups of indexes);
+    `leakage(train, validation)`; `openings(rows)`.
+`split(rows, fraction, seed) -> Split(train: list[int], validation: list[int], reason)`: stratified by subject, leakage-free,
+    the same for the same rows in any order.
+`advice(*, rows, goal, time, private=0, cloud_closed=False) -> Advice`: the guide's three factors, with reasons; `guideline`.
+`tokens(rows, count_tokens, context)`, `tokens_of(row, count_tokens)`.
 """
 
 from datasets.checks.advising import GUIDELINES, Advice, MethodAdvice, advice, guideline

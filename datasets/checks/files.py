@@ -7,7 +7,7 @@ import msgspec
 
 from datasets.checks.reporting import report
 from datasets.checks.tokens import CountTokens
-from datasets.formats import Limits, Problem, Row, UnreadableFile, read
+from datasets.formats import Limits, Problem, Reader, Row, UnreadableFile, read
 
 MOST_PROBLEMS = 10_000
 """So many problems of one file are listed; all are counted."""
@@ -56,39 +56,51 @@ def check_file(
     count_tokens: CountTokens | None = None,
 ) -> FileReport:
     """Reads and checks a file; never raises for what is in it. Refusals come as one problem with line 0."""
-    rows: list[Row] = []
-    problems: list[Problem] = []
-    refused: set[int] = set()
-    readable, recognised = True, ""
+    contents = _Contents()
     try:
-        reader = read(source, filename=filename, limits=limits or Limits(), shape=shape)
-        for item in reader:
-            if isinstance(item, Row):
-                rows.append(item)
-                continue
-            if item.severity == "error":
-                refused.add(item.line)
-            if len(problems) < (2 if item.severity == "error" else 1) * MOST_PROBLEMS:
-                problems.append(item)
-        recognised = reader.recognition.sentence()
+        contents.read(read(source, filename=filename, limits=limits or Limits(), shape=shape))
     except UnreadableFile as refusal:
-        problems.insert(0, refusal.as_problem())
-        readable = False
-        rows.clear()
-    if readable and not rows and not problems:
-        problems.append(_no_rows())
-    checked = report(rows, count_tokens=count_tokens)
+        contents.refuse(refusal)
+    checked = report(contents.rows, count_tokens=count_tokens)
     return FileReport(
         file=filename,
-        shape=_main_shape(rows, shape) if readable else None,
-        recognised=recognised,
-        rows=len(rows) + len(refused),
-        good_rows=len(rows),
-        problems=[*problems, *checked.problems],
-        quality={"recognised": recognised, **checked.quality} if readable else {},
+        shape=_main_shape(contents.rows, shape) if contents.readable else None,
+        recognised=contents.recognised,
+        rows=len(contents.rows) + len(contents.refused),
+        good_rows=len(contents.rows),
+        problems=[*contents.problems, *checked.problems],
+        quality={"recognised": contents.recognised, **checked.quality} if contents.readable else {},
         privacy=[finding.as_dict() for finding in checked.privacy],
-        readable=readable,
+        readable=contents.readable,
     )
+
+
+class _Contents:
+    """What came out of one file."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.problems: list[Problem] = []
+        self.refused: set[int] = set()
+        self.readable, self.recognised = True, ""
+
+    def read(self, reader: Reader) -> None:
+        for item in reader:
+            if isinstance(item, Row):
+                self.rows.append(item)
+                continue
+            if item.severity == "error":
+                self.refused.add(item.line)
+            if len(self.problems) < (2 if item.severity == "error" else 1) * MOST_PROBLEMS:
+                self.problems.append(item)
+        self.recognised = reader.recognition.sentence()
+        if not self.rows and not self.refused:
+            self.problems.append(_no_rows())
+
+    def refuse(self, refusal: UnreadableFile) -> None:
+        self.problems.insert(0, refusal.as_problem())
+        self.readable = False
+        self.rows.clear()
 
 
 def _told(problem: Problem) -> dict[str, Any]:

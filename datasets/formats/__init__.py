@@ -12,6 +12,7 @@
     mend)` (also while iterating) where the file as a whole makes no sense, and nothing else, whatever the bytes.
     `shape`: "auto" or one of "dialogue", "messages", "instruction", "preference": rows of another shape are then
     errors.
+    Any row of a file that is not yielded has an error problem at its line; nothing is dropped without one.
     `mends`: codes of problems to repair on the way (see `MENDS`); each repair is told as an info `mended_<code>`.
     `on_progress(bytes_read: int, bytes_total: int, rows: int)` is called about every 1 MB of the file as stored.
 

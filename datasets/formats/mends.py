@@ -19,7 +19,7 @@ MENDS: dict[str, str] = {
     "blank_line": "deletes blank lines between rows",
     "role_alias": "writes speaker names in the standard way",
     "not_text": "writes a number, or the one text inside an object, as text",
-    "empty_turn": "deletes turns that say nothing",
+    "empty_content": "deletes turns that say nothing",
     "same_speaker_twice": "joins turns of one speaker that follow one another",
     "last_turn_not_student": "deletes the teacher's turn at the end that nobody answers",
     "untrimmed": "deletes blanks around what is said",
@@ -196,7 +196,7 @@ def _standard_roles(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 VALUE_MENDS: dict[str, Callable[[Any], Any]] = {
     "not_text": _contents_as_text,
-    "empty_turn": _over_turns(_drop_empty),
+    "empty_content": _over_turns(_drop_empty),
     "same_speaker_twice": _over_turns(_join_same_speaker),
     "last_turn_not_student": _over_turns(_drop_last_teacher_turns),
     "untrimmed": _over_turns(_trim),

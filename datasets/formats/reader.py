@@ -293,7 +293,7 @@ def _row_of(
 
 def _repaired(value: Any, problems: list[Problem], allowed: Collection[str]) -> tuple[Any, str | None]:
     for problem in problems:
-        code = "empty_turn" if problem.code == "empty_content" else problem.code
+        code = problem.code
         if code in allowed and code in VALUE_MENDS:
             repaired = VALUE_MENDS[code](value)
             if repaired != value:

@@ -76,9 +76,8 @@ class _Check:
     def check_turn(self, turn: Message, field: str) -> None:
         content = turn["content"]
         if not content.strip() and not (turn.get("tool_calls") or turn.get("function_call")):
-            self.add(
-                f"{field}.content", "empty_content", "Nothing is said here.", "Write what is said, or delete the turn."
-            )
+            mend = "Write what is said, or delete the turn."
+            self.add(f"{field}.content", "empty_content", "Nothing is said here.", mend, fixable="[" in field)
         elif content != content.strip():
             mend = "Nothing to do, or use the one-click mend."
             self.add(
@@ -139,28 +138,7 @@ class _Check:
         spoken = [
             (index, turn) for index, turn in enumerate(self.row.messages) if turn["role"] in ("user", "assistant")
         ]
-        late = [i for i, turn in enumerate(self.row.messages) if turn["role"] == "system" and i > 0]
-        if late:
-            message = "The description of the bot (system) belongs first, and only once."
-            self.add(f"{self.key}[{late[0]}].role", "system_not_first", message, "Move it to the top.", "warning")
-        for (_, before), (index, turn) in pairwise(spoken):
-            plain = not (before.get("tool_calls") or before.get("function_call"))
-            if before["role"] == turn["role"] and plain and self.row.messages[index - 1]["role"] != "tool":
-                who = "The teacher" if turn["role"] == "user" else "The student"
-                message, mend = (
-                    f"{who} speaks twice in a row.",
-                    "Join the two turns, or add what was said between them.",
-                )
-                self.add(
-                    f"{self.key}[{index}]",
-                    "same_speaker_twice",
-                    message,
-                    mend,
-                    "warning",
-                    fixable=True,
-                    text=turn["content"],
-                )
-                break
+        self.check_repeats(spoken)
         if not spoken or not any(turn["role"] == "assistant" for _, turn in spoken):
             return
         if spoken[0][1]["role"] == "assistant" and any(turn["role"] == "user" for _, turn in spoken):
@@ -171,6 +149,21 @@ class _Check:
             )
         if self.row.messages[-1]["role"] != "assistant":
             self.check_end(len(self.row.messages) - 1)
+
+    def check_repeats(self, spoken: list[tuple[int, Message]]) -> None:
+        """A system message out of its place, and one speaker twice in a row."""
+        late = [i for i, turn in enumerate(self.row.messages) if turn["role"] == "system" and i > 0]
+        if late:
+            message = "The description of the bot (system) belongs first, and only once."
+            self.add(f"{self.key}[{late[0]}].role", "system_not_first", message, "Move it to the top.", "warning")
+        for (_, before), (index, turn) in pairwise(spoken):
+            plain = not (before.get("tool_calls") or before.get("function_call"))
+            if before["role"] == turn["role"] and plain and self.row.messages[index - 1]["role"] != "tool":
+                who = "The teacher" if turn["role"] == "user" else "The student"
+                message, mend = f"{who} speaks twice in a row.", "Join the turns, or add what was said in between."
+                field, text = f"{self.key}[{index}]", turn["content"]
+                self.add(field, "same_speaker_twice", message, mend, "warning", fixable=True, text=text)
+                break
 
     def check_end(self, index: int) -> None:
         """A classroom dialogue may end with the teacher (the guide's does); cloud fine-tuning refuses such a row."""

@@ -133,7 +133,7 @@ def test_a_program_that_gives_itself_away_is_found():
 def rows_of(*conversations, system=""):
     rows = []
     for line, pairs in enumerate(conversations, start=1):
-        messages = [{"role": "system", "content": system}] if system else []
+        messages: list[formats.Message] = [{"role": "system", "content": system}] if system else []
         for asked, said in pairs:
             messages += [{"role": "user", "content": asked}, {"role": "assistant", "content": said}]
         rows.append(formats.Row(line=line, messages=messages))

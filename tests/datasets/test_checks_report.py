@@ -146,8 +146,8 @@ def test_everything_alike_stays_on_one_side_of_a_split():
         assert (n in validation) == (30 + n in validation)
         assert (10 + n in validation) == (40 + n in validation)
     everything = [*rows, *doubles, *nearly]
-    sides = [[everything[index] for index in side] for side in (found.train, found.validation)]
-    assert checks.leakage(*sides) == []
+    train, tested = ([everything[index] for index in side] for side in (found.train, found.validation))
+    assert checks.leakage(train, tested) == []
 
 
 @settings(max_examples=30, deadline=None)

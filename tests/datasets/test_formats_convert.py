@@ -161,7 +161,7 @@ MENDED = {
         '{"messages": [{"role": "Teacher ", "content": "a"}]}',
         '{"messages": [{"role": "user", "content": "a"}]}',
     ),
-    "empty_turn": (
+    "empty_content": (
         '{"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": " "}]}',
         '{"messages": [{"role": "user", "content": "a"}]}',
     ),
@@ -223,12 +223,13 @@ def test_every_problem_called_fixable_has_a_mend():
     bad = (
         '{"a": 1,}\n\ufeff{"a": 1}\n\n{\'a\': 1}\n{"a": None}\n{"a": "\t"}\n{"question": "\\ud800", "answer": "b"}\n'
         '{"messages": [{"role": "User", "content": " a", "weight": 1}, {"role": "user", "content": "b"}]}\n'
+        '{"messages": [{"role": "user", "content": null}, {"role": "assistant", "content": " "}]}\n'
         '{"question": 1, "answer": "b"}\n{"messages": [{"role": "assistant", "content": "a"}, {"role": "user", "content": "b"}]}\n'
     )
     fixable = [
         i.code for i in formats.read(BytesIO(bad.encode()), filename="a.jsonl") if isinstance(i, Problem) and i.fixable
     ]
-    assert len(fixable) >= 9
+    assert len(fixable) >= 10
     assert set(fixable) <= set(formats.MENDS)
 
 

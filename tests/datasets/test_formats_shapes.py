@@ -26,7 +26,7 @@ def codes(value, severity=None) -> list[str]:
     return [p.code for p in problems if severity in (None, p.severity)]
 
 
-NEAR = {
+NEAR: dict = {
     "dialogue": {"dialogue": [{"role": "teacher", "content": ASK}, {"role": "student", "content": SAY}]},
     "messages": {"messages": CHAT},
     "instruction": {"instruction": ASK, "output": SAY},
@@ -109,7 +109,7 @@ def test_rows_under_columns_are_expanded():
     assert [i.prompt() for i in formats.read(BytesIO(data), filename="a.json") if isinstance(i, Row)] == [ASK, "b?"]
 
 
-BROKEN = {
+BROKEN: dict[str, list] = {
     "not_an_object": [1, "text", None, True, 1.5, [], ["a"]],
     "unknown_shape": [{}, {"foo": "bar"}, {"text": "only"}],
     "not_a_list": [{"messages": "hello"}],
@@ -148,7 +148,7 @@ def test_each_row_rule_refuses_what_breaks_it(code):
         assert all(p.line == 7 and p.message and p.mend for p in problems)
 
 
-WARNED = {
+WARNED: dict = {
     "student_opens": {"messages": [CHAT[1], *CHAT]},
     "same_speaker_twice": {"messages": [CHAT[0], *CHAT]},
     "system_not_first": {"messages": [CHAT[0], {"role": "system", "content": "x"}, CHAT[1]]},
@@ -180,7 +180,7 @@ def test_limits_on_turns_and_length_are_row_errors_with_the_figure():
 
 def test_a_shape_asked_for_refuses_the_others():
     items = list(formats.read(BytesIO(json.dumps({"messages": CHAT}).encode()), filename="a.jsonl", shape="dialogue"))
-    assert [item.code for item in items] == ["other_shape"]
+    assert [item.code for item in items if isinstance(item, formats.Problem)] == ["other_shape"] and len(items) == 1
 
 
 def test_the_fast_and_the_long_way_agree():
