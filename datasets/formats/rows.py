@@ -88,6 +88,8 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True):
 
     max_bytes: int = 512 * 1024 * 1024
     """Of the text itself, after unpacking."""
+    max_sheet_bytes: int = 64 * 1024 * 1024
+    """Of an Excel file, unpacked: its texts lie in memory while it is read."""
     max_row_bytes: int = 1024 * 1024
     max_rows: int = 1_000_000
     max_turns: int = 200

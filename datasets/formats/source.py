@@ -284,8 +284,8 @@ def refuse_other_zips(file: BinaryIO, limits: Limits) -> None:
     packed = max(1, sum(entry.compress_size for entry in entries))
     if unpacked > _BOMB_FLOOR and unpacked > limits.max_unpack_ratio * packed:
         raise _bomb(unpacked // packed)
-    if unpacked > limits.max_bytes:
-        size, allowed = unpacked / 1024**2, limits.max_bytes / 1024**2
-        message = f"The sheet unpacks to {size:,.0f} MB; {allowed:,.0f} MB is the limit here."
-        raise UnreadableFile("too_large", message, "Split it, or ask your instructor to raise the limit.")
+    allowed = min(limits.max_bytes, limits.max_sheet_bytes)
+    if unpacked > allowed:
+        message = f"The sheet unpacks to {unpacked / 1024**2:,.0f} MB; {allowed / 1024**2:,.0f} MB is the limit here."
+        raise UnreadableFile("too_large", message, "Split it, or save it as CSV.")
     file.seek(0)

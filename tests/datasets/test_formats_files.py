@@ -112,6 +112,12 @@ def test_a_file_over_the_limit_is_refused_with_the_limit_in_the_sentence():
     assert refused.code == "too_large" and "1 MB" in refused.message
 
 
+def test_a_sheet_over_its_own_limit_is_refused():
+    data = sheet(["question", "answer"], *[["a" * 50, f"b{n}"] for n in range(200)])
+    refused = refusal(data, "rows.xlsx", limits=Limits(max_sheet_bytes=5_000))
+    assert refused.code == "too_large" and "CSV" in refused.mend
+
+
 def test_too_many_rows_are_refused():
     assert refusal((LINE + "\n").encode() * 6, limits=Limits(max_rows=5)).code == "too_many_rows"
 
