@@ -217,13 +217,13 @@ def test_a_running_job_draws_its_curve_as_it_goes(start: Launch, provider: Rehea
     run = look(run)
     assert (run.status, run.provider_status) == (RunStatus.WAITING, "running")
     assert 0 < run.step < run.total_steps
-    steps = list(run.events.filter(kind="step").values_list("step", flat=True))
+    steps: list[Any] = list(run.events.filter(kind="step").values_list("step", flat=True))
     assert steps == list(range(1, run.step + 1))
 
     run = look(run)
     assert list(run.events.filter(kind="step").values_list("step", flat=True))[: len(steps)] == steps
     finish(run, provider)
-    every = list(run.events.filter(kind="step").values_list("step", flat=True))
+    every: list[Any] = list(run.events.filter(kind="step").values_list("step", flat=True))
     assert every == sorted(set(every)), "no step is written twice"
 
 

@@ -209,6 +209,27 @@ def test_a_dspy_engine_gets_its_limits_and_its_key_only_in_the_environment(start
     assert "validation_fraction" not in spec
 
 
+def test_progress_that_the_database_refused_is_written_when_it_is_back(
+    start: Launch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from django.db import OperationalError
+
+    refused = iter([True, True])
+    write = Recorder._write
+
+    def sometimes(recorder: Recorder) -> None:
+        if next(refused, False):
+            raise OperationalError("the database is away")
+        write(recorder)
+
+    monkeypatch.setattr(Recorder, "_write", sometimes)
+    monkeypatch.setattr("training.services.recorder.close_old_connections", lambda: None)
+    run = work(start())
+    assert run.status == RunStatus.SUCCEEDED
+    assert [step for (step,) in run.events.filter(kind="step").values_list("step")] == [1, 2, 3, 4]
+    assert "progress not written yet" in caplog.text
+
+
 def test_teams_take_turns(start: Launch, other_team: Team, other_member: Any) -> None:
     from tests import factories
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.test import Client
 from django.urls import reverse
 
@@ -50,7 +51,7 @@ def test_a_run_is_started_from_the_form_once_however_often_it_is_sent(
         answer = browser.post(url("run_new", team, "lora"), form(version))
         assert answer.headers["Location"] == url("run_detail", team, 1)
     run = TrainingRun.objects.get()
-    assert (run.name, run.seed, run.created_by.email) == ("Gentler", 17, "member@example.edu")
+    assert (run.name, run.seed, str(run.created_by)) == ("Gentler", 17, "Mia Member")
     assert run.settings["target_modules"] == ["q_proj", "v_proj"]
     assert (run.settings["rank"], run.settings["validation_fraction"]) == (8, 0.2)
 
@@ -279,5 +280,18 @@ def test_news_of_a_run_reach_its_channel(start: Launch, redis_server: str) -> No
 
     run = TrainingRun.objects.with_related().get(pk=start().pk)
     live.progressed(run, {"step"})
-    sent = redis.Redis.from_url(redis_server).xrange(f"live:{run.topic}")
+    sent: Any = redis.Redis.from_url(redis_server).xrange(f"live:{run.topic}")
     assert [fields[b"e"].decode() for _, fields in sent][-2:] == ["run-progress", "run-chart"]
+
+
+def test_the_stream_of_an_ended_run_says_everything_and_closes(browser: Client, team: Team, start: Launch) -> None:
+    finish.end_cancelled(start(), None)
+    answer: Any = browser.get(url("run_events", team, 1))
+    assert answer["Content-Type"] == "text/event-stream"
+
+    async def read() -> str:
+        return b"".join([piece async for piece in answer.streaming_content]).decode()
+
+    body = async_to_sync(read)()
+    assert re.findall(r"^event: (.+)$", body, re.M) == [*live.FRAGMENTS, "done"]
+    assert "Cancelled" in body

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 from django.conf import settings as django_settings
-from django.db import OperationalError
+from django.db import OperationalError, connections
 from django.utils import timezone
 
 from teams.models import Hold, HoldState, Method, Price, Team, User
@@ -28,7 +28,8 @@ def silent_since_long(run: TrainingRun) -> None:
 def waiting_calls(name: str = "training") -> list[str]:
     import django_rq
 
-    return django_rq.get_queue(name).job_ids
+    found: list[str] = django_rq.get_queue(name).job_ids
+    return found
 
 
 def forget_all_calls() -> None:
@@ -116,7 +117,7 @@ def test_a_call_that_died_with_its_worker_does_not_strand_the_run(start: Launch)
     reconcile.reconcile()
     reconcile.reconcile()
     assert len(waiting_calls()) == 1
-    assert jobs.execute_run.__name__ in connection.hget(f"rq:job:{waiting_calls()[0]}", "description").decode()
+    assert jobs.execute_run.__name__ in str(connection.hget(f"rq:job:{waiting_calls()[0]}", "description"))
 
 
 def test_launching_while_redis_is_away_loses_nothing(
@@ -174,7 +175,7 @@ def test_two_reconcilers_at_once_hand_a_run_on_once(start: Launch) -> None:
 
 
 def test_a_killed_job_process_hands_its_run_on_at_once(start: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconcile.connections, "close_all", lambda: None)
+    monkeypatch.setattr(connections, "close_all", lambda: None)
     mine, other = start(), start()
     mine.claim()
     other.claim()

@@ -125,6 +125,6 @@ def test_the_charge_of_each_run_in_a_list_is_its_own(start: Launch, django_asser
     charge(cheap, 3), charge(dear, 7_000)
 
     with django_assert_num_queries(1):
-        found = {run.pk: run.charged for run in TrainingRun.objects.filter(~Q(pk=0)).with_charge()}
+        found = {run.pk: vars(run)["charged"] for run in TrainingRun.objects.filter(~Q(pk=0)).with_charge()}
 
     assert found == {cheap.pk: 3, dear.pk: 7_000, unsettled.pk: None}

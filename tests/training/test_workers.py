@@ -147,3 +147,17 @@ def test_a_killed_worker_leaves_no_engine_and_its_run_finishes(platform: Platfor
 
 def test_the_stub_is_where_these_workers_look_for_engines() -> None:
     assert (STUB / "lora" / "train.py").exists()
+
+
+def test_a_worker_outlives_a_queue_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    import redis
+    from rq import Worker
+
+    from training.worker import SafeWorker
+
+    def away(*_: object) -> None:
+        raise redis.exceptions.ConnectionError("away")
+
+    monkeypatch.setattr(Worker, "maintain_heartbeats", away)
+    worker = SafeWorker.__new__(SafeWorker)
+    worker.maintain_heartbeats(None, None)  # nothing is raised: its job goes on

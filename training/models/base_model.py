@@ -45,7 +45,9 @@ class BaseModel(models.Model):
         ordering = ["method", "label"]
         constraints = [
             models.UniqueConstraint(fields=["course", "method", "name"], name="base_model_once_per_course"),
-            models.UniqueConstraint(fields=["method", "name"], condition=Q(course=None), name="base_model_once_everywhere"),
+            models.UniqueConstraint(
+                fields=["method", "name"], condition=Q(course=None), name="base_model_once_everywhere"
+            ),
         ]
 
     def __str__(self) -> str:

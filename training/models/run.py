@@ -130,6 +130,8 @@ class TrainingRun(models.Model):
 
     objects = TrainingRunQuerySet.as_manager()
 
+    queue_place: int | None  # where the list of runs asked for it
+
     class Meta:
         ordering = ["-id"]
         constraints = [

@@ -4,7 +4,7 @@ import logging
 import time
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, close_old_connections
 
 from teams.models import Method
 from teams.services.prices import PriceUnknown
@@ -60,7 +60,7 @@ def _run_engine(run: TrainingRun, lease: str, heart: Heartbeat) -> str:
             recorder.flush()
             if time.monotonic() - looked >= LOOK_SECONDS:
                 looked = time.monotonic()
-                if _status(run, lease) == RunStatus.CANCELLING:
+                if _is_cancelled(run, lease):
                     engine.ask_to_leave()
         recorder.flush(force=True)
         return _conclude(run, lease, recorder, engine.exit_code)
@@ -72,6 +72,16 @@ def _status(run: TrainingRun, lease: str) -> str:
     if status is None:
         raise LeaseLost(f"run {run.pk}")
     return status
+
+
+def _is_cancelled(run: TrainingRun, lease: str) -> bool:
+    """Asked while the engine works: a database that is away for a moment is no reason to end it."""
+    try:
+        return _status(run, lease) == RunStatus.CANCELLING
+    except DatabaseError as error:
+        log.warning("run %s: nobody can say whether it is cancelled: %s", run.pk, error)
+        close_old_connections()
+        return False
 
 
 def _conclude(run: TrainingRun, lease: str, recorder: Recorder, exit_code: int | None) -> str:

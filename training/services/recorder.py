@@ -1,13 +1,16 @@
 """Turns an engine's events into rows: curve points and samples as events, totals on the run, all under the lease."""
 
+import logging
 import time
 from typing import Any
 
-from django.db import transaction
+from django.db import DatabaseError, close_old_connections, transaction
 
 from training.launcher import Event
 from training.models import RunEvent, TrainingRun
 from training.services import live
+
+log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 0.4
 QUIET_SECONDS = 5.0  # without news, write the seconds of compute this often
@@ -55,6 +58,17 @@ class Recorder:
         due = (news and (quiet >= FLUSH_SECONDS or self._kinds & LOUD)) or quiet >= QUIET_SECONDS
         if not (due or force):
             return
+        self._flushed = time.monotonic()
+        try:
+            self._write()
+        except DatabaseError as error:
+            # What waits is kept. Should the database stay away, the heartbeat finds the lease lost and the work stops.
+            log.warning("run %s: progress not written yet: %s", self.run.pk, error)
+            close_old_connections()
+            if force:
+                raise
+
+    def _write(self) -> None:
         seconds = self._seconds_before + time.monotonic() - self._began
         fields = {**self._fields, "compute_seconds": round(seconds, 3)} if self.bill_seconds else self._fields
         with transaction.atomic():
@@ -64,8 +78,7 @@ class Recorder:
         for name, value in fields.items():
             setattr(self.run, name, value)
         kinds, self._waiting, self._fields, self._kinds = self._kinds, [], {}, set()
-        self._flushed = time.monotonic()
-        if news:
+        if kinds:
             live.progressed(self.run, kinds)
 
 

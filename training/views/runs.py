@@ -31,7 +31,7 @@ def run_list(request: SignedInRequest, team: Team) -> HttpResponse:
     page = Paginator(runs, PAGE_RUNS).get_page(request.GET.get("page"))
     waiting = {run.pk: place + 1 for place, run in enumerate(queue.waiting_in_order())}
     for run in page:
-        run.queue_place = waiting.get(run.pk)  # type: ignore[attr-defined]  # shown on this page only
+        run.queue_place = waiting.get(run.pk)
     return render(
         request, "training/run_list.html", {"section": "runs", "team": team, "page": page, "methods": Method.choices}
     )
