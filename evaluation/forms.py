@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 
-from evaluation.models import CriterionScore
+from evaluation.models import Criterion, CriterionScore, Turn
 from evaluation.services.grades import MAX_COMMENT_CHARACTERS, Marks
 
 CANNOT_JUDGE = "cannot"
@@ -43,3 +43,51 @@ class ReasonForm(forms.Form):
     """Why a committed grade is changed."""
 
     reason = forms.CharField(max_length=300, label="Why do you change it?", help_text="Kept with the grade.")
+
+
+class AdjudicationForm(forms.Form):
+    """The level that counts, and why."""
+
+    level = forms.TypedChoiceField(coerce=int)
+    reason = forms.CharField(max_length=500)
+
+    def __init__(self, *args: Any, criterion: Criterion, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        levels = [(level.value, f"{level.value} {level.label}") for level in criterion.levels.all()]
+        field = self.fields["level"]
+        assert isinstance(field, forms.TypedChoiceField)
+        field.choices = levels
+
+
+class CriterionField(forms.ModelChoiceField):  # type: ignore[type-arg]  # a generic in the stubs only
+    def label_from_instance(self, obj: Any) -> str:
+        return str(obj.name)
+
+
+class TurnsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # a generic in the stubs only
+    widget = forms.CheckboxSelectMultiple
+
+    def label_from_instance(self, obj: Any) -> str:
+        return f"“{obj.question[:60]}”"
+
+
+class RegradeForm(forms.Form):
+    """What a team asks a second look at."""
+
+    criterion = CriterionField(Criterion.objects.none(), label="Criterion", empty_label=None)
+    turns = TurnsField(Turn.objects.none(), label="Answers it is about", required=False)
+    words = forms.CharField(
+        max_length=2000,
+        label="What may have been missed?",
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="Your instructor reads this. The other professor sees only the bot.",
+    )
+
+    def __init__(self, *args: Any, criteria: list[Criterion], turns: list[Turn], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        criterion, chosen = self.fields["criterion"], self.fields["turns"]
+        assert isinstance(criterion, CriterionField) and isinstance(chosen, TurnsField)
+        criterion.queryset = Criterion.objects.filter(pk__in=[one.pk for one in criteria])
+        chosen.queryset = Turn.objects.filter(pk__in=[turn.pk for turn in turns])
+        if not turns:
+            del self.fields["turns"]

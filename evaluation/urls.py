@@ -26,6 +26,7 @@ urlpatterns: list[URLPattern] = [
     path("teams/<int:team_id>/interviews/", interviews.interview_list, name="interview_list"),
     path("teams/<int:team_id>/interviews/<uuid:key>/", interviews.interview_detail, name="interview_detail"),
     path("teams/<int:team_id>/submission/", submission.submission_detail, name="submission_detail"),
+    path("teams/<int:team_id>/submission/regrade/", submission.regrade_request, name="regrade_request"),
     path(GRADING, grading.grading_queue, name="grading_queue"),
     path(GRADE, grading.grading_detail, name="grading_detail"),
     path(GRADE + "scores/<int:score_id>/", grading.grading_score, name="grading_score"),
@@ -43,6 +44,9 @@ urlpatterns: list[URLPattern] = [
     path("courses/<int:course_id>/grades.csv", grades.course_grades_csv, name="course_grades_csv"),
     path(GRADES + "release/", grades.grades_release_all, name="grades_release_all"),
     path(GRADES + "<int:submission_id>/", grades.submission_grades, name="submission_grades"),
+    path(GRADES + "agreement/", grades.course_agreement, name="course_agreement"),
+    path(GRADES + "<int:submission_id>/criteria/<int:criterion_id>/", grades.grade_adjudicate, name="grade_adjudicate"),
+    path(GRADES + "<int:submission_id>/regrades/<int:request_id>/", grades.regrade_decide, name="regrade_decide"),
     path(GRADES + "<int:submission_id>/release/", grades.grade_release, name="grade_release"),
     path(GRADES + "<int:submission_id>/hide/", grades.grade_hide, name="grade_hide"),
 ]

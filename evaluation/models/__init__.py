@@ -1,5 +1,16 @@
 from evaluation.models.chat import Conversation, Turn, TurnStatus
-from evaluation.models.grading import CriterionScore, Grade, GradeRevision, GradeStatus, Grading, TurnTag, UnappliedSave
+from evaluation.models.grading import (
+    Adjudication,
+    CriterionScore,
+    Grade,
+    GradeRevision,
+    GradeStatus,
+    Grading,
+    RegradeRequest,
+    RegradeStatus,
+    TurnTag,
+    UnappliedSave,
+)
 from evaluation.models.interview import (
     Expectation,
     Interview,
@@ -14,6 +25,7 @@ from evaluation.models.rubric import Criterion, Level, Part, RubricVersion, Unit
 from evaluation.models.submission import Submission
 
 __all__ = [
+    "Adjudication",
     "Conversation",
     "Criterion",
     "CriterionScore",
@@ -29,6 +41,8 @@ __all__ = [
     "InterviewStatus",
     "Level",
     "Part",
+    "RegradeRequest",
+    "RegradeStatus",
     "RubricVersion",
     "Subject",
     "Submission",

@@ -126,3 +126,47 @@ class TurnTag(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["grading", "turn", "label"], name="tag_once_per_turn")]
+
+
+class Adjudication(models.Model):
+    """The level that settles a disagreement, with its author and reason. Append-only: the newest counts."""
+
+    submission = models.ForeignKey(Submission, on_delete=models.CASCADE, related_name="adjudications")
+    criterion = models.ForeignKey(Criterion, on_delete=models.PROTECT, related_name="adjudications")
+    level = models.PositiveSmallIntegerField()
+    reason = models.CharField(max_length=500)
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["id"]
+
+
+class RegradeStatus(models.TextChoices):
+    OPEN = "open", "Waiting for the instructor"
+    SECOND_LOOK = "second_look", "Another professor looks at it"
+    DECLINED = "declined", "Declined"
+
+
+class RegradeRequest(models.Model):
+    """A team asks for a second look at one criterion and points at answers. Another professor sees the bot, blind."""
+
+    submission = models.ForeignKey(Submission, on_delete=models.CASCADE, related_name="regrade_requests")
+    criterion = models.ForeignKey(Criterion, on_delete=models.PROTECT, related_name="regrade_requests")
+    turns = models.ManyToManyField(Turn, related_name="regrade_requests")
+    words = models.TextField(help_text="The team's own; shown to the instructor, never to a professor.")
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    status = models.CharField(max_length=12, choices=RegradeStatus.choices, default=RegradeStatus.OPEN)
+    grading = models.ForeignKey(Grading, on_delete=models.SET_NULL, null=True, related_name="regrade_requests")
+    answer = models.CharField(max_length=500, blank=True)
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["submission", "criterion"], condition=Q(status="open"), name="one_open_request_per_criterion"
+            )
+        ]

@@ -27,9 +27,9 @@ READ_THE_COMMENTS = (
 
 def next_steps(result: SubmissionResult) -> list[str]:
     """Up to three sentences, the lowest criterion first; empty when there is nothing below "Mostly"."""
-    low = sorted((row for row in result.criteria if row.mean is not None and row.mean < LOW), key=_mean)
+    low = sorted((row for row in result.criteria if row.final is not None and row.final < LOW), key=_level)
     return list(dict.fromkeys(ADVICE.get(row.criterion.name, READ_THE_COMMENTS) for row in low))[:MOST]
 
 
-def _mean(row: CriterionResult) -> float:
-    return row.mean or 0.0
+def _level(row: CriterionResult) -> float:
+    return row.final or 0.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Prefetch
 from django.utils import timezone
 
-from evaluation.models import Criterion, CriterionScore, GradeStatus, Grading, Level, Submission, TurnTag
+from evaluation.models import Adjudication, Criterion, CriterionScore, GradeStatus, Grading, Level, Submission, TurnTag
 from teams.models import Course, User
 from teams.services import audit
 
@@ -25,8 +25,11 @@ class Mark:
 
 @dataclass(frozen=True)
 class CriterionResult:
+    """`settled`: the adjudication that counts, where there is one."""
+
     criterion: Criterion
     marks: list[Mark]
+    settled: Adjudication | None = None
 
     @property
     def values(self) -> list[int]:
@@ -38,8 +41,18 @@ class CriterionResult:
         return sum(self.values) / len(self.values) if self.values else None
 
     @property
+    def final(self) -> float | None:
+        """What the team sees: the adjudicated level, or the mean."""
+        return float(self.settled.level) if self.settled is not None else self.mean
+
+    @property
     def disagreement(self) -> bool:
         return bool(self.values) and max(self.values) - min(self.values) >= ADJUDICATE_FROM
+
+    @property
+    def open_disagreement(self) -> bool:
+        """Two levels or more apart, and nobody has settled it."""
+        return self.disagreement and self.settled is None
 
 
 @dataclass(frozen=True)
@@ -59,15 +72,20 @@ class SubmissionResult:
         return bool(self.gradings) and len(self.committed) == len(self.gradings)
 
     @property
-    def disagreements(self) -> int:
-        return sum(result.disagreement for result in self.criteria)
+    def open_disagreements(self) -> int:
+        return sum(result.open_disagreement for result in self.criteria)
+
+    @property
+    def ready(self) -> bool:
+        """Every assigned professor has committed, and no gap of two levels is left unsettled."""
+        return self.complete and not self.open_disagreements
 
     @property
     def overall(self) -> float | None:
         """The weighted mean level over the criteria that someone could judge."""
-        judged = [(result.mean, result.criterion.weight) for result in self.criteria if result.mean is not None]
+        judged = [(result.final, result.criterion.weight) for result in self.criteria if result.final is not None]
         weight = sum(weight for _, weight in judged)
-        return sum(mean * weight for mean, weight in judged) / weight if weight else None
+        return sum(level * weight for level, weight in judged) / weight if weight else None
 
 
 def results_of(submissions: Iterable[Submission]) -> list[SubmissionResult]:
@@ -88,13 +106,20 @@ def results_of(submissions: Iterable[Submission]) -> list[SubmissionResult]:
     by_rubric: dict[int, list[Criterion]] = {}
     for criterion in criteria.prefetch_related("levels"):
         by_rubric.setdefault(criterion.rubric_id, []).append(criterion)
-    return [_result(one, by_submission[one.pk], by_rubric.get(one.rubric_id, [])) for one in wanted]
-
-
-def _result(submission: Submission, gradings: list[Grading], criteria: list[Criterion]) -> SubmissionResult:
-    return SubmissionResult(
-        submission, gradings, [CriterionResult(criterion, _marks(criterion, gradings)) for criterion in criteria]
-    )
+    settled: dict[int, dict[int, Adjudication]] = {submission.pk: {} for submission in wanted}
+    for one in Adjudication.objects.filter(submission__in=wanted).select_related("author"):
+        settled[one.submission_id][one.criterion_id] = one
+    return [
+        SubmissionResult(
+            one,
+            by_submission[one.pk],
+            [
+                CriterionResult(criterion, _marks(criterion, by_submission[one.pk]), settled[one.pk].get(criterion.pk))
+                for criterion in by_rubric.get(one.rubric_id, [])
+            ],
+        )
+        for one in wanted
+    ]
 
 
 def _marks(criterion: Criterion, gradings: list[Grading]) -> list[Mark]:
@@ -116,6 +141,17 @@ def tagged_turns(submission: Submission) -> list[TurnTag]:
     return list(tags.select_related("turn", "grading").order_by("turn__conversation_id", "turn__position", "label"))
 
 
+def adjudicate(*, submission: Submission, criterion: Criterion, level: int, reason: str, person: User) -> Adjudication:
+    """Settle what one criterion counts, with a reason. The graders' own marks stay as they are."""
+    made = Adjudication.objects.create(
+        submission=submission, criterion=criterion, level=level, reason=reason, author=person
+    )
+    what = f"{submission.team.name}, {criterion.name}"
+    course, team = submission.team.course, submission.team
+    audit.record(course=course, person=person, team=team, action="level adjudicated", what=what, after={"level": level})
+    return made
+
+
 class CannotRelease(Exception):
     """Nothing to show the team yet."""
 
@@ -125,19 +161,21 @@ def release(*, submission: Submission, person: User) -> None:
     if not submission.gradings.filter(grade__status=GradeStatus.COMMITTED).exists():
         raise CannotRelease("No professor has submitted a grade for this bot yet, so there is nothing to release.")
     if Submission.objects.filter(pk=submission.pk, released_at=None).update(released_at=timezone.now()):
+        submission.refresh_from_db(fields=["released_at"])
         _record(submission, person, "grade released")
 
 
 def hide(*, submission: Submission, person: User) -> None:
     """Take the result back from the team's page."""
     if Submission.objects.filter(pk=submission.pk, released_at__isnull=False).update(released_at=None):
+        submission.refresh_from_db(fields=["released_at"])
         _record(submission, person, "grade hidden")
 
 
 def release_complete(*, course: Course, person: User) -> int:
-    """Release every current submission whose graders have all committed. Returns how many this call released."""
+    """Release every current submission that is ready. Returns how many this call released."""
     hidden = Submission.objects.filter(team__course=course, released_at=None).current().select_related("team__course")
-    ready = [result.submission for result in results_of(hidden) if result.complete]
+    ready = [result.submission for result in results_of(hidden) if result.ready]
     for submission in ready:
         release(submission=submission, person=person)
     return len(ready)

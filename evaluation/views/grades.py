@@ -8,8 +8,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from evaluation.models import Submission
-from evaluation.services import gradebook, results
+from evaluation.forms import AdjudicationForm
+from evaluation.models import RegradeRequest, RegradeStatus, Submission
+from evaluation.services import agreement_report, gradebook, regrades, results
 from evaluation.services.gradings import ensure_gradings
 from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course
@@ -29,7 +30,8 @@ def course_grades(request: SignedInRequest, course: Course) -> HttpResponse:
     context = {
         "results": shown,
         "missing": [team for team in course.teams.all() if team.pk not in handed_in],
-        "ready": sum(result.complete and not result.submission.released_at for result in shown),
+        "ready": sum(result.ready and not result.submission.released_at for result in shown),
+        "requests": RegradeRequest.objects.filter(submission__team__course=course, status=RegradeStatus.OPEN).count(),
         "section": "grades",
     }
     return render(request, "evaluation/course_grades.html", context)
@@ -44,9 +46,56 @@ def submission_grades(request: SignedInRequest, course: Course, submission_id: i
         "result": result,
         "submission": submission,
         "tags": results.tagged_turns(submission),
+        "regrades": submission.regrade_requests.select_related("criterion", "grading__grader__person"),
+        "free_professors": regrades.free_professors(submission),
         "section": "grades",
     }
     return render(request, "evaluation/submission_grades.html", context)
+
+
+@course_view(Access.INSTRUCTOR)
+@require_POST
+def grade_adjudicate(request: SignedInRequest, course: Course, submission_id: int, criterion_id: int) -> HttpResponse:
+    """Settle a disagreement with a level and a reason."""
+    submission = _submission(course, submission_id)
+    criterion = get_object_or_404(submission.rubric.criteria.prefetch_related("levels"), pk=criterion_id)
+    form = AdjudicationForm(request.POST, criterion=criterion)
+    if form.is_valid():
+        results.adjudicate(submission=submission, criterion=criterion, person=request.user, **form.cleaned_data)
+        messages.success(request, f"Settled: {criterion.name}.")
+    else:
+        messages.error(request, "Choose the level that counts and give a reason.")
+    return redirect("submission_grades", course_id=course.pk, submission_id=submission_id)
+
+
+@course_view(Access.INSTRUCTOR)
+@require_POST
+def regrade_decide(request: SignedInRequest, course: Course, submission_id: int, request_id: int) -> HttpResponse:
+    """Give the bot to another professor, or decline with an answer."""
+    requests = RegradeRequest.objects.select_related("submission__team__course", "criterion")
+    asked = get_object_or_404(requests, pk=request_id, submission=_submission(course, submission_id))
+    try:
+        if "professor" in request.POST:
+            chosen = get_object_or_404(course.memberships, pk=_number(request.POST["professor"]))
+            regrades.send_for_second_look(request=asked, professor=chosen, person=request.user)
+            messages.success(request, "Another professor finds the bot in the queue, without names.")
+        else:
+            regrades.decline(request=asked, answer=request.POST.get("answer", ""), person=request.user)
+            messages.success(request, "Declined. The team sees your answer.")
+    except regrades.RegradeRefused as error:
+        messages.error(request, str(error))
+    return redirect("submission_grades", course_id=course.pk, submission_id=submission_id)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdigit() else 0
+
+
+@course_view(Access.INSTRUCTOR)
+@require_GET
+def course_agreement(request: SignedInRequest, course: Course) -> HttpResponse:
+    report = agreement_report.agreement_of(course)
+    return render(request, "evaluation/course_agreement.html", {"report": report, "section": "grades"})
 
 
 @course_view(Access.INSTRUCTOR)
@@ -77,7 +126,7 @@ def grades_release_all(request: SignedInRequest, course: Course) -> HttpResponse
     number = results.release_complete(course=course, person=request.user)
     messages.success(
         request,
-        f"Released {number} result{'' if number == 1 else 's'}: those that every assigned professor has graded.",
+        f"Released: {number}. Ready is what every assigned professor has graded, with no gap of two levels unsettled.",
     )
     return redirect("course_grades", course_id=course.pk)
 

@@ -1,12 +1,13 @@
 """A team hands in its bot and, after release, reads what the professors said."""
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
-from evaluation.models import Submission
-from evaluation.services import results, submissions
+from evaluation.forms import RegradeForm
+from evaluation.models import Submission, TurnTag
+from evaluation.services import regrades, results, submissions
 from evaluation.services.next_steps import next_steps
 from teams.access import Access, SignedInRequest, team_view
 from teams.models import Team
@@ -47,6 +48,34 @@ def _details(submission: Submission) -> dict[str, object]:
         "graded": submission.gradings.filter(grade__status="committed").count(),
     }
     if submission.released_at:
-        result = results.results_of([submission])[0]
-        details |= {"result": result, "tags": results.tagged_turns(submission), "next_steps": next_steps(result)}
+        result, tags = results.results_of([submission])[0], results.tagged_turns(submission)
+        details |= {"result": result, "tags": tags, "next_steps": next_steps(result)}
+        details["regrades"] = submission.regrade_requests.select_related("criterion")
+        details["regrade_form"] = _regrade_form(result, tags, None)
     return details
+
+
+def _regrade_form(result: results.SubmissionResult, tags: list[TurnTag], data: QueryDict | None) -> RegradeForm:
+    turns = list({tag.turn_id: tag.turn for tag in tags}.values())
+    return RegradeForm(data, criteria=[row.criterion for row in result.criteria], turns=turns)
+
+
+@team_view(Access.MEMBER)
+@require_POST
+def regrade_request(request: SignedInRequest, team: Team) -> HttpResponse:
+    """Ask for a second look at one criterion of the released result."""
+    submission = submissions.current_submission(team)
+    if submission is None or submission.released_at is None:
+        raise Http404("There is no released result.")
+    form = _regrade_form(results.results_of([submission])[0], results.tagged_turns(submission), request.POST)
+    if not form.is_valid():
+        messages.error(request, "Choose a criterion and say what may have been missed.")
+        return redirect("submission_detail", team_id=team.pk)
+    asked = {"turns": [], **form.cleaned_data}
+    try:
+        regrades.request_regrade(submission=submission, person=request.user, **asked)
+    except regrades.RegradeRefused as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, "Your instructor has the request and decides what happens next.")
+    return redirect("submission_detail", team_id=team.pk)
