@@ -7,7 +7,7 @@ are keyed: the second call with the same key changes nothing and returns what th
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, Q, Sum
 from django.utils import timezone
 
@@ -88,17 +88,20 @@ def hold(
     Raises BudgetRefused when spending is frozen, when spent + held + amount would pass the team's or the course's limit, or
     when a chat turn (`subject_kind` "turn") would pass the person's daily cap.
     """
-    with transaction.atomic():
-        existing = Hold.objects.filter(key=key).first()
-        if existing is not None:
-            return existing
-        account = BudgetAccount.objects.select_related("team__course").get(team=team)
-        if amount:
-            _admit(account, amount, person, subject_kind)
-        expires = timezone.now() + lifetime
-        return Hold.objects.create(
-            account=account, key=key, amount=amount, person=person, subject_kind=subject_kind, expires_at=expires
-        )
+    try:
+        with transaction.atomic():
+            existing = Hold.objects.filter(key=key).first()
+            if existing is not None:
+                return existing
+            account = BudgetAccount.objects.select_related("team__course").get(team=team)
+            if amount:
+                _admit(account, amount, person, subject_kind)
+            expires = timezone.now() + lifetime
+            return Hold.objects.create(
+                account=account, key=key, amount=amount, person=person, subject_kind=subject_kind, expires_at=expires
+            )
+    except IntegrityError:
+        return Hold.objects.get(key=key)  # the same call, delivered twice at once: the other one held
 
 
 def _admit(account: BudgetAccount, amount: int, person: User | None, subject_kind: str) -> None:

@@ -20,7 +20,7 @@ def test_a_new_person_joins_with_the_student_code_and_makes_a_team(client, cours
     person = User.objects.get(email="new@example.edu")
     assert person.memberships.get().role == Role.STUDENT
     client.post(f"/courses/{course.pk}/teams/new/", {"name": "Willow"})
-    assert person.memberships.get().team.name == "Willow"
+    assert person.memberships.get().team == Team.objects.get(name="Willow")
     assert Team.objects.get(name="Willow").account.limit == course.team_budget
 
 

@@ -14,6 +14,12 @@ def no_mail_was_sent_before():
     cache.clear()
 
 
+def found(pattern: str, text: str) -> str:
+    match = re.search(pattern, text, re.DOTALL)
+    assert match, text
+    return match[1]
+
+
 def preview(course, text, role=Role.STUDENT) -> roster.Preview:
     return roster.preview(course=course, text=text, role=role)
 
@@ -103,7 +109,7 @@ def test_enrolling_makes_accounts_sections_and_teams_and_the_mailed_link_sets_th
     file = SimpleUploadedFile("list.csv", b"name,email,section,team\nAna,ana@example.edu,Mon,Oak\nBad,bad,,\n")
     mine = client_for(instructor)
     shown = mine.post(f"/courses/{course.pk}/people/list/", {"role": "student", "file": file, "do": "preview"})
-    text = re.search(r"<textarea[^>]*hidden>\n(.*?)</textarea>", shown.content.decode(), re.DOTALL)[1]
+    text = found(r"<textarea[^>]*hidden>\n(.*?)</textarea>", shown.content.decode())
     with django_capture_on_commit_callbacks(execute=True):
         page = mine.post(
             f"/courses/{course.pk}/people/list/", {"role": "student", "text": text, "do": "enrol"}, follow=True
@@ -111,10 +117,12 @@ def test_enrolling_makes_accounts_sections_and_teams_and_the_mailed_link_sets_th
     assert "1 person is new in the course, 1 of them invited" in page.content.decode()
     ana = User.objects.get(email="ana@example.edu")
     membership = ana.memberships.get()
+    assert membership.section
+    assert membership.team
     assert (membership.section.name, membership.team.name, membership.role) == ("Mon", "Oak", "student")
     assert membership.team.account.limit == course.team_budget
     assert not ana.has_usable_password()
-    link = re.search(r"http://course.example(\S+)", mailoutbox[0].body)[1]
+    link = found(r"http://course.example(\S+)", mailoutbox[0].body)
     form_page = client.get(link, follow=True)
     address = form_page.redirect_chain[-1][0]
     done = client.post(
@@ -302,6 +310,6 @@ def test_the_people_page_pages_finds_and_needs_the_same_queries_for_five_and_for
     with django_assert_max_num_queries(10):
         page = client.get(f"/courses/{course.pk}/people/").content.decode()
     assert page.count("<tr>") == 51
-    found = client.get(f"/courses/{course.pk}/people/?q={member.name}").content.decode()
-    assert found.count("<tr>") == 2
+    narrowed = client.get(f"/courses/{course.pk}/people/?q={member.name}").content.decode()
+    assert narrowed.count("<tr>") == 2
     assert "Nobody here is called" in client.get(f"/courses/{course.pk}/people/?q=zzz").content.decode()

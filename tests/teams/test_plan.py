@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from courseplatform import progress
-from teams.models import AuditEntry, Milestone, Team
+from teams.models import AuditEntry, Milestone, Role, Team
 from teams.services import costs, plan
 from tests import factories
 from tests.evaluation.conftest import make_run
@@ -48,7 +48,8 @@ def test_the_instructor_renames_dates_and_moves_a_step_and_the_audit_log_keeps_w
     assert titles(course)[:2] == ["DSPy: better prompting", "Data day"]
     assert list(course.milestones.values_list("position", flat=True)) == [1, 2, 3, 4, 5]
     kept = AuditEntry.objects.filter(action="plan changed").earliest("id")
-    assert (kept.before["title"], kept.after["due"]) == ("First dataset", "2026-10-01")
+    assert kept.before == {"title": "First dataset", "goal": "dataset", "due": "2026-09-08"}
+    assert kept.after == {"title": "Data day", "goal": "dataset", "due": "2026-10-01"}
 
 
 def test_the_first_step_cannot_move_up_and_the_last_cannot_move_down(client_for, course, milestones, instructor):
@@ -131,7 +132,7 @@ def test_a_team_without_money_or_people_is_stuck(course):
     assert reasons(poor) == ["nobody is in this team", "has no budget"]
     poor.account.limit = poor.account.spent = 5_000_000
     poor.account.save()
-    factories.enrol(course, factories.make_person(), "student", poor)
+    factories.enrol(course, factories.make_person(), Role.STUDENT, poor)
     assert reasons(poor) == ["no money left"]
 
 
