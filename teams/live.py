@@ -76,7 +76,8 @@ class Hub:
         self.task = asyncio.get_running_loop().create_task(self._listen())
 
     async def _listen(self) -> None:
-        while True:
+        me = asyncio.current_task()
+        while me is not None and not me.cancelling():  # the client turns a cancellation into a connection error
             try:
                 async with self.redis.pubsub() as subscription:
                     await subscription.psubscribe("wake:*")

@@ -132,6 +132,7 @@ def import_check(request: HttpRequest, team: Team, key: UUID) -> HttpResponse:
 @team_view(Access.MEMBER)
 @require_POST
 def import_replace(request: HttpRequest, team: Team, key: UUID) -> HttpResponse:
+    get_object_or_404(Import.objects.for_team(team), key=key)
     form = UploadForm(request.POST, request.FILES)
     if not form.is_valid():
         messages.error(request, " ".join(str(error) for errors in form.errors.values() for error in errors))

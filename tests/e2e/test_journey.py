@@ -1,0 +1,178 @@
+"""The main job in a real browser: from an empty course to a released grade, all three methods, real Redis and workers."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.conftest import ROOT, Platform
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+DEMO_DATA = ROOT / "courseplatform" / "demo_data"
+PASSPHRASE = "a passphrase of my own"
+RUN_MS = 240_000
+METHODS = {"lora": "lora_instructions.jsonl", "dspy": "dspy_dialogues.jsonl", "openai": "openai_messages.jsonl"}
+
+
+def make_course(page: Page) -> tuple[str, str, str]:
+    """(course URL, student code, professor code) of a new course."""
+    page.goto("/courses/new/")
+    page.get_by_label("Name", exact=True).fill("EDEL 9999")
+    page.get_by_label("Price of one hour of local training").fill("3.60")
+    page.get_by_role("button", name="Create the course").click()
+    codes = page.locator(".figure.mono").all_inner_texts()
+    return page.url, codes[0], codes[1]
+
+
+def join(browser: Browser, platform: Platform, code: str, name: str) -> Page:
+    """A new person with an account of their own, in a browser of their own."""
+    context = browser.new_context(base_url=platform.url)
+    context.set_default_timeout(30_000)
+    page = context.new_page()
+    page.goto("/join/")
+    page.get_by_label("Course code").fill(code)
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("E-mail").fill(f"{name.split()[0].lower()}@journey.example")
+    page.get_by_label("Password").fill(PASSPHRASE)
+    page.get_by_role("button", name="Join").click()
+    page.wait_for_load_state()
+    return page
+
+
+def upload(page: Page, team: str, file: Path, name: str) -> None:
+    page.goto(f"{team}datasets/new/")
+    page.get_by_label("Name").fill(name)
+    page.locator("input[type=file]").set_input_files(file)
+    page.get_by_role("button", name="Check these rows").click()
+    expect(page.get_by_text("no problem found")).to_be_visible()
+
+
+def start_run(page: Page, team: str, method: str, dataset: str) -> str:
+    """The URL of the new run; the form showed a price first."""
+    page.goto(f"{team}runs/new/{method}/")
+    page.get_by_label("Dataset").select_option(label=f"{dataset} v1")
+    expect(page.get_by_text("Your team has left")).to_be_visible()
+    expect(page.get_by_text("will be held")).to_be_visible()
+    page.get_by_role("button", name="Start this run").click()
+    page.wait_for_url(re.compile(r"/runs/\d+/$"))
+    return page.url
+
+
+def watch(page: Page) -> None:
+    """Wait for the end without a reload: a mark in the window would not survive one."""
+    page.evaluate("window.stayed = true")
+    expect(page.locator("[data-status]")).to_have_attribute("data-status", "succeeded", timeout=RUN_MS)
+    assert page.evaluate("window.stayed") is True
+
+
+def ask(page: Page, question: str) -> str:
+    """The bot's answer to one question of this conversation."""
+    before = page.locator(".turn.student").count()
+    page.get_by_label("Ask the student").fill(question)
+    page.get_by_role("button", name="Ask", exact=True).click()
+    answer = page.locator(".turn.student").nth(before)
+    expect(answer.get_by_role("button", name="Try again")).to_be_visible(timeout=60_000)
+    return answer.inner_text()
+
+
+def score_everything(page: Page) -> None:
+    criteria = page.locator("[data-criterion]").filter(has=page.locator("input[name=level]"))
+    for number in range(criteria.count()):
+        criterion = criteria.nth(number)
+        with page.expect_response(lambda response: "/scores/" in response.url and response.ok):
+            criterion.locator(f"input[name=level][value='{2 + number % 3}']").check()
+
+
+def test_a_course_from_empty_to_a_released_grade(
+    platform: Platform, browser: Browser, sign_in: Callable[..., Page], tmp_path: Path
+) -> None:
+    instructor = sign_in("instructor@demo.example")
+    course, student_code, professor_code = make_course(instructor)
+    student = join(browser, platform, student_code, "Stella Student")
+    student.get_by_label("Team name").fill("Secret Sequoia")
+    student.get_by_role("button", name="Make it").click()
+    student.wait_for_url(re.compile(r"/teams/\d+/$"))
+    team = student.url
+    professor = join(browser, platform, professor_code, "Paula Professor")
+    assert "/grading/" in professor.url
+
+    instructor.goto(course)
+    instructor.get_by_role("link", name="Assign one").click()
+    instructor.get_by_label("Paula Professor").check()
+    instructor.get_by_role("button", name="Save").click()
+
+    bad = tmp_path / "messy.jsonl"
+    good = (DEMO_DATA / METHODS["lora"]).read_text().splitlines()[:12]
+    bad.write_text("\n".join([*good, '{"instruction": "What is 2 + 2?", "output": }', json.dumps({"instruction": "No answer"})]))
+    student.goto(f"{team}datasets/new/")
+    student.get_by_label("Name").fill("Messy")
+    student.locator("input[type=file]").set_input_files(bad)
+    student.get_by_role("button", name="Check these rows").click()
+    expect(student.get_by_text("12 good rows of 14")).to_be_visible()
+    expect(student.get_by_text("Line 13", exact=False).first).to_be_visible()
+    student.get_by_role("button", name="Keep the 12 good rows").click()
+    expect(student.get_by_role("heading", name=re.compile("version 1", re.IGNORECASE))).to_be_visible()
+
+    runs: dict[str, str] = {}
+    for method, file in METHODS.items():
+        upload(student, team, DEMO_DATA / file, f"For {method}")
+        runs[method] = start_run(student, team, method, f"For {method}")
+        watch(student)
+        if method != "dspy":
+            expect(student.locator("#run-chart svg")).to_be_visible()
+        rehearsal = student.locator("#run-status").get_by_text("rehearsal", exact=True)
+        expect(rehearsal).to_have_count(0) if method == "lora" else expect(student.locator("#run-status")).to_contain_text("rehearsal")
+        expect(student.locator("#run-cost")).to_contain_text("Charged")
+        if method != "openai":
+            assert student.locator("#run-answers tbody tr").count() >= 3
+        student.get_by_role("link", name="Chat with it").click()
+        assert len(ask(student, "What is 7 + 5?")) > 3
+        assert len(ask(student, "How did you find out?")) > 3
+        assert student.locator(".turn.teacher").count() == 2
+
+    start_run(student, team, "lora", "Messy")
+    student.on("dialog", lambda dialog: dialog.accept())
+    student.get_by_role("button", name="Cancel run").click()
+    expect(student.locator("[data-status]")).to_have_attribute("data-status", "cancelled", timeout=60_000)
+
+    student.goto(f"{team}submission/")
+    student.get_by_label(re.compile(r"Run 1$")).check()
+    student.get_by_role("button", name="Hand in").click()
+    expect(student.get_by_text("handed in").first).to_be_visible()
+
+    professor.goto(professor.url)
+    assert "Sequoia" not in professor.content()
+    professor.get_by_role("link", name=re.compile("Bot ")).first.click()
+    assert len(ask(professor, "What happens to water when it gets very cold?")) > 3
+    with professor.expect_response(lambda response: "/tag/" in response.url and response.ok):
+        professor.get_by_role("button", name="Great").first.click()
+    score_everything(professor)
+    expect(professor.get_by_text("8 of 8 criteria scored")).to_be_visible()
+    professor.reload()
+    expect(professor.get_by_text("8 of 8 criteria scored")).to_be_visible()
+    professor.get_by_role("textbox", name="What the team should know").fill("It counts like my own pupils.")
+    expect(professor.get_by_text(re.compile("Saved .* 8 of 8"))).to_be_visible()
+    assert not {"Sequoia", "Stella"} & set(re.findall(r"\w+", professor.content()))
+    professor.get_by_role("button", name="Submit grade").click()
+    expect(professor.get_by_text("Submitted").first).to_be_visible()
+
+    student.goto(f"{team}submission/")
+    expect(student.get_by_text("It counts like my own pupils.")).to_have_count(0)
+    instructor.goto(f"{course}grades/")
+    expect(instructor.get_by_text("Secret Sequoia")).to_be_visible()
+    instructor.get_by_role("button", name=re.compile("^Release")).first.click()
+    student.reload()
+    expect(student.get_by_text("It counts like my own pupils.")).to_be_visible()
+
+    instructor.goto(f"{course}costs/")
+    row = instructor.get_by_role("row", name=re.compile("Secret Sequoia"))
+    expect(row).to_be_visible()
+    row.get_by_role("link", name="Secret Sequoia").click()
+    expect(instructor.get_by_text("run ").first).to_be_visible()
+    assert instructor.get_by_text("rehearsal").count() > 0
+    held = instructor.locator("section", has=instructor.get_by_role("heading", name="Held")).locator(".figure")
+    expect(held).to_have_text("$0.00")

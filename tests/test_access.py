@@ -1,0 +1,237 @@
+"""The access walk: every URL, every role; another team's things are never found, never shown, never changed."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.apps import apps
+from django.http import HttpResponseBase
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from teams import live
+from teams.access import Access
+from teams.models import Course, Team, User
+from tests.access_table import TABLE
+from tests.world import World, make_world
+
+ROLES = ("anonymous", "outsider", "other_member", "member", "professor", "instructor")
+SIGN_IN, ADMITTED, MISSING, FORBIDDEN = "sign in", "admitted", 404, 403
+
+EXPECTED: dict[Access, dict[str, object]] = {
+    Access.PUBLIC: dict.fromkeys(ROLES, ADMITTED),
+    Access.SIGNED_IN: dict.fromkeys(ROLES, ADMITTED) | {"anonymous": SIGN_IN},
+    Access.COURSE_MAKER: dict.fromkeys(ROLES, FORBIDDEN) | {"anonymous": SIGN_IN},
+    Access.STUDENT: dict.fromkeys(ROLES, ADMITTED) | {"anonymous": SIGN_IN, "outsider": MISSING},
+    Access.PROFESSOR: {
+        "anonymous": SIGN_IN,
+        "outsider": MISSING,
+        "other_member": FORBIDDEN,
+        "member": FORBIDDEN,
+        "professor": ADMITTED,
+        "instructor": ADMITTED,
+    },
+    Access.INSTRUCTOR: dict.fromkeys(ROLES, FORBIDDEN)
+    | {"anonymous": SIGN_IN, "outsider": MISSING, "instructor": ADMITTED},
+    Access.MEMBER: dict.fromkeys(ROLES, MISSING) | {"anonymous": SIGN_IN, "member": ADMITTED, "instructor": ADMITTED},
+}
+# A grading belongs to its grader alone: the instructor reads results on the grades pages.
+QUERY = {"conversation_new": "?run={run}"}
+GRADERS_OWN = ("grading_", "interview_")
+
+
+def routes() -> Iterator[URLPattern]:
+    def walk(patterns: list[Any]) -> Iterator[URLPattern]:
+        for pattern in patterns:
+            if isinstance(pattern, URLResolver):
+                yield from walk(pattern.url_patterns)
+            else:
+                yield pattern
+
+    yield from walk(get_resolver().url_patterns)
+
+
+NAMED = {str(route.name): route for route in routes()}
+
+
+def parameters(name: str) -> list[str]:
+    return list(NAMED[name].pattern.converters)
+
+
+def address(name: str, world: World, **other: Any) -> str:
+    values = world.values(name) | other
+    return reverse(name, kwargs={part: values[part] for part in parameters(name)})
+
+
+def outcome(response: HttpResponseBase) -> object:
+    if response.status_code == 302 and response["Location"].startswith("/sign-in/"):
+        return SIGN_IN
+    return response.status_code if response.status_code in (403, 404) else ADMITTED
+
+
+def text_of(response: Any) -> str:
+    """Everything that was sent; of an endless event stream the first event."""
+    if not response.streaming:
+        return response.content.decode(errors="replace")
+    if response.is_async:
+
+        async def first() -> bytes:
+            parts = response.streaming_content
+            try:
+                return await asyncio.wait_for(anext(parts, b""), 10)
+            finally:
+                await parts.aclose()
+
+        return async_to_sync(first)().decode(errors="replace")
+    return b"".join(response.streaming_content).decode(errors="replace")
+
+
+def fingerprint() -> dict[str, list[Any]]:
+    """Every row of every table, but for sessions and sign-in attempts."""
+    own = ("teams", "datasets", "training", "evaluation")
+    return {
+        model._meta.label: sorted(map(str, model.objects.order_by("pk").values_list()))
+        for model in apps.get_models()
+        if model._meta.app_label in own and model._meta.label != "teams.Notice"
+    }
+
+
+@pytest.fixture
+def world(redis_server: str, team: Team, professor: User) -> World:
+    return make_world(team, professor, "ourmark")
+
+
+@pytest.fixture
+def strange(redis_server: str, other_team: Team, professor: User) -> World:
+    """Another team of the same course."""
+    return make_world(other_team, professor, "strangemark")
+
+
+@pytest.fixture
+def far(redis_server: str, other_course_team: Team, other_course: Course) -> World:
+    """A team of another course, with a professor of its own."""
+    from teams.models import Role
+    from tests import factories
+
+    grader = factories.make_person("Far Professor")
+    factories.enrol(other_course, grader, Role.PROFESSOR)
+    return make_world(other_course_team, grader, "farmark")
+
+
+@pytest.fixture
+def no_listener(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream's first event is enough here; a listener would outlive the short event loop that reads it."""
+
+    async def listen(hub: live.Hub) -> None:
+        return None
+
+    monkeypatch.setattr(live.Hub, "_listen", listen)
+
+
+def test_the_table_is_the_urlconf_and_every_view_declares_its_access():
+    assert len(NAMED) > 100, "the walk must not pass by finding nothing"
+    assert set(TABLE) == set(NAMED)
+    assert {name: route.callback.access_rule.access for name, route in NAMED.items()} == TABLE
+
+
+@pytest.mark.usefixtures("no_listener")
+@pytest.mark.parametrize("role", ROLES)
+def test_every_url_answers_each_role_as_tabled(
+    role: str, world: World, request: pytest.FixtureRequest, client_for: Callable[[User | None], Client]
+) -> None:
+    person = None if role == "anonymous" else request.getfixturevalue(role)
+    wrong = {}
+    for name, access in TABLE.items():
+        if name == "sign_out":
+            continue
+        client = client_for(person)
+        client.raise_request_exception = False
+        expected = EXPECTED[access][role]
+        if name.startswith(GRADERS_OWN) and name != "grading_queue" and role == "instructor":
+            expected = MISSING
+        response = client.get(address(name, world) + QUERY.get(name, "").format(run=world.run.number))
+        if response.status_code == 405 and expected == MISSING and role == "instructor":
+            continue  # the method is looked at first; the post walk below covers these
+        if outcome(response) != expected or response.status_code == 500:
+            wrong[name] = (response.status_code, expected)
+    assert wrong == {}
+
+
+def strangers_addresses(world: World, other: World) -> Iterator[tuple[str, str]]:
+    """Each URL under one's own team or course with one id of the other's in it."""
+    for name in TABLE:
+        mine, theirs = world.values(name), other.values(name)
+        parts = parameters(name)
+        for part in parts:
+            own_scope = part in ("team_id", "course_id")
+            if not own_scope and mine[part] != theirs[part] and ("team_id" in parts or "course_id" in parts):
+                yield name, address(name, world, **{part: theirs[part]})
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_another_teams_ids_are_not_found_under_ones_own_team_and_nothing_changes(
+    method: str, world: World, strange: World, client_for: Callable[[User | None], Client]
+) -> None:
+    client = client_for(world.member)
+    before = fingerprint()
+    tried, found = 0, {}
+    for name, path in strangers_addresses(world, strange):
+        if TABLE[name] is not Access.MEMBER:
+            continue
+        status = getattr(client, method)(path).status_code
+        tried += 1
+        if status not in (404, 405):
+            found[path] = status
+    assert tried > 50
+    assert found == {}
+    assert fingerprint() == before
+
+
+@pytest.mark.parametrize(("role", "access"), [("instructor", Access.INSTRUCTOR), ("professor", Access.PROFESSOR)])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_another_courses_ids_are_not_found_under_ones_own_course_and_nothing_changes(
+    method: str, role: str, access: Access, world: World, far: World, request: pytest.FixtureRequest, client_for: Any
+) -> None:
+    client = client_for(request.getfixturevalue(role))
+    before = fingerprint()
+    tried, found = 0, {}
+    for name, path in strangers_addresses(world, far):
+        if TABLE[name] is not access:
+            continue
+        status = getattr(client, method)(path).status_code
+        tried += 1
+        if status not in (404, 405):
+            found[path] = status
+    assert tried >= 6
+    assert found == {}
+    assert fingerprint() == before
+
+
+@pytest.mark.usefixtures("no_listener")
+def test_no_page_of_a_team_shows_another_teams_text(
+    world: World, strange: World, far: World, client_for: Callable[[User | None], Client]
+) -> None:
+    client = client_for(world.member)
+    seen_own, leaks = 0, {}
+    for name, access in TABLE.items():
+        if access not in (Access.MEMBER, Access.STUDENT, Access.SIGNED_IN):
+            continue
+        text = text_of(client.get(address(name, world), follow=True))
+        seen_own += "ourmark" in text
+        if leaked := [mark for mark in ("strangemark", "farmark") if mark in text]:
+            leaks[name] = leaked
+    assert seen_own > 20, "the pages must show something that could leak"
+    assert leaks == {}
+
+
+@pytest.mark.usefixtures("no_listener")
+def test_no_page_of_a_course_shows_another_courses_text(
+    world: World, far: World, instructor: User, professor: User, client_for: Callable[[User | None], Client]
+) -> None:
+    for person, level in ((instructor, Access.INSTRUCTOR), (professor, Access.PROFESSOR)):
+        client = client_for(person)
+        for name, access in TABLE.items():
+            if access is level:
+                assert "farmark" not in text_of(client.get(address(name, world), follow=True)), name

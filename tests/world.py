@@ -1,0 +1,153 @@
+"""One of everything that a team can have, marked so that a leak into another team's pages is seen."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from datasets.models import Dataset, DatasetVersion, Import, Review
+from datasets.services import imports, reviews
+from evaluation.models import Conversation, Grading, Interview, RegradeRequest, Submission, Turn, TurnStatus
+from evaluation.models.grading import UnappliedSave
+from evaluation.services import gradings, submissions
+from evaluation.services.interviews import script_for
+from teams.models import BudgetRequest, Membership, Team, User
+from teams.services import budget_requests
+from tests import factories
+from tests.evaluation.conftest import make_run
+from training.models import Artifact, TrainingRun
+
+
+@dataclass
+class World:
+    """The objects of one team; `mark` stands in everything that has a text."""
+
+    mark: str
+    team: Team
+    member: User
+    dataset: Dataset
+    version: DatasetVersion
+    import_: Import
+    review: Review
+    run: TrainingRun
+    conversation: Conversation
+    turn: Turn
+    submission: Submission
+    grading: Grading
+    interview_turn: Turn
+    kept: UnappliedSave
+    standard: Interview
+    regrade: RegradeRequest
+    request: BudgetRequest
+    row_id: str
+
+    def _key(self, name: str) -> Any:
+        if name == "standard_detail":
+            return self.standard.key
+        return self.import_.key if name.startswith("import_") else self.conversation.key
+
+    def values(self, name: str) -> dict[str, Any]:
+        """What each part of the URL called `name` stands for in this world."""
+        interview = name.startswith(("interview", "grading"))
+        return {
+            "course_id": self.team.course_id,
+            "team_id": self.team.pk,
+            "joined_id": self.team.pk,
+            "edited_id": self.team.pk,
+            "spender_id": self.team.pk,
+            "membership_id": self.team.memberships.get().pk,
+            "request_id": self.request.pk,
+            "dataset_id": self.dataset.pk,
+            "number": self.run.number if name.startswith("run_") else self.version.number,
+            "key": self._key(name),
+            "turn_key": self.interview_turn.key if interview else self.turn.key,
+            "code": self.grading.code if interview else self.review.code,
+            "score_id": self.grading.grade.scores.order_by("pk")[0].pk if interview else 0,
+            "save_id": self.kept.pk,
+            "submission_id": self.submission.pk,
+            "criterion_id": self.submission.rubric.criteria.order_by("pk")[0].pk,
+            "regrade_id": self.regrade.pk,
+            "row_id": self.row_id,
+            "position": 0,
+            "method": "lora",
+            "field": "method",
+            "shape": "messages",
+            "name": "lora_instructions",
+            "path": "result.json",
+        }
+
+
+def make_world(team: Team, professor: User, mark: str) -> World:
+    """Everything once; `mark` must be a word that stands nowhere else."""
+    member = team.memberships.get().person
+    rows = [
+        {"messages": [{"role": "user", "content": f"What is {n} + 1?"}, {"role": "assistant", "content": f"{mark} {n + 1}!"}]}
+        for n in range(12)
+    ]
+    version = factories.make_dataset_version(team, rows, name=f"{mark} dataset", person=member)
+    run = make_run(team, name=f"{mark} run")
+    TrainingRun.objects.filter(pk=run.pk).update(number=1000 + team.pk)
+    run.refresh_from_db()
+    _leave_a_file(run, mark)
+    conversation = Conversation.objects.create(run=run, person=member, title=f"{mark} talk")
+    turn = _turn(conversation, mark)
+    factories.assign(team, professor)
+    submission = submissions.submit(team=team, run=run, person=member)
+    grading = submission.gradings.get()
+    interview_turn = _turn(gradings.interview_of(grading), mark)
+    return World(
+        mark=mark,
+        team=team,
+        member=member,
+        dataset=version.dataset,
+        version=version,
+        import_=_import_with_a_problem(team, member, mark),
+        review=reviews.ask(version=version, person=member),
+        run=run,
+        conversation=conversation,
+        turn=turn,
+        submission=submission,
+        grading=grading,
+        interview_turn=interview_turn,
+        kept=UnappliedSave.objects.create(grade=grading.grade, comment=mark),
+        standard=Interview.objects.create(run=run, script=script_for(team.course), started_by=member),
+        regrade=RegradeRequest.objects.create(
+            submission=submission, criterion=submission.rubric.criteria.order_by("pk")[0], words=mark, person=member
+        ),
+        request=budget_requests.ask(team=team, person=member, amount=1_000_000, reason=f"{mark} needs more"),
+        row_id=_first_row_id(version),
+    )
+
+
+def membership_of(team: Team, person: User) -> Membership:
+    return Membership.objects.get(course=team.course, person=person)
+
+
+def _turn(conversation: Conversation, mark: str) -> Turn:
+    return Turn.objects.create(
+        conversation=conversation, position=1, question=f"{mark}?", answer=f"{mark}!", status=TurnStatus.DONE
+    )
+
+
+def _leave_a_file(run: TrainingRun, mark: str) -> None:
+    from django.conf import settings
+
+    path = Path(settings.RUNS_ROOT) / str(run.key) / "result.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(f'{{"mark": "{mark}"}}')
+    Artifact.objects.create(run=run, path="result.json", sha256="0" * 64, size=path.stat().st_size)
+
+
+def _import_with_a_problem(team: Team, member: User, mark: str) -> Import:
+    text = f'{{"instruction": "Say {mark}", "output": "{mark}"}}\n{{"instruction": "{mark}"}}\n'
+    file = SimpleUploadedFile(f"{mark}.jsonl", text.encode())
+    return imports.import_file(team=team, dataset=None, name=f"{mark} import", file=file, person=member)
+
+
+def _first_row_id(version: DatasetVersion) -> str:
+    from datasets.services.reading import row_at
+
+    row = row_at(version, 0)
+    assert row is not None
+    return row.id
