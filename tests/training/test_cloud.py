@@ -17,6 +17,7 @@ from training.models import RunStatus, TrainingRun
 from training.providers import openai_api
 from training.providers.openai_api import FineTuning, ProviderAway, ProviderRefused, points
 from training.services import cancel, cloud, estimate, execute, reconcile
+from training.services.launch import LaunchRefused
 
 Launch = Callable[..., TrainingRun]
 HALF_WAY, AFTER_THE_END = 55, 200  # seconds of the provider's clock; a job takes 100
@@ -370,3 +371,38 @@ def test_the_key_is_never_in_a_runs_folder_or_rows(start: Launch, provider: Rehe
     assert "very-secret-token" not in written
     assert not run.events.filter(data__icontains="very-secret-token").exists()
     assert execute.execute(run.pk) == "nothing waits"
+
+
+def preference_rows(count: int) -> list[dict[str, Any]]:
+    rows = []
+    for number, row in enumerate(factories.child_rows(count)):
+        question, answer = row["messages"]
+        rejected = {"role": "assistant", "content": f"The sum may be computed as follows, number {number}."}
+        pair = {"preferred_output": [answer], "non_preferred_output": [rejected], "shape": "preference"}
+        rows.append({"messages": [question, answer], **pair})
+    return rows
+
+
+def test_dpo_sends_pairs_of_answers(start: Launch, provider: Rehearsal, team: Team, member: User) -> None:
+    from datasets.services import versions
+
+    version = versions.create_version(
+        dataset=versions.create_dataset(team=team, name="Pairs", person=member),
+        rows=preference_rows(14),
+        shape="preference",
+        person=member,
+        note="",
+        source_name="pairs.jsonl",
+    )
+    run = begin(start(Method.OPENAI, dataset_version=version, settings={"training": "dpo", "beta": 0.2}))
+    sent = provider.client.files.content(run.provider_files[0]).read().decode()
+    assert '"non_preferred_output"' in sent
+    job = provider.client.fine_tuning.jobs.retrieve(run.provider_job)
+    assert job.method is not None
+    assert job.method.type == "dpo"
+    assert finish(run, provider).status == RunStatus.SUCCEEDED
+
+
+def test_dpo_without_pairs_is_refused_with_a_way_out(start: Launch) -> None:
+    with pytest.raises(LaunchRefused, match="Choose supervised training"):
+        start(Method.OPENAI, settings={"training": "dpo"})

@@ -98,7 +98,15 @@ def test_a_refusal_of_the_budget_stands_on_the_form(
     settings.REHEARSAL = False
     BudgetAccount.objects.update(limit=1)
     base = BaseModel.objects.get(method=Method.OPENAI, name="gpt-4o-mini-2024-07-18")
-    data = form(version, base_model=base.pk, n_epochs="auto", batch_size="auto", learning_rate_multiplier="auto")
+    data = form(
+        version,
+        base_model=base.pk,
+        n_epochs="auto",
+        batch_size="auto",
+        learning_rate_multiplier="auto",
+        beta="auto",
+        training="supervised",
+    )
     answer = browser.post(url("run_new", team, "openai"), data)
     assert answer.status_code == 422
     assert "short" in text(answer)

@@ -6,6 +6,8 @@ from typing import Any
 
 from django.db import transaction
 
+from datasets.models import Shape
+from datasets.services import versions
 from training.models import InvalidTransition, RunEvent, RunStatus, TrainingRun
 from training.providers.openai_api import (
     FineTuning,
@@ -18,11 +20,11 @@ from training.providers.openai_api import (
 from training.services import finish, live, queue, spec, tokens
 from training.services.endpoints import provider_address
 from training.services.finish import Failure
+from training.services.launch import DPO, SUPERVISED
 from training.services.recorder import LeaseLost
 
 UPLOAD_FIELDS = ("role", "content", "weight")
 RESULT_TABLE = "result.csv"
-SUFFIX_CHARACTERS = 18
 AWAY = Failure(
     "provider_away",
     "The provider did not answer three times over many minutes, so the run was not started there.",
@@ -70,10 +72,10 @@ def _create(run: TrainingRun, lease: str, provider: FineTuning) -> ProviderJob |
     """None when the run was cancelled before anything was made."""
     files = spec.write_rows(run)
     _say_shutdown(run, provider)
-    uploads = [(files.train, "train")] + ([(files.validation, "validation")] if files.validation else [])
+    parts = [("train", files.train_ids)] + ([("validation", files.validation_ids)] if files.validation_ids else [])
     ids: list[str] = []
-    for path, part in uploads:
-        ids.append(provider.upload(_as_provider_takes_it(path), f"run-{run.key}-{part}.jsonl"))
+    for part, row_ids in parts:
+        ids.append(provider.upload(_as_provider_takes_it(run, part, row_ids), f"run-{run.key}-{part}.jsonl"))
         if not run.write(lease, provider_files=ids):
             raise LeaseLost(f"run {run.pk}")
     prompt = spec.commonest_system_prompt(files.train)
@@ -85,14 +87,15 @@ def _create(run: TrainingRun, lease: str, provider: FineTuning) -> ProviderJob |
 
 
 def _body(run: TrainingRun, file_ids: list[str]) -> dict[str, Any]:
-    names = ("n_epochs", "batch_size", "learning_rate_multiplier")
+    kind = str(run.settings.get("training", SUPERVISED))
+    names = ("n_epochs", "batch_size", "learning_rate_multiplier", *(("beta",) if kind == DPO else ()))
     chosen = {name: run.settings.get(name, "auto") for name in names}
     body: dict[str, Any] = {
         "model": run.base_model.name,
         "training_file": file_ids[0],
-        "method": {"type": "supervised", "supervised": {"hyperparameters": chosen}},
+        "method": {"type": kind, kind: {"hyperparameters": chosen}},
         "seed": run.seed,
-        "suffix": f"run-{run.number}"[:SUFFIX_CHARACTERS],
+        "suffix": str(run.settings.get("suffix") or f"run-{run.number}"),
     }
     return body | ({"validation_file": file_ids[1]} if len(file_ids) > 1 else {})
 
@@ -105,10 +108,13 @@ def _say_shutdown(run: TrainingRun, provider: FineTuning) -> None:
         RunEvent.objects.create(run=run, kind="note", data={"message": message})
 
 
-def _as_provider_takes_it(path: Path) -> Path:
-    """The same rows without our ids: providers reject keys that they do not know."""
-    upload = path.with_name(f"upload-{path.name}")
-    with path.open(encoding="utf-8") as lines, upload.open("w", encoding="utf-8") as out:
+def _as_provider_takes_it(run: TrainingRun, part: str, row_ids: list[str]) -> Path:
+    """The same rows as the provider wants them: without our ids, pairs of answers for DPO."""
+    upload = run.folder / f"upload-{part}.jsonl"
+    if run.settings.get("training") == DPO:
+        versions.write_jsonl(run.dataset_version, upload, shape=Shape.PREFERENCE, rows=row_ids)
+        return upload
+    with (run.folder / f"{part}.jsonl").open(encoding="utf-8") as lines, upload.open("w", encoding="utf-8") as out:
         for line in lines:
             messages = [{k: m[k] for k in UPLOAD_FIELDS if k in m} for m in json.loads(line)["messages"]]
             out.write(json.dumps({"messages": messages}, ensure_ascii=False) + "\n")

@@ -5,6 +5,7 @@ import tempfile
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from datasets.models import DatasetVersion
@@ -20,6 +21,7 @@ COUNTED_ROWS = 3_000  # bigger versions are estimated from their size: counting 
 COUNT_MARGIN = 1.1  # the provider's own count may differ a little from ours
 AUTO_EPOCHS_MARGIN = 2  # "auto" is the provider's choice; its published rule is what we expect
 AUTO_EPOCHS, AUTO_EXAMPLES, AUTO_MOST_EPOCHS = 3, 100, 25
+PAIR_FACTOR = 2  # DPO reads the question with both of its answers
 OPENAI_SECONDS, REHEARSAL_SECONDS = 1_200.0, 30.0
 
 PROGRAM_PROMPT_TOKENS = 330  # the signature, its fields and a persona
@@ -102,7 +104,8 @@ def expected_epochs(rows: int) -> int:
 def _openai(course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any]) -> Estimate:
     quote, note = training_price(course=course, model=base.name)
     size, rows = size_of(version), training_share(version, settings)
-    one_epoch = math.ceil(size.tokens * rows / version.row_count)
+    read = PAIR_FACTOR if settings.get("training") == "dpo" else 1
+    one_epoch = math.ceil(size.tokens * read * rows / version.row_count)
     asked = settings.get("n_epochs", "auto")
     epochs = expected_epochs(rows) if asked == "auto" else int(asked)
     margin = COUNT_MARGIN * (AUTO_EPOCHS_MARGIN if asked == "auto" else 1)
@@ -196,11 +199,11 @@ def _lora(course: Course, base: BaseModel, version: DatasetVersion, settings: di
 
 
 def local_speed(base: BaseModel) -> tuple[float, bool]:
-    """Tokens a second of recent LoRA runs on this base, the slowest of them to be careful; False where none was measured."""
+    """Tokens a second of recent LoRA runs on this base, their median; False where none was measured."""
     results = TrainingRun.objects.filter(base_model=base, method=Method.LORA, status=RunStatus.SUCCEEDED)
     speeds = [
         float(metrics["tokens_per_second"])
         for metrics in results.order_by("-finished_at").values_list("result__metrics", flat=True)[:RECENT_RUNS]
         if metrics and metrics.get("tokens_per_second")
     ]
-    return (min(speeds), True) if speeds else (LOCAL_TOKENS_PER_SECOND, False)
+    return (median(speeds), True) if speeds else (LOCAL_TOKENS_PER_SECOND, False)

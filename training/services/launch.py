@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 from django.db import transaction
 from django.db.models import Max
 
-from datasets.models import DatasetVersion
+from datasets.models import DatasetVersion, Shape
 from datasets.services.privacy import cloud_refusal
 from teams.models import Method, Team, User
 from teams.services import audit, money
@@ -15,6 +15,7 @@ from training.models import BaseModel, TrainingRun
 from training.services import charges, estimate, queue
 
 FEWEST_ROWS = {Method.DSPY: 4, Method.OPENAI: 10, Method.LORA: 4}
+SUPERVISED, DPO = "supervised", "dpo"
 GUIDELINE = {Method.DSPY: (10, 50), Method.OPENAI: (50, 100), Method.LORA: (100, None)}
 
 
@@ -81,6 +82,11 @@ def why_not(
         return "This dataset belongs to another team."
     if not BaseModel.objects.offered(team.course, method).filter(pk=base_model.pk).exists():
         return f"{base_model} is not offered for {Method(method).label} in this course. Choose one from the list."
+    if settings.get("training") == DPO and version.shape != Shape.PREFERENCE:
+        return (
+            f"DPO learns from pairs of answers, a preferred and a rejected one, and {version} has none. "
+            "Choose supervised training, or upload preference rows."
+        )
     fewest, rows = FEWEST_ROWS[Method(method)], estimate.training_share(version, settings)
     if rows < fewest:
         kept_back = version.row_count - rows

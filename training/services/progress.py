@@ -10,6 +10,7 @@ from training.services.questions import SAMPLE_QUESTIONS
 
 SHOWN_NOTES = 40
 CURVE_KINDS = ("step", "validation")
+STEADY_SECONDS = 2.0  # steps are written in batches: before that, their times say little
 OVERFITTING_RISE = 1.03  # validation loss above its best by this factor, while training loss still falls
 
 
@@ -100,7 +101,7 @@ def _add_curves(run: TrainingRun, shown: Panel) -> None:
             place for place in reversed(range(len(steps))) if place == 0 or steps[place - 1][0] >= steps[place][0]
         )
         done, seconds = steps[-1][0] - steps[first][0], (steps[-1][1] - steps[first][1]).total_seconds()
-        if done and seconds:
+        if done and seconds >= STEADY_SECONDS:
             shown.seconds_left = max(0.0, (run.total_steps - steps[-1][0]) * seconds / done)
 
 
@@ -170,6 +171,9 @@ SETTING_NAMES = {
     "early_stopping_patience": "Stop early after",
     "sample_every": "Ask every (steps)",
     "save_every": "Checkpoint every (steps)",
+    "training": "Kind of training",
+    "beta": "Beta",
+    "suffix": "Name at the provider",
     "optimizer": "Optimiser",
     "max_calls": "Most calls",
     "max_bootstrapped_demos": "Found demonstrations",

@@ -32,12 +32,12 @@ class Order:
 
 @dataclass(frozen=True)
 class RowFiles:
-    """Files of engine rows in the run's folder, and how many rows each holds."""
+    """Files of engine rows in the run's folder, and the ids of the rows in each."""
 
     train: Path
     validation: Path | None
-    train_rows: int
-    validation_rows: int
+    train_ids: list[str]
+    validation_ids: list[str]
 
 
 def write_rows(run: TrainingRun) -> RowFiles:
@@ -46,11 +46,11 @@ def write_rows(run: TrainingRun) -> RowFiles:
     fraction = float(run.settings.get("validation_fraction", 0))
     train_ids, validation_ids = split.split(run.dataset_version, fraction, run.seed)
     train, validation = run.folder / TRAIN_FILE, run.folder / VALIDATION_FILE
-    trained = versions.write_jsonl(run.dataset_version, train, shape="messages", rows=train_ids)
+    versions.write_jsonl(run.dataset_version, train, shape="messages", rows=train_ids)
     if not validation_ids:
-        return RowFiles(train, None, trained, 0)
-    kept_back = versions.write_jsonl(run.dataset_version, validation, shape="messages", rows=validation_ids)
-    return RowFiles(train, validation, trained, kept_back)
+        return RowFiles(train, None, train_ids, [])
+    versions.write_jsonl(run.dataset_version, validation, shape="messages", rows=validation_ids)
+    return RowFiles(train, validation, train_ids, validation_ids)
 
 
 def write_order(run: TrainingRun) -> Order:
