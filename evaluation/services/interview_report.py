@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db.models import Sum
 
+from datasets.checks.language import ADULT_FROM, CHILD_AT_MOST
 from evaluation.metrics import Stance, most_common_mistakes, stance
 from evaluation.models import Interview, InterviewAnswer, InterviewQuestion, InterviewStatus, Subject, Wording
 from evaluation.services.interviews import asked_of, wordings_of
@@ -12,6 +13,7 @@ from teams.models import LedgerEntry, Team
 from training.models import TrainingRun
 
 GOOD, FAIR, POOR = "good", "warn", "bad"
+ADULT_LIKE = 6.2  # the Spache grade of adult-like reference answers: no point left for the vocabulary
 
 
 @dataclass(frozen=True)
@@ -74,42 +76,48 @@ def _stance(answer: InterviewAnswer) -> str:
 
 def figures(metrics: dict[str, Any]) -> list[Figure]:
     """The guide's four metrics in the words of the course, each with what a second-grader's figure would be."""
-    grade, over = metrics["grade"], metrics["over_correctness"]
+    return [_vocabulary(metrics), *_knowledge(metrics), _personality(metrics)]
+
+
+def _vocabulary(metrics: dict[str, Any]) -> Figure:
+    grade = metrics["grade"]
+    verdict = "" if grade is None else GOOD if grade <= CHILD_AT_MOST else FAIR if grade < ADULT_FROM else POOR
+    meaning = f"{metrics['grade_sentence']} Spache grade over {metrics['grade_words']:,} words; a second-grader reads 1.5 to 3.3."
+    return Figure("Vocabulary grade level", "–" if grade is None else f"{grade:.1f}", verdict, meaning)
+
+
+def _knowledge(metrics: dict[str, Any]) -> list[Figure]:
+    over, known, consistency = metrics["over_correctness"], metrics["right_known"], metrics["consistency"]
+    too_correct = (
+        "Right answers to what many second-graders get wrong or have not learned. A child's is low: "
+        f"{_percent(metrics['right_shaky'])} of the first, {_percent(metrics['right_beyond'])} of the second. "
+        f"{_percent(metrics['mistaken'])} of the answers hold a misconception that teachers know."
+    )
     return [
         Figure(
-            "Vocabulary grade level",
-            "–" if grade is None else f"{grade:.1f}",
-            "" if grade is None else GOOD if grade <= 3.3 else FAIR if grade < 4 else POOR,
-            f"{metrics['grade_sentence']} Spache grade over {metrics['grade_words']:,} words; a second-grader reads 1.5 to 3.3.",
-        ),
-        Figure(
             "Response consistency",
-            _percent(metrics["consistency"]),
-            _verdict(metrics["consistency"], 0.7, 0.5),
+            _percent(consistency),
+            _verdict(consistency, 0.7, 0.5),
             "How often it holds the same when the question is put in other words or again.",
         ),
         Figure(
             "Knowledge accuracy",
-            _percent(metrics["right_known"]),
-            _verdict(metrics["right_known"], 0.7, 0.4),
+            _percent(known),
+            _verdict(known, 0.7, 0.4),
             "Right answers to what a second-grader knows. A child is right about most of it, not about all.",
         ),
-        Figure(
-            "Too correct",
-            _percent(over),
-            "" if over is None else GOOD if over <= 0.4 else FAIR if over <= 0.7 else POOR,
-            "Right answers to what many second-graders get wrong or have not learned. A child's is low: "
-            f"{_percent(metrics['right_shaky'])} of the first, {_percent(metrics['right_beyond'])} of the second. "
-            f"{_percent(metrics['mistaken'])} of the answers hold a misconception that teachers know.",
-        ),
-        Figure(
-            "Personality alignment",
-            _percent(metrics["personality"]),
-            _verdict(metrics["personality"], 0.9, 0.7),
-            f"{metrics['out_of_part']} of {metrics['answers']} answers speak like a program, an assistant or a teacher; "
-            f"{metrics['persona_changed']} facts about itself changed when asked again.",
-        ),
+        Figure("Too correct", _percent(over), "" if over is None else _verdict(1 - over, 0.6, 0.3), too_correct),
     ]
+
+
+def _personality(metrics: dict[str, Any]) -> Figure:
+    return Figure(
+        "Personality alignment",
+        _percent(metrics["personality"]),
+        _verdict(metrics["personality"], 0.9, 0.7),
+        f"{metrics['out_of_part']} of {metrics['answers']} answers speak like a program, an assistant or a teacher; "
+        f"{metrics['persona_changed']} facts about itself changed when asked again.",
+    )
 
 
 def _percent(share: float | None) -> str:
@@ -124,7 +132,7 @@ def quality_of(metrics: dict[str, Any]) -> float | None:
     """One figure for the picture: the mean of the parts that exist, each 0 to 1 with 1 the most like a child."""
     grade, over = metrics["grade"], metrics["over_correctness"]
     parts = [
-        None if grade is None else max(0.0, min(1.0, (6.2 - grade) / (6.2 - 3.3))),
+        None if grade is None else max(0.0, min(1.0, (ADULT_LIKE - grade) / (ADULT_LIKE - CHILD_AT_MOST))),
         metrics["consistency"],
         metrics["right_known"],
         None if over is None else 1 - over,

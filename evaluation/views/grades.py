@@ -70,10 +70,10 @@ def grade_adjudicate(request: SignedInRequest, course: Course, submission_id: in
 
 @course_view(Access.INSTRUCTOR)
 @require_POST
-def regrade_decide(request: SignedInRequest, course: Course, submission_id: int, request_id: int) -> HttpResponse:
+def regrade_decide(request: SignedInRequest, course: Course, submission_id: int, regrade_id: int) -> HttpResponse:
     """Give the bot to another professor, or decline with an answer."""
     requests = RegradeRequest.objects.select_related("submission__team__course", "criterion")
-    asked = get_object_or_404(requests, pk=request_id, submission=_submission(course, submission_id))
+    asked = get_object_or_404(requests, pk=regrade_id, submission=_submission(course, submission_id))
     try:
         if "professor" in request.POST:
             chosen = get_object_or_404(course.memberships, pk=_number(request.POST["professor"]))

@@ -18,7 +18,7 @@ from training.models import TrainingRun
 
 @team_view(Access.MEMBER)
 @require_http_methods(["GET", "POST"])
-def interview_list(request: SignedInRequest, team: Team) -> HttpResponse:
+def standard_list(request: SignedInRequest, team: Team) -> HttpResponse:
     if request.method == "POST":
         return _start(request, team)
     done = Interview.objects.for_team(team).select_related("run", "script", "started_by")[:100]
@@ -29,7 +29,7 @@ def interview_list(request: SignedInRequest, team: Team) -> HttpResponse:
         "script": interviews.script_for(team.course),
         "section": "chat",
     }
-    return render(request, "evaluation/interview_list.html", context)
+    return render(request, "evaluation/standard_list.html", context)
 
 
 def _start(request: SignedInRequest, team: Team) -> HttpResponse:
@@ -41,18 +41,18 @@ def _start(request: SignedInRequest, team: Team) -> HttpResponse:
         interview = interviews.start(run=run, person=request.user, repeats=int(repeats) if repeats.isdigit() else 1)
     except (InterviewRefused, *REFUSALS) as error:
         messages.error(request, str(error))
-        return redirect("interview_list", team_id=team.pk)
-    return redirect("interview_detail", team_id=team.pk, key=interview.key)
+        return redirect("standard_list", team_id=team.pk)
+    return redirect("standard_detail", team_id=team.pk, key=interview.key)
 
 
 @team_view(Access.MEMBER)
 @require_GET
-def interview_detail(request: SignedInRequest, team: Team, key: UUID) -> HttpResponse:
+def standard_detail(request: SignedInRequest, team: Team, key: UUID) -> HttpResponse:
     rows = Interview.objects.for_team(team).select_related("run", "script")
     interview = get_object_or_404(rows, key=key)
     part = "#progress" if request.htmx and interview.is_active else ""
     context = {**interview_report.report(interview), "section": "chat"}
-    response = render(request, f"evaluation/interview_detail.html{part}", context)
+    response = render(request, f"evaluation/standard_detail.html{part}", context)
     if request.htmx and not interview.is_active:
         response["HX-Refresh"] = "true"
     return response

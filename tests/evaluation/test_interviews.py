@@ -133,8 +133,8 @@ def test_questions_that_stand_in_the_training_rows_are_counted(short_script, tea
 
 
 def pages(client, team, interview):
-    urls = [reverse("interview_list", kwargs={"team_id": team.pk})]
-    urls.append(reverse("interview_detail", kwargs={"team_id": team.pk, "key": interview.key}))
+    urls = [reverse("standard_list", kwargs={"team_id": team.pk})]
+    urls.append(reverse("standard_detail", kwargs={"team_id": team.pk, "key": interview.key}))
     return [client.get(url) for url in urls]
 
 
@@ -149,7 +149,7 @@ def test_the_pages_show_progress_then_figures_and_answers(interview, team, membe
 
 
 def test_a_page_that_waits_is_loaded_anew_when_the_interview_is_done(interview, team, member, client_for):
-    url = reverse("interview_detail", kwargs={"team_id": team.pk, "key": interview.key})
+    url = reverse("standard_detail", kwargs={"team_id": team.pk, "key": interview.key})
     client = client_for(member)
     waiting = client.get(url, headers={"HX-Request": "true"})
     assert 'id="progress"' in waiting.content.decode() and "HX-Refresh" not in waiting
@@ -159,12 +159,12 @@ def test_a_page_that_waits_is_loaded_anew_when_the_interview_is_done(interview, 
 
 def test_another_team_does_not_see_an_interview(interview, team, other_team, other_member, client_for):
     for team_id in (team.pk, other_team.pk):
-        url = reverse("interview_detail", kwargs={"team_id": team_id, "key": interview.key})
+        url = reverse("standard_detail", kwargs={"team_id": team_id, "key": interview.key})
         assert client_for(other_member).get(url).status_code == 404
 
 
 def test_starting_in_the_browser_holds_and_calls(short_script, paid_run, team, member, client_for, calls):
-    url = reverse("interview_list", kwargs={"team_id": team.pk})
+    url = reverse("standard_list", kwargs={"team_id": team.pk})
     response = client_for(member).post(url, {"run": paid_run.number, "repeats": "2"})
     made = Interview.objects.get()
     assert response["Location"].endswith(f"{made.key}/") and calls == [made.pk] and made.repeats == 2
@@ -180,7 +180,7 @@ def test_the_picture_has_the_newest_interview_of_each_run(interview, team, paid_
 def test_the_list_takes_the_same_queries_for_one_and_for_twenty(
     paid_run, member, team, client_for, short_script, django_assert_max_num_queries
 ):
-    client, url = client_for(member), reverse("interview_list", kwargs={"team_id": team.pk})
+    client, url = client_for(member), reverse("standard_list", kwargs={"team_id": team.pk})
     for number in (1, 19):
         Interview.objects.bulk_create(
             Interview(run=paid_run, script=short_script, status="failed", started_by=member) for _ in range(number)

@@ -8,7 +8,8 @@ from evaluation.services import agreement_report, chat, gradings, regrades, resu
 from teams.models import AuditEntry, Membership, Role
 from tests import factories
 from tests.evaluation.conftest import make_run, professor_of
-from tests.evaluation.test_grading import committed, marks_for, second_professor, team_page, url_of
+from tests.evaluation.test_grading import committed, marks_for, second_professor, url_of
+from tests.evaluation.test_results import team_page
 
 
 @pytest.fixture
@@ -126,7 +127,7 @@ def test_a_request_points_at_a_criterion_and_marked_answers(
 
 
 def decide(client, asked, **data):
-    where = {"course_id": asked.submission.team.course_id, "submission_id": asked.submission_id, "request_id": asked.pk}
+    where = {"course_id": asked.submission.team.course_id, "submission_id": asked.submission_id, "regrade_id": asked.pk}
     return client.post(reverse("regrade_decide", kwargs=where), data, follow=True)
 
 
