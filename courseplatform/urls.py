@@ -1,6 +1,6 @@
 from django.urls import include, path
 
-from courseplatform.views import home, plan
+from courseplatform.views import copy, home, plan, queue
 
 urlpatterns = [
     path("", include("teams.urls")),
@@ -10,5 +10,8 @@ urlpatterns = [
     path("healthz", home.healthz, name="healthz"),
     path("courses/<int:course_id>/", home.course_home, name="course_home"),
     path("courses/<int:course_id>/plan/", plan.course_plan, name="course_plan"),
+    path("courses/<int:course_id>/copy/", copy.course_copy, name="course_copy"),
+    path("courses/<int:course_id>/queue/", queue.course_queue, name="course_queue"),
+    path("courses/<int:course_id>/queue/wake/", queue.queue_wake, name="queue_wake"),
     path("teams/<int:team_id>/", home.team_home, name="team_home"),
 ]

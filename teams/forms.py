@@ -94,12 +94,34 @@ class CourseForm(forms.ModelForm[Course]):
     class Meta:
         model = Course
         fields = ["name", "term", "starts_on", "ends_on", "team_size", "team_budget", "compute_rate"]
-        fields += ["daily_chat_cap", "spending_frozen"]
-        labels = {"spending_frozen": "Pause all spending"}
+        fields += ["daily_chat_cap", "spending_frozen", "keep_days"]
+        labels = {
+            "spending_frozen": "Pause all spending",
+            "keep_days": "Remove students' names and addresses this many days after the last day",
+        }
         widgets = {
             "starts_on": forms.DateInput(attrs={"type": "date"}),
             "ends_on": forms.DateInput(attrs={"type": "date"}),
         }
+
+
+class CopyCourseForm(forms.ModelForm[Course]):
+    """What is different about the same course in another term."""
+
+    class Meta:
+        model = Course
+        fields = ["name", "term", "starts_on", "ends_on"]
+        widgets = {
+            "starts_on": forms.DateInput(attrs={"type": "date"}),
+            "ends_on": forms.DateInput(attrs={"type": "date"}),
+        }
+        help_texts = {"starts_on": "The plan's dates move along with it."}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("starts_on") and cleaned.get("ends_on") and cleaned["ends_on"] < cleaned["starts_on"]:
+            raise ValidationError("The last day is before the first day.")
+        return cleaned
 
 
 class BudgetRequestForm(forms.Form):

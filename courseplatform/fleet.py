@@ -1,0 +1,157 @@
+"""What the machine is doing now: workers, servers, the queue of one course, and room on the disk."""
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import median
+
+import httpx
+import redis
+from django.conf import settings
+from django.utils import timezone
+from rq import Worker
+
+from teams.models import Course
+from training.models import ACTIVE, RunStatus, TrainingRun
+from training.services import queue
+
+PATIENCE_SECONDS = 1.0
+FEW_BYTES = 5 * 1024**3
+RECENT = timedelta(days=7)
+MOST_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Server:
+    """One server that answers for models. `trouble` is a sentence, empty when it is well."""
+
+    name: str
+    does: str
+    trouble: str
+
+
+@dataclass(frozen=True)
+class WorkerState:
+    """`run` is the run that it works on, where that is one of the course; `other` says that it is somebody else's."""
+
+    name: str
+    queues: list[str]
+    busy: bool
+    since: datetime | None
+    run: TrainingRun | None
+    other: bool
+
+
+@dataclass(frozen=True)
+class Waits:
+    """Seconds from launch to start, of the runs that started in the last seven days."""
+
+    runs: int
+    usual: float | None
+    longest: float | None
+
+
+@dataclass(frozen=True)
+class Disk:
+    free: int
+    total: int
+
+    @property
+    def tight(self) -> bool:
+        return self.free < FEW_BYTES
+
+
+def servers() -> list[Server]:
+    """Ask all of them at once; a second is enough on one machine and long for a network."""
+    asked = [
+        ("Model server", "answers for LoRA bots", settings.MODEL_SERVER_URL),
+        ("Program server", "answers for DSPy bots", settings.PROGRAM_SERVER_URL),
+    ]
+    if settings.REHEARSAL:
+        asked.append(("Rehearsal provider", "stands in for OpenAI", settings.REHEARSAL_URL))
+    with ThreadPoolExecutor(len(asked)) as pool:
+        return list(pool.map(lambda one: Server(one[0], one[1], _trouble(one[2])), asked))
+
+
+def _trouble(url: str) -> str:
+    address = url.removesuffix("/").removesuffix("/v1") + "/healthz"
+    try:
+        answer = httpx.get(address, timeout=PATIENCE_SECONDS)
+    except httpx.TimeoutException:
+        return "does not answer within a second: it is busy loading a model, or it hangs."
+    except httpx.HTTPError:
+        return "is not running. Start the platform again, or ask whoever runs it."
+    if answer.status_code == httpx.codes.OK:
+        return ""
+    return f"answers with error {answer.status_code}. Its log says more: ask whoever runs the platform."
+
+
+def workers(course: Course) -> tuple[list[WorkerState], str]:
+    """(workers, trouble). Trouble is a sentence when Redis, through which workers are woken, cannot be asked."""
+    connection = redis.Redis.from_url(
+        settings.REDIS_URL, socket_connect_timeout=PATIENCE_SECONDS, socket_timeout=PATIENCE_SECONDS
+    )
+    try:
+        found = Worker.all(connection=connection)
+        jobs = {worker.name: _current_job(worker) for worker in found}
+    except redis.exceptions.RedisError:
+        return [], (
+            "The queue's Redis server does not answer, so workers cannot be seen or woken. "
+            "Launched runs keep their place and start when it is back."
+        )
+    finally:
+        connection.close()
+    ids = {name: _run_id(job) for name, job in jobs.items()}
+    runs = TrainingRun.objects.filter(pk__in=[pk for pk in ids.values() if pk], team__course=course)
+    known = {run.pk: run for run in runs.select_related("team")}
+    return [_worker_state(worker, jobs[worker.name], known.get(ids[worker.name] or 0)) for worker in found], ""
+
+
+def _current_job(worker: Worker) -> str | None:
+    """From Redis, where the worker wrote it: `get_current_job_id` knows only of this process's own work."""
+    return next((str(execution.job_id) for execution in worker.get_current_executions()), None)
+
+
+def _worker_state(worker: Worker, job: str | None, run: TrainingRun | None) -> WorkerState:
+    born = worker.birth_date
+    since = timezone.make_aware(born) if born and timezone.is_naive(born) else born
+    return WorkerState(
+        worker.name[:12], worker.queue_names(), job is not None, since, run, job is not None and run is None
+    )
+
+
+def _run_id(job: str | None) -> int | None:
+    """From `run-<id>-a<attempt>` and `poll-<id>`."""
+    parts = (job or "").split("-")
+    return int(parts[1]) if len(parts) > 1 and parts[0] in ("run", "poll") and parts[1].isdigit() else None
+
+
+def active_runs(course: Course) -> list[TrainingRun]:
+    """Oldest first; `queue_place` counts over all courses, because the machine is shared."""
+    places = {run.pk: place for place, run in enumerate(queue.waiting_in_order(), start=1)}
+    runs = list(
+        TrainingRun.objects.filter(team__course=course, status__in=ACTIVE)
+        .select_related("team", "base_model")
+        .order_by("id")
+    )
+    for run in runs:
+        run.queue_place = places.get(run.pk)
+    return runs
+
+
+def failed_runs(course: Course) -> list[TrainingRun]:
+    rows = TrainingRun.objects.filter(team__course=course, status=RunStatus.FAILED).select_related("team")
+    return list(rows.order_by("-finished_at")[:MOST_SHOWN])
+
+
+def waits(course: Course) -> Waits:
+    started = TrainingRun.objects.filter(team__course=course, started_at__gte=timezone.now() - RECENT)
+    pairs = started.order_by("-started_at").values_list("created_at", "started_at")[:200]
+    seconds = [(begun - made).total_seconds() for made, begun in pairs if begun]
+    return Waits(len(seconds), median(seconds) if seconds else None, max(seconds, default=None))
+
+
+def disk() -> Disk:
+    usage = shutil.disk_usage(settings.VAR_DIR if settings.VAR_DIR.exists() else settings.BASE_DIR)
+    return Disk(usage.free, usage.total)
