@@ -60,3 +60,13 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   act();
 });
+
+// Who writes a comment and presses "Submit grade" at once must not race with her own autosave: the grade goes in after it.
+const saving = () => document.querySelector(".rubric form.htmx-request") !== null;
+document.addEventListener("submit", (event) => {
+  if (event.target.id !== "commit" || !saving()) return;
+  event.preventDefault();
+  const form = event.target;
+  const whenSaved = () => (saving() ? setTimeout(whenSaved, 50) : form.requestSubmit());
+  setTimeout(whenSaved, 50);
+});
