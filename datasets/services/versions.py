@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -297,8 +298,11 @@ def delete_version(*, version: DatasetVersion, person: User) -> None:
 
 
 def delete_dataset(*, dataset: Dataset, person: User) -> None:
-    """All versions too. Raises VersionInUse where a run was trained on one."""
+    """All versions and the files they came from. Raises VersionInUse where a run was trained on one."""
+    folders = [import_.folder for import_ in dataset.imports.all()]
     _delete(dataset, dataset.team, dataset.name, person)
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _delete(target: Dataset | DatasetVersion, team: Team, what: str, person: User) -> None:

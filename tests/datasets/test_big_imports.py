@@ -76,12 +76,16 @@ def test_a_check_whose_worker_died_can_be_started_again(upload: Upload, browser:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("small_steps", "redis_server")
-def test_an_upload_without_a_queue_is_kept_and_says_so(upload: Upload, browser: Client, settings: Any) -> None:
+def test_an_upload_without_a_queue_is_kept_and_offered_again(upload: Upload, browser: Client, settings: Any) -> None:
     dead = "redis://127.0.0.1:1/0"
     settings.RQ_QUEUES = {name: {**queue, "URL": dead} for name, queue in settings.RQ_QUEUES.items()}
     import_ = upload(jsonl(*map(question, range(1, 21))))
     assert import_.status == ImportStatus.WAITING
     assert import_.file_path.exists()
+    long_ago = timezone.now() - timedelta(seconds=imports.SILENT_SECONDS + 1)
+    Import.objects.filter(pk=import_.pk).update(progress_at=long_ago)
+    page = browser.get(f"/teams/{import_.team_id}/datasets/imports/{import_.key}/").content.decode()
+    assert "Your file is safe" in page
 
 
 @pytest.mark.django_db(transaction=True)

@@ -217,3 +217,41 @@ def test_naughty_strings_come_back_as_they_were(upload: Upload, browser: Client,
     kept = {row["messages"][-1]["content"] for row in versions.rows(version)}
     assert len(kept & set(naughty)) >= len(set(naughty)) - import_.bad_rows - 20
     assert browser.get(f"/teams/{import_.team_id}/datasets/{version.dataset_id}/versions/1/").status_code == 200
+
+
+def test_deleting_a_dataset_deletes_the_files_it_came_from(upload: Upload, browser: Client) -> None:
+    import_ = upload(jsonl(question(1)))
+    assert import_.folder.exists()
+    assert import_.dataset is not None
+    browser.post(f"/teams/{import_.team_id}/datasets/{import_.dataset.pk}/delete/")
+    assert not import_.folder.exists()
+    assert not Import.objects.exists()
+
+
+def test_a_sample_becomes_a_dataset_with_one_click(browser: Client, team: Team) -> None:
+    page = browser.get(f"/teams/{team.pk}/datasets/").content.decode()
+    assert "DSPy dialogues" in page
+    browser.post(f"/teams/{team.pk}/datasets/samples/dspy_dialogues/")
+    version = DatasetVersion.objects.get()
+    assert (version.shape, version.dataset.team) == ("dialogue", team)
+    assert version.row_count >= 10
+
+
+def test_a_sample_that_is_none_opens_no_file(browser: Client, team: Team) -> None:
+    browser.post(f"/teams/{team.pk}/datasets/samples/settings/")
+    assert not Import.objects.exists()
+
+
+def test_another_team_finds_neither_report_nor_problems(
+    upload: Upload, client_for: Callable[[User | None], Client], other_member: User, other_team: Team
+) -> None:
+    import_ = upload(jsonl(question(1), BROKEN))
+    stranger = client_for(other_member)
+    for team_id in (import_.team_id, other_team.pk):
+        base = f"/teams/{team_id}/datasets/imports/{import_.key}/"
+        for page in ("", "problems.csv", "events/"):
+            assert stranger.get(base + page).status_code == 404, base + page
+        for act in ("accept/", "mend/", "check/", "replace/", "map/", "discard/"):
+            assert stranger.post(base + act).status_code == 404, base + act
+    import_.refresh_from_db()
+    assert import_.status == ImportStatus.READY

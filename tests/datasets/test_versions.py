@@ -9,6 +9,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from datasets import formats
 from datasets.models import Dataset, DatasetVersion, RowBlock, VersionBlock
 from datasets.services import versions
 from datasets.services.blocks import BLOCK_ROWS
@@ -220,3 +221,19 @@ def test_an_upload_states_size_advice_for_each_method(browser: Client, upload: A
     page = browser.get(f"/teams/{team.pk}/datasets/{import_.version.dataset_id}/versions/1/").content.decode()
     for words in ("10–50", "50–100+", "100+", "38 more would help"):
         assert words in page
+
+
+def test_a_row_is_stored_with_all_it_carries(dataset: Dataset) -> None:
+    full = formats.Row(
+        line=7,
+        messages=[{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Hi!", "weight": 1}],
+        shape="preference",
+        labels={"subject": "social"},
+        extra={"metadata": {"grade": 2}},
+        input_suffix="Hi?",
+        preferred_output=[{"role": "assistant", "content": "Hi!"}],
+        non_preferred_output=[{"role": "assistant", "content": "Good day."}],
+    )
+    assert all(getattr(full, name) for name in formats.Row.__struct_fields__)
+    [kept] = versions.rows(make(dataset, [full]))
+    assert {name: value for name, value in kept.items() if name != "id"} == full.as_dict()
