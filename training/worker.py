@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 import redis
+from django.conf import settings
 from rq import Worker
 
 from training.tether import PR_SET_PDEATHSIG
@@ -22,6 +23,7 @@ class SafeWorker(Worker):  # type: ignore[misc]  # RQ ships no types that mypy f
     def work(self, *args: Any, **options: Any) -> bool:
         """Import what jobs need once, here: each job then is a fork that has it already."""
         import_module("training.jobs")
+        import_module(settings.ROOT_URLCONF)  # pages' fragments are rendered in jobs, links and all
         return bool(super().work(*args, **options))
 
     def main_work_horse(self, job: Any, queue: Any) -> None:

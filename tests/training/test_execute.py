@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from teams.models import Confidence, HoldState, Method, Price, Team
+from teams.models import Confidence, HoldState, Method, Notice, Price, Team
 from tests.training.money import account, entry_of, hold_state, no_money_is_held
 from training import jobs
 from training.models import RunStatus, TrainingRun
@@ -99,6 +99,16 @@ def test_a_failed_run_says_why_and_what_to_try(start: Launch, team: Team) -> Non
     assert entry is not None
     assert entry.delta == 594 + 3 + 240, "what was used before the failure is charged"
     assert no_money_is_held(team)
+
+
+@pytest.mark.parametrize(
+    ("stub", "said"), [("works", "Run 1 · A try is done"), ("refuses", "The loss became infinite.")]
+)
+def test_the_one_who_started_a_run_is_told_how_it_ended(start: Launch, member: Any, stub: str, said: str) -> None:
+    work(start(settings={"stub": stub}))
+    notice = Notice.objects.get(person=member)
+    assert said in notice.text
+    assert notice.path.endswith("/runs/1/")
 
 
 def test_an_engine_that_ends_without_a_word_fails_its_run_with_a_sentence(start: Launch, team: Team) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from django.db import transaction
+from django.urls import reverse
 
-from teams.models import Confidence, Hold, HoldState, Method
-from teams.services import money
+from teams.models import Confidence, Hold, HoldState, Method, NoticeKind
+from teams.services import money, notices
 from teams.services.prices import PriceUnknown
 from training.models import MOST_ATTEMPTS, Artifact, RunEvent, RunStatus, TrainingRun
 from training.services import charges, live, queue
@@ -49,6 +50,7 @@ def succeed(run: TrainingRun, lease: str, *, result: dict[str, Any], result_mode
                 run=run, path=artifact.path, defaults={"sha256": artifact.sha256, "size": artifact.size}
             )
         settle(run, Confidence.EXACT if not _unreported(result) else Confidence.ESTIMATED)
+        _tell(run, f"{run} is done: talk to it.")
     live.changed(run)
 
 
@@ -64,6 +66,7 @@ def fail(run: TrainingRun, lease: str | None, failure: Failure, **fields: Any) -
             **fields,
         )
         settle(run, Confidence.ESTIMATED)
+        _tell(run, f"{run} failed: {failure.message}")
     live.changed(run)
 
 
@@ -102,6 +105,13 @@ def settle(run: TrainingRun, confidence: Confidence) -> None:
         RunEvent.objects.create(run=run, kind="note", data={"message": f"The final cost waits for a price. {unknown}"})
         return
     money.settle(key=run.hold_key, charge=charge)
+
+
+def _tell(run: TrainingRun, text: str) -> None:
+    """The one who started it need not watch it."""
+    if run.created_by is not None:
+        path = reverse("run_detail", args=[run.team_id, run.number])
+        notices.tell(people=[run.created_by], course=run.team.course, kind=NoticeKind.RUN, text=text, path=path)
 
 
 def collect_artifacts(run: TrainingRun) -> list[Artifact]:
