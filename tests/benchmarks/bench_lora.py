@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ENGINES = ROOT / "training" / "engines"
 PEER = Path(__file__).with_name("peers") / "lora_trainer.py"
 BASE = ROOT / "training" / "base_models" / "tiny-student"
-ROWS, HELD_OUT, EPOCHS, BATCH, ROUNDS = 120, 30, 3, 16, 3
+ROWS, HELD_OUT, EPOCHS, BATCH, ROUNDS = 120, 30, 5, 8, 3
 LOSSES_AGREE_WITHIN = 0.02
 
 THINGS = ("apples", "red birds", "marbles", "shiny stones", "toy cars", "cookies", "pencils", "frogs in the pond")

@@ -23,10 +23,18 @@ def measure() -> dict[str, dict[str, Any]]:
 
     root = Path(__file__).resolve().parents[2]
     with tempfile.TemporaryDirectory() as folder:
-        env = os.environ | {"VAR_DIR": folder, "DJANGO_SETTINGS_MODULE": "courseplatform.settings", "LOG_LEVEL": "ERROR"}
+        env = os.environ | {
+            "VAR_DIR": folder,
+            "DJANGO_SETTINGS_MODULE": "courseplatform.settings",
+            "LOG_LEVEL": "ERROR",
+        }
         env.pop("DATABASE_URL", None)
         done = subprocess.run(
-            [sys.executable, "-m", "tests.benchmarks.bench_pages", folder], cwd=root, env=env, capture_output=True, text=True
+            [sys.executable, "-m", "tests.benchmarks.bench_pages", folder],
+            cwd=root,
+            env=env,
+            capture_output=True,
+            text=True,
         )
         if done.returncode:
             sys.exit(done.stderr)

@@ -37,7 +37,11 @@ class Platform:
     def start(self) -> float:
         """Seconds until the address was printed."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        kept = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "DATABASE_URL", "OPENAI_API_KEY")}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("REDIS_URL", "DATABASE_URL", "OPENAI_API_KEY")
+        }
         env = kept | {"VAR_DIR": str(self.folder), "PYTHONUNBUFFERED": "1"}
         began = time.monotonic()
         with self.output.open("wb") as output:
@@ -60,10 +64,17 @@ class Platform:
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(40)
 
+    def kill(self) -> None:
+        """kill -9 of the supervisor alone."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
     def said(self) -> str:
         """What the terminal and every log show: for a failing test."""
         logs = "\n".join(
-            f"--- {path.name}\n{path.read_text(errors='replace')[-3000:]}" for path in (self.folder / "logs").glob("*.log")
+            f"--- {path.name}\n{path.read_text(errors='replace')[-3000:]}"
+            for path in (self.folder / "logs").glob("*.log")
         )
         return f"{self.output.read_text(errors='replace')}\n{logs}"
 
@@ -108,7 +119,10 @@ def sign_in(platform: Platform, browser: Browser) -> Iterator[Callable[..., Page
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
-        page.on("console", lambda line: complaints.append(f"{page.url}: {line.text}") if "Content Security" in line.text else None)
+        page.on(
+            "console",
+            lambda line: complaints.append(f"{page.url}: {line.text}") if "Content Security" in line.text else None,
+        )
         page.goto("/sign-in/")
         page.get_by_label("E-mail").fill(email)
         page.get_by_label("Password").fill(PASSWORD)

@@ -7,6 +7,7 @@ import re
 import sys
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -14,11 +15,12 @@ from courseplatform.management.commands.seed_demo import PASSWORD
 from tests.e2e.conftest import ROOT, Platform, chromium
 from tests.e2e.test_journey import METHODS, ask, score_everything, start_run, watch
 
-LOOKS = {("light", 1280), ("dark", 1280), ("light", 360), ("dark", 360)}
+Scheme = Literal["light", "dark"]
+LOOKS: list[tuple[Scheme, int]] = [("light", 1280), ("dark", 1280), ("light", 360), ("dark", 360)]
 NAMES = {"dspy": "Second-grade dialogues", "openai": "Second-grade chats", "lora": "Second-grade answers"}
 
 
-def signed_in(browser: Browser, platform: Platform, email: str, scheme: str = "light", width: int = 1280) -> Page:
+def signed_in(browser: Browser, platform: Platform, email: str, scheme: Scheme = "light", width: int = 1280) -> Page:
     context = browser.new_context(
         base_url=platform.url, color_scheme=scheme, viewport={"width": width, "height": 800}, device_scale_factor=1
     )
@@ -41,7 +43,11 @@ def act(browser: Browser, platform: Platform) -> dict[str, tuple[str, str]]:
         watch(student)
     student.goto(f"{team}runs/1/")
     student.get_by_role("link", name="Chat with it").click()
-    for question in ("What is 15 + 8?", "What happens to water when it gets very cold?", "What is your favorite color?"):
+    for question in (
+        "What is 15 + 8?",
+        "What happens to water when it gets very cold?",
+        "What is your favorite color?",
+    ):
         ask(student, question)
     talk = student.url
     student.goto(f"{team}submission/")
@@ -76,14 +82,16 @@ def act(browser: Browser, platform: Platform) -> dict[str, tuple[str, str]]:
 
 def shoot(browser: Browser, platform: Platform, pages: dict[str, tuple[str, str]], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    for scheme, width in sorted(LOOKS):
+    for scheme, width in LOOKS:
         people: dict[str, Page] = {}
         for name, (who, path) in pages.items():
             if who not in people:
                 people[who] = (
                     signed_in(browser, platform, f"{who}@demo.example", scheme, width)
                     if who
-                    else browser.new_page(base_url=platform.url, color_scheme=scheme, viewport={"width": width, "height": 800})
+                    else browser.new_page(
+                        base_url=platform.url, color_scheme=scheme, viewport={"width": width, "height": 800}
+                    )
                 )
             page = people[who]
             page.goto(path)
@@ -91,7 +99,9 @@ def shoot(browser: Browser, platform: Platform, pages: dict[str, tuple[str, str]
             wide = page.evaluate("document.documentElement.scrollWidth")
             if wide > width:
                 print(f"{name} is {wide} px wide at {width} px")
-            page.screenshot(path=out / f"{name}-{scheme}-{width}.png", clip={"x": 0, "y": 0, "width": width, "height": 800})
+            page.screenshot(
+                path=out / f"{name}-{scheme}-{width}.png", clip={"x": 0, "y": 0, "width": width, "height": 800}
+            )
 
 
 def main(out: Path) -> None:

@@ -107,7 +107,9 @@ def test_a_course_from_empty_to_a_released_grade(
 
     bad = tmp_path / "messy.jsonl"
     good = (DEMO_DATA / METHODS["lora"]).read_text().splitlines()[:12]
-    bad.write_text("\n".join([*good, '{"instruction": "What is 2 + 2?", "output": }', json.dumps({"instruction": "No answer"})]))
+    bad.write_text(
+        "\n".join([*good, '{"instruction": "What is 2 + 2?", "output": }', json.dumps({"instruction": "No answer"})])
+    )
     student.goto(f"{team}datasets/new/")
     student.get_by_label("Name").fill("Messy")
     student.locator("input[type=file]").set_input_files(bad)
@@ -124,8 +126,8 @@ def test_a_course_from_empty_to_a_released_grade(
         watch(student)
         if method != "dspy":
             expect(student.locator("#run-chart svg")).to_be_visible()
-        rehearsal = student.locator("#run-status").get_by_text("rehearsal", exact=True)
-        expect(rehearsal).to_have_count(0) if method == "lora" else expect(student.locator("#run-status")).to_contain_text("rehearsal")
+        said = student.locator("#run-status").inner_text()
+        assert ("rehearsal" in said) is (method != "lora")
         expect(student.locator("#run-cost")).to_contain_text("Charged")
         if method != "openai":
             assert student.locator("#run-answers tbody tr").count() >= 3

@@ -30,8 +30,7 @@ def test_it_starts_prints_the_sign_ins_and_stops_without_leaving_a_process(tmp_p
     assert "Seeded the demo course" in said
     platform.start()
     assert "Seeded" not in platform.output.read_text(), "a second start continues with the data"
-    platform.process.kill()
-    platform.process.wait()
+    platform.kill()
     while platform.processes() and time.monotonic() < deadline + 60:
         time.sleep(0.05)
     assert platform.processes() == [], "even kill -9 of the supervisor leaves nothing behind"
