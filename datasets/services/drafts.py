@@ -103,6 +103,10 @@ def edit_row(*, version: DatasetVersion, position: int, row: formats.Row, seen: 
     before = row_at(version, position)
     if before is None:
         raise EditRefused("There is no such row in this version.")
+    if before.preferred_output is not None:
+        raise EditRefused(
+            "A preference pair holds two answers; change it in your file and upload that as the next version."
+        )
     draft = _draft_on(version)
     change = draft.changes.filter(row_id=before.id).select_related("changed_by").first()
     now = _with(change, position, before)
@@ -175,7 +179,7 @@ def publish(*, draft: Draft, person: User, note: str) -> DatasetVersion:
 
     Raises versions.NothingChanged and versions.NoRows; the draft is gone only when the version is there.
     """
-    draft = Draft.objects.select_for_update().select_related("base__dataset__team__course").get(pk=draft.pk)
+    draft = Draft.objects.select_for_update(of=("self",)).select_related("base__dataset__team__course").get(pk=draft.pk)
     base, totals = draft.base, Totals()
     blocks = list(_edited(draft, totals))
     counts = {kind: draft.changes.filter(kind=kind).count() for kind in ChangeKind}

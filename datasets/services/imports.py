@@ -32,7 +32,7 @@ from datasets.services.blocks import (
     with_ids,
     write_frame,
 )
-from datasets.services.problems import ProblemLog, Tally
+from datasets.services.problems import ProblemLog, Tally, clean, storable
 from datasets.services.reading import newest, stored_rows
 from teams import live
 from teams.models import Team, User
@@ -204,8 +204,9 @@ def _good_rows(reader: formats.Reader, tally: Tally, problems: ProblemLog) -> It
 
 
 def _note(problem: formats.Problem, tally: Tally, problems: ProblemLog) -> None:
-    tally.add(problem)
-    problems.add(problem)
+    kept = storable(problem)
+    tally.add(kept)
+    problems.add(kept)
 
 
 def _part(path: Path, attempt: int) -> Path:
@@ -234,7 +235,7 @@ def _finish(import_: Import, totals: Totals, tally: Tally, recognition: formats.
         shape=totals.shape if totals.rows else "",
         recognised=recognition.sentence()[:400] if readable else "",
         sure=recognition.sure if readable else "unsure",
-        columns=recognition.columns[:200],
+        columns=[clean(name) for name in recognition.columns[:200]],
         good_rows=totals.rows,
         bad_rows=tally.bad_rows,
         turn_count=totals.turns,

@@ -32,6 +32,7 @@ class Tally:
     last_bad_line: int = -1
 
     def add(self, problem: formats.Problem) -> None:
+        """Count one problem; the first of its rule gives the group its words."""
         group = self.groups.setdefault(
             problem.code,
             {
@@ -58,6 +59,17 @@ class Tally:
     @property
     def needs_a_person(self) -> bool:
         return any(group["severity"] != "info" for group in self.groups.values())
+
+
+def storable(problem: formats.Problem) -> formats.Problem:
+    """The problem in characters that a file and every database can hold: what is quoted may be anything at all."""
+    texts = {name: clean(getattr(problem, name)) for name in ("field", "message", "mend", "excerpt")}
+    return msgspec.structs.replace(problem, **texts)
+
+
+def clean(text: str) -> str:
+    """The text without NUL and half characters."""
+    return text.replace("\x00", "␀").encode("utf-8", "replace").decode("utf-8")
 
 
 class ProblemLog:

@@ -238,3 +238,21 @@ def test_another_teams_rows_can_not_be_edited(
     for address in ("edits/save/", "edits/drop/", "rows/new/", "edits/abc/undo/"):
         assert stranger.post(dataset_url + address).status_code == 404
     assert not DraftChange.objects.exists()
+
+
+def test_a_preference_pair_is_not_edited_by_halves(browser: Client, team: Team, member: User) -> None:
+    pair = {
+        "messages": [{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Hi!"}],
+        "shape": "preference",
+        "preferred_output": [{"role": "assistant", "content": "Hi!"}],
+        "non_preferred_output": [{"role": "assistant", "content": "Good day."}],
+    }
+    dataset = versions.create_dataset(team=team, name="Pairs", person=member)
+    pairs = versions.create_version(
+        dataset=dataset, rows=[pair], shape="preference", person=member, note="", source_name=""
+    )
+    address = f"/teams/{team.pk}/datasets/{dataset.pk}/versions/1/"
+    assert "rows/0/edit/" not in browser.get(address).content.decode()
+    answer = browser.post(f"{address}rows/0/edit/", fields(pairs, 0, "Hello!"))
+    assert answer.status_code == 422
+    assert "two answers" in answer.content.decode()

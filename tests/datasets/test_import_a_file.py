@@ -255,3 +255,30 @@ def test_another_team_finds_neither_report_nor_problems(
             assert stranger.post(base + act).status_code == 404, base + act
     import_.refresh_from_db()
     assert import_.status == ImportStatus.READY
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        b'{"\\ud800": "x", "output": "y"}',
+        b'{"a\\u0000b": "x"}',
+        b'{"instruction": "\\ud83d", "output": "\\u0000"}',
+        b'{"messages": [{"role": "\\udfff", "content": "x"}]}',
+        b"\x00\x01\x02\xff\xfe",
+        b"\xff\xfe{",
+        b"a\x00b,c\nd,e\n",
+        b"PK\x03\x04broken",
+        b"\x1f\x8b\x08broken",
+    ],
+)
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv", "rows.xlsx", "rows.jsonl.gz"])
+def test_half_characters_and_binary_rubbish_are_reported_not_stumbled_over(
+    upload: Upload, browser: Client, row: bytes, name: str
+) -> None:
+    import_ = upload(row, name)
+    page = browser.get(report_url(import_))
+    assert page.status_code == 200
+    told = json.dumps([import_.problem_groups, import_.columns, import_.recognised], ensure_ascii=False)
+    assert "\\u0000" not in told
+    assert told == told.encode("utf-8", "replace").decode()
+    assert import_.status == ImportStatus.ACCEPTED or import_.problem_groups
