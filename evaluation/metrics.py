@@ -195,10 +195,11 @@ def _facts(one: Asked, answer: str) -> frozenset[str]:
 
 
 def most_common_mistakes(asked: Sequence[Asked], most: int = 5) -> list[tuple[str, int]]:
-    """The mistaken phrases that came most, for the page."""
+    """The mistaken phrases that came most, for the page; of two ways to say one, the first."""
     found = Counter(
-        phrase
+        phrase.split("|")[0]
         for one in asked
+        if one.subject != PERSONA
         for answer in one.answers
         for phrase in one.mistaken
         if _last(answer.lower(), [phrase]) >= 0

@@ -1,6 +1,6 @@
 from django.urls import URLPattern, path
 
-from evaluation.views import chat, grades, grading, interview, interviews, submission
+from evaluation.views import chat, grades, grading, interview, interviews, standard, submission
 
 CHAT = "teams/<int:team_id>/chat/"
 TALK = CHAT + "<uuid:key>/"
@@ -34,6 +34,7 @@ urlpatterns: list[URLPattern] = [
     path(GRADE + "kept/<int:save_id>/", grading.grading_choose, name="grading_choose"),
     path(GRADE + "commit/", grading.grading_commit, name="grading_commit"),
     path(GRADE + "revise/", grading.grading_revise, name="grading_revise"),
+    path(GRADE + "standard/", standard.grading_standard, name="grading_standard"),
     path(INTERVIEW, interview.interview_ask, name="interview_ask"),
     path(ASKED, interview.interview_turn, name="interview_turn"),
     path(ASKED + "events/", interview.interview_events, name="interview_events"),

@@ -53,10 +53,11 @@ def agreement_of(course: Course) -> AgreementReport:
 
 def _of_criterion(criterion: Criterion, units: list[dict[int, float]], order: list[int]) -> CriterionAgreement:
     table = [[unit.get(rater) for rater in order] for unit in units]
-    figure = alpha(table)
+    rated_twice = sum(len(unit) > 1 for unit in units)
+    figure = alpha(table) if rated_twice > 1 else None  # of one bot alone alpha is 0 whatever was rated
     return CriterionAgreement(
         criterion=criterion,
-        n=sum(len(unit) > 1 for unit in units),
+        n=rated_twice,
         shares=shares(table),
         alpha=figure,
         interval=bootstrap(table, alpha, repeats=REPEATS) if figure is not None else None,

@@ -16,7 +16,15 @@ from django.utils import timezone
 
 from datasets.services import reading as dataset_rows
 from evaluation.metrics import Asked, measure
-from evaluation.models import Interview, InterviewAnswer, InterviewQuestion, InterviewScript, InterviewStatus, Wording
+from evaluation.models import (
+    Interview,
+    InterviewAnswer,
+    InterviewQuestion,
+    InterviewScript,
+    InterviewStatus,
+    Submission,
+    Wording,
+)
 from evaluation.services import bots
 from evaluation.services.asking import CouldNotAsk, Reply, Task, ask_all
 from teams.models import Confidence, Course, Method, User
@@ -60,6 +68,22 @@ def start(*, run: TrainingRun, person: User, repeats: int = 1) -> Interview:
         raise InterviewRefused("This run is being interviewed already. Wait for the result.") from error
     send_for_worker(interview)
     return interview
+
+
+def newest_of(run: TrainingRun) -> Interview | None:
+    """The newest interview of a run that is done or on its way; else the newest that failed."""
+    rows = Interview.objects.filter(run=run).select_related("script", "run")
+    return rows.exclude(status=InterviewStatus.FAILED).first() or rows.first()
+
+
+def start_for_grader(*, submission: Submission, person: User) -> Interview:
+    """The interview of a handed-in bot: one for all its graders. Raises as `start` does."""
+    there = newest_of(submission.run)
+    if there is not None and there.status != InterviewStatus.FAILED:
+        return there
+    if submission.replaced_at is not None:
+        raise InterviewRefused("This bot was withdrawn: a newer one is in your list.")
+    return start(run=submission.run, person=person)
 
 
 def _most(run: TrainingRun, questions: list[InterviewQuestion], repeats: int) -> int:

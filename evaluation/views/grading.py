@@ -18,7 +18,9 @@ from teams.models import Course
 
 def find_grading(request: SignedInRequest, code: UUID) -> Grading:
     """The signed-in professor's own, or 404."""
-    mine = Grading.objects.for_grader(request.membership).select_related("grade", "grader", "submission__rubric")
+    mine = Grading.objects.for_grader(request.membership).select_related(
+        "grade", "grader", "submission__rubric", "submission__run"
+    )
     return get_object_or_404(mine, code=code)
 
 

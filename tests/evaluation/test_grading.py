@@ -1,6 +1,5 @@
 """From handing in to release: frozen, blind, independent, and nothing lost on the way."""
 
-
 import pytest
 from django.urls import reverse
 

@@ -7,12 +7,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from evaluation.models import Interview, InterviewAnswer, InterviewQuestion, InterviewScript, InterviewStatus, Wording
-from evaluation.services import asking, interviews
+from evaluation.services import asking, interviews, submissions
 from evaluation.services.interview_report import quality_points
 from teams.models import BudgetAccount, LedgerEntry
 from teams.services.money import BudgetRefused
 from tests import factories
-from tests.evaluation.conftest import make_prices, make_run
+from tests.evaluation.conftest import make_prices, make_run, professor_of
+from tests.evaluation.test_grading import committed, url_of
 
 
 @pytest.fixture
@@ -187,3 +188,38 @@ def test_the_list_takes_the_same_queries_for_one_and_for_twenty(
         )
         with django_assert_max_num_queries(13):
             client.get(url)
+
+
+def test_a_grader_has_it_asked_blind_and_sees_the_figures_only_after_committing(
+    short_script, paid_run, team, member, professor, client_for, model_server, calls
+):
+    professor_of(team, professor)
+    paid_run.name = "Zanzibar final"
+    paid_run.save()
+    submission = submissions.submit(team=team, run=paid_run, person=member)
+    grading = submission.gradings.select_related("grade", "grader__person", "submission__team").get()
+    url, client = url_of(grading, "grading_standard"), client_for(professor)
+    client.post(url)
+    client.post(url)
+    made = Interview.objects.get()
+    waiting = client.get(url, headers={"HX-Request": "true"}).content.decode()
+    interviews.carry_out(made.pk)
+    answers = client.get(url).content.decode()
+    assert "It turns into ice!" in answers
+    assert "Personality alignment" not in answers and "right</span>" not in answers
+    committed(grading)
+    figures = client.get(url).content.decode()
+    assert "Personality alignment" in figures and "right</span>" in figures
+    for html in (waiting, answers, figures):
+        assert "Zanzibar" not in html and team.name not in html and f"/teams/{team.pk}" not in html and "$" not in html
+
+
+def test_a_grader_is_told_nothing_of_money_when_the_budget_is_used_up(
+    short_script, paid_run, team, member, professor, client_for, model_server, calls
+):
+    professor_of(team, professor)
+    submission = submissions.submit(team=team, run=paid_run, person=member)
+    BudgetAccount.objects.filter(team=team).update(limit=0)
+    response = client_for(professor).post(url_of(submission.gradings.get(), "grading_standard"))
+    html = response.content.decode()
+    assert response.status_code == 422 and "tell the instructor" in html and "$" not in html

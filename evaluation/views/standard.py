@@ -1,0 +1,50 @@
+"""A professor has the standard interview put to a bot, blind, and reads the answers beside her own interview."""
+
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods
+
+from evaluation.models import GradeStatus, Grading
+from evaluation.services import interview_report, interviews
+from evaluation.services.interviews import InterviewRefused
+from evaluation.views.grading import find_grading
+from evaluation.views.talk import BLIND_REFUSAL, REFUSALS
+from teams.access import Access, SignedInRequest, course_view
+from teams.models import Course
+
+
+@course_view(Access.PROFESSOR)
+@require_http_methods(["GET", "POST"])
+def grading_standard(request: SignedInRequest, course: Course, code: UUID) -> HttpResponse:
+    grading, refusal = find_grading(request, code), ""
+    if request.method == "POST":
+        try:
+            interviews.start_for_grader(submission=grading.submission, person=request.user)
+        except InterviewRefused as error:
+            refusal = str(error)
+        except REFUSALS:
+            refusal = BLIND_REFUSAL
+        else:
+            return redirect("grading_standard", course_id=course.pk, code=code)
+    return _shown(request, course, grading, refusal)
+
+
+def _shown(request: SignedInRequest, course: Course, grading: Grading, refusal: str) -> HttpResponse:
+    interview = interviews.newest_of(grading.submission.run)
+    context = interview_report.report(interview) if interview else {"interview": None}
+    context |= {
+        "course": course,
+        "grading": grading,
+        "committed": grading.grade.status == GradeStatus.COMMITTED,
+        "questions": interviews.script_for(course).questions.count(),
+        "refusal": refusal,
+        "section": "grading",
+    }
+    waiting = interview is not None and interview.is_active
+    part = "#progress" if request.htmx and waiting else ""
+    response = render(request, f"evaluation/grading_standard.html{part}", context, status=422 if refusal else 200)
+    if request.htmx and not waiting:
+        response["HX-Refresh"] = "true"
+    return response
