@@ -1,6 +1,6 @@
 from django.urls import include, path
 
-from courseplatform.views import copy, home, plan, queue
+from courseplatform.views import copy, costs, home, plan, queue
 
 urlpatterns = [
     path("", include("teams.urls")),
@@ -10,6 +10,12 @@ urlpatterns = [
     path("healthz", home.healthz, name="healthz"),
     path("courses/<int:course_id>/", home.course_home, name="course_home"),
     path("courses/<int:course_id>/plan/", plan.course_plan, name="course_plan"),
+    path("courses/<int:course_id>/costs/", costs.course_costs, name="course_costs"),
+    path("courses/<int:course_id>/costs/estimates/", costs.course_estimates, name="course_estimates"),
+    path(
+        "courses/<int:course_id>/costs/entries/<int:entry_id>/", costs.course_ledger_entry, name="course_ledger_entry"
+    ),
+    path("teams/<int:team_id>/costs/entries/<int:entry_id>/", costs.team_ledger_entry, name="team_ledger_entry"),
     path("courses/<int:course_id>/copy/", copy.course_copy, name="course_copy"),
     path("courses/<int:course_id>/queue/", queue.course_queue, name="course_queue"),
     path("courses/<int:course_id>/queue/wake/", queue.queue_wake, name="queue_wake"),

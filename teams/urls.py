@@ -27,7 +27,6 @@ urlpatterns = [
     path("courses/<int:course_id>/teams/new/", course.team_new, name="team_new"),
     path("courses/<int:course_id>/teams/<int:joined_id>/join/", course.team_join, name="team_join"),
     path("courses/<int:course_id>/teams/<int:edited_id>/settings/", course.team_settings, name="team_settings"),
-    path("courses/<int:course_id>/costs/", costs.course_costs, name="course_costs"),
     path("courses/<int:course_id>/costs.csv", costs.course_costs_csv, name="course_costs_csv"),
     path("courses/<int:course_id>/costs/by/<str:field>/", costs.course_costs_by, name="course_costs_by"),
     path("courses/<int:course_id>/costs/<int:spender_id>/", costs.course_team_costs, name="course_team_costs"),

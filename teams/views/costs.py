@@ -1,7 +1,6 @@
-"""What the course spends, and at which prices."""
+"""What was spent, entry by entry, and at which prices. The costs page shows grades too, so it is in `courseplatform`."""
 
 import io
-from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -13,31 +12,8 @@ from django.views.decorators.http import require_http_methods
 
 from teams.access import Access, SignedInRequest, course_view, team_view
 from teams.forms import BudgetRequestForm, PriceForm
-from teams.models import BudgetRequest, Course, LedgerEntry, Price, Team
+from teams.models import Course, LedgerEntry, Price, Team
 from teams.services import audit, costs
-
-
-def _with_bars(rows: list[costs.TeamCosts]) -> list[dict[str, Any]]:
-    return [{"costs": row, "bar": list(costs.segments(row))} for row in rows]
-
-
-@course_view(Access.INSTRUCTOR)
-def course_costs(request: SignedInRequest, course: Course) -> HttpResponse:
-    rows = costs.by_team(course)
-    context = {
-        "rows": _with_bars(rows),
-        "spent": sum(row.spent for row in rows),
-        "held": sum(row.held for row in rows),
-        "limit": sum(row.limit for row in rows),
-        "would_have_cost": sum(row.would_have_cost for row in rows),
-        "requests": BudgetRequest.objects.filter(
-            account__team__course=course, state=BudgetRequest.State.OPEN
-        ).select_related("account__team", "person"),
-        "forecast": costs.forecast(course),
-        "tight": [row for row in rows if row.share >= 0.8],
-        "section": "costs",
-    }
-    return render(request, "teams/course_costs.html", context)
 
 
 @course_view(Access.INSTRUCTOR)

@@ -132,6 +132,6 @@ def test_the_cost_page_needs_the_same_queries_for_one_team_and_for_thirty(
     client = client_for(instructor)
     for number in range(30):
         factories.make_team(course, f"Team {number:02}")
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(14):
         page = client.get(f"/courses/{course.pk}/costs/")
     assert page.content.decode().count("of the budget") == 31

@@ -1,0 +1,67 @@
+"""Costs beside what they bought: per team with its grade, estimates beside actual costs, each entry with what it paid for."""
+
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+
+from courseplatform import value
+from teams.access import Access, SignedInRequest, course_view, team_view
+from teams.models import BudgetRequest, Course, LedgerEntry, Role, Team
+from teams.services import costs
+
+
+@course_view(Access.INSTRUCTOR)
+def course_costs(request: SignedInRequest, course: Course) -> HttpResponse:
+    rows, points = costs.by_team(course), value.points_by_team(course)
+    context = {
+        "rows": [_row(row, points.get(row.team.pk)) for row in rows],
+        "graded": bool(points),
+        "spent": sum(row.spent for row in rows),
+        "held": sum(row.held for row in rows),
+        "limit": sum(row.limit for row in rows),
+        "would_have_cost": sum(row.would_have_cost for row in rows),
+        "requests": BudgetRequest.objects.filter(
+            account__team__course=course, state=BudgetRequest.State.OPEN
+        ).select_related("account__team", "person"),
+        "forecast": costs.forecast(course),
+        "tight": [row for row in rows if row.share >= 0.8 and not row.team.practice],
+        "section": "costs",
+    }
+    return render(request, "teams/course_costs.html", context)
+
+
+def _row(row: costs.TeamCosts, points: value.Points | None) -> dict[str, Any]:
+    return {
+        "costs": row,
+        "bar": list(costs.segments(row)),
+        "points": points,
+        "per_point": points.price(row.spent) if points else None,
+    }
+
+
+@course_view(Access.INSTRUCTOR)
+def course_estimates(request: SignedInRequest, course: Course) -> HttpResponse:
+    """Estimate and actual side by side, and by how much they differ."""
+    context = {"rows": value.estimates(course), "newest": value.NEWEST, "section": "costs"}
+    return render(request, "teams/course_estimates.html", context)
+
+
+@course_view(Access.INSTRUCTOR)
+def course_ledger_entry(request: SignedInRequest, course: Course, entry_id: int) -> HttpResponse:
+    rows = LedgerEntry.objects.filter(account__team__course=course).select_related("account__team", "person")
+    entry = get_object_or_404(rows, pk=entry_id)
+    return _entry_page(request, entry, entry.account.team, "costs")
+
+
+@team_view(Access.MEMBER)
+def team_ledger_entry(request: SignedInRequest, team: Team, entry_id: int) -> HttpResponse:
+    rows = LedgerEntry.objects.filter(account__team=team).select_related("person")
+    return _entry_page(request, get_object_or_404(rows, pk=entry_id), team, "team")
+
+
+def _entry_page(request: SignedInRequest, entry: LedgerEntry, team: Team, section: str) -> HttpResponse:
+    is_instructor = request.membership.role == Role.INSTRUCTOR
+    subject = value.subject_of(entry, team, is_instructor=is_instructor)
+    context = {"entry": entry, "spender": team, "subject": subject, "section": section}
+    return render(request, "teams/ledger_entry.html", context)
