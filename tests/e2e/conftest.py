@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -134,3 +134,13 @@ def sign_in(platform: Platform, browser: Browser) -> Iterator[Callable[..., Page
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed journey shows what every process said."""
+    report = yield
+    running = getattr(item, "funcargs", {}).get("platform")
+    if report.when == "call" and report.failed and running is not None:
+        report.sections.append(("what the platform said", running.said()))
+    return report
