@@ -18,7 +18,10 @@ from tests.access_table import TABLE
 from tests.world import World, make_world
 
 ROLES = ("anonymous", "outsider", "other_member", "member", "professor", "instructor")
-SIGN_IN, ADMITTED, MISSING, FORBIDDEN = "sign in", "admitted", 404, 403
+SIGN_IN: object = "sign in"
+ADMITTED: object = "admitted"
+MISSING: object = 404
+FORBIDDEN: object = 403
 
 EXPECTED: dict[Access, dict[str, object]] = {
     Access.PUBLIC: dict.fromkeys(ROLES, ADMITTED),
@@ -81,7 +84,7 @@ def outcome(response: HttpResponseBase) -> object:
 def text_of(response: Any) -> str:
     """Everything that was sent; of an endless event stream the first event."""
     if not response.streaming:
-        return response.content.decode(errors="replace")
+        return str(response.content, errors="replace")
     if response.is_async:
 
         async def first() -> bytes:
@@ -91,15 +94,15 @@ def text_of(response: Any) -> str:
             finally:
                 await parts.aclose()
 
-        return async_to_sync(first)().decode(errors="replace")
-    return b"".join(response.streaming_content).decode(errors="replace")
+        return str(async_to_sync(first)(), errors="replace")
+    return str(b"".join(response.streaming_content), errors="replace")
 
 
 def fingerprint() -> dict[str, list[Any]]:
     """Every row of every table, but for sessions and sign-in attempts."""
     own = ("teams", "datasets", "training", "evaluation")
     return {
-        model._meta.label: sorted(map(str, model.objects.order_by("pk").values_list()))
+        model._meta.label: sorted(map(str, model._default_manager.order_by("pk").values_list()))
         for model in apps.get_models()
         if model._meta.app_label in own and model._meta.label != "teams.Notice"
     }
