@@ -6,6 +6,7 @@ working directory, and a tether that ends it when this process dies. Its log goe
 
 import contextlib
 import json
+import math
 import os
 import selectors
 import signal
@@ -140,12 +141,25 @@ class Engine:
 
 def _event(line: bytes) -> Event:
     try:
-        event = json.loads(line)
-    except ValueError:
+        event = storable(json.loads(line))
+    except (ValueError, RecursionError):
         event = None
     if isinstance(event, dict) and isinstance(event.get("event"), str):
         return event
     return {"event": "unreadable", "line": line[:200].decode("utf-8", "replace")}
+
+
+def storable(value: Any) -> Any:
+    """JSON data that every database keeps: no U+0000, no lone surrogates, no NaN or infinity (which become None)."""
+    if isinstance(value, str):
+        return value.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, list):
+        return [storable(item) for item in value]
+    if isinstance(value, dict):
+        return {storable(name): storable(item) for name, item in value.items()}
+    return value
 
 
 def end_leftover(folder: Path, grace: float) -> bool:

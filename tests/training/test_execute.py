@@ -219,6 +219,13 @@ def test_a_dspy_engine_gets_its_limits_and_its_key_only_in_the_environment(start
     assert "validation_fraction" not in spec
 
 
+def test_what_no_database_can_keep_does_not_stop_a_run(start: Launch) -> None:
+    run = work(start(settings={"stub": "babbles"}))
+    assert run.status == RunStatus.SUCCEEDED
+    assert run.events.get(kind="sample", data__question="What?").data["answer"] == "a\ufffdb?c"
+    assert run.result["odd"] == ["\ufffd", "?", None]
+
+
 def test_progress_that_the_database_refused_is_written_when_it_is_back(
     start: Launch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

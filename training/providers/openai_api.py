@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 import openai
 from openai.types.fine_tuning import FineTuningJob
 
+from training.launcher import storable
+
 METADATA_KEY = "run"
 TIMEOUT_SECONDS = 60.0
 SAFE_RETRIES = 4  # of calls that may be repeated without harm
@@ -142,8 +144,8 @@ class FineTuning:
             for event in self._client.fine_tuning.jobs.list_events(job_id, limit=LISTED):
                 if event.id in known:
                     return
-                data = event.data if event.type == "metrics" and isinstance(event.data, dict) else None
-                fresh.append(JobEvent(event.id, event.message, data))
+                data = storable(event.data) if event.type == "metrics" and isinstance(event.data, dict) else None
+                fresh.append(JobEvent(event.id, storable(event.message), data))
 
         self._call(read)
         return fresh[::-1]

@@ -12,6 +12,7 @@ from django.urls import reverse
 from teams.models import Confidence, Hold, HoldState, Method, NoticeKind
 from teams.services import money, notices
 from teams.services.prices import PriceUnknown
+from training.launcher import storable
 from training.models import MOST_ATTEMPTS, Artifact, RunEvent, RunStatus, TrainingRun
 from training.services import charges, live, queue
 
@@ -126,7 +127,7 @@ def collect_artifacts(run: TrainingRun) -> list[Artifact]:
 
 def read_result(folder: Path) -> dict[str, Any]:
     """The engine's result. Raises FileNotFoundError or ValueError where there is none to read."""
-    result = json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))
+    result = storable(json.loads((folder / RESULT_FILE).read_text(encoding="utf-8")))
     if not isinstance(result, dict):
         raise ValueError(f"{RESULT_FILE} is not an object")
     return result

@@ -83,8 +83,8 @@ class Recorder:
 
 
 def _cut(value: Any) -> Any:
-    """Texts without U+0000, which PostgreSQL cannot keep, and no longer than anybody reads."""
-    return value.replace("\x00", "\N{REPLACEMENT CHARACTER}")[:KEPT_TEXT] if isinstance(value, str) else value
+    """Texts no longer than anybody reads."""
+    return value[:KEPT_TEXT] if isinstance(value, str) else value
 
 
 def _fields_of(kind: str, event: Event) -> dict[str, Any]:

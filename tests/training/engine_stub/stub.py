@@ -33,6 +33,8 @@ def main(artefact: str) -> int:
         say("sample", stage="before", step=0, question=question, answer="The answer is <b>23</b>.")
     if kind == "babbles":
         print("Segmentation fault (core dumped)\x00", flush=True)
+        say("sample", stage="before", step=0, question="What?", answer="a\x00b\ud800c")
+        say("validation", step=0, loss=float("nan"))
     for step in range(1, 5):
         say(
             "step",
@@ -76,8 +78,10 @@ def leave(artefact: str, spec: dict[str, Any]) -> None:
     path = Path(artefact)
     path.parent.mkdir(exist_ok=True)
     path.write_text("made by the stub")
+    odd = ["\x00", "\udfff", float("inf")]
     result = {
         "schema": 1,
+        "odd": odd,
         "seed": spec["seed"],
         "metrics": {"tokens_per_second": 50.0},
         "system_prompt": "You are seven.",
