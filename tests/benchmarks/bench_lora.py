@@ -1,7 +1,8 @@
 """LoRA training against a plain transformers.Trainer: same rows, base model, epochs and settings, each a whole process.
 
 The peer runs in a clean interpreter without our `datasets` on its path. Runs alternate and the median of each side counts,
-so that a busy machine is busy for both. The validation losses must agree within 2 %, or the comparison is void.
+so that a busy machine is busy for both; each round has a seed of its own. A side that is faster by learning less has won
+nothing: where our validation loss is over 2 % worse, the comparison is void and its ratio 0.
 """
 
 import json
@@ -21,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ENGINES = ROOT / "training" / "engines"
 PEER = Path(__file__).with_name("peers") / "lora_trainer.py"
 BASE = ROOT / "training" / "base_models" / "tiny-student"
-ROWS, HELD_OUT, EPOCHS, BATCH, ROUNDS = 120, 30, 5, 8, 3
+ROWS, HELD_OUT, EPOCHS, BATCH, ROUNDS = 120, 30, 6, 8, 3
 LOSSES_AGREE_WITHIN = 0.02
 
 THINGS = ("apples", "red birds", "marbles", "shiny stones", "toy cars", "cookies", "pencils", "frogs in the pond")
@@ -50,7 +51,7 @@ def measure() -> dict[str, dict[str, Any]]:
         folder = Path(name)
         order = _order(folder)
         with _warm_parent(folder) as socket:
-            rounds = [_round(folder / str(number), order, socket) for number in range(ROUNDS)]
+            rounds = [_round(folder / str(seed), order | {"seed": seed}, socket) for seed in range(1, ROUNDS + 1)]
         padded_512 = _peer(folder / "512", order | {"pad_to": 512})
     cold, warm, longest = ([one[side] for one in rounds] for side in ("cold", "warm", "longest"))
     return {
@@ -77,7 +78,7 @@ def _order(folder: Path) -> Measured:
         "settings": {
             "epochs": EPOCHS,
             "batch_size": BATCH,
-            "learning_rate": 2e-3,
+            "learning_rate": 5e-3,  # far enough down for the losses to be comparable
             "warmup_ratio": 0,  # the Trainer spends its first warm-up step at a learning rate of 0: no fair start
             "threads": len(os.sched_getaffinity(0)),
         },
@@ -146,20 +147,21 @@ def _median(runs: list[Measured], name: str) -> float:
 
 def _faster(ours: list[Measured], peer: list[Measured]) -> dict[str, Any]:
     mine, theirs = _median(ours, "wall_seconds"), _median(peer, "wall_seconds")
-    losses = _losses(ours, peer)
-    return {"ours": round(mine, 2), "peer": round(theirs, 2), "unit": "s", "ratio": round(theirs / mine, 2)} | losses
+    my_loss, their_loss = _median(ours, "validation_loss"), _median(peer, "validation_loss")
+    void = my_loss > their_loss * (1 + LOSSES_AGREE_WITHIN)
+    return {
+        "ours": round(mine, 2),
+        "peer": round(theirs, 2),
+        "unit": "s",
+        "ratio": 0.0 if void else round(theirs / mine, 2),
+        "validation_loss_ours": round(my_loss, 4),
+        "validation_loss_peer": round(their_loss, 4),
+    }
 
 
 def _more_tokens(ours: list[Measured], peer: list[Measured]) -> dict[str, Any]:
     mine, theirs = _median(ours, "tokens_per_second"), _median(peer, "tokens_per_second")
     return {"ours": round(mine), "peer": round(theirs), "unit": "tokens/s", "ratio": round(mine / theirs, 2)}
-
-
-def _losses(ours: list[Measured], peer: list[Measured]) -> dict[str, float]:
-    mine, theirs = _median(ours, "validation_loss"), _median(peer, "validation_loss")
-    if mine > theirs * (1 + LOSSES_AGREE_WITHIN):
-        raise AssertionError(f"void: our validation loss {mine:.4f} is over 2 % worse than the peer's {theirs:.4f}")
-    return {"validation_loss_ours": round(mine, 4), "validation_loss_peer": round(theirs, 4)}
 
 
 if __name__ == "__main__":

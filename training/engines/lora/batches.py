@@ -9,8 +9,9 @@ from torch import Tensor
 
 from lora.rows import Example
 
-# Rows of like length share a batch within a window of this many batches: little is padded, and much stays random.
-WINDOW_BATCHES = 50
+# Rows of like length share a batch within a window of this many batches. Wider windows pad less and learn less: on 120 rows
+# 1, 8 and 50 batches fill 58, 93 and 95 % with real tokens, and sorting them all cost up to 10 % of validation loss.
+WINDOW_BATCHES = 8
 
 
 @dataclass(frozen=True)
