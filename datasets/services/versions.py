@@ -102,10 +102,9 @@ def create_version(
     totals = Totals()
     known = KnownRows.of(stored_rows(parent)) if parent else None
     typed = (row if isinstance(row, formats.Row) else row_from(row) for row in rows)
-    blocks = list(packed(with_ids(typed, RowIds(known)), totals))
     return store(
         dataset=dataset,
-        blocks=blocks,
+        blocks=list(packed(with_ids(typed, RowIds(known)), totals)),
         row_count=totals.rows,
         turn_count=totals.turns,
         token_estimate=totals.token_estimate,
@@ -147,16 +146,17 @@ def store(
             **fields,
         )
         _place(version, dataset.team, blocks)
-        audit.record(
-            course=dataset.team.course,
-            team=dataset.team,
-            person=person,
-            action="dataset version made",
-            what=str(version),
-            after={"rows": version.row_count, "hash": content_hash, "skipped": version.skipped_rows},
-        )
+        _record(version, person)
     measure.start(version)
     return version
+
+
+def _record(version: DatasetVersion, person: User | None) -> None:
+    team = version.dataset.team
+    after = {"rows": version.row_count, "hash": version.content_hash, "skipped": version.skipped_rows}
+    audit.record(
+        course=team.course, team=team, person=person, action="dataset version made", what=str(version), after=after
+    )
 
 
 def _place(version: DatasetVersion, team: Team, blocks: Iterable[Block]) -> None:
