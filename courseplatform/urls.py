@@ -1,12 +1,15 @@
 from django.urls import include, path
 
-from courseplatform.views import copy, costs, home, plan, queue
+from courseplatform.views import copy, costs, guide, home, plan, queue
 
 urlpatterns = [
     path("", include("teams.urls")),
     path("", include("datasets.urls")),
     path("", include("training.urls")),
     path("", include("evaluation.urls")),
+    path("guide/", guide.guide, name="guide"),
+    path("guide/<slug:topic>/", guide.guide_topic, name="guide_topic"),
+    path("courses/<int:course_id>/practice/", guide.practice_switch, name="practice_switch"),
     path("healthz", home.healthz, name="healthz"),
     path("courses/<int:course_id>/", home.course_home, name="course_home"),
     path("courses/<int:course_id>/plan/", plan.course_plan, name="course_plan"),

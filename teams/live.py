@@ -22,6 +22,7 @@ STREAM_LENGTH = 4000
 STREAM_SECONDS = 24 * 3600
 KEEP_ALIVE_SECONDS = 15
 BATCH = 500
+CONNECTIONS = 16
 END = "done"  # the event after which a stream is over
 
 
@@ -42,6 +43,12 @@ def emit(topic: str, event: str, html_or_text: str) -> None:
         log.warning("live event for %s not sent: %s", topic, error)
 
 
+def _waiting_client() -> redis.asyncio.Redis:
+    """Few connections for many streams: who finds none free waits, where the default pool would refuse and lose the event."""
+    pool = redis.asyncio.BlockingConnectionPool.from_url(settings.REDIS_URL, max_connections=CONNECTIONS, timeout=None)
+    return redis.asyncio.Redis(connection_pool=pool)
+
+
 _async_connections: WeakKeyDictionary[asyncio.AbstractEventLoop, redis.asyncio.Redis] = WeakKeyDictionary()
 
 
@@ -49,7 +56,7 @@ async def aemit(topic: str, event: str, html_or_text: str) -> None:
     """`emit` for a coroutine: one connection pool for each event loop."""
     loop = asyncio.get_running_loop()
     if loop not in _async_connections:
-        _async_connections[loop] = redis.asyncio.Redis.from_url(settings.REDIS_URL)
+        _async_connections[loop] = _waiting_client()
     try:
         pipeline = _async_connections[loop].pipeline(transaction=False)
         pipeline.xadd(f"live:{topic}", {"e": event, "d": html_or_text}, maxlen=STREAM_LENGTH, approximate=True)
@@ -71,7 +78,7 @@ class Hub:
     """One Redis subscription for a whole web process; it wakes the streams whose topic got something."""
 
     def __init__(self) -> None:
-        self.redis = redis.asyncio.Redis.from_url(settings.REDIS_URL)
+        self.redis = _waiting_client()
         self.waiting: dict[str, set[asyncio.Event]] = {}
         self.task = asyncio.get_running_loop().create_task(self._listen())
 

@@ -34,7 +34,7 @@ def course_home(request: SignedInRequest, course: Course) -> HttpResponse:
         if request.membership.team_id:
             return redirect("team_home", team_id=request.membership.team_id)
         teams = course.teams.filter(practice=False).prefetch_related(_people())
-        practice = course.teams.filter(practice=True).first()
+        practice = _practice(course)
         return render(
             request, "teams/course_join_team.html", {"teams": teams, "practice": practice, "section": "course"}
         )
@@ -42,12 +42,18 @@ def course_home(request: SignedInRequest, course: Course) -> HttpResponse:
     context = {
         "rows": rows,
         "stuck": [row for row in rows if row["stuck"]],
+        "practice": _practice(course),
         "section": "course",
         "join_url": join,
         "student_link": f"{join}?{urlencode({'code': course.student_code})}",
         "professor_link": f"{join}?{urlencode({'code': course.professor_code})}",
     }
     return render(request, "teams/course_home.html", context)
+
+
+def _practice(course: Course) -> Team | None:
+    """The practice team, while it is open."""
+    return course.teams.filter(practice=True).first() if course.practice_open else None
 
 
 def _people() -> Prefetch[str]:
@@ -87,6 +93,8 @@ def team_home(request: SignedInRequest, team: Team) -> HttpResponse:
     own_costs = costs.of_team(team)
     context = {
         "section": "team",
+        "practice": _practice(team.course),
+        "own_team": request.membership.team if team.practice else None,
         "runs": runs,
         "steps": progress.steps(progress.course_plan(team.course), done),
         "newest": DatasetVersion.objects.for_team(team).select_related("dataset").order_by("-created_at").first(),

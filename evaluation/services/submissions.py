@@ -37,6 +37,8 @@ def submit(*, team: Team, run: TrainingRun, person: User) -> Submission:
 
     Raises CannotSubmit.
     """
+    if team.practice:
+        raise CannotSubmit("This is the practice team: nothing is handed in here. Submit a run of your own team.")
     if run.status != RunStatus.SUCCEEDED:
         raise CannotSubmit(f"{run} has not finished. Choose a run that is done.")
     with transaction.atomic():

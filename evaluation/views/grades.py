@@ -29,7 +29,7 @@ def course_grades(request: SignedInRequest, course: Course) -> HttpResponse:
     handed_in = {result.submission.team_id for result in shown}
     context = {
         "results": shown,
-        "missing": [team for team in course.teams.all() if team.pk not in handed_in],
+        "missing": [team for team in course.teams.filter(practice=False) if team.pk not in handed_in],
         "ready": sum(result.ready and not result.submission.released_at for result in shown),
         "requests": RegradeRequest.objects.filter(submission__team__course=course, status=RegradeStatus.OPEN).count(),
         "section": "grades",

@@ -45,6 +45,7 @@ class Course(models.Model):
         blank=True,
         help_text="Days after the last day until students' names and addresses are removed; empty keeps them.",
     )
+    practice_open = models.BooleanField(default=False, help_text="Students may enter the practice team.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = CourseQuerySet.as_manager()

@@ -73,7 +73,7 @@ def team_new(request: SignedInRequest, course: Course) -> HttpResponse:
 @require_POST
 def team_join(request: SignedInRequest, course: Course, joined_id: int) -> HttpResponse:
     """A student without a team joins one of this course."""
-    team = get_object_or_404(course.teams.all(), pk=joined_id)
+    team = get_object_or_404(course.teams.filter(practice=False), pk=joined_id)
     try:
         if request.membership.team_id:
             raise courses.CourseRefused("You are in a team already. Ask your instructor to move you.")
