@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db.models import Count, Prefetch
+from django.urls import reverse
 from django.utils import timezone
 
 from evaluation.models import Adjudication, Criterion, CriterionScore, GradeStatus, Grading, Level, Submission, TurnTag
-from teams.models import Course, User
-from teams.services import audit
+from teams.models import Course, NoticeKind, User
+from teams.services import audit, notices
 
 ADJUDICATE_FROM = 2  # levels apart
 
@@ -163,6 +164,18 @@ def release(*, submission: Submission, person: User) -> None:
     if Submission.objects.filter(pk=submission.pk, released_at=None).update(released_at=timezone.now()):
         submission.refresh_from_db(fields=["released_at"])
         _record(submission, person, "grade released")
+        _tell_team(submission)
+
+
+def _tell_team(submission: Submission) -> None:
+    members = submission.team.memberships.filter(active=True).select_related("person")
+    notices.tell(
+        people=[membership.person for membership in members],
+        course=submission.team.course,
+        kind=NoticeKind.GRADE,
+        text=f"The result for {submission.run} is here.",
+        path=reverse("submission_detail", args=[submission.team_id]),
+    )
 
 
 def hide(*, submission: Submission, person: User) -> None:
