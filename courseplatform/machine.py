@@ -22,6 +22,7 @@ RQ = [
 ]
 
 
+LONGEST_SOCKET_PATH = 100  # bytes; the kernel's own limit is 108
 EARLY = ("redis", "model-server")
 
 
@@ -55,6 +56,12 @@ def kept_secrets() -> dict[str, str]:
     return found
 
 
+def _warm_socket() -> Path | None:
+    """Where LoRA runs find the process that has torch loaded; None where it cannot be (then each run loads it itself)."""
+    path = Path(settings.VAR_DIR) / "lora.sock"
+    return path if sys.platform == "linux" and len(str(path)) < LONGEST_SOCKET_PATH else None
+
+
 def environment(ports: Ports) -> dict[str, str]:
     """What the processes see: this process's own environment first, then what makes one machine complete."""
     kept = kept_secrets()
@@ -71,6 +78,8 @@ def environment(ports: Ports) -> dict[str, str]:
         "MODEL_SERVER_URL": f"http://127.0.0.1:{ports.models}/v1",
         "PROGRAM_SERVER_URL": f"http://127.0.0.1:{ports.programs}/v1",
         "REHEARSAL_URL": f"http://127.0.0.1:{ports.rehearsal}/v1",
+        "LORA_WARM_SOCKET": str(settings.VAR_DIR / "lora.sock"),
+        **({"LORA_WARM_SOCKET": str(_warm_socket())} if _warm_socket() else {}),
         "PYTHONUNBUFFERED": "1",
         "SITE_URL": f"http://localhost:{ports.web}",
         "EMAIL_URL": f"filemail:///{settings.VAR_DIR / 'mail'}",
@@ -122,6 +131,7 @@ def _model_services(ports: Ports, env: dict[str, str]) -> list[Service]:
     engine_env = engine_environment(env)
     python = [sys.executable, "-P", "-m"]
     runs = ["--runs-root", str(settings.RUNS_ROOT)]
+    warm = ["lora.warm", "--socket", env["LORA_WARM_SOCKET"]]  # torch is imported once; each LoRA run is a fork of it
     base = f"tiny-student={settings.BASE_MODELS_ROOT / 'tiny-student'}"
     # The program server calls the provider that a program was made with, so it alone gets the provider's key.
     provider = {name: env[name] for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL") if env.get(name)}
@@ -133,6 +143,8 @@ def _model_services(ports: Ports, env: dict[str, str]) -> list[Service]:
             "program-server", [*python, "dspy_program.serve", *_at(ports.programs), *runs], {**engine_env, **provider}
         ),
     ]
+    if env.get("LORA_WARM_SOCKET"):
+        found.append(Service("lora-warm", [*python, "lora.warm", "--socket", env["LORA_WARM_SOCKET"]], engine_env))
     if not env.get("OPENAI_API_KEY"):
         state = str(settings.VAR_DIR / "rehearsal")
         found.append(
