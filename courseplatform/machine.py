@@ -131,7 +131,6 @@ def _model_services(ports: Ports, env: dict[str, str]) -> list[Service]:
     engine_env = engine_environment(env)
     python = [sys.executable, "-P", "-m"]
     runs = ["--runs-root", str(settings.RUNS_ROOT)]
-    warm = ["lora.warm", "--socket", env["LORA_WARM_SOCKET"]]  # torch is imported once; each LoRA run is a fork of it
     base = f"tiny-student={settings.BASE_MODELS_ROOT / 'tiny-student'}"
     # The program server calls the provider that a program was made with, so it alone gets the provider's key.
     provider = {name: env[name] for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL") if env.get(name)}
