@@ -6,10 +6,12 @@ the end gets the answer and `done`. The row decides where Redis cannot: a stream
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from html import escape
 
 import redis
 from asgiref.sync import sync_to_async
+from django.utils import timezone
 
 from evaluation.models import Turn
 from teams import live
@@ -17,6 +19,7 @@ from teams import live
 WHOLE, TOKEN = "whole", "token"
 NEXT_PIECES = '<span sse-swap="token" hx-swap="beforeend"></span>'
 LOOK_AGAIN_SECONDS = 15.0
+LAST_WORDS_SECONDS = 3.0  # a turn that was stopped elsewhere gets its last words, and `done`, within a heartbeat
 WITHOUT_REDIS_SECONDS = 1.5
 
 
@@ -38,7 +41,7 @@ async def answer_events(turn: Turn, last_id: str = "") -> AsyncIterator[str]:
                 return
             if not pieces:
                 yield ": still here\n\n"
-                await _wait(woken, LOOK_AGAIN_SECONDS)
+                await _wait(woken, LOOK_AGAIN_SECONDS if turn.is_streaming else LAST_WORDS_SECONDS)
     finally:
         here.leave(turn.topic, woken)
 
@@ -69,7 +72,7 @@ async def _news(here: live.Hub, turn: Turn, last_id: str) -> tuple[list[str], st
     over = any(event == live.END for _, event, _ in events)
     if not events:
         await _refresh(turn)
-        if not turn.is_streaming:
+        if turn.finished_at and turn.finished_at < timezone.now() - timedelta(seconds=LAST_WORDS_SECONDS):
             return [live.frame(WHOLE, escape(turn.answer))], last_id, True
     return frames, events[-1][0] if events else last_id, over
 
@@ -80,7 +83,7 @@ async def _from_row(turn: Turn) -> list[str]:
 
 
 async def _refresh(turn: Turn) -> None:
-    await sync_to_async(turn.refresh_from_db)(fields=["answer", "status"])
+    await sync_to_async(turn.refresh_from_db)(fields=["answer", "status", "finished_at"])
 
 
 async def _wait(woken: asyncio.Event, seconds: float) -> None:

@@ -10,10 +10,11 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as WaitedLongEnough
+from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
 from html import escape
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 import httpx
 import openai
@@ -126,22 +127,33 @@ async def _converse(job: Job, outlet: Outlet, database: Database) -> None:
         await sending
 
 
+_open_connections: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
+
+
+def _connections() -> httpx.AsyncClient:
+    """This loop's connections to models: making a pool reads all certificates, which takes longer than a first token."""
+    loop = asyncio.get_running_loop()
+    if loop not in _open_connections:
+        _open_connections[loop] = httpx.AsyncClient(
+            timeout=httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=50),
+        )
+    return _open_connections[loop]
+
+
 async def _read(job: Job, outlet: Outlet) -> None:
     endpoint = job.endpoint
-    timeout = openai.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
-    async with (
-        openai.AsyncOpenAI(
-            base_url=endpoint.base_url, api_key=endpoint.api_key or "none", max_retries=0, timeout=timeout
-        ) as client,
-        await client.chat.completions.create(
-            model=endpoint.model,
-            messages=cast(Any, job.messages),
-            temperature=endpoint.temperature,
-            max_tokens=bots.answer_tokens(endpoint),
-            stream=True,
-            stream_options={"include_usage": True},
-        ) as chunks,
-    ):
+    client = openai.AsyncOpenAI(
+        base_url=endpoint.base_url, api_key=endpoint.api_key or "none", max_retries=0, http_client=_connections()
+    )
+    async with await client.chat.completions.create(
+        model=endpoint.model,
+        messages=cast(Any, job.messages),
+        temperature=endpoint.temperature,
+        max_tokens=bots.answer_tokens(endpoint),
+        stream=True,
+        stream_options={"include_usage": True},
+    ) as chunks:
         async for chunk in chunks:
             if chunk.usage is not None:
                 outlet.usage = _usage(chunk.usage)
@@ -200,16 +212,14 @@ class Desk:
         self._running[turn_id] = running
         running.add_done_callback(lambda _: self._running.pop(turn_id, None))
 
-    def cancel(self, turn_id: int, *, wait: float) -> None:
-        """Stop answering, if it is here that the answer is made, and wait up to `wait` seconds for its end."""
+    def cancel(self, turn_id: int, *, wait: float) -> bool:
+        """Stop answering and wait up to `wait` seconds for the turn's end. False where the answer is not made here."""
         running = self._running.get(turn_id)
         if running is None:
-            return
+            return False
         self._own_loop().call_soon_threadsafe(self._cancel_task, turn_id)
-        try:
-            running.result(wait)
-        except WaitedLongEnough:
-            log.warning("turn %s is still closing after %.0f s; the sweeper will look after it", turn_id, wait)
+        ended, _ = wait_for([running], timeout=wait)
+        return running in ended and not running.cancelled() and running.exception() is None
 
     def _cancel_task(self, turn_id: int) -> None:
         for task in asyncio.all_tasks(self._loop):

@@ -108,11 +108,14 @@ def _save_turn(turn: Turn, replaces: Turn | None, most: int) -> Turn:
 
 
 def stop(*, turn: Turn) -> None:
-    """End the answer now and keep what came. The task that answers notices, wherever it runs, and settles the cost."""
-    if turn.finish(TurnStatus.STOPPED):
-        desk.cancel(turn.pk, wait=STOP_WAITS_SECONDS)
-        live.emit(turn.topic, live.END, "")
-        turn.refresh_from_db()
+    """End the answer now and keep what came.
+
+    Where it is made in this process its own task ends the turn, with all that came. Another process notices by the row within
+    a second; where that process is gone, the sweeper settles the turn.
+    """
+    if not desk.cancel(turn.pk, wait=STOP_WAITS_SECONDS):
+        turn.finish(TurnStatus.STOPPED)
+    turn.refresh_from_db()
 
 
 def delete(*, conversation: Conversation) -> None:

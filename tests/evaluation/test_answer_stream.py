@@ -1,6 +1,7 @@
 """What a browser receives while an answer comes: each piece once, whoever joins when."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -103,6 +104,7 @@ async def test_who_comes_after_the_end_gets_the_answer_and_done(turn):
 
 async def test_after_the_stream_is_gone_from_redis_the_row_answers(turn):
     await answering.answer(turn.pk, database=in_this_thread)
+    await Turn.objects.filter(pk=turn.pk).aupdate(finished_at=turn.created_at - timedelta(minutes=1))
     await live.hub().redis.delete(f"live:{turn.topic}")
     frames = await read(turn.key)
     assert shown(frames) == "It turns into ice!" and events(frames)[-1] == ("done", "")
@@ -117,12 +119,14 @@ async def test_hostile_pieces_are_escaped_and_newlines_survive(turn, model_serve
     assert [event for event, _ in events(frames)].count("done") == 1
 
 
-async def test_stop_in_this_process_ends_the_stream_with_what_came(turn, model_server):
+@pytest.mark.parametrize("stopped_elsewhere", [False, True])
+async def test_stop_ends_the_stream_with_all_that_came(stopped_elsewhere, turn, model_server):
     model_server.hold_after = 2
     reading = asyncio.create_task(read(turn.key))
     answering_it = asyncio.create_task(answering.answer(turn.pk, database=in_this_thread))
     await arrived(turn, "It turns into ")
-    await sync_to_async(turn.finish)(TurnStatus.STOPPED)
+    if stopped_elsewhere:
+        await sync_to_async(turn.finish)(TurnStatus.STOPPED)
     answering_it.cancel()
     await answering_it
     assert shown(await reading) == "It turns into "
