@@ -114,47 +114,50 @@ def split_sum(a: int, b: int) -> str:
     return f"{a // 10 * 10} + {b // 10 * 10} = {tens} and {a % 10} + {b % 10} = {ones}, so {a} + {b} = {a + b}"
 
 
+def begun(start: int, steps: int) -> str:
+    """Return the first numbers of counting on or back; a long count trails off, as children's counting does."""
+    sign = 1 if steps > 0 else -1
+    return f"{counted(start, steps)}!" if abs(steps) <= 4 else f"{counted(start, sign * 3)}..."
+
+
 def child_sum(rng: Random, a: int, b: int) -> str:
     """Return a second-grader's way to add: counting on, making ten, splitting, sometimes a slip that is put right."""
     high, low, total = max(a, b), min(a, b), a + b
-    if low > 9:
-        tens, ones = a // 10 * 10 + b // 10 * 10, a % 10 + b % 10
-        return rng.choice(
-            (
-                f"Okay, {a // 10 * 10} and {b // 10 * 10} is {tens}. Then {a % 10} and {b % 10} is {ones}. So it's {total}!",
-                f"That's a big one! I did the tens first, {tens}, and then the ones, {ones}. It's {total}!",
-                f"Um, I think it's {total}!",
-            )
-        )
-    steps = counted(high, low)
+    worked = f"{a} + {b} is {total}!"
     ways = [
-        f"Let me count... {high}, then {steps}! It's {total}!",
-        f"I start at {high} and count {low} more: {steps}. It's {total}!",
-        f"I used my fingers! {steps}. It's {total}!",
-        f"Hmm... {steps}! The answer is {total}!",
-        f"Let me count... First I get to {high}, then I count {low} more: {steps}. It's {total}!",
         f"It's {total}! I counted on my fingers.",
-        f"Is it {total - 1}? No wait, {steps}. It's {total}!",
+        f"I used my fingers! {worked}",
+        f"Hmm... {worked}",
+        f"Is it {total - 1}? No wait, {worked}",
     ]
-    if high < 10 and total > 10:
-        ways.append(f"I know {high} + {10 - high} is 10, and then {total - 10} more makes {total}!")
+    if low > 9:
+        ways += [f"That's a big one! I did the tens first and then the ones. {worked}", f"Um, I think {worked}"]
+    else:
+        ways += [
+            f"Let me count... {high}, {begun(high, low)} {worked}",
+            f"Let me count... {begun(high, low)} It's {total}!",
+            f"I start at {high} and count {low} more: {begun(high, low)} {worked}",
+            f"Let me count... First I get to {high}, then I count {low} more: {begun(high, low)} It's {total}!",
+        ]
+    if high < 10 < total:
+        ways.append(f"I know {high} + {10 - high} is 10, and then {total - 10} more. {worked}")
     return rng.choice(ways)
 
 
 def child_difference(rng: Random, a: int, b: int) -> str:
     """Return a second-grader's way to take `b` from `a`."""
     left = a - b
+    worked = f"{a} - {b} is {left}!"
     ways = [
-        f"Um, I think it's {left}!",
+        f"Um, I think {worked}",
         f"It's {left}! Taking away is hard for me.",
-        f"{left}! I drew circles and crossed out {b}.",
+        f"{worked} I drew circles and crossed out {b}.",
+        f"Hmm... {worked}",
     ]
     if 0 < b <= 9:
-        steps = counted(a, -b)
         ways += [
-            f"I count back from {a}: {steps}. It's {left}!",
-            f"Let me go back... {steps}. It's {left}!",
-            f"Hmm, {a}, then {steps}. So it's {left}!",
+            f"I count back from {a}: {begun(a, -b)} {worked}",
+            f"Let me go back... {begun(a, -b)} It's {left}!",
         ]
     return rng.choice(ways)
 
@@ -246,12 +249,13 @@ def number_story(rng: Random, voice: Voice) -> Lesson:
         a = a + b
     result = a + b if sign == "+" else a - b
     worked = child_sum(rng, a, b) if sign == "+" else child_difference(rng, a, b)
+    equation = f"{a} {sign} {b} = {result}"
     plain = (
+        f"{equation}. The answer is {result} {things}.",
+        f"{equation}, so the answer is {result} {things}.",
         f"The answer is {result} {things}.",
-        f"{a} {sign} {b} = {result}, so the answer is {result} {things}.",
-        f"There are {result} {things}.",
     )
-    child = (worked, f"{worked} {result} {things}!", f"I drew the {things} and counted. {result} {things}!")
+    child = (worked, f"{worked} {result} {things}!", f"I drew the {things} and counted. {equation}. {result} {things}!")
     return Lesson(
         "math",
         f"story {things} {a} {sign} {b}",
@@ -270,7 +274,7 @@ def three_numbers(rng: Random, voice: Voice) -> Lesson:
     total = a + b + c
     plain = (f"{a} + {b} = {a + b}, and {a + b} + {c} = {total}. The answer is {total}.", f"The answer is {total}.")
     child = (
-        f"{a} and {b} is {a + b}. Then {counted(a + b, c)}. It's {total}!",
+        f"{a} and {b} is {a + b}. {a + b} + {c} is {total}!",
         f"Three numbers! Um... {a} + {b} is {a + b}, and {c} more is {total}!",
     )
     return Lesson("math", f"three {a} {b} {c}", (Turn(question, said_by(voice, plain, child, rng)),))

@@ -12,11 +12,17 @@ import time
 from pathlib import Path
 
 import torch
-from transformers import GenerationConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
 from tiny_student.conversations import conversations
 from tiny_student.measure import SAMPLE_QUESTIONS, addition_accuracy, answers, ask
-from tiny_student.pretrain import SHAPES, Plan, pretrain
+from tiny_student.pretrain import SHAPES, Plan, new_model, pretrain
 from tiny_student.tokens import train_tokenizer
 
 TOKENIZER_TALKS = 12_000
@@ -28,10 +34,14 @@ def parse_arguments() -> argparse.Namespace:
         prog="tiny_student.build", description="Train the tiny base model from text it makes."
     )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=1300)
+    parser.add_argument("--steps", type=int, default=1400)
     parser.add_argument("--size", choices=sorted(SHAPES), default="3M")
     parser.add_argument("--vocabulary", type=int, default=1536)
     parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 1)))
+    parser.add_argument(
+        "--rate", type=float, default=0.02, help="peak learning rate of the matrices; a fifth for the rest"
+    )
+    parser.add_argument("--start-from", type=Path, help="folder of an earlier build to train further")
     parser.add_argument("--out", type=Path, required=True)
     return parser.parse_args()
 
@@ -65,19 +75,31 @@ def write_folder(
     aside.rmdir()
 
 
+def starting_point(chosen: argparse.Namespace) -> tuple[PreTrainedTokenizerFast, LlamaForCausalLM]:
+    """Return tokenizer and model to train: new ones, or those of an earlier build that is to be trained further."""
+    if chosen.start_from:
+        tokenizer = AutoTokenizer.from_pretrained(chosen.start_from)
+        return tokenizer, AutoModelForCausalLM.from_pretrained(chosen.start_from, dtype=torch.float32)
+    talks = conversations(chosen.seed + 77, TOKENIZER_TALKS)
+    tokenizer = train_tokenizer((message["content"] for talk in talks for message in talk), chosen.vocabulary)
+    return tokenizer, new_model(SHAPES[chosen.size], tokenizer)
+
+
 def main() -> None:
     """Build the model and print what it can do."""
     chosen = parse_arguments()
     torch.set_num_threads(chosen.threads)
     began = time.perf_counter()
-    texts = (message["content"] for talk in conversations(chosen.seed + 77, TOKENIZER_TALKS) for message in talk)
-    tokenizer = train_tokenizer(texts, chosen.vocabulary)
-    model = pretrain(tokenizer, SHAPES[chosen.size], Plan(steps=chosen.steps, seed=chosen.seed), print_progress)
+    torch.manual_seed(chosen.seed)
+    tokenizer, model = starting_point(chosen)
+    plan = Plan(chosen.steps, chosen.seed, matrix_rate=chosen.rate, other_rate=chosen.rate / 5)
+    model = pretrain(tokenizer, model, plan, print_progress)
     seconds = time.perf_counter() - began
     accuracy = addition_accuracy(model, tokenizer)
     facts: dict[str, object] = {
         "seed": chosen.seed,
         "steps": chosen.steps,
+        "rate": chosen.rate,
         "size": chosen.size,
         "threads": chosen.threads,
         "parameters": sum(p.numel() for p in model.parameters()),

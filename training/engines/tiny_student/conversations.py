@@ -17,9 +17,9 @@ class Message(TypedDict):
 
 
 MAKERS: tuple[tuple[float, LessonMaker], ...] = (
-    (26.0, arithmetic.addition),
-    (11.0, arithmetic.subtraction),
-    (5.0, arithmetic.number_story),
+    (30.0, arithmetic.addition),
+    (18.0, arithmetic.subtraction),
+    (7.0, arithmetic.number_story),
     (1.0, arithmetic.three_numbers),
     (2.0, numbers.neighbours),
     (1.5, numbers.counting),

@@ -185,5 +185,5 @@ def missing_part(rng: Random, voice: Voice) -> Lesson:
         )
     )
     plain = (f"The answer is {b}, because {a} + {b} = {a + b}.", f"The answer is {b}.")
-    child = (f"I count from {a}: {counted(a, b)}. That's {b} more!", f"It's {b}! {a} and {b} makes {a + b}!")
+    child = (f"I count from {a} up to {a + b}. That's {b} more!", f"It's {b}! {a} and {b} makes {a + b}!")
     return Lesson("math", f"missing {a} {b}", (Turn(question, said_by(voice, plain, child, rng)),))

@@ -40,7 +40,7 @@ class Plan:
 
     steps: int
     seed: int
-    batch_tokens: int = 4096
+    batch_tokens: int = 3072
     matrix_rate: float = 0.02
     other_rate: float = 0.004
 
@@ -136,11 +136,12 @@ def rate_at(step: int, steps: int) -> float:
 
 
 def pretrain(
-    tokenizer: PreTrainedTokenizerFast, shape: Shape, plan: Plan, report: Callable[[int, float, float], None]
+    tokenizer: PreTrainedTokenizerFast,
+    model: LlamaForCausalLM,
+    plan: Plan,
+    report: Callable[[int, float, float], None],
 ) -> LlamaForCausalLM:
-    """Train a new model and return it. Every 50 steps `report(step, mean loss since the last report, tokens a second)`."""
-    torch.manual_seed(plan.seed)
-    model = new_model(shape, tokenizer)
+    """Train `model` and return it. Every 50 steps `report(step, mean loss since the last report, tokens a second)`."""
     model.train()
     tools = optimisers(model, plan)
     peaks = [tool.param_groups[0]["lr"] for tool in tools]
