@@ -166,7 +166,7 @@ def test_a_course_from_empty_to_a_released_grade(
     expect(student.get_by_text("It counts like my own pupils.")).to_have_count(0)
     instructor.goto(f"{course}grades/")
     expect(instructor.get_by_text("Secret Sequoia")).to_be_visible()
-    instructor.get_by_role("button", name=re.compile("^Release")).first.click()
+    instructor.get_by_role("button", name="Release", exact=True).click()
     expect(instructor.get_by_role("button", name=re.compile("^Hide")).first).to_be_visible()
     student.reload()
     expect(student.get_by_text("It counts like my own pupils.")).to_be_visible()
