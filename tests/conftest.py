@@ -6,12 +6,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from django.test import Client
 
 from courseplatform import redis_server as server
 from teams.models import Course, Role, Team, User
 from tests import factories
+
+# A slow machine is no failure, and the same commit gives the same verdict.
+hypothesis.settings.register_profile("course", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("course")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -23,5 +23,5 @@ trap stop EXIT
 as_owner "$bin/initdb" -D "$folder/data" -U course --auth=trust --encoding=UTF8 --no-sync >/dev/null
 as_owner "$bin/pg_ctl" -D "$folder/data" -w -l "$folder/log" \
     -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories=$folder -c fsync=off -c max_connections=100" start >/dev/null
-DATABASE_URL="postgres://course@127.0.0.1:$port/postgres" .venv/bin/python -m pytest -q -m "not e2e and not engine" \
+DATABASE_URL="postgres://course@127.0.0.1:$port/postgres" .venv/bin/python -m pytest -q -n 2 --dist loadfile -m "not e2e and not engine" \
     tests/teams tests/datasets tests/training tests/evaluation tests/test_access.py ${PYTEST_ARGS:-}
