@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
+from teams.impersonation import SESSION_KEY
 from teams.models import Notice
 
 
@@ -17,6 +18,7 @@ def page(request: HttpRequest) -> dict[str, Any]:
         "nav_team": getattr(request, "team", None),
         "unread_notices": partial(_unread, request),
         "nav_membership": getattr(request, "membership", None),
+        "impersonated": SESSION_KEY in request.session if hasattr(request, "session") else False,
     }
 
 

@@ -24,6 +24,7 @@ class Access(StrEnum):
     PUBLIC = "public"
     SIGNED_IN = "signed in"
     COURSE_MAKER = "may create courses"
+    STAFF = "runs the platform"
     STUDENT = "anyone in the course"
     PROFESSOR = "professor of the course"
     INSTRUCTOR = "instructor of the course"
@@ -84,6 +85,19 @@ def course_maker_view(view: View) -> View:
         return view(request, **kwargs)
 
     wrapped.access_rule = AccessRule("site", Access.COURSE_MAKER)  # type: ignore[attr-defined]
+    return wrapped
+
+
+def staff_view(view: View) -> View:
+    """People who run the platform (`is_staff`)."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, **kwargs: Any) -> Any:
+        if not cast(User, request.user).is_staff:
+            raise PermissionDenied("This page is for those who run the platform.")
+        return view(request, **kwargs)
+
+    wrapped.access_rule = AccessRule("site", Access.STAFF)  # type: ignore[attr-defined]
     return wrapped
 
 

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from teams.views import audit, budget, costs, course, notices, people, plan, sign_in
+from teams.views import audit, budget, costs, course, notices, people, plan, sign_in, staff
 
 urlpatterns = [
     path("", sign_in.home, name="home"),
@@ -10,6 +10,8 @@ urlpatterns = [
     path("password/forgotten/", sign_in.password_forgotten, name="password_forgotten"),
     path("password/set/<str:uidb64>/<str:token>/", sign_in.password_set, name="password_set"),
     path("join/", sign_in.join, name="join"),
+    path("impersonate/", staff.impersonate, name="impersonate"),
+    path("impersonate/stop/", staff.impersonate_stop, name="impersonate_stop"),
     path("courses/new/", course.course_new, name="course_new"),
     path("courses/<int:course_id>/settings/", course.course_edit, name="course_edit"),
     path("courses/<int:course_id>/codes/renew/", course.course_codes_renew, name="course_codes_renew"),

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from teams.access import Access, SignedInRequest, course_view
 from teams.forms import FormTeamsForm, MembershipForm, RosterForm, SectionForm
 from teams.models import Course, Membership, Role
-from teams.services import courses, enrolment, invitations, roster
+from teams.services import courses, enrolment, erasing, invitations, roster
 
 PAGE_PEOPLE = 50
 
@@ -73,7 +73,7 @@ def _apply(form: MembershipForm, membership: Membership, request: SignedInReques
 @course_view(Access.INSTRUCTOR)
 @require_POST
 def membership_switch(request: SignedInRequest, course: Course, membership_id: int) -> HttpResponse:
-    """`do`: take somebody out, let them in again, or send the link to a first password once more."""
+    """`do`: take somebody out, let them in again, erase who they were, or mail the link to a password once more."""
     membership, wanted = _membership(course, membership_id), request.POST.get("do")
     try:
         if wanted == "out":
@@ -82,6 +82,9 @@ def membership_switch(request: SignedInRequest, course: Course, membership_id: i
         elif wanted == "in":
             enrolment.reactivate(membership=membership, person=request.user)
             messages.success(request, f"{membership.person} can enter again.")
+        elif wanted == "erase":
+            erasing.erase(membership=membership, person=request.user)
+            messages.success(request, "Name and address are gone. What the team made is still there.")
         elif wanted == "mail":
             invitations.send_password_link(email=membership.person.email)
             messages.success(request, f"A link to set a password is on its way to {membership.person.email}.")

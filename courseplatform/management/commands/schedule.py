@@ -8,7 +8,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from evaluation.services import chat, interviews
+from teams.services import erasing
 from training.services import reconcile
+
+RETENTION_SECONDS = 3600
 
 
 class Command(BaseCommand):
@@ -23,5 +26,6 @@ class Command(BaseCommand):
             (settings.RECONCILE_SECONDS, chat.sweep),
             (settings.RECONCILE_SECONDS, interviews.sweep),
             (settings.CLOUD_POLL_SECONDS, reconcile.poll_waiting),
+            (RETENTION_SECONDS, erasing.apply_retention),
         ]
         reconcile.repeat(rounds, over.wait)

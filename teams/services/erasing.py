@@ -1,0 +1,94 @@
+"""Removing what says who a student was. The team's work stays, signed by nobody."""
+
+from datetime import timedelta
+from typing import Any
+
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from django.db import transaction
+from django.utils import timezone
+
+from teams.models import AuditEntry, Course, MailChoice, Membership, Notice, Role, User
+from teams.services import audit
+from teams.services.courses import CourseRefused
+
+ERASED = "Former student"
+
+
+def erase(*, membership: Membership, person: User | None) -> None:
+    """Remove name, address, password, notices and sign-in records of a student, in every course of theirs.
+
+    Raises CourseRefused for anybody but a student, and while the account is used in a course where `person` (the
+    instructor; None for the platform's own clock) is not an instructor.
+    """
+    student = membership.person
+    if student.is_staff or student.memberships.exclude(role=Role.STUDENT).exists():
+        raise CourseRefused(f"{student} is not only a student here or elsewhere. Ask whoever runs the platform.")
+    if person is not None and _courses_of_others(student, person):
+        raise CourseRefused(
+            f"{student} is in a course of another instructor too. Take them out here, and ask whoever runs the platform."
+        )
+    with transaction.atomic():
+        new_name = f"{ERASED} {student.pk}"
+        _forget_in_log(student, new_name)
+        for model in (AccessAttempt, AccessLog, AccessFailureLog):
+            model.objects.filter(username__iexact=student.email).delete()
+        Notice.objects.filter(person=student).delete()
+        MailChoice.objects.filter(person=student).delete()
+        student.memberships.update(active=False)
+        student.name, student.email, student.is_active = new_name, f"erased-{student.pk}@invalid.example", False
+        student.set_unusable_password()
+        student.save()
+        audit.record(course=membership.course, person=person, action="personal data erased", what=new_name)
+
+
+def _courses_of_others(student: User, person: User) -> bool:
+    mine = Course.objects.filter(
+        memberships__person=person, memberships__role=Role.INSTRUCTOR, memberships__active=True
+    )
+    return student.memberships.filter(active=True).exclude(course__in=mine).exists()
+
+
+def _forget_in_log(student: User, new_name: str) -> None:
+    """The log of every course of theirs keeps what was done, without the name it was done to."""
+    entries = AuditEntry.objects.filter(course__memberships__person=student)
+    changed = []
+    for entry in entries.distinct().iterator(1000):
+        said = (entry.what, entry.before, entry.after)
+        entry.what, entry.before, entry.after = (_without(value, student, new_name) for value in said)
+        if said != (entry.what, entry.before, entry.after):
+            changed.append(entry)
+    AuditEntry.objects.bulk_update(changed, ["what", "before", "after"], batch_size=500)
+
+
+def _without(value: Any, student: User, new_name: str) -> Any:
+    if isinstance(value, str):
+        return value.replace(student.name, new_name).replace(student.email, new_name) if student.name else value
+    if isinstance(value, list):
+        return [_without(one, student, new_name) for one in value]
+    if isinstance(value, dict):
+        return {key: _without(one, student, new_name) for key, one in value.items()}
+    return value
+
+
+def apply_retention() -> int:
+    """Erase the students of courses that ended longer ago than they keep data; returns how many.
+
+    Who is also in a course that still keeps data, or has another role anywhere, is left alone.
+    """
+    today = timezone.localdate()
+    ended = Course.objects.filter(keep_days__isnull=False, ends_on__isnull=False)
+    over = [one for one in ended if one.ends_on and one.ends_on + timedelta(days=one.keep_days or 0) < today]
+    students = Membership.objects.filter(course__in=over, role=Role.STUDENT).exclude(person__name__startswith=ERASED)
+    by_person = {membership.person_id: membership for membership in students.select_related("person", "course")}
+    needed = set(
+        Membership.objects.filter(person__in=by_person).exclude(course__in=over).values_list("person_id", flat=True)
+    )
+    return sum(_erase_quietly(one) for person_id, one in by_person.items() if person_id not in needed)
+
+
+def _erase_quietly(membership: Membership) -> int:
+    try:
+        erase(membership=membership, person=None)
+    except CourseRefused:
+        return 0
+    return 1
