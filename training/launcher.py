@@ -146,7 +146,7 @@ def _event(line: bytes) -> Event:
         event = None
     if isinstance(event, dict) and isinstance(event.get("event"), str):
         return event
-    return {"event": "unreadable", "line": line[:200].decode("utf-8", "replace")}
+    return {"event": "unreadable", "line": storable(line[:200].decode("utf-8", "replace"))}
 
 
 def storable(value: Any) -> Any:

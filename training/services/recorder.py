@@ -4,7 +4,7 @@ import logging
 import time
 from typing import Any
 
-from django.db import DatabaseError, close_old_connections, transaction
+from django.db import InterfaceError, OperationalError, close_old_connections, transaction
 
 from training.launcher import Event
 from training.models import RunEvent, TrainingRun
@@ -61,7 +61,7 @@ class Recorder:
         self._flushed = time.monotonic()
         try:
             self._write()
-        except DatabaseError as error:
+        except (OperationalError, InterfaceError) as error:
             # What waits is kept. Should the database stay away, the heartbeat finds the lease lost and the work stops.
             log.warning("run %s: progress not written yet: %s", self.run.pk, error)
             close_old_connections()
