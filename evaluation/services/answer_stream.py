@@ -17,7 +17,6 @@ from evaluation.models import Turn
 from teams import live
 
 WHOLE, TOKEN = "whole", "token"
-NEXT_PIECES = '<span sse-swap="token" hx-swap="beforeend"></span>'
 LOOK_AGAIN_SECONDS = 15.0
 LAST_WORDS_SECONDS = 3.0  # a turn that was stopped elsewhere gets its last words, and `done`, within a heartbeat
 WITHOUT_REDIS_SECONDS = 1.5
@@ -30,7 +29,7 @@ async def answer_events(turn: Turn, last_id: str = "") -> AsyncIterator[str]:
     try:
         if not last_id:
             last_id, html = await _so_far(here, turn)
-            yield live.frame(WHOLE, html + NEXT_PIECES, last_id)
+            yield live.frame(WHOLE, html + _no_pieces(turn), last_id)
         while True:
             woken.clear()
             pieces, last_id, over = await _news(here, turn, last_id)
@@ -44,6 +43,14 @@ async def answer_events(turn: Turn, last_id: str = "") -> AsyncIterator[str]:
                 await _wait(woken, LOOK_AGAIN_SECONDS if turn.is_streaming else LAST_WORDS_SECONDS)
     finally:
         here.leave(turn.topic, woken)
+
+
+def _no_pieces(turn: Turn) -> str:
+    """Empties the place of single pieces, which the whole answer holds already.
+
+    The place itself stays: htmx listens in a new element only some milliseconds later, and pieces would be lost.
+    """
+    return f'<span id="pieces-{turn.key}" hx-swap-oob="innerHTML"></span>'
 
 
 async def _so_far(here: live.Hub, turn: Turn) -> tuple[str, str]:
@@ -73,13 +80,13 @@ async def _news(here: live.Hub, turn: Turn, last_id: str) -> tuple[list[str], st
     if not events:
         await _refresh(turn)
         if turn.finished_at and turn.finished_at < timezone.now() - timedelta(seconds=LAST_WORDS_SECONDS):
-            return [live.frame(WHOLE, escape(turn.answer))], last_id, True
+            return [live.frame(WHOLE, escape(turn.answer) + _no_pieces(turn))], last_id, True
     return frames, events[-1][0] if events else last_id, over
 
 
 async def _from_row(turn: Turn) -> list[str]:
     await _refresh(turn)
-    return [live.frame(WHOLE, escape(turn.answer) + NEXT_PIECES)]
+    return [live.frame(WHOLE, escape(turn.answer) + _no_pieces(turn))]
 
 
 async def _refresh(turn: Turn) -> None:
