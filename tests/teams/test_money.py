@@ -1,15 +1,13 @@
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 
 from teams.models import (
     BudgetAccount,
     Confidence,
     CourseAccount,
     Hold,
-    HoldState,
     LedgerEntry,
     Method,
     Notice,
@@ -113,43 +111,6 @@ def test_the_database_itself_refuses_a_ledger_entry_that_does_not_add_up(team):
         LedgerEntry.objects.create(
             account=account(team), key="x", delta=1, before=0, after=2, price_note="", confidence="exact", **fields
         )
-
-
-@pytest.mark.django_db(transaction=True)
-def test_parallel_holds_never_pass_the_limit(course):
-    team = factories.make_team(course, "Busy", budget=1000)
-
-    def admit(number: int) -> bool:
-        try:
-            money.hold(team=team, key=f"turn-{number}", amount=90)
-        except money.BudgetRefused:
-            return False
-        finally:
-            connection.close()
-        return True
-
-    with ThreadPoolExecutor(8) as pool:
-        admitted = sum(pool.map(admit, range(32)))
-    assert admitted == 11
-    assert account(team).held == 990
-
-
-@pytest.mark.django_db(transaction=True)
-def test_parallel_settlements_of_one_hold_charge_once(course):
-    team = factories.make_team(course, "Busy", budget=1000)
-    money.hold(team=team, key="run-1", amount=500)
-
-    def settle(_: int) -> int:
-        try:
-            return money.settle(key="run-1", charge=charge(300)).pk
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(8) as pool:
-        entries = set(pool.map(settle, range(16)))
-    assert len(entries) == 1
-    assert (account(team).held, account(team).spent) == (0, 300)
-    assert Hold.objects.get().state == HoldState.SETTLED
 
 
 @pytest.mark.parametrize(
