@@ -96,7 +96,10 @@ def _judge(method: str, rows: int, goal: Goal, time: Time, private: int, cloud_c
             reasons.append(f"it {why}")
     size = guideline(method, rows)
     points += {"too_few": -4, "few": -1, "good": 3, "plenty": 0}[size["verdict"]]
-    (reasons if size["verdict"] == "good" else against).append(size["sentence"])
+    if size["verdict"] == "good":
+        reasons.append(size["sentence"].rstrip("."))
+    else:
+        against.append(size["sentence"])
     possible = size["verdict"] != "too_few"
     if private and method != "lora":
         possible = possible and method == "dspy"
@@ -106,7 +109,7 @@ def _judge(method: str, rows: int, goal: Goal, time: Time, private: int, cloud_c
             if method == "dspy"
             else "rows would leave this machine"
         )
-        against.append(f"{private} open privacy findings: {where}.")
+        against.append(f"{private} open privacy finding{'' if private == 1 else 's'}: {where}.")
     elif private:
         points += 2
         reasons.append("the rows stay on this machine, which matters with open privacy findings")

@@ -86,14 +86,16 @@ def _problems(rows: Sequence[Row], quality: dict[str, Any]) -> list[Problem]:
         found.append(_whole("adult_language", message, "Shorten sentences and replace the listed words."))
     if quality["as_an_ai_lines"]:
         line = quality["as_an_ai_lines"][0]
-        message = f"The student says it is a program in {len(quality['as_an_ai_lines'])} rows, first on line {line}."
+        message = (
+            f"The student says it is a program, first on line {line} ({_rows(len(quality['as_an_ai_lines']))} in all)."
+        )
         found.append(_whole("as_an_ai", message, "Rewrite or delete these answers.", line=line))
     duplicates = quality["duplicates"]
     if duplicates["exact_rows"]:
-        message = f"{duplicates['exact_rows']} rows say exactly what another row says."
+        message = f"{_rows(duplicates['exact_rows'], 'says', 'say')} exactly what another row says."
         found.append(_whole("duplicate_rows", message, "Keep one of each.", line=duplicates["exact"][0][1]))
     if duplicates["near_rows"]:
-        message = f"{duplicates['near_rows']} rows are nearly the same as another row."
+        message = f"{_rows(duplicates['near_rows'], 'is', 'are')} nearly the same as another row."
         found.append(
             _whole("near_duplicate_rows", message, "Vary them, or keep one of each.", line=duplicates["near"][0][1])
         )
@@ -102,9 +104,15 @@ def _problems(rows: Sequence[Row], quality: dict[str, Any]) -> list[Problem]:
             message = f"{opening['share']:.0%} of the answers begin “{opening['words']}…”."
             found.append(_whole("repeated_opening", message, "Let answers begin in different ways."))
     if quality["leakage"]:
-        message = f"{len(quality['leakage'])} validation rows are also (nearly) among the training rows."
+        message = (
+            f"{len(quality['leakage'])} of the validation rows can be found, nearly or quite, among the training rows."
+        )
         found.append(_whole("leakage", message, "Take them out of one side, or let the platform split."))
     return found
+
+
+def _rows(count: int, one: str = "", many: str = "") -> str:
+    return f"{count:,} {'row' if count == 1 else 'rows'} {one if count == 1 else many}".rstrip()
 
 
 def _speaker_problems(found: dict[str, Any], language: dict[str, Any]) -> list[Problem]:

@@ -99,7 +99,10 @@ def _draft(value: dict[str, Any], line: int) -> _Draft:
         student = next((by_name[name] for name in student_names if name in by_name), None)
         if teacher is not None and student is not None:
             return _pair(value, teacher, student, shape, line)  # type: ignore[arg-type]
-    keys = ", ".join(f"`{key}`" for key in list(value)[:8]) or "no keys at all"
+    keys = ", ".join(f"`{key}`" for key in list(value)[:8])
+    if not keys:
+        mend = "Write what the teacher says and what the student says into it, or delete it."
+        raise RowFault([_fault(line, "unknown_shape", "The row is empty: {}.", mend, value)])
     mend = "Say which key holds what the teacher says and which what the student says, or rename them."
     raise RowFault([_fault(line, "unknown_shape", f"No known kind of row has {keys}.", mend, value)])
 

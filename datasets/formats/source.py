@@ -194,7 +194,9 @@ def _opened(path: Path) -> BinaryIO:
     except OSError as error:
         reason = {"FileNotFoundError": "There is no such file", "IsADirectoryError": "This is a folder, not a file"}
         told = reason.get(type(error).__name__, f"The file can't be opened ({error.strerror or type(error).__name__})")
-        raise UnreadableFile("cannot_open", f"{told}: {path.name}.", "Check the name and the permissions.") from None
+        raise UnreadableFile(
+            "cannot_open", f"{told}: {path.name or path}.", "Check the name and the permissions."
+        ) from None
 
 
 def _size(file: BinaryIO) -> int:

@@ -1,7 +1,10 @@
 """The report: guideline, tokens, coverage, duplicates, leakage, split, advice; and the command that prints it."""
 
 import json
+import os
 import random
+import subprocess
+import sys
 from io import StringIO
 from pathlib import Path
 
@@ -239,9 +242,49 @@ def test_the_command_never_shows_a_traceback_whatever_the_file():
 
 
 def test_formats_and_checks_are_free_of_django():
-    import subprocess
-    import sys
 
     program = "import sys; from datasets import checks, formats; sys.exit('django' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], cwd=Path(formats.__file__).parents[2], check=False)
     assert done.returncode == 0
+
+
+def test_the_command_speaks_to_any_terminal_and_about_any_file_name(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xff\x1b[31m.jsonl")
+    path.write_text('{"question": "a?", "answer": "b"}\n{}\n')
+    for encoding in ("ascii", "utf-8"):
+        done = run_command(str(path), PYTHONIOENCODING=encoding)
+        assert (done.returncode, done.stderr) == (1, "")
+        assert "\\udcff\\x1b[31m" in done.stdout and "\x1b" not in done.stdout
+        assert "The row is empty" in done.stdout
+
+
+def test_the_command_keeps_its_exit_code_when_nobody_reads_on(tmp_path):
+    good, bad = tmp_path / "good.jsonl", tmp_path / "bad.jsonl"
+    good.write_text('{"question": "a?", "answer": "b"}\n')
+    bad.write_text("{}\n")
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = run_command(*[str(good)] * 20, str(bad), stdout=writing)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def run_command(*arguments, stdout=subprocess.PIPE, **environment):
+    """The command as a process of its own, as a team's script starts it."""
+    return subprocess.run(
+        [sys.executable, "manage.py", "check_dataset", *arguments],
+        cwd=Path(formats.__file__).parents[2],
+        env={**os.environ, **environment},
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("goal", ["quick_personality", "subject_knowledge", "deep_personality"])
+@pytest.mark.parametrize("rows", [0, 7, 20, 60, 150])
+def test_advice_is_said_in_one_sentence_with_one_full_stop(goal, rows):
+    advised = checks.advice(rows=rows, goal=goal, time="long", private=1)
+    assert not advised.sentence.endswith("..") and ".;" not in advised.sentence
+    assert all("1 open privacy finding:" in told for told in advised.methods[0].against if "privacy" in told)

@@ -1,6 +1,8 @@
 """`manage.py check_dataset FILE…`: the upload page's report for teams' own scripts. Needs no database."""
 
 import json
+import os
+import re
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
@@ -11,6 +13,7 @@ from django.core.management.base import BaseCommand
 from datasets.checks import FileReport, check_file
 
 _MOST_SHOWN = 50
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Command(BaseCommand):
@@ -31,31 +34,42 @@ class Command(BaseCommand):
             checked = check_file(Path(name), filename=name, shape=options["shape"])
             worst = max(worst, checked.exit_code())
             if options["as_json"]:
-                self.stdout.write(json.dumps(checked.as_json(), ensure_ascii=True))
+                self._say(json.dumps(checked.as_json(), ensure_ascii=True))
             else:
                 self._tell(checked)
         if worst:
             sys.exit(worst)
 
+    def _say(self, line: str) -> None:
+        """One line, in what the terminal can show: file names and excerpts may hold anything."""
+        encoding = getattr(self.stdout, "encoding", None) or "utf-8"
+        shown = _CONTROLS.sub(lambda found: f"\\x{ord(found.group()):02x}", line)
+        try:
+            self.stdout.write(shown.encode(encoding, "backslashreplace").decode(encoding))
+            self.stdout.flush()
+        except BrokenPipeError:
+            # The reader (head, less) has seen enough; the exit code still tells about all files.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
     def _tell(self, checked: FileReport) -> None:
-        self.stdout.write(f"{checked.file}: {checked.recognised or 'not readable'}")
-        self.stdout.write(f"  {checked.good_rows:,} good rows of {checked.rows:,}")
+        self._say(f"{checked.file}: {checked.recognised or 'not readable'}")
+        self._say(f"  {checked.good_rows:,} good rows of {checked.rows:,}")
         for problem in checked.problems[:_MOST_SHOWN]:
             place = f"line {problem.line}" if problem.line else "the file"
             place += f", column {problem.column}" if problem.column else ""
             place += f", {problem.field}" if problem.field else ""
-            self.stdout.write(f"  {problem.severity}: {place}: {problem.message} {problem.mend} [{problem.code}]")
+            self._say(f"  {problem.severity}: {place}: {problem.message} {problem.mend} [{problem.code}]")
         if len(checked.problems) > _MOST_SHOWN:
-            self.stdout.write(f"  … and {len(checked.problems) - _MOST_SHOWN:,} more; --json lists all of them")
+            self._say(f"  … and {len(checked.problems) - _MOST_SHOWN:,} more; --json lists all of them")
         for finding in checked.privacy[:_MOST_SHOWN]:
-            self.stdout.write(
+            self._say(
                 f"  private: line {finding['line']}, {finding['field']}: {finding['kind']} “{finding['excerpt']}”"
             )
         if checked.readable and checked.good_rows:
             language = checked.quality["language"]
-            self.stdout.write(f"  Language: {language['sentence']} {_grades(language)}")
+            self._say(f"  Language: {language['sentence']} {_grades(language)}")
             for method in checked.quality["guideline"].values():
-                self.stdout.write(f"  {method['sentence']}")
+                self._say(f"  {method['sentence']}")
 
 
 def _grades(language: dict[str, Any]) -> str:
