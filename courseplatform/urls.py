@@ -1,6 +1,6 @@
 from django.urls import include, path
 
-from courseplatform.views import copy, costs, guide, home, plan, queue
+from courseplatform.views import archive, copy, costs, guide, home, plan, queue
 
 urlpatterns = [
     path("", include("teams.urls")),
@@ -10,6 +10,8 @@ urlpatterns = [
     path("guide/", guide.guide, name="guide"),
     path("guide/<slug:topic>/", guide.guide_topic, name="guide_topic"),
     path("courses/<int:course_id>/practice/", guide.practice_switch, name="practice_switch"),
+    path("courses/import/", archive.course_import, name="course_import"),
+    path("courses/<int:course_id>/export/", archive.course_archive, name="course_archive"),
     path("healthz", home.healthz, name="healthz"),
     path("courses/<int:course_id>/", home.course_home, name="course_home"),
     path("courses/<int:course_id>/plan/", plan.course_plan, name="course_plan"),

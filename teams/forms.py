@@ -124,6 +124,14 @@ class CopyCourseForm(forms.ModelForm[Course]):
         return cleaned
 
 
+class ArchiveForm(forms.Form):
+    file = forms.FileField(
+        label="Course archive",
+        help_text="The zip file that “Export the course” made, here or on another installation.",
+        widget=forms.ClearableFileInput(attrs={"accept": ".zip"}),
+    )
+
+
 class BudgetRequestForm(forms.Form):
     amount = DollarsField(label="How much more, in dollars", min_value=Decimal("0.01"))
     reason = forms.CharField(label="What for", max_length=500, widget=forms.Textarea(attrs={"rows": 2}))

@@ -210,3 +210,13 @@ def test_the_ledger_replays_to_the_account(course, team):
     entries = list(LedgerEntry.objects.filter(account__team=team).order_by("id"))
     assert [entry.before for entry in entries[1:]] == [entry.after for entry in entries[:-1]]
     assert entries[-1].after == account(team).spent == 422
+
+
+def test_a_team_that_spent_everything_is_graded_all_the_same(course, professor):
+    broke = factories.make_team(course, "Broke", budget=0)
+    money.hold(team=broke, key="turn-1", amount=90, person=professor, subject_kind=money.GRADING)
+    money.settle(key="turn-1", charge=charge(60, subject_kind="turn"))
+    assert (account(broke).held, account(broke).spent) == (0, 60)
+    CourseAccount.objects.filter(course=course).update(limit=100)
+    with pytest.raises(money.BudgetRefused, match="course's whole budget"):
+        money.hold(team=broke, key="turn-2", amount=90, person=professor, subject_kind=money.GRADING)

@@ -1,0 +1,213 @@
+import io
+import json
+import zipfile
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from courseplatform import archive
+from datasets.services import reading
+from evaluation.models import GradeStatus, RubricVersion
+from evaluation.services import gradebook, gradings, submissions
+from teams.models import Confidence, Course, Hold, LedgerEntry, Method, Price, Role, User
+from teams.services import money, plan
+from tests import factories
+from tests.evaluation.conftest import make_run
+from training.models import Artifact, RunStatus, TrainingRun
+
+MARK = "sequoiamark"
+
+
+def fill(course, team, professor, mark=MARK):
+    """A course with one of everything that its life leaves behind."""
+    member = team.memberships.get().person
+    plan.start_plan(course)
+    rows = [
+        {"messages": [{"role": "user", "content": f"{n}?"}, {"role": "assistant", "content": f"{mark} {n}"}]}
+        for n in range(12)
+    ]
+    factories.make_dataset_version(team, rows, name=f"{mark} data", person=member)
+    run = make_run(team, name=f"{mark} run")
+    run.folder.mkdir(parents=True)
+    (run.folder / "result.json").write_text(f'{{"of": "{mark}"}}')
+    Artifact.objects.create(run=run, path="result.json", sha256="0" * 64, size=1)
+    money.hold(team=team, key=run.hold_key, amount=50)
+    charge = money.Charge("run", str(run.key), Method.LORA, "local", "tiny", 40, mark, Confidence.EXACT)
+    money.settle(key=run.hold_key, charge=charge)
+    talk = run.conversations.create(person=member, title=mark)
+    talk.turns.create(position=1, question=f"{mark}?", answer="Um.", status="done")
+    factories.assign(team, professor)
+    submission = submissions.submit(team=team, run=run, person=member)
+    gradings.ensure_gradings(course=course)
+    grade = submission.gradings.get().grade
+    grade.scores.update(level=3, comment=f"{mark} says so")
+    grade.status = GradeStatus.COMMITTED
+    grade.save()
+
+
+@pytest.fixture
+def full(course, team, professor, instructor):
+    fill(course, team, professor)
+    return course
+
+
+def exported(course) -> io.BytesIO:
+    out = io.BytesIO()
+    archive.write(course, out)
+    out.seek(0)
+    return out
+
+
+def counts(course) -> dict[str, int]:
+    return {
+        archive.label(model): model._default_manager.filter(**{archive.paths()[model][0]: course.pk}).count()
+        for model in archive.in_order()
+        if archive.label(model) not in ("teams.auditentry", "teams.membership")
+    }
+
+
+def test_a_course_comes_back_whole(full, instructor):
+    made = archive.read(exported(full), person=instructor)
+    assert made != full
+    assert counts(made) == counts(full)
+    assert sum(1 for number in counts(made).values() if number) > 15, "this must not pass by exporting nothing"
+    before, after = gradebook.course_results(full)[0], gradebook.course_results(made)[0]
+    assert (after.overall, after.submission.rubric) == (before.overall, before.submission.rubric)
+    team = made.teams.get()
+    version = team.datasets.get().versions.get()
+    assert [row.messages for row in reading.stored_rows(version)] == [
+        row.messages for row in reading.stored_rows(full.teams.get().datasets.get().versions.get())
+    ]
+    run = team.runs.get()
+    assert (run.folder / "result.json").read_text() == f'{{"of": "{MARK}"}}'
+    assert run.result_model == f"run-{run.key}"
+    assert run.created_at == full.teams.get().runs.get().created_at
+
+
+def test_the_imported_ledger_replays_and_leads_to_the_imported_run(full, instructor):
+    made = archive.read(exported(full), person=instructor)
+    entry = LedgerEntry.objects.get(account__team__course=made)
+    run = TrainingRun.objects.get(team__course=made)
+    assert (entry.key, entry.subject_id) == (run.hold_key, str(run.key))
+    assert made.teams.get().account.spent == entry.after == 40
+    assert (
+        money.settle(key=run.hold_key, charge=money.Charge("run", "x", Method.LORA, "l", "m", 9, "", Confidence.EXACT))
+        == entry
+    )
+
+
+def test_elsewhere_people_get_accounts_without_a_password_and_keep_their_roles(full, member, professor, instructor):
+    file = exported(full)
+    addresses = {person.pk: person.email for person in (member, professor, instructor)}
+    for person in (member, professor, instructor):
+        User.objects.filter(pk=person.pk).update(email=f"other-{person.pk}@example.edu")
+    importer = factories.make_person("Importer")
+    made = archive.read(file, person=importer)
+    by_address = {one.person.email: one for one in made.memberships.select_related("person", "team")}
+    assert by_address[addresses[member.pk]].team == made.teams.get()
+    assert by_address[addresses[professor.pk]].role == "professor"
+    assert by_address[importer.email].role == "instructor"
+    assert not by_address[addresses[member.pk]].person.has_usable_password()
+
+
+def test_no_other_courses_row_and_no_secret_is_in_the_file(full, other_course, other_course_team, settings):
+    stranger = factories.make_person("Far Professor")
+    factories.enrol(other_course, stranger, Role.PROFESSOR)
+    fill(other_course, other_course_team, stranger, "strangemark")
+    Price.objects.create(
+        course=other_course, provider="strangemark", model="m", kind="input", per_million=1,
+        effective_from="2026-01-01", source="s",
+    )  # fmt: skip
+    with zipfile.ZipFile(exported(full)) as file:
+        text = b"".join(file.read(name) for name in file.namelist()).decode()
+    assert MARK in text
+    for hidden in (
+        "strangemark",
+        stranger.email,
+        full.student_code,
+        full.professor_code,
+        settings.SECRET_KEY,
+        "password",
+    ):
+        assert hidden not in text
+
+
+def test_the_own_rubric_stays_the_own_one(full, instructor):
+    own = RubricVersion.objects.create(course=full, number=1, name="Ours")
+    made = archive.read(exported(full), person=instructor)
+    assert made.rubrics.get().name == "Ours"
+    assert own.course == full
+    assert RubricVersion.objects.filter(course=None).count() == 1
+
+
+def test_a_course_with_running_work_is_not_exported(client_for, full, team, instructor):
+    TrainingRun.objects.filter(team=team).update(status=RunStatus.RUNNING)
+    page = client_for(instructor).post(f"/courses/{full.pk}/export/", follow=True).content.decode()
+    assert "still running" in page
+    TrainingRun.objects.filter(team=team).update(status=RunStatus.SUCCEEDED)
+    money.hold(team=team, key="turn-1", amount=0)
+    with pytest.raises(archive.ArchiveRefused):
+        archive.write(full, io.BytesIO())
+    Hold.objects.update(state="released")
+    assert client_for(instructor).post(f"/courses/{full.pk}/export/")["Content-Type"] == "application/zip"
+
+
+def changed(file: io.BytesIO, name: str, text: str) -> io.BytesIO:
+    out = io.BytesIO()
+    with zipfile.ZipFile(file) as source, zipfile.ZipFile(out, "w") as target:
+        for one in source.namelist():
+            target.writestr(one, text if one == name else source.read(one))
+    out.seek(0)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("about.json", '{"format": 99}'),
+        ("about.json", "not json"),
+        ("teams.team.jsonl", '{"id": 1}\n'),
+        ("teams.course.jsonl", ""),
+        ("training.trainingrun.jsonl", "[1, 2]\n"),
+    ],
+)
+def test_a_damaged_archive_is_refused_whole(full, instructor, name, text):
+    before = Course.objects.count()
+    with pytest.raises(archive.ArchiveRefused):
+        archive.read(changed(exported(full), name, text), person=instructor)
+    assert Course.objects.count() == before
+
+
+def test_a_file_cannot_be_written_outside_its_runs_folder(full, instructor, settings):
+    file = exported(full)
+    with zipfile.ZipFile(file) as source:
+        rows = source.read("training.artifact.jsonl").decode()
+        key = str(full.teams.get().runs.get().key)
+    forged = changed(file, "training.artifact.jsonl", rows.replace('"result.json"', '"../../escaped"'))
+    with zipfile.ZipFile(forged, "a") as target:
+        target.writestr(f"runs/{key}/../../escaped", "out")
+    archive.read(forged, person=instructor)
+    assert not list(settings.VAR_DIR.parent.rglob("escaped"))
+
+
+def test_a_forged_run_cannot_answer_with_another_courses_adapter(full, other_course_team, instructor):
+    strange = make_run(other_course_team)
+    file = exported(full)
+    with zipfile.ZipFile(file) as source:
+        row = json.loads(source.read("training.trainingrun.jsonl"))
+    row["result_model"] = f"run-{strange.key}"
+    made = archive.read(changed(file, "training.trainingrun.jsonl", json.dumps(row)), person=instructor)
+    assert made.teams.get().runs.get().result_model != f"run-{strange.key}"
+
+
+def test_only_who_may_create_courses_imports_one_in_the_browser(client_for, full, instructor):
+    file = exported(full)
+    assert client_for(instructor).get("/courses/import/").status_code == 403
+    instructor.user_permissions.add(Permission.objects.get(codename="add_course"))
+    client = client_for(User.objects.get(pk=instructor.pk))
+    bad = client.post("/courses/import/", {"file": SimpleUploadedFile("x.zip", b"no zip")})
+    assert bad.status_code == 422
+    assert "not a course archive" in bad.content.decode()
+    page = client.post("/courses/import/", {"file": SimpleUploadedFile("x.zip", file.getvalue())}, follow=True)
+    assert "is here, with its people" in page.content.decode()
