@@ -100,7 +100,14 @@ def _save_turn(turn: Turn, replaces: Turn | None, most: int) -> Turn:
     last = conversation.turns.current().aggregate(last=Max("position"))["last"] or 0
     turn.position = last + 1
     turn.save()
-    money.hold(team=conversation.run.team, key=turn.hold_key, amount=most, lifetime=HOLD_LIFETIME)
+    money.hold(
+        team=conversation.run.team,
+        key=turn.hold_key,
+        amount=most,
+        person=conversation.person,
+        subject_kind="turn" if conversation.submission_id is None else money.GRADING,
+        lifetime=HOLD_LIFETIME,
+    )
     if not conversation.title:
         conversation.title = turn.question[:80]
         conversation.save(update_fields=["title"])

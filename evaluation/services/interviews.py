@@ -53,7 +53,7 @@ def script_for(course: Course) -> InterviewScript:
     return rows.order_by(F("course").asc(nulls_last=True), "-number")[0]
 
 
-def start(*, run: TrainingRun, person: User, repeats: int = 1) -> Interview:
+def start(*, run: TrainingRun, person: User, repeats: int = 1, held_for: str = "interview") -> Interview:
     """Hold the most it can cost and send for a worker.
 
     Raises InterviewRefused, BudgetRefused, PriceUnknown, or NotReady for an unfinished run.
@@ -63,7 +63,14 @@ def start(*, run: TrainingRun, person: User, repeats: int = 1) -> Interview:
     try:
         with transaction.atomic():
             interview = Interview.objects.create(run=run, script=script, repeats=repeats, started_by=person)
-            money.hold(team=run.team, key=interview.hold_key, amount=most, lifetime=HOLD_LIFETIME)
+            money.hold(
+                team=run.team,
+                key=interview.hold_key,
+                amount=most,
+                person=person,
+                subject_kind=held_for,
+                lifetime=HOLD_LIFETIME,
+            )
     except IntegrityError as error:
         raise InterviewRefused("This run is being interviewed already. Wait for the result.") from error
     send_for_worker(interview)
@@ -83,7 +90,7 @@ def start_for_grader(*, submission: Submission, person: User) -> Interview:
         return there
     if submission.replaced_at is not None:
         raise InterviewRefused("This bot was withdrawn: a newer one is in your list.")
-    return start(run=submission.run, person=person)
+    return start(run=submission.run, person=person, held_for=money.GRADING)
 
 
 def _most(run: TrainingRun, questions: list[InterviewQuestion], repeats: int) -> int:

@@ -25,6 +25,7 @@ from teams.models import (
 )
 from teams.services import budget_alerts
 
+GRADING = "grading"  # a hold for a grader's interview: a team that has spent all its money is graded all the same
 HOLD_LIFETIME = timedelta(days=3)
 
 
@@ -86,7 +87,8 @@ def hold(
     """Keep `amount` micro-dollars aside. Idempotent by `key`. A hold of 0 is always admitted: free local work is never blocked.
 
     Raises BudgetRefused when spending is frozen, when spent + held + amount would pass the team's or the course's limit, or
-    when a chat turn (`subject_kind` "turn") would pass the person's daily cap.
+    when a chat turn (`subject_kind` "turn") would pass the person's daily cap. A grader's interview (`GRADING`) is stopped by
+    the course's limit and a freeze only, and is charged to the team like everything that its bot costs.
     """
     try:
         with transaction.atomic():
@@ -118,7 +120,9 @@ def _admit(account: BudgetAccount, amount: int, person: User | None, subject_kin
         raise BudgetRefused(amount, 0, message)
     if subject_kind == "turn" and person is not None and course.daily_chat_cap is not None:
         _check_daily_cap(course, course.daily_chat_cap, person, amount)
-    admitted = BudgetAccount.objects.filter(pk=account.pk, limit__gte=F("spent") + F("held") + amount)
+    admitted = BudgetAccount.objects.filter(pk=account.pk)
+    if subject_kind != GRADING:
+        admitted = admitted.filter(limit__gte=F("spent") + F("held") + amount)
     if not admitted.update(held=F("held") + amount):
         account.refresh_from_db()
         raise BudgetRefused(amount, account.left)

@@ -295,8 +295,8 @@ def test_no_page_of_a_professor_tells_whose_bot_it_is(
     shown.append(client.post(ask, {"question": "What is ice?"}, headers={"HX-Request": "true"}))
     model_server.status = 404
     shown.append(client.post(ask, {"question": "And steam?"}, headers={"HX-Request": "true"}))
-    team.account.limit = 0
-    team.account.save()
+    course.spending_frozen = True
+    course.save()
     shown.append(client.post(ask, {"question": "And water?"}, headers={"HX-Request": "true"}))
     assert shown[-1].status_code == 422
     shown.append(client.post(ask, {"question": "And water?"}))
