@@ -27,6 +27,7 @@ EXPECTED: dict[Access, dict[str, object]] = {
     Access.PUBLIC: dict.fromkeys(ROLES, ADMITTED),
     Access.SIGNED_IN: dict.fromkeys(ROLES, ADMITTED) | {"anonymous": SIGN_IN},
     Access.COURSE_MAKER: dict.fromkeys(ROLES, FORBIDDEN) | {"anonymous": SIGN_IN},
+    Access.STAFF: dict.fromkeys(ROLES, FORBIDDEN) | {"anonymous": SIGN_IN},
     Access.STUDENT: dict.fromkeys(ROLES, ADMITTED) | {"anonymous": SIGN_IN, "outsider": MISSING},
     Access.PROFESSOR: {
         "anonymous": SIGN_IN,

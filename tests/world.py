@@ -12,8 +12,8 @@ from evaluation.models import Conversation, Grading, Interview, RegradeRequest, 
 from evaluation.models.grading import UnappliedSave
 from evaluation.services import gradings, submissions
 from evaluation.services.interviews import script_for
-from teams.models import BudgetRequest, Membership, Team, User
-from teams.services import budget_requests
+from teams.models import BudgetRequest, Confidence, LedgerEntry, Membership, Method, Milestone, Section, Team, User
+from teams.services import budget_requests, money
 from tests import factories
 from tests.evaluation.conftest import make_run
 from training.models import Artifact, TrainingRun
@@ -40,6 +40,9 @@ class World:
     standard: Interview
     regrade: RegradeRequest
     request: BudgetRequest
+    section: Section
+    milestone: Milestone
+    entry: LedgerEntry
     row_id: str
 
     def _key(self, name: str) -> Any:
@@ -69,6 +72,12 @@ class World:
             "criterion_id": self.submission.rubric.criteria.order_by("pk")[0].pk,
             "regrade_id": self.regrade.pk,
             "row_id": self.row_id,
+            "section_id": self.section.pk,
+            "milestone_id": self.milestone.pk,
+            "entry_id": self.entry.pk,
+            "topic": "dspy",
+            "uidb64": "MQ",
+            "token": "no-such-token",
             "position": 0,
             "method": "lora",
             "field": "method",
@@ -82,7 +91,12 @@ def make_world(team: Team, professor: User, mark: str) -> World:
     """Everything once; `mark` must be a word that stands nowhere else."""
     member = team.memberships.get().person
     rows = [
-        {"messages": [{"role": "user", "content": f"What is {n} + 1?"}, {"role": "assistant", "content": f"{mark} {n + 1}!"}]}
+        {
+            "messages": [
+                {"role": "user", "content": f"What is {n} + 1?"},
+                {"role": "assistant", "content": f"{mark} {n + 1}!"},
+            ]
+        }
         for n in range(12)
     ]
     version = factories.make_dataset_version(team, rows, name=f"{mark} dataset", person=member)
@@ -116,6 +130,11 @@ def make_world(team: Team, professor: User, mark: str) -> World:
             submission=submission, criterion=submission.rubric.criteria.order_by("pk")[0], words=mark, person=member
         ),
         request=budget_requests.ask(team=team, person=member, amount=1_000_000, reason=f"{mark} needs more"),
+        section=Section.objects.create(course=team.course, name=f"{mark} section"),
+        milestone=Milestone.objects.create(
+            course=team.course, position=100 + team.pk, title=f"{mark} step", goal=Milestone.Goal.DSPY
+        ),
+        entry=_spend(team, run, mark),
         row_id=_first_row_id(version),
     )
 
@@ -128,6 +147,12 @@ def _turn(conversation: Conversation, mark: str) -> Turn:
     return Turn.objects.create(
         conversation=conversation, position=1, question=f"{mark}?", answer=f"{mark}!", status=TurnStatus.DONE
     )
+
+
+def _spend(team: Team, run: TrainingRun, mark: str) -> LedgerEntry:
+    money.hold(team=team, key=run.hold_key, amount=100)
+    charge = money.Charge("run", str(run.pk), Method.LORA, "local", f"{mark}-model", 50, mark, Confidence.EXACT)
+    return money.settle(key=run.hold_key, charge=charge)
 
 
 def _leave_a_file(run: TrainingRun, mark: str) -> None:
