@@ -22,13 +22,13 @@ from django.core.exceptions import ValidationError
 from django.db import DatabaseError, models, transaction
 from django.db.models import Q
 
-from teams.models import Course, Hold, HoldState, Membership, Role, User
-from teams.services import audit
+from teams.models import BudgetAccount, Course, Hold, HoldState, Membership, Role, User
+from teams.services import audit, ledger_sums
 from training.models import Artifact, TrainingRun
 
 FORMAT = 1
 OURS = ("teams", "datasets", "training", "evaluation")
-LEFT_OUT = frozenset({"teams.notice", "teams.mailchoice", "teams.budgetalert", "datasets.import"})
+LEFT_OUT = frozenset({"teams.notice", "teams.mailchoice", "teams.budgetalert", "teams.ledgersum", "datasets.import"})
 # Some of their rows belong to no course: what comes with the platform. No path to a course may lead through them.
 COMMON = frozenset(
     {
@@ -57,7 +57,8 @@ def label(model: type[models.Model]) -> str:
 
 def references(model: type[models.Model]) -> list[Any]:
     """Foreign keys to our own tables, people among them."""
-    return [one for one in model._meta.concrete_fields if one.is_relation and one.related_model._meta.app_label in OURS]
+    columns: tuple[Any, ...] = model._meta.concrete_fields
+    return [one for one in columns if one.is_relation and one.related_model._meta.app_label in OURS]
 
 
 @cache
@@ -211,6 +212,7 @@ def read(file: IO[bytes], *, person: User) -> Course:
                 course=course, person=person, defaults={"role": Role.INSTRUCTOR, "team": None, "active": True}
             )
             audit.record(course=course, person=person, action="course imported", what=str(course))
+            ledger_sums.rebuild(BudgetAccount.objects.filter(team__course=course))
             _write_files(reader)
     except UNREADABLE as error:
         raise ArchiveRefused(f"This is not a course archive of this platform, or it is damaged ({error}).") from error
@@ -292,7 +294,7 @@ def _same_shared_row(reader: Reader, model: type[models.Model], values: Row) -> 
     if label(model) not in COMMON or values.get("course_id") is not None:
         return None
     for rule in model._meta.constraints:
-        if isinstance(rule, models.UniqueConstraint) and rule.fields and not rule.condition:
+        if isinstance(rule, models.UniqueConstraint) and rule.fields and rule.condition in (None, Q(course__isnull=True)):
             columns = [model._meta.get_field(name).attname for name in rule.fields]  # type: ignore[union-attr]
             wanted = {f"{name}__isnull" if values[name] is None else name: values[name] or True for name in columns}
             if "course_id" not in wanted and "course_id__isnull" not in wanted:

@@ -3,13 +3,13 @@
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, TextIO
 
-from django.db.models import Count, F, QuerySet, Sum
-from django.db.models.functions import TruncDate
+from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
-from teams.models import BudgetAccount, Course, LedgerEntry, Method, Team
+from teams.models import BudgetAccount, Course, LedgerEntry, LedgerSum, Method, Team, User
 
 LEDGER_COLUMNS = [
     "time",
@@ -66,34 +66,36 @@ def _costs(accounts: QuerySet[BudgetAccount]) -> list[TeamCosts]:
         account.team_id: TeamCosts(account.team, account.limit, account.held, account.spent)
         for account in accounts.select_related("team").order_by("team__name")
     }
-    sums = (
-        LedgerEntry.objects.filter(account__in=accounts.values("pk"))
-        .values("account__team_id", "method", "subject_kind")
-        .annotate(cost=Sum("delta"), would=Sum("would_have_cost"), entries=Count("id"))
-        .order_by()
-    )
-    for entry in sums:
-        row = rows[entry["account__team_id"]]
-        name = entry["method"] if entry["subject_kind"] == "run" else "chat"
-        row.by_method[name] = row.by_method.get(name, 0) + entry["cost"]
-        row.would_have_cost += entry["would"] or 0
-        row.entries += entry["entries"]
+    sums = LedgerSum.objects.filter(account__in=accounts.values("pk"), field=LedgerSum.Field.USE)
+    for found in sums.select_related("account"):
+        row = rows[found.account.team_id]
+        row.by_method[found.group] = found.cost
+        row.would_have_cost += found.would_have_cost
+        row.entries += found.entries
     return list(rows.values())
 
 
-GROUPS = {"method": F("method"), "model": F("model"), "person": F("person__name"), "day": TruncDate("at")}
+GROUPS = (LedgerSum.Field.METHOD, LedgerSum.Field.MODEL, LedgerSum.Field.PERSON, LedgerSum.Field.DAY)
 
 
 def grouped(course: Course, field: str) -> list[dict[str, Any]]:
     """Rows {group, cost, would, entries} of the course's ledger by one of GROUPS, dearest first; days in order."""
-    rows = (
-        LedgerEntry.objects.filter(account__team__course=course)
-        .annotate(group=GROUPS[field])
-        .values("group")
-        .annotate(cost=Sum("delta"), would=Sum("would_have_cost"), entries=Count("id"))
-        .order_by("group" if field == "day" else "-cost", "group")
-    )
-    return [dict(row) for row in rows]
+    sums = LedgerSum.objects.filter(account__team__course=course, field=field).values("group")
+    totals = sums.annotate(cost=Sum("cost"), would=Sum("would_have_cost"), entries=Sum("entries"))
+    rows: list[dict[str, Any]] = [
+        dict(row) for row in totals.order_by("group" if field == LedgerSum.Field.DAY else "-cost", "group")
+    ]
+    if field == LedgerSum.Field.PERSON:
+        names = dict(User.objects.filter(memberships__course=course).values_list("pk", "name"))
+        for row in rows:
+            row["group"] = names.get(int(row["group"] or 0), "")
+    elif field == LedgerSum.Field.DAY:
+        for row in rows:
+            row["group"] = date.fromisoformat(row["group"])
+    elif field == LedgerSum.Field.METHOD:
+        for row in rows:
+            row["group"] = Method(row["group"]).label
+    return rows
 
 
 def forecast(course: Course) -> int | None:

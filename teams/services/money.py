@@ -23,7 +23,7 @@ from teams.models import (
     Team,
     User,
 )
-from teams.services import budget_alerts
+from teams.services import budget_alerts, ledger_sums
 
 GRADING = "grading"  # a hold for a grader's interview: a team that has spent all its money is graded all the same
 HOLD_LIFETIME = timedelta(days=3)
@@ -182,6 +182,7 @@ def settle(*, key: str, charge: Charge) -> LedgerEntry:
             would_have_cost=charge.would_have_cost,
             **used,
         )
+        ledger_sums.add(entry)
         budget_alerts.check(hold_row.account_id)
     return entry
 

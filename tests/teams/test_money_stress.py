@@ -16,6 +16,7 @@ from teams.models import (
     Hold,
     HoldState,
     LedgerEntry,
+    LedgerSum,
     Method,
     Team,
 )
@@ -142,6 +143,9 @@ def assert_every_account_agrees_with_its_rows() -> None:
             assert (entry.before, entry.after) == (at, at + entry.delta)
             at = entry.after
         assert at == account.spent
+        for name in LedgerSum.Field.values:
+            sums = account.sums.filter(field=name).aggregate(cost=Sum("cost"), entries=Sum("entries"))
+            assert (sums["cost"] or 0, sums["entries"] or 0) == (at, account.entries.count())
     shared = CourseAccount.objects.get()
     totals = BudgetAccount.objects.aggregate(held=Sum("held"), spent=Sum("spent"))
     assert (shared.held, shared.spent) == (totals["held"], totals["spent"])
