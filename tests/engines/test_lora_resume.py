@@ -1,8 +1,12 @@
 """A run that is interrupted at any moment ends with the very weights of an unbroken one."""
 
+import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
-from tests.engines.conftest import EngineProcess, LoraRun
+from tests.engines.conftest import EngineProcess, LoraRun, engine_environment
 
 Finished = tuple[LoraRun, EngineProcess]
 
@@ -45,6 +49,43 @@ def test_a_killed_run_leaves_nothing_running(lora_run: LoraRun) -> None:
     # The pipe's end is only seen once every process that could write to it is gone.
     assert engine.finish() == -signal.SIGKILL
     assert engine.named("step")[-1]["step"] < 8000
+
+
+def test_a_run_killed_behind_its_face_looks_killed(lora_run: LoraRun) -> None:
+    lora_run.spec["settings"]["epochs"] = 1000
+    engine = lora_run.start()
+    engine.until_step(2)
+    here = [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cwd") if _leads_to(path, lora_run.folder)]
+    (fork,) = (pid for pid in here if pid != engine.process.pid)
+    os.kill(fork, signal.SIGKILL)
+    assert engine.finish() == -signal.SIGKILL
+    assert engine.named("failed") == []
+
+
+def test_a_run_whose_warm_parent_was_killed_can_go_on(lora_run: LoraRun, tmp_path: Path) -> None:
+    path = tmp_path / "own.sock"
+    lora_run.spec["settings"] |= {"epochs": 1000, "save_every": 1}
+    command = [sys.executable, "-P", "-m", "lora.warm", "--socket", str(path)]
+    with subprocess.Popen(command, env=engine_environment(), stderr=subprocess.PIPE, text=True) as parent:
+        assert parent.stderr is not None
+        assert "listens" in parent.stderr.readline()
+        engine = lora_run.start(LORA_WARM_SOCKET=str(path))
+        engine.until_step(3)
+        parent.kill()
+    assert engine.finish() == 143
+    assert engine.named("failed") == []
+    again = lora_run.start()
+    again.until_step(1)
+    assert again.named("started")[0]["from_step"] >= 1
+    again.process.kill()
+    again.finish()
+
+
+def _leads_to(link: Path, folder: Path) -> bool:
+    try:
+        return link.readlink() == folder
+    except OSError:
+        return False
 
 
 def test_accumulated_small_batches_train_like_one_big_one(lora_run: LoraRun) -> None:

@@ -1,6 +1,7 @@
 """Train a LoRA adapter: `python -P -m lora.train spec.json` in the run's folder. The contract is in ARCHITECTURE.md."""
 
 import os
+import signal
 import sys
 import time
 import traceback
@@ -70,9 +71,18 @@ def _begin(arguments: list[str]) -> int:
     try:
         status = hand_over(arguments, warm_socket) if warm_socket else None
     except ConnectionError as gone:
-        Events().failed(_crash(gone))
-        return 1
-    return main(arguments) if status is None else status
+        print(gone, file=sys.stderr)
+        return INTERRUPTED  # nothing is wrong with the run: started again, it goes on from its checkpoint
+    return main(arguments) if status is None else _end_as_it_ended(status)
+
+
+def _end_as_it_ended(status: int) -> int:
+    """A run that a signal killed has a face that the same signal killed: whoever started it must see no difference."""
+    if status < 0:
+        if -status != signal.SIGKILL:
+            signal.signal(-status, signal.SIG_DFL)
+        os.kill(os.getpid(), -status)
+    return status
 
 
 if __name__ == "__main__":
