@@ -148,7 +148,7 @@ def failed_runs(course: Course) -> list[TrainingRun]:
 def waits(course: Course) -> Waits:
     started = TrainingRun.objects.filter(team__course=course, started_at__gte=timezone.now() - RECENT)
     pairs = started.order_by("-started_at").values_list("created_at", "started_at")[:200]
-    seconds = [(begun - made).total_seconds() for made, begun in pairs if begun]
+    seconds = [max(0.0, (begun - made).total_seconds()) for made, begun in pairs if begun]
     return Waits(len(seconds), median(seconds) if seconds else None, max(seconds, default=None))
 
 

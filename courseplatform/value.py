@@ -1,5 +1,6 @@
 """What the money bought: cost per rubric point, how good the estimates were, and what one charge was for."""
 
+import uuid
 from dataclasses import dataclass
 from statistics import median
 
@@ -82,6 +83,8 @@ class Subject:
 
 def subject_of(entry: LedgerEntry, team: Team, *, is_instructor: bool) -> Subject:
     """The run, answer or interview that an entry of `team` paid for."""
+    if not _is_key(entry.subject_id):
+        return Subject(f"{entry.subject_kind} {entry.subject_id}", "")
     if entry.subject_kind == "run":
         run = TrainingRun.objects.for_team(team).filter(key=entry.subject_id).first()
         return _run_subject(run) if run else Subject("a run that is gone", "")
@@ -92,6 +95,14 @@ def subject_of(entry: LedgerEntry, team: Team, *, is_instructor: bool) -> Subjec
             return Subject(said, reverse("standard_detail", args=[team.pk, asked.key]))
     talk = Conversation.objects.filter(turns__in=Turn.objects.filter(key=entry.subject_id), run__team=team)
     return _talk_subject(talk.select_related("run").first(), team, is_instructor)
+
+
+def _is_key(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _run_subject(run: TrainingRun) -> Subject:

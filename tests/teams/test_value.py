@@ -132,5 +132,8 @@ def test_another_teams_entry_is_not_found(client_for, course, team, other_team, 
 
 
 def test_an_entry_whose_subject_is_gone_still_opens(client_for, team, member):
-    entry = spend(team, "run-0", 4, subject_id="00000000-0000-0000-0000-000000000000")
-    assert "a run that is gone" in text_of(client_for(member), f"/teams/{team.pk}/costs/entries/{entry.pk}/")
+    for number, (key, said) in enumerate(
+        [("00000000-0000-0000-0000-000000000000", "a run that is gone"), ("not-a-key", "run not-a-key")]
+    ):
+        entry = spend(team, f"run-{number}", 4, subject_id=key)
+        assert said in text_of(client_for(member), f"/teams/{team.pk}/costs/entries/{entry.pk}/")
