@@ -31,7 +31,7 @@ MAKERS: tuple[tuple[float, LessonMaker], ...] = (
     (2.0, everyday.calendar),
     (1.5, everyday.clock),
     (2.0, everyday.money),
-    (1.5, memory.remembering),
+    (4.0, memory.remembering),
     (1.5, tables.opposites),
     (2.0, tables.rhymes),
     (2.0, tables.spelling),
@@ -53,10 +53,10 @@ CHATTY_SHARE = 0.3
 LESSONS_PER_TALK = (1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 3, 4, 6)
 
 ASKS = {
-    "nothing": (0.60, 0.07),
+    "nothing": (0.52, 0.03),
     "plain system": (0.11, 0.01),
-    "child system": (0.21, 0.93),
-    "child question": (0.08, 0.93),
+    "child system": (0.27, 0.95),
+    "child question": (0.10, 0.95),
 }
 """How a conversation is set up: (share of conversations, share of those in the child's voice)."""
 
