@@ -31,6 +31,7 @@ urlpatterns = [
     path(f"{VERSION}export/<slug:shape>.jsonl", versions.version_export, name="version_export"),
     path(f"{VERSION}delete/", versions.version_delete, name="version_delete"),
     path(f"{VERSION}restore/", versions.version_restore, name="version_restore"),
+    path(f"{VERSION}swap/", versions.version_swap, name="version_swap"),
     path(f"{VERSION}fork/", versions.version_fork, name="version_fork"),
     path(f"{VERSION}privacy/", privacy.version_privacy, name="version_privacy"),
     path(f"{VERSION}privacy/justify/", privacy.privacy_justify, name="privacy_justify"),

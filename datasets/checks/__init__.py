@@ -21,7 +21,8 @@ Everything takes `datasets.formats.Row` objects in a sequence; a row's place in 
     "mean_sentence_words", "hedges_per_100_words", "self_corrections_per_100_words", "adult_phrases": [[phrase, times]…],
     "as_an_ai": answers, "reference": {"child_like"|"adult_like": {"spache"}}}. `beyond_grade_two(text)` gives spans to underline.
 `speaker(rows) -> dict`: {"trains_the_teacher", "share", "lines", "evidence": [sentence…], "advanced": [[term, times]…],
-    "college_level"}. `coverage(rows)`; `suggest_labels(row) -> {label: value}` for labels the row has not.
+    "college_level"}. `teaches(row) -> bool`; `swapped(row) -> Row | None`: teacher and student
+    changed over. `coverage(rows)`; `suggest_labels(row) -> {label: value}` for labels the row has not.
 `find_private(rows) -> list[Finding]`: Finding(index, line, field, kind, excerpt, start, end, text, severity, reason). Severity
     "high" and "medium" identify a child; "low" (a teacher's name) is worth a look and need not stop anything.
 `pseudonyms(rows, findings, *, salt="") -> list[Row]`: new rows with every finding replaced, the same person by the same name.
@@ -41,7 +42,7 @@ from datasets.checks.language import beyond_grade_two, language
 from datasets.checks.privacy import Finding, find_private
 from datasets.checks.pseudonyms import pseudonyms
 from datasets.checks.reporting import Report, report
-from datasets.checks.speaker import speaker
+from datasets.checks.speaker import speaker, swapped, teaches
 from datasets.checks.splitting import Split, split
 from datasets.checks.tokens import tokens, tokens_of
 
@@ -69,6 +70,8 @@ __all__ = [
     "speaker",
     "split",
     "suggest_labels",
+    "swapped",
+    "teaches",
     "tokens",
     "tokens_of",
 ]

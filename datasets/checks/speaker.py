@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from datasets.checks.language import count
-from datasets.formats import Row
+from datasets.formats import Message, Row
 
 _SYSTEM_ROLE = re.compile(
     r"\b(?:you are|you're|act as|role:?|pretend to be|play(?:ing)?|simulate|respond as)\b(.{0,120})", re.IGNORECASE
@@ -119,3 +119,28 @@ def _evidence(rows: Sequence[Row]) -> list[str]:
         "lectures": "the assistant explains at length, in words far beyond grade 2",
     }
     return [f"In {times} of {len(rows)} rows {told[sign]}." for sign, times in counted.items() if times]
+
+
+def swapped(row: Row) -> Row | None:
+    """The row with teacher and student changed over, or None where the child would then answer nobody.
+
+    What the child now says first stays, as the beginning of the talk; a teacher's turn at the end, which nobody answers,
+    goes, and so do training weights and a system message that describes a teacher. Preference pairs and tools give None.
+    """
+    if row.preferred_output is not None or any(m["role"] not in _OTHER for m in row.messages):
+        return None
+    turns: list[Message] = [
+        {"role": _OTHER[m["role"]], "content": m["content"]}
+        for m in row.messages
+        if m["role"] != "system" or _role_in(m["content"]) != "teacher"
+    ]
+    while turns and turns[-1]["role"] == "user":
+        turns.pop()
+    roles = [turn["role"] for turn in turns]
+    if "user" not in roles:
+        return None
+    extra = {key: value for key, value in row.extra.items() if key not in ("turns", "input", "tools")}
+    return Row(line=row.line, messages=turns, shape="messages", labels=row.labels, extra=extra)
+
+
+_OTHER = {"user": "assistant", "assistant": "user", "system": "system"}

@@ -42,7 +42,7 @@ class StoredRow(formats.Row, kw_only=True, omit_defaults=True):
         )
 
 
-_encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 _decode_lines = msgspec.json.Decoder(StoredRow).decode_lines
 
 
@@ -124,6 +124,8 @@ class RowIds:
         return row_id
 
     def _known_id(self, row: formats.Row, fingerprint: str) -> str | None:
+        if not self.known.by_content:
+            return None
         candidates = self.known.by_content.get(_key(fingerprint), [])
         for row_id in (*candidates, self.known.by_prompt.get(row.prompt(), "")):
             if row_id and row_id not in self.given:
@@ -148,7 +150,7 @@ def fresh_id(row: formats.Row, taken: set[str]) -> str:
 def pack(rows: list[StoredRow]) -> Block:
     """One block of at most `BLOCK_ROWS` rows."""
     assert 0 < len(rows) <= BLOCK_ROWS
-    text = b"\n".join(_encode(row) for row in rows)
+    text = _encode_lines(rows)[:-1]  # without the last line's end, as blocks have always been named
     return Block(hashlib.sha256(text).hexdigest(), len(rows), zlib.compress(text, COMPRESSION))
 
 

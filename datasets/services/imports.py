@@ -6,6 +6,7 @@ A file without any problem becomes a version at once.
 
 import logging
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import django_rq
 import redis.exceptions
 from django.conf import settings
-from django.core.files.uploadedfile import UploadedFile
+from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
 from django.db import transaction
 from django.utils import timezone
 
@@ -40,6 +41,8 @@ from teams.models import Team, User
 log = logging.getLogger(__name__)
 
 INLINE_BYTES = 2 * 1024 * 1024
+PROGRESS_SECONDS = 0.25
+"""Progress is told no more often: telling costs a query and a message."""
 SILENT_SECONDS = 90
 """After this long without a sign of life a check counts as dead and may be started again."""
 
@@ -88,9 +91,12 @@ def _filename(file: "UploadedFile[bytes]") -> str:
 def _keep(import_: Import, file: "UploadedFile[bytes]") -> None:
     import_.folder.mkdir(parents=True, exist_ok=True)
     temporary = import_.folder / "upload.part"
-    with temporary.open("wb") as kept:
-        for chunk in file.chunks():
-            kept.write(chunk)
+    if isinstance(file, TemporaryUploadedFile):
+        shutil.move(file.temporary_file_path(), temporary)  # it lies on a disk already
+    else:
+        with temporary.open("wb") as kept:
+            for chunk in file.chunks():
+                kept.write(chunk)
     temporary.replace(import_.file_path)
 
 
@@ -214,7 +220,13 @@ def _part(path: Path, attempt: int) -> Path:
 
 
 def _progress(import_: Import) -> Callable[[int, int, int], None]:
+    told_at = 0.0
+
     def tell(done: int, total: int, rows: int) -> None:
+        nonlocal told_at
+        if done < total and time.monotonic() - told_at < PROGRESS_SECONDS:
+            return
+        told_at = time.monotonic()
         percent = min(100, round(100 * done / total)) if total else 0
         mine = Import.objects.filter(pk=import_.pk, attempt=import_.attempt, status=ImportStatus.READING)
         if not mine.update(progress=percent, progress_rows=rows, progress_at=timezone.now()):

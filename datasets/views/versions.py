@@ -7,7 +7,7 @@ from django.utils.text import slugify
 from django.views.decorators.http import require_GET, require_POST
 
 from datasets.models import DatasetVersion, Shape
-from datasets.services import comparing, drafts, measure, quality, versions
+from datasets.services import comparing, drafts, measure, quality, speakers, versions
 from datasets.views.downloads import download
 from teams.access import Access, SignedInRequest, team_view
 from teams.models import Team
@@ -112,6 +112,23 @@ def version_restore(request: SignedInRequest, team: Team, dataset_id: int, numbe
         messages.info(request, f"Nothing changed: the newest version, {same.version.number}, has these rows already.")
         return redirect("version_detail", team.pk, dataset_id, same.version.number)
     messages.success(request, f"Version {made.number} has the rows of version {number} again.")
+    return redirect("version_detail", team.pk, dataset_id, made.number)
+
+
+@team_view(Access.MEMBER)
+@require_POST
+def version_swap(request: SignedInRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+    """Teacher and student changed over in all rows, or in those that were recognised as a teacher's."""
+    version = find_version(team, dataset_id, number)
+    try:
+        made = speakers.swap(version=version, person=request.user, only_flagged=request.POST.get("which") == "flagged")
+    except speakers.NothingToSwap as refusal:
+        messages.error(request, str(refusal))
+        return redirect("version_quality", team.pk, dataset_id, number)
+    except versions.NothingChanged as same:
+        messages.info(request, f"Version {same.version.number} has these rows already.")
+        return redirect("version_detail", team.pk, dataset_id, same.version.number)
+    messages.success(request, f"Version {made.number}: {made.note} Read some rows before you train on them.")
     return redirect("version_detail", team.pk, dataset_id, made.number)
 
 
