@@ -11,6 +11,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from datasets.models import Dataset, DatasetVersion
+from evaluation.services import submissions
 from teams.models import (
     BudgetAccount,
     Confidence,
@@ -19,6 +20,7 @@ from teams.models import (
     LedgerEntry,
     Membership,
     Method,
+    ProfessorAssignment,
     Role,
     Team,
     User,
@@ -27,6 +29,7 @@ from teams.services import courses, ledger_sums
 from training.models import BaseModel, RunStatus, TrainingRun
 
 PEOPLE, RUNS, ENTRIES = 5, 50, 5_000  # of one team
+TEAMS_OF_A_PROFESSOR = 10
 DAYS = 70
 BATCH = 2_000
 INSTRUCTOR = "large-instructor@demo.example"
@@ -66,6 +69,7 @@ def make_large_course(number: int) -> Course:
         _runs(team, people, draw)
         _ledger(account, people, draw)
     ledger_sums.rebuild(accounts)
+    _hand_in(course, teams, students)
     return course
 
 
@@ -116,6 +120,19 @@ def _runs(team: Team, people: list[User], draw: random.Random) -> None:
             )
         )
     TrainingRun.objects.bulk_create(made)
+
+
+def _hand_in(course: Course, teams: list[Team], students: list[list[User]]) -> None:
+    """Each team's first good run, with a professor who is to grade ten of them."""
+    for start in range(0, len(teams), TEAMS_OF_A_PROFESSOR):
+        person = User.objects.create_user(f"p{course.pk}-{start}@demo.example", None, name=f"Professor {start}")
+        grader = Membership.objects.create(course=course, person=person, role=Role.PROFESSOR)
+        ProfessorAssignment.objects.bulk_create(
+            [ProfessorAssignment(team=team, professor=grader) for team in teams[start : start + TEAMS_OF_A_PROFESSOR]]
+        )
+    for team, people in zip(teams, students, strict=True):
+        run = TrainingRun.objects.for_team(team).finished().with_related().earliest("id")
+        submissions.submit(team=team, run=run, person=people[0])
 
 
 def _ledger(account: BudgetAccount, people: list[User], draw: random.Random) -> None:
