@@ -13,7 +13,7 @@ from datasets.services import versions
 from teams.models import Course, Method
 from teams.services.money import dollars
 from training.models import BaseModel, RunStatus, TrainingRun
-from training.services import tokens
+from training.services import lora_memory, tokens
 from training.services.charges import compute_cost, token_prices, training_price
 from training.services.questions import SAMPLE_QUESTIONS
 
@@ -189,6 +189,11 @@ def _lora(course: Course, base: BaseModel, version: DatasetVersion, settings: di
         because.append(f"Local training costs {dollars(course.compute_rate)} an hour in this course.")
     else:
         because.append("Local training is free in this course: nothing is held.")
+    if (shape := lora_memory.shape_of(base.weights)) is not None:
+        room = lora_memory.room()
+        on_gpu = room is not None and room.on_gpu
+        needed = lora_memory.need(shape, settings, version.token_estimate / version.row_count, gpu=on_gpu)
+        because.append(lora_memory.sentence(needed, room))
     return Estimate(
         compute_cost(course=course, seconds=seconds),
         compute_cost(course=course, seconds=most_seconds),

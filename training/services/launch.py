@@ -11,8 +11,8 @@ from datasets.services.privacy import cloud_refusal
 from teams.models import Method, Team, User
 from teams.services import audit, money
 from teams.services.prices import PriceUnknown
-from training.models import BaseModel, TrainingRun
-from training.services import charges, estimate, queue
+from training.models import BaseModel, RunStatus, TrainingRun
+from training.services import charges, estimate, lora_memory, queue
 
 FEWEST_ROWS = {Method.DSPY: 4, Method.OPENAI: 10, Method.LORA: 4}
 SUPERVISED, DPO = "supervised", "dpo"
@@ -95,9 +95,21 @@ def why_not(
             + (f", and {kept_back} of them are kept back to measure with" if kept_back else "")
             + ". Add rows, or keep back fewer."
         )
+    if method == Method.LORA:
+        return _memory_refusal(base_model, version, settings)
     if not base_model.local and not base_model.rehearsal:
         return cloud_refusal(version)
     return None
+
+
+def _memory_refusal(base_model: BaseModel, version: DatasetVersion, settings: dict[str, Any]) -> str | None:
+    """A run that would be killed for memory half-way is refused before; what cannot be reckoned is left to the engine."""
+    shape, room = lora_memory.shape_of(base_model.weights), lora_memory.room()
+    if shape is None or room is None:
+        return None
+    needed = lora_memory.need(shape, settings, version.token_estimate / version.row_count, gpu=room.on_gpu)
+    alone = not TrainingRun.objects.filter(method=Method.LORA, status=RunStatus.RUNNING).exists()
+    return lora_memory.refusal(needed, room, alone=alone)
 
 
 def size_advice(method: Method, rows: int) -> str:

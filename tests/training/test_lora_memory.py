@@ -1,0 +1,127 @@
+"""What a LoRA run needs is reckoned before it starts, and a run that cannot fit is refused with a mend."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors import safe_open
+
+from datasets.models import DatasetVersion
+from teams.models import Course, Method
+from tests.training.conftest import SETTINGS, Launch
+from training.models import BaseModel, RunStatus, TrainingRun
+from training.services import estimate, lora_memory
+from training.services.launch import LaunchRefused
+from training.services.lora_memory import Room
+
+TINY = Path(__file__).resolve().parents[2] / "training" / "base_models" / "tiny-student"
+GB = 10**9
+HALF_BILLION = {
+    "vocab_size": 151_936,
+    "hidden_size": 896,
+    "num_hidden_layers": 24,
+    "intermediate_size": 4_864,
+    "num_attention_heads": 14,
+    "num_key_value_heads": 2,
+    "tie_word_embeddings": True,
+}
+
+
+@pytest.fixture
+def big(tmp_path: Path) -> lora_memory.Shape:
+    (tmp_path / "config.json").write_text(json.dumps(HALF_BILLION))
+    shape = lora_memory.shape_of(str(tmp_path))
+    assert shape is not None
+    return shape
+
+
+def test_the_parameters_of_a_base_are_those_in_its_file() -> None:
+    shape = lora_memory.shape_of(str(TINY))
+    with safe_open(TINY / "model.safetensors", framework="numpy") as file:
+        counted = sum(file.get_tensor(name).size for name in file.keys())  # noqa: SIM118 - no mapping
+    assert shape is not None and shape.parameters == counted
+
+
+def test_half_a_billion_parameters_take_two_gigabytes_in_fp32(big: lora_memory.Shape) -> None:
+    assert big.parameters == pytest.approx(494e6, rel=0.01)
+    assert lora_memory.need(big, {}, 70).weights == pytest.approx(1.98 * GB, rel=0.01)
+    assert lora_memory.need(big, {}, 70, gpu=True).weights == pytest.approx(0.99 * GB, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("more", "part"),
+    [
+        ({"batch_size": 32}, "activations"),
+        ({"rank": 64}, "adapter"),
+        ({"target_modules": ["q_proj", "v_proj", "down_proj"]}, "adapter"),
+    ],
+)
+def test_what_is_made_bigger_needs_more(big: lora_memory.Shape, more: dict[str, Any], part: str) -> None:
+    small = lora_memory.need(big, {"batch_size": 8}, 70)
+    bigger = lora_memory.need(big, {"batch_size": 8} | more, 70)
+    assert getattr(bigger, part) > 1.2 * getattr(small, part)
+    assert bigger.weights == small.weights
+
+
+def test_rows_are_never_reckoned_longer_than_the_cut(big: lora_memory.Shape) -> None:
+    cut, longer = (lora_memory.need(big, {"max_length": 64}, mean) for mean in (60, 600))
+    assert cut == longer
+    assert lora_memory.need(big, {"gradient_checkpointing": True}, 60).activations < cut.activations * 4
+
+
+def test_a_configuration_of_another_family_claims_nothing(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"n_embd": 768, "n_layer": 12}))
+    assert lora_memory.shape_of(str(tmp_path)) is None
+    assert lora_memory.shape_of("nobody/has-this-model") is None
+
+
+def test_a_containers_limit_counts_and_not_the_whole_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = tmp_path / "meminfo"
+    info.write_text("MemTotal: 16000000 kB\nMemFree: 1 kB\nMemAvailable: 8000000 kB\n")
+    monkeypatch.setattr(lora_memory, "MEMORY_INFO", info)
+    monkeypatch.setattr(lora_memory, "CGROUP", tmp_path)
+    monkeypatch.setattr(lora_memory, "_gpu_tool", lambda: None)
+    assert lora_memory.room() == Room("memory", 8_000_000 * 1024, 16_000_000 * 1024)
+    (tmp_path / "memory.max").write_text("2000000000\n")
+    (tmp_path / "memory.current").write_text("500000000\n")
+    assert lora_memory.room() == Room("memory", 1_500_000_000, 2_000_000_000)
+
+
+def test_a_run_that_does_not_fit_is_refused_with_what_to_do(start: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lora_memory, "room", lambda: Room("memory", 100_000_000, 8 * GB))
+    with pytest.raises(LaunchRefused, match=r"needs about \d+ MB of memory.*100 MB free now.*smaller base model"):
+        start(Method.LORA)
+    assert not TrainingRun.objects.exists()
+    assert start(Method.DSPY).pk, "nothing is trained here"
+
+
+def test_a_smaller_batch_is_the_mend_where_the_base_itself_fits(start: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lora_memory, "room", lambda: Room("memory", GB, 8 * GB))
+    with pytest.raises(LaunchRefused, match="Lower the batch size"):
+        start(Method.LORA, settings={"batch_size": 2048})
+    assert start(Method.LORA, settings={"batch_size": 8}).pk
+
+
+def test_memory_that_a_run_at_work_will_give_back_refuses_nobody(
+    start: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = start(Method.LORA)
+    TrainingRun.objects.filter(pk=first.pk).update(status=RunStatus.RUNNING)
+    monkeypatch.setattr(lora_memory, "room", lambda: Room("memory", 100_000_000, 8 * GB))
+    assert start(Method.LORA).pk
+    monkeypatch.setattr(lora_memory, "room", lambda: Room("memory", 100_000_000, 200_000_000))
+    with pytest.raises(LaunchRefused, match="200 MB in all"):
+        start(Method.LORA)
+
+
+def test_the_estimate_says_what_memory_it_takes(course: Course, version: DatasetVersion) -> None:
+    base = BaseModel.objects.filter(method=Method.LORA).earliest("id")
+    found = estimate.estimate(
+        course=course,
+        method=Method.LORA,
+        base_model=base,
+        dataset_version=version,
+        settings=SETTINGS[Method.LORA],
+    )
+    assert any("It needs about" in sentence and "for the base model" in sentence for sentence in found.because)
