@@ -2,11 +2,13 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import uuid4
 
 import django_rq
 import redis.exceptions
 from django.conf import settings
+from django.utils import timezone
 from rq.exceptions import DuplicateJobError, NoSuchJobError
 from rq.job import Job, JobStatus
 
@@ -17,6 +19,7 @@ SLOT_QUEUE, QUICK_QUEUE = "training", "quick"
 SLOT_METHODS = (Method.LORA, Method.DSPY)  # they work on this machine; OpenAI's jobs work at the provider
 EXECUTE, POLL = "training.jobs.execute_run", "training.jobs.poll_run"
 RESULT_SECONDS, FAILURE_SECONDS, POLL_TIMEOUT_SECONDS = 300, 24 * 3600, 300
+SILENCE = timedelta(seconds=60)  # a worker beats every 30
 ON_THE_WAY = frozenset({JobStatus.QUEUED, JobStatus.STARTED, JobStatus.DEFERRED, JobStatus.SCHEDULED})
 
 
@@ -141,8 +144,16 @@ def _clear_finished(queue: django_rq.queues.DjangoRQ, job_id: str) -> None:
         return
     status = job.get_status(refresh=False)
     lost = status == JobStatus.QUEUED and job.get_position() is None and not _between_queues(queue, job_id)
-    if lost or status not in ON_THE_WAY:
+    if lost or status not in ON_THE_WAY or (status == JobStatus.STARTED and _is_silent(job)):
         job.delete()
+
+
+def _is_silent(job: Job) -> bool:
+    """Its worker has stopped beating: killed, with the job in its hands. RQ itself would notice after up to 13 minutes.
+
+    Should the worker live after all, the row's lease keeps the second call from doing anything.
+    """
+    return job.last_heartbeat is not None and timezone.now() - job.last_heartbeat > SILENCE
 
 
 def _between_queues(queue: django_rq.queues.DjangoRQ, job_id: str) -> bool:
