@@ -6,6 +6,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -151,3 +152,7 @@ class Platform:
             return bool(redis.Redis.from_url(self.seen_inside["REDIS_URL"]).ping())
         except redis.exceptions.RedisError:
             return False
+
+    def _warm_answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as asked:
+            return asked.connect_ex(self.seen_inside["LORA_WARM_SOCKET"]) == 0

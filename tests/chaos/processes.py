@@ -16,7 +16,7 @@ class Stuck(Exception):
     """What should have happened has not, in all that time."""
 
 
-def wait_for(what: Callable[[], T], why: str, seconds: float = PATIENCE) -> T:
+def wait_for(what: Callable[[], T | None], why: str, seconds: float = PATIENCE) -> T:
     """The first true answer of `what`. Raises Stuck with `why`."""
     deadline = time.monotonic() + seconds
     while not (found := what()):
