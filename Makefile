@@ -50,8 +50,18 @@ postgres: $(VENV)/.dev
 
 check: lint types imports migrations deploy-check test postgres ## exactly what CI runs
 
-bench: $(VENV)/.dev ## benchmark table against peers; writes bench.json
+# TRL only: it brings a package named datasets, which must never be on the platform's path. Apache-2.0.
+.venv-bench/.ready: Makefile
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet torch==2.13.0
+	.venv-bench/bin/python -m pip install --quiet transformers==5.23.0 peft==0.21.2 trl==1.16.0
+	@touch $@
+
+bench: $(VENV)/.dev .venv-bench/.ready ## benchmark table against peers; writes bench.json
 	$(BIN)/python -m tests.benchmarks.run
+
+chaos: $(VENV)/.dev ## kill, fill, hang and cut everything in the middle of runs; writes chaos.json
+	$(BIN)/python -m tests.chaos.run
 
 screenshots: $(VENV)/.dev browser ## docs/screenshots/ from a running demo
 	$(BIN)/python -m tests.e2e.screenshots
@@ -63,4 +73,4 @@ format: $(VENV)/.dev
 clean: ## remove the environment; the data in var/ stays
 	rm -rf $(VENV) .venv-bench .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help demo browser test lint types imports migrations deploy-check postgres check bench screenshots format clean
+.PHONY: help demo browser test lint types imports migrations deploy-check postgres check bench chaos screenshots format clean
