@@ -169,8 +169,8 @@ def _machine_room() -> Room | None:
 
 
 def refusal(need: Need, room: Room, *, alone: bool) -> str | None:
-    """Why the run cannot fit, with a mend; None when it can. `alone` False: another run holds memory now and will have given it back
-    when this one starts, so only the whole machine counts."""
+    """Why the run cannot fit, with a mend; None when it can. `alone` False: another run holds memory now and will have
+    given it back when this one starts, so only the whole machine counts."""
     there = room.free if alone else room.total
     if need.total <= there:
         return None

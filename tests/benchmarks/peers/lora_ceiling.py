@@ -1,0 +1,42 @@
+"""The ceiling: how much of the bare forward and backward rate is left in our loop. `python -P lora_ceiling.py spec.json`.
+
+In one process and on the same batches, step by step in turn, so that a busy machine is busy for both: first only the loss
+and its gradient on a batch collated beforehand, then a whole step of the loop (collating, clipping, AdamW, its event).
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from lora.base_model import use_threads
+from lora.batches import collate
+from lora.events import Events, StopSignal
+from lora.run import _loop, _sampler, load_material
+from lora.spec import read_spec
+
+
+def main():
+    spec, events, stop = read_spec(Path(sys.argv[1])), Events(), StopSignal()
+    use_threads(spec.settings.threads)
+    material = load_material(spec, events, stop)
+    loop = _loop(spec, material, events, stop, _sampler(material, stop))
+    tokens, bare, whole = 0, 0.0, 0.0
+    for step in range(loop.plan.total_steps):
+        (numbers,) = loop._rows_of_step(step)
+        batch = collate([material.train.examples[number] for number in numbers], material.pad_id)
+        material.model.train()
+        began = time.perf_counter()
+        (loop.loss_sum(batch) / batch.trained_tokens).backward()
+        bare += time.perf_counter() - began
+        material.model.zero_grad(set_to_none=True)
+        began = time.perf_counter()
+        loop._train_step()
+        whole += time.perf_counter() - began
+        tokens += batch.tokens
+    measured = {"bare_tokens_per_second": tokens / bare, "tokens_per_second": tokens / whole}
+    Path("peer.json").write_text(json.dumps(measured), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
