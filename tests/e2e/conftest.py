@@ -34,21 +34,21 @@ class Platform:
         self.output = folder.parent / f"{folder.name}-output.txt"
         self.process: subprocess.Popen[bytes] | None = None
 
+    def environment(self) -> dict[str, str]:
+        """For this platform's processes, and for one that works on its database."""
+        foreign = ("REDIS_URL", "DATABASE_URL", "OPENAI_API_KEY")
+        kept = {name: value for name, value in os.environ.items() if name not in foreign}
+        return kept | {"VAR_DIR": str(self.folder), "PYTHONUNBUFFERED": "1"}
+
     def start(self) -> float:
         """Seconds until the address was printed."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if name not in ("REDIS_URL", "DATABASE_URL", "OPENAI_API_KEY")
-        }
-        env = kept | {"VAR_DIR": str(self.folder), "PYTHONUNBUFFERED": "1"}
         began = time.monotonic()
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "start", "--demo", "--port", str(self.port)],
                 cwd=ROOT,
-                env=env,
+                env=self.environment(),
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )

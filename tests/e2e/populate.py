@@ -1,0 +1,85 @@
+"""`python -m tests.e2e.populate NAME` in a platform's VAR_DIR: what a journey wants to find, straight in its database.
+
+`cedar`: in the demo course a second professor, and a team with one of everything, graded and released.
+`contest`: a course of its own with three teams, two assigned professors and a free one. Prints {"course", "teams"} as JSON.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+from tests.e2e.conftest import ROOT, Platform
+
+SECOND_PROFESSOR, CEDAR = "second@demo.example", "cedar@demo.example"
+
+
+def populate(platform: Platform, name: str) -> Any:
+    """Do it in a process of its own, and what it printed."""
+    command = [sys.executable, "-m", "tests.e2e.populate", name]
+    done = subprocess.run(command, cwd=ROOT, env=platform.environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def person(email: str, name: str) -> Any:
+    from courseplatform.management.commands.seed_demo import PASSWORD
+    from teams.models import User
+
+    return User.objects.create_user(email, PASSWORD, name=name)
+
+
+def cedar() -> dict[str, Any]:
+    from evaluation.services import grades, results
+    from teams.models import Course, Role, User
+    from tests import factories
+    from tests.world import make_world
+
+    course = Course.objects.get(name="EDEL 4620")
+    professor = person(SECOND_PROFESSOR, "Paula Second")
+    factories.enrol(course, professor, Role.PROFESSOR)
+    world = make_world(factories.make_team(course, "Cedar", person(CEDAR, "Cyd Cedar")), professor, "marked")
+    grade = world.grading.grade
+    for number, score in enumerate(grade.scores.all()):
+        score.level, score.comment = 1 + number % 4, "Seen in the second answer."
+        score.save()
+    grade.unapplied.all().delete()
+    grades.commit(grade=grade, seen_version=grade.version, person=professor)
+    results.release(submission=world.submission, person=User.objects.get(email="instructor@demo.example"))
+    return {}
+
+
+def contest() -> dict[str, Any]:
+    from django.urls import reverse
+
+    from teams.models import Role
+    from teams.services import courses
+    from tests import factories
+
+    instructor = person("head@contest.example", "Hedda Head")
+    course = courses.create_course(person=instructor, name="Contest", term="Fall 2026", compute_rate=1_200_000)
+    professors = [person(f"{name.lower()}@contest.example", f"{name} Grader") for name in ("Anna", "Bert", "Carl")]
+    for one in professors:
+        factories.enrol(course, one, Role.PROFESSOR)
+    teams = []
+    for name in ("Zebra", "Yak", "Xerus"):
+        student = person(f"{name.lower()}@contest.example", f"{name} Secretson")
+        team = factories.make_team(course, name, student)
+        factories.make_dataset_version(team, name="Sums", person=student)
+        for one in professors[:2]:
+            factories.assign(team, one)
+        teams.append(reverse("team_home", args=[team.pk]))
+    return {"course": reverse("course_home", args=[course.pk]), "teams": teams}
+
+
+def main() -> None:
+    import django
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "courseplatform.settings")
+    django.setup()
+    print(json.dumps({"cedar": cedar, "contest": contest}[sys.argv[1]]()))
+
+
+if __name__ == "__main__":
+    main()
