@@ -134,6 +134,35 @@ async def test_stop_ends_the_stream_with_all_that_came(stopped_elsewhere, turn, 
     assert (turn.status, turn.answer) == (TurnStatus.STOPPED, "It turns into ")
 
 
+async def test_a_piece_that_redis_did_not_take_comes_with_the_next_one(turn, monkeypatch):
+    """Nobody knows whether it was taken after all, so the whole answer comes again."""
+    send = live.aemit
+    sent: list[tuple[str, str]] = []
+    added: list[str] = []
+
+    async def fails_at_the_second(topic, event, text):
+        taken = len(sent) != 1 and await send(topic, event, text)
+        sent.append((event, text))
+        return taken
+
+    async def all_sent():
+        return outlet._sent == len(outlet.text) and len(sent) == len(added)
+
+    monkeypatch.setattr(live, "aemit", fails_at_the_second)
+    outlet = answering.Outlet(turn.topic)
+    sending, reading = asyncio.create_task(outlet.run()), asyncio.create_task(read(turn.key))
+    for piece in ("It turns", " into ", "<ice>", "!"):
+        outlet.add(piece)
+        added.append(piece)
+        await until(all_sent)
+    outlet.close()
+    await sending
+    await send(turn.topic, live.END, "")
+    assert sent[2] == ("whole", "It turns into &lt;ice&gt;")
+    for frames in (await reading, await read(turn.key)):
+        assert shown(frames) == "It turns into &lt;ice&gt;!"
+
+
 async def test_without_redis_the_answer_still_arrives(turn, settings, monkeypatch):
     settings.REDIS_URL = "redis://127.0.0.1:9/0"
     monkeypatch.setattr("evaluation.services.answer_stream.WITHOUT_REDIS_SECONDS", 0.01)
