@@ -21,9 +21,10 @@ from training.services.launch import launch
 MODEL = "rehearsal-gpt-4o-mini-2024-07-18"
 CREATE_SECONDS = 8.0  # between the provider's making of a job and its answer: there the faults strike
 WORKERS = {Method.LORA: "worker-training", Method.DSPY: "worker-training", Method.OPENAI: "worker-quick"}
+STEPS_DONE = {Method.LORA: 6, Method.DSPY: 1}  # LoRA: past its first checkpoint; DSPy: calls
 SETTINGS: dict[Method, dict[str, Any]] = {
     Method.LORA: {
-        "validation_fraction": 0.2, "epochs": 12, "rank": 4, "batch_size": 2, "max_length": 64, "save_every": 10,
+        "validation_fraction": 0.2, "epochs": 8, "rank": 4, "batch_size": 2, "max_length": 64, "threads": 1, "save_every": 4,
     },
     Method.DSPY: {
         "validation_fraction": 0.2, "optimizer": "BootstrapFewShot", "max_calls": 60, "num_threads": 2,
@@ -174,7 +175,7 @@ class Scene:
         return made
 
     def _engine_is_at_work(self, run: TrainingRun) -> bool:
-        if self._now(run).step < 1:
+        if self._now(run).step < STEPS_DONE[Method(run.method)]:
             return False
         for pid in self._working_on(run):
             processes.send(pid, signal.SIGSTOP)
