@@ -3,21 +3,31 @@
 Starts a platform of its own in a temporary folder. `python -m tests.e2e.screenshots DIR` writes elsewhere than docs/screenshots.
 """
 
+import os
 import re
 import sys
 import tempfile
 from pathlib import Path
 from typing import Literal
 
+import django
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from courseplatform.management.commands.seed_demo import PASSWORD
 from tests.e2e.conftest import ROOT, Platform, chromium
 from tests.e2e.test_journey import METHODS, ask, score_everything, start_run, watch
 
 Scheme = Literal["light", "dark"]
 LOOKS: list[tuple[Scheme, int]] = [("light", 1280), ("dark", 1280), ("light", 360), ("dark", 360)]
 NAMES = {"dspy": "Second-grade dialogues", "openai": "Second-grade chats", "lora": "Second-grade answers"}
+
+
+def _password() -> str:
+    """The demo's; its module needs a configured Django."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "courseplatform.settings")
+    django.setup()
+    from courseplatform.management.commands.seed_demo import PASSWORD
+
+    return PASSWORD
 
 
 def signed_in(browser: Browser, platform: Platform, email: str, scheme: Scheme = "light", width: int = 1280) -> Page:
@@ -28,7 +38,7 @@ def signed_in(browser: Browser, platform: Platform, email: str, scheme: Scheme =
     page = context.new_page()
     page.goto("/sign-in/")
     page.get_by_label("E-mail").fill(email)
-    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_label("Password").fill(_password())
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_load_state()
     return page
