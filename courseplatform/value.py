@@ -4,10 +4,18 @@ import uuid
 from dataclasses import dataclass
 from statistics import median
 
+from django.db.models import Avg, Max
 from django.urls import reverse
 
-from evaluation.models import Conversation, Interview, Turn
-from evaluation.services import gradebook
+from evaluation.models import (
+    Adjudication,
+    Conversation,
+    CriterionScore,
+    GradeStatus,
+    Interview,
+    Level,
+    Turn,
+)
 from teams.models import Course, LedgerEntry, Method, Team
 from training.models import RunStatus, TrainingRun
 
@@ -27,13 +35,29 @@ class Points:
 
 
 def points_by_team(course: Course) -> dict[int, Points]:
-    """Of the teams whose current submission has a committed grade."""
-    found = {}
-    for result in gradebook.course_results(course):
-        judged = [(one.final, one.criterion) for one in result.criteria if one.final is not None]
-        if judged:
-            most = sum(max(level.value for level in criterion.levels.all()) for _, criterion in judged)
-            found[result.submission.team_id] = Points(sum(level for level, _ in judged), most)
+    """Of the teams whose current submission has a committed grade. Three queries, summed up in the database.
+
+    A criterion counts as on the team's own page (`CriterionResult.final`): the adjudicated level, or the graders' mean.
+    """
+    current = {"submission__team__course": course, "submission__replaced_at": None}
+    graded = CriterionScore.objects.filter(
+        grade__status=GradeStatus.COMMITTED,
+        level__isnull=False,
+        **{f"grade__grading__{k}": v for k, v in current.items()},
+    ).order_by()
+    means = graded.values_list("grade__grading__submission__team_id", "criterion_id").annotate(mean=Avg("level"))
+    levels = {(team_id, criterion_id): mean for team_id, criterion_id, mean in means}
+    settled = Adjudication.objects.filter(**current).values_list("submission__team_id", "criterion_id", "level")
+    levels |= {(team_id, criterion_id): float(level) for team_id, criterion_id, level in settled}
+    criteria = {criterion_id for _, criterion_id in levels}
+    tops = (
+        Level.objects.filter(criterion__in=criteria).order_by().values_list("criterion_id").annotate(top=Max("value"))
+    )
+    most = dict(tops)
+    found: dict[int, Points] = {}
+    for (team_id, criterion_id), level in levels.items():
+        before = found.get(team_id, Points(0.0, 0))
+        found[team_id] = Points(before.points + level, before.most + most[criterion_id])
     return found
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from courseplatform import value
 from evaluation.models import GradeStatus
-from evaluation.services import gradings, submissions
+from evaluation.services import gradebook, gradings, submissions
 from teams.models import Confidence, LedgerEntry, Method, Role
 from teams.services import money
 from tests import factories
@@ -44,6 +44,14 @@ def test_cost_per_rubric_point_is_what_was_spent_divided_by_the_levels(course, t
     points = value.points_by_team(course)[team.pk]
     assert (points.points, points.most) == (10.0, 12)
     assert points.price(5_000_000) == 500_000
+
+
+def test_points_agree_with_what_the_grade_page_adds_up(course, team, professor):
+    grade(team, professor, [4, 3, None, 1])
+    result = gradebook.course_results(course)[0]
+    assert value.points_by_team(course)[team.pk].points == sum(
+        one.final for one in result.criteria if one.final is not None
+    )
 
 
 def test_the_costs_page_shows_it_beside_teams_that_have_no_grade(
