@@ -52,8 +52,8 @@ def _waiting_client() -> redis.asyncio.Redis:
 _async_connections: WeakKeyDictionary[asyncio.AbstractEventLoop, redis.asyncio.Redis] = WeakKeyDictionary()
 
 
-async def aemit(topic: str, event: str, html_or_text: str) -> None:
-    """`emit` for a coroutine: one connection pool for each event loop."""
+async def aemit(topic: str, event: str, html_or_text: str) -> bool:
+    """`emit` for a coroutine: one connection pool for each event loop. False where the event may be lost."""
     loop = asyncio.get_running_loop()
     if loop not in _async_connections:
         _async_connections[loop] = _waiting_client()
@@ -65,6 +65,8 @@ async def aemit(topic: str, event: str, html_or_text: str) -> None:
         await pipeline.execute()
     except (redis.exceptions.RedisError, OSError) as error:
         log.warning("live event for %s not sent: %s", topic, error)
+        return False
+    return True
 
 
 def frame(event: str, data: str, event_id: str = "") -> str:

@@ -59,7 +59,8 @@ async def _so_far(here: live.Hub, turn: Turn) -> tuple[str, str]:
     try:
         while events := await here.since(turn.topic, last_id):
             last_id = events[-1][0]
-            html += "".join(data for _, event, data in events if event == TOKEN)
+            for _, event, data in events:
+                html = html + data if event == TOKEN else data if event == WHOLE else html
     except (redis.exceptions.RedisError, OSError):
         last_id, html = "0", ""
     if not html:
@@ -75,7 +76,8 @@ async def _news(here: live.Hub, turn: Turn, last_id: str) -> tuple[list[str], st
     except (redis.exceptions.RedisError, OSError):
         await asyncio.sleep(WITHOUT_REDIS_SECONDS)
         return await _from_row(turn), last_id, not turn.is_streaming
-    frames = [live.frame(TOKEN, data, event_id) for event_id, event, data in events if event == TOKEN]
+    ends = {TOKEN: "", WHOLE: _no_pieces(turn)}
+    frames = [live.frame(event, data + ends[event], event_id) for event_id, event, data in events if event in ends]
     over = any(event == live.END for _, event, _ in events)
     if not events:
         await _refresh(turn)

@@ -68,6 +68,7 @@ class Outlet:
     """The answer so far, and its way to the browsers.
 
     What comes while a send is under way goes out with the next one: a slow Redis makes bigger bites and loses nothing.
+    After a send that failed nobody knows what arrived, so the next one brings the whole answer so far.
     """
 
     def __init__(self, topic: str) -> None:
@@ -76,6 +77,7 @@ class Outlet:
         self.usage: Usage | None = None
         self._began = time.monotonic()
         self._sent = 0
+        self._certain = True  # every piece up to `_sent` arrived, once
         self._more = asyncio.Event()
         self._closed = False
 
@@ -93,9 +95,15 @@ class Outlet:
         while not self._closed or self._sent < len(self.text):
             await self._more.wait()
             self._more.clear()
-            fresh, self._sent = self.text[self._sent :], len(self.text)
-            if fresh:
-                await live.aemit(self.topic, "token", escape(fresh))
+            if self._sent < len(self.text):
+                await self._send()
+
+    async def _send(self) -> None:
+        fresh, self._sent = self.text[self._sent :], len(self.text)
+        if self._certain:
+            self._certain = await live.aemit(self.topic, "token", escape(fresh))
+        else:
+            self._certain = await live.aemit(self.topic, "whole", escape(self.text[: self._sent]))
 
 
 async def answer(turn_id: int, *, database: Database) -> None:

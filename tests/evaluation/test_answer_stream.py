@@ -8,7 +8,7 @@ from asgiref.sync import sync_to_async
 
 from evaluation.models import Turn, TurnStatus
 from evaluation.services import answering, chat
-from evaluation.services.answer_stream import answer_events
+from evaluation.services.answer_stream import _so_far, answer_events
 from teams import live
 from tests import factories
 from tests.evaluation.conftest import in_this_thread, make_run
@@ -148,19 +148,24 @@ async def test_a_piece_that_redis_did_not_take_comes_with_the_next_one(turn, mon
     async def all_sent():
         return outlet._sent == len(outlet.text) and len(sent) == len(added)
 
+    async def somebody_reads():
+        return turn.topic in live.hub().waiting
+
     monkeypatch.setattr(live, "aemit", fails_at_the_second)
     outlet = answering.Outlet(turn.topic)
     sending, reading = asyncio.create_task(outlet.run()), asyncio.create_task(read(turn.key))
+    await until(somebody_reads)
     for piece in ("It turns", " into ", "<ice>", "!"):
         outlet.add(piece)
         added.append(piece)
         await until(all_sent)
     outlet.close()
     await sending
-    await send(turn.topic, live.END, "")
     assert sent[2] == ("whole", "It turns into &lt;ice&gt;")
-    for frames in (await reading, await read(turn.key)):
-        assert shown(frames) == "It turns into &lt;ice&gt;!"
+    _, so_far = await _so_far(live.hub(), turn)
+    assert so_far == "It turns into &lt;ice&gt;!", "what one who joins now gets"
+    await send(turn.topic, live.END, "")
+    assert shown(await reading) == "It turns into &lt;ice&gt;!"
 
 
 async def test_without_redis_the_answer_still_arrives(turn, settings, monkeypatch):
