@@ -332,7 +332,7 @@ def _note_for(import_: Import) -> str:
     if import_.mends:
         told.append(f"Mended: {', '.join(import_.mends)}.")
     if import_.bad_rows:
-        told.append(f"{import_.bad_rows} bad rows left out.")
+        told.append(f"{import_.bad_rows:,} bad row{'' if import_.bad_rows == 1 else 's'} left out.")
     return " ".join(told)
 
 

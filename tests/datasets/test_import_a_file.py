@@ -54,7 +54,7 @@ def test_keeping_the_good_rows_records_who_left_out_how_many(upload: Upload, bro
     assert (import_.decision, import_.decided_by) == (Decision.KEEP_GOOD, member)
     assert import_.version is not None
     assert (import_.version.row_count, import_.version.skipped_rows) == (2, 1)
-    assert "1 bad rows left out" in import_.version.note
+    assert "1 bad row left out" in import_.version.note
 
 
 def test_what_can_be_mended_is_mended_and_checked_again(upload: Upload, browser: Client) -> None:
