@@ -1,4 +1,10 @@
-"""Upload speed and memory: 100,000 chat rows read, checked, hashed and stored in one pass, beside the cookbook's checks.
+"""Upload speed and memory: 100,000 chat rows, beside the checks that OpenAI's cookbook publishes (which store nothing).
+
+What is compared, each on the same file in the same run:
+- `upload_vs_cookbook_checks`: ours reads, validates and hashes every row and writes the good ones to a file of JSON lines;
+- `upload_stored_vs_cookbook_checks`: ours goes the whole way of an upload, from the received file through
+  `datasets.services.imports` to a committed version in a database file (`stored_upload.py`); `upload_stored_peak_mb` is its memory;
+- `page_dataset_100k_queries` and `page_dataset_100k_last_vs_first`: the pages of that version, anywhere in it.
 
 Each side runs in a process of its own, so that peak memory is its own; the same file, one after the other. Both sides run on
 one thread, so that time is the process's own CPU time: what an idle machine's clock would show, whatever else runs here.
@@ -17,6 +23,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = 100_000
 MEMORY_LIMIT_MB = 300
+QUERY_LIMIT = 20
 
 _OURS = """
 import resource, sys, time
@@ -89,6 +96,22 @@ def _run(program: str, *arguments: str) -> dict[str, Any]:
     return answer
 
 
+def _stored(path: Path, folder: Path) -> dict[str, Any]:
+    """The same file through the platform's own services into a database of its own."""
+    folder.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.stored_upload", str(path), str(folder)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=1200,
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
 def measure(rows: int = ROWS) -> dict[str, dict[str, Any]]:
     """`upload_vs_cookbook_checks` (rows a second), the same without the peer's token counts, and `upload_peak_mb`."""
     with tempfile.TemporaryDirectory() as folder:
@@ -98,31 +121,53 @@ def measure(rows: int = ROWS) -> dict[str, dict[str, Any]]:
         ours = _run(_OURS, str(path), str(Path(folder) / "stored.jsonl"))
         peer = _run(_PEER, str(path), "tokens")
         plain = _run(_PEER, str(path), "format")
-    for found in (ours, peer, plain):
+        stored = _stored(path, Path(folder) / "platform")
+    for found in (ours, peer, plain, stored):
         if (found["good"], found["bad"]) != (rows, 0):
             raise RuntimeError(f"{rows:,} good rows were expected, found {found}")
 
-    def rate(found: dict[str, Any]) -> float:
-        return round(rows / float(found["seconds"]), 1)
-
-    def speed(other: dict[str, Any], what: str) -> dict[str, Any]:
-        ratio = round(float(other["seconds"]) / float(ours["seconds"]), 2)
-        return {
-            "ours": rate(ours),
-            "peer": rate(other),
-            "unit": f"rows per CPU second ({megabytes:.0f} MB, {what})",
-            "ratio": ratio,
-        }
-
-    peak = round(float(ours["peak_mb"]), 1)
     return {
-        "upload_vs_cookbook_checks": speed(peer, "its token counts included"),
-        "upload_vs_cookbook_format_checks_only": speed(plain, "peer: format checks alone, no token counts"),
-        "upload_peak_mb": {
-            "ours": peak,
-            "peer": MEMORY_LIMIT_MB,
-            "unit": f"MB, limit (the peer's own: {peer['peak_mb']:.0f})",
-            "ratio": round(MEMORY_LIMIT_MB / peak, 2),
+        "upload_vs_cookbook_checks": _speed(ours, peer, rows, f"{megabytes:.0f} MB, its token counts included"),
+        "upload_vs_cookbook_format_checks_only": _speed(
+            ours, plain, rows, "peer: format checks alone, no token counts"
+        ),
+        "upload_stored_vs_cookbook_checks": _speed(stored, peer, rows, "ours: into the database; peer stores nothing"),
+        "upload_peak_mb": _memory(ours, f"MB, limit (the peer's own: {peer['peak_mb']:.0f})"),
+        "upload_stored_peak_mb": _memory(stored, "MB, limit (Django and the database driver included)"),
+        **_pages(stored["pages"]),
+    }
+
+
+def _speed(ours: dict[str, Any], other: dict[str, Any], rows: int, what: str) -> dict[str, Any]:
+    ours_seconds, other_seconds = float(ours["seconds"]), float(other["seconds"])
+    return {
+        "ours": round(rows / ours_seconds, 1),
+        "peer": round(rows / other_seconds, 1),
+        "unit": f"rows per CPU second ({what})",
+        "ratio": round(other_seconds / ours_seconds, 2),
+    }
+
+
+def _memory(found: dict[str, Any], unit: str) -> dict[str, Any]:
+    peak = round(float(found["peak_mb"]), 1)
+    return {"ours": peak, "peer": MEMORY_LIMIT_MB, "unit": unit, "ratio": round(MEMORY_LIMIT_MB / peak, 2)}
+
+
+def _pages(found: dict[str, float]) -> dict[str, dict[str, Any]]:
+    """The peer of a count is our own limit; the peer of the last page's time is the first page's."""
+    queries, first, last = found["queries"], round(found["first_ms"], 1), round(found["last_ms"], 1)
+    return {
+        "page_dataset_100k_queries": {
+            "ours": queries,
+            "peer": QUERY_LIMIT,
+            "unit": "queries (limit)",
+            "ratio": round(QUERY_LIMIT / queries, 2),
+        },
+        "page_dataset_100k_last_vs_first": {
+            "ours": last,
+            "peer": first,
+            "unit": "CPU ms of the last page; peer: of the first",
+            "ratio": round(first / last, 2),
         },
     }
 

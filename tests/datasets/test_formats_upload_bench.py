@@ -27,7 +27,9 @@ def test_the_peer_gives_the_cookbooks_published_figures(monkeypatch):
 
 def test_the_benchmark_measures_both_sides_on_the_same_rows():
     found = bench_upload.measure(rows=400)
-    assert {"upload_vs_cookbook_checks", "upload_peak_mb"} <= set(found)
+    assert {"upload_vs_cookbook_checks", "upload_stored_vs_cookbook_checks", "upload_peak_mb"} <= set(found)
     for figures in found.values():
         assert figures["ours"] > 0 and figures["peer"] > 0 and figures["ratio"] > 0 and figures["unit"]
+    assert found["upload_stored_peak_mb"]["ours"] < 300
+    assert found["page_dataset_100k_queries"]["ours"] < 20
     assert found["upload_peak_mb"]["ours"] < found["upload_peak_mb"]["peer"] == 300
