@@ -8,7 +8,7 @@ from urllib.parse import urldefrag, urlsplit
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from django.urls import Resolver404, resolve
-from playwright.sync_api import Browser, Error, Page, expect
+from playwright.sync_api import Browser, Error, Page, ViewportSize, expect
 
 from tests.e2e.conftest import Platform
 from tests.e2e.populate import CEDAR, SECOND_PROFESSOR, populate
@@ -16,7 +16,7 @@ from tests.e2e.test_journey import start_run, watch
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
-PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
+PHONE, DESK = ViewportSize(width=360, height=740), ViewportSize(width=1280, height=800)
 PAGES_OF_A_KIND = 2
 DOWNLOADS = re.compile(r"_csv$|_export$|_export_|_bundle$|_file$|_problems$|_events$|^sign_out$")
 AXE = """async (rules) => {
