@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from evaluation.models import (
     Adjudication,
+    Comparison,
     Conversation,
     CriterionScore,
     GradeStatus,
@@ -140,6 +141,9 @@ def _talk_subject(talk: Conversation | None, team: Team, is_instructor: bool) ->
     if talk.submission_id is not None:
         address = reverse("submission_grades", args=[team.course_id, talk.submission_id]) if is_instructor else ""
         return Subject(f"an answer of {talk.run} to a professor", address)
+    sides = Comparison.objects.filter(contenders__conversation=talk).first()
+    if sides is not None:
+        return Subject("an answer side by side", reverse("comparison_detail", args=[team.pk, sides.key]))
     if talk.deleted_at is not None:
         return Subject(f"an answer of {talk.run} in a talk that was deleted", "")
     return Subject(f"an answer of {talk.run}", reverse("conversation_detail", args=[team.pk, talk.key]))

@@ -1,10 +1,23 @@
 from django.urls import URLPattern, path
 
-from evaluation.views import chat, grades, grading, interview, interviews, standard, submission
+from evaluation.views import (
+    chat,
+    comparing,
+    grades,
+    grading,
+    interview,
+    interviews,
+    standard,
+    submission,
+    training_rows,
+)
 
 CHAT = "teams/<int:team_id>/chat/"
 TALK = CHAT + "<uuid:key>/"
 TURN = TALK + "turns/<uuid:turn_key>/"
+SIDES = "teams/<int:team_id>/side-by-side/"
+COMPARISON = SIDES + "<uuid:key>/"
+SIDE = COMPARISON + "answers/<int:position>/"
 GRADING = "courses/<int:course_id>/grading/"
 GRADE = GRADING + "<uuid:code>/"
 INTERVIEW = GRADE + "talk/"
@@ -23,9 +36,18 @@ urlpatterns: list[URLPattern] = [
     path(TURN + "events/", chat.turn_events, name="turn_events"),
     path(TURN + "stop/", chat.turn_stop, name="turn_stop"),
     path(TURN + "retry/", chat.turn_retry, name="turn_retry"),
+    path(TURN + "row/", training_rows.turn_row, name="turn_row"),
+    path(TURN + "sources/", training_rows.turn_sources, name="turn_sources"),
+    path(SIDES, comparing.comparison_list, name="comparison_list"),
+    path(COMPARISON, comparing.comparison_detail, name="comparison_detail"),
+    path(COMPARISON + "vote/", comparing.comparison_vote, name="comparison_vote"),
+    path(SIDE, comparing.comparison_answer, name="comparison_answer"),
+    path(SIDE + "events/", comparing.comparison_events, name="comparison_events"),
+    path(SIDE + "stop/", comparing.comparison_stop, name="comparison_stop"),
     path("teams/<int:team_id>/interviews/", interviews.standard_list, name="standard_list"),
     path("teams/<int:team_id>/interviews/<uuid:key>/", interviews.standard_detail, name="standard_detail"),
     path("teams/<int:team_id>/submission/", submission.submission_detail, name="submission_detail"),
+    path("teams/<int:team_id>/submission/rows/", training_rows.candidate_list, name="candidate_list"),
     path("teams/<int:team_id>/submission/regrade/", submission.regrade_request, name="regrade_request"),
     path(GRADING, grading.grading_queue, name="grading_queue"),
     path(GRADE, grading.grading_detail, name="grading_detail"),
@@ -41,6 +63,7 @@ urlpatterns: list[URLPattern] = [
     path(ASKED + "stop/", interview.interview_stop, name="interview_stop"),
     path(ASKED + "retry/", interview.interview_retry, name="interview_retry"),
     path(ASKED + "tag/", interview.interview_tag, name="interview_tag"),
+    path(ASKED + "sources/", training_rows.interview_sources, name="interview_sources"),
     path(GRADES, grades.course_grades, name="course_grades"),
     path("courses/<int:course_id>/grades.csv", grades.course_grades_csv, name="course_grades_csv"),
     path(GRADES + "release/", grades.grades_release_all, name="grades_release_all"),

@@ -8,7 +8,17 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from datasets.models import Dataset, DatasetVersion, Import, Review
 from datasets.services import imports, reviews
-from evaluation.models import Conversation, Grading, Interview, RegradeRequest, Submission, Turn, TurnStatus
+from evaluation.models import (
+    Comparison,
+    Contender,
+    Conversation,
+    Grading,
+    Interview,
+    RegradeRequest,
+    Submission,
+    Turn,
+    TurnStatus,
+)
 from evaluation.models.grading import UnappliedSave
 from evaluation.services import gradings, submissions
 from evaluation.services.interviews import script_for
@@ -38,6 +48,7 @@ class World:
     interview_turn: Turn
     kept: UnappliedSave
     standard: Interview
+    comparison: Comparison
     regrade: RegradeRequest
     request: BudgetRequest
     section: Section
@@ -48,6 +59,8 @@ class World:
     def _key(self, name: str) -> Any:
         if name == "standard_detail":
             return self.standard.key
+        if name.startswith("comparison_"):
+            return self.comparison.key
         return self.import_.key if name.startswith("import_") else self.conversation.key
 
     def values(self, name: str) -> dict[str, Any]:
@@ -125,6 +138,7 @@ def make_world(team: Team, professor: User, mark: str) -> World:
         grading=grading,
         interview_turn=interview_turn,
         kept=UnappliedSave.objects.create(grade=grading.grade, comment=mark),
+        comparison=_comparison(run, member, mark),
         standard=Interview.objects.create(run=run, script=script_for(team.course), started_by=member),
         regrade=RegradeRequest.objects.create(
             submission=submission, criterion=submission.rubric.criteria.order_by("pk")[0], words=mark, person=member
@@ -153,6 +167,15 @@ def _spend(team: Team, run: TrainingRun, mark: str) -> LedgerEntry:
     money.hold(team=team, key=run.hold_key, amount=100)
     charge = money.Charge("run", str(run.pk), Method.LORA, "local", f"{mark}-model", 50, mark, Confidence.EXACT)
     return money.settle(key=run.hold_key, charge=charge)
+
+
+def _comparison(run: TrainingRun, member: User, mark: str) -> Comparison:
+    made = Comparison.objects.create(team=run.team, question=f"{mark}?", asked_by=member)
+    for position, untrained in enumerate((False, True)):
+        talk = Conversation.objects.create(run=run, person=member, untrained=untrained)
+        _turn(talk, mark)
+        Contender.objects.create(comparison=made, position=position, conversation=talk)
+    return made
 
 
 def _leave_a_file(run: TrainingRun, mark: str) -> None:

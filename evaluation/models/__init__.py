@@ -1,4 +1,5 @@
 from evaluation.models.chat import Conversation, Turn, TurnStatus
+from evaluation.models.comparing import Comparison, Contender, Vote
 from evaluation.models.grading import (
     Adjudication,
     CriterionScore,
@@ -26,6 +27,8 @@ from evaluation.models.submission import Submission
 
 __all__ = [
     "Adjudication",
+    "Comparison",
+    "Contender",
     "Conversation",
     "Criterion",
     "CriterionScore",
@@ -51,5 +54,6 @@ __all__ = [
     "TurnTag",
     "UnappliedSave",
     "Unit",
+    "Vote",
     "Wording",
 ]

@@ -12,8 +12,8 @@ from training.models import TrainingRun
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
     def for_team(self, team: Team) -> "ConversationQuerySet":
-        """A team's own talks: never a professor's interviews."""
-        return self.filter(run__team=team, submission=None, deleted_at=None)
+        """A team's own talks: never a professor's interviews, nor an answer in a blind comparison."""
+        return self.filter(run__team=team, submission=None, deleted_at=None, contender=None)
 
 
 class Conversation(models.Model):
@@ -22,6 +22,9 @@ class Conversation(models.Model):
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     run = models.ForeignKey(TrainingRun, on_delete=models.PROTECT, related_name="conversations")
     submission = models.ForeignKey(Submission, on_delete=models.CASCADE, null=True, related_name="interviews")
+    untrained = models.BooleanField(
+        default=False, help_text="Not the run answers but its base model, as it was before."
+    )
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
     title = models.CharField(max_length=120, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from evaluation.models import Conversation, Turn
 from evaluation.services.clean import MAX_ANSWER_CHARACTERS
-from training.services.charges import LOCAL_PROVIDER
-from training.services.endpoints import ChatEndpoint, endpoint_for
+from training.services import charges
+from training.services.charges import LOCAL_PROVIDER, ChatCost
+from training.services.endpoints import ChatEndpoint, endpoint_for, endpoint_for_base
 from training.services.tokens import count_messages
 
 Message = dict[str, str]
@@ -17,6 +18,8 @@ def endpoint_of(conversation: Conversation) -> ChatEndpoint:
 
     An interview speaks with what was handed in: model, prompt and decoding come from the frozen bundle.
     """
+    if conversation.untrained:
+        return endpoint_for_base(conversation.run.base_model)
     endpoint = endpoint_for(conversation.run)
     if conversation.submission is None:
         return endpoint
@@ -39,6 +42,29 @@ def input_tokens(endpoint: ChatEndpoint, messages: list[Message]) -> int:
     """An estimate from above: OpenAI's tokenizer, stretched for the small vocabularies of local models."""
     counted = count_messages(messages)
     return counted if endpoint.provider != LOCAL_PROVIDER else round(counted * SMALL_VOCABULARY_FACTOR)
+
+
+def most_cost(conversation: Conversation, *, input_tokens: int, max_tokens: int) -> int:
+    """Micro-dollars to hold for one answer. Raises PriceUnknown."""
+    run = conversation.run
+    if conversation.untrained:
+        return charges.base_chat_most(
+            run.base_model, course=run.team.course, input_tokens=input_tokens, max_tokens=max_tokens
+        )
+    return charges.chat_most(run, input_tokens=input_tokens, max_tokens=max_tokens)
+
+
+def cost(conversation: Conversation, *, input_tokens: int, cached_input_tokens: int, output_tokens: int) -> ChatCost:
+    """What an answer cost, from the tokens that were counted. Raises PriceUnknown."""
+    run = conversation.run
+    counted = {
+        "input_tokens": input_tokens,
+        "cached_input_tokens": cached_input_tokens,
+        "output_tokens": output_tokens,
+    }
+    if conversation.untrained:
+        return charges.base_chat_cost(run.base_model, course=run.team.course, **counted)
+    return charges.chat_cost(run, **counted)
 
 
 def messages_for(endpoint: ChatEndpoint, earlier: list[Turn], question: str) -> tuple[list[Message], int]:

@@ -18,7 +18,6 @@ from teams import live
 from teams.models import User
 from teams.services import money
 from training.models import TrainingRun
-from training.services import charges
 
 HOLD_LIFETIME = timedelta(hours=1)
 SILENT_FOR = timedelta(seconds=60)
@@ -42,6 +41,21 @@ def ask(*, conversation: Conversation, question: str, person: User) -> Turn:
     turn = _new_turn(conversation, _checked(question), person, replaces=None)
     desk.start(turn.pk)
     return turn
+
+
+def put_to_each(*, conversations: list[Conversation], question: str, person: User) -> list[Turn]:
+    """The same question to several bots, each answer with its own hold: all of them or none. Raises as `ask` does.
+
+    Nobody is asked before `begin`, which the caller calls when its transaction is over.
+    """
+    asked = _checked(question)
+    with transaction.atomic():
+        return [_new_turn(conversation, asked, person, replaces=None) for conversation in conversations]
+
+
+def begin(turns: list[Turn]) -> None:
+    for turn in turns:
+        desk.start(turn.pk)
 
 
 def retry(*, turn: Turn, person: User, question: str | None = None) -> Turn:
@@ -82,8 +96,8 @@ def _new_turn(conversation: Conversation, question: str, person: User, *, replac
         messages, left_out = bots.messages_for(endpoint, list(current.remembered()), question)
     except bots.QuestionTooLong as error:
         raise ChatRefused(str(error)) from error
-    most = charges.chat_most(
-        conversation.run, input_tokens=bots.input_tokens(endpoint, messages), max_tokens=bots.answer_tokens(endpoint)
+    most = bots.most_cost(
+        conversation, input_tokens=bots.input_tokens(endpoint, messages), max_tokens=bots.answer_tokens(endpoint)
     )
     try:
         with transaction.atomic():

@@ -10,7 +10,6 @@ from evaluation.services import bots
 from teams.models import Confidence, Hold, HoldState, Method
 from teams.services import money
 from teams.services.money import Charge
-from training.services import charges
 from training.services.tokens import count_text
 
 
@@ -89,8 +88,8 @@ def _keep(turn: Turn, answered: Answered) -> None:
 
 def _charge(turn: Turn, usage: Usage) -> Charge:
     run = turn.conversation.run
-    price = charges.chat_cost(
-        run,
+    price = bots.cost(
+        turn.conversation,
         input_tokens=usage.input_tokens,
         cached_input_tokens=usage.cached_input_tokens,
         output_tokens=usage.output_tokens,

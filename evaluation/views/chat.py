@@ -17,13 +17,13 @@ from teams.models import Team
 from training.models import TrainingRun
 
 
-def _talk(team: Team, key: UUID) -> Talk:
+def find_talk(team: Team, key: UUID) -> Talk:
     talks = Conversation.objects.for_team(team).select_related("run__team__course", "run__base_model", "submission")
     here = reverse("conversation_detail", kwargs={"team_id": team.pk, "key": key})
     return Talk(get_object_or_404(talks, key=key), base=here, page=here)
 
 
-def _turn(talk: Talk, turn_key: UUID) -> Turn:
+def find_turn(talk: Talk, turn_key: UUID) -> Turn:
     turn = get_object_or_404(talk.conversation.turns, key=turn_key)
     turn.conversation = talk.conversation
     return turn
@@ -67,7 +67,7 @@ def conversation_new(request: SignedInRequest, team: Team) -> HttpResponse:
 @team_view(Access.MEMBER)
 @require_http_methods(["GET", "POST"])
 def conversation_detail(request: SignedInRequest, team: Team, key: UUID) -> HttpResponse:
-    talk = _talk(team, key)
+    talk = find_talk(team, key)
     if request.method == "POST":
         question = request.POST.get("question", "")
         return question_put(
@@ -81,21 +81,21 @@ def conversation_detail(request: SignedInRequest, team: Team, key: UUID) -> Http
 @team_view(Access.MEMBER)
 @require_GET
 def turn_detail(request: SignedInRequest, team: Team, key: UUID, turn_key: UUID) -> HttpResponse:
-    talk = _talk(team, key)
-    return turn_shown(request, talk, _turn(talk, turn_key))
+    talk = find_talk(team, key)
+    return turn_shown(request, talk, find_turn(talk, turn_key))
 
 
 @team_view(Access.MEMBER)
 @require_GET
 def turn_events(request: SignedInRequest, team: Team, key: UUID, turn_key: UUID) -> StreamingHttpResponse:
-    return turn_streamed(request, _turn(_talk(team, key), turn_key))
+    return turn_streamed(request, find_turn(find_talk(team, key), turn_key))
 
 
 @team_view(Access.MEMBER)
 @require_POST
 def turn_stop(request: SignedInRequest, team: Team, key: UUID, turn_key: UUID) -> HttpResponse:
-    talk = _talk(team, key)
-    turn = _turn(talk, turn_key)
+    talk = find_talk(team, key)
+    turn = find_turn(talk, turn_key)
     return question_put(request, talk, lambda: chat.stop(turn=turn))
 
 
@@ -103,22 +103,22 @@ def turn_stop(request: SignedInRequest, team: Team, key: UUID, turn_key: UUID) -
 @require_POST
 def turn_retry(request: SignedInRequest, team: Team, key: UUID, turn_key: UUID) -> HttpResponse:
     """Ask the last question again, as it was or as it is written now."""
-    talk = _talk(team, key)
-    turn, question = _turn(talk, turn_key), request.POST.get("question")
+    talk = find_talk(team, key)
+    turn, question = find_turn(talk, turn_key), request.POST.get("question")
     return question_put(request, talk, lambda: chat.retry(turn=turn, question=question, person=request.user))
 
 
 @team_view(Access.MEMBER)
 @require_POST
 def conversation_delete(request: SignedInRequest, team: Team, key: UUID) -> HttpResponse:
-    chat.delete(conversation=_talk(team, key).conversation)
+    chat.delete(conversation=find_talk(team, key).conversation)
     return redirect(f"{reverse('conversation_list', kwargs={'team_id': team.pk})}?deleted={key}")
 
 
 @team_view(Access.MEMBER)
 @require_POST
 def conversation_restore(request: SignedInRequest, team: Team, key: UUID) -> HttpResponse:
-    conversation = get_object_or_404(Conversation, key=key, run__team=team, submission=None)
+    conversation = get_object_or_404(Conversation, key=key, run__team=team, submission=None, contender=None)
     chat.restore(conversation=conversation)
     messages.success(request, "The conversation is back.")
     return redirect("conversation_detail", team_id=team.pk, key=key)
@@ -127,7 +127,7 @@ def conversation_restore(request: SignedInRequest, team: Team, key: UUID) -> Htt
 @team_view(Access.MEMBER)
 @require_GET
 def conversation_export(request: SignedInRequest, team: Team, key: UUID, form: str) -> HttpResponse:
-    conversation = _talk(team, key).conversation
+    conversation = find_talk(team, key).conversation
     if form == "jsonl":
         response = HttpResponse(chat_export.as_jsonl(conversation), content_type="application/jsonl; charset=utf-8")
     else:

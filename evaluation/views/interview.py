@@ -14,11 +14,11 @@ from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course
 
 
-def _talk(request: SignedInRequest, course: Course, code: UUID) -> Talk:
+def find_talk(request: SignedInRequest, course: Course, code: UUID) -> Talk:
     return talk_of(course, find_grading(request, code))
 
 
-def _turn(talk: Talk, turn_key: UUID) -> Turn:
+def find_turn(talk: Talk, turn_key: UUID) -> Turn:
     turn = get_object_or_404(talk.conversation.turns, key=turn_key)
     turn.conversation = talk.conversation
     return turn
@@ -34,7 +34,7 @@ def _still_open(talk: Talk) -> None:
 @course_view(Access.PROFESSOR)
 @require_POST
 def interview_ask(request: SignedInRequest, course: Course, code: UUID) -> HttpResponse:
-    talk, question = _talk(request, course, code), request.POST.get("question", "")
+    talk, question = find_talk(request, course, code), request.POST.get("question", "")
 
     def act() -> None:
         _still_open(talk)
@@ -46,29 +46,29 @@ def interview_ask(request: SignedInRequest, course: Course, code: UUID) -> HttpR
 @course_view(Access.PROFESSOR)
 @require_GET
 def interview_turn(request: SignedInRequest, course: Course, code: UUID, turn_key: UUID) -> HttpResponse:
-    talk = _talk(request, course, code)
-    return turn_shown(request, talk, _turn(talk, turn_key))
+    talk = find_talk(request, course, code)
+    return turn_shown(request, talk, find_turn(talk, turn_key))
 
 
 @course_view(Access.PROFESSOR)
 @require_GET
 def interview_events(request: SignedInRequest, course: Course, code: UUID, turn_key: UUID) -> StreamingHttpResponse:
-    return turn_streamed(request, _turn(_talk(request, course, code), turn_key))
+    return turn_streamed(request, find_turn(find_talk(request, course, code), turn_key))
 
 
 @course_view(Access.PROFESSOR)
 @require_POST
 def interview_stop(request: SignedInRequest, course: Course, code: UUID, turn_key: UUID) -> HttpResponse:
-    talk = _talk(request, course, code)
-    turn = _turn(talk, turn_key)
+    talk = find_talk(request, course, code)
+    turn = find_turn(talk, turn_key)
     return question_put(request, talk, lambda: chat.stop(turn=turn))
 
 
 @course_view(Access.PROFESSOR)
 @require_POST
 def interview_retry(request: SignedInRequest, course: Course, code: UUID, turn_key: UUID) -> HttpResponse:
-    talk = _talk(request, course, code)
-    turn, question = _turn(talk, turn_key), request.POST.get("question")
+    talk = find_talk(request, course, code)
+    turn, question = find_turn(talk, turn_key), request.POST.get("question")
 
     def act() -> None:
         _still_open(talk)
@@ -81,8 +81,8 @@ def interview_retry(request: SignedInRequest, course: Course, code: UUID, turn_k
 @require_POST
 def interview_tag(request: SignedInRequest, course: Course, code: UUID, turn_key: UUID) -> HttpResponse:
     """Put a tag on an answer, or take it off."""
-    talk = _talk(request, course, code)
-    turn, label = _turn(talk, turn_key), request.POST.get("label", "").strip().lower()
+    talk = find_talk(request, course, code)
+    turn, label = find_turn(talk, turn_key), request.POST.get("label", "").strip().lower()
     assert talk.grading is not None
     if label:
         tags.toggle(grading=talk.grading, turn=turn, label=label)

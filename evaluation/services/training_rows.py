@@ -1,0 +1,65 @@
+"""An answer, corrected, as a new training row; and the marked answers of a released grading as candidates for that."""
+
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+
+from datasets import formats
+from datasets.models import Dataset, DraftChange
+from datasets.services import drafts
+from datasets.services.drafts import EditRefused
+from evaluation.models import Submission, Turn
+from evaluation.services import results
+from evaluation.services.clean import clean
+from teams.models import Team, User
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An answer that professors marked, with their labels."""
+
+    turn: Turn
+    labels: list[str]
+
+
+def open_datasets(team: Team) -> QuerySet[Dataset]:
+    """Where a row can be added: datasets with a version, newest first."""
+    return Dataset.objects.for_team(team).filter(versions__isnull=False).distinct()
+
+
+def earlier_turns(turn: Turn) -> list[Turn]:
+    """What was said in the talk before this turn."""
+    return list(turn.conversation.turns.remembered().filter(position__lt=turn.position))
+
+
+def add(*, turn: Turn, dataset: Dataset, answer: str, with_earlier: bool, person: User) -> DraftChange:
+    """`answer` to the turn's question as a new row in the dataset's next version.
+
+    With what was said before, if wanted: those answers are context and not trained on. Raises EditRefused.
+    """
+    row = formats.Row(line=0, messages=_messages(turn, answer, earlier_turns(turn) if with_earlier else []))
+    draft = drafts.draft_of(dataset)
+    waiting = drafts.added(draft) if draft else []
+    if any(one.fingerprint == formats.fingerprint(row) for one in waiting):
+        raise EditRefused("This very row waits among the dataset's edits already. Change the answer, or leave it so.")
+    return drafts.add_row(dataset=dataset, row=row, person=person)
+
+
+def _messages(turn: Turn, answer: str, earlier: list[Turn]) -> list[formats.Message]:
+    said: list[formats.Message] = []
+    for before in earlier:
+        said.append({"role": "user", "content": before.question})
+        said.append({"role": "assistant", "content": before.answer, "weight": 0})
+    said.append({"role": "user", "content": turn.question})
+    said.append({"role": "assistant", "content": clean(answer).strip()})
+    return said
+
+
+def candidates(submission: Submission) -> list[Candidate]:
+    """The marked answers of the committed interviews, in the order of the talks; none before the release."""
+    if submission.released_at is None:
+        return []
+    marked: dict[int, Candidate] = {}
+    for tag in results.tagged_turns(submission):
+        marked.setdefault(tag.turn_id, Candidate(tag.turn, [])).labels.append(tag.label)
+    return [Candidate(one.turn, list(dict.fromkeys(one.labels))) for one in marked.values() if one.turn.answer.strip()]
