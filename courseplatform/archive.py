@@ -294,7 +294,11 @@ def _same_shared_row(reader: Reader, model: type[models.Model], values: Row) -> 
     if label(model) not in COMMON or values.get("course_id") is not None:
         return None
     for rule in model._meta.constraints:
-        if isinstance(rule, models.UniqueConstraint) and rule.fields and rule.condition in (None, Q(course__isnull=True)):
+        if (
+            isinstance(rule, models.UniqueConstraint)
+            and rule.fields
+            and rule.condition in (None, Q(course__isnull=True))
+        ):
             columns = [model._meta.get_field(name).attname for name in rule.fields]  # type: ignore[union-attr]
             wanted = {f"{name}__isnull" if values[name] is None else name: values[name] or True for name in columns}
             if "course_id" not in wanted and "course_id__isnull" not in wanted:

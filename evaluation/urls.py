@@ -1,12 +1,15 @@
 from django.urls import URLPattern, path
 
 from evaluation.views import (
+    calibration,
     chat,
     comparing,
     grades,
     grading,
     interview,
     interviews,
+    rubric,
+    script,
     standard,
     submission,
     training_rows,
@@ -23,6 +26,9 @@ GRADE = GRADING + "<uuid:code>/"
 INTERVIEW = GRADE + "talk/"
 ASKED = INTERVIEW + "turns/<uuid:turn_key>/"
 GRADES = "courses/<int:course_id>/grades/"
+CALIBRATION = "courses/<int:course_id>/calibration/"
+RUBRIC = "courses/<int:course_id>/rubric/"
+SCRIPT = "courses/<int:course_id>/interview-script/"
 
 urlpatterns: list[URLPattern] = [
     path(CHAT, chat.conversation_list, name="conversation_list"),
@@ -73,4 +79,16 @@ urlpatterns: list[URLPattern] = [
     path(GRADES + "<int:submission_id>/regrades/<int:regrade_id>/", grades.regrade_decide, name="regrade_decide"),
     path(GRADES + "<int:submission_id>/release/", grades.grade_release, name="grade_release"),
     path(GRADES + "<int:submission_id>/hide/", grades.grade_hide, name="grade_hide"),
+    path(GRADES + "assign/", grades.graders_assign, name="graders_assign"),
+    path(GRADES + "calibration/", calibration.course_calibration, name="course_calibration"),
+    path(CALIBRATION, calibration.calibration_list, name="calibration_list"),
+    path(CALIBRATION + "<slug:transcript>/", calibration.calibration_detail, name="calibration_detail"),
+    path(RUBRIC, rubric.rubric_detail, name="rubric_detail"),
+    path(RUBRIC + "edit/", rubric.rubric_edit, name="rubric_edit"),
+    path(RUBRIC + "<int:rubric_id>/", rubric.rubric_version, name="rubric_version"),
+    path(RUBRIC + "<int:rubric_id>/use/", rubric.rubric_use, name="rubric_use"),
+    path(SCRIPT, script.script_detail, name="script_detail"),
+    path(SCRIPT + "edit/", script.script_edit, name="script_edit"),
+    path(SCRIPT + "<int:script_id>/", script.script_version, name="script_version"),
+    path(SCRIPT + "<int:script_id>/use/", script.script_use, name="script_use"),
 ]

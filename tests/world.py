@@ -20,7 +20,7 @@ from evaluation.models import (
     TurnStatus,
 )
 from evaluation.models.grading import UnappliedSave
-from evaluation.services import gradings, submissions
+from evaluation.services import gradings, rubrics, scripts, submissions
 from evaluation.services.interviews import script_for
 from teams.models import BudgetRequest, Confidence, LedgerEntry, Membership, Method, Milestone, Section, Team, User
 from teams.services import budget_requests, money
@@ -84,6 +84,9 @@ class World:
             "submission_id": self.submission.pk,
             "criterion_id": self.submission.rubric.criteria.order_by("pk")[0].pk,
             "regrade_id": self.regrade.pk,
+            "rubric_id": self.team.course.rubrics.get().pk,
+            "script_id": self.team.course.interview_scripts.get().pk,
+            "transcript": "maple",
             "row_id": self.row_id,
             "section_id": self.section.pk,
             "milestone_id": self.milestone.pk,
@@ -120,6 +123,8 @@ def make_world(team: Team, professor: User, mark: str) -> World:
     conversation = Conversation.objects.create(run=run, person=member, title=f"{mark} talk")
     turn = _turn(conversation, mark)
     factories.assign(team, professor)
+    rubrics.use_again(course=team.course, version=rubrics.rubric_for(team.course), person=professor)
+    scripts.use_again(course=team.course, script=script_for(team.course), person=professor)
     submission = submissions.submit(team=team, run=run, person=member)
     grading = submission.gradings.get()
     interview_turn = _turn(gradings.interview_of(grading), mark)

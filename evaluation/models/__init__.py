@@ -1,3 +1,4 @@
+from evaluation.models.calibration import Calibration, CalibrationLevel
 from evaluation.models.chat import Conversation, Turn, TurnStatus
 from evaluation.models.comparing import Comparison, Contender, Vote
 from evaluation.models.grading import (
@@ -27,6 +28,8 @@ from evaluation.models.submission import Submission
 
 __all__ = [
     "Adjudication",
+    "Calibration",
+    "CalibrationLevel",
     "Comparison",
     "Contender",
     "Conversation",

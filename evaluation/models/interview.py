@@ -36,7 +36,12 @@ class InterviewScript(models.Model):
     class Meta:
         ordering = ["-number"]
         constraints = [
-            models.UniqueConstraint(fields=["course", "number"], name="script_number_unique", nulls_distinct=False)
+            models.UniqueConstraint(
+                fields=["course", "number"], condition=Q(course__isnull=False), name="script_number_unique_in_course"
+            ),
+            models.UniqueConstraint(
+                fields=["number"], condition=Q(course__isnull=True), name="script_number_unique_built_in"
+            ),
         ]
 
     def __str__(self) -> str:

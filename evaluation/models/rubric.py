@@ -1,3 +1,5 @@
+import secrets
+
 from django.db import models
 from django.db.models import Q
 
@@ -14,8 +16,12 @@ class Unit(models.TextChoices):
     BOT = "bot", "The bot as a whole"
 
 
+def new_criterion_key() -> str:
+    return secrets.token_hex(6)
+
+
 class RubricVersion(models.Model):
-    """A rubric as it was at one moment; never changed once a submission uses it. Without a course: the built-in one."""
+    """A rubric as it was at one moment; an edit is a new version. Without a course: the built-in one."""
 
     course = models.ForeignKey(Course, on_delete=models.CASCADE, null=True, blank=True, related_name="rubrics")
     number = models.PositiveIntegerField()
@@ -25,7 +31,12 @@ class RubricVersion(models.Model):
     class Meta:
         ordering = ["-number"]
         constraints = [
-            models.UniqueConstraint(fields=["course", "number"], name="rubric_number_unique", nulls_distinct=False)
+            models.UniqueConstraint(
+                fields=["course", "number"], condition=Q(course__isnull=False), name="rubric_number_unique_in_course"
+            ),
+            models.UniqueConstraint(
+                fields=["number"], condition=Q(course__isnull=True), name="rubric_number_unique_built_in"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -33,7 +44,10 @@ class RubricVersion(models.Model):
 
 
 class Criterion(models.Model):
+    """`key` stays with a criterion through all versions and courses, whatever its name or place."""
+
     rubric = models.ForeignKey(RubricVersion, on_delete=models.CASCADE, related_name="criteria")
+    key = models.CharField(max_length=40, default=new_criterion_key)
     position = models.PositiveSmallIntegerField()
     part = models.CharField(max_length=14, choices=Part.choices)
     unit = models.CharField(max_length=5, choices=Unit.choices)
@@ -43,7 +57,10 @@ class Criterion(models.Model):
 
     class Meta:
         ordering = ["position"]
-        constraints = [models.UniqueConstraint(fields=["rubric", "position"], name="criterion_position_unique")]
+        constraints = [
+            models.UniqueConstraint(fields=["rubric", "position"], name="criterion_position_unique"),
+            models.UniqueConstraint(fields=["rubric", "key"], name="criterion_key_unique"),
+        ]
 
 
 class Level(models.Model):

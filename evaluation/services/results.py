@@ -82,6 +82,11 @@ class SubmissionResult:
         return self.complete and not self.open_disagreements
 
     @property
+    def top_level(self) -> int:
+        """The highest level of the rubric; every criterion has the same number."""
+        return max((level.value for row in self.criteria for level in row.criterion.levels.all()), default=0)
+
+    @property
     def overall(self) -> float | None:
         """The weighted mean level over the criteria that someone could judge."""
         judged = [(result.final, result.criterion.weight) for result in self.criteria if result.final is not None]

@@ -8,8 +8,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from evaluation.models import GradeStatus, RubricVersion, Submission
+from evaluation.services.deadlines import deadline_of, has_passed
 from evaluation.services.gradings import ensure_gradings
-from evaluation.services.rubrics import rubric_for
+from evaluation.services.rubrics import draft_of, rubric_for
 from teams.models import Team, User
 from teams.services import audit
 from training.models import RunStatus, TrainingRun
@@ -28,8 +29,16 @@ def current_submission(team: Team) -> Submission | None:
 
 
 def may_replace(submission: Submission) -> bool:
-    """Until a professor has committed a grade for it."""
-    return not submission.gradings.filter(grade__status=GradeStatus.COMMITTED).exists()
+    """Until the deadline, and until a professor has committed a grade for it."""
+    return _why_not_replace(submission) == ""
+
+
+def _why_not_replace(submission: Submission) -> str:
+    if submission.gradings.filter(grade__status=GradeStatus.COMMITTED).exists():
+        return "Your professor has committed a grade for the bot you handed in, so it cannot be replaced any more."
+    if has_passed(deadline_of(submission.team.course)):
+        return "The deadline has passed, so what you handed in stays. Ask your instructor if it must be another bot."
+    return ""
 
 
 def submit(*, team: Team, run: TrainingRun, person: User) -> Submission:
@@ -43,10 +52,8 @@ def submit(*, team: Team, run: TrainingRun, person: User) -> Submission:
         raise CannotSubmit(f"{run} has not finished. Choose a run that is done.")
     with transaction.atomic():
         before = Submission.objects.select_for_update().for_team(team).current().first()
-        if before is not None and not may_replace(before):
-            raise CannotSubmit(
-                "Your professor has committed a grade for the bot you handed in, so it cannot be replaced any more."
-            )
+        if before is not None and (reason := _why_not_replace(before)):
+            raise CannotSubmit(reason)
         if before is not None:
             Submission.objects.filter(pk=before.pk).update(replaced_at=timezone.now())
         rubric = rubric_for(team.course)
@@ -90,7 +97,12 @@ def bundle_of(run: TrainingRun, rubric: RubricVersion) -> dict[str, Any]:
             "temperature": endpoint.temperature,
             "max_tokens": endpoint.max_tokens,
         },
-        "rubric": {"id": rubric.pk, "name": rubric.name, "number": rubric.number},
+        "rubric": {
+            "id": rubric.pk,
+            "name": rubric.name,
+            "number": rubric.number,
+            "sha256": draft_of(rubric).content_hash,
+        },
     }
 
 

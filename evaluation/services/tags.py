@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from evaluation.models import Criterion, Grading, Turn, TurnTag
 
 LABELS = ("too grown-up", "real misconception", "out of character", "great")
-TOUCHES = {  # which built-in criteria a tag speaks to, by position in the rubric
-    "too grown-up": (1, 2),
-    "real misconception": (3, 7),
-    "out of character": (4,),
-    "great": (4, 8),
+TOUCHES = {  # which criteria a tag speaks to, by their key in the built-in rubric and its copies
+    "too grown-up": ("vocabulary", "reasoning"),
+    "real misconception": ("misconceptions", "understanding"),
+    "out of character": ("flow",),
+    "great": ("flow", "engagement"),
 }
 CUSTOM_MAX_CHARACTERS = 40
 
@@ -47,7 +47,7 @@ def evidence(*, grading: Grading, criteria: list[Criterion]) -> dict[int, Eviden
     total = answers.count()
     return {
         criterion.pk: Evidence(
-            total, [(label, n) for label, n in counted.most_common() if criterion.position in TOUCHES.get(label, ())]
+            total, [(label, n) for label, n in counted.most_common() if criterion.key in TOUCHES.get(label, ())]
         )
         for criterion in criteria
     }

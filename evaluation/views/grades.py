@@ -8,9 +8,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from evaluation.forms import AdjudicationForm
+from evaluation.forms import AdjudicationForm, ShareOutForm
 from evaluation.models import RegradeRequest, RegradeStatus, Submission
-from evaluation.services import agreement_report, gradebook, regrades, results
+from evaluation.services import agreement_report, assigning, bundle_check, deadlines, gradebook, regrades, results
 from evaluation.services.gradings import ensure_gradings
 from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course
@@ -27,7 +27,11 @@ def course_grades(request: SignedInRequest, course: Course) -> HttpResponse:
     ensure_gradings(course=course)
     shown = gradebook.course_results(course)
     handed_in = {result.submission.team_id for result in shown}
+    deadline = deadlines.deadline_of(course)
     context = {
+        "deadline": deadline,
+        "late": {one.submission.pk for one in shown if deadlines.is_late(one.submission, deadline)},
+        "sections": course.sections.exists(),
         "results": shown,
         "missing": [team for team in course.teams.filter(practice=False) if team.pk not in handed_in],
         "ready": sum(result.ready and not result.submission.released_at for result in shown),
@@ -46,6 +50,8 @@ def submission_grades(request: SignedInRequest, course: Course, submission_id: i
         "result": result,
         "submission": submission,
         "tags": results.tagged_turns(submission),
+        "changes": bundle_check.changes_since(submission),
+        "late": deadlines.is_late(submission, deadlines.deadline_of(course)),
         "regrades": submission.regrade_requests.select_related("criterion", "grading__grader__person"),
         "free_professors": regrades.free_professors(submission),
         "section": "grades",
@@ -85,6 +91,23 @@ def regrade_decide(request: SignedInRequest, course: Course, submission_id: int,
     except regrades.RegradeRefused as error:
         messages.error(request, str(error))
     return redirect("submission_grades", course_id=course.pk, submission_id=submission_id)
+
+
+@course_view(Access.INSTRUCTOR)
+@require_POST
+def graders_assign(request: SignedInRequest, course: Course) -> HttpResponse:
+    """Share the professors out over the teams."""
+    form = ShareOutForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "Say how many professors each team gets: 1 to 5.")
+        return redirect("course_grades", course_id=course.pk)
+    done = assigning.share_out(course=course, person=request.user, **form.cleaned_data)
+    if done.short:
+        names = ", ".join(team.name for team in done.short)
+        messages.warning(request, f"{done.made} assigned. There are not enough professors for: {names}.")
+    else:
+        messages.success(request, f"{done.made} assigned. Every team has its professors.")
+    return redirect("course_grades", course_id=course.pk)
 
 
 def _number(text: str) -> int:

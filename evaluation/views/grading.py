@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from evaluation.forms import CommentForm, MarksForm, ReasonForm
 from evaluation.models import CriterionScore, GradeStatus, Grading, UnappliedSave
-from evaluation.services import grades, gradings, tags
+from evaluation.services import bundle_check, calibration, grades, gradings, tags
 from evaluation.views.talk import Talk
 from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course
@@ -19,7 +19,7 @@ from teams.models import Course
 def find_grading(request: SignedInRequest, code: UUID) -> Grading:
     """The signed-in professor's own, or 404."""
     mine = Grading.objects.for_grader(request.membership).select_related(
-        "grade", "grader", "submission__rubric", "submission__run"
+        "grade", "grader", "submission__rubric", "submission__run__base_model"
     )
     return get_object_or_404(mine, code=code)
 
@@ -72,6 +72,7 @@ def grading_queue(request: SignedInRequest, course: Course) -> HttpResponse:
         "to_grade": [entry for entry in queue if entry.grading.grade.status == GradeStatus.DRAFT],
         "graded": [entry for entry in queue if entry.grading.grade.status == GradeStatus.COMMITTED],
         "withdrawn": gradings.withdrawn_for(request.membership),
+        "calibration": calibration.progress_of(request.membership),
         "course": course,
         "section": "grading",
     }
@@ -91,6 +92,7 @@ def grading_detail(request: SignedInRequest, course: Course, code: UUID) -> Http
             **talk.context(closed=grading.submission.replaced_at is not None),
             **context,
             "revisions": grading.grade.revisions.all(),
+            "bundle_changed": bool(bundle_check.changes_since(grading.submission)),
         },
     )
 

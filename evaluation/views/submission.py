@@ -7,7 +7,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from evaluation.forms import RegradeForm
 from evaluation.models import Submission, TurnTag
-from evaluation.services import regrades, results, submissions
+from evaluation.services import deadlines, regrades, results, submissions
 from evaluation.services.next_steps import next_steps
 from teams.access import Access, SignedInRequest, team_view
 from teams.models import Team
@@ -21,9 +21,11 @@ def submission_detail(request: SignedInRequest, team: Team) -> HttpResponse:
         return _submit(request, team)
     runs = TrainingRun.objects.for_team(team).finished().select_related("dataset_version__dataset", "base_model")
     submission = submissions.current_submission(team)
+    deadline = deadlines.deadline_of(team.course)
     context: dict[str, object] = {"runs": runs, "submission": submission, "section": "submission"}
+    context |= {"deadline": deadline, "deadline_passed": deadlines.has_passed(deadline)}
     if submission is not None:
-        context |= _details(submission)
+        context |= _details(submission) | {"late": deadlines.is_late(submission, deadline)}
     return render(request, "evaluation/submission_detail.html", context)
 
 

@@ -214,12 +214,13 @@ def test_a_grader_has_it_asked_blind_and_sees_the_figures_only_after_committing(
         assert "Zanzibar" not in html and team.name not in html and f"/teams/{team.pk}" not in html and "$" not in html
 
 
-def test_a_grader_is_told_nothing_of_money_when_the_budget_is_used_up(
+def test_a_grader_is_told_nothing_of_money_when_spending_is_frozen(
     short_script, paid_run, team, member, professor, client_for, model_server, calls
 ):
     professor_of(team, professor)
     submission = submissions.submit(team=team, run=paid_run, person=member)
-    BudgetAccount.objects.filter(team=team).update(limit=0)
+    team.course.spending_frozen = True
+    team.course.save()
     response = client_for(professor).post(url_of(submission.gradings.get(), "grading_standard"))
     html = response.content.decode()
     assert response.status_code == 422 and "tell the instructor" in html and "$" not in html

@@ -1,0 +1,70 @@
+"""A professor sets her scale on anchor transcripts; the instructor sees who has."""
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods
+
+from evaluation.anchors import CRITERIA, TRANSCRIPTS
+from evaluation.models import Calibration
+from evaluation.services import calibration
+from teams.access import Access, SignedInRequest, course_view
+from teams.models import Course
+
+
+@course_view(Access.PROFESSOR)
+@require_GET
+def calibration_list(request: SignedInRequest, course: Course) -> HttpResponse:
+    done = set(Calibration.objects.for_grader(request.membership).values_list("transcript", flat=True))
+    context = {
+        "course": course,
+        "transcripts": [(anchor, anchor.key in done) for anchor in TRANSCRIPTS],
+        "progress": calibration.progress_of(request.membership),
+        "section": "grading",
+    }
+    return render(request, "evaluation/calibration_list.html", context)
+
+
+@course_view(Access.PROFESSOR)
+@require_http_methods(["GET", "POST"])
+def calibration_detail(request: SignedInRequest, course: Course, transcript: str) -> HttpResponse:
+    """Levels once for each criterion; after committing, the difference. What came first stays."""
+    anchor = calibration.transcript(transcript)
+    if anchor is None:
+        raise Http404("No such transcript.")
+    chosen: dict[str, int] = {}
+    if request.method == "POST":
+        chosen = _chosen(request)
+        if set(chosen) == set(CRITERIA):
+            calibration.commit(grader=request.membership, anchor=anchor, levels=chosen)
+            return redirect("calibration_detail", course_id=course.pk, transcript=anchor.key)
+        messages.error(request, "Choose a level for each criterion; then you see the agreed ones.")
+    rows = calibration.compared(grader=request.membership, anchor=anchor)
+    context = {
+        "course": course,
+        "anchor": anchor,
+        "rows": rows,
+        "chosen": chosen,
+        "committed": all(row.chosen is not None for row in rows),
+        "section": "grading",
+    }
+    return render(
+        request, "evaluation/calibration_detail.html", context, status=422 if request.method == "POST" else 200
+    )
+
+
+def _chosen(request: SignedInRequest) -> dict[str, int]:
+    """By criterion key, those that were given a level of the scale."""
+    found = {}
+    for key, criterion in calibration.criteria().items():
+        values = {str(level.value): level.value for level in criterion.levels.all()}
+        if (given := request.POST.get(key, "")) in values:
+            found[key] = values[given]
+    return found
+
+
+@course_view(Access.INSTRUCTOR)
+@require_GET
+def course_calibration(request: SignedInRequest, course: Course) -> HttpResponse:
+    context = {"graders": calibration.progress_in(course), "section": "grades"}
+    return render(request, "evaluation/course_calibration.html", context)
