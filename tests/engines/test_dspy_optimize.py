@@ -323,6 +323,12 @@ def test_a_wrong_order_is_named_and_costs_nothing(
     assert endpoint.totals["calls"] == 0
 
 
+def test_a_full_disk_is_named(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
+    run = dspy_run(tmp_path / "run", endpoint)
+    (run.folder / "program.json.tmp").symlink_to("/dev/full")
+    assert run.finish().failed["code"] == "disk_full"
+
+
 def test_settings_of_another_engine_are_named_not_obeyed(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
     run = dspy_run(tmp_path / "run", endpoint, settings={"optimizer": "LabeledFewShot", "epochs": 3}).finish()
     assert run.code == 0 and "epochs" in run.notes

@@ -232,3 +232,13 @@ def test_a_base_without_chat_template_gets_ours_and_keeps_it(lora_run: LoraRun) 
     assert metrics["validation_loss_after"] < 0.5 * metrics["validation_loss_before"]
     assert "Teacher: " in (lora_run.folder / "adapter" / "chat_template.jinja").read_text()
     assert any("no chat template" in event["message"] for event in engine.named("note"))
+
+
+def test_a_full_disk_is_named(lora_run: LoraRun) -> None:
+    lora_run.spec["settings"] |= {"epochs": 1}
+    (lora_run.folder / "result.tmp").symlink_to("/dev/full")
+    engine = lora_run.start()
+    assert engine.finish() == 1
+    (failed,) = engine.named("failed")
+    assert failed["code"] == "disk_full"
+    assert "free some room" in failed["mend"]

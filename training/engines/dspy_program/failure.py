@@ -57,6 +57,17 @@ FINAL_CODES = frozenset(
 )
 
 
+def disk_failure(error: BaseException) -> EngineFailure | None:
+    """The failure that a full disk is, whichever library met it first; None where `error` is something else."""
+    if not any(said in str(error) for said in ("No space left on device", "disk is full")):
+        return None
+    return EngineFailure(
+        "disk_full",
+        "The disk is full, so nothing more could be saved.",
+        "Ask your instructor to free some room (the queue page shows how much there is), then start the run again.",
+    )
+
+
 def provider_failure(error: BaseException) -> EngineFailure | None:
     """The failure that `error`, raised by an LM call, stands for; None where `error` is not the provider's.
 

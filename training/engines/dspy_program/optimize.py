@@ -26,7 +26,7 @@ from dspy_program.engine import MeteredEngine, ProviderHealth, router_config
 from dspy_program.evaluate import Measured, answer_turns, asker, summarise
 from dspy_program.events import Events
 from dspy_program.examples import NO_HISTORY, Data, Turn
-from dspy_program.failure import EngineFailure, provider_failure
+from dspy_program.failure import EngineFailure, disk_failure, provider_failure
 from dspy_program.meter import STOPPED_AT_BUDGET, Meter
 from dspy_program.optimizers import Job, Watch, optimise
 from dspy_program.program import Serving, StudentSimulationModel, adapter, dump, make_lm, save, write_json
@@ -225,10 +225,14 @@ class Run:
 
     def optimizer_failed(self, error: Exception) -> EngineFailure:
         """What to say where the optimiser itself broke."""
-        return provider_failure(error) or EngineFailure(
-            "optimizer_failed",
-            f"{self.settings.optimizer} stopped: {type(error).__name__}: {error}"[:500],
-            "Try another optimiser (BootstrapFewShot is the sturdiest) or more examples; the log has the details.",
+        return (
+            disk_failure(error)
+            or provider_failure(error)
+            or EngineFailure(
+                "optimizer_failed",
+                f"{self.settings.optimizer} stopped: {type(error).__name__}: {error}"[:500],
+                "Try another optimiser (BootstrapFewShot is the sturdiest) or more examples; the log has the details.",
+            )
         )
 
     def budget_too_small(self) -> EngineFailure:
@@ -291,7 +295,7 @@ def main(arguments: list[str]) -> int:
         traceback.print_exc()
         said = f"The DSPy engine broke: {type(error).__name__}: {error}"[:500]
         ours = EngineFailure("engine_error", said, "This is a fault of the platform: tell the instructor.")
-        events.failed(provider_failure(error) or ours)
+        events.failed(disk_failure(error) or provider_failure(error) or ours)
         return 1
     return 0
 

@@ -17,6 +17,11 @@ NO_MEMORY = EngineError(
     "the machine ran out of memory while training",
     "Lower batch_size (and raise gradient_accumulation as much) or max_length, or switch gradient_checkpointing on.",
 )
+DISK_FULL = EngineError(
+    "disk_full",
+    "the disk is full, so nothing more could be saved",
+    "Ask your instructor to free some room (the queue page shows how much there is), then start the run again.",
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -37,7 +42,7 @@ def main(arguments: list[str]) -> int:
         return 1
     except Exception as error:  # noqa: BLE001 - the contract: whatever goes wrong, the launcher hears why
         traceback.print_exc()
-        events.failed(NO_MEMORY if _is_out_of_memory(error) else _crash(error))
+        events.failed(_explained(error))
         return 1
     return 0
 
@@ -55,6 +60,13 @@ def _train(path: Path, events: Events, stop: StopSignal, began: float) -> None:
 def _is_out_of_memory(error: Exception) -> bool:
     said = str(error)
     return isinstance(error, MemoryError) or "out of memory" in said or "can't allocate memory" in said
+
+
+def _explained(error: Exception) -> EngineError:
+    if _is_out_of_memory(error):
+        return NO_MEMORY
+    # Not every library's error is an OSError: safetensors has its own.
+    return DISK_FULL if "No space left on device" in str(error) else _crash(error)
 
 
 def _crash(error: Exception) -> EngineError:
