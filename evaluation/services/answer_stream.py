@@ -54,18 +54,21 @@ def _no_pieces(turn: Turn) -> str:
 
 
 async def _so_far(here: live.Hub, turn: Turn) -> tuple[str, str]:
-    """(position, HTML): from Redis, whose pieces say exactly where the next one starts; else from the row."""
-    last_id, html = "0", ""
+    """(position, HTML): from Redis, whose pieces say exactly where the next one starts; else from the row.
+
+    Not from the row while pieces are still on their way to Redis: it may hold some of them already, and they would show twice.
+    """
+    last_id, html, lost = "0", "", False
     try:
         while events := await here.since(turn.topic, last_id):
             last_id = events[-1][0]
             for _, event, data in events:
                 html = html + data if event == TOKEN else data if event == WHOLE else html
     except (redis.exceptions.RedisError, OSError):
-        last_id, html = "0", ""
+        last_id, html, lost = "0", "", True
     if not html:
         await _refresh(turn)
-        html = escape(turn.answer)
+        html = escape(turn.answer) if lost or not turn.is_streaming else ""
     return last_id, html
 
 

@@ -168,6 +168,15 @@ async def test_a_piece_that_redis_did_not_take_comes_with_the_next_one(turn, mon
     assert shown(await reading) == "It turns into &lt;ice&gt;!"
 
 
+async def test_pieces_that_the_row_has_before_redis_are_shown_once(turn):
+    await Turn.objects.filter(pk=turn.pk).aupdate(answer="It turns into ")
+    _, so_far = await _so_far(live.hub(), turn)
+    await live.aemit(turn.topic, "token", "It turns into ")
+    await live.aemit(turn.topic, live.END, "")
+    frames = await read(turn.key, "0")
+    assert so_far + shown(frames) == "It turns into "
+
+
 async def test_without_redis_the_answer_still_arrives(turn, settings, monkeypatch):
     settings.REDIS_URL = "redis://127.0.0.1:9/0"
     monkeypatch.setattr("evaluation.services.answer_stream.WITHOUT_REDIS_SECONDS", 0.01)
