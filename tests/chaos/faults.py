@@ -16,12 +16,11 @@ from django.db import connection
 from teams.models import Method
 from tests.chaos import processes
 from tests.chaos.processes import wait_for
-from tests.chaos.scene import CREATE_SECONDS, Row, Scene
+from tests.chaos.scene import CREATE_SECONDS, HOUR, Row, Scene
 
 EVERY = (Method.LORA, Method.DSPY, Method.OPENAI)
 AT_THE_PROVIDER = (Method.DSPY, Method.OPENAI)
 OUTAGE_SECONDS = 9.0  # longer than a lease (6) and than the database's patience (3)
-JUMP_SECONDS = 3600
 CREATING: dict[str, Any] = {"create_delay": CREATE_SECONDS}
 
 Strike = Callable[[Scene], AbstractContextManager[None]]
@@ -72,6 +71,18 @@ def horse_killed(scene: Scene) -> Iterator[None]:
     for run in scene.runs:
         processes.send(scene.horse_of(run), signal.SIGKILL)
     yield
+
+
+@contextlib.contextmanager
+def horse_frozen(scene: Scene) -> Iterator[None]:
+    """Taken for dead, its run handed on, and then it comes back."""
+    frozen = [(scene.horse_of(run), scene.lease_of(run), run) for run in scene.runs]
+    for horse, _, _ in frozen:
+        processes.send(horse, signal.SIGSTOP)
+    yield
+    for horse, lease, run in frozen:
+        wait_for(lambda: scene.lease_of(run) != lease, "the run is not handed on")  # noqa: B023
+        processes.send(horse, signal.SIGCONT)
 
 
 @contextlib.contextmanager
@@ -157,7 +168,10 @@ def provider_killed(scene: Scene) -> Iterator[None]:
 def _clock_jumps(seconds: int) -> Strike:
     @contextlib.contextmanager
     def strike(scene: Scene) -> Iterator[None]:
+        """Until the runs' leases show that who holds them has seen it, or that they were taken away because of it."""
         scene.platform.clock.write_text(str(seconds))
+        for run in scene.runs:
+            wait_for(lambda: scene.lives_in_another_hour(run), "the clock did not jump")  # noqa: B023
         yield
 
     return strike
@@ -168,6 +182,7 @@ FAULTS = (
     Fault("engine-face", "kill -9 of what the worker started: the warm engine's face", face_killed, (Method.LORA,)),
     Fault("lora-warm", "kill -9 of the warm parent of LoRA engines", _service_killed("lora-warm"), (Method.LORA,)),
     Fault("work-horse", "kill -9 of the worker's job process", horse_killed),
+    Fault("work-horse-frozen", "SIGSTOP of the worker's job process until its run is handed on", horse_frozen),
     Fault("worker", "kill -9 of the worker", worker_killed),
     Fault(
         "worker-looking", "kill -9 of the worker while it looks at the provider's job", worker_killed_while_looking,
@@ -185,8 +200,8 @@ FAULTS = (
         "provider-errors", "429, 500, and a job made without an answer (500)", nothing, AT_THE_PROVIDER,
         {"rate_limited": 2, "server_errors": 1, "create_then_500": 1}, waits_first=True,
     ),
-    Fault("clock-ahead", "the platform's clock (timezone.now) jumps an hour ahead", _clock_jumps(JUMP_SECONDS)),
-    Fault("clock-back", "the platform's clock (timezone.now) jumps an hour back", _clock_jumps(-JUMP_SECONDS)),
+    Fault("clock-ahead", "the platform's clock (timezone.now) jumps an hour ahead", _clock_jumps(HOUR)),
+    Fault("clock-back", "the platform's clock (timezone.now) jumps an hour back", _clock_jumps(-HOUR)),
 )  # fmt: skip
 CONTROL = Fault("none", "nothing is broken", nothing)
 

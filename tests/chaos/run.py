@@ -93,7 +93,7 @@ def play(platform: Platform, provider: Provider, options: argparse.Namespace, *,
 
     scene, rows, healthy = Scene(platform, provider), [], True
     wanted = options.faults.split(",") if options.faults else [fault.name for fault in faults.FAULTS]
-    print(f"{'method':<7} {'fault':<16} {'outcome':<44} jobs charges orphans held  seconds", flush=True)
+    print(f"{'method':<7} {'fault':<17} {'outcome':<44} jobs charges orphans held  seconds", flush=True)
     for fault in (fault for fault in (*faults.FAULTS, faults.CONTROL) if fault.name in wanted):
         if fault.name == "disk" and not disk:
             print("        disk: not done, a file system may not be mounted here")
@@ -106,12 +106,12 @@ def play(platform: Platform, provider: Provider, options: argparse.Namespace, *,
             try:
                 made = faults.strike(scene, fault, methods)
             except Stuck as stuck:
-                print(f"{','.join(methods):<7} {fault.name:<16} STUCK: {stuck}", flush=True)
+                print(f"{','.join(methods):<7} {fault.name:<17} STUCK: {stuck}", flush=True)
                 return False
             for row in made:
                 healthy &= not row.broken
                 print(
-                    f"{row.method:<7} {row.fault:<16} {row.outcome:<44} {row.provider_jobs:>4} {row.charges:>7} "
+                    f"{row.method:<7} {row.fault:<17} {row.outcome:<44} {row.provider_jobs:>4} {row.charges:>7} "
                     f"{row.orphans:>7} {row.held_left:>4}  {time.monotonic() - began:>7.0f}  {row.broken}",
                     flush=True,
                 )

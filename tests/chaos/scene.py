@@ -6,6 +6,7 @@ Needs a Django that looks at the platform's database; so it is imported after th
 import json
 import signal
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from teams.models import BudgetAccount, Hold, HoldState, LedgerEntry, Method, Team, User
@@ -19,6 +20,7 @@ from training.models import ENDED, BaseModel, Hosting, RunStatus, TrainingRun
 from training.services.launch import launch
 
 MODEL = "rehearsal-gpt-4o-mini-2024-07-18"
+HOUR = 3600
 CREATE_SECONDS = 8.0  # between the provider's making of a job and its answer: there the faults strike
 WORKERS = {Method.LORA: "worker-training", Method.DSPY: "worker-training", Method.OPENAI: "worker-quick"}
 STEPS_DONE = {Method.LORA: 6, Method.DSPY: 1}  # LoRA: past its first checkpoint; DSPy: calls
@@ -85,7 +87,15 @@ class Scene:
 
     def is_looked_at(self, run: TrainingRun) -> bool:
         """Somebody asks the provider about its job in this moment."""
-        return self._now(run).lease != ""
+        return self.lease_of(run) != ""
+
+    def lease_of(self, run: TrainingRun) -> str:
+        return self._now(run).lease
+
+    def lives_in_another_hour(self, run: TrainingRun) -> bool:
+        """Its lease does not end about now by a true clock, or was taken away."""
+        until = self._now(run).lease_until
+        return until is None or abs((until - datetime.now(UTC)).total_seconds()) > HOUR / 2
 
     def face_of(self, run: TrainingRun) -> int | None:
         """The process that the worker started for the engine, None while there is none."""
