@@ -61,8 +61,29 @@ document.addEventListener("keydown", (event) => {
   act();
 });
 
+// A save that did not reach the server is said to be open, and is sent again until it does: nothing written is lost.
+const RETRY_MS = 4000;
+const unsaved = new Set();
+const stillThere = () => [...unsaved].filter((form) => form.isConnected);
+const sayUnsaved = () => {
+  const progress = document.getElementById("progress");
+  if (progress) progress.textContent = "Not saved yet: no connection. Go on, and leave this page open; it saves itself when the connection is back.";
+};
+const sendAgain = () => stillThere().forEach((form) => form.matches(".htmx-request") || htmx.trigger(form, "submit"));
+document.addEventListener("htmx:afterRequest", (event) => {
+  const form = event.detail.elt.closest(".rubric form");
+  if (!form) return;
+  if (event.detail.successful) unsaved.delete(form);
+  else if (event.detail.xhr.status === 0 || event.detail.xhr.status >= 500) unsaved.add(form);
+  if (stillThere().length) sayUnsaved();
+});
+document.addEventListener("htmx:afterSettle", () => { if (stillThere().length) sayUnsaved(); });
+window.addEventListener("online", sendAgain);
+setInterval(sendAgain, RETRY_MS);
+window.addEventListener("beforeunload", (event) => { if (stillThere().length) event.preventDefault(); });
+
 // Who writes a comment and presses "Submit grade" at once must not race with her own autosave: the grade goes in after it.
-const saving = () => document.querySelector(".rubric form.htmx-request") !== null;
+const saving = () => stillThere().length > 0 || document.querySelector(".rubric form.htmx-request") !== null;
 document.addEventListener("submit", (event) => {
   if (event.target.id !== "commit" || !saving()) return;
   event.preventDefault();
