@@ -123,15 +123,20 @@ def database_away(scene: Scene) -> Iterator[None]:
         lock.execute("ROLLBACK")
         lock.close()
         return
+    _cut_connections()
     yield
     until = time.monotonic() + OUTAGE_SECONDS
     while time.monotonic() < until:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+        _cut_connections()
         time.sleep(0.5)
+
+
+def _cut_connections() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
 
 
 @contextlib.contextmanager
