@@ -151,7 +151,7 @@ def make_world(team: Team, professor: User, mark: str) -> World:
         request=budget_requests.ask(team=team, person=member, amount=1_000_000, reason=f"{mark} needs more"),
         section=Section.objects.create(course=team.course, name=f"{mark} section"),
         milestone=Milestone.objects.create(
-            course=team.course, position=100 + team.pk, title=f"{mark} step", goal=Milestone.Goal.DSPY
+            course=team.course, position=100 + team.pk, title="A step of the whole course", goal=Milestone.Goal.DSPY
         ),
         entry=_spend(team, run, mark),
         row_id=_first_row_id(version),
