@@ -15,7 +15,7 @@ from tests.chaos.processes import send, wait_for
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "chaos-key"
 JOB_SECONDS = 100  # of the provider's clock, which `finish_jobs` moves on
-CALM = {"reset": True, "token_delay_ms": 0.0}
+CALM = {"reset": True, "token_delay_ms": 0.0, "slow_chat": 0.2}  # slow enough to be met in the middle of a program
 
 
 class Provider:

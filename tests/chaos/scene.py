@@ -29,7 +29,7 @@ SETTINGS: dict[Method, dict[str, Any]] = {
         "validation_fraction": 0.2, "epochs": 8, "rank": 4, "batch_size": 2, "max_length": 64, "threads": 1, "save_every": 4,
     },
     Method.DSPY: {
-        "validation_fraction": 0.2, "optimizer": "BootstrapFewShot", "max_calls": 60, "num_threads": 2,
+        "validation_fraction": 0.2, "optimizer": "BootstrapFewShot", "max_calls": 60, "num_threads": 1,
         "max_bootstrapped_demos": 2, "max_labeled_demos": 2, "max_tokens": 200,
     },
     Method.OPENAI: {"validation_fraction": 0.1, "n_epochs": 2},
