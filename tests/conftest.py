@@ -8,7 +8,9 @@ from typing import Any
 
 import hypothesis
 import pytest
-from django.test import Client
+from django.apps import apps
+from django.core import serializers
+from django.test import Client, TransactionTestCase
 
 from courseplatform import redis_server as server
 from teams.models import Course, Role, Team, User
@@ -19,6 +21,26 @@ hypothesis.settings.register_profile("course", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("course")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """What the migrations put into the tables (prices, base models, the rubric) comes back after a test that empties them."""
+    with django_db_blocker.unblock():
+        labels = ("teams", "datasets", "training", "evaluation")
+        models = [model for model in apps.get_models() if model._meta.app_label in labels]
+        kept = [
+            row for model in serializers.sort_dependencies([(None, models)]) for row in model._default_manager.all()
+        ]
+    emptying: Any = TransactionTestCase  # its stubs leave the private method out
+    empty = emptying._fixture_teardown
+
+    def empty_and_restore(case: TransactionTestCase) -> None:
+        empty(case)
+        for row in kept:
+            row.save_base(raw=True, force_insert=True)
+
+    emptying._fixture_teardown = empty_and_restore
 
 
 @pytest.fixture(autouse=True)

@@ -126,5 +126,5 @@ def test_the_grades_page_takes_the_same_queries_for_two_teams_and_for_ten(
             team = factories.make_team(course, "", factories.make_person())
             professor_of(team, professor)
             submissions.submit(team=team, run=make_run(team), person=team.memberships.get().person)
-        with django_assert_max_num_queries(14):
+        with django_assert_max_num_queries(15):
             client.get(url)

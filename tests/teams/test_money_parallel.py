@@ -10,7 +10,7 @@ from teams.services import money
 from tests import factories
 from tests.teams.test_money import account, charge
 
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_parallel_holds_never_pass_the_limit(course):
