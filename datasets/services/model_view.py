@@ -4,11 +4,9 @@ Tokenizers and templates are read as data here; no model is loaded and neither t
 """
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +18,12 @@ from jinja2.runtime import Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
+from datasets.services import openai_tokens
 from datasets.services.blocks import StoredRow
 from datasets.services.versions import for_engine
 
 GENERATED_START, GENERATED_END = "\x00(", "\x00)"
 """Around what the model itself says. A row can't hold NUL, so these can't be mistaken for its text."""
-OPENAI_ENCODING = "o200k_base"
 
 
 class CanNotShow(Exception):
@@ -167,24 +165,15 @@ def openai(row: StoredRow) -> Seen:
 
 
 def _openai_tokens(text: str) -> Iterator[str]:
-    encoding = _openai_encoding()
+    try:
+        encoding = openai_tokens.encoding()
+    except openai_tokens.TokenTableMissing as missing:
+        raise CanNotShow("OpenAI's token table is not installed.") from missing
     numbers = encoding.encode(text, disallowed_special=())
     _, starts = encoding.decode_with_offsets(numbers)
     for index, start in enumerate(starts):
         end = starts[index + 1] if index + 1 < len(starts) else len(text)
         yield text[start:end]
-
-
-@lru_cache(maxsize=1)
-def _openai_encoding() -> Any:
-    """tiktoken's table out of the files that litellm ships: no network. Raises CanNotShow where they are missing."""
-    found = find_spec("litellm")
-    if found is None or found.origin is None:
-        raise CanNotShow("OpenAI's token table is not installed.")
-    os.environ["TIKTOKEN_CACHE_DIR"] = str(Path(found.origin).parent / "litellm_core_utils" / "tokenizers")
-    import tiktoken
-
-    return tiktoken.get_encoding(OPENAI_ENCODING)
 
 
 DSPY_FRAME = "[[ ## {name} ## ]]\n"

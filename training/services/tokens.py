@@ -1,49 +1,19 @@
-"""Token counts as OpenAI's models count them, without a network: tiktoken with the tables that litellm ships.
+"""Token counts as OpenAI's models count them, without a network."""
 
-litellm itself is never imported (4 s, 120 MB, and it goes to the network); only its files are read. tiktoken checks their hash.
-"""
-
-import importlib.util
 import json
-import os
 from collections.abc import Iterable, Mapping
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import tiktoken
+from datasets.services.openai_tokens import encoding
 
 TOKENS_PER_MESSAGE = 3  # the frame of a chat message; OpenAI's cookbook, "How to count tokens"
 TOKENS_PER_REPLY = 3
-ENCODING = "o200k_base"  # gpt-4o and gpt-4.1
-
-
-class TokenTableMissing(Exception):
-    """The vendored table is not where litellm 1.x keeps it."""
-
-
-@cache
-def _encoding() -> "tiktoken.Encoding":
-    spec = importlib.util.find_spec("litellm")
-    if spec is None or spec.origin is None:
-        raise TokenTableMissing(
-            "litellm is not installed; install requirements.txt again: its token tables are needed."
-        )
-    folder = Path(spec.origin).parent / "litellm_core_utils" / "tokenizers"
-    if not folder.is_dir():
-        raise TokenTableMissing(
-            f"No token tables in {folder}; install the litellm version that requirements.txt names."
-        )
-    os.environ["TIKTOKEN_CACHE_DIR"] = str(folder)
-    import tiktoken
-
-    return tiktoken.get_encoding(ENCODING)
 
 
 def count_text(text: str) -> int:
     """Tokens of a text; special tokens in it count as ordinary text."""
-    return len(_encoding().encode(text, disallowed_special=()))
+    return len(encoding().encode(text, disallowed_special=()))
 
 
 def count_messages(messages: Iterable[Mapping[str, Any]]) -> int:
