@@ -85,18 +85,25 @@ class Hub:
         self.task = asyncio.get_running_loop().create_task(self._listen())
 
     async def _listen(self) -> None:
+        # The client takes a cancellation for a lost connection and connects again: whoever ended this task would wait for ever,
+        # so each wait is short and asks whether somebody has.
         me = asyncio.current_task()
-        while me is not None and not me.cancelling():  # the client turns a cancellation into a connection error
+        while me is not None and not me.cancelling():
             try:
                 async with self.redis.pubsub() as subscription:
                     await subscription.psubscribe("wake:*")
-                    async for message in subscription.listen():
-                        if message["type"] == "pmessage":
-                            for event in self.waiting.get(message["channel"].decode()[5:], ()):
-                                event.set()
+                    while not me.cancelling():
+                        self._wake(await subscription.get_message(ignore_subscribe_messages=True, timeout=1))
             except (redis.exceptions.RedisError, OSError) as error:
+                if me.cancelling():
+                    return
                 log.warning("live events: no Redis (%s); trying again", error)
                 await asyncio.sleep(1)
+
+    def _wake(self, message: dict[str, Any] | None) -> None:
+        if message:
+            for event in self.waiting.get(message["channel"].decode()[5:], ()):
+                event.set()
 
     def join(self, topic: str) -> asyncio.Event:
         event = asyncio.Event()
