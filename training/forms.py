@@ -1,9 +1,10 @@
 """What a person may choose for a run of each method, with one line that says what it does and the guide's defaults."""
 
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from django import forms
+from django.db.models import Model, QuerySet
 
 from datasets.models import DatasetVersion
 from teams.models import Method, Team
@@ -25,6 +26,9 @@ OPTIMIZERS = {
 }
 KINDS = {"supervised": "Supervised: say it like the rows", "dpo": "DPO: rather this answer than that one"}
 FRACTIONS = {"0.2": "A fifth (20 %)", "0.1": "A tenth (10 %)", "0": "None: nobody can see overfitting"}
+
+
+Offered = TypeVar("Offered", bound=Model)
 
 
 class RunForm(forms.Form):
@@ -63,18 +67,22 @@ class RunForm(forms.Form):
         super().__init__(*args, **kwargs)
         versions = DatasetVersion.objects.for_team(team).select_related("dataset").order_by("-created_at", "-id")
         bases = BaseModel.objects.offered(team.course, self.method).order_by("id")
-        self._choose("dataset_version", versions)
-        self._choose("base_model", bases)
+        self.has_dataset = self._choose("dataset_version", versions) is not None
         self.fields["key"].initial = uuid4
-        self._suggest(bases.first())
+        self._suggest(self._choose("base_model", bases))
         for name in (*self.essential, *self.advanced):
             self.fields[name].widget.attrs.setdefault("aria-describedby", f"id_{name}_helptext")
 
-    def _choose(self, name: str, rows: Any) -> None:
-        field = self.fields[name]
+    def _choose(self, name: str, rows: QuerySet[Offered]) -> Offered | None:
+        """Offer these rows, read once; the first stands chosen and is given back. The field by itself would read them again
+        for every time that it is drawn."""
+        field, offered = self.fields[name], list(rows)
         assert isinstance(field, forms.ModelChoiceField)
         field.queryset, field.empty_label = rows, None
-        field.initial = rows.first()
+        field.choices = [(row.pk, str(row)) for row in offered]
+        first = offered[0] if offered else None
+        field.initial = first
+        return first
 
     def _suggest(self, base: BaseModel | None) -> None:
         """Start from what suits the base model that is offered first."""

@@ -62,7 +62,7 @@ def _world() -> tuple[Any, Any, Any]:
     return worlds[0], instructor, professor
 
 
-def _pages(world: Any, instructor: Any, professor: Any) -> dict[str, tuple[Any, str]]:
+def pages(world: Any, instructor: Any, professor: Any) -> dict[str, tuple[Any, str]]:
     """name -> (person, URL)."""
     from django.urls import reverse
 
@@ -114,7 +114,7 @@ def _measure_here(folder: str) -> dict[str, dict[str, Any]]:
         while not redis_server.answers(port):
             time.sleep(0.02)
         results: dict[str, dict[str, Any]] = {}
-        for name, (person, url) in _pages(*_world()).items():
+        for name, (person, url) in pages(*_world()).items():
             client = Client()
             if person is not None:
                 client.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
