@@ -10,6 +10,7 @@ from evaluation.models.grading import (
     Grading,
     RegradeRequest,
     RegradeStatus,
+    TurnCorrection,
     TurnTag,
     UnappliedSave,
 )
@@ -23,6 +24,7 @@ from evaluation.models.interview import (
     Subject,
     Wording,
 )
+from evaluation.models.judging import JudgeOpinion, JudgeSetting, JudgeUse, OpinionStatus
 from evaluation.models.rubric import Criterion, Level, Part, RubricVersion, Unit
 from evaluation.models.submission import Submission
 
@@ -45,7 +47,11 @@ __all__ = [
     "InterviewQuestion",
     "InterviewScript",
     "InterviewStatus",
+    "JudgeOpinion",
+    "JudgeSetting",
+    "JudgeUse",
     "Level",
+    "OpinionStatus",
     "Part",
     "RegradeRequest",
     "RegradeStatus",
@@ -53,6 +59,7 @@ __all__ = [
     "Subject",
     "Submission",
     "Turn",
+    "TurnCorrection",
     "TurnStatus",
     "TurnTag",
     "UnappliedSave",

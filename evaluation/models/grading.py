@@ -128,6 +128,19 @@ class TurnTag(models.Model):
         constraints = [models.UniqueConstraint(fields=["grading", "turn", "label"], name="tag_once_per_turn")]
 
 
+class TurnCorrection(models.Model):
+    """What the student should have said, in a grader's words. After release the owning team may make it a training row."""
+
+    grading = models.ForeignKey(Grading, on_delete=models.CASCADE, related_name="corrections")
+    turn = models.ForeignKey(Turn, on_delete=models.CASCADE, related_name="corrections")
+    answer = models.TextField()
+    saved_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["grading", "turn"], name="correction_once_per_turn")]
+
+
 class Adjudication(models.Model):
     """The level that settles a disagreement, with its author and reason. Append-only: the newest counts."""
 

@@ -92,6 +92,8 @@ class Interview(models.Model):
     error_message = models.TextField(blank=True)
     metrics = models.JSONField(default=dict, help_text="See evaluation.metrics.Metrics.")
     in_training = models.PositiveIntegerField(default=0, help_text="Script questions found in the training rows.")
+    judge_model = models.CharField(max_length=200, blank=True, help_text="Who judges; empty: nobody was asked to.")
+    judge_note = models.TextField(blank=True, help_text="Why the judge was not asked, or not about everything.")
     started_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     heartbeat_at = models.DateTimeField(default=timezone.now)
