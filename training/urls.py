@@ -1,8 +1,9 @@
 from django.urls import URLPattern, path
 
-from training.views import runs, start
+from training.views import course, runs, start
 
 urlpatterns: list[URLPattern] = [
+    path("courses/<int:course_id>/training/", course.course_training, name="course_training"),
     path("teams/<int:team_id>/runs/", runs.run_list, name="run_list"),
     path("teams/<int:team_id>/runs/compare/", runs.run_compare, name="run_compare"),
     path("teams/<int:team_id>/runs/new/<str:method>/", start.run_new, name="run_new"),

@@ -1,4 +1,5 @@
 from training.models.base_model import BaseModel, Hosting
+from training.models.policy import MOST_RUNS_AT_ONCE, USUAL_RUNS_AT_ONCE, TrainingPolicy
 from training.models.run import (
     ACTIVE,
     ENDED,
@@ -15,12 +16,15 @@ __all__ = [
     "ACTIVE",
     "ENDED",
     "MOST_ATTEMPTS",
+    "MOST_RUNS_AT_ONCE",
+    "USUAL_RUNS_AT_ONCE",
     "Artifact",
     "BaseModel",
     "Hosting",
     "InvalidTransition",
     "RunEvent",
     "RunStatus",
+    "TrainingPolicy",
     "TrainingRun",
     "lease_owner",
 ]

@@ -22,7 +22,13 @@ class Advice:
 
 
 def advise(
-    *, team: Team, method: Method, base_model: BaseModel, dataset_version: DatasetVersion, settings: dict[str, Any]
+    *,
+    team: Team,
+    method: Method,
+    base_model: BaseModel,
+    dataset_version: DatasetVersion,
+    settings: dict[str, Any],
+    seed: int,
 ) -> Advice:
     """What to say about these choices before they become a run."""
     left = BudgetAccount.objects.get(team=team).left
@@ -32,7 +38,12 @@ def advise(
     reckoned = None
     try:
         reckoned = estimate.estimate(
-            course=team.course, method=method, base_model=base_model, dataset_version=dataset_version, settings=settings
+            course=team.course,
+            method=method,
+            base_model=base_model,
+            dataset_version=dataset_version,
+            settings=settings,
+            seed=seed,
         )
     except PriceUnknown as unknown:
         refusal = refusal or str(unknown)

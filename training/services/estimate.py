@@ -5,17 +5,15 @@ import tempfile
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from datasets.models import DatasetVersion
 from datasets.services import versions
 from teams.models import Course, Method
 from teams.services.money import dollars
-from training.models import BaseModel, RunStatus, TrainingRun
-from training.services import lora_memory, tokens
+from training.models import BaseModel
+from training.services import local_time, lora_memory, program_size, tokens
 from training.services.charges import compute_cost, token_prices, training_price
-from training.services.questions import SAMPLE_QUESTIONS
 
 COUNTED_ROWS = 3_000  # bigger versions are estimated from their size: counting them would make a person wait
 COUNT_MARGIN = 1.1  # the provider's own count may differ a little from ours
@@ -24,24 +22,9 @@ AUTO_EPOCHS, AUTO_EXAMPLES, AUTO_MOST_EPOCHS = 3, 100, 25
 PAIR_FACTOR = 2  # DPO reads the question with both of its answers
 OPENAI_SECONDS, REHEARSAL_SECONDS = 1_200.0, 30.0
 
-PROGRAM_PROMPT_TOKENS = 330  # the signature, its fields and a persona
-ANSWER_TOKENS = 65
 INPUT_MARGIN = 3  # found instructions and full demonstrations
 SECONDS_PER_CALL = 1.5
-HELD_OUT_SHARE, HELD_OUT_TURNS = 5, 20  # the engine's own, where nothing is kept back or too much
-OPTIMIZER_CALLS = {
-    "LabeledFewShot": 0,
-    "BootstrapFewShot": 5,
-    "BootstrapFewShotWithRandomSearch": 70,
-    "MIPROv2": 90,
-    "GEPA": 75,
-    "SIMBA": 120,
-}
-
-ENGINE_START_SECONDS = 8.0
-LOCAL_TOKENS_PER_SECOND = 3_000.0  # until this machine has measured its own
 LOCAL_MARGIN = 4  # a machine shared with others may be that much slower
-RECENT_RUNS = 5
 
 
 @dataclass(frozen=True)
@@ -56,6 +39,11 @@ class Estimate:
     would_most: int | None = None
     training_tokens: int = 0
     prices: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def comparable(self) -> int:
+        """What the actual cost is compared with: for a rehearsal, what it would have cost."""
+        return self.expected if self.would_expected is None else self.would_expected
 
 
 @dataclass(frozen=True)
@@ -82,10 +70,18 @@ def _counted(content_hash: str, version: DatasetVersion) -> int:
 
 
 def estimate(
-    *, course: Course, method: Method, base_model: BaseModel, dataset_version: DatasetVersion, settings: dict[str, Any]
+    *,
+    course: Course,
+    method: Method,
+    base_model: BaseModel,
+    dataset_version: DatasetVersion,
+    settings: dict[str, Any],
+    seed: int = 17,
 ) -> Estimate:
     """Raises PriceUnknown where the price book has no price: an unknown price is never taken for 0."""
-    build = {Method.LORA: _lora, Method.DSPY: _dspy, Method.OPENAI: _openai}[method]
+    if method == Method.DSPY:
+        return _dspy(course, base_model, dataset_version, settings, seed)
+    build = {Method.LORA: _lora, Method.OPENAI: _openai}[method]
     return build(course, base_model, dataset_version, settings)
 
 
@@ -121,21 +117,19 @@ def _openai(course: Course, base: BaseModel, version: DatasetVersion, settings: 
     return _priced(base, expected, most, seconds, because, training_tokens=trained)
 
 
-def _dspy(course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any]) -> Estimate:
-    prices = token_prices(course=course, model=base.name)
-    allowed, per_row = int(settings["max_calls"]), size_of(version).tokens // version.row_count
-    demos = int(settings["max_labeled_demos"]) + int(settings["max_bootstrapped_demos"])
-    calls = min(allowed, _usual_calls(version, settings))
-    usual = _usual_tokens(base, str(settings["optimizer"]))
-    asked, answered = usual or (PROGRAM_PROMPT_TOKENS + per_row * (1 + demos // 2), ANSWER_TOKENS)
-    most_asked = max(INPUT_MARGIN * (PROGRAM_PROMPT_TOKENS + per_row * (1 + demos)), INPUT_MARGIN * asked)
-    expected = prices.cost(input_tokens=calls * asked, cached_input_tokens=0, output_tokens=calls * answered)
+def _dspy(course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any], seed: int) -> Estimate:
+    prices, allowed = token_prices(course=course, model=base.name), int(settings["max_calls"])
+    size = program_size.program_size(base=base, version=version, settings=settings, seed=seed)
+    most_asked = INPUT_MARGIN * max(program_size.longest_prompt(version, settings, seed), size.asked)
+    expected = prices.cost(
+        input_tokens=size.calls * size.asked, cached_input_tokens=0, output_tokens=size.calls * size.answered
+    )
     most = prices.cost(
         input_tokens=allowed * most_asked, cached_input_tokens=0, output_tokens=allowed * int(settings["max_tokens"])
     )
     because = [
-        f"About {calls} calls x {asked} tokens in and {answered} out"
-        f"{' (as in recent runs of this kind)' if usual else ''}, at {prices.note}.",
+        f"About {size.calls} calls x {size.asked} tokens in and {size.answered} out"
+        f"{' (set right by recent runs of this kind)' if size.learned else ''}, at {prices.note}.",
         f"The most: {allowed} calls with long prompts and full answers. The run stops before it can pass that.",
     ]
     per_million = {
@@ -143,29 +137,8 @@ def _dspy(course: Course, base: BaseModel, version: DatasetVersion, settings: di
         "cached_input": prices.cached_input.per_million,
         "output": prices.output.per_million,
     }
-    seconds = calls * SECONDS_PER_CALL / max(1, int(settings.get("num_threads", 1)))
+    seconds = size.calls * SECONDS_PER_CALL / max(1, int(settings.get("num_threads", 1)))
     return _priced(base, expected, most, seconds, because, prices=per_million)
-
-
-def _usual_calls(version: DatasetVersion, settings: dict[str, Any]) -> int:
-    """Measuring before and after, the sample questions, and what the optimiser needs by itself."""
-    fraction = float(settings.get("validation_fraction", 0)) or 1 / HELD_OUT_SHARE
-    held_out = min(int(settings.get("heldout_limit", HELD_OUT_TURNS)), max(1, round(version.turn_count * fraction)))
-    return OPTIMIZER_CALLS[str(settings["optimizer"])] + 2 * (held_out + len(SAMPLE_QUESTIONS))
-
-
-def _usual_tokens(base: BaseModel, optimizer: str) -> tuple[int, int] | None:
-    """Tokens in and out of a call, as measured in recent runs with this model and optimiser."""
-    runs = TrainingRun.objects.filter(
-        base_model=base, settings__optimizer=optimizer, status=RunStatus.SUCCEEDED, calls_used__gt=0
-    )
-    measured = list(
-        runs.order_by("-finished_at").values_list("calls_used", "input_tokens", "output_tokens")[:RECENT_RUNS]
-    )
-    calls = sum(used for used, _, _ in measured)
-    if not calls:
-        return None
-    return sum(asked for _, asked, _ in measured) // calls, sum(answered for _, _, answered in measured) // calls
 
 
 def _priced(base: BaseModel, expected: int, most: int, seconds: float, because: list[str], **more: Any) -> Estimate:
@@ -176,24 +149,21 @@ def _priced(base: BaseModel, expected: int, most: int, seconds: float, because: 
 
 
 def _lora(course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any]) -> Estimate:
-    rate, measured = local_speed(base)
+    pace = local_time.pace_of(base)
     rows = training_share(version, settings)
-    trained = math.ceil(version.token_estimate * rows / version.row_count) * int(settings["epochs"])
-    seconds = ENGINE_START_SECONDS + trained / rate
+    trained = local_time.trained_tokens(base, version, rows=rows, epochs=int(settings["epochs"]))
+    seconds = pace.seconds(trained)
     most_seconds = seconds * LOCAL_MARGIN
     because = [
-        f"About {trained:,} tokens at {rate:,.0f} a second "
-        f"({'as measured in recent runs here' if measured else 'a cautious guess until a run was measured here'}).",
+        f"{pace.start:.0f} s to start, then about {trained:,} tokens at {pace.tokens_per_second:,.0f} a second, samples included "
+        f"({'as measured in recent runs here' if pace.measured else 'a cautious guess until a run was measured here'}).",
     ]
     if course.compute_rate:
         because.append(f"Local training costs {dollars(course.compute_rate)} an hour in this course.")
     else:
         because.append("Local training is free in this course: nothing is held.")
-    if (shape := lora_memory.shape_of(base.weights)) is not None:
-        room = lora_memory.room()
-        on_gpu = room is not None and room.on_gpu
-        needed = lora_memory.need(shape, settings, version.token_estimate / version.row_count, gpu=on_gpu)
-        because.append(lora_memory.sentence(needed, room))
+    if (sentence := _memory_sentence(base, version, settings)) is not None:
+        because.append(sentence)
     return Estimate(
         compute_cost(course=course, seconds=seconds),
         compute_cost(course=course, seconds=most_seconds),
@@ -203,12 +173,10 @@ def _lora(course: Course, base: BaseModel, version: DatasetVersion, settings: di
     )
 
 
-def local_speed(base: BaseModel) -> tuple[float, bool]:
-    """Tokens a second of recent LoRA runs on this base, their median; False where none was measured."""
-    results = TrainingRun.objects.filter(base_model=base, method=Method.LORA, status=RunStatus.SUCCEEDED)
-    speeds = [
-        float(metrics["tokens_per_second"])
-        for metrics in results.order_by("-finished_at").values_list("result__metrics", flat=True)[:RECENT_RUNS]
-        if metrics and metrics.get("tokens_per_second")
-    ]
-    return (median(speeds), True) if speeds else (LOCAL_TOKENS_PER_SECOND, False)
+def _memory_sentence(base: BaseModel, version: DatasetVersion, settings: dict[str, Any]) -> str | None:
+    if (shape := lora_memory.shape_of(base.weights)) is None:
+        return None
+    room = lora_memory.room()
+    on_gpu = room is not None and room.on_gpu
+    needed = lora_memory.need(shape, settings, version.token_estimate / version.row_count, gpu=on_gpu)
+    return lora_memory.sentence(needed, room)

@@ -52,6 +52,7 @@ def succeed(run: TrainingRun, lease: str, *, result: dict[str, Any], result_mode
             )
         settle(run, Confidence.EXACT if not _unreported(result) else Confidence.ESTIMATED)
         _tell(run, f"{run} is done: talk to it.")
+        transaction.on_commit(lambda: queue.wake_team(run.team))
     live.changed(run)
 
 
@@ -68,6 +69,7 @@ def fail(run: TrainingRun, lease: str | None, failure: Failure, **fields: Any) -
         )
         settle(run, Confidence.ESTIMATED)
         _tell(run, f"{run} failed: {failure.message}")
+        transaction.on_commit(lambda: queue.wake_team(run.team))
     live.changed(run)
 
 
@@ -76,6 +78,7 @@ def end_cancelled(run: TrainingRun, lease: str | None, **fields: Any) -> None:
     with transaction.atomic():
         run.move_to(RunStatus.CANCELLED, fence=lease, **fields)
         settle(run, Confidence.ESTIMATED)
+        transaction.on_commit(lambda: queue.wake_team(run.team))
     live.changed(run)
 
 

@@ -44,7 +44,12 @@ def launch(
         raise LaunchRefused(refusal)
     try:
         reckoned = estimate.estimate(
-            course=team.course, method=method, base_model=base_model, dataset_version=dataset_version, settings=settings
+            course=team.course,
+            method=method,
+            base_model=base_model,
+            dataset_version=dataset_version,
+            settings=settings,
+            seed=seed,
         )
     except PriceUnknown as unknown:
         raise LaunchRefused(str(unknown)) from unknown
@@ -68,7 +73,7 @@ def launch(
             most_cost=reckoned.most,
             provider=charges.provider_name(base_model),
         )
-        money.hold(team=team, key=run.hold_key, amount=reckoned.most, person=person)
+        money.hold(team=team, key=run.hold_key, amount=reckoned.most, person=person, expected=reckoned.comparable)
         audit.record(course=team.course, person=person, action="run launched", what=str(run), team=team)
         transaction.on_commit(lambda: queue.dispatch(run))
     return run

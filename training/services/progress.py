@@ -16,12 +16,13 @@ OVERFITTING_RISE = 1.03  # validation loss above its best by this factor, while 
 
 @dataclass(frozen=True)
 class Cost:
-    """Micro-dollars, held, expected and charged side by side. `entry` once it is settled."""
+    """Micro-dollars, held, expected and charged side by side. `entry` once it is settled; `would_expected` of a rehearsal."""
 
     expected: int
     most: int
     held: int
     entry: LedgerEntry | None
+    would_expected: int | None = None
 
 
 @dataclass
@@ -79,7 +80,8 @@ def cost_of(run: TrainingRun) -> Cost:
     hold = Hold.objects.filter(key=run.hold_key).first()
     entry = LedgerEntry.objects.filter(key=run.hold_key).first()
     held = hold.amount if hold is not None and hold.state == HoldState.OPEN else 0
-    return Cost(run.expected_cost, run.most_cost, held, entry)
+    would = hold.expected if hold is not None and run.rehearsal else None
+    return Cost(run.expected_cost, run.most_cost, held, entry, would)
 
 
 def _add_curves(run: TrainingRun, shown: Panel) -> None:

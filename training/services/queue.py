@@ -1,6 +1,7 @@
 """Who is next: teams take turns. RQ jobs are wake-up calls; which run one starts is decided here, from the rows."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import uuid4
@@ -14,6 +15,7 @@ from rq.job import Job, JobStatus
 
 from teams.models import Method, Team
 from training.models import RunStatus, TrainingRun
+from training.services import limits
 
 SLOT_QUEUE, QUICK_QUEUE = "training", "quick"
 SLOT_METHODS = (Method.LORA, Method.DSPY)  # they work on this machine; OpenAI's jobs work at the provider
@@ -25,14 +27,17 @@ ON_THE_WAY = frozenset({JobStatus.QUEUED, JobStatus.STARTED, JobStatus.DEFERRED,
 
 @dataclass(frozen=True)
 class Place:
-    """`ahead`: runs that start before this one. `running`: runs that hold a slot now."""
+    """`ahead`: runs that start before this one. `running`: runs that hold a slot now. `load`: the team's own runs at work."""
 
     ahead: int
     running: int
+    load: limits.Load
 
     @property
     def sentence(self) -> str:
-        """1st in the queue: waiting for the one training slot."""
+        """1st in the queue: waiting for the one training slot. Or what else the run waits for."""
+        if self.load.full:
+            return self.load.reason
         ordinal = _ordinal(self.ahead + 1)
         if not self.running and not self.ahead:
             return f"{ordinal} in the queue: starts as soon as a worker is free."
@@ -43,6 +48,7 @@ def waiting_in_order() -> list[TrainingRun]:
     """Queued runs that need a slot, in the order in which they will start.
 
     Each team's first run comes before any team's second; a running run counts as its team's turn. Equals by time of launch.
+    Teams that have as many runs at work as they may come last: theirs start when one of those ends.
     """
     turns = Counter(
         TrainingRun.objects.filter(
@@ -50,10 +56,19 @@ def waiting_in_order() -> list[TrainingRun]:
         ).values_list("team_id", flat=True)
     )
     ranked = []
-    for run in TrainingRun.objects.filter(method__in=SLOT_METHODS, status=RunStatus.QUEUED).order_by("id"):
-        ranked.append((turns[run.team_id], run.pk, run))
+    waiting = list(TrainingRun.objects.filter(method__in=SLOT_METHODS, status=RunStatus.QUEUED).order_by("id"))
+    loads = limits.loads({run.team_id for run in waiting})
+    for run in waiting:
+        ranked.append((loads[run.team_id].full, turns[run.team_id], run.pk, run))
         turns[run.team_id] += 1
-    return [run for _, _, run in sorted(ranked, key=lambda item: item[:2])]
+    return [run for *_, run in sorted(ranked, key=lambda item: item[:3])]
+
+
+def startable(runs: Iterable[TrainingRun]) -> list[TrainingRun]:
+    """Those whose team is below its limit, in the same order."""
+    runs = list(runs)
+    loads = limits.loads({run.team_id for run in runs})
+    return [run for run in runs if not loads[run.team_id].full]
 
 
 def claim_next(run_id: int) -> tuple[TrainingRun, str] | None:
@@ -62,20 +77,23 @@ def claim_next(run_id: int) -> tuple[TrainingRun, str] | None:
     if asked is None:
         return None
     candidates = [asked] if asked.method not in SLOT_METHODS else waiting_in_order()
-    for run in candidates:
-        lease = run.claim()
+    for run in startable(candidates):
+        lease = limits.claim(run)
         if lease is not None:
             return TrainingRun.objects.with_related().get(pk=run.pk), lease
     return None
 
 
 def place_of(run: TrainingRun) -> Place | None:
-    """Where a queued run stands; None for one that is not waiting for a slot."""
-    if run.status != RunStatus.QUEUED or run.method not in SLOT_METHODS:
+    """Where a queued run stands; None for one that waits for nothing: an OpenAI run needs no slot here."""
+    if run.status != RunStatus.QUEUED:
         return None
+    load = limits.loads([run.team_id])[run.team_id]
+    if run.method not in SLOT_METHODS:
+        return Place(0, 0, load) if load.full else None
     order = [waiting.pk for waiting in waiting_in_order()]
     running = TrainingRun.objects.filter(method__in=SLOT_METHODS, status=RunStatus.RUNNING).count()
-    return Place(order.index(run.pk), running) if run.pk in order else None
+    return Place(order.index(run.pk), running, load) if run.pk in order else None
 
 
 def waiting_count(team: Team) -> int:
@@ -93,12 +111,18 @@ def dispatch(run: TrainingRun) -> str:
     return _enqueue(name, EXECUTE, run.pk, wake_id(run), timeout=settings.RQ_QUEUES[SLOT_QUEUE]["DEFAULT_TIMEOUT"])
 
 
+def wake_team(team: Team) -> None:
+    """One of the team's runs has ended: those that waited for that may start."""
+    for run in startable(TrainingRun.objects.for_team(team).filter(status=RunStatus.QUEUED).order_by("id")):
+        dispatch(run)
+
+
 def nudge() -> str:
     """A wake-up call for whoever is next, when runs wait, none runs, and no call is on its way.
 
     Every queued run has a call of its own, but one call may be lost with the worker that carried it: RQ believes it started.
     """
-    waiting = waiting_in_order()
+    waiting = startable(waiting_in_order())
     busy = TrainingRun.objects.filter(method__in=SLOT_METHODS, status__in=[RunStatus.RUNNING, RunStatus.CANCELLING])
     if not waiting or busy.exists():
         return "not needed"

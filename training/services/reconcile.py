@@ -83,7 +83,7 @@ def _hand_on(run: TrainingRun, found: Findings) -> None:
 
 
 def _without_call(found: Findings) -> None:
-    for run in TrainingRun.objects.filter(status=RunStatus.QUEUED).order_by("id"):
+    for run in queue.startable(TrainingRun.objects.filter(status=RunStatus.QUEUED).order_by("id")):
         if queue.dispatch(run) == "queued":
             found.woken.append(run.pk)
     queue.nudge()

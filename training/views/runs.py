@@ -11,7 +11,7 @@ from teams.access import Access, SignedInRequest, team_view
 from teams.live import stream
 from teams.models import Method, Team
 from training.models import RunStatus, TrainingRun
-from training.services import live, queue
+from training.services import limits, live, queue
 from training.services.bundle import write_bundle
 from training.services.cancel import CannotStop, cancel, stop_and_keep
 from training.services.compare import compare
@@ -32,9 +32,14 @@ def run_list(request: SignedInRequest, team: Team) -> HttpResponse:
     waiting = {run.pk: place + 1 for place, run in enumerate(queue.waiting_in_order())}
     for run in page:
         run.queue_place = waiting.get(run.pk)
-    return render(
-        request, "training/run_list.html", {"section": "runs", "team": team, "page": page, "methods": Method.choices}
-    )
+    context = {
+        "section": "runs",
+        "team": team,
+        "page": page,
+        "methods": Method.choices,
+        "load": limits.loads([team.pk])[team.pk],
+    }
+    return render(request, "training/run_list.html", context)
 
 
 @team_view(Access.MEMBER)

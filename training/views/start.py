@@ -72,6 +72,7 @@ def _advice(team: Team, form: RunForm) -> Advice | None:
         base_model=chosen["base_model"],
         dataset_version=chosen["dataset_version"],
         settings=form.settings(),
+        seed=chosen["seed"],
     )
 
 

@@ -1,0 +1,4 @@
+from training.forms.course import PolicyForm
+from training.forms.run import FORMS, RunForm
+
+__all__ = ["FORMS", "PolicyForm", "RunForm"]

@@ -1,0 +1,64 @@
+"""How long LoRA training takes on this machine: tokens counted, speed as measured in recent runs."""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from statistics import median
+
+from datasets.models import DatasetVersion
+from datasets.services import model_view
+from datasets.services.reading import stored_rows
+from teams.models import Method
+from training.models import BaseModel, Hosting, RunEvent, RunStatus, TrainingRun
+
+START_SECONDS = 8.0
+TOKENS_PER_SECOND = 2_000.0  # until this machine has measured its own
+RECENT_RUNS = 5
+COUNTED_ROWS = 3_000
+
+
+@dataclass(frozen=True)
+class Pace:
+    """`start`: seconds until the first row. The rest goes at `tokens_per_second`, with measuring, samples and saving."""
+
+    start: float
+    tokens_per_second: float
+    measured: bool
+
+    def seconds(self, trained: int) -> float:
+        return self.start + trained / self.tokens_per_second
+
+
+def tokens_of(base: BaseModel, version: DatasetVersion) -> int:
+    """Tokens of one pass over a version: counted in the base's own template where it is on this machine and that is quick."""
+    if base.hosting == Hosting.BUNDLED and version.row_count <= COUNTED_ROWS:
+        return _counted(base.name, version.content_hash, version)
+    return version.token_estimate
+
+
+@lru_cache(maxsize=256)
+def _counted(base: str, content_hash: str, version: DatasetVersion) -> int:
+    try:
+        return model_view.count(stored_rows(version), base)
+    except model_view.CanNotShow:
+        return version.token_estimate
+
+
+def pace_of(base: BaseModel) -> Pace:
+    """The median of recent LoRA runs on this base that worked through in one go."""
+    done = TrainingRun.objects.filter(base_model=base, method=Method.LORA, status=RunStatus.SUCCEEDED, attempt=1)
+    runs = list(done.filter(training_tokens__gt=0, compute_seconds__gt=0).order_by("-finished_at")[:RECENT_RUNS])
+    if not runs:
+        return Pace(START_SECONDS, TOKENS_PER_SECOND, measured=False)
+    began = dict(RunEvent.objects.filter(run__in=runs, kind="started").values_list("run_id", "at"))
+    starts, speeds = [], []
+    for run in runs:
+        start = (began[run.pk] - run.started_at).total_seconds() if run.pk in began and run.started_at else 0.0
+        start = min(start, run.compute_seconds / 2)
+        starts.append(start)
+        speeds.append(run.training_tokens / (run.compute_seconds - start))
+    return Pace(median(starts), median(speeds), measured=True)
+
+
+def trained_tokens(base: BaseModel, version: DatasetVersion, *, rows: int, epochs: int) -> int:
+    return math.ceil(tokens_of(base, version) * rows / version.row_count) * epochs
