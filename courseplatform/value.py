@@ -17,7 +17,7 @@ from evaluation.models import (
     Level,
     Turn,
 )
-from teams.models import Course, LedgerEntry, Method, Team
+from teams.models import Course, Hold, LedgerEntry, Method, Team
 from training.models import RunStatus, TrainingRun
 
 NEWEST = 200  # runs: enough to judge an estimator, the same work whatever the size of the course
@@ -64,37 +64,61 @@ def points_by_team(course: Course) -> dict[int, Points]:
 
 @dataclass(frozen=True)
 class Estimates:
-    """How near the estimates of one method came. Money in micro-dollars, `error` in percent of what it cost."""
+    """How near the estimates of one method came. Money in micro-dollars, `error` in percent of what it cost.
+
+    `rehearsed` of the `runs` were rehearsals: compared is what they would have cost.
+    """
 
     method: Method
     runs: int
+    rehearsed: int
     expected: int
     actual: int
     error: float
     above_most: int
 
 
+@dataclass(frozen=True)
+class _Compared:
+    expected: int
+    most: int | None  # None for a rehearsal: nothing was held that it could have passed
+    actual: int
+
+
 def estimates(course: Course) -> list[Estimates]:
-    """The newest finished runs that cost money, by method. A rehearsal costs nothing, so there is nothing to compare."""
-    runs = TrainingRun.objects.filter(team__course=course, status=RunStatus.SUCCEEDED, rehearsal=False)
+    """The newest finished runs by method; rehearsals by what they would have cost. Runs that were free are left out."""
+    runs = TrainingRun.objects.filter(team__course=course, status=RunStatus.SUCCEEDED)
     newest = list(runs.order_by("-id")[:NEWEST])
-    entries = LedgerEntry.objects.filter(key__in=[run.hold_key for run in newest], delta__gt=0)
-    paid = dict(entries.order_by().values_list("key", "delta"))
-    rows: dict[str, list[tuple[int, int, int]]] = {}
+    keys = [run.hold_key for run in newest]
+    entries = {entry.key: entry for entry in LedgerEntry.objects.filter(key__in=keys)}
+    expected = dict(Hold.objects.filter(key__in=keys).values_list("key", "expected"))
+    rows: dict[str, list[_Compared]] = {}
     for run in newest:
-        if run.hold_key in paid:
-            rows.setdefault(run.method, []).append((run.expected_cost, run.most_cost, paid[run.hold_key]))
+        compared = _compared(run, entries.get(run.hold_key), expected.get(run.hold_key))
+        if compared is not None:
+            rows.setdefault(run.method, []).append(compared)
     return [_estimates(method, rows.get(method, [])) for method in Method]
 
 
-def _estimates(method: Method, rows: list[tuple[int, int, int]]) -> Estimates:
+def _compared(run: TrainingRun, entry: LedgerEntry | None, expected: int | None) -> _Compared | None:
+    if entry is None:
+        return None
+    if not entry.rehearsal:
+        return _Compared(run.expected_cost, run.most_cost, entry.delta) if entry.delta else None
+    if expected is None or not entry.would_have_cost:
+        return None  # launched before estimates of rehearsals were kept, or nothing was used
+    return _Compared(expected, None, entry.would_have_cost)
+
+
+def _estimates(method: Method, rows: list[_Compared]) -> Estimates:
     return Estimates(
         method,
         len(rows),
-        sum(expected for expected, _, _ in rows),
-        sum(actual for _, _, actual in rows),
-        median(100 * abs(expected - actual) / actual for expected, _, actual in rows) if rows else 0.0,
-        sum(actual > most for _, most, actual in rows),
+        sum(row.most is None for row in rows),
+        sum(row.expected for row in rows),
+        sum(row.actual for row in rows),
+        median(100 * abs(row.expected - row.actual) / row.actual for row in rows) if rows else 0.0,
+        sum(row.most is not None and row.actual > row.most for row in rows),
     )
 
 
@@ -118,6 +142,11 @@ def subject_of(entry: LedgerEntry, team: Team, *, is_instructor: bool) -> Subjec
         if asked is not None:
             said = f"the standard interview of {asked.run}"
             return Subject(said, reverse("standard_detail", args=[team.pk, asked.key]))
+    if entry.subject_kind == "judge":
+        judged = Interview.objects.for_team(team).filter(opinions__key=entry.subject_id).select_related("run").first()
+        if judged is not None:
+            said = f"a judge's opinion of the standard interview of {judged.run}"
+            return Subject(said, reverse("standard_detail", args=[team.pk, judged.key]))
     talk = Conversation.objects.filter(turns__in=Turn.objects.filter(key=entry.subject_id), run__team=team)
     return _talk_subject(talk.select_related("run").first(), team, is_instructor)
 

@@ -14,9 +14,12 @@ from evaluation.models import (
     Conversation,
     Grading,
     Interview,
+    JudgeOpinion,
+    JudgeSetting,
     RegradeRequest,
     Submission,
     Turn,
+    TurnCorrection,
     TurnStatus,
 )
 from evaluation.models.grading import UnappliedSave
@@ -128,6 +131,12 @@ def make_world(team: Team, professor: User, mark: str) -> World:
     submission = submissions.submit(team=team, run=run, person=member)
     grading = submission.gradings.get()
     interview_turn = _turn(gradings.interview_of(grading), mark)
+    TurnCorrection.objects.create(grading=grading, turn=interview_turn, answer=f"{mark} corrected")
+    standard = Interview.objects.create(run=run, script=script_for(team.course), started_by=member)
+    JudgeSetting.objects.get_or_create(course=team.course)
+    JudgeOpinion.objects.create(
+        interview=standard, subject="math", model="a-judge", prompt_version=1, status="given", score=3, reason=mark
+    )
     return World(
         mark=mark,
         team=team,
@@ -144,7 +153,7 @@ def make_world(team: Team, professor: User, mark: str) -> World:
         interview_turn=interview_turn,
         kept=UnappliedSave.objects.create(grade=grading.grade, comment=mark),
         comparison=_comparison(run, member, mark),
-        standard=Interview.objects.create(run=run, script=script_for(team.course), started_by=member),
+        standard=standard,
         regrade=RegradeRequest.objects.create(
             submission=submission, criterion=submission.rubric.criteria.order_by("pk")[0], words=mark, person=member
         ),

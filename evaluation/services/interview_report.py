@@ -8,6 +8,7 @@ from django.db.models import Sum
 from datasets.checks.language import ADULT_FROM, CHILD_AT_MOST
 from evaluation.metrics import Stance, most_common_mistakes, stance
 from evaluation.models import Interview, InterviewAnswer, InterviewQuestion, InterviewStatus, Subject, Wording
+from evaluation.services import judging
 from evaluation.services.interviews import asked_of, wordings_of
 from teams.models import LedgerEntry, Team
 from training.models import TrainingRun
@@ -56,6 +57,7 @@ def report(interview: Interview) -> dict[str, Any]:
         "expected": expected,
         "figures": figures(interview.metrics) if interview.status == InterviewStatus.DONE else [],
         "mistakes": most_common_mistakes(asked_of(interview)) if interview.status == InterviewStatus.DONE else [],
+        "judged": judging.judged(interview) if interview.status == InterviewStatus.DONE else None,
         "subjects": [(subject.label, _heard(questions, answers, subject)) for subject in Subject],
     }
 

@@ -25,7 +25,7 @@ from evaluation.models import (
     Submission,
     Wording,
 )
-from evaluation.services import bots
+from evaluation.services import bots, judging
 from evaluation.services.asking import CouldNotAsk, Reply, Task, ask_all
 from teams.models import Confidence, Course, Method, User
 from teams.services import money
@@ -53,16 +53,20 @@ def script_for(course: Course) -> InterviewScript:
     return rows.order_by(F("course").asc(nulls_last=True), "-number")[0]
 
 
-def start(*, run: TrainingRun, person: User, repeats: int = 1, held_for: str = "interview") -> Interview:
-    """Hold the most it can cost and send for a worker.
+def start(
+    *, run: TrainingRun, person: User, repeats: int = 1, held_for: str = "interview", judge: bool = False
+) -> Interview:
+    """Hold the most it can cost and send for a worker. `judge`: the instructor wants a judge's opinion of this one.
 
     Raises InterviewRefused, BudgetRefused, PriceUnknown, or NotReady for an unfinished run.
     """
     script, repeats = script_for(run.team.course), max(1, min(repeats, MAX_REPEATS))
-    most = _most(run, list(script.questions.all()), repeats)
+    most, who = _most(run, list(script.questions.all()), repeats), judging.model_for(run.team.course, asked=judge)
     try:
         with transaction.atomic():
-            interview = Interview.objects.create(run=run, script=script, repeats=repeats, started_by=person)
+            interview = Interview.objects.create(
+                run=run, script=script, repeats=repeats, started_by=person, judge_model=who
+            )
             money.hold(
                 team=run.team,
                 key=interview.hold_key,
@@ -141,6 +145,7 @@ def carry_out(interview_id: int) -> str:
     except CouldNotAsk as error:
         settle(interview, InterviewStatus.FAILED, error_message=str(error))
         return "failed"
+    judging.hear(interview)
     settle(
         interview,
         InterviewStatus.DONE,

@@ -8,11 +8,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
 from evaluation.models import Interview
-from evaluation.services import interview_report, interviews
+from evaluation.services import interview_report, interviews, judging
 from evaluation.services.interviews import InterviewRefused
 from evaluation.views.talk import REFUSALS
 from teams.access import Access, SignedInRequest, team_view
-from teams.models import Team
+from teams.models import Role, Team
 from training.models import TrainingRun
 
 
@@ -21,12 +21,14 @@ from training.models import TrainingRun
 def standard_list(request: SignedInRequest, team: Team) -> HttpResponse:
     if request.method == "POST":
         return _start(request, team)
+    script, is_instructor = interviews.script_for(team.course), request.membership.role == Role.INSTRUCTOR
     done = Interview.objects.for_team(team).select_related("run", "script", "started_by")[:100]
     context = {
         "interviews": done,
         "points": interview_report.quality_points(team),
         "runs": TrainingRun.objects.for_team(team).finished().select_related("dataset_version__dataset"),
-        "script": interviews.script_for(team.course),
+        "script": script,
+        "judge": judging.offer(team.course, script, is_instructor=is_instructor),
         "section": "chat",
     }
     return render(request, "evaluation/standard_list.html", context)
@@ -38,7 +40,12 @@ def _start(request: SignedInRequest, team: Team) -> HttpResponse:
         TrainingRun.objects.for_team(team).finished(), number=int(number) if number.isdigit() else 0
     )
     try:
-        interview = interviews.start(run=run, person=request.user, repeats=int(repeats) if repeats.isdigit() else 1)
+        interview = interviews.start(
+            run=run,
+            person=request.user,
+            repeats=int(repeats) if repeats.isdigit() else 1,
+            judge=request.membership.role == Role.INSTRUCTOR and "judge" in request.POST,
+        )
     except (InterviewRefused, *REFUSALS) as error:
         messages.error(request, str(error))
         return redirect("standard_list", team_id=team.pk)

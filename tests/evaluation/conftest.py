@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 
-from evaluation.services import answering
-from teams.models import Membership, Method, Price, PriceKind, Team, User
+from evaluation.models import InterviewScript
+from evaluation.services import answering, interviews
+from teams.models import Course, Membership, Method, Price, PriceKind, Team, User
 from tests import factories
 from tests.evaluation.model_server import Script, serving
 from training.models import BaseModel, Hosting, RunStatus, TrainingRun
@@ -90,3 +91,22 @@ def paid_run(team: Team) -> TrainingRun:
 def professor_of(team: Team, person: User) -> Membership:
     """That professor, assigned to that team."""
     return factories.assign(team, person).professor
+
+
+@pytest.fixture
+def short_script(course: Course) -> InterviewScript:
+    """Three questions of the course's own, so that a test asks nine times and not a hundred."""
+    script = InterviewScript.objects.create(course=course, number=1, name="Short")
+    built_in = InterviewScript.objects.get(course=None).questions.filter(position__in=[1, 11, 32])
+    for question in built_in:
+        question.pk, question.script = None, script
+        question.save()
+    return script
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch, redis_server: str) -> list[int]:
+    """The wake-up calls that were sent to the worker."""
+    sent: list[int] = []
+    monkeypatch.setattr(interviews, "send_for_worker", lambda interview: sent.append(interview.pk))
+    return sent

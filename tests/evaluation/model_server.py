@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,13 +20,17 @@ from courseplatform.redis_server import free_port
 
 @dataclass
 class Script:
-    """What the next answers are. `hold_after`: stop after that many pieces until `go_on` is set. `status`: an error instead."""
+    """What the next answers are. `hold_after`: stop after that many pieces until `go_on` is set. `status`: an error instead.
+
+    `says`: makes the whole answer from the request's body, in place of `pieces`.
+    """
 
     pieces: list[str] = field(default_factory=lambda: ["It turns", " into ", "ice!"])
     status: int = 200
     usage: tuple[int, int] | None = (20, 5)
     hold_after: int | None = None
     break_after: int | None = None
+    says: Callable[[dict[str, Any]], str] | None = None
     asked: list[dict[str, Any]] = field(default_factory=list)
     go_on: threading.Event = field(default_factory=threading.Event)
     url: str = ""
@@ -51,7 +55,8 @@ def _app(script: Script) -> Starlette:
 
 def _whole(script: Script) -> dict[str, Any]:
     asked, answered = script.usage or (0, 0)
-    message = {"role": "assistant", "content": "".join(script.pieces)}
+    text = script.says(script.asked[-1]) if script.says else "".join(script.pieces)
+    message = {"role": "assistant", "content": text}
     return {
         "id": "c1",
         "object": "chat.completion",

@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from evaluation.models import Interview, InterviewAnswer, InterviewQuestion, InterviewScript, InterviewStatus, Wording
+from evaluation.models import Interview, InterviewAnswer, InterviewQuestion, InterviewStatus, Wording
 from evaluation.services import asking, interviews, submissions
 from evaluation.services.interview_report import quality_points
 from teams.models import BudgetAccount, LedgerEntry
@@ -14,25 +14,6 @@ from teams.services.money import BudgetRefused
 from tests import factories
 from tests.evaluation.conftest import make_prices, make_run, professor_of
 from tests.evaluation.test_grading import committed, url_of
-
-
-@pytest.fixture
-def short_script(course):
-    """Three questions of the course's own, so that a test asks nine times and not a hundred."""
-    script = InterviewScript.objects.create(course=course, number=1, name="Short")
-    built_in = InterviewScript.objects.get(course=None).questions.filter(position__in=[1, 11, 32])
-    for question in built_in:
-        question.pk, question.script = None, script
-        question.save()
-    return script
-
-
-@pytest.fixture
-def calls(monkeypatch, redis_server):
-    """The wake-up calls that were sent to the worker."""
-    sent = []
-    monkeypatch.setattr(interviews, "send_for_worker", lambda interview: sent.append(interview.pk))
-    return sent
 
 
 @pytest.fixture
