@@ -49,8 +49,8 @@ class JoinForm(forms.Form):
     )
 
 
-class SignUpForm(JoinForm):
-    """A new person enters with a course code: there are no accounts without a course."""
+class AccountForm(forms.Form):
+    """Who a new person is, and the password of their choice."""
 
     name = forms.CharField(max_length=120, widget=forms.TextInput(attrs={"autocomplete": "name"}))
     email = forms.EmailField(label="E-mail", widget=forms.EmailInput(attrs={"autocomplete": "email"}))
@@ -73,6 +73,22 @@ class SignUpForm(JoinForm):
         person = User(email=self.cleaned_data.get("email", ""), name=self.cleaned_data.get("name", ""))
         password_validation.validate_password(password, person)
         return password
+
+
+class SignUpForm(AccountForm, JoinForm):
+    """A new person enters with a course code: there are no accounts without a course."""
+
+
+class FirstAccountForm(AccountForm):
+    """The one account that needs no course."""
+
+    code = forms.CharField(
+        label="Set-up code",
+        max_length=40,
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false", "class": "mono"}
+        ),
+    )
 
 
 class CourseForm(forms.ModelForm[Course]):
@@ -183,6 +199,28 @@ class MembershipForm(forms.Form):
             field = self.fields[name]
             assert isinstance(field, forms.ModelChoiceField)
             field.queryset = rows
+
+
+class InviteForm(MembershipForm):
+    """One person by e-mail."""
+
+    email = forms.EmailField(label="E-mail", widget=forms.EmailInput(attrs={"autocomplete": "off"}))
+    name = forms.CharField(
+        max_length=120,
+        required=False,
+        help_text="Needed only for somebody who has no account here yet.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    field_order = ["email", "name", "role", "team", "section"]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        email, known = cleaned.get("email", ""), User.objects.filter(email__iexact=cleaned.get("email", "")).exists()
+        if email and not known and not cleaned.get("name"):
+            self.add_error("name", "Nobody here has this address yet: say what the person is called.")
+        if cleaned.get("team") and cleaned.get("role") != Role.STUDENT:
+            self.add_error("team", "Only students are in teams.")
+        return cleaned
 
 
 class SectionForm(forms.Form):

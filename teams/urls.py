@@ -6,6 +6,7 @@ urlpatterns = [
     path("", sign_in.home, name="home"),
     path("sign-in/", sign_in.sign_in, name="sign_in"),
     path("sign-out/", sign_in.sign_out, name="sign_out"),
+    path("set-up/", sign_in.first_account_new, name="first_account"),
     path("password/", sign_in.password_change, name="password_change"),
     path("password/forgotten/", sign_in.password_forgotten, name="password_forgotten"),
     path("password/set/<str:uidb64>/<str:token>/", sign_in.password_set, name="password_set"),
@@ -17,6 +18,7 @@ urlpatterns = [
     path("courses/<int:course_id>/codes/renew/", course.course_codes_renew, name="course_codes_renew"),
     path("courses/<int:course_id>/people/", people.course_people, name="course_people"),
     path("courses/<int:course_id>/people/list/", people.course_roster, name="course_roster"),
+    path("courses/<int:course_id>/people/invite/", people.course_invite, name="course_invite"),
     path("courses/<int:course_id>/people/teams/", people.teams_form, name="teams_form"),
     path("courses/<int:course_id>/people/<int:membership_id>/", people.membership_edit, name="membership_edit"),
     path(

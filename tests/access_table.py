@@ -5,6 +5,7 @@ from teams.access import Access
 TABLE: dict[str, Access] = {
     "home": Access.SIGNED_IN,
     "sign_in": Access.PUBLIC,
+    "first_account": Access.PUBLIC,
     "sign_out": Access.PUBLIC,
     "password_change": Access.SIGNED_IN,
     "join": Access.PUBLIC,
@@ -156,6 +157,7 @@ TABLE: dict[str, Access] = {
     "password_set": Access.PUBLIC,
     "impersonate": Access.STAFF,
     "impersonate_stop": Access.SIGNED_IN,
+    "course_invite": Access.INSTRUCTOR,
     "course_roster": Access.INSTRUCTOR,
     "teams_form": Access.INSTRUCTOR,
     "membership_switch": Access.INSTRUCTOR,

@@ -43,3 +43,8 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.name or self.email
+
+    @property
+    def is_expected(self) -> bool:
+        """Invited, and has not entered by any door yet."""
+        return self.is_active and self.last_login is None and not self.has_usable_password()

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
 
-from teams.models import Course, Membership, Role, Section, User
-from teams.services import audit
-from teams.services.courses import CourseRefused, create_team
+from teams.models import Course, Membership, Role, Section, Team, User
+from teams.services import audit, invitations
+from teams.services.courses import CourseRefused, create_team, put_in_team
 
 
 def create_section(*, course: Course, name: str, person: User) -> Section:
@@ -42,6 +42,37 @@ def put_in_section(*, membership: Membership, section: Section | None, person: U
             before=before,
             after=section.name if section else None,
         )
+
+
+def invite(*, course: Course, email: str, name: str, role: Role, team: Team | None, person: User) -> Membership:
+    """Enrol one person and mail them; a new one gets the link to a password. Raises CourseRefused."""
+    with transaction.atomic():
+        account, new = User.objects.get_or_create(email=email.strip().lower(), defaults={"name": name})
+        if new:
+            account.set_unusable_password()
+            account.save(update_fields=["password"])
+        if not account.is_active:
+            raise CourseRefused(f"The account of {account} is switched off by whoever runs this platform.")
+        membership, added = Membership.objects.get_or_create(course=course, person=account, defaults={"role": role})
+        if not added:
+            raise CourseRefused(f"{account} is in this course already, as {membership.get_role_display().lower()}.")
+        if team is not None:
+            put_in_team(membership=membership, team=team, person=person)
+        audit.record(course=course, person=person, action="invited", what=str(membership))
+        invitations.invite(person=account, course=course)
+    return membership
+
+
+def withdraw(*, membership: Membership, person: User) -> None:
+    """Take back an invitation that nobody followed; the link stops working. Raises CourseRefused once they have entered."""
+    with transaction.atomic():
+        account = User.objects.select_for_update().get(pk=membership.person_id)
+        if not account.is_expected:
+            raise CourseRefused(f"{account} has entered already. You can take them out of the course.")
+        audit.record(course=membership.course, person=person, action="invitation withdrawn", what=str(membership))
+        membership.delete()
+        if not account.memberships.exists():
+            account.delete()
 
 
 def deactivate(*, membership: Membership, person: User) -> None:

@@ -26,7 +26,11 @@ def password_link(person: User) -> str:
 
 
 def invite(*, person: User, course: Course) -> None:
-    """Mail a new person the link to their first password, after the transaction."""
+    """Mail, after the transaction, that the person is enrolled: with the link to a first password where they have none."""
+    if not person.is_expected:
+        text = f"Hello {person.name},\n\nyou are enrolled in {course}. Sign in as always:\n\n{settings.SITE_URL}\n"
+        transaction.on_commit(lambda: _send(person.email, f"You are enrolled in {course}", text))
+        return
     days = settings.PASSWORD_RESET_TIMEOUT // 86_400
     text = (
         f"Hello {person.name},\n\nyou are enrolled in {course}. Set your password here to enter:\n\n"
@@ -34,6 +38,14 @@ def invite(*, person: User, course: Course) -> None:
         f"“Forgot your password?” on the sign-in page sends you another.\n"
     )
     transaction.on_commit(lambda: _send(person.email, f"Your account for {course}", text))
+
+
+def invite_again(*, person: User, course: Course) -> bool:
+    """The invitation once more; an unused earlier link keeps working until it is too old. False while one is just on its way."""
+    if not cache.add(f"password-mail-{person.pk}", 1, ONE_MAIL_EVERY):
+        return False
+    invite(person=person, course=course)
+    return True
 
 
 def send_password_link(*, email: str) -> None:

@@ -250,10 +250,11 @@ def _enrol_one(
     if new:
         account.set_unusable_password()
         account.save(update_fields=["password"])
-        invitations.invite(person=account, course=course)
         done.invited += 1
     membership, added = Membership.objects.get_or_create(course=course, person=account, defaults={"role": role})
     done.added += added
+    if added:
+        invitations.invite(person=account, course=course)
     changes: dict[str, Any] = {}
     if line.section and line.section not in sections:
         sections[line.section] = Section.objects.create(course=course, name=line.section)

@@ -1,6 +1,7 @@
 """Who is in the course: the list, one person, a class list, sections, teams for everyone."""
 
 import random
+from collections.abc import Callable
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -10,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from teams.access import Access, SignedInRequest, course_view
-from teams.forms import FormTeamsForm, MembershipForm, RosterForm, SectionForm
+from teams.forms import FormTeamsForm, InviteForm, MembershipForm, RosterForm, SectionForm
 from teams.models import Course, Membership, Role
 from teams.services import courses, enrolment, erasing, invitations, roster
 
@@ -34,6 +35,26 @@ def course_people(request: SignedInRequest, course: Course) -> HttpResponse:
         "section": "people",
     }
     return render(request, "teams/course_people.html", context)
+
+
+@course_view(Access.INSTRUCTOR)
+@require_http_methods(["GET", "POST"])
+def course_invite(request: SignedInRequest, course: Course) -> HttpResponse:
+    """One person by e-mail, into a role, a team and a section."""
+    form = InviteForm(request.POST or None, course=course, initial={"role": Role.STUDENT})
+    if request.method == "POST" and form.is_valid():
+        given = {name: form.cleaned_data[name] for name in ("email", "name", "team")}
+        try:
+            made = enrolment.invite(course=course, role=Role(form.cleaned_data["role"]), person=request.user, **given)
+            if section := form.cleaned_data["section"]:
+                enrolment.put_in_section(membership=made, section=section, person=request.user)
+        except courses.CourseRefused as error:
+            form.add_error(None, str(error))
+        else:
+            messages.success(request, f"{made.person} is enrolled, and a mail is on its way to {made.person.email}.")
+            return redirect("course_people", course_id=course.pk)
+    context = {"form": form, "section": "people"}
+    return render(request, "teams/course_invite.html", context, status=422 if form.errors else 200)
 
 
 def _membership(course: Course, membership_id: int) -> Membership:
@@ -73,24 +94,40 @@ def _apply(form: MembershipForm, membership: Membership, request: SignedInReques
 @course_view(Access.INSTRUCTOR)
 @require_POST
 def membership_switch(request: SignedInRequest, course: Course, membership_id: int) -> HttpResponse:
-    """`do`: take somebody out, let them in again, erase who they were, or mail the link to a password once more."""
-    membership, wanted = _membership(course, membership_id), request.POST.get("do")
+    """`do`: out, in, erase, withdraw an invitation, or mail a link to a password."""
+    membership, wanted = _membership(course, membership_id), request.POST.get("do", "")
     try:
-        if wanted == "out":
-            enrolment.deactivate(membership=membership, person=request.user)
-            messages.success(request, f"{membership.person} can no longer enter. All their work stays.")
-        elif wanted == "in":
-            enrolment.reactivate(membership=membership, person=request.user)
-            messages.success(request, f"{membership.person} can enter again.")
-        elif wanted == "erase":
-            erasing.erase(membership=membership, person=request.user)
-            messages.success(request, "Name and address are gone. What the team made is still there.")
+        if wanted in SWITCHES:
+            switch, said = SWITCHES[wanted]
+            name = str(membership.person)
+            switch(membership=membership, person=request.user)
+            messages.success(request, said.format(name=name))
         elif wanted == "mail":
-            invitations.send_password_link(email=membership.person.email)
-            messages.success(request, f"A link to set a password is on its way to {membership.person.email}.")
+            messages.success(request, _mail_link(membership))
     except courses.CourseRefused as error:
         messages.error(request, str(error))
-    return redirect("membership_edit", course_id=course.pk, membership_id=membership.pk)
+    if not course.memberships.filter(pk=membership_id).exists():
+        return redirect("course_people", course_id=course.pk)
+    return redirect("membership_edit", course_id=course.pk, membership_id=membership_id)
+
+
+SWITCHES: dict[str, tuple[Callable[..., None], str]] = {
+    "out": (enrolment.deactivate, "{name} can no longer enter. All their work stays."),
+    "in": (enrolment.reactivate, "{name} can enter again."),
+    "erase": (erasing.erase, "Name and address are gone. What the team made is still there."),
+    "withdraw": (enrolment.withdraw, "The invitation of {name} is withdrawn; its link no longer works."),
+}
+
+
+def _mail_link(membership: Membership) -> str:
+    """An invitation for somebody who never came, a link to a new password for everybody else."""
+    person = membership.person
+    if not person.is_expected:
+        invitations.send_password_link(email=person.email)
+        return f"A link to set a password is on its way to {person.email}."
+    if invitations.invite_again(person=person, course=membership.course):
+        return f"The invitation is on its way to {person.email} once more."
+    return f"A mail to {person.email} left less than two minutes ago. Wait for it first."
 
 
 @course_view(Access.INSTRUCTOR)

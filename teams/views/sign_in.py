@@ -11,15 +11,18 @@ from django.urls import reverse_lazy
 from django.views.decorators.http import require_http_methods
 
 from teams.access import SignedInRequest, public_view, signed_in_view
-from teams.forms import JoinForm, PasswordLinkForm, SignInForm, SignUpForm
+from teams.forms import FirstAccountForm, JoinForm, PasswordLinkForm, SignInForm, SignUpForm
 from teams.models import Course, Membership, Role, User
-from teams.services import courses, invitations, people
+from teams.services import courses, first_account, invitations, people
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 sign_in = public_view(
     auth_views.LoginView.as_view(
-        template_name="teams/sign_in.html", authentication_form=SignInForm, redirect_authenticated_user=True
+        template_name="teams/sign_in.html",
+        authentication_form=SignInForm,
+        redirect_authenticated_user=True,
+        extra_context={"first_account_wanted": first_account.wanted},
     )
 )
 sign_out = public_view(auth_views.LogoutView.as_view())
@@ -50,6 +53,28 @@ def password_forgotten(request: HttpRequest) -> HttpResponse:
         )
         return redirect("sign_in")
     return render(request, "teams/password_forgotten.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@public_view
+@require_http_methods(["GET", "POST"])
+def first_account_new(request: HttpRequest) -> HttpResponse:
+    """On a platform without any account: the first one, for whoever has the set-up code from the server's log."""
+    if not first_account.wanted():
+        return render(request, "teams/first_account.html", status=410)
+    form = FirstAccountForm(request.POST or None)
+    if request.method == "GET":
+        first_account.print_code()
+    elif form.is_valid():
+        given = {name: form.cleaned_data[name] for name in ("name", "email", "password")}
+        try:
+            person = first_account.make(given_code=form.cleaned_data["code"], **given)
+        except first_account.SetUpRefused as error:
+            form.add_error("code", str(error))
+        else:
+            login(request, person, backend=BACKEND)
+            messages.success(request, "The platform is yours. Next: create your course.")
+            return redirect("home")
+    return render(request, "teams/first_account.html", {"form": form}, status=422 if form.errors else 200)
 
 
 def start_page(membership: Membership) -> HttpResponse:

@@ -78,6 +78,12 @@ class Command(BaseCommand):
             if done.returncode:
                 raise CommandError(f"`manage.py {' '.join(command)}` failed; what it says is above.")
 
+    def _setup_code(self, env: dict[str, str]) -> str:
+        """Empty once there is an account. Asked of a process that has the platform's own secrets and database."""
+        command = [sys.executable, "manage.py", "setup_code"]
+        asked = subprocess.run(command, cwd=settings.BASE_DIR, env=env, check=True, capture_output=True, text=True)
+        return asked.stdout.strip()
+
     def _announce(self, supervisor: Supervisor, ports: machine.Ports, env: dict[str, str], demo: bool) -> None:
         waiting = machine.health_urls(ports, env)
         began = time.monotonic()
@@ -90,6 +96,11 @@ class Command(BaseCommand):
             from courseplatform.management.commands.seed_demo import PASSWORD, SIGN_INS
 
             lines += [f"  {role:<12} {email:<28} {PASSWORD}" for role, email in SIGN_INS]
+        elif code := self._setup_code(env):
+            lines += [
+                "  Nobody has an account yet. Open the address and set the platform up with this code:",
+                f"  {code}",
+            ]
         if not env.get("OPENAI_API_KEY"):
             lines += ["", "No OPENAI_API_KEY: DSPy and OpenAI runs are a rehearsal on this machine. LoRA is real."]
         lines += [f"Logs: {machine.logs()}   (pid {os.getpid()}; Ctrl-C stops everything)", ""]
