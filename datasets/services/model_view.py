@@ -4,7 +4,7 @@ Tokenizers and templates are read as data here; no model is loaded and neither t
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -95,6 +95,19 @@ def lora(row: StoredRow, base: str) -> Seen:
         "others it only reads.",
         context=int(config.get("model_max_length") or 0) or None,
     )
+
+
+def count(rows: Iterable[StoredRow], base: str) -> int:
+    """Tokens of one pass over rows, in a local base model's own template. Raises CanNotShow as `lora` does."""
+    if base not in base_models():
+        raise CanNotShow("This base model's tokenizer is not on this machine.")
+    folder = Path(settings.BASE_MODELS_ROOT) / base
+    tokenizer, template, config = _loaded(str(folder), (folder / "tokenizer.json").stat().st_mtime)
+    try:
+        texts = [_spans(_render(template, for_engine(row)["messages"], config))[0] for row in rows]
+    except TemplateError as refused:
+        raise CanNotShow(f"The template of {base} refuses a conversation: {refused}") from refused
+    return sum(len(tokenizer.encode(text, add_special_tokens=False).ids) for text in texts)
 
 
 def _tokens(text: str, offsets: list[tuple[int, int]], wanted: list[tuple[int, int]]) -> Iterator[Token]:

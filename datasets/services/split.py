@@ -34,6 +34,12 @@ def split(version: DatasetVersion, fraction: float = 0.1, seed: int = 17) -> tup
     return [i for i in ids if i not in validation], [i for i in ids if i in validation]
 
 
+def planned(version: DatasetVersion, fraction: float, seed: int) -> set[str]:
+    """The ids that `split` keeps back or would keep back; decides and freezes nothing."""
+    frozen = FrozenSplit.objects.filter(version=version, fraction=fraction, seed=seed).first()
+    return set(frozen.validation_ids if frozen else _choose(version, fraction, seed) if fraction else [])
+
+
 def _choose(version: DatasetVersion, fraction: float, seed: int) -> list[str]:
     rows = list(stored_rows(version))
     before = _sides_of_parent(version, fraction, seed)

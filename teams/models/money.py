@@ -107,6 +107,9 @@ class Hold(models.Model):
     account = models.ForeignKey(BudgetAccount, on_delete=models.CASCADE, related_name="holds")
     key = models.CharField(max_length=120, unique=True)
     amount = models.BigIntegerField()
+    expected = models.BigIntegerField(
+        null=True, help_text="Micro-dollars estimated; for a rehearsal at the real model's price."
+    )
     state = models.CharField(max_length=10, choices=HoldState.choices, default=HoldState.OPEN)
     created_at = models.DateTimeField(auto_now_add=True)
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")

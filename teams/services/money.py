@@ -83,8 +83,10 @@ def hold(
     person: User | None = None,
     subject_kind: str = "run",
     lifetime: timedelta = HOLD_LIFETIME,
+    expected: int | None = None,
 ) -> Hold:
     """Keep `amount` micro-dollars aside. Idempotent by `key`. A hold of 0 is always admitted: free local work is never blocked.
+    `expected`: the estimate to compare the actual cost with, for a rehearsal at the real model's price.
 
     Raises BudgetRefused when spending is frozen, when spent + held + amount would pass the team's or the course's limit, or
     when a chat turn (`subject_kind` "turn") would pass the person's daily cap. A grader's interview (`GRADING`) is stopped by
@@ -100,7 +102,13 @@ def hold(
                 _admit(account, amount, person, subject_kind)
             expires = timezone.now() + lifetime
             return Hold.objects.create(
-                account=account, key=key, amount=amount, person=person, subject_kind=subject_kind, expires_at=expires
+                account=account,
+                key=key,
+                amount=amount,
+                expected=expected,
+                person=person,
+                subject_kind=subject_kind,
+                expires_at=expires,
             )
     except IntegrityError:
         return Hold.objects.get(key=key)  # the same call, delivered twice at once: the other one held

@@ -60,7 +60,7 @@ def launch(
         run = TrainingRun.objects.create(
             key=key or uuid4(),
             team=team,
-            number=_next_number(team),
+            number=next_number(team),
             name=name,
             method=method,
             base_model=base_model,
@@ -130,6 +130,7 @@ def size_advice(method: Method, rows: int) -> str:
     return f"{rows} rows: a good size for {method.label} (the guide suggests {wanted})."
 
 
-def _next_number(team: Team) -> int:
+def next_number(team: Team) -> int:
+    """Ask while the team's row is locked: numbers are given one at a time."""
     highest: int | None = TrainingRun.objects.for_team(team).aggregate(highest=Max("number"))["highest"]
     return (highest or 0) + 1

@@ -112,9 +112,9 @@ def _split_of(settings: dict[str, Any], seed: int) -> tuple[float, int]:
 
 
 def _turns(version: DatasetVersion, fraction: float, seed: int) -> Turns:
-    return (
-        _counted_turns(version.pk, fraction, seed) if version.row_count <= COUNTED_ROWS else _about(version, fraction)
-    )
+    if version.row_count > COUNTED_ROWS:
+        return _about(version, fraction)
+    return _counted_turns(version.content_hash, version, fraction, seed)
 
 
 def _about(version: DatasetVersion, fraction: float) -> Turns:
