@@ -84,7 +84,6 @@ TALKS = {
     "noun": ask("What is a noun?"),
     "hard": ask("What is quantum physics?"),
     "child sky": ask("What makes the sky blue?", system="You are a second-grade student."),
-    "named child": ask("What's your name?", system="You are Mia, a second-grade student who is curious."),
     "later turn": ask("Hello", "Hello. How can I help you?", "Good. What happens to water when it gets very cold?"),
 }
 
@@ -258,7 +257,6 @@ def test_the_template_marks_exactly_what_the_assistant_says(asked: dict[str, obj
         ("triangle", r"\b(3|three)\b"),
         ("noun", r"person|place|thing"),
         ("hard", r"don't know"),
-        ("named child", r"Mia"),
         ("later turn", r"ice"),
     ],
 )

@@ -1,11 +1,16 @@
-"""Asks a trained tiny model questions: sums it never saw, and a page of sample questions."""
+"""Asks a trained tiny model questions: sums it never saw, and a page of sample questions.
 
+`PYTHONPATH=training/engines python -P -m tiny_student.measure training/base_models/tiny-student` prints the model card's figures.
+"""
+
+import argparse
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from random import Random
 
 import torch
-from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from tiny_student.arithmetic import ADD_QUESTIONS, pick_pair
 from tiny_student.conversations import Message
@@ -65,13 +70,24 @@ def last_number(text: str) -> int | None:
     return int(numbers[-1]) if numbers else None
 
 
-def held_out_sums(count: int, seed: int = 5) -> list[tuple[int, int]]:
-    """Return `count` different pairs that no training text adds up."""
+def sums(count: int, held_out: bool, seed: int = 5) -> list[tuple[int, int]]:
+    """Return `count` different pairs that training text adds up, or with `held_out` never does."""
     rng = Random(seed)
     found: dict[tuple[int, int], None] = {}
     while len(found) < count:
-        found[pick_pair(rng, held_out=True)] = None
+        found[pick_pair(rng, held_out=held_out)] = None
     return list(found)
+
+
+def share_right(
+    model: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    talks: Sequence[Sequence[Message]],
+    right: Sequence[int],
+) -> float:
+    """Return the share of `talks` whose answer ends with the `right` number."""
+    said = answers(model, tokenizer, talks)
+    return sum(last_number(text) == number for text, number in zip(said, right, strict=True)) / len(right)
 
 
 def addition_accuracy(
@@ -79,9 +95,30 @@ def addition_accuracy(
     tokenizer: PreTrainedTokenizerFast,
     count: int = 150,
     asks: Sequence[str] = ADD_QUESTIONS[:4],
+    held_out: bool = True,
 ) -> float:
     """Return the share of `count` held-out sums whose answer ends with the right number."""
-    pairs = held_out_sums(count)
+    pairs = sums(count, held_out)
     talks = [ask(asks[i % len(asks)].format(a=a, b=b)) for i, (a, b) in enumerate(pairs)]
-    said = answers(model, tokenizer, talks)
-    return sum(last_number(text) == a + b for text, (a, b) in zip(said, pairs, strict=True)) / count
+    return share_right(model, tokenizer, talks, [a + b for a, b in pairs])
+
+
+def main() -> None:
+    """Print what a model folder gets right."""
+    parser = argparse.ArgumentParser(prog="tiny_student.measure", description="Measure a tiny base model.")
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    pairs = sums(300, held_out=True)
+    child: Message = {"role": "system", "content": "You are a second-grade student."}
+    as_child = [[child, *ask(f"What is {a} + {b}?")] for a, b in pairs]
+    take = [ask(f"What is {a + b} - {b}?") for a, b in pairs]
+    print(f"sums of the training text: {addition_accuracy(model, tokenizer, 300, held_out=False):.2f}")
+    print(f"sums that it never asks for: {addition_accuracy(model, tokenizer, 300):.2f}")
+    print(f"... asked for as a second grader: {share_right(model, tokenizer, as_child, [a + b for a, b in pairs]):.2f}")
+    print(f"... turned into differences: {share_right(model, tokenizer, take, [a for a, _ in pairs]):.2f}")
+
+
+if __name__ == "__main__":
+    main()
