@@ -29,7 +29,7 @@ from teams.models import BudgetRequest, Confidence, LedgerEntry, Membership, Met
 from teams.services import budget_requests, money
 from tests import factories
 from tests.evaluation.conftest import make_run
-from training.models import Artifact, TrainingRun
+from training.models import Artifact, Origin, TrainingRun
 
 
 @dataclass
@@ -123,6 +123,7 @@ def make_world(team: Team, professor: User, mark: str) -> World:
     TrainingRun.objects.filter(pk=run.pk).update(number=1000 + team.pk)
     run.refresh_from_db()
     _leave_a_file(run, mark)
+    Origin.objects.create(run=run, kind=Origin.Kind.BUNDLE, words=f"{mark} from afar", brought_by=member)
     conversation = Conversation.objects.create(run=run, person=member, title=f"{mark} talk")
     turn = _turn(conversation, mark)
     factories.assign(team, professor)

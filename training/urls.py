@@ -1,16 +1,17 @@
 from django.urls import URLPattern, path
 
-from training.views import course, runs, start
+from training.views import bundles, course, runs, start
 
 urlpatterns: list[URLPattern] = [
     path("courses/<int:course_id>/training/", course.course_training, name="course_training"),
     path("teams/<int:team_id>/runs/", runs.run_list, name="run_list"),
+    path("teams/<int:team_id>/runs/import/", bundles.run_import, name="run_import"),
     path("teams/<int:team_id>/runs/compare/", runs.run_compare, name="run_compare"),
     path("teams/<int:team_id>/runs/new/<str:method>/", start.run_new, name="run_new"),
     path("teams/<int:team_id>/runs/<int:number>/", runs.run_detail, name="run_detail"),
     path("teams/<int:team_id>/runs/<int:number>/events/", runs.run_events, name="run_events"),
     path("teams/<int:team_id>/runs/<int:number>/cancel/", runs.run_cancel, name="run_cancel"),
     path("teams/<int:team_id>/runs/<int:number>/keep/", runs.run_keep, name="run_keep"),
-    path("teams/<int:team_id>/runs/<int:number>/bundle/", runs.run_bundle, name="run_bundle"),
+    path("teams/<int:team_id>/runs/<int:number>/bundle/", bundles.run_bundle, name="run_bundle"),
     path("teams/<int:team_id>/runs/<int:number>/files/<path:path>", runs.run_file, name="run_file"),
 ]

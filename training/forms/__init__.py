@@ -1,4 +1,5 @@
+from training.forms.bundle import BundleForm
 from training.forms.course import PolicyForm
 from training.forms.run import FORMS, RunForm
 
-__all__ = ["FORMS", "PolicyForm", "RunForm"]
+__all__ = ["FORMS", "BundleForm", "PolicyForm", "RunForm"]

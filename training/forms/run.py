@@ -196,7 +196,7 @@ class LoraForm(RunForm):
 
     @classmethod
     def initial_from(cls, run: TrainingRun) -> dict[str, Any]:
-        return super().initial_from(run) | {"target_modules": ",".join(run.settings["target_modules"])}
+        return super().initial_from(run) | {"target_modules": ",".join(run.settings.get("target_modules", ()))}
 
 
 class DspyForm(RunForm):

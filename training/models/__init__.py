@@ -1,4 +1,5 @@
 from training.models.base_model import BaseModel, Hosting
+from training.models.origin import Origin
 from training.models.policy import MOST_RUNS_AT_ONCE, USUAL_RUNS_AT_ONCE, TrainingPolicy
 from training.models.run import (
     ACTIVE,
@@ -22,6 +23,7 @@ __all__ = [
     "BaseModel",
     "Hosting",
     "InvalidTransition",
+    "Origin",
     "RunEvent",
     "RunStatus",
     "TrainingPolicy",

@@ -66,7 +66,14 @@ class TrainingRunQuerySet(models.QuerySet["TrainingRun"]):
 
     def with_related(self) -> "TrainingRunQuerySet":
         """Everything that a page or a worker reads of a run, in one query."""
-        return self.select_related("team__course", "base_model", "dataset_version__dataset", "created_by")
+        return self.select_related(
+            "team__course",
+            "base_model",
+            "dataset_version__dataset",
+            "created_by",
+            "origin__source",
+            "origin__brought_by",
+        )
 
     def with_charge(self) -> "TrainingRunQuerySet":
         """`charged`: micro-dollars in the ledger, None before a run is settled."""

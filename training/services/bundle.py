@@ -1,44 +1,96 @@
 """A run as a folder that means something outside: what was ordered, on which rows, with what, and what came of it."""
 
+import hashlib
+import hmac
 import json
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from typing import IO, Any
 
-from training.models import TrainingRun
+import msgspec
+from django.conf import settings
 
-MANIFEST = "run.json"
+from datasets.services.versions import stored_rows
+from training.models import RunEvent, TrainingRun
+
+SCHEMA = 2
+MANIFEST, SIGNATURE, ROWS, EVENTS = "run.json", "run.json.signature", "rows.jsonl", "events.jsonl"
+EVENT_KINDS = ("step", "validation", "sample", "score")
+FIGURES = ("step", "total_steps", "train_loss", "validation_loss", "score_before", "score_after")
 MEMORY_BYTES = 8 * 1024 * 1024
 
 
 def write_bundle(run: TrainingRun) -> IO[bytes]:
-    """A zip of the run's artefacts with a manifest. The file is temporary and stands at its start."""
+    """A zip of the run's artefacts, its rows and its curves, with a manifest that names every file's hash, signed.
+
+    The file is temporary and stands at its start.
+    """
     out = tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES)  # noqa: SIM115  # the response closes it
+    files: list[dict[str, Any]] = []
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(MANIFEST, json.dumps(manifest(run), indent=1, ensure_ascii=False))
+        for name, pieces in ((ROWS, _rows(run)), (EVENTS, _events(run))):
+            files.append(_write_lines(archive, name, pieces))
         for artifact in run.artifacts.all():
             path = run.folder / artifact.path
             if path.is_file():
                 archive.write(path, artifact.path)
+                files.append({"path": artifact.path, "sha256": artifact.sha256, "bytes": artifact.size})
+        text = json.dumps(manifest(run) | {"files": files}, indent=1, ensure_ascii=False).encode()
+        archive.writestr(MANIFEST, text)
+        archive.writestr(SIGNATURE, signature(text))
     out.seek(0)
     return out
+
+
+def signature(manifest_text: bytes) -> str:
+    """Says that this platform wrote the manifest; the manifest names the hash of every file."""
+    key = hashlib.sha256(f"run bundle {settings.SECRET_KEY}".encode()).digest()
+    return hmac.new(key, manifest_text, hashlib.sha256).hexdigest()
 
 
 def manifest(run: TrainingRun) -> dict[str, Any]:
     """Everything needed to make the same run again."""
     return {
-        "schema": 1,
+        "schema": SCHEMA,
         "run": str(run.key),
         "name": run.name,
+        "words": f"{run} of team {run.team.name} in {run.team.course}"[:300],
         "method": run.method,
         "base_model": run.base_model.name,
         "settings": run.settings,
         "seed": run.seed,
         "rehearsal": run.rehearsal,
-        "dataset": {"name": str(run.dataset_version), "content_hash": run.dataset_version.content_hash},
+        "dataset": {
+            "name": str(run.dataset_version),
+            "content_hash": run.dataset_version.content_hash,
+            "shape": run.dataset_version.shape,
+        },
         "model": run.result_model,
         "started_at": run.started_at.isoformat() if run.started_at else None,
         "finished_at": run.finished_at.isoformat() if run.finished_at else None,
+        "figures": {name: getattr(run, name) for name in FIGURES},
         "result": run.result,
         "artifacts": [{"path": a.path, "sha256": a.sha256, "bytes": a.size} for a in run.artifacts.all()],
     }
+
+
+def _rows(run: TrainingRun) -> Iterator[bytes]:
+    for row in stored_rows(run.dataset_version):
+        yield msgspec.json.encode(row)
+
+
+def _events(run: TrainingRun) -> Iterator[bytes]:
+    events = RunEvent.objects.filter(run=run, kind__in=EVENT_KINDS).values_list("kind", "step", "data")
+    for kind, step, data in events.iterator(chunk_size=2_000):
+        yield json.dumps({"kind": kind, "step": step, "data": data}, ensure_ascii=False).encode()
+
+
+def _write_lines(archive: zipfile.ZipFile, name: str, lines: Iterator[bytes]) -> dict[str, Any]:
+    digest, size = hashlib.sha256(), 0
+    with archive.open(name, "w", force_zip64=True) as member:
+        for line in lines:
+            member.write(line + b"\n")
+            digest.update(line + b"\n")
+            size += len(line) + 1
+    return {"path": name, "sha256": digest.hexdigest(), "bytes": size}

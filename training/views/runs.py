@@ -12,7 +12,6 @@ from teams.live import stream
 from teams.models import Method, Team
 from training.models import RunStatus, TrainingRun
 from training.services import limits, live, queue
-from training.services.bundle import write_bundle
 from training.services.cancel import CannotStop, cancel, stop_and_keep
 from training.services.compare import compare
 from training.services.progress import settings_shown
@@ -21,7 +20,7 @@ PAGE_RUNS = 50
 MOST_COMPARED = 4
 
 
-def _run(team: Team, number: int) -> TrainingRun:
+def run_of(team: Team, number: int) -> TrainingRun:
     return get_object_or_404(TrainingRun.objects.for_team(team).with_related(), number=number)
 
 
@@ -44,17 +43,17 @@ def run_list(request: SignedInRequest, team: Team) -> HttpResponse:
 
 @team_view(Access.MEMBER)
 def run_detail(request: SignedInRequest, team: Team, number: int) -> HttpResponse:
-    run = _run(team, number)
+    run = run_of(team, number)
     context = {**live.context(run), "section": "runs", "settings_shown": settings_shown(run), "after": live.now_id()}
     return render(request, "training/run_detail.html", context)
 
 
 @team_view(Access.MEMBER)
 async def run_events(request: SignedInRequest, team: Team, number: int) -> StreamingHttpResponse:
-    run = await sync_to_async(_run)(team, number)
+    run = await sync_to_async(run_of)(team, number)
 
     async def snapshot() -> list[tuple[str, str]]:
-        return await sync_to_async(lambda: live.snapshot(_run(team, number)))()
+        return await sync_to_async(lambda: live.snapshot(run_of(team, number)))()
 
     return stream(request, run.topic, snapshot)
 
@@ -62,7 +61,7 @@ async def run_events(request: SignedInRequest, team: Team, number: int) -> Strea
 @team_view(Access.MEMBER)
 @require_POST
 def run_cancel(request: SignedInRequest, team: Team, number: int) -> HttpResponse:
-    run = _run(team, number)
+    run = run_of(team, number)
     try:
         cancel(run=run, person=request.user)
     except CannotStop as late:
@@ -76,7 +75,7 @@ def run_cancel(request: SignedInRequest, team: Team, number: int) -> HttpRespons
 @team_view(Access.MEMBER)
 @require_POST
 def run_keep(request: SignedInRequest, team: Team, number: int) -> HttpResponse:
-    run = _run(team, number)
+    run = run_of(team, number)
     try:
         stop_and_keep(run=run, person=request.user)
     except CannotStop as refused:
@@ -89,20 +88,12 @@ def run_keep(request: SignedInRequest, team: Team, number: int) -> HttpResponse:
 @team_view(Access.MEMBER)
 def run_file(request: SignedInRequest, team: Team, number: int, path: str) -> FileResponse:
     """One artefact. The path is looked up among the run's artefacts, never on the disk."""
-    run = _run(team, number)
+    run = run_of(team, number)
     artifact = get_object_or_404(run.artifacts, path=path)
     file = run.folder / artifact.path
     if not file.is_file():
         raise Http404("This file is no longer on the machine.")
     return FileResponse(file.open("rb"), as_attachment=True, filename=file.name)
-
-
-@team_view(Access.MEMBER)
-def run_bundle(request: SignedInRequest, team: Team, number: int) -> FileResponse:
-    run = _run(team, number)
-    if run.status != RunStatus.SUCCEEDED:
-        raise Http404("Only a finished run has a bundle.")
-    return FileResponse(write_bundle(run), as_attachment=True, filename=f"run-{run.number}.zip")
 
 
 @team_view(Access.MEMBER)
