@@ -29,6 +29,7 @@ from evaluation.services.rubrics import (
     draft_of,
 )
 from evaluation.services.scripts import MAX_QUESTIONS, QuestionDraft, ScriptDraft
+from evaluation.services.tags import CORRECTION_MAX_CHARACTERS
 
 CANNOT_JUDGE = "cannot"
 
@@ -60,6 +61,18 @@ class MarksForm(forms.Form):
 class CommentForm(forms.Form):
     comment = forms.CharField(required=False, max_length=MAX_COMMENT_CHARACTERS, strip=False)
     version = forms.IntegerField(min_value=0)
+
+
+class CorrectionForm(forms.Form):
+    """What the student should have said, in a grader's words; empty takes it back."""
+
+    answer = forms.CharField(required=False, max_length=CORRECTION_MAX_CHARACTERS, strip=False)
+
+    def said(self) -> str:
+        """Why it was not saved; empty where it was."""
+        if not self.errors:
+            return ""
+        return f"Not saved: a better answer can have up to {CORRECTION_MAX_CHARACTERS:,} characters. Make it shorter."
 
 
 class ReasonForm(forms.Form):

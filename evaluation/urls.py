@@ -70,6 +70,7 @@ urlpatterns: list[URLPattern] = [
     path(ASKED + "stop/", interview.interview_stop, name="interview_stop"),
     path(ASKED + "retry/", interview.interview_retry, name="interview_retry"),
     path(ASKED + "tag/", interview.interview_tag, name="interview_tag"),
+    path(ASKED + "correction/", interview.interview_correction, name="interview_correction"),
     path(ASKED + "sources/", training_rows.interview_sources, name="interview_sources"),
     path(GRADES, grades.course_grades, name="course_grades"),
     path("courses/<int:course_id>/grades.csv", grades.course_grades_csv, name="course_grades_csv"),

@@ -22,6 +22,10 @@ document.addEventListener("click", async (event) => {
   button.textContent = "Copied";
 });
 
+// Printing, and with it "Save as PDF", needs a script; the browser's own menu does it too.
+document.addEventListener("DOMContentLoaded", () => document.querySelectorAll("[data-print]").forEach((button) => (button.hidden = false)));
+document.addEventListener("click", (event) => { if (event.target.closest("[data-print]")) window.print(); });
+
 // Grading from the keyboard. Keys do nothing while one is writing.
 const criteria = () => [...document.querySelectorAll("[data-criterion]")];
 const currentCriterion = () => document.activeElement && document.activeElement.closest("[data-criterion]");
@@ -42,20 +46,39 @@ const choose = (value) => {
   radio.checked = true;
   radio.dispatchEvent(new Event("change", { bubbles: true }));
 };
+const lastAnswer = (part) => [...document.querySelectorAll(`[data-interview] ${part}`)].pop();
+const openPart = (part) => {
+  const near = document.activeElement && document.activeElement.closest("[data-interview] .turn");
+  const here = (near && near.querySelector(part)) || lastAnswer(part);
+  if (!here) return;
+  here.open = true;
+  here.querySelector("input:not([type=hidden]), textarea").focus();
+};
+// At the tags of an answer digits put the first, second… tag on or off; elsewhere they choose a level.
+const digit = (value) => {
+  const tags = document.activeElement && document.activeElement.closest(".tags");
+  if (!tags) return choose(value);
+  const button = tags.querySelectorAll("button")[value - 1];
+  if (button) { button.focus(); button.click(); }
+};
 const keys = {
   n: () => step(1),
   p: () => step(-1),
   0: () => choose("cannot"),
   c: () => { const here = currentCriterion(); if (here) here.querySelector("textarea").focus(); },
-  t: () => { const tags = document.querySelectorAll("[data-interview] .tags"); if (tags.length) tags[tags.length - 1].querySelector("button").focus(); },
+  t: () => { const here = lastAnswer(".tags"); if (here) here.querySelector("button").focus(); },
+  o: () => openPart(".own-tag"),
+  b: () => openPart(".better"),
   a: () => { const box = document.getElementById("question"); if (box) box.focus(); },
   "?": () => document.getElementById("keys").showModal(),
 };
 document.addEventListener("keydown", (event) => {
   if (!criteria().length || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "Escape" && event.target.matches("textarea")) goTo(event.target.closest("[data-criterion]"));
+  const part = event.key === "Escape" && event.target.closest(".own-tag, .better");
+  if (part) { part.querySelector("summary").focus(); part.open = false; }
   if (event.target.matches("textarea, select, input:not([type=radio])")) return;
-  const act = /^[1-9]$/.test(event.key) ? () => choose(event.key) : keys[event.key];
+  const act = /^[1-9]$/.test(event.key) ? () => digit(event.key) : keys[event.key];
   if (!act || (event.target.matches("input[type=radio]") && event.key.startsWith("Arrow"))) return;
   event.preventDefault();
   act();

@@ -62,6 +62,12 @@ def report(interview: Interview) -> dict[str, Any]:
     }
 
 
+def of_run(run: TrainingRun) -> dict[str, Any]:
+    """What the newest finished interview of a run counted, for a result; empty where there is none."""
+    done = Interview.objects.filter(run=run, status=InterviewStatus.DONE).first()
+    return {"interview": done, "figures": figures(done.metrics)} if done else {}
+
+
 def _heard(questions: list[InterviewQuestion], answers: list[InterviewAnswer], subject: Subject) -> list[Heard]:
     return [
         Heard(question, [(answer, _stance(answer)) for answer in answers if answer.question_id == question.pk])

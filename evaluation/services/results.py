@@ -7,7 +7,18 @@ from django.db.models import Count, Prefetch
 from django.urls import reverse
 from django.utils import timezone
 
-from evaluation.models import Adjudication, Criterion, CriterionScore, GradeStatus, Grading, Level, Submission, TurnTag
+from evaluation.models import (
+    Adjudication,
+    Criterion,
+    CriterionScore,
+    GradeStatus,
+    Grading,
+    Level,
+    Submission,
+    Turn,
+    TurnCorrection,
+    TurnTag,
+)
 from teams.models import Course, NoticeKind, User
 from teams.services import audit, notices
 
@@ -45,6 +56,19 @@ class CriterionResult:
     def final(self) -> float | None:
         """What the team sees: the adjudicated level, or the mean."""
         return float(self.settled.level) if self.settled is not None else self.mean
+
+    @property
+    def bar(self) -> float | None:
+        """The final level as percent of the scale, for the plot; None without one."""
+        return None if self.final is None else self._percent(self.final)
+
+    @property
+    def dots(self) -> list[float]:
+        """Each grader's own level in the same percent."""
+        return [self._percent(value) for value in self.values]
+
+    def _percent(self, level: float) -> float:
+        return 100 * level / len(self.criterion.levels.all())
 
     @property
     def disagreement(self) -> bool:
@@ -139,12 +163,33 @@ def _marks(criterion: Criterion, gradings: list[Grading]) -> list[Mark]:
     ]
 
 
-def tagged_turns(submission: Submission) -> list[TurnTag]:
-    """The marked answers of the committed interviews: what stands behind the levels."""
-    tags = TurnTag.objects.filter(
-        grading__submission=submission, grading__grade__status=GradeStatus.COMMITTED, turn__replaced_at=None
-    )
-    return list(tags.select_related("turn", "grading").order_by("turn__conversation_id", "turn__position", "label"))
+@dataclass(frozen=True)
+class MarkedTurn:
+    """An answer that professors marked: their tags, and what they would rather have heard."""
+
+    turn: Turn
+    tags: list[TurnTag]
+    better: list[str]
+
+    @property
+    def labels(self) -> list[str]:
+        return list(dict.fromkeys(tag.label for tag in self.tags))
+
+
+def marked_turns(submission: Submission) -> list[MarkedTurn]:
+    """The marked answers of the committed interviews, in the order of the talks: what stands behind the levels."""
+    counts = {
+        "grading__submission": submission,
+        "grading__grade__status": GradeStatus.COMMITTED,
+        "turn__replaced_at": None,
+    }
+    place = ("turn__conversation_id", "turn__position")
+    marked: dict[int, MarkedTurn] = {}
+    for tag in TurnTag.objects.filter(**counts).select_related("turn", "criterion").order_by(*place, "label"):
+        marked.setdefault(tag.turn_id, MarkedTurn(tag.turn, [], [])).tags.append(tag)
+    for one in TurnCorrection.objects.filter(**counts).select_related("turn").order_by(*place):
+        marked.setdefault(one.turn_id, MarkedTurn(one.turn, [], [])).better.append(one.answer)
+    return sorted(marked.values(), key=lambda one: (one.turn.conversation_id, one.turn.position))
 
 
 def adjudicate(*, submission: Submission, criterion: Criterion, level: int, reason: str, person: User) -> Adjudication:

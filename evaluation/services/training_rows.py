@@ -16,10 +16,16 @@ from teams.models import Team, User
 
 @dataclass(frozen=True)
 class Candidate:
-    """An answer that professors marked, with their labels."""
+    """An answer that professors marked, with their labels and what they would rather have heard."""
 
     turn: Turn
     labels: list[str]
+    better: list[str]
+
+    @property
+    def proposal(self) -> str:
+        """What the new row's answer begins as: a professor's correction, or the answer as it was."""
+        return self.better[0] if self.better else self.turn.answer
 
 
 def open_datasets(team: Team) -> QuerySet[Dataset]:
@@ -59,7 +65,5 @@ def candidates(submission: Submission) -> list[Candidate]:
     """The marked answers of the committed interviews, in the order of the talks; none before the release."""
     if submission.released_at is None:
         return []
-    marked: dict[int, Candidate] = {}
-    for tag in results.tagged_turns(submission):
-        marked.setdefault(tag.turn_id, Candidate(tag.turn, [])).labels.append(tag.label)
-    return [Candidate(one.turn, list(dict.fromkeys(one.labels))) for one in marked.values() if one.turn.answer.strip()]
+    marked = [one for one in results.marked_turns(submission) if one.turn.answer.strip()]
+    return [Candidate(one.turn, one.labels, one.better) for one in marked]

@@ -49,7 +49,7 @@ def submission_grades(request: SignedInRequest, course: Course, submission_id: i
     context = {
         "result": result,
         "submission": submission,
-        "tags": results.tagged_turns(submission),
+        "marked": results.marked_turns(submission),
         "changes": bundle_check.changes_since(submission),
         "late": deadlines.is_late(submission, deadlines.deadline_of(course)),
         "regrades": submission.regrade_requests.select_related("criterion", "grading__grader__person"),

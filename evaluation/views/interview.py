@@ -3,9 +3,10 @@
 from uuid import UUID
 
 from django.http import HttpResponse, StreamingHttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from evaluation.forms import CorrectionForm
 from evaluation.models import Turn
 from evaluation.services import chat, tags
 from evaluation.views.grading import find_grading, talk_of
@@ -82,10 +83,27 @@ def interview_retry(request: SignedInRequest, course: Course, code: UUID, turn_k
 def interview_tag(request: SignedInRequest, course: Course, code: UUID, turn_key: UUID) -> HttpResponse:
     """Put a tag on an answer, or take it off."""
     talk = find_talk(request, course, code)
-    turn, label = find_turn(talk, turn_key), request.POST.get("label", "").strip().lower()
+    turn, chosen = find_turn(talk, turn_key), request.POST.get("criterion", "")
     assert talk.grading is not None
-    if label:
-        tags.toggle(grading=talk.grading, turn=turn, label=label)
+    criterion = next((one for one in talk.criteria() if str(one.pk) == chosen), None)
+    tags.toggle(grading=talk.grading, turn=turn, label=request.POST.get("label", ""), criterion=criterion)
     if request.htmx:
         return turn_shown(request, talk, turn)
+    return redirect(f"{talk.page}#turn-{turn.key}")
+
+
+@course_view(Access.PROFESSOR)
+@require_POST
+def interview_correction(request: SignedInRequest, course: Course, code: UUID, turn_key: UUID) -> HttpResponse:
+    """Autosave of what the student should have said."""
+    talk = find_talk(request, course, code)
+    turn, form = find_turn(talk, turn_key), CorrectionForm(request.POST)
+    assert talk.grading is not None
+    if form.is_valid():
+        tags.correct(grading=talk.grading, turn=turn, answer=form.cleaned_data["answer"])
+    elif not request.htmx:
+        return render(request, "evaluation/talk_refused.html", {"refusal": form.said(), "page": talk.page}, status=422)
+    if request.htmx:
+        context = {"turn": turn, "saved": "" if form.errors else form.cleaned_data["answer"].strip(), "refused": form.said()}
+        return render(request, "evaluation/talk.html#correction_saved", context, status=422 if form.errors else 200)
     return redirect(f"{talk.page}#turn-{turn.key}")

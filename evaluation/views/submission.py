@@ -6,8 +6,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from evaluation.forms import RegradeForm
-from evaluation.models import Submission, TurnTag
-from evaluation.services import deadlines, regrades, results, submissions
+from evaluation.models import Submission
+from evaluation.services import deadlines, interview_report, regrades, results, submissions
 from evaluation.services.next_steps import next_steps
 from teams.access import Access, SignedInRequest, team_view
 from teams.models import Team
@@ -50,15 +50,18 @@ def _details(submission: Submission) -> dict[str, object]:
         "graded": submission.gradings.filter(grade__status="committed").count(),
     }
     if submission.released_at:
-        result, tags = results.results_of([submission])[0], results.tagged_turns(submission)
-        details |= {"result": result, "tags": tags, "next_steps": next_steps(result)}
+        result, marked = results.results_of([submission])[0], results.marked_turns(submission)
+        details |= {"result": result, "marked": marked, "next_steps": next_steps(result)}
+        details |= interview_report.of_run(submission.run)
         details["regrades"] = submission.regrade_requests.select_related("criterion")
-        details["regrade_form"] = _regrade_form(result, tags, None)
+        details["regrade_form"] = _regrade_form(result, marked, None)
     return details
 
 
-def _regrade_form(result: results.SubmissionResult, tags: list[TurnTag], data: QueryDict | None) -> RegradeForm:
-    turns = list({tag.turn_id: tag.turn for tag in tags}.values())
+def _regrade_form(
+    result: results.SubmissionResult, marked: list[results.MarkedTurn], data: QueryDict | None
+) -> RegradeForm:
+    turns = [one.turn for one in marked]
     return RegradeForm(data, criteria=[row.criterion for row in result.criteria], turns=turns)
 
 
@@ -69,7 +72,7 @@ def regrade_request(request: SignedInRequest, team: Team) -> HttpResponse:
     submission = submissions.current_submission(team)
     if submission is None or submission.released_at is None:
         raise Http404("There is no released result.")
-    form = _regrade_form(results.results_of([submission])[0], results.tagged_turns(submission), request.POST)
+    form = _regrade_form(results.results_of([submission])[0], results.marked_turns(submission), request.POST)
     if not form.is_valid():
         messages.error(request, "Choose a criterion and say what may have been missed.")
         return redirect("submission_detail", team_id=team.pk)

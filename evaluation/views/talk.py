@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 
-from evaluation.models import Conversation, Grading, Turn
+from evaluation.models import Conversation, Criterion, Grading, Turn
 from evaluation.services import tags
 from evaluation.services.answer_stream import answer_events
 from evaluation.services.chat import ChatRefused
@@ -25,11 +25,11 @@ BLIND_REFUSAL = (
 
 @dataclass(frozen=True)
 class TurnCard:
-    """One question and its answer on the page. `tags`: the labels this grader put on it."""
+    """One question and its answer on the page. `marks`: what this grader left on it."""
 
     turn: Turn
     is_last: bool
-    tags: frozenset[str]
+    marks: tags.TurnMarks
     pieces: list[Piece]
 
 
@@ -44,22 +44,28 @@ class Talk:
 
     def cards(self) -> list[TurnCard]:
         turns = list(self.conversation.turns.current())
-        marked = tags.labels_by_turn(self.grading) if self.grading else {}
+        marked = tags.marks_by_turn(self.grading) if self.grading else {}
         return [
-            TurnCard(turn, turn is turns[-1], frozenset(marked.get(turn.pk, ())), pieces(turn.answer)) for turn in turns
+            TurnCard(turn, turn is turns[-1], marked.get(turn.pk, tags.TurnMarks()), pieces(turn.answer))
+            for turn in turns
         ]
 
     def context(self, **more: Any) -> dict[str, Any]:
-        cards = self.cards()
+        cards, criteria = self.cards(), self.criteria()
         return {
             "conversation": self.conversation,
             "base": self.base,
             "cards": cards,
             "reading": reading_of(card.turn for card in cards),
             "grading": self.grading,
-            "tag_labels": tags.LABELS if self.grading else (),
+            "tag_labels": tags.offered(criteria) if self.grading else (),
+            "tag_criteria": criteria,
             **more,
         }
+
+    def criteria(self) -> list[Criterion]:
+        """What a grader's tags can speak to."""
+        return list(self.grading.submission.rubric.criteria.all()) if self.grading else []
 
     def evidence(self) -> list[tuple[int, tags.Evidence]]:
         """For a grader: the score's id and what the interview says beside it now."""

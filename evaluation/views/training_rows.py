@@ -24,13 +24,13 @@ def _answered(turn: Turn) -> Turn:
     return turn
 
 
-def _form(request: SignedInRequest, team: Team, turn: Turn) -> TrainingRowForm:
+def _form(request: SignedInRequest, team: Team, turn: Turn, answer: str = "") -> TrainingRowForm:
     sent = request.method == "POST" and request.POST.get("turn", str(turn.key)) == str(turn.key)
     return TrainingRowForm(
         request.POST if sent else None,
         datasets=training_rows.open_datasets(team),
         earlier=len(training_rows.earlier_turns(turn)),
-        initial={"answer": turn.answer, "turn": turn.key},
+        initial={"answer": answer or turn.answer, "turn": turn.key},
         auto_id=f"row-%s-{turn.key}",
     )
 
@@ -82,7 +82,7 @@ def candidate_list(request: SignedInRequest, team: Team) -> HttpResponse:
     """After the release: what professors marked, offered to the team that owns the bot."""
     submission = submissions.current_submission(team)
     found = training_rows.candidates(submission) if submission else []
-    cards = [(one, _form(request, team, one.turn)) for one in found]
+    cards = [(one, _form(request, team, one.turn, one.proposal)) for one in found]
     if request.method == "POST":
         asked = [(one, form) for one, form in cards if form.is_bound and str(one.turn.key) == request.POST.get("turn")]
         if not asked:

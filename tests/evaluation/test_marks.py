@@ -1,0 +1,186 @@
+"""Marks on single answers: tags of every kind tied to criteria, and better answers that become training rows after release."""
+
+import pytest
+from django.urls import reverse
+
+from datasets.models import Dataset
+from evaluation.models import Turn, TurnCorrection, TurnTag
+from evaluation.services import gradings, results, tags, training_rows
+from tests.evaluation.test_grading import committed, grading, second_professor, submission, url_of  # noqa: F401  (fixtures)
+
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def turn(grading):  # noqa: F811
+    talk = gradings.interview_of(grading)
+    return Turn.objects.create(
+        conversation=talk, position=1, question="What is ice?", answer="A crystal lattice.", status="done"
+    )
+
+
+@pytest.fixture
+def page(grading, professor, client_for):  # noqa: F811
+    client = client_for(professor)
+    return lambda: client.get(url_of(grading)).content.decode()
+
+
+def tag(client_for, grading, turn, **data):  # noqa: F811
+    client = client_for(grading.grader.person)
+    return client.post(url_of(grading, "interview_tag", turn_key=turn.key), data, headers=HTMX).content.decode()
+
+
+def evidence_of(grading, label):  # noqa: F811
+    """The criteria beside which a tag is counted."""
+    criteria = list(grading.submission.rubric.criteria.all())
+    found = tags.evidence(grading=grading, criteria=criteria)
+    return {one.key for one in criteria if label in dict(found[one.pk].tagged)}
+
+
+@pytest.mark.parametrize(
+    ("label", "speaks_to"),
+    [
+        ("too grown-up", {"vocabulary", "reasoning"}),
+        ("real misconception", {"misconceptions", "understanding"}),
+        ("out of character", {"flow"}),
+        ("great", {"flow", "engagement"}),
+    ],
+)
+def test_each_ready_tag_counts_beside_the_criteria_it_speaks_to(label, speaks_to, grading, turn, client_for):  # noqa: F811
+    html = tag(client_for, grading, turn, label=label)
+    assert f'aria-pressed="true">{label.capitalize()}' in html and "Speaks to: " in html
+    assert evidence_of(grading, label) == speaks_to
+
+
+def test_a_tag_in_ones_own_words_counts_beside_the_criterion_it_was_tied_to(grading, turn, client_for, page):  # noqa: F811
+    curriculum = grading.submission.rubric.criteria.get(key="curriculum")
+    html = tag(client_for, grading, turn, label="  Third  grade ", criterion=curriculum.pk)
+    assert "Third grade" in html and f"Speaks to: {curriculum.name}" in html and "1 tagged third grade" in html
+    assert evidence_of(grading, "third grade") == {"curriculum"}
+    assert page().count("1 tagged third grade") == 1
+    tag(client_for, grading, turn, label="third grade")
+    assert not TurnTag.objects.exists()
+
+
+def test_an_own_tag_can_stand_without_a_criterion_and_a_ready_one_keeps_its_own(grading, turn, client_for):  # noqa: F811
+    tag(client_for, grading, turn, label="funny")
+    tag(client_for, grading, turn, label="great", criterion=grading.submission.rubric.criteria.first().pk)
+    assert set(TurnTag.objects.values_list("label", "criterion")) == {("funny", None), ("great", None)}
+    assert evidence_of(grading, "funny") == set()
+
+
+def test_a_tag_cannot_be_tied_to_a_criterion_of_another_rubric(grading, turn, client_for, other_course):  # noqa: F811
+    from evaluation.services import rubrics
+
+    rubrics.use_again(course=other_course, version=rubrics.rubric_for(other_course), person=grading.grader.person)
+    foreign = other_course.rubrics.get().criteria.first()
+    tag(client_for, grading, turn, label="odd", criterion=foreign.pk)
+    assert TurnTag.objects.get().criterion is None
+
+
+def test_an_empty_tag_is_none_and_a_long_or_hostile_one_is_cut_and_escaped(grading, turn, client_for):  # noqa: F811
+    tag(client_for, grading, turn, label=" \x00 ")
+    assert not TurnTag.objects.exists()
+    html = tag(client_for, grading, turn, label="<script>alert(1)</script>" + "x" * 90)
+    assert len(TurnTag.objects.get().label) == 40 and "<script>alert" not in html
+
+
+def better(client_for, grading, turn, answer, **headers):  # noqa: F811
+    client = client_for(grading.grader.person)
+    return client.post(url_of(grading, "interview_correction", turn_key=turn.key), {"answer": answer}, headers=headers)
+
+
+def test_a_better_answer_saves_itself_and_is_there_on_the_next_visit(grading, turn, client_for, page):  # noqa: F811
+    saved = better(client_for, grading, turn, "It's water that got cold!", **HTMX)
+    assert "Saved." in saved.content.decode() and f'id="corrected-{turn.key}"' in saved.content.decode()
+    assert "It&#x27;s water that got cold!</textarea>" in page()
+    taken_back = better(client_for, grading, turn, "  ", **HTMX)
+    assert "Taken back." in taken_back.content.decode() and not TurnCorrection.objects.exists()
+
+
+def test_a_better_answer_that_is_too_long_is_refused_with_a_sentence_and_the_old_one_stays(grading, turn, client_for):  # noqa: F811
+    better(client_for, grading, turn, "Frozen water.", **HTMX)
+    for headers in (HTMX, {}):
+        refused = better(client_for, grading, turn, "x" * 2001, **headers)
+        assert refused.status_code == 422 and "up to 2,000 characters" in refused.content.decode()
+    assert TurnCorrection.objects.get().answer == "Frozen water."
+    assert better(client_for, grading, turn, "Cold water.").status_code == 302
+    assert TurnCorrection.objects.get().answer == "Cold water."
+
+
+def test_another_grader_neither_sees_nor_changes_it(grading, turn, client_for, team):  # noqa: F811
+    better(client_for, grading, turn, "Only mine to see.")
+    other = second_professor(team)
+    gradings.ensure_gradings(course=team.course)
+    theirs = grading.submission.gradings.get(grader__person=other)
+    url = url_of(theirs, "interview_correction", turn_key=turn.key)
+    assert client_for(other).post(url, {"answer": "Mine now."}).status_code == 404
+    assert "Only mine to see." not in client_for(other).get(url_of(theirs)).content.decode()
+
+
+def candidates_page(client_for, person, team):
+    return client_for(person).get(reverse("candidate_list", kwargs={"team_id": team.pk})).content.decode()
+
+
+def test_a_better_answer_is_offered_to_the_team_after_release_and_becomes_a_row(
+    grading,  # noqa: F811
+    turn,
+    client_for,
+    member,
+    team,
+    instructor,
+):
+    better(client_for, grading, turn, "It's water that got cold!")
+    committed(grading)
+    assert "water that got cold" not in candidates_page(client_for, member, team)
+    results.release(submission=grading.submission, person=instructor)
+    html = candidates_page(client_for, member, team)
+    assert "A professor would rather hear:" in html and "It&#x27;s water that got cold!</textarea>" in html
+    [candidate] = training_rows.candidates(grading.submission)
+    assert (candidate.proposal, candidate.labels) == ("It's water that got cold!", [])
+    shown = client_for(member).get(reverse("submission_detail", kwargs={"team_id": team.pk})).content.decode()
+    assert "It&#x27;s water that got cold!" in shown
+    dataset = Dataset.objects.get(team=team)
+    url = reverse("candidate_list", kwargs={"team_id": team.pk})
+    client_for(member).post(url, {"turn": turn.key, "dataset": dataset.pk, "answer": candidate.proposal})
+    assert "It's water that got cold!" in str(training_rows.drafts.added(dataset.draft)[0])
+
+
+def test_the_result_shows_every_marked_answer_once_with_all_its_tags(
+    grading,  # noqa: F811
+    turn,
+    client_for,
+    member,
+    team,
+    instructor,
+):
+    flow = grading.submission.rubric.criteria.get(key="flow")
+    tag(client_for, grading, turn, label="too grown-up")
+    tag(client_for, grading, turn, label="robot words", criterion=flow.pk)
+    committed(grading)
+    results.release(submission=grading.submission, person=instructor)
+    html = client_for(member).get(reverse("submission_detail", kwargs={"team_id": team.pk})).content.decode()
+    assert html.count("A crystal lattice.") == 1
+    assert "Too grown-up</span>" in html and f"Robot words: {flow.name}</span>" in html
+
+
+def test_the_result_draws_each_criterion_and_each_professors_own_level(
+    grading,  # noqa: F811
+    client_for,
+    member,
+    team,
+    instructor,
+    course,
+):
+    second_professor(team)
+    gradings.ensure_gradings(course=course)
+    for level, one in zip(
+        (2, 3), grading.submission.gradings.select_related("grade", "grader__person").order_by("id"), strict=True
+    ):
+        committed(one, level)
+    results.release(submission=grading.submission, person=instructor)
+    result = results.results_of([grading.submission])[0]
+    assert {row.bar for row in result.criteria} == {62.5} and {tuple(row.dots) for row in result.criteria} == {(50, 75)}
+    html = client_for(member).get(reverse("submission_detail", kwargs={"team_id": team.pk})).content.decode()
+    assert html.count('width="62.50"') == 8 and html.count('x1="75.00"') == 8
+    assert "data-print" in html and 'class="print-only"' in html
