@@ -16,6 +16,8 @@
     `mends`: codes of problems to repair on the way (see `MENDS`); each repair is told as an info `mended_<code>`.
     `on_progress(bytes_read: int, bytes_total: int, rows: int)` is called about every 1 MB of the file as stored.
 
+`Reader.runs()` yields the same, but plain chat rows that follow one another as one `PlainRun` (`len()`, `.rows()`): for speed.
+
 `Row`, `Problem`, `Limits`, `ColumnMapping`, `Recognition`, `UnreadableFile`: see `rows.py`. The teacher speaks as
 `user`, the
     second-grader as `assistant`.
@@ -23,8 +25,9 @@
 shape) ->
     list[str]` says beforehand what would be lost (empty: nothing; then reading the result gives the same row).
 `write(rows, shape) -> Iterator[bytes]` is the export: JSON lines, UTF-8.
+`plain_digests(run) -> list[bytes]` are the fingerprints of a `PlainRun`, as bytes.
 `fingerprint(row) -> str` is the sha256 (hex) of a row's content, not of its place: equal rows have equal fingerprints.
-`version_hash(fingerprints) -> str` is the content hash of rows in order.
+`version_hash(fingerprints) -> str` is the content hash of rows in order; `VersionHash` the same, fed as they come.
 `mend(text, code) -> str | None` is one safe repair of one row's JSON text (None: it does not apply). `MENDS` names
 them all:
     code -> a sentence that says what the repair does.
@@ -32,8 +35,18 @@ them all:
 `from_object(value, *, line=1, limits=…) -> tuple[Row | None, list[Problem]]` recognises and checks one JSON value.
 """
 
-from datasets.formats.convert import ConversionRefused, fingerprint, losses, to_shape, version_hash, write
+from datasets.formats.convert import (
+    ConversionRefused,
+    VersionHash,
+    fingerprint,
+    losses,
+    plain_digests,
+    to_shape,
+    version_hash,
+    write,
+)
 from datasets.formats.mends import MENDS, mend
+from datasets.formats.plainchat import PlainRun, PlainTurn
 from datasets.formats.reader import Reader, from_object, read
 from datasets.formats.rows import (
     LABELS,
@@ -54,16 +67,20 @@ __all__ = [
     "ConversionRefused",
     "Limits",
     "Message",
+    "PlainRun",
+    "PlainTurn",
     "Problem",
     "Reader",
     "Recognition",
     "Row",
     "UnreadableFile",
+    "VersionHash",
     "check_row",
     "fingerprint",
     "from_object",
     "losses",
     "mend",
+    "plain_digests",
     "read",
     "to_shape",
     "version_hash",

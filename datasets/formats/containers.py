@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
 from datasets.formats.names import WRAPPERS
@@ -60,11 +60,11 @@ def _balance(line: str) -> tuple[int, bool]:
     return opened, '"' in without
 
 
-def lines_of(chunks: Iterator[bytes], max_bytes: int) -> Iterator[tuple[int, bytes | None]]:
-    """(line number, line without its line break); None in place of a line that is too long. \\n, \\r\\n and lone
-    \\r.
+def line_batches(chunks: Iterator[bytes], max_bytes: int) -> Iterator[tuple[int, list[bytes | None]]]:
+    """(number of the first line, lines without their line breaks), about a chunk at a time; None in place of a line that
+    is too long. \\n, \\r\\n and lone \\r.
     """
-    number, rest, skipping, old_mac = 0, b"", False, None
+    number, rest, skipping, old_mac = 1, b"", False, None
     for chunk in chunks:
         if old_mac is None:
             old_mac = b"\n" not in chunk and b"\r" in chunk[:-1]
@@ -73,19 +73,31 @@ def lines_of(chunks: Iterator[bytes], max_bytes: int) -> Iterator[tuple[int, byt
         parts = chunk.split(b"\n")
         parts[0] = rest + parts[0]
         rest = parts.pop()
-        for part in parts:
+        if skipping and parts:
+            skipping = False
             number += 1
-            if skipping:
-                skipping = False
-                continue
-            yield number, (None if len(part) > max_bytes else part.removesuffix(b"\r"))
+            del parts[0]
+        if parts:
+            returns = b"\r" in chunk or parts[0].endswith(b"\r")
+            yield number, _bare(parts, max_bytes) if returns or len(max(parts, key=len)) > max_bytes else [*parts]
+            number += len(parts)
         if len(rest) > max_bytes and not skipping:
-            yield number + 1, None
+            yield number, [None]
             skipping = True
         if skipping:
             rest = b""
     if rest and not skipping:
-        yield number + 1, rest.removesuffix(b"\r")
+        yield number, [rest.removesuffix(b"\r")]
+
+
+def _bare(lines: list[bytes], max_bytes: int) -> list[bytes | None]:
+    return [None if len(line) > max_bytes else line.removesuffix(b"\r") for line in lines]
+
+
+def lines_of(chunks: Iterator[bytes], max_bytes: int) -> Iterator[tuple[int, bytes | None]]:
+    """(line number, line) one by one; see `line_batches`."""
+    for first, lines in line_batches(chunks, max_bytes):
+        yield from enumerate(lines, first)
 
 
 _FENCE_END = re.compile(rb"\n```[ \t]*\s*\Z")
@@ -112,20 +124,26 @@ def too_long(max_bytes: int) -> JsonFault:
     )
 
 
-def jsonl(chunks: Iterator[bytes], max_bytes: int) -> Iterator[Piece]:
-    """A piece for each line; blank lines come as pieces with empty text, those at the end of the file not at all."""
-    blank: list[int] = []
-    for number, line in lines_of(chunks, max_bytes):
+def pieces_of(first: int, lines: Iterable[bytes | None], blank: list[int], max_bytes: int) -> Iterator[Piece]:
+    """A piece for each line; blank lines come as pieces with empty text when a row follows, so those at the end of the
+    file not at all. `blank` keeps the numbers of those that wait for one.
+    """
+    for number, line in enumerate(lines, first):
         if line is None:
             yield Piece(number, 1, b"", too_long(max_bytes))
             continue
         if not line or (line[0] <= 32 and not line.strip()):
             blank.append(number)
             continue
-        for empty in blank:
-            yield Piece(empty, 1, b"")
-        blank.clear()
+        yield from blank_pieces(blank)
         yield Piece(number, 1, line)
+
+
+def blank_pieces(blank: list[int]) -> Iterator[Piece]:
+    """The blank lines that waited for a row; none waits afterwards."""
+    for number in blank:
+        yield Piece(number, 1, b"")
+    blank.clear()
 
 
 _TOKEN = re.compile(rb'"[^"\\\n]*(?:\\[^\n][^"\\\n]*)*"|[{}\[\],\n"]', re.DOTALL)

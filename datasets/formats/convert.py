@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from datasets.formats.plainchat import PlainRun
 from datasets.formats.rows import Message, Row
 
 CLASSROOM = {"user": "teacher", "assistant": "student"}
@@ -190,9 +191,29 @@ def fingerprint(row: Row) -> str:
     return hashlib.sha256(_encode(content)).hexdigest()
 
 
+def plain_digests(run: PlainRun) -> list[bytes]:
+    """The fingerprints of a run's rows, as bytes."""
+    sha256 = hashlib.sha256
+    return [sha256(text).digest() for text in map(_encode, run.chats)]
+
+
+class VersionHash:
+    """The content hash of rows in their order: sha256 over their fingerprints, fed as they come."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def add(self, fingerprints: bytes) -> None:
+        """Fingerprints as bytes, one or many joined."""
+        self._digest.update(fingerprints)
+
+    def hexdigest(self) -> str:
+        return self._digest.hexdigest()
+
+
 def version_hash(fingerprints: Iterable[str]) -> str:
-    """The content hash of rows in their order: sha256 (hex) over their fingerprints."""
-    digest = hashlib.sha256()
+    """The content hash of rows with these fingerprints (hex), in their order; see `VersionHash`."""
+    digest = VersionHash()
     for value in fingerprints:
-        digest.update(bytes.fromhex(value))
+        digest.add(bytes.fromhex(value))
     return digest.hexdigest()

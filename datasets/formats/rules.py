@@ -6,8 +6,6 @@ from typing import Any
 from datasets.formats.plainchat import speaks_in_turn
 from datasets.formats.rows import Limits, Message, Problem, Row, Severity, excerpt_of
 
-_INITIALS = {"system": "s", "user": "u", "assistant": "a"}
-
 
 def check_row(row: Row, limits: Limits) -> list[Problem]:
     """Every problem of one canonical row, errors and warnings, in order of its turns."""
@@ -18,9 +16,7 @@ def check_row(row: Row, limits: Limits) -> list[Problem]:
 
 def _is_plain_chat(messages: list[Message], limits: Limits) -> bool:
     """[system], then teacher and student in turn, each saying something, the student last: nothing to complain of."""
-    if len(messages) > limits.max_turns or not speaks_in_turn(
-        "".join([_INITIALS.get(m["role"], "?") for m in messages])
-    ):
+    if len(messages) > limits.max_turns or not speaks_in_turn(tuple([message["role"] for message in messages])):
         return False
     for message in messages:
         content = message["content"]

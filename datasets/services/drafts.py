@@ -8,7 +8,7 @@ from django.db import transaction
 from datasets import checks, formats
 from datasets.models import ChangeKind, Dataset, DatasetVersion, Draft, DraftChange, VersionBlock
 from datasets.services import versions
-from datasets.services.blocks import Block, StoredRow, Totals, fresh_id, pack, packed, row_from, unpack
+from datasets.services.blocks import Block, NamedRows, StoredRow, Totals, fresh_id, pack, packed, row_from, unpack
 from datasets.services.comparing import as_text, word_changes
 from datasets.services.reading import newest, places, plain, row_at, stored_rows
 from teams.models import User
@@ -211,12 +211,12 @@ def _edited(draft: Draft, totals: Totals) -> Iterator[Block]:
             last_rows = rows  # new rows join the last block, so that single additions do not leave tiny blocks
             continue
         for row in rows:
-            totals.add(row, formats.fingerprint(plain(row)))
+            totals.add(NamedRows.of(row, formats.fingerprint(row)))
         if not touched:
             yield Block(place.block.content_hash, place.block.row_count, bytes(place.block.rows))
         elif rows:
             yield pack(rows)
-    yield from packed(((row, formats.fingerprint(row)) for row in [*last_rows, *new]), totals)
+    yield from packed((NamedRows.of(row, formats.fingerprint(row)) for row in [*last_rows, *new]), totals)
 
 
 def _apply(place: VersionBlock, changes: dict[str, DraftChange]) -> tuple[list[StoredRow], bool]:

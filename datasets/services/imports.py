@@ -201,8 +201,8 @@ def _read(import_: Import) -> Tally:
     return tally
 
 
-def _good_rows(reader: formats.Reader, tally: Tally, problems: ProblemLog) -> Iterator[formats.Row]:
-    for item in reader:
+def _good_rows(reader: formats.Reader, tally: Tally, problems: ProblemLog) -> Iterator[formats.Row | formats.PlainRun]:
+    for item in reader.runs():
         if isinstance(item, formats.Problem):
             _note(item, tally, problems)
         else:

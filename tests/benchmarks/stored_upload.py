@@ -26,27 +26,35 @@ def peak_mb() -> float:
 
 
 def _measure(source: Path) -> dict[str, Any]:
-    from django.core.files.uploadedfile import TemporaryUploadedFile
     from django.core.management import call_command
 
-    from datasets.models import ImportStatus
-    from datasets.services import imports
     from tests import factories
 
     call_command("migrate", verbosity=0)
     member = factories.make_person("Member")
     team = factories.make_team(factories.make_course(), "Team", member)
-    with TemporaryUploadedFile(source.name, "application/jsonl", source.stat().st_size, None) as upload:
-        _copied(source, upload)
-        upload.seek(0)
-        began = time.process_time()
-        import_ = imports.import_file(team=team, dataset=None, name="Rows", file=upload, person=member)
+    version, found = upload(source, team, member)
+    return found | {"peak_mb": peak_mb(), "pages": _pages(version, member)}
+
+
+def upload(source: Path, team: Any, member: Any) -> tuple[Any, dict[str, Any]]:
+    """The version, and {"seconds" of CPU, "wall_seconds", "good", "bad"}; without the copying into Django's hands."""
+    from django.core.files.uploadedfile import TemporaryUploadedFile
+
+    from datasets.models import ImportStatus
+    from datasets.services import imports
+
+    with TemporaryUploadedFile(source.name, "application/jsonl", source.stat().st_size, None) as received:
+        _copied(source, received)
+        received.seek(0)
+        began, wall_began = time.process_time(), time.perf_counter()
+        import_ = imports.import_file(team=team, dataset=None, name="Rows", file=received, person=member)
         imports.read_import(import_id=import_.pk, attempt=import_.attempt)
-        import_.refresh_from_db()
-        seconds, peak = time.process_time() - began, peak_mb()
+        seconds, wall = time.process_time() - began, time.perf_counter() - wall_began
+    import_.refresh_from_db()
     assert import_.status == ImportStatus.ACCEPTED and import_.version is not None, import_.problem_groups
-    found = {"seconds": seconds, "peak_mb": peak, "good": import_.version.row_count, "bad": import_.bad_rows}
-    return found | {"pages": _pages(import_.version, member)}
+    good, bad = import_.version.row_count, import_.bad_rows
+    return import_.version, {"seconds": seconds, "wall_seconds": wall, "good": good, "bad": bad}
 
 
 def _copied(source: Path, upload: Any) -> None:
