@@ -1,6 +1,6 @@
 from django.urls import URLPattern, path
 
-from training.views import bundles, course, runs, start
+from training.views import bundles, course, curve, runs, start
 
 urlpatterns: list[URLPattern] = [
     path("courses/<int:course_id>/training/", course.course_training, name="course_training"),
@@ -12,6 +12,7 @@ urlpatterns: list[URLPattern] = [
     path("teams/<int:team_id>/runs/<int:number>/events/", runs.run_events, name="run_events"),
     path("teams/<int:team_id>/runs/<int:number>/cancel/", runs.run_cancel, name="run_cancel"),
     path("teams/<int:team_id>/runs/<int:number>/keep/", runs.run_keep, name="run_keep"),
+    path("teams/<int:team_id>/runs/<int:number>/rows/", curve.run_rows, name="run_rows"),
     path("teams/<int:team_id>/runs/<int:number>/bundle/", bundles.run_bundle, name="run_bundle"),
     path("teams/<int:team_id>/runs/<int:number>/files/<path:path>", runs.run_file, name="run_file"),
 ]

@@ -28,6 +28,7 @@ KINDS = {"supervised": "Supervised: say it like the rows", "dpo": "DPO: rather t
 FRACTIONS = {"0.2": "A fifth (20 %)", "0.1": "A tenth (10 %)", "0": "None: nobody can see overfitting"}
 
 
+SHARES = {"1": "All of them", "0.5": "Half, to see what the other half brings", "0.25": "A quarter"}
 Offered = TypeVar("Offered", bound=Model)
 
 
@@ -36,7 +37,7 @@ class RunForm(forms.Form):
 
     method: Method
     essential: tuple[str, ...] = ("name", "dataset_version", "base_model")
-    advanced: tuple[str, ...] = ("validation_fraction", "seed")
+    advanced: tuple[str, ...] = ("validation_fraction", "rows_share", "seed")
     presets: dict[str, tuple[str, dict[str, Any]]] = {}
 
     name = forms.CharField(
@@ -57,6 +58,15 @@ class RunForm(forms.Form):
         initial="0.2",
         label="Rows kept back to measure with",
         help_text="The model never sees them; they show whether it learned or only memorised.",
+    )
+    rows_share = forms.TypedChoiceField(
+        choices=list(SHARES.items()),
+        coerce=float,
+        empty_value="1",
+        required=False,
+        initial="1",
+        label="Rows to learn from",
+        help_text="A part, drawn by the seed, shows whether more rows would help.",
     )
     seed = forms.IntegerField(
         min_value=0, max_value=2**31 - 1, initial=17, label="Seed", help_text="The same seed and settings repeat a run."
@@ -103,7 +113,8 @@ class RunForm(forms.Form):
     def settings(self) -> dict[str, Any]:
         """The run's settings, as the engine reads them. Only for a valid form."""
         ours = {"name", "dataset_version", "base_model", "seed", "key"}
-        return {name: value for name, value in self.cleaned_data.items() if name not in ours}
+        chosen = {name: value for name, value in self.cleaned_data.items() if name not in ours}
+        return chosen if float(chosen["rows_share"]) < 1 else {k: v for k, v in chosen.items() if k != "rows_share"}
 
     @classmethod
     def initial_from(cls, run: TrainingRun) -> dict[str, Any]:
@@ -113,6 +124,7 @@ class RunForm(forms.Form):
             "dataset_version": run.dataset_version_id,
             "base_model": run.base_model_id,
             "validation_fraction": f"{run.settings.get('validation_fraction', 0):g}",
+            "rows_share": f"{run.settings.get('rows_share', 1):g}",
             "seed": run.seed,
         }
 

@@ -79,6 +79,22 @@ def overlay(runs: Mapping[str, Sequence[Point]]) -> Chart | None:
     return Chart(curves, _row_ticks(low, high, step), columns, says)
 
 
+def over_rows(points: Sequence[Point], name: str) -> Chart | None:
+    """One figure over the number of rows that it took; None for fewer than two points."""
+    found = sorted(points)
+    if len(found) < 2:
+        return None
+    low, high, step = nice_range(*_extent({name: found}))
+    most = found[-1][0]
+    places = [
+        (LEFT + (RIGHT - LEFT) * rows / most, BOTTOM - (BOTTOM - TOP) * (value - low) / (high - low))
+        for rows, value in found
+    ]
+    columns = [Tick(LEFT, "0")] + [Tick(place[0], f"{rows:,}") for place, (rows, _) in zip(places, found, strict=True)]
+    says = f"{name}: " + "; ".join(f"{value:.3f} with {rows:,} rows" for rows, value in found)
+    return Chart([_curve("validation", places, found)], _row_ticks(low, high, step), columns, says)
+
+
 def thin(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
     """At most about `most` points: the mean of each stretch, with the first and the last point as they are."""
     if len(points) <= most:

@@ -15,6 +15,7 @@ from training.models import BaseModel
 from training.services import local_time, lora_memory, program_size, tokens
 from training.services.charges import compute_cost, token_prices, training_price
 
+ROWS_SHARE = "rows_share"  # the setting of a run that trains on a part of its rows
 COUNTED_ROWS = 3_000  # bigger versions are estimated from their size: counting them would make a person wait
 COUNT_MARGIN = 1.1  # the provider's own count may differ a little from ours
 AUTO_EPOCHS_MARGIN = 2  # "auto" is the provider's choice; its published rule is what we expect
@@ -86,8 +87,14 @@ def estimate(
 
 
 def training_share(version: DatasetVersion, settings: dict[str, Any]) -> int:
-    """Rows that are left to train on."""
-    return version.row_count - round(version.row_count * float(settings.get("validation_fraction", 0)))
+    """Rows that are left to train on, or the chosen part of them."""
+    rest = version.row_count - round(version.row_count * float(settings.get("validation_fraction", 0)))
+    return rows_in_share(rest, settings)
+
+
+def rows_in_share(rows: int, settings: dict[str, Any]) -> int:
+    """How many of `rows` a run reads that was asked to train on a part of them."""
+    return max(1, round(rows * float(settings.get(ROWS_SHARE, 1))))
 
 
 def expected_epochs(rows: int) -> int:

@@ -160,6 +160,7 @@ def headline(run: TrainingRun) -> str:
 
 SETTING_NAMES = {
     "validation_fraction": "Kept back to measure with",
+    "rows_share": "Rows to learn from",
     "epochs": "Epochs",
     "n_epochs": "Epochs",
     "learning_rate": "Learning rate",
@@ -192,6 +193,6 @@ def settings_shown(run: TrainingRun) -> list[tuple[str, str]]:
 
 
 def _shown(name: str, value: Any) -> str:
-    if name == "validation_fraction":
+    if name in ("validation_fraction", "rows_share"):
         return f"{100 * float(value):g} %"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

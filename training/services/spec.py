@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +15,12 @@ from training.launcher import SPEC_FILE
 from training.models import TrainingRun
 from training.services.charges import token_prices
 from training.services.endpoints import provider_address
+from training.services.estimate import ROWS_SHARE, rows_in_share
 from training.services.questions import SAMPLE_QUESTIONS
 
 MODULES = {Method.LORA: "lora.train", Method.DSPY: "dspy_program.optimize"}
 TRAIN_FILE, VALIDATION_FILE = "train.jsonl", "validation.jsonl"
-OURS = frozenset({"validation_fraction"})  # settings of the platform, not of an engine
+OURS = frozenset({"validation_fraction", ROWS_SHARE})  # settings of the platform, not of an engine
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,22 @@ def write_rows(run: TrainingRun) -> RowFiles:
     run.folder.mkdir(parents=True, exist_ok=True)
     fraction = float(run.settings.get("validation_fraction", 0))
     train_ids, validation_ids = split.split(run.dataset_version, fraction, run.seed)
+    train_ids = _part(train_ids, run)
     train, validation = run.folder / TRAIN_FILE, run.folder / VALIDATION_FILE
     versions.write_jsonl(run.dataset_version, train, shape="messages", rows=train_ids)
     if not validation_ids:
         return RowFiles(train, None, train_ids, [])
     versions.write_jsonl(run.dataset_version, validation, shape="messages", rows=validation_ids)
     return RowFiles(train, validation, train_ids, validation_ids)
+
+
+def _part(ids: list[str], run: TrainingRun) -> list[str]:
+    """A seeded part of the rows, in their order; a quarter lies within the half, so that only the number differs."""
+    wanted = rows_in_share(len(ids), run.settings)
+    if wanted == len(ids):
+        return ids
+    chosen = set(random.Random(run.seed).sample(ids, len(ids))[:wanted])  # noqa: S311  # repeatable, not secret
+    return [row_id for row_id in ids if row_id in chosen]
 
 
 def write_order(run: TrainingRun) -> Order:
