@@ -131,7 +131,9 @@ class Subject:
 
 
 def subject_of(entry: LedgerEntry, team: Team, *, is_instructor: bool) -> Subject:
-    """The run, answer or interview that an entry of `team` paid for."""
+    """The run, answer or interview that an entry of `team` paid for, or the entry that it corrects."""
+    if entry.subject_kind == "correction":
+        return _correction_subject(entry, team, is_instructor)
     if not _is_key(entry.subject_id):
         return Subject(f"{entry.subject_kind} {entry.subject_id}", "")
     if entry.subject_kind == "run":
@@ -149,6 +151,14 @@ def subject_of(entry: LedgerEntry, team: Team, *, is_instructor: bool) -> Subjec
             return Subject(said, reverse("standard_detail", args=[team.pk, judged.key]))
     talk = Conversation.objects.filter(turns__in=Turn.objects.filter(key=entry.subject_id), run__team=team)
     return _talk_subject(talk.select_related("run").first(), team, is_instructor)
+
+
+def _correction_subject(entry: LedgerEntry, team: Team, is_instructor: bool) -> Subject:
+    corrected = entry.subject_id
+    if not LedgerEntry.objects.filter(account__team=team, pk=corrected).exists():
+        return Subject("the correction of an entry that is gone", "")
+    place = ("course_ledger_entry", team.course_id) if is_instructor else ("team_ledger_entry", team.pk)
+    return Subject("the correction of an earlier entry", reverse(place[0], args=[place[1], corrected]))
 
 
 def _is_key(text: str) -> bool:

@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, render
 from courseplatform import value
 from teams.access import Access, SignedInRequest, course_view, team_view
 from teams.models import BudgetRequest, Course, LedgerEntry, Role, Team
-from teams.services import costs
+from teams.services import billing, costs
 
 
 @course_view(Access.INSTRUCTOR)
@@ -26,6 +26,7 @@ def course_costs(request: SignedInRequest, course: Course) -> HttpResponse:
         ).select_related("account__team", "person"),
         "forecast": costs.forecast(course),
         "tight": [row for row in rows if row.share >= 0.8 and not row.team.practice],
+        "bill": billing.shown(),
         "section": "costs",
     }
     return render(request, "teams/course_costs.html", context)

@@ -1,4 +1,5 @@
 from teams.models.audit import AuditEntry
+from teams.models.billing import BillCheck, BilledDay
 from teams.models.course import Course, Membership, Milestone, ProfessorAssignment, Role, Section, Team
 from teams.models.money import (
     BudgetAccount,
@@ -20,6 +21,8 @@ from teams.models.people import User
 __all__ = [
     "Announcement",
     "AuditEntry",
+    "BillCheck",
+    "BilledDay",
     "BudgetAccount",
     "BudgetAlert",
     "BudgetRequest",

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.utils import timezone
 
 
 class Method(models.TextChoices):
@@ -128,6 +129,9 @@ class LedgerEntry(models.Model):
     account = models.ForeignKey(BudgetAccount, on_delete=models.PROTECT, related_name="entries")
     key = models.CharField(max_length=120, unique=True)
     at = models.DateTimeField(auto_now_add=True)
+    for_time = models.DateTimeField(
+        default=timezone.now, db_index=True, help_text="When it was used: of a correction, the corrected entry's time."
+    )
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
     delta = models.BigIntegerField()
     before = models.BigIntegerField()

@@ -43,9 +43,10 @@ class BudgetRefused(Exception):
 
 def dollars(micro: int) -> str:
     """Micro-dollars as a person reads them: $0.03, $12.40, or $0.00042 for less than a cent."""
-    if micro and abs(micro) < 10_000:
-        return f"${micro / 1_000_000:.6f}".rstrip("0")
-    return f"${micro / 1_000_000:,.2f}"
+    sign, size = "−" if micro < 0 else "", abs(micro)
+    if 0 < size < 10_000:
+        return f"{sign}${size / 1_000_000:.6f}".rstrip("0")
+    return f"{sign}${size / 1_000_000:,.2f}"
 
 
 @dataclass(frozen=True)
@@ -193,6 +194,38 @@ def settle(*, key: str, charge: Charge) -> LedgerEntry:
         ledger_sums.add(entry)
         budget_alerts.check(hold_row.account_id)
     return entry
+
+
+def correct(*, entry: LedgerEntry, delta: int, why: str) -> LedgerEntry | None:
+    """Book `delta` micro-dollars on top of `entry`, once, as a row of its own. None where it was corrected before."""
+    key = f"correction-{entry.pk}"
+    with transaction.atomic():
+        account = BudgetAccount.objects.select_related("team").get(pk=entry.account_id)
+        course_accounts = CourseAccount.objects.filter(course_id=account.team.course_id)
+        course_accounts.update(held=F("held"))  # takes the lock, in the same order as `_admit`
+        if LedgerEntry.objects.filter(key=key).exists():
+            return None
+        course_accounts.update(spent=F("spent") + delta)
+        BudgetAccount.objects.filter(pk=account.pk).update(spent=F("spent") + delta)
+        account.refresh_from_db()
+        made = LedgerEntry.objects.create(
+            account=account,
+            key=key,
+            for_time=entry.for_time,
+            person=entry.person,
+            delta=delta,
+            before=account.spent - delta,
+            after=account.spent,
+            subject_kind="correction",
+            subject_id=str(entry.pk),
+            method=entry.method,
+            provider=entry.provider,
+            model=entry.model,
+            price_note=why[:300],
+            confidence=Confidence.EXACT,
+        )
+        ledger_sums.add(made)
+    return made
 
 
 def release(*, key: str) -> bool:

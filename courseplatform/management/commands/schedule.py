@@ -8,10 +8,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from evaluation.services import chat, interviews
-from teams.services import erasing
+from teams.services import billing, erasing
 from training.services import reconcile
 
 RETENTION_SECONDS = 3600
+BILL_SECONDS = 600  # how often it is asked whether tonight's check is made
 
 
 class Command(BaseCommand):
@@ -27,5 +28,6 @@ class Command(BaseCommand):
             (settings.RECONCILE_SECONDS, interviews.sweep),
             (settings.CLOUD_POLL_SECONDS, reconcile.poll_waiting),
             (RETENTION_SECONDS, erasing.apply_retention),
+            (BILL_SECONDS, billing.check_bill),
         ]
         reconcile.repeat(rounds, over.wait)

@@ -60,6 +60,9 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Result files are plain CSV; otherwise base64 of it, as OpenAI sends them."""
     shutdown_date: str | None = None
     """Base models carry this `shutdown_date` (YYYY-MM-DD)."""
+    costs: list[dict[str, Any]] = []
+    """Lines of the organization's costs, {"day": "2026-11-20", "value": 1.5, "currency": "usd", "line_item": "…"}; without
+    this fault a rehearsal bills nothing."""
     clock_ahead: float = 0.0
     """Seconds the provider's clock runs ahead: lets a test finish a long job at once, or a clock jump."""
 

@@ -26,7 +26,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from rehearsal import BASE_MODELS, FINGERPRINT, chat_api, files_api, jobs_api, models_api, tokens
+from rehearsal import BASE_MODELS, FINGERPRINT, chat_api, costs_api, files_api, jobs_api, models_api, tokens
 from rehearsal.faults import FaultBoard
 from rehearsal.provider import Provider, provider_of
 from rehearsal.replies import ApiError, new_id
@@ -146,6 +146,7 @@ def build_app(provider: Provider) -> Starlette:
             *jobs_api.routes,
             *models_api.routes,
             *chat_api.routes,
+            *costs_api.routes,
         ],
         exception_handlers={ApiError: api_error, HTTPException: http_error},
         lifespan=lifespan,

@@ -1,0 +1,184 @@
+"""Every night: the provider's own bill beside our ledgers, day by day. Old rows are never changed.
+
+OpenAI's organization costs (`GET /organization/costs`, an admin key) come in days of UTC and may arrive late, so the last
+week is looked at again each night. What the ledgers hold of unknown calls is lowered when the bill shows that they were not
+billed; nothing else is booked from a bill, which names no team.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import httpx
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet, Sum
+from django.utils import timezone
+
+from teams.models import BillCheck, BilledDay, Confidence, LedgerEntry
+from teams.services import money
+
+PROVIDER, REHEARSAL = "openai", "rehearsal"
+DAYS_BACK = 7
+FINAL_AFTER_DAYS = 3  # until then more may be billed
+TIMEOUT_SECONDS, MOST_PAGES = 30.0, 50
+NO_KEY = (
+    "Nobody compares these costs with the provider's bill: no admin key is set. "
+    "Whoever runs the platform can set OPENAI_ADMIN_KEY."
+)
+
+
+class BillUnreadable(Exception):
+    """The provider did not give its costs; the message says why, for a person."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Whose bill, and where. In a rehearsal our stand-in's, which bills nothing."""
+
+    provider: str
+    base_url: str
+    key: str
+
+
+def source() -> Source | None:
+    """None where no bill can be had: a real key without an admin key."""
+    if settings.REHEARSAL:
+        return Source(REHEARSAL, settings.REHEARSAL_URL, settings.SERVICE_TOKEN)
+    if settings.OPENAI_ADMIN_KEY:
+        return Source(PROVIDER, settings.OPENAI_BASE_URL, settings.OPENAI_ADMIN_KEY)
+    return None
+
+
+def check_bill(*, night: date | None = None) -> str:
+    """Tonight's check, once. Returns what came of it, for the log; empty where there was nothing to do."""
+    asked, night = source(), night or datetime.now(UTC).date()
+    if asked is None or BillCheck.objects.filter(night=night, provider=asked.provider).exists():
+        return ""
+    days = [night - timedelta(days=back) for back in range(DAYS_BACK, 0, -1)]
+    failed, billed = "", {}
+    try:
+        billed = billed_by_day(asked, days[0], night)
+    except BillUnreadable as unreadable:
+        failed = f"{unreadable} It is tried again tomorrow night."
+    try:
+        with transaction.atomic():
+            made = BillCheck.objects.create(night=night, provider=asked.provider, failed=failed[:300])
+            if not failed:
+                _note(made, days, billed)
+    except IntegrityError:
+        return ""  # a second clock was faster
+    return failed or f"{made.days.count()} days noted"
+
+
+def _note(made: BillCheck, days: list[date], billed: dict[date, int]) -> None:
+    """A row for each day that is new or has changed."""
+    for day in days:
+        if (made.night - day).days >= FINAL_AFTER_DAYS:
+            _lower_unknown(made.provider, day, billed.get(day, 0))
+        found = (billed.get(day, 0), booked_on(made.provider, day))
+        last = BilledDay.objects.filter(check_made__provider=made.provider, day=day).first()
+        if (last and (last.billed, last.booked) == found) or (last is None and not any(found)):
+            continue
+        BilledDay.objects.create(check_made=made, day=day, billed=found[0], booked=found[1])
+
+
+def entries_on(provider: str, day: date) -> QuerySet[LedgerEntry]:
+    """What the ledgers hold of a day of UTC, corrections on the day that they correct."""
+    begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    rows = LedgerEntry.objects.filter(provider=provider)
+    return rows.filter(for_time__gte=begin, for_time__lt=begin + timedelta(days=1))
+
+
+def booked_on(provider: str, day: date) -> int:
+    return int(entries_on(provider, day).aggregate(sum=Sum("delta"))["sum"] or 0)
+
+
+def _lower_unknown(provider: str, day: date, billed: int) -> None:
+    """Give back what was charged for calls that nobody knew were billed, as far as the bill shows that they were not."""
+    too_much = booked_on(provider, day) - billed
+    for entry in entries_on(provider, day).filter(confidence=Confidence.UNKNOWN, delta__gt=0).order_by("id"):
+        back = min(entry.delta, too_much)
+        if back > 0 and money.correct(entry=entry, delta=-back, why=f"The provider's bill of {day} does not have it."):
+            too_much -= back
+
+
+def billed_by_day(asked: Source, first: date, until: date) -> dict[date, int]:
+    """Micro-dollars of each day from `first`, without `until`. Raises BillUnreadable."""
+    amounts: dict[tuple[date, str], Decimal] = {}
+    for bucket in _buckets(asked, first, until):
+        try:
+            day = datetime.fromtimestamp(int(bucket["start_time"]), UTC).date()
+            for position, result in enumerate(bucket["results"]):
+                value, currency = Decimal(str(result["amount"]["value"])), str(result["amount"]["currency"]).lower()
+                if currency != "usd":
+                    raise BillUnreadable(f"The provider bills in {currency.upper()[:8]}, and budgets here are in USD.")
+                # The same line on two pages is one line: pages shift while costs arrive.
+                name = f"{result.get('project_id')}/{result.get('line_item')}" + (
+                    "" if result.get("line_item") else f"/{position}"
+                )
+                amounts[day, name] = value
+        except (KeyError, TypeError, ValueError, InvalidOperation, OverflowError) as error:
+            raise BillUnreadable("The provider's costs came in a form that the platform does not know.") from error
+    totals: dict[date, Decimal] = {}
+    for (day, _), value in amounts.items():
+        totals[day] = totals.get(day, Decimal(0)) + value
+    return {day: round(total * 1_000_000) for day, total in totals.items() if first <= day < until}
+
+
+def _buckets(asked: Source, first: date, until: date) -> Iterator[dict[str, Any]]:
+    start, end = (int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) for day in (first, until))
+    query: dict[str, str | int] = {"start_time": start, "end_time": end, "bucket_width": "1d", "group_by": "line_item"}
+    with httpx.Client(timeout=TIMEOUT_SECONDS, headers={"Authorization": f"Bearer {asked.key}"}) as web:
+        for _ in range(MOST_PAGES):
+            page = _page(web, f"{asked.base_url.rstrip('/')}/organization/costs", query)
+            yield from page["data"]
+            if not page.get("has_more") or not page.get("next_page"):
+                return
+            query["page"] = str(page["next_page"])
+    raise BillUnreadable("The provider's costs have no end.")
+
+
+def _page(web: httpx.Client, address: str, query: dict[str, str | int]) -> dict[str, Any]:
+    try:
+        answer = web.get(address, params=query)
+    except httpx.HTTPError as error:
+        raise BillUnreadable(f"The provider could not be reached ({type(error).__name__}).") from error
+    if answer.status_code in (401, 403):
+        raise BillUnreadable("The provider refused the admin key (OPENAI_ADMIN_KEY).")
+    if answer.status_code != httpx.codes.OK:
+        raise BillUnreadable(f"The provider answered {answer.status_code}.")
+    try:
+        page = json.loads(answer.content, parse_float=Decimal)
+    except ValueError as error:
+        raise BillUnreadable("The provider's answer could not be read.") from error
+    if not isinstance(page, dict) or not isinstance(page.get("data"), list):
+        raise BillUnreadable("The provider's costs came in a form that the platform does not know.")
+    return page
+
+
+@dataclass(frozen=True)
+class BillShown:
+    """For the instructor's page: `note` where there is nothing to compare; days newest first, each as last found."""
+
+    rehearsal: bool
+    note: str
+    last: BillCheck | None
+    days: list[BilledDay]
+
+
+def shown() -> BillShown:
+    asked = source()
+    if asked is None:
+        return BillShown(rehearsal=False, note=NO_KEY, last=None, days=[])
+    last = BillCheck.objects.filter(provider=asked.provider).first()
+    since = timezone.now().date() - timedelta(days=4 * DAYS_BACK)
+    rows = BilledDay.objects.filter(check_made__provider=asked.provider, day__gte=since).select_related("check_made")
+    newest: dict[date, BilledDay] = {}
+    for row in rows:  # newest row of a day first
+        newest.setdefault(row.day, row)
+    note = "" if last else "The first comparison with the provider's bill is made tonight."
+    return BillShown(asked.provider == REHEARSAL, note, last, list(newest.values()))

@@ -1,0 +1,202 @@
+"""The provider's bill beside the ledgers, against the rehearsal's costs page with lines that a test puts on it."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from courseplatform import value
+from teams.models import BillCheck, BilledDay, BudgetAccount, Confidence, CourseAccount, LedgerEntry, Method, Team
+from teams.services import billing, ledger_sums, money
+from tests.engines import rehearsal_server
+
+TODAY = datetime.now(UTC).date()
+YESTERDAY = TODAY - timedelta(days=1)
+OLD = TODAY - timedelta(days=4)
+Bill = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def provider_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rehearsal_server.Rehearsal]:
+    with rehearsal_server.started(tmp_path_factory.mktemp("bill"), "--allow-faults") as running:
+        yield running
+
+
+@pytest.fixture
+def billed(provider_process: rehearsal_server.Rehearsal, settings: Any) -> Bill:
+    """Put lines (day, dollars, currency, line item) on the bill; as with a real key, the address is the rehearsal's."""
+    provider_process.faults(reset=True)
+    settings.REHEARSAL, settings.OPENAI_ADMIN_KEY = False, "sk-admin"
+    settings.OPENAI_BASE_URL = settings.REHEARSAL_URL = f"{provider_process.url}/v1"
+
+    def write(*lines: tuple[date, float], currency: str = "usd", item: str = "chat") -> None:
+        costs = [
+            {"day": day.isoformat(), "value": dollars, "currency": currency, "line_item": item}
+            for day, dollars in lines
+        ]
+        provider_process.faults(costs=costs)
+
+    return write
+
+
+def spend(team: Team, key: str, micro: int, day: date, confidence: Confidence = Confidence.EXACT) -> LedgerEntry:
+    money.hold(team=team, key=key, amount=micro)
+    charge = money.Charge("turn", key, Method.OPENAI, "openai", "gpt", micro, "a price", confidence)
+    entry = money.settle(key=key, charge=charge)
+    LedgerEntry.objects.filter(pk=entry.pk).update(for_time=datetime(day.year, day.month, day.day, 12, tzinfo=UTC))
+    entry.refresh_from_db()
+    return entry
+
+
+def noted(day: date) -> list[tuple[int, int]]:
+    return list(BilledDay.objects.filter(day=day).order_by("id").values_list("billed", "booked"))
+
+
+def test_the_difference_of_a_day_is_a_row_of_its_own_and_no_entry_changes(team: Team, billed: Bill) -> None:
+    entry = spend(team, "a", 1_000_000, YESTERDAY)
+    billed((YESTERDAY, 1.25))
+    assert billing.check_bill() == "1 days noted"
+    row = BilledDay.objects.get()
+    assert (row.day, row.billed, row.booked, row.difference) == (YESTERDAY, 1_250_000, 1_000_000, 250_000)
+    entry.refresh_from_db()
+    assert entry.delta == 1_000_000
+    assert LedgerEntry.objects.count() == 1
+
+
+def test_a_night_is_checked_once_however_often_the_clock_asks(team: Team, billed: Bill) -> None:
+    billed((YESTERDAY, 1.25))
+    assert billing.check_bill()
+    assert billing.check_bill() == ""
+    assert (BillCheck.objects.count(), BilledDay.objects.count()) == (1, 1)
+
+
+def test_what_comes_late_adds_a_row_and_the_old_one_stays(team: Team, billed: Bill) -> None:
+    billed((YESTERDAY, 1.25))
+    billing.check_bill()
+    billing.check_bill(night=TODAY + timedelta(days=1))
+    assert noted(YESTERDAY) == [(1_250_000, 0)], "nothing is new, nothing is added"
+    billed((YESTERDAY, 1.5))
+    billing.check_bill(night=TODAY + timedelta(days=2))
+    assert noted(YESTERDAY) == [(1_250_000, 0), (1_500_000, 0)]
+    assert [row.billed for row in billing.shown().days if row.day == YESTERDAY] == [1_500_000]
+
+
+def test_a_line_that_two_pages_repeat_counts_once_and_the_exact_sum_is_taken(
+    billed: Bill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = int(datetime(YESTERDAY.year, YESTERDAY.month, YESTERDAY.day, tzinfo=UTC).timestamp())
+    lines = [
+        {"amount": {"value": amount, "currency": "usd"}, "line_item": item, "project_id": "p"}
+        for item, amount in (("chat", "0.1"), ("training", "0.2"))
+    ]
+    pages = [{"start_time": start, "results": lines}, {"start_time": start, "results": lines[:1]}]
+    monkeypatch.setattr(billing, "_buckets", lambda *_: iter(pages))
+    asked = billing.source()
+    assert asked is not None
+    assert billing.billed_by_day(asked, OLD, TODAY) == {YESTERDAY: 300_000}
+
+
+def test_many_days_come_over_several_pages(billed: Bill) -> None:
+    far = TODAY - timedelta(days=20)
+    billed((far, 0.5), (YESTERDAY, 0.25))
+    asked = billing.source()
+    assert asked is not None
+    found = billing.billed_by_day(asked, TODAY - timedelta(days=30), TODAY)
+    assert (len(found), found[far], found[YESTERDAY], sum(found.values())) == (30, 500_000, 250_000, 750_000)
+
+
+@pytest.mark.parametrize(
+    ("faults", "said"),
+    [
+        ({"costs": [{"day": YESTERDAY.isoformat(), "value": 1, "currency": "eur"}]}, "bills in EUR"),
+        ({"server_errors": 9}, "answered 500"),
+        ({"rate_limited": 9}, "answered 429"),
+        ({"costs": [{"day": YESTERDAY.isoformat(), "value": "many"}]}, "form that the platform does not know"),
+    ],
+)
+def test_a_bill_that_cannot_be_used_is_said_and_tried_again_the_next_night(
+    billed: Bill,
+    provider_process: rehearsal_server.Rehearsal,
+    client_for: Any,
+    course: Any,
+    instructor: Any,
+    faults: dict[str, Any],
+    said: str,
+) -> None:
+    provider_process.faults(reset=True, **faults)
+    assert said in billing.check_bill()
+    assert said in client_for(instructor).get(f"/courses/{course.pk}/costs/").content.decode()
+    billed((YESTERDAY, 2))
+    provider_process.faults(server_errors=0, rate_limited=0)
+    assert billing.check_bill(night=TODAY + timedelta(days=1)) == "1 days noted"
+    assert noted(YESTERDAY) == [(2_000_000, 0)]
+
+
+def test_a_provider_that_is_away_or_refuses_the_key_is_named(db: None, billed: Bill, settings: Any) -> None:
+    settings.OPENAI_ADMIN_KEY = rehearsal_refused = "sk-refused"
+    assert "refused the admin key" in billing.check_bill()
+    settings.OPENAI_BASE_URL = "http://127.0.0.1:9/v1"
+    said = billing.check_bill(night=TODAY + timedelta(days=1))
+    assert "could not be reached" in said
+    assert rehearsal_refused not in said
+
+
+def test_without_an_admin_key_the_page_says_so(settings: Any, client_for: Any, course: Any, instructor: Any) -> None:
+    settings.REHEARSAL, settings.OPENAI_ADMIN_KEY = False, ""
+    assert billing.check_bill() == ""
+    page = client_for(instructor).get(f"/courses/{course.pk}/costs/").content.decode()
+    assert "no admin key is set" in page
+    assert not BillCheck.objects.exists()
+
+
+def test_a_rehearsals_bill_is_nothing_and_says_that_it_is_one(
+    team: Team, billed: Bill, settings: Any, client_for: Any, course: Any, instructor: Any
+) -> None:
+    settings.REHEARSAL = True
+    assert billing.check_bill() == "0 days noted"
+    page = client_for(instructor).get(f"/courses/{course.pk}/costs/").content.decode()
+    assert "it bills nothing" in page
+    assert "Last compared" in page
+
+
+def test_an_unknown_charge_is_given_back_when_the_final_bill_does_not_have_it(team: Team, billed: Bill) -> None:
+    known = spend(team, "known", 700_000, OLD)
+    unknown = spend(team, "unknown", 500_000, OLD, Confidence.UNKNOWN)
+    fresh = spend(team, "fresh", 100_000, YESTERDAY, Confidence.UNKNOWN)
+    billed((OLD, 0.9))
+    billing.check_bill()
+    correction = LedgerEntry.objects.get(subject_kind="correction")
+    assert (correction.delta, correction.subject_id) == (-300_000, str(unknown.pk))
+    assert correction.for_time == unknown.for_time
+    assert noted(OLD) == [(900_000, 900_000)]
+    for entry, cost in ((known, 700_000), (unknown, 500_000), (fresh, 100_000)):
+        entry.refresh_from_db()
+        assert entry.delta == cost
+    account = BudgetAccount.objects.get(team=team)
+    assert account.spent == CourseAccount.objects.get().spent == correction.after == 1_000_000
+    kept = {(row.field, row.group): row.cost for row in account.sums.all()}
+    ledger_sums.rebuild([account])
+    assert kept == {(row.field, row.group): row.cost for row in account.sums.all()}
+
+
+def test_a_correction_is_made_once_and_leads_to_what_it_corrects(
+    team: Team, member: Any, billed: Bill, client_for: Any
+) -> None:
+    unknown = spend(team, "unknown", 500_000, OLD, Confidence.UNKNOWN)
+    billing.check_bill()
+    billing.check_bill(night=TODAY + timedelta(days=1))
+    correction = LedgerEntry.objects.get(subject_kind="correction")
+    assert correction.delta == -500_000
+    subject = value.subject_of(correction, team, is_instructor=False)
+    assert subject.address == f"/teams/{team.pk}/costs/entries/{unknown.pk}/"
+    page = client_for(member).get(f"/teams/{team.pk}/costs/entries/{correction.pk}/").content.decode()
+    assert "−$0.50" in page
+    assert subject.address in page
+
+
+def test_unknown_charges_that_were_billed_stay(team: Team, billed: Bill) -> None:
+    spend(team, "unknown", 500_000, OLD, Confidence.UNKNOWN)
+    billed((OLD, 0.8))
+    billing.check_bill()
+    assert not LedgerEntry.objects.filter(subject_kind="correction").exists()
