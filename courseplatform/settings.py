@@ -198,6 +198,7 @@ RQ_SHOW_ADMIN_LINK = False
 
 # --- Where models answer ----------------------------------------------------------------------------------------------
 OPENAI_API_KEY = env.str("OPENAI_API_KEY", default="")
+OPENAI_ADMIN_KEY = env.str("OPENAI_ADMIN_KEY", default="")  # reads the organization's costs; nothing else
 OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="https://api.openai.com/v1")
 REHEARSAL_URL = env.str("REHEARSAL_URL", default="http://127.0.0.1:8303/v1")
 REHEARSAL = not OPENAI_API_KEY  # said on every page, row and ledger entry that it touches
