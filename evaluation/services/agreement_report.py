@@ -12,9 +12,13 @@ REPEATS = 300  # enough for an interval of two digits, and quick enough for a pa
 
 @dataclass(frozen=True)
 class CriterionAgreement:
-    """`n` bots with two ratings or more. Figures are None where they are not defined. `offsets` by rater, in levels."""
+    """`n` bots with two ratings or more. Figures are None where they are not defined. `offsets` by rater, in levels.
+
+    `criterion` is the newest of the rubric versions that the ratings came under, `versions` how many those are.
+    """
 
     criterion: Criterion
+    versions: int
     n: int
     shares: Shares | None
     alpha: float | None
@@ -30,33 +34,41 @@ class AgreementReport:
 
 
 def agreement_of(course: Course) -> AgreementReport:
-    """From revision 1 of every committed grade of the course's current submissions: what came before any talk."""
+    """From revision 1 of every committed grade of the course's current submissions: what came before any talk.
+
+    A criterion keeps its key through the rubric's versions: ratings under several versions are one table, as long as the
+    scale had the same number of levels.
+    """
     revisions = GradeRevision.objects.filter(
         number=FIRST, grade__grading__submission__team__course=course, grade__grading__submission__replaced_at=None
-    ).select_related("grade__grading__grader__person")
+    ).select_related("grade__grading__grader__person", "grade__grading__submission")
+    rubrics = {revision.grade.grading.submission.rubric_id for revision in revisions}
+    known = {one.pk: one for one in Criterion.objects.filter(rubric__in=rubrics).prefetch_related("levels")}
     raters: dict[int, Membership] = {}
-    levels: dict[int, dict[int, dict[int, float]]] = {}  # criterion -> submission -> rater -> level
+    tables: dict[tuple[str, int], dict[int, dict[int, float]]] = {}  # scale -> submission -> rater -> level
+    newest: dict[tuple[str, int], dict[int, Criterion]] = {}
     for revision in revisions:
         grading = revision.grade.grading
         raters[grading.grader_id] = grading.grader
         for score in revision.scores:
-            if score["level"] is not None:
-                by_unit = levels.setdefault(score["criterion"], {}).setdefault(grading.submission_id, {})
+            if score["level"] is not None and (criterion := known.get(score["criterion"])):
+                scale = (criterion.key, len(criterion.levels.all()))
+                newest.setdefault(scale, {})[criterion.pk] = criterion
+                by_unit = tables.setdefault(scale, {}).setdefault(grading.submission_id, {})
                 by_unit[grading.grader_id] = float(score["level"])
     order = sorted(raters)
-    criteria = Criterion.objects.filter(pk__in=levels).order_by("rubric_id", "position")
-    return AgreementReport(
-        [raters[rater] for rater in order],
-        [_of_criterion(criterion, list(levels[criterion.pk].values()), order) for criterion in criteria],
-    )
+    rows = [_of_criterion(list(newest[scale].values()), list(table.values()), order) for scale, table in tables.items()]
+    rows.sort(key=lambda row: (row.criterion.position, row.criterion.pk))
+    return AgreementReport([raters[rater] for rater in order], rows)
 
 
-def _of_criterion(criterion: Criterion, units: list[dict[int, float]], order: list[int]) -> CriterionAgreement:
+def _of_criterion(versions: list[Criterion], units: list[dict[int, float]], order: list[int]) -> CriterionAgreement:
     table = [[unit.get(rater) for rater in order] for unit in units]
     rated_twice = sum(len(unit) > 1 for unit in units)
     figure = alpha(table) if rated_twice > 1 else None  # of one bot alone alpha is 0 whatever was rated
     return CriterionAgreement(
-        criterion=criterion,
+        criterion=max(versions, key=lambda one: one.pk),
+        versions=len(versions),
         n=rated_twice,
         shares=shares(table),
         alpha=figure,

@@ -1,6 +1,7 @@
 """One prompt to several bots side by side: asked with the same answering service, judged blind, ranked over all votes."""
 
 import secrets
+from collections import Counter
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -105,6 +106,11 @@ def vote(*, comparison: Comparison, person: User, side: str) -> Vote:
         raise CompareRefused(reason)
     made, _ = Vote.objects.get_or_create(comparison=comparison, person=person, defaults={"better": sides[side]})
     return made
+
+
+def votes_by_side(comparison: Comparison) -> dict[int | None, int]:
+    """How many found each contender (by id) better; None counts those who found them equally good."""
+    return Counter(comparison.votes.values_list("better_id", flat=True))
 
 
 def ranking_of(team: Team) -> Ranking[str]:

@@ -1,14 +1,16 @@
 """The grade book of a course as CSV: one row a team and grader, one column a criterion."""
 
 import csv
+from datetime import datetime
 from typing import TextIO
 
 from evaluation.models import Submission
+from evaluation.services.deadlines import deadline_of, is_late
 from evaluation.services.results import SubmissionResult, results_of
 from teams.models import Course
 from teams.services.costs import safe_cell
 
-COLUMNS = ("team", "run", "method", "submitted", "released", "grader", "status", "committed", "revisions")
+COLUMNS = ("team", "run", "method", "submitted", "late", "released", "grader", "status", "committed", "revisions")
 
 
 def course_results(course: Course) -> list[SubmissionResult]:
@@ -18,20 +20,21 @@ def course_results(course: Course) -> list[SubmissionResult]:
 
 
 def write_gradebook_csv(course: Course, out: TextIO) -> None:
-    """Levels as numbers, "cannot judge" in words, empty where nothing was said."""
-    results = course_results(course)
-    names = list(dict.fromkeys(row.criterion.name for result in results for row in result.criteria))
+    """Levels as numbers, "cannot judge" in words, empty where nothing was said. `late` is yes or no, empty without a deadline."""
+    results, deadline = course_results(course), deadline_of(course)
+    newest = sorted((row.criterion for result in results for row in result.criteria), key=lambda one: one.pk)
+    names = {criterion.key: criterion.name for criterion in newest}
     writer = csv.writer(out)
-    writer.writerow([*COLUMNS, *names, "mean level", "comment"])
+    writer.writerow([*COLUMNS, *names.values(), "mean level", "comment"])
     for result in results:
         for number, _ in enumerate(result.gradings, start=1):
-            writer.writerow([safe_cell(value) for value in _row(result, number, names)])
+            writer.writerow([safe_cell(value) for value in _row(result, number, list(names), deadline)])
 
 
-def _row(result: SubmissionResult, number: int, names: list[str]) -> list[object]:
+def _row(result: SubmissionResult, number: int, keys: list[str], deadline: datetime | None) -> list[object]:
     submission, grading = result.submission, result.gradings[number - 1]
     cells = {
-        row.criterion.name: mark.level.value if mark.level else "cannot judge" if mark.cannot_judge else ""
+        row.criterion.key: mark.level.value if mark.level else "cannot judge" if mark.cannot_judge else ""
         for row in result.criteria
         for mark in row.marks
         if mark.grader == number
@@ -42,12 +45,13 @@ def _row(result: SubmissionResult, number: int, names: list[str]) -> list[object
         submission.run.number,
         submission.run.method,
         submission.submitted_at.isoformat(),
+        "" if deadline is None else "yes" if is_late(submission, deadline) else "no",
         submission.released_at.isoformat() if submission.released_at else "",
         grading.grader.person.name,
         grading.grade.status,
         grading.grade.committed_at.isoformat() if grading.grade.committed_at else "",
         grading.revision_count,  # type: ignore[attr-defined]  # annotated by results_of
-        *[cells.get(name, "") for name in names],
+        *[cells.get(key, "") for key in keys],
         round(sum(levels) / len(levels), 2) if levels else "",
         grading.grade.comment if cells else "",
     ]

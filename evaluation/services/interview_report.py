@@ -17,6 +17,17 @@ GOOD, FAIR, POOR = "good", "warn", "bad"
 ADULT_LIKE = 6.2  # the Spache grade of adult-like reference answers: no point left for the vocabulary
 
 
+FEWEST_FOR_PROGRESS = 2
+TOP_GRADE = 8.0  # the Spache grade at a progress picture's upper edge
+PROGRESS = (
+    ("Vocabulary grade level", "grade", TOP_GRADE),
+    ("Response consistency", "consistency", 1.0),
+    ("Knowledge accuracy", "right_known", 1.0),
+    ("Too correct", "over_correctness", 1.0),
+    ("Personality alignment", "personality", 1.0),
+)
+
+
 @dataclass(frozen=True)
 class Figure:
     """One metric: `value` as text, `verdict` good, warn, bad or empty, `meaning` in plain words."""
@@ -44,6 +55,29 @@ class Point:
     quality: float
     x: float
     y: float
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One run on a progress picture; `x` and `y` in percent of it."""
+
+    run: TrainingRun
+    value: float
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One metric over the runs. `grade`: a reading grade, not a share."""
+
+    name: str
+    dots: list[Dot]
+    grade: bool
+
+    @property
+    def line(self) -> str:
+        return " ".join(f"{dot.x},{dot.y}" for dot in self.dots)
 
 
 def report(interview: Interview) -> dict[str, Any]:
@@ -152,16 +186,39 @@ def quality_of(metrics: dict[str, Any]) -> float | None:
 
 def quality_points(team: Team) -> list[Point]:
     """The newest finished interview of each run, by what the run cost to train. x and y are percent of the picture."""
-    newest: dict[int, Interview] = {}
-    done = Interview.objects.for_team(team).filter(status=InterviewStatus.DONE).select_related("run")
-    for interview in done.order_by("id"):
-        newest[interview.run_id] = interview
     spent = LedgerEntry.objects.filter(account__team=team, subject_kind="run").values_list("subject_id")
     costs = dict(spent.annotate(total=Sum("delta")))
     found = [
         (interview.run, int(costs.get(str(interview.run.key), 0)), quality)
-        for interview in newest.values()
+        for interview in _newest(team)
         if (quality := quality_of(interview.metrics)) is not None
     ]
     most = max((cost for _, cost, _ in found), default=0) or 1
     return [Point(run, cost, quality, 8 + 84 * cost / most, 92 - 84 * quality) for run, cost, quality in found]
+
+
+def _newest(team: Team) -> list[Interview]:
+    """The newest finished interview of each run, runs in their order."""
+    newest: dict[int, Interview] = {}
+    done = Interview.objects.for_team(team).filter(status=InterviewStatus.DONE).select_related("run")
+    for interview in done.order_by("id"):
+        newest[interview.run_id] = interview
+    return sorted(newest.values(), key=lambda one: one.run.number)
+
+
+def progress(team: Team) -> list[Progress]:
+    """The guide's four metrics and over-correctness from run to run; empty with fewer than two interviewed runs."""
+    interviews = _newest(team)
+    if len(interviews) < FEWEST_FOR_PROGRESS:
+        return []
+    return [_progress(name, key, top, interviews) for name, key, top in PROGRESS]
+
+
+def _progress(name: str, key: str, top: float, interviews: list[Interview]) -> Progress:
+    step = 88 / (len(interviews) - 1)
+    dots = [
+        Dot(one.run, value, round(6 + step * place, 2), round(94 - 88 * min(value / top, 1.0), 2))
+        for place, one in enumerate(interviews)
+        if (value := one.metrics[key]) is not None
+    ]
+    return Progress(name, dots, grade=key == "grade")

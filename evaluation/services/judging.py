@@ -42,6 +42,7 @@ from training.services.endpoints import provider_address
 from training.services.tokens import count_messages, count_text
 
 KIND = "judge"
+NO_JUDGE = r"^(ft:|gpt-5|o[1-9])"
 TRIES, WAIT_SECONDS = 2, 2.0
 REPLY_SECONDS = 60.0  # two tries stay below the silence after which another worker takes the interview over
 TOKENS_PER_ANSWER = 80  # for the figure before an interview: about 60 words, a long answer for a child
@@ -58,9 +59,12 @@ class JudgeRefused(Exception):
 
 
 def models_for(course: Course) -> list[str]:
-    """What can judge in this course: models whose input and output prices are known. Fine-tuned ones speak like children."""
+    """What can judge in this course: models whose input and output prices are known.
+
+    Fine-tuned ones speak like children; those that reason first spend tokens that no limit on the reply holds down.
+    """
     rows = Price.objects.filter(Q(course=course) | Q(course=None))
-    priced = rows.filter(provider=PRICE_BOOK_PROVIDER).exclude(model__startswith="ft:")
+    priced = rows.filter(provider=PRICE_BOOK_PROVIDER).exclude(model__regex=NO_JUDGE)
     known = [
         set(priced.filter(kind=kind).values_list("model", flat=True)) for kind in (PriceKind.INPUT, PriceKind.OUTPUT)
     ]

@@ -4,21 +4,20 @@ from evaluation.services.results import CriterionResult, SubmissionResult
 
 LOW = 3.0  # a mean below this level asks for work
 MOST = 3
-ADVICE = {
-    "Age-appropriate vocabulary and language": "Open your dataset's language check and rewrite the rows with the longest "
+ADVICE = {  # by the criterion's key, which stays when an instructor renames it
+    "vocabulary": "Open your dataset's language check and rewrite the rows with the longest "
     "sentences and the words beyond grade 2.",
-    "Typical second-grade reasoning patterns": "Add rows that show the way to the answer: counting on, drawing, “it's like "
+    "reasoning": "Add rows that show the way to the answer: counting on, drawing, “it's like "
     "when…”, one thing at a time.",
-    "Common misconceptions and learning challenges": "Choose three misconceptions your professor named, write five questions "
+    "misconceptions": "Choose three misconceptions your professor named, write five questions "
     "for each, and let the student make the same mistake every time.",
-    "Natural conversation flow": "Add rows with hesitation, short answers, “I don't know” and a thought of the child's own; "
+    "flow": "Add rows with hesitation, short answers, “I don't know” and a thought of the child's own; "
     "take out rows in which it is polite and complete.",
-    "Alignment with second-grade curriculum": "Look at the subject balance of your dataset and take out what is taught later "
-    "than second grade.",
-    "Learning progression demonstration": "Add conversations of several turns in which a hint helps a little, then more, and "
+    "curriculum": "Look at the subject balance of your dataset and take out what is taught later than second grade.",
+    "progression": "Add conversations of several turns in which a hint helps a little, then more, and "
     "the child gets it in the end.",
-    "Subject matter understanding": "Ask the same thing in two wordings in your rows and keep the answers consistent.",
-    "Engagement level": "Let the student ask back, tell what it saw at home, get excited or stuck.",
+    "understanding": "Ask the same thing in two wordings in your rows and keep the answers consistent.",
+    "engagement": "Let the student ask back, tell what it saw at home, get excited or stuck.",
 }
 READ_THE_COMMENTS = (
     "Read the comments and the marked answers, and add rows that answer those questions the way a child would."
@@ -28,7 +27,7 @@ READ_THE_COMMENTS = (
 def next_steps(result: SubmissionResult) -> list[str]:
     """Up to three sentences, the lowest criterion first; empty when there is nothing below "Mostly"."""
     low = sorted((row for row in result.criteria if row.final is not None and row.final < LOW), key=_level)
-    return list(dict.fromkeys(ADVICE.get(row.criterion.name, READ_THE_COMMENTS) for row in low))[:MOST]
+    return list(dict.fromkeys(ADVICE.get(row.criterion.key, READ_THE_COMMENTS) for row in low))[:MOST]
 
 
 def _level(row: CriterionResult) -> float:

@@ -15,7 +15,7 @@ from evaluation.services.comparing import CompareRefused
 from evaluation.services.reading import pieces
 from evaluation.views.talk import REFUSALS, turn_streamed
 from teams.access import Access, SignedInRequest, team_view
-from teams.models import Team
+from teams.models import Role, Team
 
 
 def _find(team: Team, key: UUID, position: int | None = None) -> tuple[Comparison, list[Contender]]:
@@ -45,6 +45,7 @@ def comparison_list(request: SignedInRequest, team: Team) -> HttpResponse:
         "chosen": chosen or request.GET.getlist("bot"),
         "draft": question or request.GET.get("question", ""),
         "refusal": refusal,
+        "looks_on": request.membership.role == Role.INSTRUCTOR,
         "ranking": ranking,
         "standings": [(names[one.bot], one) for one in ranking.standings if one.bot in names],
         "comparisons": Comparison.objects.for_team(team).annotate(voted=Exists(mine), votes_in=Count("votes"))[:100],
@@ -54,17 +55,28 @@ def comparison_list(request: SignedInRequest, team: Team) -> HttpResponse:
 
 
 def _context(request: SignedInRequest, comparison: Comparison, contenders: list[Contender]) -> dict[str, Any]:
-    """Whose answer is whose is in it only after this person's vote."""
+    """Whose answer is whose, and how others voted, is in it only after this person's vote; an instructor looks on."""
     vote = comparison.votes.filter(person=request.user).select_related("better").first()
+    looks_on = request.membership.role == Role.INSTRUCTOR
+    shown = vote is not None or looks_on
+    votes = comparing.votes_by_side(comparison) if shown else {}
     bots = [comparing.bot_of(one.conversation.run, untrained=one.conversation.untrained) for one in contenders]
     cards = [
-        {"contender": one, "turn": one.turn, "pieces": pieces(one.turn.answer), "bot": bot if vote else None}
+        {
+            "contender": one,
+            "turn": one.turn,
+            "pieces": pieces(one.turn.answer),
+            "bot": bot if shown else None,
+            "votes": votes.get(one.pk, 0),
+        }
         for one, bot in zip(contenders, bots, strict=True)
     ]
     return {
         "comparison": comparison,
         "cards": cards,
         "vote": vote,
+        "looks_on": looks_on,
+        "same_votes": votes.get(None, 0),
         "waits": comparing.waits_for(contenders),
         "streaming": any(one.turn.is_streaming for one in contenders),
         "bots": sorted(bots, key=lambda bot: bot.value),
@@ -109,6 +121,9 @@ def comparison_stop(request: SignedInRequest, team: Team, key: UUID, position: i
 @require_POST
 def comparison_vote(request: SignedInRequest, team: Team, key: UUID) -> HttpResponse:
     comparison, _ = _find(team, key)
+    if request.membership.role == Role.INSTRUCTOR:
+        messages.error(request, "You see whose answers they are, so a vote of yours would not be blind.")
+        return redirect("comparison_detail", team_id=team.pk, key=key)
     try:
         comparing.vote(comparison=comparison, person=request.user, side=request.POST.get("better", ""))
     except CompareRefused as error:

@@ -214,3 +214,36 @@ def test_the_list_takes_as_many_queries_with_many_comparisons(
         browser.get(reverse("comparison_list", args=[team.pk]))
     with django_assert_max_num_queries(20):
         browser.get(page(comparison))
+
+
+def test_an_instructor_sees_the_votes_and_has_none(
+    team,
+    member,
+    instructor,
+    bots,
+    client_for,
+):
+    comparison = comparing.compare(team=team, question="Why?", values=bots, person=member)
+    voter = client_for(member)
+    assert "1 vote<" not in voter.get(page(comparison)).content.decode()
+    best = side_of(comparison, "run-2")
+    comparing.vote(comparison=comparison, person=member, side=best.side)
+    comparing.vote(comparison=comparison, person=factories.make_person(), side="same")
+    html = client_for(instructor).get(page(comparison)).content.decode()
+    assert f"{best.side} 1" in html and "the same 1" in html and "bold" in html and "is better</button>" not in html
+    url = reverse("comparison_vote", args=[team.pk, comparison.key])
+    refused = client_for(instructor).post(url, {"better": best.side}, follow=True)
+    assert "would not be blind" in refused.content.decode() and comparison.votes.count() == 2
+    assert "1 vote<" in voter.get(page(comparison)).content.decode()
+
+
+def test_who_has_not_voted_learns_nothing_of_the_votes(
+    team,
+    member,
+    bots,
+    client_for,
+):
+    comparison = comparing.compare(team=team, question="Why?", values=bots, person=factories.make_person())
+    comparing.vote(comparison=comparison, person=comparison.asked_by, side="A")
+    html = client_for(member).get(page(comparison)).content.decode()
+    assert "vote<" not in html and "bold" not in html
