@@ -11,6 +11,8 @@ from django.utils import timezone
 
 from datasets import checks, formats
 from datasets.models import DatasetVersion
+from datasets.services import token_sizes
+from datasets.services.blocks import StoredRow
 from datasets.services.reading import plain, stored_rows
 
 log = logging.getLogger(__name__)
@@ -43,6 +45,7 @@ def measure(version: DatasetVersion) -> None:
     """Run all checks and write what they found. The rows stay what they are."""
     step = -(-version.row_count // MEASURED_ROWS)
     sample: list[formats.Row] = []
+    counted: list[tuple[int, StoredRow]] = []
     findings: list[dict[str, Any]] = []
     batch: list[formats.Row] = []
     for position, stored in enumerate(stored_rows(version)):
@@ -50,6 +53,7 @@ def measure(version: DatasetVersion) -> None:
         row.line = position + 1  # the checks name rows by line; for a version that is the row's number
         if position % step == 0:
             sample.append(row)
+            counted.append((position + 1, stored))
         batch.append(row)
         if len(batch) == PRIVACY_BATCH:
             findings += _private(batch, position + 1 - len(batch))
@@ -59,6 +63,7 @@ def measure(version: DatasetVersion) -> None:
         "quality": checks.report(sample).quality,
         "privacy": findings[:KEPT_FINDINGS],
         "sampled": len(sample) if step > 1 else 0,
+        "token_sizes": token_sizes.measure(counted, version.row_count),
     }
     version.report, version.measured_at = report, timezone.now()
     version.open_privacy_findings = len(findings)

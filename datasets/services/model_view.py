@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from jinja2 import TemplateError, nodes
+from jinja2 import Template, TemplateError, nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.runtime import Macro
@@ -20,8 +20,12 @@ from tokenizers import Tokenizer
 
 from datasets.services import openai_tokens
 from datasets.services.blocks import StoredRow
-from datasets.services.versions import for_engine
+from datasets.services.reading import for_engine
 
+OPENAI_CONTEXT = 65_536
+"""Tokens of one training example that OpenAI accepts; what is beyond is cut off."""
+OPENAI_FRAME = 3
+"""Tokens around each message; OpenAI's cookbook, "How to count tokens"."""
 GENERATED_START, GENERATED_END = "\x00(", "\x00)"
 """Around what the model itself says. A row can't hold NUL, so these can't be mistaken for its text."""
 
@@ -78,8 +82,7 @@ def lora(row: StoredRow, base: str) -> Seen:
     """The row in a local base model's own template and tokens. Raises CanNotShow."""
     if base not in base_models():
         raise CanNotShow("This base model's tokenizer is not on this machine.")
-    folder = Path(settings.BASE_MODELS_ROOT) / base
-    tokenizer, template, config = _loaded(str(folder), (folder / "tokenizer.json").stat().st_mtime)
+    tokenizer, template, config = _of(base)
     engine_row = for_engine(row)
     try:
         text = _render(template, engine_row["messages"], config)
@@ -93,21 +96,35 @@ def lora(row: StoredRow, base: str) -> Seen:
         tokens,
         f"The text that {base} is trained on, in its own template. Marked tokens are the ones it learns to say; the "
         "others it only reads.",
-        context=int(config.get("model_max_length") or 0) or None,
+        context=context_of(base),
     )
 
 
 def count(rows: Iterable[StoredRow], base: str) -> int:
     """Tokens of one pass over rows, in a local base model's own template. Raises CanNotShow as `lora` does."""
+    return sum(sizes(rows, base))
+
+
+def sizes(rows: Iterable[StoredRow], base: str) -> list[int]:
+    """Tokens of each row, in a local base model's own template. Raises CanNotShow as `lora` does."""
     if base not in base_models():
         raise CanNotShow("This base model's tokenizer is not on this machine.")
-    folder = Path(settings.BASE_MODELS_ROOT) / base
-    tokenizer, template, config = _loaded(str(folder), (folder / "tokenizer.json").stat().st_mtime)
+    tokenizer, template, config = _of(base)
     try:
         texts = [_spans(_render(template, for_engine(row)["messages"], config))[0] for row in rows]
     except TemplateError as refused:
         raise CanNotShow(f"The template of {base} refuses a conversation: {refused}") from refused
-    return sum(len(tokenizer.encode(text, add_special_tokens=False).ids) for text in texts)
+    return [len(tokenizer.encode(text, add_special_tokens=False).ids) for text in texts]
+
+
+def context_of(base: str) -> int | None:
+    """The most tokens that a local base model takes in, where it says so."""
+    return int(_of(base)[2].get("model_max_length") or 0) or None
+
+
+def _of(base: str) -> tuple[Tokenizer, str, dict[str, Any]]:
+    folder = Path(settings.BASE_MODELS_ROOT) / base
+    return _loaded(str(folder), (folder / "tokenizer.json").stat().st_mtime)
 
 
 def _tokens(text: str, offsets: list[tuple[int, int]], wanted: list[tuple[int, int]]) -> Iterator[Token]:
@@ -132,10 +149,15 @@ def _loaded(folder: str, _changed: float) -> tuple[Tokenizer, str, dict[str, Any
 
 
 def _render(template: str, messages: list[dict[str, Any]], config: dict[str, Any]) -> str:
+    special = {name: str(config.get(name) or "") for name in ("bos_token", "eos_token", "pad_token")}
+    return _compiled(template).render(messages=messages, add_generation_prompt=False, **special)
+
+
+@lru_cache(maxsize=8)
+def _compiled(template: str) -> Template:
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation])
     environment.globals["raise_exception"] = _refuse
-    special = {name: str(config.get(name) or "") for name in ("bos_token", "eos_token", "pad_token")}
-    return environment.from_string(template).render(messages=messages, add_generation_prompt=False, **special)
+    return environment.from_string(template)
 
 
 def _refuse(message: str) -> None:
@@ -173,8 +195,20 @@ def openai(row: StoredRow) -> Seen:
         tokens,
         "Marked tokens are the ones the model learns to say. OpenAI does not publish how it frames messages, so the "
         "frame is shown as ‹role› and ‹end›; the tokens inside are theirs (o200k).",
-        context=65_536,
+        context=OPENAI_CONTEXT,
     )
+
+
+def openai_sizes(rows: Iterable[StoredRow]) -> list[int]:
+    """Tokens of each row as OpenAI counts them. Raises openai_tokens.TokenTableMissing."""
+    encoding = openai_tokens.encoding()
+    sizes = []
+    for row in rows:
+        messages = for_engine(row)["messages"]
+        texts = [message[key] for message in messages for key in ("role", "content")]
+        counted = sum(len(encoding.encode(text, disallowed_special=())) for text in texts)
+        sizes.append(counted + OPENAI_FRAME * len(messages))
+    return sizes
 
 
 def _openai_tokens(text: str) -> Iterator[str]:

@@ -6,8 +6,10 @@ from typing import Any
 from django.db.models import Max, QuerySet
 
 from datasets import formats
-from datasets.models import Dataset, DatasetVersion, VersionBlock
+from datasets.models import Dataset, DatasetVersion, Shape, VersionBlock
 from datasets.services.blocks import BLOCK_ROWS, StoredRow, unpack
+
+ENGINE_ROLES = frozenset({"system", "user", "assistant"})
 
 
 def newest(dataset: Dataset) -> DatasetVersion | None:
@@ -47,3 +49,15 @@ def plain(row: StoredRow) -> formats.Row:
 
 def row_at(version: DatasetVersion, position: int) -> StoredRow | None:
     return next(stored_rows(version, position, position + 1), None) if position >= 0 else None
+
+
+def for_engine(row: StoredRow, shape: str = "messages") -> dict[str, Any]:
+    """One row as an engine reads it."""
+    if shape != Shape.MESSAGES:
+        return formats.to_shape(plain(row), shape, labels=False)
+    messages = [
+        {key: message[key] for key in ("role", "content", "weight") if key in message}
+        for message in row.messages
+        if message["role"] in ENGINE_ROLES and message["content"]
+    ]
+    return {"id": row.id, "messages": messages}

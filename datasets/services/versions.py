@@ -14,7 +14,7 @@ from datasets import formats
 from datasets.models import Dataset, DatasetVersion, RowBlock, Shape, VersionBlock
 from datasets.services import measure
 from datasets.services.blocks import Block, KnownRows, RowIds, StoredRow, Totals, packed, row_from, with_ids
-from datasets.services.reading import newest, next_number, places, plain, row_at, rows, stored_rows
+from datasets.services.reading import for_engine, newest, next_number, places, plain, row_at, rows, stored_rows
 from teams.models import Team, User
 from teams.services import audit
 
@@ -44,7 +44,6 @@ __all__ = [
 ]
 
 ConversionRefused = formats.ConversionRefused
-ENGINE_ROLES = frozenset({"system", "user", "assistant"})
 
 
 class NothingChanged(Exception):
@@ -208,18 +207,6 @@ def write_jsonl(
         os.fsync(file.fileno())
     temporary.replace(path)
     return count
-
-
-def for_engine(row: StoredRow, shape: str = "messages") -> dict[str, Any]:
-    """One row as an engine reads it."""
-    if shape != Shape.MESSAGES:
-        return formats.to_shape(plain(row), shape, labels=False)
-    messages = [
-        {key: message[key] for key in ("role", "content", "weight") if key in message}
-        for message in row.messages
-        if message["role"] in ENGINE_ROLES and message["content"]
-    ]
-    return {"id": row.id, "messages": messages}
 
 
 def export(version: DatasetVersion, shape: str) -> Iterator[bytes]:
