@@ -46,3 +46,16 @@ def rq_queues_use_json(app_configs: Sequence[Any] | None, **kwargs: Any) -> list
         name for name, queue in settings.RQ_QUEUES.items() if queue.get("SERIALIZER") != "rq.serializers.JSONSerializer"
     ]
     return [Error(f"Queue {name} does not use the JSON serializer.", id="courseplatform.E003") for name in wrong]
+
+
+@register()
+def the_sign_in_service_is_whole_and_encrypted(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """E004: OpenID Connect needs issuer and client, and a connection that nobody can listen to."""
+    issuer, client = settings.OIDC_ISSUER, settings.OIDC_CLIENT_ID
+    if bool(issuer) != bool(client):
+        hint = "Set OIDC_ISSUER, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET, or none of them."
+        return [Error("OpenID Connect is half set up.", hint=hint, id="courseplatform.E004")]
+    if not settings.DEBUG and issuer and not issuer.startswith("https://"):
+        hint = "Tokens and the client's secret travel over it."
+        return [Error(f"OIDC_ISSUER must begin with https://, not {issuer}.", hint=hint, id="courseplatform.E004")]
+    return []

@@ -1,11 +1,13 @@
 from django.urls import path
 
-from teams.views import audit, budget, costs, course, notices, people, plan, sign_in, staff
+from teams.views import audit, budget, costs, course, notices, oidc, people, plan, sign_in, staff
 
 urlpatterns = [
     path("", sign_in.home, name="home"),
     path("sign-in/", sign_in.sign_in, name="sign_in"),
     path("sign-out/", sign_in.sign_out, name="sign_out"),
+    path("sign-in/university/", oidc.oidc_start, name="oidc_start"),
+    path("sign-in/university/back/", oidc.oidc_callback, name="oidc_callback"),
     path("set-up/", sign_in.first_account_new, name="first_account"),
     path("password/", sign_in.password_change, name="password_change"),
     path("password/forgotten/", sign_in.password_forgotten, name="password_forgotten"),

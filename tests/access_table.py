@@ -6,6 +6,8 @@ TABLE: dict[str, Access] = {
     "home": Access.SIGNED_IN,
     "sign_in": Access.PUBLIC,
     "first_account": Access.PUBLIC,
+    "oidc_start": Access.PUBLIC,
+    "oidc_callback": Access.PUBLIC,
     "sign_out": Access.PUBLIC,
     "password_change": Access.SIGNED_IN,
     "join": Access.PUBLIC,

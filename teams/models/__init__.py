@@ -16,7 +16,7 @@ from teams.models.money import (
     PriceKind,
 )
 from teams.models.notice import Announcement, MailChoice, Notice, NoticeKind
-from teams.models.people import User
+from teams.models.people import OutsideIdentity, User
 
 __all__ = [
     "Announcement",
@@ -39,6 +39,7 @@ __all__ = [
     "Milestone",
     "Notice",
     "NoticeKind",
+    "OutsideIdentity",
     "Price",
     "PriceKind",
     "ProfessorAssignment",

@@ -1,5 +1,6 @@
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
@@ -48,3 +49,18 @@ class User(AbstractBaseUser, PermissionsMixin):
     def is_expected(self) -> bool:
         """Invited, and has not entered by any door yet."""
         return self.is_active and self.last_login is None and not self.has_usable_password()
+
+
+class OutsideIdentity(models.Model):
+    """This person is that subject at an outside sign-in service (OpenID Connect), whatever their address there becomes."""
+
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="identities")
+    issuer = models.CharField(max_length=255)
+    subject = models.CharField(max_length=255)
+    linked_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["issuer", "subject"], name="outside_identity_one_person"),
+            models.UniqueConstraint(fields=["person", "issuer"], name="outside_identity_one_at_a_service"),
+        ]

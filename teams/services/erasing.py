@@ -34,6 +34,7 @@ def erase(*, membership: Membership, person: User | None) -> None:
             model.objects.filter(username__iexact=student.email).delete()
         Notice.objects.filter(person=student).delete()
         MailChoice.objects.filter(person=student).delete()
+        student.identities.all().delete()
         student.memberships.update(active=False)
         student.name, student.email, student.is_active = new_name, f"erased-{student.pk}@invalid.example", False
         student.set_unusable_password()

@@ -2,6 +2,7 @@
 
 from typing import cast
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth import views as auth_views
@@ -10,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.views.decorators.http import require_http_methods
 
+from teams import oidc
 from teams.access import SignedInRequest, public_view, signed_in_view
 from teams.forms import FirstAccountForm, JoinForm, PasswordLinkForm, SignInForm, SignUpForm
 from teams.models import Course, Membership, Role, User
@@ -22,7 +24,10 @@ sign_in = public_view(
         template_name="teams/sign_in.html",
         authentication_form=SignInForm,
         redirect_authenticated_user=True,
-        extra_context={"first_account_wanted": first_account.wanted},
+        extra_context={
+            "first_account_wanted": first_account.wanted,
+            "outside_service": lambda: settings.OIDC_NAME if oidc.configured() else "",
+        },
     )
 )
 sign_out = public_view(auth_views.LogoutView.as_view())

@@ -1,0 +1,53 @@
+"""The way out to the university's sign-in service, and back."""
+
+from django.contrib import messages
+from django.contrib.auth import login
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_GET
+
+from teams import oidc
+from teams.access import public_view
+from teams.services import outside_sign_in
+from teams.services.outside_sign_in import SignInRefused
+from teams.views.sign_in import BACKEND
+
+NEXT = "oidc_next"
+
+
+@public_view
+@require_GET
+def oidc_start(request: HttpRequest) -> HttpResponse:
+    """Off to the provider; `next` is where to go afterwards."""
+    if not oidc.configured():
+        return _refused(request, "Signing in through another service is not set up on this platform.")
+    try:
+        answer = oidc.send_to_provider(request)
+    except SignInRefused as error:
+        return _refused(request, str(error))
+    request.session[NEXT] = request.GET.get("next", "")
+    return answer
+
+
+@public_view
+@require_GET
+def oidc_callback(request: HttpRequest) -> HttpResponse:
+    """Back from the provider: signed in, or told why not."""
+    if not oidc.configured():
+        return _refused(request, "Signing in through another service is not set up on this platform.")
+    try:
+        claims = oidc.claims_of(request)
+        person = outside_sign_in.enter(claims)
+    except SignInRefused as error:
+        return _refused(request, str(error))
+    wanted = request.session.pop(NEXT, "")
+    login(request, person, backend=BACKEND)
+    if not person.memberships.exists():
+        messages.success(request, "You are signed in. Next: enter the code of your course.")
+    inside = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
+    return redirect(wanted if inside else "home")
+
+
+def _refused(request: HttpRequest, said: str) -> HttpResponse:
+    return render(request, "teams/oidc_refused.html", {"said": said}, status=400)
