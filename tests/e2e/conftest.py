@@ -26,10 +26,11 @@ def chromium() -> str:
 
 
 class Platform:
-    """`manage.py start --demo` over a folder of its own."""
+    """`manage.py start` over a folder of its own; with the demo course unless `demo` is False."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, demo: bool = True) -> None:
         self.folder, self.port = folder, free_port()
+        self.options = ["--demo"] if demo else []
         self.url = f"http://localhost:{self.port}"
         self.output = folder.parent / f"{folder.name}-output.txt"
         self.process: subprocess.Popen[bytes] | None = None
@@ -46,7 +47,7 @@ class Platform:
         began = time.monotonic()
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "manage.py", "start", "--demo", "--port", str(self.port)],
+                [sys.executable, "manage.py", "start", *self.options, "--port", str(self.port)],
                 cwd=ROOT,
                 env=self.environment(),
                 stdout=output,
@@ -140,7 +141,7 @@ def sign_in(platform: Platform, browser: Browser) -> Iterator[Callable[..., Page
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A failed journey shows what every process said."""
     report = yield
-    running = getattr(item, "funcargs", {}).get("platform")
-    if report.when == "call" and report.failed and running is not None:
-        report.sections.append(("what the platform said", running.said()))
+    for running in getattr(item, "funcargs", {}).values():
+        if report.when == "call" and report.failed and isinstance(running, Platform):
+            report.sections.append(("what the platform said", running.said()))
     return report

@@ -1,0 +1,193 @@
+"""An instructor sets a course up from an EMPTY database to released grades, with the browser only."""
+
+import re
+from collections.abc import Callable, Iterator
+from email import message_from_bytes, policy
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.conftest import ROOT, Platform
+from tests.e2e.test_journey import PASSPHRASE, ask, score_everything, upload, watch
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+ROWS = ROOT / "courseplatform" / "demo_data" / "lora_instructions.jsonl"
+CLASS_LIST = """name,email,section,team
+Sam Sequoia,sam@setup.example,Monday,Secret Sequoia
+Rosa Oak,rosa@setup.example,Monday,Oak
+"""
+
+
+@pytest.fixture
+def empty_platform(tmp_path: Path) -> Iterator[Platform]:
+    running = Platform(tmp_path / "var", demo=False)
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def new_page(empty_platform: Platform, browser: Browser) -> Iterator[Callable[[], Page]]:
+    """A browser of its own for each person; page errors and refused scripts fail the test."""
+    contexts, complaints = [], []
+
+    def open_one() -> Page:
+        context = browser.new_context(base_url=empty_platform.url)
+        context.set_default_timeout(30_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
+        page.on(
+            "console",
+            lambda line: complaints.append(f"{page.url}: {line.text}") if "Content Security" in line.text else None,
+        )
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def password_link(platform: Platform, address: str) -> str:
+    """The path that was mailed to `address`: `manage.py start` puts mail into files."""
+    for file in (platform.folder / "mail").iterdir():
+        for raw in file.read_bytes().split(b"-" * 79 + b"\n"):
+            mail = message_from_bytes(raw, policy=policy.default)
+            if mail["To"] == address and (found := re.search(r"/password/set/\S+", mail.get_content())):
+                return found[0]
+    raise AssertionError(f"no mail with a link for {address}")
+
+
+def enter(page: Page, platform: Platform, address: str) -> None:
+    """Follow the mailed invitation."""
+    page.goto(password_link(platform, address))
+    page.get_by_label("New password", exact=True).fill(PASSPHRASE)
+    page.get_by_label("New password confirmation").fill(PASSPHRASE)
+    page.get_by_role("button", name="Set it and enter").click()
+    page.wait_for_load_state()
+
+
+def set_up(page: Page, platform: Platform) -> None:
+    """The first account, with the code that the terminal shows; a guessed code makes none."""
+    found = re.search(r"\b(?:[A-Z2-9]{4}-){3}[A-Z2-9]{4}\b", platform.output.read_text())
+    assert found, platform.said()
+    page.goto("/")
+    page.get_by_role("link", name="Set up this platform").click()
+    for code in ("AAAA-BBBB-CCCC-DDDD", found[0]):
+        page.get_by_label("Name").fill("Iris Instructor")
+        page.get_by_label("E-mail").fill("iris@setup.example")
+        page.get_by_label("Password").fill(PASSPHRASE)
+        page.get_by_label("Set-up code").fill(code)
+        page.get_by_role("button", name="Set up this platform").click()
+        if code != found[0]:
+            expect(page.get_by_text("This is not the set-up code")).to_be_visible()
+    expect(page.get_by_text("The platform is yours")).to_be_visible()
+
+
+def make_course(page: Page) -> str:
+    """The course's URL: budgets, plan, section, class list, professor, all in the browser."""
+    page.get_by_role("link", name="Create your first course").click()
+    page.get_by_label("Name", exact=True).fill("EDEL 1000")
+    page.get_by_label("Starts on").fill("2026-09-01")
+    page.get_by_label("Budget of the whole course").fill("100")
+    page.get_by_label("Budget of each new team").fill("10")
+    page.get_by_label("Price of one hour of local training").fill("3.60")
+    page.get_by_role("button", name="Create the course").click()
+    course = page.url
+
+    page.get_by_role("link", name="People", exact=True).click()
+    page.get_by_label("New section").fill("Monday")
+    page.get_by_role("button", name="Make it").click()
+    page.get_by_role("link", name="Enrol a class list").click()
+    page.locator("input[type=file]").set_input_files(
+        {"name": "class.csv", "mimeType": "text/csv", "buffer": CLASS_LIST.encode()}
+    )
+    page.get_by_role("button", name="Show what would happen").click()
+    page.get_by_role("button", name="Enrol 2 people").click()
+    expect(page.get_by_text("2 of them invited by e-mail")).to_be_visible()
+    page.get_by_role("link", name="Invite by e-mail").click()
+    page.get_by_label("E-mail").fill("paula@setup.example")
+    page.get_by_label("Name").fill("Paula Professor")
+    page.get_by_label("Role").select_option("professor")
+    page.get_by_role("button", name="Invite").click()
+    expect(page.get_by_text("a mail is on its way to paula@setup.example")).to_be_visible()
+
+    page.get_by_role("link", name="Plan", exact=True).click()
+    step = page.get_by_role("form", name="Step 1: First dataset")
+    step.get_by_label("By").fill("2026-12-24")
+    step.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("form", name="Step 1: First dataset").get_by_label("By")).to_have_value("2026-12-24")
+
+    page.goto(course)
+    team = page.get_by_role("row", name=re.compile("Secret Sequoia"))
+    team.get_by_role("link", name="Budget and professors").click()
+    page.get_by_label("Budget, in dollars").fill("12.50")
+    page.get_by_label("Paula Professor").check()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("row", name=re.compile("Secret Sequoia.*12.50"))).to_be_visible()
+    return course
+
+
+def train_and_hand_in(page: Page) -> str:
+    """The team's URL; one short run of real training, handed in."""
+    team = page.url
+    expect(page.get_by_text("by Dec 24")).to_be_visible()
+    upload(page, team, ROWS, "Rows")
+    page.wait_for_url(re.compile(r"/versions/1/"))
+    page.goto(f"{team}runs/new/lora/?preset=quick")
+    page.get_by_label("Dataset").select_option(label="Rows v1")
+    expect(page.get_by_text("will be held")).to_be_visible()
+    page.get_by_role("button", name="Start this run").click()
+    page.wait_for_url(re.compile(r"/runs/\d+/$"))
+    watch(page)
+    page.goto(f"{team}submission/")
+    page.get_by_label(re.compile(r"Run 1$")).check()
+    page.get_by_role("button", name="Hand in").click()
+    expect(page.get_by_text("handed in").first).to_be_visible()
+    return team
+
+
+def grade(page: Page) -> None:
+    assert "Sequoia" not in page.content()
+    page.get_by_role("link", name=re.compile("Bot ")).first.click()
+    assert len(ask(page, "What is 7 + 5?")) > 3
+    score_everything(page)
+    expect(page.get_by_text("8 of 8 criteria scored")).to_be_visible()
+    page.get_by_role("textbox", name="What the team should know").fill("It counts like my own pupils.")
+    expect(page.get_by_text(re.compile("Saved .* 8 of 8"))).to_be_visible()
+    assert "Sequoia" not in page.content()
+    page.get_by_role("button", name="Submit grade").click()
+    expect(page.get_by_text("Submitted").first).to_be_visible()
+
+
+def test_from_an_empty_database_to_released_grades_with_the_browser_only(
+    empty_platform: Platform, new_page: Callable[[], Page]
+) -> None:
+    instructor, student, professor = new_page(), new_page(), new_page()
+    set_up(instructor, empty_platform)
+    course = make_course(instructor)
+    student.goto("/sign-in/")
+    expect(student.get_by_role("heading", name="Sign in")).to_be_visible()
+    expect(student.get_by_role("link", name="Set up this platform")).to_have_count(0)
+
+    enter(student, empty_platform, "sam@setup.example")
+    expect(student.get_by_role("heading", name="Secret Sequoia")).to_be_visible()
+    team = train_and_hand_in(student)
+
+    enter(professor, empty_platform, "paula@setup.example")
+    grade(professor)
+
+    student.goto(f"{team}submission/")
+    expect(student.get_by_text("It counts like my own pupils.")).to_have_count(0)
+    instructor.goto(f"{course}grades/")
+    instructor.get_by_role("button", name="Release", exact=True).click()
+    expect(instructor.get_by_role("button", name=re.compile("^Hide")).first).to_be_visible()
+    student.reload()
+    expect(student.get_by_text("It counts like my own pupils.")).to_be_visible()
+
+    instructor.goto(f"{course}audit/")
+    for done in ("course created", "list enrolled", "invited", "professors assigned", "budget changed", "plan changed"):
+        expect(instructor.get_by_role("cell", name=done, exact=True).first).to_be_visible()
