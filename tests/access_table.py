@@ -84,6 +84,7 @@ TABLE: dict[str, Access] = {
     "course_training": Access.INSTRUCTOR,
     "run_import": Access.MEMBER,
     "run_rows": Access.MEMBER,
+    "run_checkpoint": Access.MEMBER,
     "run_list": Access.MEMBER,
     "run_compare": Access.MEMBER,
     "run_new": Access.MEMBER,

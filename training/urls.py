@@ -13,6 +13,9 @@ urlpatterns: list[URLPattern] = [
     path("teams/<int:team_id>/runs/<int:number>/cancel/", runs.run_cancel, name="run_cancel"),
     path("teams/<int:team_id>/runs/<int:number>/keep/", runs.run_keep, name="run_keep"),
     path("teams/<int:team_id>/runs/<int:number>/rows/", curve.run_rows, name="run_rows"),
+    path(
+        "teams/<int:team_id>/runs/<int:number>/checkpoints/<int:position>/", runs.run_checkpoint, name="run_checkpoint"
+    ),
     path("teams/<int:team_id>/runs/<int:number>/bundle/", bundles.run_bundle, name="run_bundle"),
     path("teams/<int:team_id>/runs/<int:number>/files/<path:path>", runs.run_file, name="run_file"),
 ]

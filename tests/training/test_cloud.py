@@ -17,6 +17,7 @@ from training.models import RunStatus, TrainingRun
 from training.providers import openai_api
 from training.providers.openai_api import FineTuning, ProviderAway, ProviderRefused, points
 from training.services import cancel, cloud, estimate, execute, reconcile
+from training.services.charges import samples_cost
 from training.services.launch import LaunchRefused
 
 Launch = Callable[..., TrainingRun]
@@ -74,7 +75,7 @@ def test_a_run_goes_up_waits_without_a_worker_and_comes_back(start: Launch, prov
     assert entry is not None
     assert (entry.delta, entry.rehearsal, entry.confidence) == (0, True, Confidence.EXACT)
     assert entry.training_tokens == run.training_tokens > 0
-    assert entry.would_have_cost == -(-run.training_tokens * 3)
+    assert entry.would_have_cost == -(-run.training_tokens * 3) + samples_cost(run)
     assert no_money_is_held(team)
 
 

@@ -12,7 +12,7 @@ from teams.models import Course, Method
 from tests.training.conftest import SETTINGS
 from training.models import BaseModel, RunEvent, RunStatus, TrainingRun
 from training.services import estimate, tokens
-from training.services.charges import token_prices
+from training.services.charges import samples_estimate, token_prices
 
 
 def base(method: Method, *, rehearsal: bool) -> BaseModel:
@@ -50,8 +50,10 @@ def test_an_openai_run_is_priced_by_its_counted_tokens_and_epochs(course: Course
     found = reckon(course, version, base(Method.OPENAI, rehearsal=False), validation_fraction=0, n_epochs=4)
 
     assert found.training_tokens == counted * 4
-    assert found.expected == -(-counted * 4 * 3_000_000 // 1_000_000)
-    assert found.expected < found.most <= found.expected * 1.11 + 3
+    usual, most = samples_estimate(course=course, model="gpt-4o-mini-2024-07-18", questions=5)
+    trained = -(-counted * 4 * 3_000_000 // 1_000_000)
+    assert found.expected == trained + usual
+    assert found.expected < found.most <= trained * 1.11 + 3 + most
 
 
 @pytest.mark.parametrize(("rows", "epochs"), [(10, 10), (20, 5), (33, 4), (34, 3), (1000, 3)])

@@ -24,6 +24,8 @@ METADATA_KEY = "run"
 TIMEOUT_SECONDS = 60.0
 SAFE_RETRIES = 4  # of calls that may be repeated without harm
 LISTED = 100
+ASK_SECONDS = 20.0
+NO_FILE, CLOSED = "file-none", "training_not_available"
 ASK_AGAIN_SECONDS = (0.5, 2.0, 5.0)  # after a creation whose answer was lost
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
 
@@ -66,6 +68,26 @@ class JobEvent:
     id: str
     message: str
     metrics: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model that the provider kept on the way. `model` can be asked like a finished one."""
+
+    step: int
+    model: str
+    train_loss: float | None
+    validation_loss: float | None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer and the tokens that the provider counted for it; `input_tokens` with the cached ones."""
+
+    text: str
+    input_tokens: int
+    cached_input_tokens: int
+    output_tokens: int
 
 
 @dataclass(frozen=True)
@@ -149,6 +171,52 @@ class FineTuning:
 
         self._call(read)
         return fresh[::-1]
+
+    def checkpoints(self, job_id: str) -> list[Checkpoint]:
+        """What the provider kept of the last epochs, by step."""
+        listed = self._call(lambda: list(self._client.fine_tuning.jobs.checkpoints.list(job_id, limit=LISTED)))
+        found = [
+            Checkpoint(
+                one.step_number,
+                one.fine_tuned_model_checkpoint,
+                one.metrics.train_loss,
+                one.metrics.full_valid_loss if one.metrics.full_valid_loss is not None else one.metrics.valid_loss,
+            )
+            for one in listed
+        ]
+        return sorted(found, key=lambda one: one.step)
+
+    def refuse_if_closed(self, model: str) -> None:
+        """Raises ProviderRefused where the account may not train, before any row is sent: a job on a file that is not
+        there is refused for the account first, and makes nothing."""
+        once = self._client.with_options(max_retries=0)
+        try:
+            made = self._call(lambda: once.fine_tuning.jobs.create(model=model, training_file=NO_FILE))
+        except ProviderRefused as refused:
+            if refused.code == CLOSED:
+                raise
+            return
+        self.cancel(made.id)  # a server that looks at the file later: nothing of ours is in it
+
+    def ask(self, *, model: str, system_prompt: str, question: str, max_tokens: int) -> Reply:
+        """One answer at temperature 0; asked once, because every answer costs."""
+        once = self._client.with_options(max_retries=0, timeout=ASK_SECONDS)
+        system: list[Any] = [{"role": "system", "content": system_prompt}] if system_prompt else []
+        answer = self._call(
+            lambda: once.chat.completions.create(
+                model=model,
+                messages=[*system, {"role": "user", "content": question}],
+                temperature=0,
+                max_tokens=max_tokens,
+            )
+        )
+        used, details = answer.usage, answer.usage.prompt_tokens_details if answer.usage else None
+        return Reply(
+            text=storable(answer.choices[0].message.content or "") if answer.choices else "",
+            input_tokens=used.prompt_tokens if used else 0,
+            cached_input_tokens=(details.cached_tokens or 0) if details else 0,
+            output_tokens=used.completion_tokens if used else 0,
+        )
 
     def result_table(self, file_id: str) -> bytes:
         """The result file as CSV; providers send it plain or as base64."""

@@ -1,16 +1,19 @@
 """What models cost: prices looked up for a course, charges made of what was measured."""
 
+import json
 from dataclasses import dataclass
 
 from teams.models import Confidence, Course, Method, PriceKind
 from teams.services.money import Charge, dollars
-from teams.services.prices import PriceUnknown, Quote, price_of
+from teams.services.prices import PER_MILLION, PriceUnknown, Quote, price_of
 from training.models import BaseModel, TrainingRun
 
 PRICE_BOOK_PROVIDER = "openai"  # whose prices apply, the rehearsal's "would have cost" included
 REHEARSAL_PROVIDER = "rehearsal"
 LOCAL_PROVIDER = "local"
 SECONDS_PER_HOUR = 3600
+SAMPLE_QUESTION_TOKENS, SAMPLE_ANSWER_TOKENS = 1_500, 120  # most of one sample question asked at a provider
+JOURNAL = "usage.jsonl"  # of the DSPy engine's meter; amounts in millionths of a micro-dollar
 PROGRAM_CALLS_PER_TURN = 2  # a DSPy program asks once more when it cannot read the first answer
 
 
@@ -92,9 +95,15 @@ def run_charge(run: TrainingRun, *, confidence: Confidence = Confidence.EXACT) -
             output_tokens=run.output_tokens,
         )
         note = prices.note
+        if lost := _lost_calls(run):
+            price += lost.most
+            note = f"{lost.calls} calls without an answer at the most they can have cost; {note}"[:300]
+            confidence = Confidence.UNKNOWN
     else:
         quote, note = training_price(course=course, model=run.base_model.name)
-        price = quote.cost(run.training_tokens)
+        price = quote.cost(run.training_tokens) + samples_cost(run)
+        if run.input_tokens:
+            note = f"{note[:180]}, and the sample questions at the prices of asking"
     return Charge(
         subject_kind="run",
         subject_id=str(run.key),
@@ -113,6 +122,67 @@ def run_charge(run: TrainingRun, *, confidence: Confidence = Confidence.EXACT) -
         would_have_cost=price if run.rehearsal else None,
         person=run.created_by,
     )
+
+
+def samples_cost(run: TrainingRun) -> int:
+    """Micro-dollars of the sample questions that were asked at the provider, each model at its own price. Raises PriceUnknown."""
+    used: dict[str, list[int]] = {}
+    for data in run.events.filter(kind="sample", data__has_key="input_tokens").values_list("data", flat=True):
+        sums = used.setdefault(str(data["model"]), [0, 0, 0])
+        for place, name in enumerate(("input_tokens", "cached_input_tokens", "output_tokens")):
+            sums[place] += int(data[name])
+    return sum(
+        token_prices(course=run.team.course, model=model).cost(
+            input_tokens=asked, cached_input_tokens=cached, output_tokens=answered
+        )
+        for model, (asked, cached, answered) in used.items()
+    )
+
+
+def samples_estimate(*, course: Course, model: str, questions: int) -> tuple[int, int]:
+    """(expected, most) micro-dollars of asking the base model and the trained one; (0, 0) where a price is missing, for
+    then nothing is asked."""
+    try:
+        prices = [token_prices(course=course, model=name) for name in (model, f"ft:{model}")]
+    except PriceUnknown:
+        return 0, 0
+    usual, most = (60, 30), (SAMPLE_QUESTION_TOKENS, SAMPLE_ANSWER_TOKENS)
+    expected, highest = (
+        sum(
+            p.cost(input_tokens=n[0] * questions, cached_input_tokens=0, output_tokens=n[1] * questions) for p in prices
+        )
+        for n in (usual, most)
+    )
+    return expected, highest
+
+
+@dataclass(frozen=True)
+class LostCalls:
+    """Calls that may have been billed though no answer came. `most`: micro-dollars that they can have cost together."""
+
+    calls: int
+    most: int
+
+
+def _lost_calls(run: TrainingRun) -> LostCalls | None:
+    """From the journal of a DSPy run's meter; None where every call was answered, refused or never made."""
+    journal = run.folder / JOURNAL
+    if not journal.is_file():
+        return None
+    reserved: dict[int, int] = {}
+    lost: dict[int, int] = {}
+    for line in journal.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue  # cut short by a kill: its call stays reserved
+        if "most" in entry:
+            reserved[entry["call"]] = entry["most"]
+        elif entry["call"] in reserved:
+            most = reserved.pop(entry["call"])
+            lost |= {entry["call"]: most} if entry.get("unreported") else {}
+    lost |= reserved
+    return LostCalls(len(lost), -(-sum(lost.values()) // PER_MILLION)) if lost else None
 
 
 def chat_cost(run: TrainingRun, *, input_tokens: int, cached_input_tokens: int, output_tokens: int) -> ChatCost:

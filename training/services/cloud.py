@@ -1,6 +1,7 @@
 """OpenAI runs: rows go up, one job is made, short looks follow it to its end. No worker waits in between."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from training.providers.openai_api import (
     points,
 )
 from training.services import finish, live, queue, spec, tokens
+from training.services.cloud_samples import ask_samples
 from training.services.endpoints import provider_address
 from training.services.finish import Failure
 from training.services.launch import DPO, SUPERVISED
@@ -101,7 +103,8 @@ def _body(run: TrainingRun, file_ids: list[str]) -> dict[str, Any]:
 
 
 def _say_shutdown(run: TrainingRun, provider: FineTuning) -> None:
-    """Whether the model exists is asked before any row leaves this machine."""
+    """Whether the model exists and the account may train it is asked before any row leaves this machine."""
+    provider.refuse_if_closed(run.base_model.name)
     ends = provider.shutdown_date(run.base_model.name)
     if ends is not None:
         message = f"The provider switches {run.base_model.name} off on {ends}: chats with this run will end then."
@@ -192,12 +195,15 @@ def _succeed(run: TrainingRun, lease: str, provider: FineTuning, job: ProviderJo
         table = provider.result_table(job.result_files[0])
         (run.folder / RESULT_TABLE).write_bytes(table)
         _fill_gaps(run, table)
+    if job.fine_tuned_model:
+        ask_samples(run, lease, provider, model=job.fine_tuned_model)
     result = run.result | {
         "schema": 1,
         "seed": run.seed,
         "hyperparameters": job.hyperparameters,
         "job": job.id,
         "fine_tuned_model": job.fine_tuned_model,
+        "checkpoints": _checkpoints(provider, job),
         "metrics": {"trained_tokens": job.trained_tokens, "steps": run.step},
     }
     spec.write_json(run.folder / finish.RESULT_FILE, result)
@@ -209,6 +215,14 @@ def _succeed(run: TrainingRun, lease: str, provider: FineTuning, job: ProviderJo
         training_tokens=_tokens_so_far(run, job),
         provider_status=job.status,
     )
+
+
+def _checkpoints(provider: FineTuning, job: ProviderJob) -> list[dict[str, Any]]:
+    """Not every compatible server keeps any, or knows the question."""
+    try:
+        return [asdict(one) for one in provider.checkpoints(job.id)]
+    except (ProviderAway, ProviderRefused):
+        return []
 
 
 def _tokens_so_far(run: TrainingRun, job: ProviderJob) -> int:

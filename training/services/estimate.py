@@ -13,7 +13,8 @@ from teams.models import Course, Method
 from teams.services.money import dollars
 from training.models import BaseModel
 from training.services import local_time, lora_memory, program_size, tokens
-from training.services.charges import compute_cost, token_prices, training_price
+from training.services.charges import compute_cost, samples_estimate, token_prices, training_price
+from training.services.questions import SAMPLE_QUESTIONS
 
 ROWS_SHARE = "rows_share"  # the setting of a run that trains on a part of its rows
 COUNTED_ROWS = 3_000  # bigger versions are estimated from their size: counting them would make a person wait
@@ -113,13 +114,19 @@ def _openai(course: Course, base: BaseModel, version: DatasetVersion, settings: 
     epochs = expected_epochs(rows) if asked == "auto" else int(asked)
     margin = COUNT_MARGIN * (AUTO_EPOCHS_MARGIN if asked == "auto" else 1)
     trained = one_epoch * epochs
-    expected, most = quote.cost(trained), quote.cost(math.ceil(trained * margin))
+    asked_expected, asked_most = samples_estimate(course=course, model=base.name, questions=len(SAMPLE_QUESTIONS))
+    expected = quote.cost(trained) + asked_expected
+    most = quote.cost(math.ceil(trained * margin)) + asked_most
     because = [
         f"{one_epoch:,} tokens ({'counted' if size.counted else 'reckoned from the characters'}) x {epochs} epochs at {note}.",
         "The provider chooses the epochs; the most allows for twice as many."
         if asked == "auto"
         else "The most allows for a token count 10 % above ours.",
     ]
+    if asked_most:
+        because.append(
+            f"{len(SAMPLE_QUESTIONS)} fixed questions are asked before and after: about {dollars(asked_expected)}."
+        )
     seconds = REHEARSAL_SECONDS if base.rehearsal else OPENAI_SECONDS
     return _priced(base, expected, most, seconds, because, training_tokens=trained)
 

@@ -6,7 +6,7 @@ from uuid import uuid5
 
 from teams.models import Method, User
 from teams.services.prices import PriceUnknown
-from training.models import RunStatus, TrainingRun
+from training.models import Origin, RunStatus, TrainingRun
 from training.services import charts
 from training.services.estimate import ROWS_SHARE, Estimate, estimate, training_share
 from training.services.launch import LaunchRefused, launch
@@ -61,7 +61,7 @@ def start_part(*, run: TrainingRun, person: User, share: float) -> TrainingRun:
         return there[-1]
     if share not in SHARES:
         raise LaunchRefused("Choose a half or a quarter of the rows.")
-    if reason := _no_measure(run):
+    if reason := _why_not(run):
         raise LaunchRefused(reason)
     return launch(
         team=run.team,
@@ -125,6 +125,8 @@ def _part(run: TrainingRun, share: float, there: TrainingRun | None) -> Part:
     rows = training_share(run.dataset_version, _settings(run, share))
     if there is not None:
         return Part(share, SHARES[share], rows, there, _value(there))
+    if refusal := _why_not(run):
+        return Part(share, SHARES[share], rows, None, None, refusal=refusal)
     try:
         reckoned = estimate(
             course=run.team.course, method=Method(run.method), base_model=run.base_model,
@@ -132,10 +134,12 @@ def _part(run: TrainingRun, share: float, there: TrainingRun | None) -> Part:
         )  # fmt: skip
     except PriceUnknown as unknown:
         return Part(share, SHARES[share], rows, None, None, refusal=str(unknown))
-    return Part(share, SHARES[share], rows, None, None, reckoned, _no_measure(run))
+    return Part(share, SHARES[share], rows, None, None, reckoned)
 
 
-def _no_measure(run: TrainingRun) -> str:
+def _why_not(run: TrainingRun) -> str:
+    if Origin.objects.filter(run=run).exists():
+        return "It was not trained here. Run it again with changes first; that run can be compared with fewer rows."
     if run.method != Method.DSPY and not run.settings.get("validation_fraction"):
         return (
             "No rows were kept back, so nothing could be compared. Run again with some rows kept back to measure with."

@@ -13,6 +13,7 @@ from teams.models import Method, Team
 from training.models import RunStatus, TrainingRun
 from training.services import limits, live, queue
 from training.services.cancel import CannotStop, cancel, stop_and_keep
+from training.services.checkpoints import NoCheckpoint, keep_checkpoint
 from training.services.compare import compare
 from training.services.progress import settings_shown
 
@@ -83,6 +84,19 @@ def run_keep(request: SignedInRequest, team: Team, number: int) -> HttpResponse:
     else:
         messages.success(request, f"{run} stops after its present step and keeps the best adapter so far.")
     return redirect("run_detail", team.pk, run.number)
+
+
+@team_view(Access.MEMBER)
+@require_POST
+def run_checkpoint(request: SignedInRequest, team: Team, number: int, position: int) -> HttpResponse:
+    """`position`: the checkpoint's step."""
+    run = run_of(team, number)
+    try:
+        made = keep_checkpoint(run=run, person=request.user, step=position)
+    except NoCheckpoint as missing:
+        raise Http404(str(missing)) from missing
+    messages.success(request, f"{made} is the checkpoint at step {position}. Nothing was charged.")
+    return redirect("run_detail", team.pk, made.number)
 
 
 @team_view(Access.MEMBER)

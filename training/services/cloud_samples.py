@@ -1,0 +1,58 @@
+"""The fixed teacher questions, put to the provider's base model and to what became of it: priced, held and charged."""
+
+from django.db import transaction
+from django.db.models import F
+
+from teams.services.prices import PriceUnknown
+from training.models import InvalidTransition, RunEvent, TrainingRun
+from training.providers.openai_api import FineTuning, ProviderAway, ProviderRefused, Reply
+from training.services import tokens
+from training.services.charges import SAMPLE_ANSWER_TOKENS, SAMPLE_QUESTION_TOKENS, token_prices
+from training.services.questions import SAMPLE_QUESTIONS
+
+
+def ask_samples(run: TrainingRun, lease: str, provider: FineTuning, *, model: str) -> None:
+    """Ask what has not been answered yet, so that a look that was cut off pays nothing twice.
+
+    Never fails the run: where a price is missing or the provider does not answer, a note says so.
+    """
+    prompt = str(run.result.get("system_prompt") or "")
+    answered = {(e.data.get("stage"), e.data.get("question")) for e in run.events.filter(kind="sample")}
+    wanted = [
+        (stage, name, question)
+        for stage, name in (("before", run.base_model.name), ("after", model))
+        for question in SAMPLE_QUESTIONS
+        if (stage, question) not in answered
+    ]
+    try:
+        _refuse_unpriced(run, model, prompt)
+        for stage, name, question in wanted:
+            reply = provider.ask(model=name, system_prompt=prompt, question=question, max_tokens=SAMPLE_ANSWER_TOKENS)
+            _write(run, lease, stage, name, question, reply)
+    except (PriceUnknown, ProviderAway, ProviderRefused) as trouble:
+        message = f"Not all sample questions were asked: {trouble}"
+        RunEvent.objects.create(run=run, kind="note", data={"message": message})
+
+
+def _refuse_unpriced(run: TrainingRun, model: str, prompt: str) -> None:
+    for name in (run.base_model.name, model):
+        token_prices(course=run.team.course, model=name)
+    if tokens.count_text(prompt) > SAMPLE_QUESTION_TOKENS // 2:
+        raise ProviderRefused(
+            "too_long", "the rows' system message is longer than what was held for them.", "Talk to the run instead."
+        )
+
+
+def _write(run: TrainingRun, lease: str, stage: str, model: str, question: str, reply: Reply) -> None:
+    used = {
+        "input_tokens": reply.input_tokens,
+        "cached_input_tokens": reply.cached_input_tokens,
+        "output_tokens": reply.output_tokens,
+    }
+    with transaction.atomic():
+        if not run.write(lease, **{name: F(name) + count for name, count in used.items()}):
+            raise InvalidTransition(f"run {run.pk} is looked at by somebody else")
+        data = {"stage": stage, "question": question, "answer": reply.text, "model": model, **used}
+        RunEvent.objects.create(run=run, kind="sample", data=data)
+    run.renew(lease)
+    run.refresh_from_db(fields=[*used])
