@@ -1,7 +1,7 @@
 """Puts an interview's questions to a bot, several at once, and hands the replies back one by one."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, cast
@@ -12,7 +12,7 @@ import openai
 from evaluation.models import InterviewQuestion, Turn, Wording
 from evaluation.services import bots
 from evaluation.services.clean import MAX_ANSWER_CHARACTERS, clean
-from evaluation.services.reasons import in_plain_words
+from evaluation.services.reasons import in_plain_words, maybe_billed
 from training.services.endpoints import ChatEndpoint
 from training.services.tokens import count_text
 
@@ -46,8 +46,11 @@ class Reply:
     output_tokens: int
 
 
-def ask_all(endpoint: ChatEndpoint, tasks: list[Task]) -> Iterator[Reply]:
-    """Replies in the order of the tasks. Raises CouldNotAsk; what was yielded before stays good."""
+def ask_all(endpoint: ChatEndpoint, tasks: list[Task], lost: list[int]) -> Iterator[Reply]:
+    """Replies in the order of the tasks. Raises CouldNotAsk; what was yielded before stays good.
+
+    `lost` grows by the input tokens of each try that got no answer and may be charged for all the same.
+    """
     client = openai.OpenAI(
         base_url=endpoint.base_url,
         api_key=endpoint.api_key or "none",
@@ -55,7 +58,7 @@ def ask_all(endpoint: ChatEndpoint, tasks: list[Task]) -> Iterator[Reply]:
         timeout=openai.Timeout(ANSWER_SECONDS, connect=10.0),
     )
     with client, ThreadPoolExecutor(AT_ONCE) as pool:
-        waiting = [pool.submit(_ask, client, endpoint, task) for task in tasks if task.wordings]
+        waiting = [pool.submit(_ask, client, endpoint, task, lost) for task in tasks if task.wordings]
         try:
             for done in waiting:
                 yield from done.result()
@@ -64,19 +67,22 @@ def ask_all(endpoint: ChatEndpoint, tasks: list[Task]) -> Iterator[Reply]:
                 one.cancel()
 
 
-def _ask(client: openai.OpenAI, endpoint: ChatEndpoint, task: Task) -> list[Reply]:
+def _ask(client: openai.OpenAI, endpoint: ChatEndpoint, task: Task, lost: list[int]) -> list[Reply]:
     replies: list[Reply] = []
     first = task.first_answer
     for wording in task.wordings:
         spoken = [Turn(question=task.question.question, answer=first)] if wording == Wording.FOLLOW_UP and first else []
         messages, _ = bots.messages_for(endpoint, spoken, getattr(task.question, wording))
-        reply = _reply(task, wording, _create(client, endpoint, messages, seed=task.repeat), messages, endpoint)
+        answer = _create(client, endpoint, messages, lost, seed=task.repeat)
+        reply = _reply(task, wording, answer, messages, endpoint)
         replies.append(reply)
         first = reply.text if wording == Wording.QUESTION else first
     return replies
 
 
-def _create(client: openai.OpenAI, endpoint: ChatEndpoint, messages: Iterable[bots.Message], *, seed: int) -> Any:
+def _create(
+    client: openai.OpenAI, endpoint: ChatEndpoint, messages: list[bots.Message], lost: list[int], *, seed: int
+) -> Any:
     """One answer with the bot's own decoding; the seed makes a repetition repeatable where the server honours it."""
     for attempt in range(1, TRIES + 1):
         try:
@@ -88,6 +94,8 @@ def _create(client: openai.OpenAI, endpoint: ChatEndpoint, messages: Iterable[bo
                 seed=seed,
             )
         except (openai.OpenAIError, httpx.HTTPError) as error:
+            if maybe_billed(error):
+                lost.append(bots.input_tokens(endpoint, messages))
             lasting = isinstance(error, openai.APIStatusError) and error.status_code in (400, 401, 403, 404)
             if lasting or attempt == TRIES:
                 raise CouldNotAsk(_why(error)) from error

@@ -1,12 +1,13 @@
 """A turn's last move and its money, together or not at all."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db import transaction
 from django.db.models import QuerySet
 
 from evaluation.models import Turn, TurnStatus
 from evaluation.services import bots
+from evaluation.services.reasons import UNSURE
 from teams.models import Confidence, Hold, HoldState, Method
 from teams.services import money
 from teams.services.money import Charge
@@ -54,13 +55,36 @@ def stopped(*, turn: Turn, answered: Answered) -> None:
         _keep(turn, answered)
 
 
-def fail(*, turn: Turn, message: str, answer: str = "") -> bool:
-    """Nothing is charged for a turn that failed. True when this call ended it."""
+def fail(*, turn: Turn, message: str, answer: str = "", usage: Usage | None = None) -> bool:
+    """No answer that counts. True when this call ended the turn.
+
+    Free where the provider refused or was never reached. With `usage` it said what it charges for; without, where it may have
+    had the question (`reasons.UNSURE`), the most that it can have cost is booked as unknown.
+    """
     with transaction.atomic():
         moved = turn.finish(TurnStatus.FAILED, error_message=message, answer=answer)
         if moved or turn.status == TurnStatus.STOPPED:
-            money.release(key=turn.hold_key)
+            if usage is not None:
+                money.settle(key=turn.hold_key, charge=_charge(turn, usage))
+            elif message in UNSURE:
+                _book_the_most(turn)
+            else:
+                money.release(key=turn.hold_key)
         return moved
+
+
+def _book_the_most(turn: Turn) -> None:
+    held = Hold.objects.filter(key=turn.hold_key, state=HoldState.OPEN).first()
+    if held is None or not held.amount:  # free: on this machine, or a rehearsal
+        money.release(key=turn.hold_key)
+        return
+    longest = bots.answer_tokens(bots.endpoint_of(turn.conversation))
+    charge = _charge(turn, replace(estimate(turn, ""), output_tokens=longest))
+    note = f"the most it can have cost, because no answer came; {charge.price_note}"[:300]
+    money.settle(
+        key=turn.hold_key,
+        charge=replace(charge, cost=held.amount, confidence=Confidence.UNKNOWN, price_note=note),
+    )
 
 
 def settle_forgotten(turns: QuerySet[Turn]) -> int:

@@ -5,8 +5,9 @@ answered is a row each, so an interview that is taken up again asks only what is
 """
 
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
+from uuid import uuid4
 
 import django_rq
 import redis.exceptions
@@ -138,13 +139,16 @@ def carry_out(interview_id: int) -> str:
     interview = claim(interview_id)
     if interview is None:
         return "nothing to do"
+    lost: list[int] = []
     try:
-        for reply in ask_all(endpoint_for(interview.run), missing(interview)):
+        for reply in ask_all(endpoint_for(interview.run), missing(interview), lost):
             if not keep(interview, reply):
                 return "someone else ended it"
     except CouldNotAsk as error:
         settle(interview, InterviewStatus.FAILED, error_message=str(error))
         return "failed"
+    finally:
+        book_lost(interview, lost)
     judging.hear(interview)
     settle(
         interview,
@@ -193,6 +197,23 @@ def settle(interview: Interview, status: InterviewStatus, **fields: object) -> N
     with transaction.atomic():
         if interview.move_to(status, finished_at=timezone.now(), **fields):
             money.settle(key=interview.hold_key, charge=_charge(interview))
+
+
+def book_lost(interview: Interview, lost: list[int]) -> None:
+    """An entry of its own for each try that got no answer: the most it can have cost, as unknown."""
+    longest = bots.answer_tokens(endpoint_for(interview.run)) if lost else 0
+    for asked in lost:
+        most = charges.chat_most(interview.run, input_tokens=asked, max_tokens=longest)
+        if not most:
+            continue  # free: on this machine, or a rehearsal
+        key = f"{interview.hold_key}-lost-{uuid4().hex[:12]}"
+        note = "the most it can have cost, because no answer came"
+        charge = replace(
+            _charge(interview), cost=most, input_tokens=asked, cached_input_tokens=0, output_tokens=longest,
+            confidence=Confidence.UNKNOWN, price_note=note,
+        )  # fmt: skip
+        money.hold(team=interview.run.team, key=key, amount=0, person=interview.started_by, subject_kind="interview")
+        money.settle(key=key, charge=charge)
 
 
 def _charge(interview: Interview) -> Charge:

@@ -4,7 +4,12 @@ import httpx
 import openai
 
 AGAIN = "Nothing was charged. Press “Try again”."
-EMPTY_ANSWER = f"The bot said nothing at all. {AGAIN} If it stays silent, ask in other words."
+PERHAPS = (
+    "Where this bot costs money it may be charged all the same: the costs page has it as unknown until the provider's bill "
+    "is in. Press “Try again”."
+)
+EMPTY_ANSWER = "The bot said nothing at all. Press “Try again”. If it stays silent, ask in other words."
+LEFT_BEHIND = f"The answer broke off because the server was restarted. {PERHAPS}"
 BY_STATUS = {
     400: f"The model's server did not accept this conversation. {AGAIN} If that does not help, start a new conversation.",
     401: "The model's server refused the platform's key. Nothing was charged. Please tell your instructor.",
@@ -14,15 +19,30 @@ BY_STATUS = {
 }
 BUSY = f"The model's server has a problem of its own. {AGAIN} If it goes on for long, please tell your instructor."
 AWAY = f"The model's server does not answer at the moment. {AGAIN} If it goes on for long, please tell your instructor."
-SLOW = f"The model's server took too long. {AGAIN}"
+SLOW = f"The model's server took too long. {PERHAPS}"
+BROKE_OFF = f"The connection to the model's server broke off. {PERHAPS}"
+UNSURE = frozenset({EMPTY_ANSWER, LEFT_BEHIND, SLOW, BROKE_OFF})  # the provider had the question and may charge for it
+NEVER_REACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
 def in_plain_words(error: Exception) -> str:
     """One sentence on what happened and one on what to do."""
     if isinstance(error, openai.APIStatusError):
         return BY_STATUS.get(error.status_code, BUSY)
+    if not maybe_billed(error):
+        return AWAY
     if isinstance(error, openai.APITimeoutError | httpx.TimeoutException):
         return SLOW
-    if isinstance(error, openai.APIConnectionError | httpx.TransportError):
-        return AWAY
-    return BUSY
+    return BROKE_OFF
+
+
+def maybe_billed(error: BaseException) -> bool:
+    """False where the provider refused, or was never reached; else nobody can know before its bill is in."""
+    if isinstance(error, openai.APIStatusError):
+        return False
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, NEVER_REACHED):
+            return False
+        cause = cause.__cause__
+    return True

@@ -1,5 +1,7 @@
 """The standard interview: asked by a worker, paid once, resumed where it broke off, measured at the end."""
 
+import socketserver
+import threading
 from datetime import timedelta
 
 import pytest
@@ -9,7 +11,7 @@ from django.utils import timezone
 from evaluation.models import Interview, InterviewAnswer, InterviewQuestion, InterviewStatus, Wording
 from evaluation.services import asking, interviews, submissions
 from evaluation.services.interview_report import quality_points
-from teams.models import BudgetAccount, LedgerEntry
+from teams.models import BudgetAccount, Confidence, LedgerEntry
 from teams.services.money import BudgetRefused
 from tests import factories
 from tests.evaluation.conftest import make_prices, make_run, professor_of
@@ -85,6 +87,37 @@ def test_a_provider_that_fails_ends_the_interview_with_a_sentence_and_no_hold(
     assert interview.status == InterviewStatus.FAILED and "problem of its own" in interview.error_message
     account = BudgetAccount.objects.get(team=team)
     assert (account.held, account.spent) == (0, 0)
+
+
+class HangsUp(socketserver.StreamRequestHandler):
+    """Reads the whole question and goes away."""
+
+    def handle(self):
+        self.request.settimeout(10)
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += self.request.recv(65536)
+        name, _, body = head.partition(b"\r\n\r\n")
+        length = int(name.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        while len(body) < length:
+            body += self.request.recv(65536)
+
+
+def test_tries_without_an_answer_may_be_billed_and_are_booked_as_unknown(
+    interview, team, member, settings, monkeypatch
+):
+    monkeypatch.setattr(asking, "WAIT_SECONDS", 0)
+    monkeypatch.setattr(asking, "AT_ONCE", 1)
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), HangsUp) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        settings.OPENAI_BASE_URL = f"http://127.0.0.1:{server.server_address[1]}/v1"
+        assert interviews.carry_out(interview.pk) == "failed"
+        server.shutdown()
+    lost = LedgerEntry.objects.filter(confidence=Confidence.UNKNOWN)
+    assert lost.count() >= asking.TRIES
+    assert all(entry.delta > 0 and entry.subject_id == str(interview.key) for entry in lost)
+    account = BudgetAccount.objects.get(team=team)
+    assert (account.spent, account.held) == (sum(entry.delta for entry in lost), 0)
 
 
 def test_a_second_worker_finds_a_claimed_interview_taken(interview):
