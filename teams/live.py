@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 STREAM_LENGTH = 4000
 STREAM_SECONDS = 24 * 3600
+TOLD_SECONDS = 3600
 KEEP_ALIVE_SECONDS = 15
 BATCH = 500
 CONNECTIONS = 16
@@ -52,21 +53,36 @@ def _waiting_client() -> redis.asyncio.Redis:
 _async_connections: WeakKeyDictionary[asyncio.AbstractEventLoop, redis.asyncio.Redis] = WeakKeyDictionary()
 
 
-async def aemit(topic: str, event: str, html_or_text: str) -> bool:
-    """`emit` for a coroutine: one connection pool for each event loop. False where the event may be lost."""
+def _async_client() -> redis.asyncio.Redis:
     loop = asyncio.get_running_loop()
     if loop not in _async_connections:
         _async_connections[loop] = _waiting_client()
+    return _async_connections[loop]
+
+
+async def atell(states: dict[str, str]) -> bool:
+    """Replace what is known of each topic and wake its readers, all in one round trip. False where it may be lost.
+
+    For what is told anew from the beginning each time, so that nothing depends on what came before; `Hub.told` reads it.
+    """
     try:
-        pipeline = _async_connections[loop].pipeline(transaction=False)
-        pipeline.xadd(f"live:{topic}", {"e": event, "d": html_or_text}, maxlen=STREAM_LENGTH, approximate=True)
-        pipeline.expire(f"live:{topic}", STREAM_SECONDS)
-        pipeline.publish(f"wake:{topic}", "1")
+        pipeline = _async_client().pipeline(transaction=False)
+        for topic, state in states.items():
+            pipeline.set(f"told:{topic}", state, ex=TOLD_SECONDS)
+        pipeline.publish("wake:", " ".join(states))
         await pipeline.execute()
     except (redis.exceptions.RedisError, OSError) as error:
-        log.warning("live event for %s not sent: %s", topic, error)
+        log.warning("live news of %d topics not sent: %s", len(states), error)
         return False
     return True
+
+
+def wake(topic: str) -> None:
+    """Let everyone who waits for `topic` look again at what they watch."""
+    try:
+        _connection().publish(f"wake:{topic}", "1")
+    except redis.exceptions.RedisError as error:
+        log.warning("readers of %s not woken: %s", topic, error)
 
 
 def frame(event: str, data: str, event_id: str = "") -> str:
@@ -102,8 +118,10 @@ class Hub:
 
     def _wake(self, message: dict[str, Any] | None) -> None:
         if message:
-            for event in self.waiting.get(message["channel"].decode()[5:], ()):
-                event.set()
+            one = message["channel"].decode()[5:]
+            for topic in [one] if one else message["data"].decode().split():
+                for event in self.waiting.get(topic, ()):
+                    event.set()
 
     def join(self, topic: str) -> asyncio.Event:
         event = asyncio.Event()
@@ -121,6 +139,11 @@ class Hub:
         low = f"({last_id}" if last_id != "0" else "-"
         rows: Any = await self.redis.xrange(f"live:{topic}", min=low, count=BATCH)
         return [(key.decode(), fields[b"e"].decode(), fields[b"d"].decode()) for key, fields in rows]
+
+    async def told(self, topic: str) -> str | None:
+        """What `atell` told last."""
+        state = await self.redis.get(f"told:{topic}")
+        return state.decode() if isinstance(state, bytes) else None
 
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()

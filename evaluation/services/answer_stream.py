@@ -1,11 +1,11 @@
 """The event stream of one answer: first the whole answer so far, then every new piece, then `done`.
 
-A reader who comes back gets what came meanwhile (by Last-Event-ID) or everything (a fresh connection); one who comes after
-the end gets the answer and `done`. The row decides where Redis cannot: a stream never waits for an event that was lost.
+An event's id says how many characters of the answer the browser has, so one who comes back (by Last-Event-ID) gets exactly what is
+missing, whoever knows it: the outlet in this process, Redis, or the row. The row decides where Redis cannot.
 """
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import timedelta
 from html import escape
 
@@ -14,6 +14,7 @@ from asgiref.sync import sync_to_async
 from django.utils import timezone
 
 from evaluation.models import Turn
+from evaluation.services.outlets import State, here, pause
 from teams import live
 
 WHOLE, TOKEN = "whole", "token"
@@ -22,27 +23,20 @@ LAST_WORDS_SECONDS = 3.0  # a turn that was stopped elsewhere gets its last word
 WITHOUT_REDIS_SECONDS = 1.5
 
 
-async def answer_events(turn: Turn, last_id: str = "") -> AsyncIterator[str]:
+async def answer_events(turn: Turn, last_id: str = "") -> AsyncGenerator[str]:
     """Frames for the browser. `last_id` is the Last-Event-ID of a reader who comes back."""
-    here = live.hub()
-    woken = here.join(turn.topic)
-    try:
-        if not last_id:
-            last_id, html = await _so_far(here, turn)
-            yield live.frame(WHOLE, html + _no_pieces(turn), last_id)
-        while True:
-            woken.clear()
-            pieces, last_id, over = await _news(here, turn, last_id)
-            for piece in pieces:
-                yield piece
-            if over:
-                yield live.frame(live.END, "")
-                return
-            if not pieces:
+    has = int(last_id) if last_id.isdigit() else None
+    outlet = here().get(turn.pk)
+    async with aclosing(outlet.states() if outlet else _from_elsewhere(turn)) as states:
+        async for state in states:
+            if has is None:
+                yield live.frame(WHOLE, state.html + _no_pieces(turn), str(len(state.html)))
+            elif len(state.html) > has:
+                yield live.frame(TOKEN, state.html[has:], str(len(state.html)))
+            elif not state.over:
                 yield ": still here\n\n"
-                await _wait(woken, LOOK_AGAIN_SECONDS if turn.is_streaming else LAST_WORDS_SECONDS)
-    finally:
-        here.leave(turn.topic, woken)
+            has = max(has or 0, len(state.html))
+    yield live.frame(live.END, "")
 
 
 def _no_pieces(turn: Turn) -> str:
@@ -53,53 +47,38 @@ def _no_pieces(turn: Turn) -> str:
     return f'<span id="pieces-{turn.key}" hx-swap-oob="innerHTML"></span>'
 
 
-async def _so_far(here: live.Hub, turn: Turn) -> tuple[str, str]:
-    """(position, HTML): from Redis, whose pieces say exactly where the next one starts; else from the row.
-
-    Not from the row while pieces are still on their way to Redis: it may hold some of them already, and they would show twice.
-    """
-    last_id, html, lost = "0", "", False
+async def _from_elsewhere(turn: Turn) -> AsyncGenerator[State]:
+    """The answer as another process tells it, or as the row has it; the last state is `over`."""
+    hub = live.hub()
+    woken = hub.join(turn.topic)
+    shown = -1
     try:
-        while events := await here.since(turn.topic, last_id):
-            last_id = events[-1][0]
-            for _, event, data in events:
-                html = html + data if event == TOKEN else data if event == WHOLE else html
-    except (redis.exceptions.RedisError, OSError):
-        last_id, html, lost = "0", "", True
-    if not html:
-        await _refresh(turn)
-        html = escape(turn.answer) if lost or not turn.is_streaming else ""
-    return last_id, html
+        while True:
+            woken.clear()
+            state, patience = await _known(hub, turn, shown)
+            yield state
+            if state.over:
+                return
+            shown = len(state.html)
+            await pause(woken, patience)
+    finally:
+        hub.leave(turn.topic, woken)
 
 
-async def _news(here: live.Hub, turn: Turn, last_id: str) -> tuple[list[str], str, bool]:
-    """New frames after `last_id`, the new position, and whether the answer is over."""
+async def _known(hub: live.Hub, turn: Turn, shown: int) -> tuple[State, float]:
+    """What is known of the answer now, and for how many seconds that is enough. The row is asked where Redis has nothing new."""
+    patience = LOOK_AGAIN_SECONDS
     try:
-        events = await here.since(turn.topic, last_id)
+        told = State.unpacked(await hub.told(turn.topic) or "")
     except (redis.exceptions.RedisError, OSError):
-        await asyncio.sleep(WITHOUT_REDIS_SECONDS)
-        return await _from_row(turn), last_id, not turn.is_streaming
-    ends = {TOKEN: "", WHOLE: _no_pieces(turn)}
-    frames = [live.frame(event, data + ends[event], event_id) for event_id, event, data in events if event in ends]
-    over = any(event == live.END for _, event, _ in events)
-    if not events:
-        await _refresh(turn)
-        if turn.finished_at and turn.finished_at < timezone.now() - timedelta(seconds=LAST_WORDS_SECONDS):
-            return [live.frame(WHOLE, escape(turn.answer) + _no_pieces(turn))], last_id, True
-    return frames, events[-1][0] if events else last_id, over
-
-
-async def _from_row(turn: Turn) -> list[str]:
-    await _refresh(turn)
-    return [live.frame(WHOLE, escape(turn.answer) + _no_pieces(turn))]
-
-
-async def _refresh(turn: Turn) -> None:
+        told, patience = State("", over=False), WITHOUT_REDIS_SECONDS
+    if told.over or len(told.html) > shown >= 0:
+        return told, patience
     await sync_to_async(turn.refresh_from_db)(fields=["answer", "status", "finished_at"])
-
-
-async def _wait(woken: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(woken.wait(), seconds)
-    except TimeoutError:
-        return
+    written = escape(turn.answer)
+    if turn.is_streaming:
+        return max(told, State(written, over=False), key=lambda state: len(state.html)), patience
+    ended_at = turn.finished_at or timezone.now()
+    if patience == WITHOUT_REDIS_SECONDS or ended_at < timezone.now() - timedelta(seconds=LAST_WORDS_SECONDS):
+        return State(written, over=True), 0
+    return max(told, State(written, over=False), key=lambda state: len(state.html)), LAST_WORDS_SECONDS

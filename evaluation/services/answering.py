@@ -7,25 +7,24 @@ import asyncio
 import json
 import logging
 import threading
-import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
-from html import escape
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import httpx
 import openai
-from django.db import close_old_connections
+from django.db import DatabaseError, close_old_connections
+from pydantic import ValidationError
 
 from evaluation.models import Turn
 from evaluation.services import bots, closing
 from evaluation.services.clean import MAX_ANSWER_CHARACTERS, clean
 from evaluation.services.closing import Answered, Usage
+from evaluation.services.outlets import Outlet, here
 from evaluation.services.reasons import EMPTY_ANSWER, in_plain_words
-from teams import live
 from training.services.endpoints import ChatEndpoint
 
 log = logging.getLogger(__name__)
@@ -36,10 +35,13 @@ PROGRESS_SECONDS = 1.0
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 90.0
 DATABASE_THREADS = 4
+CLOSING_SECONDS = 3.0
+LEFT_BEHIND = "The answer broke off because the server was restarted. Nothing was charged. Press “Try again”."
 BROKEN = (
     openai.OpenAIError,
     httpx.HTTPError,
     json.JSONDecodeError,
+    ValidationError,
 )  # the client wraps only what comes before the stream
 
 
@@ -64,81 +66,66 @@ def load(turn_id: int) -> Job:
     return Job(turn, endpoint, messages)
 
 
-class Outlet:
-    """The answer so far, and its way to the browsers.
-
-    What comes while a send is under way goes out with the next one: a slow Redis makes bigger bites and loses nothing.
-    After a send that failed nobody knows what arrived, so the next one brings the whole answer so far.
-    """
-
-    def __init__(self, topic: str) -> None:
-        self.topic, self.text = topic, ""
-        self.first_token_ms: int | None = None
-        self.usage: Usage | None = None
-        self._began = time.monotonic()
-        self._sent = 0
-        self._certain = True  # every piece up to `_sent` arrived, once
-        self._more = asyncio.Event()
-        self._closed = False
-
-    def add(self, piece: str) -> None:
-        if self.first_token_ms is None:
-            self.first_token_ms = round(1000 * (time.monotonic() - self._began))
-        self.text += piece
-        self._more.set()
-
-    def close(self) -> None:
-        self._closed = True
-        self._more.set()
-
-    async def run(self) -> None:
-        while not self._closed or self._sent < len(self.text):
-            await self._more.wait()
-            self._more.clear()
-            if self._sent < len(self.text):
-                await self._send()
-
-    async def _send(self) -> None:
-        fresh, self._sent = self.text[self._sent :], len(self.text)
-        if self._certain:
-            self._certain = await live.aemit(self.topic, "token", escape(fresh))
-        else:
-            self._certain = await live.aemit(self.topic, "whole", escape(self.text[: self._sent]))
-
-
 async def answer(turn_id: int, *, database: Database) -> None:
     """Ask the bot and see the turn to its end, whatever happens on the way. Cancelling this coroutine is Stop."""
-    job: Job = await database(load, turn_id)
-    outlet = Outlet(job.turn.topic)
+    outlet = here()[turn_id] = Outlet()
     try:
-        await _converse(job, outlet, database)
+        job: Job = await database(load, turn_id)
+        outlet.begin(job.turn.topic)
+        await _see_through(job, outlet, database)
+    finally:
+        del here()[turn_id]
+        await outlet.end()
+
+
+async def _see_through(job: Job, outlet: Outlet, database: Database) -> None:
+    outlet.reading = asyncio.create_task(_read(job, outlet))
+    _keep_beating(database)
+    try:
+        await outlet.reading
     except asyncio.CancelledError:
+        outlet.reading.cancel()
         await database(_stopped, job, outlet)
     except BROKEN as error:
         log.warning("turn %s was not answered: %s", job.turn.key, error)
         await database(_failed, job, outlet, in_plain_words(error))
     else:
         await database(_complete, job, outlet)
-    finally:
-        await live.aemit(job.turn.topic, live.END, "")
 
 
-async def _converse(job: Job, outlet: Outlet, database: Database) -> None:
-    reading = asyncio.create_task(_read(job, outlet))
-    beating = asyncio.create_task(_beat(job.turn, outlet, database, reading))
-    sending = asyncio.create_task(outlet.run())
-    try:
-        await reading
-    finally:
-        beating.cancel()
-        outlet.close()
-        await sending
+_beats: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Task[None]] = WeakKeyDictionary()
+
+
+def _keep_beating(database: Database) -> None:
+    loop = asyncio.get_running_loop()
+    if loop not in _beats or _beats[loop].done():
+        _beats[loop] = loop.create_task(_beat(database), name="answers-beat")
+
+
+async def _beat(database: Database) -> None:
+    """While anything is answered in this loop: write all answers so far in one visit, and stop what someone stopped."""
+    while here():
+        await asyncio.sleep(PROGRESS_SECONDS)
+        reading = {pk: outlet for pk, outlet in here().items() if outlet.reading and not outlet.reading.done()}
+        try:
+            going = await database(keep_going, {pk: outlet.text for pk, outlet in reading.items()})
+        except DatabaseError as error:
+            log.warning("answers so far not written, trying again: %s", error)
+            continue
+        for pk, outlet in reading.items():
+            if pk not in going and outlet.reading:
+                outlet.reading.cancel()
+
+
+def keep_going(answers: dict[int, str]) -> set[int]:
+    """Write these answers so far, by the turn's id. Those that are still to be answered."""
+    return Turn.objects.keep_going(answers)
 
 
 _open_connections: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
 
 
-def _connections() -> httpx.AsyncClient:
+def connections() -> httpx.AsyncClient:
     """This loop's connections to models: making a pool reads all certificates, which takes longer than a first token."""
     loop = asyncio.get_running_loop()
     if loop not in _open_connections:
@@ -149,41 +136,56 @@ def _connections() -> httpx.AsyncClient:
     return _open_connections[loop]
 
 
+_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str], openai.AsyncOpenAI]] = WeakKeyDictionary()
+
+
+def client_of(endpoint: ChatEndpoint) -> openai.AsyncOpenAI:
+    clients = _clients.setdefault(asyncio.get_running_loop(), {})
+    address = (endpoint.base_url, endpoint.api_key or "none")
+    if address not in clients:
+        base_url, key = address
+        clients[address] = openai.AsyncOpenAI(base_url=base_url, api_key=key, max_retries=0, http_client=connections())
+    return clients[address]
+
+
 async def _read(job: Job, outlet: Outlet) -> None:
+    """Read the stream as it comes. The client's own objects for each piece would cost more than all the rest of its way."""
     endpoint = job.endpoint
-    client = openai.AsyncOpenAI(
-        base_url=endpoint.base_url, api_key=endpoint.api_key or "none", max_retries=0, http_client=_connections()
-    )
-    async with await client.chat.completions.create(
+    async with client_of(endpoint).chat.completions.with_streaming_response.create(
         model=endpoint.model,
         messages=cast(Any, job.messages),
         temperature=endpoint.temperature,
         max_tokens=bots.answer_tokens(endpoint),
         stream=True,
         stream_options={"include_usage": True},
-    ) as chunks:
-        async for chunk in chunks:
-            if chunk.usage is not None:
-                outlet.usage = _usage(chunk.usage)
-            piece = clean((chunk.choices[0].delta.content or "") if chunk.choices else "")
+    ) as response:
+        async for line in response.iter_lines():
+            if not line.startswith("data:"):
+                continue
+            data = line[5:].strip()
+            if data == "[DONE]":
+                return
+            piece = _understood(json.loads(data), outlet, response.http_request)
             if piece:
                 outlet.add(piece[: MAX_ANSWER_CHARACTERS - len(outlet.text)])
             if len(outlet.text) >= MAX_ANSWER_CHARACTERS:
                 return
 
 
+def _understood(chunk: Any, outlet: Outlet, request: httpx.Request) -> str:
+    """The text in one chunk of the stream; its usage goes to the outlet. Raises openai.APIError for an error in the stream."""
+    if not isinstance(chunk, dict) or chunk.get("error"):
+        raise openai.APIError("an error came in the stream", request, body=chunk)
+    if usage := chunk.get("usage"):
+        outlet.usage = _usage(openai.types.CompletionUsage.model_validate(usage))
+    choices = chunk.get("choices") or [{}]
+    return clean((choices[0].get("delta") or {}).get("content") or "")
+
+
 def _usage(said: openai.types.CompletionUsage) -> Usage:
     details = said.prompt_tokens_details
     cached = (details.cached_tokens or 0) if details else 0
     return Usage(said.prompt_tokens, cached, said.completion_tokens, exact=True)
-
-
-async def _beat(turn: Turn, outlet: Outlet, database: Database, reading: "asyncio.Task[None]") -> None:
-    going = True
-    while going:
-        await asyncio.sleep(PROGRESS_SECONDS)
-        going = await database(turn.keep_going, outlet.text)
-    reading.cancel()
 
 
 def _answered(job: Job, outlet: Outlet) -> Answered:
@@ -199,6 +201,9 @@ def _complete(job: Job, outlet: Outlet) -> None:
 
 
 def _stopped(job: Job, outlet: Outlet) -> None:
+    if outlet.left_behind:
+        _failed(job, outlet, LEFT_BEHIND)
+        return
     closing.stopped(turn=job.turn, answered=_answered(job, outlet))
 
 
@@ -207,13 +212,27 @@ def _failed(job: Job, outlet: Outlet, message: str) -> None:
 
 
 class Desk:
-    """Where this web process answers. The loop starts with the first question."""
+    """Where this web process answers: in the server's event loop once `work_in` says so, else in one of its own."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pool = ThreadPoolExecutor(DATABASE_THREADS, thread_name_prefix="answers-database")
         self._running: dict[int, Future[None]] = {}
+
+    def work_in(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._lock:
+            self._loop = loop
+
+    async def close(self) -> None:
+        """The process ends: what is not answered yet fails at once, and costs nothing. Called in the loop of `work_in`."""
+        tasks = [task for task in asyncio.all_tasks() if task.get_name().startswith("turn-")]
+        for outlet in here().values():
+            outlet.left_behind = True
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLOSING_SECONDS)
 
     def start(self, turn_id: int) -> None:
         running = asyncio.run_coroutine_threadsafe(self._answer(turn_id), self._own_loop())

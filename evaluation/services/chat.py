@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from evaluation.models import Conversation, Submission, Turn, TurnStatus
 from evaluation.services import bots, closing
-from evaluation.services.answering import desk
+from evaluation.services.answering import LEFT_BEHIND, desk
 from evaluation.services.clean import clean
 from teams import live
 from teams.models import User
@@ -22,7 +22,6 @@ from training.models import TrainingRun
 HOLD_LIFETIME = timedelta(hours=1)
 SILENT_FOR = timedelta(seconds=60)
 STOP_WAITS_SECONDS = 3.0
-LEFT_BEHIND = "The answer broke off because the server was restarted. Nothing was charged. Press “Try again”."
 
 
 class ChatRefused(Exception):
@@ -156,6 +155,6 @@ def sweep() -> int:
     swept = 0
     for turn in silent.filter(status=TurnStatus.STREAMING).select_related("conversation__run"):
         if closing.fail(turn=turn, message=LEFT_BEHIND, answer=turn.answer):
-            live.emit(turn.topic, live.END, "")
+            live.wake(turn.topic)
             swept += 1
     return swept + closing.settle_forgotten(silent.filter(status=TurnStatus.STOPPED))

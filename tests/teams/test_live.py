@@ -29,7 +29,7 @@ def test_a_listener_wakes_the_topic_that_got_something(redis_server: str) -> Non
         hub = live.Hub()
         mine, other = hub.join("mine"), hub.join("other")
         while not mine.is_set():
-            await live.aemit("mine", "token", "a")
+            await live.atell({"mine": "a"})
             await asyncio.sleep(0.01)
         hub.task.cancel()
         return [mine.is_set(), other.is_set()]

@@ -1,0 +1,94 @@
+"""Answers requests in a few threads that stay, each with a database connection that stays.
+
+Django's own handler takes a new thread, and with it a new connection, for every request, and reads a file to its end before the
+first byte leaves. Both cost more than most pages do, and an open event stream would keep its thread.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from django.core.handlers.asgi import ASGIHandler
+from django.db import close_old_connections, connections
+from django.http import FileResponse, HttpRequest, HttpResponseBase, StreamingHttpResponse
+
+THREADS = 16
+PIECE_BYTES = 64 * 1024
+EVENT_STREAM = "text/event-stream"
+
+
+class Handler(ASGIHandler):
+    """The platform as an ASGI application. `on_start` is awaited in the server's event loop before the first request,
+    `on_stop` after the last."""
+
+    def __init__(self, *, on_start: Callable[[], Any], on_stop: Callable[[], Any]) -> None:
+        super(ASGIHandler, self).__init__()
+        self._on_start, self._on_stop = on_start, on_stop
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="requests")
+        self.load_middleware(is_async=False)  # one walk through all middleware in one thread: no hop at each of them
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await self.handle(scope, receive, send)
+
+    async def _live(self, receive: Any, send: Any) -> None:
+        steps = {"lifespan.startup": self._on_start, "lifespan.shutdown": self._on_stop}
+        for _ in steps:
+            kind = (await receive())["type"]
+            await steps[kind]()
+            await send({"type": f"{kind}.complete"})
+
+    async def run_get_response(self, request: HttpRequest) -> Any:
+        response = await self._in_a_thread(self._respond)(request)
+        response._handler_class = self.__class__
+        if response.streaming and not response.is_async:
+            self._send_in_pieces(response)
+        return response
+
+    def _respond(self, request: HttpRequest) -> HttpResponseBase:
+        close_old_connections()
+        try:
+            return self.get_response(request)
+        finally:
+            close_old_connections()
+
+    def _in_a_thread(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return sync_to_async(function, thread_sensitive=False, executor=self._threads)
+
+    def _send_in_pieces(self, response: Any) -> None:
+        parts: Iterator[bytes] = iter(response.streaming_content)
+        if isinstance(response, FileResponse):
+            response.block_size = PIECE_BYTES
+            response.streaming_content = _pieces(parts, self._in_a_thread(_next_piece))
+        else:  # what reads the database must stay in one thread from beginning to end
+            response.streaming_content = _pieces(parts, sync_to_async(_next_piece))
+
+    async def send_response(self, response: Any, send: Any) -> None:
+        own_thread = isinstance(response, StreamingHttpResponse) and not isinstance(response, FileResponse)
+        if not own_thread or response["Content-Type"] == EVENT_STREAM:
+            await super().send_response(response, send)
+            return
+        async with ThreadSensitiveContext():
+            try:
+                await super().send_response(response, send)
+            finally:
+                await sync_to_async(connections.close_all)()
+
+
+def _next_piece(parts: Iterator[bytes]) -> bytes:
+    """Parts joined to about `PIECE_BYTES`; empty at the end."""
+    piece, size = [], 0
+    for part in parts:
+        piece.append(part)
+        size += len(part)
+        if size >= PIECE_BYTES:
+            break
+    return b"".join(piece)
+
+
+async def _pieces(parts: Iterator[bytes], in_a_thread: Callable[..., Any]) -> AsyncIterator[bytes]:
+    while piece := await in_a_thread(parts):
+        yield piece

@@ -1,0 +1,124 @@
+"""How the ASGI application answers: threads that stay, files in pieces, nothing read to its end first."""
+
+import asyncio
+import os
+import threading
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.test import override_settings
+from django.urls import path
+
+from courseplatform import handler
+from courseplatform.handler import Handler
+from teams.access import public_view
+
+LONG = os.urandom(3 * handler.PIECE_BYTES + 7)
+made_in: list[int] = []
+entered: list[str] = []
+
+
+@public_view
+def quick(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(threading.current_thread().name)
+
+
+@public_view
+def file(request: HttpRequest) -> FileResponse:
+    return FileResponse(Path(request.GET["path"]).open("rb"))
+
+
+@public_view
+def lines(request: HttpRequest) -> StreamingHttpResponse:
+    def made() -> Any:
+        for number in range(20_000):
+            made_in.append(threading.get_ident())
+            yield f"line {number}\n"
+
+    return StreamingHttpResponse(made())
+
+
+urlpatterns = [path("quick/", quick), path("file/", file), path("lines/", lines)]
+pytestmark = [pytest.mark.asyncio, pytest.mark.urls(__name__), pytest.mark.django_db(transaction=True)]
+
+
+async def note(what: str) -> None:
+    entered.append(what)
+
+
+@pytest.fixture
+def application() -> Handler:
+    with override_settings(MIDDLEWARE=[]):
+        return Handler(on_start=lambda: note("start"), on_stop=lambda: note("stop"))
+
+
+async def get(application: Handler, url: str) -> tuple[int, list[bytes]]:
+    """Status and the body's messages."""
+    where, _, query = url.partition("?")
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": where,
+        "query_string": query.encode(),
+        "headers": [(b"host", b"localhost")],
+        "http_version": "1.1",
+    }
+    sent: list[dict[str, Any]] = []
+    asked = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        if asked.is_set():
+            await asyncio.Event().wait()
+        asked.set()
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await application(scope, receive, send)
+    return sent[0]["status"], [message["body"] for message in sent[1:] if message.get("body")]
+
+
+async def test_a_file_leaves_in_pieces_and_without_a_warning(application: Handler, tmp_path: Path) -> None:
+    (tmp_path / "long").write_bytes(LONG)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        status, pieces = await get(application, f"/file/?path={tmp_path / 'long'}")
+    assert (status, b"".join(pieces)) == (200, LONG)
+    assert len(pieces) == 4
+
+
+async def test_lines_leave_while_they_are_made_all_in_one_thread(application: Handler) -> None:
+    made_in.clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _, pieces = await get(application, "/lines/")
+    assert b"".join(pieces).endswith(b"line 19999\n") and len(pieces) > 1
+    assert len(made_in) == 20_000 and len(set(made_in)) == 1
+
+
+async def test_requests_share_few_threads_that_stay(application: Handler) -> None:
+    asked = [get(application, "/quick/") for _ in range(4 * handler.THREADS)]
+    names = {pieces[0] for _, pieces in await asyncio.gather(*asked)}
+    again = {pieces[0] for _, pieces in await asyncio.gather(*[get(application, "/quick/") for _ in range(3)])}
+    assert len(names) <= handler.THREADS and again <= names
+    assert all(name.startswith(b"requests") for name in names)
+
+
+async def test_a_server_says_when_it_starts_and_ends(application: Handler) -> None:
+    entered.clear()
+    told = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+    answered: list[str] = []
+
+    async def receive() -> dict[str, str]:
+        return next(told)
+
+    async def send(message: dict[str, str]) -> None:
+        answered.append(message["type"])
+
+    await application({"type": "lifespan"}, receive, send)
+    assert entered == ["start", "stop"]
+    assert answered == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
