@@ -1,5 +1,7 @@
 """Agreement figures against published values (the fixtures of the design) and against their own definitions."""
 
+from fractions import Fraction
+
 import pytest
 
 from evaluation.agreement import Scale, alpha, bootstrap, icc, offsets, quadratic_kappa, shares
@@ -38,6 +40,38 @@ def test_weighted_kappa_and_alpha_of_a_constant_offset_match_the_published_digit
     assert quadratic_kappa(A, B, [1, 2, 3, 4]) == pytest.approx(0.5798319, abs=5e-8)
     assert alpha(PAIRS) == pytest.approx(0.5215102, abs=5e-8)
     assert offsets(PAIRS) == [0.5, -0.5]
+
+
+def ordinal_alpha_by_definition(units):
+    """Krippendorff's formula written out pair by pair, without a coincidence matrix: an oracle for the real one."""
+    pairable = [[value for value in unit if value is not None] for unit in units]
+    pairable = [unit for unit in pairable if len(unit) > 1]
+    every = [value for unit in pairable for value in unit]
+    times = {value: every.count(value) for value in sorted(set(every))}
+
+    def distance(a, b):
+        low, high = sorted((a, b))
+        between = sum(n for value, n in times.items() if low <= value <= high)
+        return (between - Fraction(times[low] + times[high], 2)) ** 2 if low != high else Fraction(0)
+
+    seen = sum(
+        Fraction(1, len(unit) - 1) * distance(a, b)
+        for unit in pairable
+        for i, a in enumerate(unit)
+        for j, b in enumerate(unit)
+        if i != j
+    )
+    expected = sum(distance(a, b) for i, a in enumerate(every) for j, b in enumerate(every) if i != j)
+    return 1 - (len(every) - 1) * seen / expected
+
+
+@pytest.mark.parametrize("units", [UNITS, PAIRS], ids=["four raters with holes", "a constant offset"])
+def test_alpha_is_exact_to_nine_digits_against_its_definition_in_fractions(units):
+    assert alpha(units) == pytest.approx(float(ordinal_alpha_by_definition(units)), abs=1e-9)
+
+
+def test_kappa_is_exact_to_nine_digits():
+    assert quadratic_kappa(A, B, [1, 2, 3, 4]) == pytest.approx(69 / 119, abs=1e-9)  # 0.5798319…
 
 
 def test_ratings_that_never_vary_are_not_defined_rather_than_perfect():

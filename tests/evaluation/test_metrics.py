@@ -1,5 +1,6 @@
 """The four metrics, validated: on child-like, adult-like and teacher-like answers they rank as people would."""
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -113,6 +114,47 @@ def test_the_child_stays_in_its_part_and_the_others_do_not(voices: dict[str, Met
 
 def test_a_child_that_keeps_its_mistakes_is_consistent(voices: dict[str, Metrics]) -> None:
     assert voices["child"].consistency == 1
+
+
+def wavering_child() -> list[Asked]:
+    """A child's words, but every question is answered differently when it comes again: what a badly trained bot does."""
+    mixed = []
+    for _number, one in enumerate(interview("child")):
+        other = f"No wait, it is {(*one.right, 'something else')[0].split('|')[0]}!" if one.mistaken else "I am 9!"
+        changed = "Um, I forgot." if one.expectation == "known" else other
+        facts = (*one.mistaken, "9|nine") if one.subject == "persona" else one.mistaken
+        answers = (one.answers[0], "I am 9!" if one.subject == "persona" else changed)
+        mixed.append(Asked(one.subject, one.expectation, one.right, facts, answers))
+    return mixed
+
+
+VALIDATION: list[tuple[str, str, list[str]]] = [  # metric, what people would say, from most to least like a child
+    ("grade", "low", ["child", "teacher", "adult"]),
+    ("consistency", "high", ["child", "wavering"]),
+    ("over_correctness", "low", ["child", "wavering", "adult"]),
+    ("right_known", "high", ["child", "wavering"]),
+    ("personality", "high", ["child", "adult", "teacher"]),
+    ("personality", "high", ["child", "wavering"]),
+]
+
+
+@pytest.mark.parametrize(("metric", "better", "order"), VALIDATION)
+def test_each_of_the_four_metrics_ranks_the_reference_answers_as_people_would(
+    metric: str, better: str, order: list[str], voices: dict[str, Metrics]
+) -> None:
+    measured = {**voices, "wavering": measure(wavering_child())}
+    values = [getattr(measured[voice], metric) for voice in order]
+    assert values == sorted(values, reverse=better == "high") and len(set(values)) == len(values), dict(
+        zip(order, values, strict=True)
+    )
+
+
+def test_the_picture_of_quality_ranks_the_child_above_all_others(voices: dict[str, Metrics]) -> None:
+    from evaluation.services.interview_report import quality_of
+
+    quality = {voice: quality_of(asdict(one)) or 0 for voice, one in voices.items()}
+    wavering = quality_of(asdict(measure(wavering_child()))) or 0
+    assert quality["child"] > max(quality["adult"], quality["teacher"], wavering)
 
 
 def test_a_bot_that_changes_its_mind_with_the_wording_is_not_consistent() -> None:
