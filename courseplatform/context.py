@@ -7,7 +7,8 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from teams.impersonation import SESSION_KEY
-from teams.models import Notice
+from teams.models import User
+from teams.services import notices
 
 
 def page(request: HttpRequest) -> dict[str, Any]:
@@ -16,13 +17,11 @@ def page(request: HttpRequest) -> dict[str, Any]:
         "rehearsal": settings.REHEARSAL,
         "nav_course": getattr(request, "course", None),
         "nav_team": getattr(request, "team", None),
-        "unread_notices": partial(_unread, request),
+        "notice_bell": partial(_bell, request),
         "nav_membership": getattr(request, "membership", None),
         "impersonated": SESSION_KEY in request.session if hasattr(request, "session") else False,
     }
 
 
-def _unread(request: HttpRequest) -> int:
-    return (
-        Notice.objects.filter(person_id=request.user.pk, read_at=None).count() if request.user.is_authenticated else 0
-    )
+def _bell(request: HttpRequest) -> notices.Bell | None:
+    return notices.bell(person=request.user) if isinstance(request.user, User) else None

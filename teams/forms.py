@@ -157,9 +157,12 @@ class AnnouncementForm(forms.Form):
     text = forms.CharField(label="Tell everyone", max_length=2000, widget=forms.Textarea(attrs={"rows": 3}))
 
 
-class MailChoiceForm(forms.Form):
-    wanted = forms.MultipleChoiceField(
-        label="Also by e-mail", choices=NoticeKind.choices, required=False, widget=forms.CheckboxSelectMultiple
+class NoticeChoiceForm(forms.Form):
+    in_app = forms.MultipleChoiceField(
+        label="Here, in the bar", choices=NoticeKind.choices, required=False, widget=forms.CheckboxSelectMultiple
+    )
+    by_mail = forms.MultipleChoiceField(
+        label="By e-mail", choices=NoticeKind.choices, required=False, widget=forms.CheckboxSelectMultiple
     )
 
 

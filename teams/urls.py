@@ -46,6 +46,7 @@ urlpatterns = [
     path("courses/<int:course_id>/notices/new/", notices.announcement_new, name="announcement_new"),
     path("courses/<int:course_id>/audit/", audit.course_audit, name="course_audit"),
     path("courses/<int:course_id>/audit.csv", audit.course_audit_csv, name="course_audit_csv"),
+    path("notices/bell/", notices.notice_bell, name="notice_bell"),
     path("notices/", notices.notice_list, name="notice_list"),
     path("teams/<int:team_id>/budget/", budget.budget_request_new, name="budget_request_new"),
     path("teams/<int:team_id>/costs/", costs.team_costs, name="team_costs"),

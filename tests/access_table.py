@@ -30,6 +30,7 @@ TABLE: dict[str, Access] = {
     "course_audit": Access.INSTRUCTOR,
     "course_audit_csv": Access.INSTRUCTOR,
     "notice_list": Access.SIGNED_IN,
+    "notice_bell": Access.SIGNED_IN,
     "budget_request_new": Access.MEMBER,
     "team_costs": Access.MEMBER,
     "dataset_list": Access.MEMBER,

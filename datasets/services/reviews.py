@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.urls import reverse
 from django.utils import timezone
 
 from datasets import formats
 from datasets.models import Dataset, DatasetVersion, Review, RowApproval, RowComment
 from datasets.services.blocks import StoredRow
 from datasets.services.reading import plain, stored_rows
-from teams.models import User
+from teams.models import NoticeKind, User
+from teams.services import notices
 
 
 class NoSuchRow(Exception):
@@ -73,9 +75,24 @@ def comment(*, version: DatasetVersion, row: StoredRow, person: User, text: str,
     text = text.strip()[:1000]
     if not text:
         raise ValueError("Write what is on your mind first.")
-    return RowComment.objects.create(
-        dataset=version.dataset, row_id=row.id, text=text, person=person, by_reviewer=by_reviewer
-    )
+    with transaction.atomic():
+        made = RowComment.objects.create(
+            dataset=version.dataset, row_id=row.id, text=text, person=person, by_reviewer=by_reviewer
+        )
+        if by_reviewer:
+            _tell_team(version, text)
+    return made
+
+
+def _tell_team(version: DatasetVersion, text: str) -> None:
+    """A teacher who remarks on twenty rows is one notice, until it is read."""
+    dataset = version.dataset
+    path = reverse("version_review", args=[dataset.team_id, dataset.pk, version.number])
+    told_already = {"kind": NoticeKind.COMMENT, "path": path, "read_at": None}
+    members = dataset.team.memberships.filter(active=True).select_related("person")
+    people = [one.person for one in members if not one.person.notices.filter(**told_already).exists()]
+    said = f"A teacher wrote about a row of “{dataset.name}”: {text}"
+    notices.tell(people=people, course=dataset.team.course, kind=NoticeKind.COMMENT, text=said, path=path)
 
 
 def approve(*, version: DatasetVersion, row: StoredRow, person: User, approved: bool) -> None:

@@ -39,11 +39,12 @@ class Notice(models.Model):
 
 
 class MailChoice(models.Model):
-    """Whether a person also wants notices of one kind by e-mail. Without a row: yes."""
+    """Where a person wants notices of one kind: in the app, by e-mail. Without a row: in both places."""
 
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="mail_choices")
     kind = models.CharField(max_length=14, choices=NoticeKind.choices)
     wanted = models.BooleanField(default=True)
+    in_app = models.BooleanField(default=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["person", "kind"], name="mail_choice_once")]

@@ -2,11 +2,13 @@
 
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 from smtplib import SMTPException
 
 from django.conf import settings
 from django.core.mail import send_mass_mail
 from django.db import transaction
+from django.db.models import Count, Max
 from django.utils import timezone
 
 from teams.models import Announcement, Course, MailChoice, Notice, NoticeKind, User
@@ -16,15 +18,22 @@ log = logging.getLogger(__name__)
 
 
 def tell(*, people: Iterable[User], course: Course, kind: NoticeKind, text: str, path: str) -> None:
-    """One notice for each person, now; the mail goes out after the transaction commits. `path` is the page to look at."""
+    """One notice for each person, now; the mail goes out after the transaction commits. `path` is the page to look at.
+
+    Each where that person wants this kind: in the app, by e-mail, both or neither.
+    """
     told = list({person.pk: person for person in people if person.is_active}.values())
+    choices = {choice.person_id: choice for choice in MailChoice.objects.filter(person__in=told, kind=kind)}
+    no_notice = {key for key, choice in choices.items() if not choice.in_app}
+    no_mail = {key for key, choice in choices.items() if not choice.wanted}
     Notice.objects.bulk_create(
-        [Notice(person=person, course=course, kind=kind, text=text[:300], path=path) for person in told]
+        [
+            Notice(person=person, course=course, kind=kind, text=text[:300], path=path)
+            for person in told
+            if person.pk not in no_notice
+        ]
     )
-    without = set(
-        MailChoice.objects.filter(person__in=told, kind=kind, wanted=False).values_list("person_id", flat=True)
-    )
-    addresses = [person.email for person in told if person.pk not in without]
+    addresses = [person.email for person in told if person.pk not in no_mail]
     transaction.on_commit(lambda: _send(addresses, f"{course}: {text}", path))
 
 
@@ -56,7 +65,30 @@ def read_all(*, person: User) -> int:
     return Notice.objects.filter(person=person, read_at=None).update(read_at=timezone.now())
 
 
-def choose_mail(*, person: User, wanted: set[str]) -> None:
-    """Which kinds of notice this person also wants by e-mail."""
+@dataclass(frozen=True)
+class Bell:
+    """What the bar shows: how many are unread; `mark` changes with every new one and when they are read."""
+
+    unread: int
+    mark: str
+
+
+def bell(*, person: User) -> Bell:
+    """One query."""
+    found = Notice.objects.filter(person=person, read_at=None).aggregate(unread=Count("pk"), newest=Max("pk"))
+    return Bell(found["unread"], f"{found['unread']}-{found['newest'] or 0}")
+
+
+def choose(*, person: User, in_app: set[str], by_mail: set[str]) -> None:
+    """Which kinds of notice this person wants in the app, and which by e-mail."""
     for kind in NoticeKind.values:
-        MailChoice.objects.update_or_create(person=person, kind=kind, defaults={"wanted": kind in wanted})
+        wanted = {"in_app": kind in in_app, "wanted": kind in by_mail}
+        MailChoice.objects.update_or_create(person=person, kind=kind, defaults=wanted)
+
+
+def chosen(*, person: User) -> tuple[list[str], list[str]]:
+    """(kinds in the app, kinds by e-mail)."""
+    choices = {choice.kind: choice for choice in MailChoice.objects.filter(person=person)}
+    kinds = [str(kind) for kind in NoticeKind.values]
+    in_app = [kind for kind in kinds if kind not in choices or choices[kind].in_app]
+    return in_app, [kind for kind in kinds if kind not in choices or choices[kind].wanted]

@@ -3,31 +3,43 @@
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django_htmx.http import trigger_client_event
 
 from teams.access import Access, SignedInRequest, course_view, signed_in_view
-from teams.forms import AnnouncementForm, MailChoiceForm
+from teams.forms import AnnouncementForm, NoticeChoiceForm
 from teams.impersonation import SESSION_KEY
-from teams.models import Course, MailChoice, NoticeKind
+from teams.models import Course
 from teams.services import notices
 
 
 @signed_in_view
 @require_http_methods(["GET", "POST"])
 def notice_list(request: SignedInRequest) -> HttpResponse:
-    """My newest notices, and which of them I want by e-mail."""
-    form = MailChoiceForm(request.POST or None)
+    """My newest notices, and where I want which. Looking reads them, but not through somebody else's eyes."""
+    form = NoticeChoiceForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        notices.choose_mail(person=request.user, wanted=set(form.cleaned_data["wanted"]))
+        notices.choose(person=request.user, **{name: set(kinds) for name, kinds in form.cleaned_data.items()})
         messages.success(request, "Saved.")
         return redirect("notice_list")
-    unwanted = set(MailChoice.objects.filter(person=request.user, wanted=False).values_list("kind", flat=True))
-    wanted = [kind for kind in NoticeKind.values if kind not in unwanted]
+    in_app, by_mail = notices.chosen(person=request.user)
     mine = list(request.user.notices.select_related("course")[:100])
     if SESSION_KEY not in request.session:
         notices.read_all(person=request.user)
-    context = {"notices": mine, "form": MailChoiceForm(initial={"wanted": wanted})}
-    return render(request, "teams/notice_list.html", context)
+    page = "teams/notice_list.html#notices" if request.htmx else "teams/notice_list.html"
+    form = NoticeChoiceForm(initial={"in_app": in_app, "by_mail": by_mail})
+    return render(request, page, {"notices": mine, "form": form})
+
+
+@signed_in_view
+@require_GET
+def notice_bell(request: SignedInRequest) -> HttpResponse:
+    """The bar's counter, asked for by every open page: 204 while nothing is new since the page's `seen`."""
+    bell = notices.bell(person=request.user)
+    if request.GET.get("seen") == bell.mark:
+        return HttpResponse(status=204)
+    answer = render(request, "components/notice_bell.html", {"notice_bell": bell})
+    return trigger_client_event(answer, "notices") if bell.unread else answer
 
 
 @course_view(Access.STUDENT)
