@@ -24,7 +24,7 @@ from evaluation.services import bots, closing
 from evaluation.services.clean import MAX_ANSWER_CHARACTERS, clean
 from evaluation.services.closing import Answered, Usage
 from evaluation.services.outlets import Outlet, here
-from evaluation.services.reasons import EMPTY_ANSWER, in_plain_words
+from evaluation.services.reasons import EMPTY_ANSWER, LEFT_BEHIND, in_plain_words
 from training.services.endpoints import ChatEndpoint
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,6 @@ CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 90.0
 DATABASE_THREADS = 4
 CLOSING_SECONDS = 3.0
-LEFT_BEHIND = "The answer broke off because the server was restarted. Nothing was charged. Press “Try again”."
 BROKEN = (
     openai.OpenAIError,
     httpx.HTTPError,
@@ -197,7 +196,7 @@ def _complete(job: Job, outlet: Outlet) -> None:
     if outlet.text.strip():
         closing.complete(turn=job.turn, answered=_answered(job, outlet))
     else:
-        closing.fail(turn=job.turn, message=EMPTY_ANSWER)
+        closing.fail(turn=job.turn, message=EMPTY_ANSWER, usage=outlet.usage)
 
 
 def _stopped(job: Job, outlet: Outlet) -> None:
@@ -208,7 +207,7 @@ def _stopped(job: Job, outlet: Outlet) -> None:
 
 
 def _failed(job: Job, outlet: Outlet, message: str) -> None:
-    closing.fail(turn=job.turn, message=message, answer=outlet.text)
+    closing.fail(turn=job.turn, message=message, answer=outlet.text, usage=outlet.usage)
 
 
 class Desk:
@@ -225,7 +224,7 @@ class Desk:
             self._loop = loop
 
     async def close(self) -> None:
-        """The process ends: what is not answered yet fails at once, and costs nothing. Called in the loop of `work_in`."""
+        """The process ends: what is not answered yet fails at once, and says why. Called in the loop of `work_in`."""
         tasks = [task for task in asyncio.all_tasks() if task.get_name().startswith("turn-")]
         for outlet in here().values():
             outlet.left_behind = True

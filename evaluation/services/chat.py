@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from evaluation.models import Conversation, Submission, Turn, TurnStatus
 from evaluation.services import bots, closing
-from evaluation.services.answering import LEFT_BEHIND, desk
+from evaluation.services.answering import desk
 from evaluation.services.clean import clean
+from evaluation.services.reasons import LEFT_BEHIND
 from teams import live
 from teams.models import User
 from teams.services import money

@@ -98,22 +98,51 @@ def test_a_dead_provider_is_a_sentence_and_costs_nothing(paid_talk, member, team
     assert BudgetAccount.objects.get(team=team).held == 0
 
 
-def test_a_provider_that_breaks_off_costs_nothing_and_its_half_answer_is_shown_but_not_remembered(
+def test_a_half_answer_that_broke_off_is_booked_at_its_most_as_unknown_and_is_not_remembered(
     paid_talk, member, team, model_server
 ):
     model_server.break_after = 2
     turn = ask(paid_talk, member)
     assert (turn.status, turn.answer) == (TurnStatus.FAILED, "It turns into ")
-    assert BudgetAccount.objects.get(team=team).spent == 0
+    assert "as unknown" in turn.error_message
+    entry, held = LedgerEntry.objects.get(), Hold.objects.get()
+    assert (entry.confidence, entry.delta, entry.subject_id) == (Confidence.UNKNOWN, held.amount, str(turn.key))
+    account = BudgetAccount.objects.get(team=team)
+    assert (account.spent, account.held) == (held.amount, 0)
     model_server.break_after = None
     ask(paid_talk, member, "Again?")
     assert "It turns" not in json.dumps(model_server.last_messages)
 
 
-def test_an_empty_answer_is_said_and_costs_nothing(paid_talk, member, team, model_server):
+def test_a_provider_that_takes_too_long_may_have_billed_and_is_booked_as_unknown(
+    paid_talk, member, team, model_server, monkeypatch, client_for
+):
+    monkeypatch.setattr(answering, "SILENCE_SECONDS", 0.3)
+    answering._open_connections.clear()
+    model_server.hold_after = 0
+    turn = ask(paid_talk, member)
+    model_server.go_on.set()
+    answering._open_connections.clear()
+    assert turn.status == TurnStatus.FAILED and "took too long" in turn.error_message
+    entry = LedgerEntry.objects.get()
+    assert (entry.confidence, entry.delta) == (Confidence.UNKNOWN, Hold.objects.get().amount)
+    assert entry.input_tokens > 0 and "no answer came" in entry.price_note
+    page = client_for(member).get(f"/teams/{team.pk}/costs/").content.decode()
+    assert ">unknown<" in page and "no answer came" in page
+
+
+def test_an_unanswered_question_to_a_free_bot_costs_nothing(talk, member, team, model_server):
+    model_server.break_after = 1
+    assert ask(talk, member).status == TurnStatus.FAILED
+    assert not LedgerEntry.objects.exists()
+    assert BudgetAccount.objects.get(team=team).held == 0
+
+
+def test_an_empty_answer_is_said_and_costs_what_the_provider_counted(paid_talk, member, team, model_server):
     model_server.pieces = ["", "  "]
     turn = ask(paid_talk, member)
     assert turn.status == TurnStatus.FAILED and "said nothing" in turn.error_message
+    assert (LedgerEntry.objects.get().delta, LedgerEntry.objects.get().confidence) == (20 + 2 * 5, Confidence.EXACT)
     assert BudgetAccount.objects.get(team=team).held == 0
 
 
