@@ -35,6 +35,7 @@ urlpatterns = [
     path(f"{VERSION}fork/", versions.version_fork, name="version_fork"),
     path(f"{VERSION}privacy/", privacy.version_privacy, name="version_privacy"),
     path(f"{VERSION}privacy/justify/", privacy.privacy_justify, name="privacy_justify"),
+    path(f"{VERSION}privacy/finding/", privacy.finding_justify, name="finding_justify"),
     path(f"{VERSION}privacy/pseudonyms/", privacy.privacy_pseudonyms, name="privacy_pseudonyms"),
     path(f"{VERSION}changes/", versions.version_diff, name="version_diff"),
     path(f"{VERSION}seen/", insights.version_seen, name="version_seen"),

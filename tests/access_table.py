@@ -59,6 +59,7 @@ TABLE: dict[str, Access] = {
     "version_fork": Access.MEMBER,
     "version_privacy": Access.MEMBER,
     "privacy_justify": Access.MEMBER,
+    "finding_justify": Access.MEMBER,
     "privacy_pseudonyms": Access.MEMBER,
     "version_diff": Access.MEMBER,
     "version_seen": Access.MEMBER,

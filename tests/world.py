@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from datasets.models import Dataset, DatasetVersion, Import, Review
-from datasets.services import imports, reviews
+from datasets.models import Dataset, DatasetVersion, FindingJustification, Import, Review
+from datasets.services import imports, reviews, versions
 from evaluation.models import (
     Comparison,
     Contender,
@@ -119,6 +119,14 @@ def make_world(team: Team, professor: User, mark: str) -> World:
         for n in range(12)
     ]
     version = factories.make_dataset_version(team, rows, name=f"{mark} dataset", person=member)
+    FindingJustification.objects.create(
+        dataset=version.dataset,
+        row_id=next(versions.rows(version))["id"],
+        field="",
+        text=mark,
+        reason=mark,
+        person=member,
+    )
     run = make_run(team, name=f"{mark} run")
     TrainingRun.objects.filter(pk=run.pk).update(number=1000 + team.pk)
     run.refresh_from_db()

@@ -1,6 +1,7 @@
 from datasets.models.dataset import Dataset, DatasetVersion, RowBlock, Shape, VersionBlock
 from datasets.models.draft import ChangeKind, Draft, DraftChange
 from datasets.models.imports import Decision, Import, ImportStatus
+from datasets.models.privacy import FindingJustification
 from datasets.models.review import Review, RowApproval, RowComment
 from datasets.models.split import FrozenSplit
 
@@ -11,6 +12,7 @@ __all__ = [
     "Decision",
     "Draft",
     "DraftChange",
+    "FindingJustification",
     "FrozenSplit",
     "Import",
     "ImportStatus",

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from datasets import checks, formats
-from datasets.models import DatasetVersion
+from datasets.models import DatasetVersion, FindingJustification
 from datasets.services import token_sizes
 from datasets.services.blocks import StoredRow
 from datasets.services.reading import plain, stored_rows
@@ -48,6 +48,7 @@ def measure(version: DatasetVersion) -> None:
     counted: list[tuple[int, StoredRow]] = []
     findings: list[dict[str, Any]] = []
     batch: list[formats.Row] = []
+    ids: list[str] = []
     for position, stored in enumerate(stored_rows(version)):
         row = plain(stored)
         row.line = position + 1  # the checks name rows by line; for a version that is the row's number
@@ -55,10 +56,11 @@ def measure(version: DatasetVersion) -> None:
             sample.append(row)
             counted.append((position + 1, stored))
         batch.append(row)
+        ids.append(stored.id)
         if len(batch) == PRIVACY_BATCH:
-            findings += _private(batch, position + 1 - len(batch))
+            findings += _private(batch, ids)
             batch = []
-    findings += _private(batch, version.row_count - len(batch))
+    findings += _private(batch, ids)
     report = {
         "quality": checks.report(sample).quality,
         "privacy": findings[:KEPT_FINDINGS],
@@ -66,14 +68,21 @@ def measure(version: DatasetVersion) -> None:
         "token_sizes": token_sizes.measure(counted, version.row_count),
     }
     version.report, version.measured_at = report, timezone.now()
-    version.open_privacy_findings = len(findings)
+    version.open_privacy_findings = len(findings) - _justified(version, findings)
     version.save(update_fields=["report", "measured_at", "open_privacy_findings"])
 
 
-def _private(rows: list[formats.Row], first: int) -> list[dict[str, Any]]:
-    """Findings as plain data; `index` counts from the version's first row."""
-    found = []
+def _private(rows: list[formats.Row], ids: list[str]) -> list[dict[str, Any]]:
+    """Findings as plain data. `rows` are the last of those that `ids` names; `index` counts from the first of all."""
+    first, found = len(ids) - len(rows), []
     for finding in checks.find_private(rows):
-        data = msgspec.to_builtins(finding)
-        found.append({**data, "index": first + finding.index})
+        index = first + finding.index
+        found.append({**msgspec.to_builtins(finding), "index": index, "row_id": ids[index]})
     return found
+
+
+def _justified(version: DatasetVersion, findings: list[dict[str, Any]]) -> int:
+    """How many of the findings a person has found harmless in this or an earlier version."""
+    said = FindingJustification.objects.filter(dataset=version.dataset).values_list("row_id", "field", "text")
+    known = set(said)
+    return sum((finding["row_id"], finding["field"], finding["text"][:500]) in known for finding in findings)

@@ -1,14 +1,27 @@
 """May these rows leave this machine, and what to do where they may not."""
 
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+
 from datasets import checks
-from datasets.models import DatasetVersion
+from datasets.models import DatasetVersion, FindingJustification
 from datasets.services import versions
 from datasets.services.blocks import StoredRow
-from datasets.services.reading import plain, stored_rows
+from datasets.services.reading import plain, row_at, stored_rows
 from teams.models import User
 from teams.services import audit
 
 SHORTEST_JUSTIFICATION = 20
+SHORTEST_REASON = 8
+
+Key = tuple[str, str, str]
+"""(row id, field, text): what a justification of a single finding is about."""
+
+
+class FindingGone(Exception):
+    """The report was made anew since the page was shown, and this finding is no longer at its place."""
 
 
 def cloud_refusal(version: DatasetVersion) -> str | None:
@@ -32,25 +45,106 @@ def justify(*, version: DatasetVersion, person: User, reason: str) -> None:
         raise ValueError(f"Say in at least {SHORTEST_JUSTIFICATION} characters why nobody real can be recognised.")
     version.privacy_justification, version.privacy_justified_by = reason[:500], person
     version.save(update_fields=["privacy_justification", "privacy_justified_by"])
+    _record(version, person, "privacy findings justified", reason[:500])
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A finding as its page shows it. `place` is its place in the version's report."""
+
+    place: int
+    finding: dict[str, Any]
+    justification: FindingJustification | None
+
+
+def shown(version: DatasetVersion, start: int, stop: int) -> list[Shown]:
+    """Findings `start` up to `stop` of the report, with what was said of each."""
+    found = list(enumerate(version.report.get("privacy", [])))[start:stop]
+    keys = {place: _key(version, finding) for place, finding in found}
+    said = _said(version)
+    return [Shown(place, finding, said.get(keys[place])) for place, finding in found]
+
+
+def _key(version: DatasetVersion, finding: dict[str, Any]) -> Key:
+    row_id = finding.get("row_id")
+    if row_id is None:  # a report of the first months
+        row = row_at(version, finding["index"])
+        assert row is not None
+        row_id = row.id
+    return row_id, finding["field"], finding["text"][:500]
+
+
+def _said(version: DatasetVersion) -> dict[Key, FindingJustification]:
+    found = FindingJustification.objects.filter(dataset=version.dataset).select_related("person")
+    return {(one.row_id, one.field, one.text): one for one in found}
+
+
+def justify_finding(*, version: DatasetVersion, place: int, text: str, person: User, reason: str) -> None:
+    """Record why one finding is harmless; it counts as open no longer, here and in later versions.
+
+    Raises ValueError for a reason too short to be one, and FindingGone.
+    """
+    reason = reason.strip()[:300]
+    if len(reason) < SHORTEST_REASON:
+        raise ValueError(f"Say in at least {SHORTEST_REASON} characters why nobody real can be recognised by it.")
+    with transaction.atomic():
+        locked, key = _locked(version, place, text)
+        row_id, field, words = key
+        _, made = FindingJustification.objects.get_or_create(
+            dataset=locked.dataset,
+            row_id=row_id,
+            field=field,
+            text=words,
+            defaults={"reason": reason, "person": person},
+        )
+        if made:
+            _count(locked, key, -1)
+            _record(locked, person, "privacy finding justified", f"row {row_id}: {reason}")
+
+
+def reopen_finding(*, version: DatasetVersion, place: int, text: str, person: User) -> None:
+    """Take the reason back: the finding is open again. Raises FindingGone."""
+    with transaction.atomic():
+        locked, key = _locked(version, place, text)
+        row_id, field, words = key
+        said = FindingJustification.objects.filter(dataset=locked.dataset, row_id=row_id, field=field, text=words)
+        if said.delete()[0]:
+            _count(locked, key, +1)
+            _record(locked, person, "privacy finding opened again", f"row {row_id}")
+
+
+def _locked(version: DatasetVersion, place: int, text: str) -> tuple[DatasetVersion, Key]:
+    """The version, locked, with what the finding at `place` is about. Raises FindingGone."""
+    locked = DatasetVersion.objects.select_for_update(of=("self",)).select_related("dataset__team").get(pk=version.pk)
+    findings = locked.report.get("privacy", [])
+    if not 0 <= place < len(findings) or findings[place]["text"] != text:
+        raise FindingGone("The findings were looked for again in the meantime. Look at the list once more.")
+    return locked, _key(locked, findings[place])
+
+
+def _count(version: DatasetVersion, key: Key, step: int) -> None:
+    """Every finding of this version that the key is about, counted as open or no longer."""
+    concerned = sum(_key(version, finding) == key for finding in version.report["privacy"])
+    version.open_privacy_findings = max(0, version.open_privacy_findings + step * concerned)
+    version.save(update_fields=["open_privacy_findings"])
+
+
+def _record(version: DatasetVersion, person: User, action: str, after: str) -> None:
     team = version.dataset.team
-    audit.record(
-        course=team.course,
-        team=team,
-        person=person,
-        action="privacy findings justified",
-        what=str(version),
-        after=reason[:500],
-    )
+    audit.record(course=team.course, team=team, person=person, action=action, what=str(version), after=after)
 
 
 def use_pseudonyms(*, version: DatasetVersion, person: User) -> DatasetVersion:
-    """The next version, in which every finding is replaced, the same person by the same name everywhere.
+    """The next version, in which every open finding is replaced, the same person by the same name everywhere.
 
     Raises versions.NothingChanged where there was nothing to replace.
     """
     stored = list(stored_rows(version))
     bare = [plain(row) for row in stored]
-    replaced = checks.pseudonyms(bare, checks.find_private(bare))
+    said = _said(version)
+    found = checks.find_private(bare)
+    open_ones = [one for one in found if (stored[one.index].id, one.field, one.text[:500]) not in said]
+    replaced = checks.pseudonyms(bare, open_ones)
     return versions.create_version(
         dataset=version.dataset,
         rows=[StoredRow.of(row, before.id) for row, before in zip(replaced, stored, strict=True)],

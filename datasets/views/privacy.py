@@ -3,11 +3,12 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from datasets.forms import JustificationForm
 from datasets.services import privacy, versions
-from datasets.views.versions import find_version, frame, position
+from datasets.views.versions import find_version, frame, position, whole_number
 from teams.access import Access, SignedInRequest, team_view
 from teams.models import Team
 
@@ -22,7 +23,7 @@ def version_privacy(request: HttpRequest, team: Team, dataset_id: int, number: i
     start = position(request)
     context = frame(team, version, "privacy") | {
         "refusal": privacy.cloud_refusal(version),
-        "findings": findings[start : start + PAGE],
+        "findings": privacy.shown(version, start, start + PAGE),
         "kept": len(findings),
         "previous": max(0, start - PAGE) if start else None,
         "next": start + PAGE if start + PAGE < len(findings) else None,
@@ -42,6 +43,24 @@ def privacy_justify(request: SignedInRequest, team: Team, dataset_id: int, numbe
     else:
         messages.success(request, "Your reason is kept with the version. Its rows may go to a cloud provider now.")
     return redirect("version_privacy", team.pk, dataset_id, number)
+
+
+@team_view(Access.MEMBER)
+@require_POST
+def finding_justify(request: SignedInRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+    """One finding found harmless, with a reason; or (`reopen`) the reason taken back."""
+    version = find_version(team, dataset_id, number)
+    place, text = whole_number(request.POST.get("place", "")), request.POST.get("text", "")
+    try:
+        if "reopen" in request.POST:
+            privacy.reopen_finding(version=version, place=place, text=text, person=request.user)
+        else:
+            reason = request.POST.get("reason", "")
+            privacy.justify_finding(version=version, place=place, text=text, person=request.user, reason=reason)
+    except (ValueError, privacy.FindingGone) as refusal:
+        messages.error(request, str(refusal))
+    page = reverse("version_privacy", args=[team.pk, dataset_id, number])
+    return redirect(f"{page}?from={place - place % PAGE}#finding-{place}")
 
 
 @team_view(Access.MEMBER)

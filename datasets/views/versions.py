@@ -22,7 +22,11 @@ def find_version(team: Team, dataset_id: int, number: int) -> DatasetVersion:
 
 def position(request: HttpRequest, name: str = "from") -> int:
     """A place in the rows from the address; 0 for anything that is none."""
-    given = request.GET.get(name, "")
+    return whole_number(request.GET.get(name, ""))
+
+
+def whole_number(given: str) -> int:
+    """0 for anything that is none."""
     return int(given) if given.isdecimal() and len(given) < 10 else 0
 
 
@@ -45,6 +49,7 @@ def version_detail(request: HttpRequest, team: Team, dataset_id: int, number: in
         "next": start + PAGE if start + PAGE < version.row_count else None,
         "advice": quality.size_advice(version),
         "shapes": Shape.choices,
+        "is_newest": versions.newest(version.dataset) == version,
     }
     return render(request, "datasets/version_detail.html", context)
 

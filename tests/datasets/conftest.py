@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
@@ -21,6 +22,16 @@ def jsonl(*rows: Any) -> bytes:
 
 def question(number: int) -> dict[str, Any]:
     return {"instruction": f"What is {number} plus {number}?", "output": f"Um, I count. It is {2 * number}!"}
+
+
+def downloaded(answer: Any) -> bytes:
+    """All of a file that is sent piece by piece, read as an ASGI server reads it."""
+
+    async def whole() -> bytes:
+        return b"".join([piece async for piece in answer.streaming_content])
+
+    assert answer.is_async, "a plain iterator would be read to its end before the first byte leaves"
+    return async_to_sync(whole)()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from django.test import Client
 from datasets.models import Dataset, DatasetVersion, Decision, Import, ImportStatus
 from datasets.services import imports, versions
 from teams.models import Team, User
-from tests.datasets.conftest import jsonl, question
+from tests.datasets.conftest import downloaded, jsonl, question
 
 Upload = Callable[..., Import]
 BROKEN = '{"instruction": "What is 1 plus 1?", "output": '
@@ -98,7 +98,7 @@ def test_a_closed_import_can_be_decided_only_once(upload: Upload, browser: Clien
 def test_problems_download_as_a_table_that_runs_no_formulas(upload: Upload, browser: Client) -> None:
     import_ = upload(jsonl(question(1), '=cmd|"/c calc"!A0', BROKEN))
     answer = browser.get(report_url(import_) + "problems.csv")
-    lines = list(csv.DictReader(io.StringIO(b"".join(answer).decode())))
+    lines = list(csv.DictReader(io.StringIO(downloaded(answer).decode())))
     assert {line["line"] for line in lines if line["severity"] == "error"} == {"2", "3"}
     assert not [cell for line in lines for cell in line.values() if cell.startswith(("=", "+", "-", "@"))]
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from datasets.models import DatasetVersion
+from datasets.models import DatasetVersion, FindingJustification
 from datasets.services import versions
 from datasets.services.privacy import cloud_refusal
 from datasets.services.split import split
@@ -65,6 +65,94 @@ def test_a_reason_that_is_none_is_refused(private: DatasetVersion, browser: Clie
     browser.post(page(private) + "justify/", {"reason": "ok"})
     private.refresh_from_db()
     assert cloud_refusal(private) is not None
+
+
+def say(
+    browser: Client, version: DatasetVersion, place: int = 0, changed: dict[str, str] | None = None, **fields: str
+) -> str:
+    """One finding judged on the page; gives what the page then says."""
+    finding = version.report["privacy"][place]
+    data = {"place": str(place), "text": finding["text"], **(changed or {}), **fields}
+    return browser.post(page(version) + "finding/", data, follow=True).content.decode().replace("&#x27;", "'")
+
+
+def test_one_finding_found_harmless_is_open_no_longer_and_says_by_whom_and_why(
+    private: DatasetVersion, browser: Client, member: User
+) -> None:
+    told = say(browser, private, reason="The number is from a picture book.")
+    private.refresh_from_db()
+    assert (private.open_privacy_findings, cloud_refusal(private)) == (0, None)
+    assert "Every finding was looked at" in told
+    assert "The number is from a picture book." in told and member.name in told
+
+
+def test_the_other_findings_stay_open(team: Team, member: User, browser: Client) -> None:
+    rows: list[dict[str, Any]] = factories.child_rows(6)
+    rows[1]["messages"][1]["content"] = PHONE
+    rows[4]["messages"][1]["content"] = "My mom is ana.p@example.org, um, I think."
+    version = versions.create_version(
+        dataset=versions.create_dataset(team=team, name="Two", person=member),
+        rows=rows,
+        shape="messages",
+        person=member,
+        note="",
+        source_name="",
+    )
+    assert version.open_privacy_findings == 2
+    say(browser, version, 0, reason="From a picture book.")
+    version.refresh_from_db()
+    assert version.open_privacy_findings == 1 and "1 open privacy finding," in (cloud_refusal(version) or "")
+    browser.post(page(version) + "pseudonyms/")
+    said = str(list(versions.rows(DatasetVersion.objects.get(number=2))))
+    assert "801-555-0142" in said and "ana.p@example.org" not in said
+
+
+def test_a_reason_given_for_a_row_holds_in_later_versions_while_its_words_do(
+    private: DatasetVersion, browser: Client, member: User
+) -> None:
+    say(browser, private, reason="The number is from a picture book.")
+    rows = list(versions.rows(private))
+    rows[0]["messages"][1]["content"] = "Um, I count. Two!"
+    later = versions.create_version(
+        dataset=private.dataset, rows=rows, shape="messages", person=member, note="", source_name=""
+    )
+    assert later.open_privacy_findings == 0
+    rows[3]["messages"][1]["content"] = "Call 801-555-0199 and my mom will come!"
+    changed = versions.create_version(
+        dataset=private.dataset, rows=rows, shape="messages", person=member, note="", source_name=""
+    )
+    assert changed.open_privacy_findings == 1
+
+
+def test_a_reason_taken_back_opens_the_finding_again(private: DatasetVersion, browser: Client) -> None:
+    say(browser, private, reason="The number is from a picture book.")
+    say(browser, private, reopen="1")
+    say(browser, private, reopen="1")
+    private.refresh_from_db()
+    assert private.open_privacy_findings == 1 and not FindingJustification.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"reason": "ok"}, "Say in at least 8 characters"),
+        ({"reason": "From a picture book.", "text": "other words"}, "looked for again in the meantime"),
+        ({"reason": "From a picture book.", "place": "99"}, "looked for again in the meantime"),
+        ({"reason": "From a picture book.", "place": "x", "text": ""}, "looked for again in the meantime"),
+    ],
+)
+def test_a_judgement_that_fits_no_finding_changes_nothing(
+    private: DatasetVersion, browser: Client, fields: dict[str, str], told: str
+) -> None:
+    assert told in say(browser, private, changed=fields)
+    private.refresh_from_db()
+    assert private.open_privacy_findings == 1 and not FindingJustification.objects.exists()
+
+
+def test_a_finding_of_a_report_without_row_ids_can_be_judged(private: DatasetVersion, browser: Client) -> None:
+    del private.report["privacy"][0]["row_id"]
+    private.save()
+    assert "From a picture book." in say(browser, private, reason="From a picture book.")
 
 
 def test_a_split_is_decided_once_and_whole(version: DatasetVersion) -> None:

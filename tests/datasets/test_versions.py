@@ -15,7 +15,7 @@ from datasets.services import versions
 from datasets.services.blocks import BLOCK_ROWS
 from teams.models import Method, Team, User
 from tests import factories
-from tests.datasets.conftest import jsonl, question
+from tests.datasets.conftest import downloaded, jsonl, question
 from training.models import BaseModel, Hosting, TrainingRun
 
 
@@ -91,7 +91,7 @@ def test_an_export_uploaded_again_gives_the_same_rows(
     browser: Client, version_url: str, team: Team, shape: str
 ) -> None:
     answer = browser.get(f"{version_url}export/{shape}.jsonl")
-    content = b"".join(answer)
+    content = downloaded(answer)
     file = SimpleUploadedFile("again.jsonl", content)
     browser.post(f"/teams/{team.pk}/datasets/new/", {"file": file})
     first, again = DatasetVersion.objects.order_by("id")
