@@ -31,7 +31,7 @@ from evaluation.models import (
     Wording,
 )
 from evaluation.services.clean import clean
-from evaluation.services.reasons import in_plain_words
+from evaluation.services.reasons import in_plain_words, maybe_billed
 from teams.models import Confidence, Course, Method, Price, PriceKind, User
 from teams.services import audit, money
 from teams.services.money import BudgetRefused, Charge
@@ -182,11 +182,20 @@ def _hear_one(interview: Interview, subject: Subject, exchanges: list[tuple[str,
     try:
         completion = _create(opinion.model, messages)
     except (openai.OpenAIError, httpx.HTTPError) as error:
-        with transaction.atomic():
-            _close(opinion, OpinionStatus.FAILED, in_plain_words(error).split(". ")[0].rstrip(".") + ".")
-            money.release(key=opinion.hold_key)
+        _lost(opinion, error, messages, prices)
         return
     _keep(opinion, completion, messages, prices)
+
+
+def _lost(opinion: JudgeOpinion, error: Exception, messages: list[dict[str, str]], prices: TokenPrices) -> None:
+    """No reply came. Where the provider may charge for it all the same, the most it can have cost is booked as unknown."""
+    with transaction.atomic():
+        _close(opinion, OpinionStatus.FAILED, in_plain_words(error).split(". ")[0].rstrip(".") + ".")
+        if not maybe_billed(error):
+            money.release(key=opinion.hold_key)
+            return
+        used = (count_messages(messages), 0, judge_prompt.REPLY_TOKENS)
+        money.settle(key=opinion.hold_key, charge=_charge(opinion, used, prices, Confidence.UNKNOWN))
 
 
 def _open(interview: Interview, subject: Subject, *, private: bool, most: int) -> JudgeOpinion:
@@ -234,12 +243,13 @@ def _keep(opinion: JudgeOpinion, completion: Any, messages: list[dict[str, str]]
     """The opinion and its price, together."""
     text = clean((completion.choices[0].message.content or "") if completion.choices else "")
     verdict = judge_prompt.read(text)
+    used, confidence = _used(completion.usage, messages, text)
     with transaction.atomic():
         if verdict is None:
             _close(opinion, OpinionStatus.FAILED, UNREADABLE)
         else:
             _close(opinion, OpinionStatus.GIVEN, verdict.reason, verdict.score)
-        money.settle(key=opinion.hold_key, charge=_charge(opinion, completion.usage, messages, text, prices))
+        money.settle(key=opinion.hold_key, charge=_charge(opinion, used, prices, confidence))
 
 
 def _close(opinion: JudgeOpinion, status: OpinionStatus, reason: str, score: int | None = None) -> None:
@@ -248,14 +258,17 @@ def _close(opinion: JudgeOpinion, status: OpinionStatus, reason: str, score: int
     opinion.refresh_from_db(fields=["status", "reason", "score"])
 
 
-def _charge(
-    opinion: JudgeOpinion, usage: Any, messages: list[dict[str, str]], text: str, prices: TokenPrices
-) -> Charge:
-    details = usage.prompt_tokens_details if usage else None
-    asked, answered = (
-        (usage.prompt_tokens, usage.completion_tokens) if usage else (count_messages(messages), count_text(text))
-    )
+def _used(usage: Any, messages: list[dict[str, str]], text: str) -> tuple[tuple[int, int, int], Confidence]:
+    """(input, cached, output) tokens as the provider counted them, or as we do where it did not say."""
+    if usage is None:
+        return (count_messages(messages), 0, count_text(text)), Confidence.ESTIMATED
+    details = usage.prompt_tokens_details
     cached = (details.cached_tokens or 0) if details else 0
+    return (usage.prompt_tokens, cached, usage.completion_tokens), Confidence.EXACT
+
+
+def _charge(opinion: JudgeOpinion, used: tuple[int, int, int], prices: TokenPrices, confidence: Confidence) -> Charge:
+    asked, cached, answered = used
     return Charge(
         subject_kind=KIND,
         subject_id=str(opinion.key),
@@ -264,7 +277,7 @@ def _charge(
         model=opinion.model,
         cost=prices.cost(input_tokens=asked, cached_input_tokens=cached, output_tokens=answered),
         price_note=prices.note,
-        confidence=Confidence.EXACT if usage else Confidence.ESTIMATED,
+        confidence=confidence,
         input_tokens=asked,
         cached_input_tokens=cached,
         output_tokens=answered,

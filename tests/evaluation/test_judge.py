@@ -2,6 +2,8 @@
 
 import json
 
+import httpx
+import openai
 import pytest
 from django.urls import reverse
 
@@ -157,6 +159,20 @@ def test_a_judge_that_fails_costs_nothing_and_the_interview_stays_good(interview
     assert {one.status for one in interview.opinions.all()} == {"failed"}
     account = BudgetAccount.objects.get(team=team)
     assert (account.held, account.spent) == (0, 0)
+
+
+def test_a_judge_whose_reply_was_lost_is_booked_at_its_most_as_unknown(interview, monkeypatch, team):
+    def too_slow(model, messages):
+        raise openai.APITimeoutError(request=httpx.Request("POST", "http://judge.test"))
+
+    monkeypatch.setattr(judging, "_create", too_slow)
+    assert interviews.carry_out(interview.pk) == "done"
+    entries = LedgerEntry.objects.filter(subject_kind="judge")
+    holds = Hold.objects.filter(key__startswith="judge-")
+    assert {one.confidence for one in entries} == {"unknown"} and len(entries) == 3
+    assert sorted(one.delta for one in entries) == sorted(hold.amount for hold in holds)
+    assert {one.reason for one in interview.opinions.all()} == {"The model's server took too long."}
+    assert BudgetAccount.objects.get(team=team).held == 0
 
 
 def test_a_reply_that_is_no_verdict_is_paid_for_and_counts_for_nothing(interview, model_server):
