@@ -131,13 +131,14 @@ def _model_services(ports: Ports, env: dict[str, str]) -> list[Service]:
     engine_env = engine_environment(env)
     python = [sys.executable, "-P", "-m"]
     runs = ["--runs-root", str(settings.RUNS_ROOT)]
+    added = ["--base-list", str(settings.VAR_DIR / "base_models.json")]
     base = f"tiny-student={settings.BASE_MODELS_ROOT / 'tiny-student'}"
     # The program server calls the provider that a program was made with, so it alone gets the provider's key.
     provider = {name: env[name] for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL") if env.get(name)}
     if "OPENAI_API_KEY" not in provider:
         provider = {"OPENAI_API_KEY": env["SERVICE_TOKEN"], "OPENAI_BASE_URL": env["REHEARSAL_URL"]}
     found = [
-        Service("model-server", [*python, "lora.serve", *_at(ports.models), *runs, "--base", base], engine_env),
+        Service("model-server", [*python, "lora.serve", *_at(ports.models), *runs, "--base", base, *added], engine_env),
         Service(
             "program-server", [*python, "dspy_program.serve", *_at(ports.programs), *runs], {**engine_env, **provider}
         ),

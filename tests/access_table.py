@@ -84,6 +84,8 @@ TABLE: dict[str, Access] = {
     "draft_drop": Access.MEMBER,
     "draft_undo": Access.MEMBER,
     "course_training": Access.INSTRUCTOR,
+    "base_model_new": Access.INSTRUCTOR,
+    "base_model_switch": Access.INSTRUCTOR,
     "run_import": Access.MEMBER,
     "run_rows": Access.MEMBER,
     "run_checkpoint": Access.MEMBER,

@@ -29,7 +29,7 @@ from teams.models import BudgetRequest, Confidence, LedgerEntry, Membership, Met
 from teams.services import budget_requests, money
 from tests import factories
 from tests.evaluation.conftest import make_run
-from training.models import Artifact, Origin, TrainingRun
+from training.models import Artifact, BaseModel, Hosting, Origin, TrainingRun
 
 
 @dataclass
@@ -58,6 +58,7 @@ class World:
     milestone: Milestone
     entry: LedgerEntry
     row_id: str
+    base_model: BaseModel
 
     def _key(self, name: str) -> Any:
         if name == "standard_detail":
@@ -94,6 +95,7 @@ class World:
             "section_id": self.section.pk,
             "milestone_id": self.milestone.pk,
             "entry_id": self.entry.pk,
+            "model_id": self.base_model.pk,
             "topic": "dspy",
             "uidb64": "MQ",
             "token": "no-such-token",
@@ -173,6 +175,13 @@ def make_world(team: Team, professor: User, mark: str) -> World:
         ),
         entry=_spend(team, run, mark),
         row_id=_first_row_id(version),
+        base_model=BaseModel.objects.create(
+            course=team.course,
+            method=Method.LORA,
+            name=f"org/base-{team.pk}",
+            label="A model of the whole course",
+            hosting=Hosting.HUGGING_FACE,
+        ),  # fmt: skip
     )
 
 

@@ -4,6 +4,8 @@ from training.views import bundles, course, curve, runs, start
 
 urlpatterns: list[URLPattern] = [
     path("courses/<int:course_id>/training/", course.course_training, name="course_training"),
+    path("courses/<int:course_id>/training/models/", course.base_model_new, name="base_model_new"),
+    path("courses/<int:course_id>/training/models/<int:model_id>/", course.base_model_switch, name="base_model_switch"),
     path("teams/<int:team_id>/runs/", runs.run_list, name="run_list"),
     path("teams/<int:team_id>/runs/import/", bundles.run_import, name="run_import"),
     path("teams/<int:team_id>/runs/compare/", runs.run_compare, name="run_compare"),

@@ -48,6 +48,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, finished_r
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-P", "-m", "lora.serve", "--port", str(port), "--runs-root", str(runs)]
+    command += ["--base-list", str(runs / "base_models.json")]
     with (runs / "server.log").open("wb") as log:
         process = subprocess.Popen(
             [*command, "--base", f"tiny={tiny_base}", "--base", f"endless={plant_endless(runs, tiny_base)}"],
@@ -276,6 +277,22 @@ def test_a_run_on_a_base_that_is_not_served_says_what_to_do(server: Server, fini
         response = client.post("/v1/chat/completions", json=order("run-elsewhere"))
     assert (response.status_code, error_of(response)["code"]) == (503, "base_not_served")
     assert "--base" in error_of(response)["message"]
+
+
+def test_a_base_that_was_added_while_the_server_runs_answers(server: Server, tiny_base: Path) -> None:
+    listed = server.runs / "base_models.json"
+    listed.write_text(json.dumps({"org/added": str(tiny_base), "tiny": "/nowhere"}))
+    asked = {"messages": [{"role": "user", "content": QUESTION}], "max_tokens": 8, "temperature": 0}
+    try:
+        with server.client() as client:
+            answers = [
+                client.post("/v1/chat/completions", json=asked | {"model": name}).raise_for_status().json()
+                for name in ("org/added", "tiny")
+            ]
+    finally:
+        listed.unlink()
+    said = [answer["choices"][0]["message"]["content"] for answer in answers]
+    assert said[0] == said[1], "the same weights; and nobody replaces a base that the server was started with"
 
 
 def test_the_server_does_not_start_without_its_token(tiny_base: Path, tmp_path: Path) -> None:

@@ -20,6 +20,12 @@ class BaseModelQuerySet(models.QuerySet["BaseModel"]):
     def for_course(self, course: Course) -> "BaseModelQuerySet":
         return self.filter(Q(course=course) | Q(course=None), enabled=True)
 
+    def listed(self, course: Course) -> "BaseModelQuerySet":
+        """As the instructor sees them: the course's own, also those that are not offered now, and everybody's."""
+        return self.filter(Q(course=course) | Q(course=None, enabled=True)).exclude(
+            rehearsal=not settings.REHEARSAL, hosting=Hosting.PROVIDER
+        )
+
     def offered(self, course: Course, method: str) -> "BaseModelQuerySet":
         """What a new run may start from: with no key, the rehearsal's models in place of the provider's."""
         return self.for_course(course).filter(

@@ -10,9 +10,11 @@ from datasets.services import model_view
 from datasets.services.reading import stored_rows
 from teams.models import Method
 from training.models import BaseModel, Hosting, RunEvent, RunStatus, TrainingRun
+from training.services import lora_memory
 
 START_SECONDS = 8.0
 TOKENS_PER_SECOND = 2_000.0  # until this machine has measured its own
+WORK_PER_TOKEN, WORK_PER_SECOND = 6, 5e10  # multiplications for each weight, forward and back; of two busy cores
 RECENT_RUNS = 5
 COUNTED_ROWS = 3_000
 
@@ -49,7 +51,7 @@ def pace_of(base: BaseModel) -> Pace:
     done = TrainingRun.objects.filter(base_model=base, method=Method.LORA, status=RunStatus.SUCCEEDED, attempt=1)
     runs = list(done.filter(training_tokens__gt=0, compute_seconds__gt=0).order_by("-finished_at")[:RECENT_RUNS])
     if not runs:
-        return Pace(START_SECONDS, TOKENS_PER_SECOND, measured=False)
+        return Pace(START_SECONDS, guessed_speed(base), measured=False)
     began = dict(RunEvent.objects.filter(run__in=runs, kind="started").values_list("run_id", "at"))
     starts, speeds = [], []
     for run in runs:
@@ -58,6 +60,14 @@ def pace_of(base: BaseModel) -> Pace:
         starts.append(start)
         speeds.append(run.training_tokens / (run.compute_seconds - start))
     return Pace(median(starts), median(speeds), measured=True)
+
+
+def guessed_speed(base: BaseModel) -> float:
+    """Tokens a second before any run was measured: a big base needs more work for each token."""
+    shape = lora_memory.shape_of(base.weights)
+    if shape is None:
+        return TOKENS_PER_SECOND
+    return min(TOKENS_PER_SECOND, WORK_PER_SECOND / (WORK_PER_TOKEN * shape.parameters))
 
 
 def trained_tokens(base: BaseModel, version: DatasetVersion, *, rows: int, epochs: int) -> int:

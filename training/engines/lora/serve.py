@@ -32,6 +32,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--runs-root", type=Path, required=True)
     parser.add_argument("--base", type=_base, action="append", required=True, metavar="NAME=PATH")
+    parser.add_argument("--base-list", type=Path, metavar="FILE", help="JSON {name: folder or id}, read when asked")
     parser.add_argument("--threads", type=int, default=1, help="torch threads; training wants the others")
     parser.add_argument("--max-batch", type=int, default=32, help="people answered at the same time per base")
     parser.add_argument("--max-adapters", type=int, default=64, help="adapters kept in memory")
@@ -62,7 +63,8 @@ def _serve(arguments: argparse.Namespace, token: str) -> None:
     bases = dict(arguments.base)
     if all(Path(path).is_dir() for path in bases.values()):
         stay_offline()
-    store = ModelStore(bases, arguments.runs_root, Limits(arguments.max_batch, arguments.max_adapters))
+    limits = Limits(arguments.max_batch, arguments.max_adapters)
+    store = ModelStore(bases, arguments.runs_root, limits, base_list=arguments.base_list)
     threading.Thread(target=_preload, args=(store, next(iter(bases))), daemon=True).start()
     uvicorn.run(
         Api(store, token).app(),

@@ -56,8 +56,12 @@ class Limits:
 class ModelStore:
     """Loads what is asked for. `open` may be called from any thread and may take the seconds a base needs to load."""
 
-    def __init__(self, bases: Mapping[str, str], runs_root: Path, limits: Limits) -> None:
+    def __init__(
+        self, bases: Mapping[str, str], runs_root: Path, limits: Limits, *, base_list: Path | None = None
+    ) -> None:
+        """`base_list`: a JSON file {name: folder or id} of more bases; it may change while the server runs."""
         self._paths, self._runs_root, self._limits = dict(bases), runs_root, limits
+        self._base_list = base_list
         self._bases: dict[str, Base] = {}
         self._adapters: OrderedDict[str, tuple[tuple[int, ...], Adapter]] = OrderedDict()
         self._lock = threading.Lock()
@@ -75,6 +79,7 @@ class ModelStore:
     def open(self, name: str) -> Model:
         """Raises UnknownModel, or EngineError where the model is known but can't be served."""
         with self._lock:
+            self._read_base_list()
             if name in self._paths:
                 base = self._base(name)
                 return Model(base, None, base.template)
@@ -85,6 +90,17 @@ class ModelStore:
             adapter, base = self._adapter(name, folder)
             source = adapter.template or base.template.source
             return Model(base, adapter, ChatTemplate(source, base.template.special_tokens))
+
+    def _read_base_list(self) -> None:
+        """Bases that were added since; one that the server was started with keeps its place."""
+        if self._base_list is None or not self._base_list.is_file():
+            return
+        try:
+            listed = json.loads(self._base_list.read_bytes())
+        except ValueError:
+            log.exception("%s is not JSON; the bases in it are not served", self._base_list)
+            return
+        self._paths = {**{str(name): str(path) for name, path in listed.items()}, **self._paths}
 
     def _base(self, name: str) -> Base:
         if name not in self._bases:

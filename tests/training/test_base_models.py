@@ -1,0 +1,175 @@
+"""The instructor's own base models: looked at before they are offered, never a program, served without a restart."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from teams.models import Course, Method, Team, User
+from tests import factories
+from training.models import BaseModel, Hosting
+from training.services import base_models, hub, launch, local_time
+from training.services.base_models import BaseModelRefused, add_base_model
+from training.services.hub import HubModel, HubTrouble
+
+ClientFor = Callable[[User | None], Client]
+CONFIG: dict[str, Any] = {"architectures": ["LlamaForCausalLM"]}
+FILES = ["config.json", "model.safetensors", "tokenizer.json"]
+
+
+@pytest.fixture
+def folder(settings: Any) -> Path:
+    """What an operator would put there."""
+    path = base_models.folders_root() / "small"
+    path.mkdir(parents=True)
+    for name in FILES:
+        (path / name).write_text(json.dumps(CONFIG))
+    return path
+
+
+@pytest.fixture
+def hugging_face(monkeypatch: pytest.MonkeyPatch) -> Callable[[HubModel | Exception], None]:
+    def says(answer: HubModel | Exception) -> None:
+        def look_at(name: str) -> HubModel:
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        monkeypatch.setattr(hub, "look_at", look_at)
+
+    return says
+
+
+def test_a_folder_of_the_operators_is_offered_to_this_course_alone(
+    course: Course, team: Team, other_course_team: Team, instructor: User, folder: Path
+) -> None:
+    base = add_base_model(course=course, person=instructor, name=str(folder), label="Small")
+    assert base in BaseModel.objects.offered(course, Method.LORA)
+    assert base not in BaseModel.objects.offered(other_course_team.course, Method.LORA)
+    version = factories.make_dataset_version(team, factories.child_rows(20))
+    asked: dict[str, Any] = {"team": team, "method": Method.LORA, "version": version, "settings": {}}
+    assert launch.why_not(base_model=base, **asked) is None
+    base_models.switch_base_model(base=base, person=instructor)
+    assert "not offered" in str(launch.why_not(base_model=base, **asked))
+
+
+def test_the_model_server_hears_of_it(
+    course: Course, instructor: User, folder: Path, settings: Any, django_capture_on_commit_callbacks: Any
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        add_base_model(course=course, person=instructor, name=str(folder), label="Small")
+    listed = json.loads((Path(settings.VAR_DIR) / base_models.LIST_FILE).read_text())
+    assert listed == {str(folder): str(folder)}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("/etc", "Only folders under"),
+        ("../../etc", "Only folders under"),
+        ("~/models", "Only folders under"),
+        ("just-a-name", "Write a Hugging Face id"),
+        ("a/b/c", "Write a Hugging Face id"),
+        ("https://huggingface.co/a/b", "Write a Hugging Face id"),
+    ],
+)
+def test_a_name_that_is_no_model_is_refused(course: Course, instructor: User, name: str, said: str) -> None:
+    with pytest.raises(BaseModelRefused, match=said):
+        add_base_model(course=course, person=instructor, name=name, label="")
+
+
+def test_a_link_out_of_the_models_folder_is_refused(
+    course: Course, instructor: User, folder: Path, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    link = folder.parent / "link"
+    link.symlink_to(outside)
+    with pytest.raises(BaseModelRefused, match="Only folders under"):
+        add_base_model(course=course, person=instructor, name=str(link), label="")
+
+
+@pytest.mark.parametrize(
+    ("files", "config", "said"),
+    [
+        (["config.json", "pytorch_model.bin", "tokenizer.json"], CONFIG, "no safetensors"),
+        (["config.json", "model.safetensors"], CONFIG, "tokenizer.json"),
+        (["model.safetensors", "tokenizer.json"], CONFIG, "config.json"),
+        (FILES, CONFIG | {"auto_map": {"AutoModel": "evil.Model"}}, "code of its author"),
+        (FILES, {"architectures": ["BertModel"]}, "no text model"),
+        (FILES, {"architectures": "x"}, "no text model"),
+    ],
+)
+def test_what_could_run_code_or_cannot_be_trained_is_refused(
+    course: Course, instructor: User, hugging_face: Callable[[Any], None], files: list[str], config: Any, said: str
+) -> None:
+    hugging_face(HubModel(files, config))
+    with pytest.raises(BaseModelRefused, match=said):
+        add_base_model(course=course, person=instructor, name="org/model", label="")
+    assert not BaseModel.objects.filter(hosting=Hosting.HUGGING_FACE).exists()
+
+
+def test_offline_a_model_that_is_here_already_is_found_and_another_one_is_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import huggingface_hub
+
+    def away(*_: Any, **__: Any) -> None:
+        raise httpx.ConnectError("no network")
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", away)
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: None)
+    with pytest.raises(HubTrouble, match="cannot reach Hugging Face"):
+        hub.look_at("org/model")
+    for name in FILES:
+        (tmp_path / name).write_text(json.dumps(CONFIG))
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: str(tmp_path / "config.json"))
+    assert set(hub.look_at("org/model").files) >= set(FILES)
+
+
+def test_a_big_base_is_guessed_slower(course: Course, instructor: User, folder: Path) -> None:
+    base = add_base_model(course=course, person=instructor, name=str(folder), label="Big")
+    sizes = {"vocab_size": 49_152, "hidden_size": 576, "num_attention_heads": 9, "num_key_value_heads": 3,
+             "num_hidden_layers": 30, "intermediate_size": 1_536, "tie_word_embeddings": True}  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(CONFIG | sizes))
+    bundled = BaseModel.objects.get(hosting=Hosting.BUNDLED)
+    assert local_time.guessed_speed(base) < local_time.guessed_speed(bundled) / 5
+
+
+def test_the_instructor_adds_takes_off_and_offers_again_in_the_browser(
+    client_for: ClientFor, instructor: User, course: Course, folder: Path, hugging_face: Callable[[Any], None]
+) -> None:
+    browser, page = client_for(instructor), reverse("course_training", args=[course.pk])
+    address = reverse("base_model_new", args=[course.pk])
+    hugging_face(HubTrouble("Hugging Face has no model org/nothing."))
+    refused = browser.post(address, {"name": "org/nothing", "label": ""})
+    assert refused.status_code == 422
+    assert "Hugging Face has no model org/nothing." in refused.content.decode()
+    browser.post(address, {"name": str(folder), "label": "Our small one"})
+    assert "Our small one" in browser.get(page).content.decode()
+    twice = browser.post(address, {"name": str(folder), "label": "Again"})
+    assert "already" in twice.content.decode()
+    base = BaseModel.objects.get(label="Our small one")
+    switch = reverse("base_model_switch", args=[course.pk, base.pk])
+    browser.post(switch)
+    assert "Offer again" in browser.get(page).content.decode()
+    browser.post(switch)
+    base.refresh_from_db()
+    assert base.enabled
+
+
+def test_another_courses_model_and_everybodys_cannot_be_switched(
+    client_for: ClientFor, instructor: User, course: Course, other_course: Course, folder: Path
+) -> None:
+    theirs = add_base_model(course=other_course, person=instructor, name=str(folder), label="Theirs")
+    bundled = BaseModel.objects.get(hosting=Hosting.BUNDLED)
+    for base in (theirs, bundled):
+        answer = client_for(instructor).post(reverse("base_model_switch", args=[course.pk, base.pk]))
+        assert answer.status_code == 404
+        base.refresh_from_db()
+        assert base.enabled
