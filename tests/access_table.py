@@ -165,6 +165,8 @@ TABLE: dict[str, Access] = {
     "team_home": Access.MEMBER,
     "password_forgotten": Access.PUBLIC,
     "password_set": Access.PUBLIC,
+    "account_list": Access.STAFF,
+    "platform_audit": Access.STAFF,
     "impersonate": Access.STAFF,
     "impersonate_stop": Access.SIGNED_IN,
     "course_invite": Access.INSTRUCTOR,

@@ -97,7 +97,7 @@ def home(request: SignedInRequest) -> HttpResponse:
     active = request.user.memberships.filter(active=True)
     memberships = list(active.select_related("course", "team").order_by("-course__created_at"))
     may_create = request.user.has_perm("teams.add_course")
-    if len(memberships) == 1 and not may_create:
+    if len(memberships) == 1 and not may_create and not request.user.is_staff:
         return start_page(memberships[0])
     return render(
         request, "teams/home.html", {"memberships": memberships, "may_create": may_create, "form": JoinForm()}

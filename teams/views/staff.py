@@ -1,6 +1,9 @@
-"""For whoever runs the platform: see it as another person does."""
+"""For whoever runs the platform: its accounts, its record, and seeing it as another person does."""
+
+from collections.abc import Callable
 
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -8,9 +11,45 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from teams import impersonation
 from teams.access import SignedInRequest, signed_in_view, staff_view
-from teams.models import User
+from teams.models import AuditEntry, User
+from teams.services import accounts
+from teams.services.courses import CourseRefused
 
 MOST_FOUND = 20
+PAGE_ACCOUNTS = 50
+DECISIONS: dict[str, tuple[Callable[..., None], str]] = {
+    "close": (accounts.close, "{} can no longer sign in. All their work stays."),
+    "reopen": (accounts.reopen, "{} can sign in again."),
+    "allow": (accounts.allow_courses, "{} may create courses."),
+    "forbid": (accounts.forbid_courses, "{} may not create courses any more. The courses that they made stay."),
+}
+
+
+@staff_view
+@require_http_methods(["GET", "POST"])
+def account_list(request: SignedInRequest) -> HttpResponse:
+    """All accounts: who may create courses, who is switched off."""
+    if request.method == "POST" and request.POST.get("do") in DECISIONS:
+        account = get_object_or_404(User, email=request.POST.get("person", ""))
+        decide, said = DECISIONS[request.POST["do"]]
+        try:
+            decide(account=account, person=request.user)
+            messages.success(request, said.format(account))
+        except CourseRefused as error:
+            messages.error(request, str(error))
+        return redirect("account_list")
+    wanted = request.GET.get("q", "").strip()
+    page = Paginator(accounts.find(wanted), PAGE_ACCOUNTS).get_page(request.GET.get("page"))
+    rows = [(one, any(right.codename == "add_course" for right in one.user_permissions.all())) for one in page]
+    return render(request, "teams/account_list.html", {"page": page, "rows": rows, "q": wanted})
+
+
+@staff_view
+def platform_audit(request: SignedInRequest) -> HttpResponse:
+    """What happened outside all courses: sign-ins through the university, accounts, deleted courses."""
+    entries = AuditEntry.objects.filter(course=None).select_related("person", "team")
+    page = Paginator(entries, 50).get_page(request.GET.get("page"))
+    return render(request, "teams/course_audit.html", {"page": page})
 
 
 @staff_view
