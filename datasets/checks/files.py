@@ -58,7 +58,8 @@ def check_file(
     """Reads and checks a file; never raises for what is in it. Refusals come as one problem with line 0."""
     contents = _Contents()
     try:
-        contents.read(read(source, filename=filename, limits=limits or Limits(), shape=shape))
+        reader = read(source, filename=filename, limits=limits or Limits(), shape=shape)
+        contents.read(reader)
     except UnreadableFile as refusal:
         contents.refuse(refusal)
     checked = report(contents.rows, count_tokens=count_tokens)
@@ -98,9 +99,9 @@ class _Contents:
             self.problems.append(_no_rows())
 
     def refuse(self, refusal: UnreadableFile) -> None:
+        """A file that broke off half-way still has the rows before the break, as on the page."""
         self.problems.insert(0, refusal.as_problem())
-        self.readable = False
-        self.rows.clear()
+        self.readable = bool(self.rows)
 
 
 def _told(problem: Problem) -> dict[str, Any]:

@@ -232,6 +232,16 @@ def test_the_command_tells_a_person_what_to_do(tmp_path):
     assert "line 1, column 33" in printed and "Delete the comma" in printed and "0 good rows of 1" in printed
 
 
+def test_a_file_that_breaks_off_keeps_the_rows_before_the_break_as_the_page_does(tmp_path, settings):
+    settings.DATASET_MAX_ROWS = 2
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"question": "a?", "answer": "b"}\n' * 3)
+    code, printed = command("--json", str(path))
+    found = json.loads(printed)
+    assert (code, found["good_rows"], found["problems"][0]["code"]) == (1, 2, "too_many_rows")
+    assert "more than 2 rows" in found["problems"][0]["message"]
+
+
 @pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is not on this machine")
 def test_the_command_never_shows_a_traceback_whatever_the_file():
     paths = [path for path in sorted(DATA.rglob("*")) if path.is_file() and path.stat().st_size < 300_000]

@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import zipfile
 from io import BytesIO
 
@@ -199,6 +200,28 @@ def test_an_excel_sheet_is_read_with_its_numbers():
     )
     assert [row.line for row in rows] == [2, 4]
     assert rows[0].student_text() == ["15"] and rows[0].labels == {"difficulty": "2"}
+
+
+def test_a_formula_that_no_spreadsheet_has_reckoned_is_told_by_its_cell():
+    data = sheet(["question", "answer"], ["What is 8 + 7?", "=8+7"], ["What is 1 + 1?", "Two!"], ["Sum?", None])
+    (told,) = [found for found in problems_of(data, "rows.xlsx") if found.code == "formula_without_value"]
+    assert (told.line, told.severity) == (2, "error")
+    assert "Cell B2 holds a formula (=8+7)" in told.message and "save it" in told.mend
+    items = list(formats.read(BytesIO(data), filename="rows.xlsx"))
+    assert [item.line for item in items if isinstance(item, Row)] == [3]
+
+
+def test_a_formula_with_its_result_is_read_as_the_result():
+    with zipfile.ZipFile(BytesIO(sheet(["question", "answer"], ["What is 8 + 7?", "=8+7"]))) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    name = "xl/worksheets/sheet1.xml"
+    parts[name] = re.sub(rb"<f>8\+7</f><v */>|<f>8\+7</f><v></v>", b"<f>8+7</f><v>15</v>", parts[name])
+    out = BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for part, content in parts.items():
+            archive.writestr(part, content)
+    (row,) = rows_of(out.getvalue(), "rows.xlsx")
+    assert row.student_text() == ["15"]
 
 
 def test_a_damaged_sheet_is_refused():
