@@ -287,6 +287,12 @@ def _question_initial(question: InterviewQuestion) -> dict[str, Any]:
     return values | {"right": "\n".join(question.right), "mistaken": "\n".join(question.mistaken)}
 
 
+class GradingDueForm(forms.Form):
+    """The professors' last day; empty for none."""
+
+    due_on = forms.DateField(required=False)
+
+
 class ShareOutForm(forms.Form):
     """How graders are shared out over the teams."""
 

@@ -74,6 +74,7 @@ urlpatterns: list[URLPattern] = [
     path(ASKED + "sources/", training_rows.interview_sources, name="interview_sources"),
     path(GRADES, grades.course_grades, name="course_grades"),
     path("courses/<int:course_id>/grades.csv", grades.course_grades_csv, name="course_grades_csv"),
+    path(GRADES + "due/", grades.grades_due, name="grades_due"),
     path(GRADES + "release/", grades.grades_release_all, name="grades_release_all"),
     path(GRADES + "<int:submission_id>/", grades.submission_grades, name="submission_grades"),
     path(GRADES + "agreement/", grades.course_agreement, name="course_agreement"),

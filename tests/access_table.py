@@ -140,6 +140,7 @@ TABLE: dict[str, Access] = {
     "interview_sources": Access.PROFESSOR,
     "course_grades": Access.INSTRUCTOR,
     "course_grades_csv": Access.INSTRUCTOR,
+    "grades_due": Access.INSTRUCTOR,
     "grades_release_all": Access.INSTRUCTOR,
     "submission_grades": Access.INSTRUCTOR,
     "course_agreement": Access.INSTRUCTOR,

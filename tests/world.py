@@ -1,6 +1,7 @@
 """One of everything that a team can have, marked so that a leak into another team's pages is seen."""
 
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from evaluation.models import (
     Contender,
     Conversation,
     Grading,
+    GradingDue,
     Interview,
     JudgeOpinion,
     JudgeSetting,
@@ -145,6 +147,7 @@ def make_world(team: Team, professor: User, mark: str) -> World:
     TurnCorrection.objects.create(grading=grading, turn=interview_turn, answer=f"{mark} corrected")
     standard = Interview.objects.create(run=run, script=script_for(team.course), started_by=member)
     JudgeSetting.objects.get_or_create(course=team.course)
+    GradingDue.objects.get_or_create(course=team.course, defaults={"due_on": date(2026, 12, 1)})
     JudgeOpinion.objects.create(
         interview=standard, subject="math", model="a-judge", prompt_version=1, status="given", score=3, reason=mark
     )

@@ -7,7 +7,7 @@ from django.db.models import Q
 from evaluation.models.chat import Turn
 from evaluation.models.rubric import Criterion
 from evaluation.models.submission import Submission
-from teams.models import Membership
+from teams.models import Course, Membership
 
 
 class GradingQuerySet(models.QuerySet["Grading"]):
@@ -183,3 +183,10 @@ class RegradeRequest(models.Model):
                 fields=["submission", "criterion"], condition=Q(status="open"), name="one_open_request_per_criterion"
             )
         ]
+
+
+class GradingDue(models.Model):
+    """Until when a course's professors are asked to have graded what is in their queue."""
+
+    course = models.OneToOneField(Course, on_delete=models.CASCADE, related_name="grading_due")
+    due_on = models.DateField()

@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from evaluation.forms import AdjudicationForm, ShareOutForm
+from evaluation.forms import AdjudicationForm, GradingDueForm, ShareOutForm
 from evaluation.models import RegradeRequest, RegradeStatus, Submission
 from evaluation.services import agreement_report, assigning, bundle_check, deadlines, gradebook, regrades, results
 from evaluation.services.gradings import ensure_gradings
@@ -30,6 +30,8 @@ def course_grades(request: SignedInRequest, course: Course) -> HttpResponse:
     deadline = deadlines.deadline_of(course)
     context = {
         "deadline": deadline,
+        "grading_due": deadlines.grading_due_of(course),
+        "today": timezone.localdate(),
         "late": {one.submission.pk for one in shown if deadlines.is_late(one.submission, deadline)},
         "sections": course.sections.exists(),
         "results": shown,
@@ -107,6 +109,19 @@ def graders_assign(request: SignedInRequest, course: Course) -> HttpResponse:
         messages.warning(request, f"{done.made} assigned. There are not enough professors for: {names}.")
     else:
         messages.success(request, f"{done.made} assigned. Every team has its professors.")
+    return redirect("course_grades", course_id=course.pk)
+
+
+@course_view(Access.INSTRUCTOR)
+@require_POST
+def grades_due(request: SignedInRequest, course: Course) -> HttpResponse:
+    """Say until when the professors grade."""
+    form = GradingDueForm(request.POST)
+    if form.is_valid():
+        deadlines.set_grading_due(course=course, person=request.user, **form.cleaned_data)
+        messages.success(request, "Saved. Every professor sees the day above her list.")
+    else:
+        messages.error(request, "Give the day as year-month-day, for example 2026-12-04, or leave it empty for none.")
     return redirect("course_grades", course_id=course.pk)
 
 

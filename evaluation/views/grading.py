@@ -6,11 +6,12 @@ from uuid import UUID
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from evaluation.forms import CommentForm, MarksForm, ReasonForm
 from evaluation.models import CriterionScore, GradeStatus, Grading, UnappliedSave
-from evaluation.services import bundle_check, calibration, grades, gradings, tags
+from evaluation.services import bundle_check, calibration, deadlines, grades, gradings, tags
 from evaluation.views.talk import Talk
 from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course
@@ -72,6 +73,8 @@ def grading_queue(request: SignedInRequest, course: Course) -> HttpResponse:
         "to_grade": [entry for entry in queue if entry.grading.grade.status == GradeStatus.DRAFT],
         "graded": [entry for entry in queue if entry.grading.grade.status == GradeStatus.COMMITTED],
         "withdrawn": gradings.withdrawn_for(request.membership),
+        "due_on": deadlines.grading_due_of(course),
+        "today": timezone.localdate(),
         "calibration": calibration.progress_of(request.membership),
         "course": course,
         "section": "grading",

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from evaluation.models import Grading, Submission
 from evaluation.services import assigning, bundle_check, chat, deadlines, gradings, submissions
-from teams.models import Membership, Milestone, ProfessorAssignment, Role, Section
+from teams.models import AuditEntry, Membership, Milestone, ProfessorAssignment, Role, Section
 from tests import factories
 from tests.evaluation.conftest import make_run, professor_of
 from training.models import Artifact
@@ -80,6 +80,30 @@ def banners(client_for, submission, professor, instructor):
     blind = client_for(professor).get(reverse("grading_detail", args=[course, grading.code])).content.decode()
     plain = client_for(instructor).get(reverse("submission_grades", args=[course, submission.pk])).content.decode()
     return blind, plain
+
+
+def grades_due(client, course, day):
+    return client.post(reverse("grades_due", args=[course.pk]), {"due_on": day}, follow=True).content.decode()
+
+
+def test_professors_see_until_when_they_grade_and_the_instructor_who_is_overdue(
+    course, team, run, member, professor, instructor, client_for
+):
+    professor_of(team, professor)
+    submissions.submit(team=team, run=run, person=member)
+    queue, today = reverse("grading_queue", args=[course.pk]), timezone.localdate()
+    assert "Please submit your grades by" not in client_for(professor).get(queue).content.decode()
+    assert "overdue" not in grades_due(client_for(instructor), course, (today + timedelta(days=3)).isoformat())
+    assert "0 done, 1 to go" in client_for(professor).get(queue).content.decode()
+    assert "overdue" in grades_due(client_for(instructor), course, (today - timedelta(days=1)).isoformat())
+    assert "You can still submit them" in client_for(professor).get(queue).content.decode()
+    assert "overdue" not in grades_due(client_for(instructor), course, "")
+    assert AuditEntry.objects.filter(action="grading due").count() == 3
+
+
+def test_a_due_day_that_is_none_is_refused_with_an_example(course, instructor, client_for):
+    assert "for example 2026-12-04" in grades_due(client_for(instructor), course, "next week")
+    assert deadlines.grading_due_of(course) is None
 
 
 def test_an_unchanged_bundle_shows_no_banner(submission, professor, instructor, client_for):
