@@ -139,6 +139,8 @@ def subject_of(entry: LedgerEntry, team: Team, *, is_instructor: bool) -> Subjec
     if entry.subject_kind == "run":
         run = TrainingRun.objects.for_team(team).filter(key=entry.subject_id).first()
         return _run_subject(run) if run else Subject("a run that is gone", "")
+    if entry.subject_kind == "endpoint":
+        return Subject("an answer to a program, at the team's endpoint", reverse("team_endpoint", args=[team.pk]))
     if entry.subject_kind == "interview":
         asked = Interview.objects.for_team(team).filter(key=entry.subject_id).select_related("run").first()
         if asked is not None:

@@ -31,7 +31,8 @@ from teams.models import BudgetRequest, Confidence, LedgerEntry, Membership, Met
 from teams.services import budget_requests, money
 from tests import factories
 from tests.evaluation.conftest import make_run
-from training.models import Artifact, BaseModel, Hosting, Origin, TrainingRun
+from training.models import Artifact, BaseModel, EndpointCall, Hosting, Origin, TrainingRun
+from training.services import deployments
 
 
 @dataclass
@@ -60,6 +61,7 @@ class World:
     milestone: Milestone
     entry: LedgerEntry
     row_id: str
+    call: EndpointCall
     base_model: BaseModel
 
     def _key(self, name: str) -> Any:
@@ -97,6 +99,8 @@ class World:
             "section_id": self.section.pk,
             "milestone_id": self.milestone.pk,
             "entry_id": self.entry.pk,
+            "key_id": self.call.api_key_id,
+            "deployment_id": self.run.deployments.get().pk,
             "model_id": self.base_model.pk,
             "topic": "dspy",
             "uidb64": "MQ",
@@ -178,6 +182,7 @@ def make_world(team: Team, professor: User, mark: str) -> World:
         ),
         entry=_spend(team, run, mark),
         row_id=_first_row_id(version),
+        call=_endpoint_call(run, member, mark),
         base_model=BaseModel.objects.create(
             course=team.course,
             method=Method.LORA,
@@ -202,6 +207,12 @@ def _spend(team: Team, run: TrainingRun, mark: str) -> LedgerEntry:
     money.hold(team=team, key=run.hold_key, amount=100)
     charge = money.Charge("run", str(run.pk), Method.LORA, "local", f"{mark}-model", 50, mark, Confidence.EXACT)
     return money.settle(key=run.hold_key, charge=charge)
+
+
+def _endpoint_call(run: TrainingRun, member: User, mark: str) -> EndpointCall:
+    deployments.deploy(team=run.team, run=run, person=member)
+    key, _ = deployments.make_key(team=run.team, name=f"{mark} key", per_minute=5, daily_cap=0, person=member)
+    return EndpointCall.objects.create(api_key=key, run=run, status="done", milliseconds=5)
 
 
 def _comparison(run: TrainingRun, member: User, mark: str) -> Comparison:

@@ -1,8 +1,21 @@
 from django.urls import URLPattern, path
 
-from training.views import bundles, course, curve, runs, start
+from training.views import bundles, course, curve, endpoint, endpoint_api, runs, start
 
 urlpatterns: list[URLPattern] = [
+    path("v1/models", endpoint_api.endpoint_models, name="endpoint_models"),
+    path("v1/chat/completions", endpoint_api.endpoint_chat, name="endpoint_chat"),
+    path("teams/<int:team_id>/endpoint/", endpoint.team_endpoint, name="team_endpoint"),
+    path("teams/<int:team_id>/endpoint/runs/", endpoint.deployment_new, name="deployment_new"),
+    path(
+        "teams/<int:team_id>/endpoint/runs/<int:deployment_id>/stop/", endpoint.deployment_stop, name="deployment_stop"
+    ),
+    path("teams/<int:team_id>/endpoint/keys/", endpoint.endpoint_key_new, name="endpoint_key_new"),
+    path(
+        "teams/<int:team_id>/endpoint/keys/<int:key_id>/revoke/",
+        endpoint.endpoint_key_revoke,
+        name="endpoint_key_revoke",
+    ),
     path("courses/<int:course_id>/training/", course.course_training, name="course_training"),
     path("courses/<int:course_id>/training/models/", course.base_model_new, name="base_model_new"),
     path("courses/<int:course_id>/training/models/<int:model_id>/", course.base_model_switch, name="base_model_switch"),

@@ -1,4 +1,5 @@
 from training.models.base_model import BaseModel, Hosting
+from training.models.endpoint import CallStatus, Deployment, EndpointCall, EndpointKey
 from training.models.origin import Origin
 from training.models.policy import MOST_RUNS_AT_ONCE, USUAL_RUNS_AT_ONCE, TrainingPolicy
 from training.models.run import (
@@ -21,6 +22,10 @@ __all__ = [
     "USUAL_RUNS_AT_ONCE",
     "Artifact",
     "BaseModel",
+    "CallStatus",
+    "Deployment",
+    "EndpointCall",
+    "EndpointKey",
     "Hosting",
     "InvalidTransition",
     "Origin",

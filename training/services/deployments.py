@@ -1,0 +1,235 @@
+"""A team's endpoint: which runs answer there, who may ask, and what each call costs."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import Avg, Count, Sum
+from django.utils import timezone
+
+from teams.models import Confidence, Method, Team, User
+from teams.services import audit, money
+from teams.services.money import Charge
+from training.models import CallStatus, Deployment, EndpointCall, EndpointKey, RunStatus, TrainingRun
+from training.models.endpoint import SHOWN_CHARACTERS
+from training.services import charges
+
+SUBJECT = "endpoint"
+HOLD_LIFETIME = timedelta(hours=1)
+FORGOTTEN_AFTER = timedelta(minutes=15)
+MOST_KEYS = 20
+
+
+class EndpointRefused(Exception):
+    """It cannot be done; the message says why, for a person."""
+
+
+class TooManyCalls(Exception):
+    """More calls in a minute than the key allows. `wait`: seconds until one is free."""
+
+    def __init__(self, limit: int, wait: int) -> None:
+        self.wait = wait
+        super().__init__(f"This key may ask {limit} times a minute. Try again in {wait} s.")
+
+
+class DayIsSpent(Exception):
+    """The key's cap for a day is reached."""
+
+
+def deploy(*, team: Team, run: TrainingRun, person: User) -> Deployment:
+    """Let a finished run answer at the endpoint. Raises EndpointRefused."""
+    if run.team_id != team.pk or run.status != RunStatus.SUCCEEDED:
+        raise EndpointRefused("Only a run of your team that is done can answer. Choose one from the list.")
+    try:
+        with transaction.atomic():
+            made = Deployment.objects.create(team=team, run=run, created_by=person)
+            audit.record(course=team.course, person=person, action="run deployed", what=str(run), team=team)
+            return made
+    except IntegrityError as error:
+        raise EndpointRefused(f"{run} answers there already.") from error
+
+
+def stop(*, deployment: Deployment, person: User) -> None:
+    """Stopping twice changes nothing."""
+    running = Deployment.objects.filter(pk=deployment.pk, stopped_at=None)
+    if running.update(stopped_at=timezone.now()):
+        team = deployment.team
+        audit.record(
+            course=team.course, person=person, action="run stopped answering", what=str(deployment.run), team=team
+        )
+
+
+def make_key(*, team: Team, name: str, per_minute: int, daily_cap: int, person: User) -> tuple[EndpointKey, str]:
+    """The row and the key itself, which nobody can read again. Raises EndpointRefused."""
+    if team.endpoint_keys.filter(revoked_at=None).count() >= MOST_KEYS:
+        raise EndpointRefused(f"A team can have {MOST_KEYS} keys. Revoke one that nobody uses.")
+    secret = EndpointKey.new_secret()
+    made = EndpointKey.objects.create(
+        team=team,
+        name=name,
+        start=secret[:SHOWN_CHARACTERS],
+        digest=EndpointKey.digest_of(secret),
+        per_minute=per_minute,
+        daily_cap=daily_cap,
+        created_by=person,
+    )
+    audit.record(course=team.course, person=person, action="endpoint key made", what=name, team=team)
+    return made, secret
+
+
+def revoke(*, key: EndpointKey, person: User) -> None:
+    """It stops working at once, for good."""
+    if EndpointKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):
+        audit.record(course=key.team.course, person=person, action="endpoint key revoked", what=key.name, team=key.team)
+
+
+def key_of(secret: str) -> EndpointKey | None:
+    """The living key of an active team, or None."""
+    rows = EndpointKey.objects.select_related("team__course").filter(revoked_at=None)
+    return rows.filter(digest=EndpointKey.digest_of(secret)).first()
+
+
+def deployed(team: Team, model: str) -> TrainingRun | None:
+    """The run that answers to this model name."""
+    number = model.removeprefix("run-")
+    if number == model or not number.isdecimal() or len(number) > 9:
+        return None
+    rows = Deployment.objects.filter(team=team, stopped_at=None, run__number=int(number))
+    found = rows.select_related("run__team__course", "run__base_model").first()
+    return found.run if found else None
+
+
+def open_call(*, key: EndpointKey, run: TrainingRun, most: int, streamed: bool) -> EndpointCall:
+    """Hold the most that one call can cost. Raises TooManyCalls, DayIsSpent or BudgetRefused; then nothing was held."""
+    with transaction.atomic():
+        EndpointKey.objects.select_for_update().get(pk=key.pk)  # calls with one key are counted one at a time
+        _check_rate(key)
+        _check_day(key, most)
+        call = EndpointCall.objects.create(api_key=key, run=run, streamed=streamed, cost=most)
+        money.hold(
+            team=run.team,
+            key=call.hold_key,
+            amount=most,
+            person=key.created_by,
+            subject_kind=SUBJECT,
+            lifetime=HOLD_LIFETIME,
+        )
+    return call
+
+
+def _check_rate(key: EndpointKey) -> None:
+    now = timezone.now()
+    recent = key.calls.filter(at__gt=now - timedelta(minutes=1)).order_by("-at")
+    times = list(recent.values_list("at", flat=True)[: key.per_minute])
+    if len(times) >= key.per_minute:
+        wait = (times[-1] + timedelta(minutes=1) - now).total_seconds() if times else 60
+        raise TooManyCalls(key.per_minute, max(1, round(wait)))
+
+
+def _check_day(key: EndpointKey, most: int) -> None:
+    if not most:
+        return  # free bots answer whatever the cap
+    today = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    spent = key.calls.filter(at__gte=today).aggregate(sum=Sum("cost"))["sum"] or 0
+    if spent + most > key.daily_cap:
+        cap = money.dollars(key.daily_cap)
+        raise DayIsSpent(f"This key may spend {cap} a day, and this call could pass that. It starts again at midnight.")
+
+
+@dataclass(frozen=True)
+class CallUsage:
+    """Tokens of one call. `exact`: the provider said so."""
+
+    input_tokens: int
+    cached_input_tokens: int
+    output_tokens: int
+    exact: bool
+
+
+def close_call(*, call: EndpointCall, status: CallStatus, usage: CallUsage) -> None:
+    """Settle what was used. A second call changes nothing."""
+    charge = _charge(call, usage)
+    with transaction.atomic():
+        if _move(call, status, charge.cost, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens):
+            money.settle(key=call.hold_key, charge=charge)
+
+
+def fail_call(*, call: EndpointCall, usage: CallUsage, maybe_billed: bool) -> None:
+    """No answer. Free where the provider refused or was never reached; else booked at its most, as unknown."""
+    most = call.cost if maybe_billed else 0
+    with transaction.atomic():
+        if not _move(call, CallStatus.FAILED, most):
+            return
+        if not most:
+            money.release(key=call.hold_key)
+            return
+        charge = _charge(call, usage)
+        note = f"the most it can have cost, because no answer came; {charge.price_note}"[:300]
+        unknown = replace(charge, cost=most, confidence=Confidence.UNKNOWN, price_note=note)
+        money.settle(key=call.hold_key, charge=unknown)
+
+
+def _move(call: EndpointCall, status: CallStatus, cost: int, **counted: int) -> bool:
+    took = round(1000 * (timezone.now() - call.at).total_seconds())
+    rows = EndpointCall.objects.filter(pk=call.pk, status=CallStatus.OPEN)
+    return bool(rows.update(status=status, cost=cost, milliseconds=max(0, took), **counted))
+
+
+def _charge(call: EndpointCall, usage: CallUsage) -> Charge:
+    price = charges.chat_cost(
+        call.run,
+        input_tokens=usage.input_tokens,
+        cached_input_tokens=usage.cached_input_tokens,
+        output_tokens=usage.output_tokens,
+    )
+    return Charge(
+        subject_kind=SUBJECT,
+        subject_id=str(call.key),
+        method=Method(call.run.method),
+        provider=price.provider,
+        model=price.model,
+        cost=price.cost,
+        price_note=price.price_note,
+        confidence=price.confidence if usage.exact or not price.cost else Confidence.ESTIMATED,
+        input_tokens=usage.input_tokens,
+        cached_input_tokens=usage.cached_input_tokens,
+        output_tokens=usage.output_tokens,
+        rehearsal=price.rehearsal,
+        would_have_cost=price.would_have_cost,
+        person=call.api_key.created_by,
+    )
+
+
+def sweep() -> int:
+    """Close calls whose web process died: nobody knows what they cost, so they are booked at their most."""
+    old = EndpointCall.objects.filter(status=CallStatus.OPEN, at__lt=timezone.now() - FORGOTTEN_AFTER)
+    lost = list(old.select_related("run__team__course", "run__base_model", "api_key__created_by"))
+    for call in lost:
+        fail_call(call=call, usage=CallUsage(0, 0, 0, exact=False), maybe_billed=True)
+    return len(lost)
+
+
+@dataclass(frozen=True)
+class Use:
+    """One deployed run's calls: micro-dollars, milliseconds on average."""
+
+    deployment: Deployment
+    calls: int
+    failed: int
+    cost: int
+    milliseconds: float | None
+
+
+def use_of(team: Team) -> list[Use]:
+    """Of each run that answers now. Three queries."""
+    running = list(Deployment.objects.filter(team=team, stopped_at=None).select_related("run", "created_by"))
+    calls = EndpointCall.objects.filter(run__in=[row.run_id for row in running]).order_by()
+    totals: dict[int, dict[str, Any]] = {
+        row["run_id"]: dict(row)
+        for row in calls.values("run_id").annotate(calls=Count("pk"), cost=Sum("cost"), took=Avg("milliseconds"))
+    }
+    failed = dict(calls.filter(status=CallStatus.FAILED).values_list("run_id").annotate(Count("pk")))
+    nothing: dict[str, Any] = {"calls": 0, "cost": 0, "took": None}
+    found = [(row, totals.get(row.run_id, nothing)) for row in running]
+    return [Use(row, n["calls"], failed.get(row.run_id, 0), n["cost"] or 0, n["took"]) for row, n in found]

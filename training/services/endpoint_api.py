@@ -1,0 +1,194 @@
+"""What a client of a team's endpoint sends, and what it gets: OpenAI's shapes, the bot's own prompt and decoding."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from training.models import TrainingRun
+from training.services import charges
+from training.services.charges import LOCAL_PROVIDER
+from training.services.deployments import CallUsage
+from training.services.endpoints import ChatEndpoint, NotReady, endpoint_for
+from training.services.tokens import count_messages, count_text
+
+SMALL_VOCABULARY = 1.7  # a local model's tokens for one of OpenAI's
+MOST_BYTES, MOST_MESSAGES = 200_000, 200
+READ = frozenset({"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "user", "n"})
+FIXED = frozenset({"temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "stop", "logit_bias"})
+NEVER_REACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+TIMEOUT = httpx.Timeout(90.0, connect=10.0)
+
+Message = dict[str, str]
+
+
+class ApiError(Exception):
+    """An answer in OpenAI's error shape."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        kind: str = "invalid_request_error",
+        code: str = "",
+        param: str = "",
+        wait: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = {} if wait is None else {"Retry-After": str(wait)}  # seconds
+        self.body = {"error": {"message": message, "type": kind, "param": param or None, "code": code or None}}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A checked request. `messages` begin with the prompt that the bot was trained with."""
+
+    model: str
+    endpoint: ChatEndpoint
+    messages: list[Message]
+    max_tokens: int
+    stream: bool
+    usage_wanted: bool
+    input_tokens: int
+    most: int
+
+    def body(self) -> dict[str, Any]:
+        """The same request as the platform's own chat makes."""
+        sent: dict[str, Any] = {
+            "model": self.endpoint.model,
+            "messages": self.messages,
+            "temperature": self.endpoint.temperature,
+            "max_tokens": self.max_tokens,
+        }
+        return sent | ({"stream": True, "stream_options": {"include_usage": True}} if self.stream else {})
+
+
+def read_body(raw: bytes) -> dict[str, Any]:
+    """Raises ApiError 400."""
+    if len(raw) > MOST_BYTES:
+        raise ApiError(413, f"A request can have {MOST_BYTES:,} bytes.")
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise ApiError(400, "The body is not JSON.") from error
+    if not isinstance(body, dict):
+        raise ApiError(400, "The body must be a JSON object with model and messages.")
+    for name, value in body.items():
+        if name in FIXED and value is not None:
+            said = f"The bot answers with the decoding it was handed over with: leave out {name}."
+            raise ApiError(400, said, code="unsupported_parameter", param=name)
+        if name not in READ | FIXED and value not in (None, False):
+            raise ApiError(
+                400, f"This endpoint does not know {name[:60]}.", code="unsupported_parameter", param=name[:60]
+            )
+    if body.get("n") not in (None, 1):
+        raise ApiError(400, "One answer at a time: leave out n.", code="unsupported_parameter", param="n")
+    if not isinstance(body.get("model"), str):
+        raise ApiError(400, "Say which model: GET /v1/models lists them.", param="model")
+    return body
+
+
+def asked(body: dict[str, Any], run: TrainingRun) -> Asked:
+    """Raises ApiError for what cannot be asked, PriceUnknown where the price book has no price."""
+    try:
+        endpoint = endpoint_for(run)
+    except NotReady as not_ready:
+        raise ApiError(409, str(not_ready)) from not_ready
+    messages = _messages(body.get("messages"))
+    system = [{"role": "system", "content": endpoint.system_prompt}] if endpoint.system_prompt else []
+    max_tokens = min(endpoint.max_tokens, endpoint.context_tokens // 3, _wanted_tokens(body))
+    counted = count_messages([*system, *messages])
+    counted = round(counted * SMALL_VOCABULARY) if endpoint.provider == LOCAL_PROVIDER else counted
+    if counted > endpoint.context_tokens - max_tokens:
+        said = f"This bot reads about {endpoint.context_tokens - max_tokens} tokens at once; your messages have about {counted}."
+        raise ApiError(400, said, code="context_length_exceeded", param="messages")
+    options = body.get("stream_options")
+    return Asked(
+        model=str(body["model"]),
+        endpoint=endpoint,
+        messages=[*system, *messages],
+        max_tokens=max_tokens,
+        stream=bool(body.get("stream")),
+        usage_wanted=isinstance(options, dict) and bool(options.get("include_usage")),
+        input_tokens=counted,
+        most=charges.chat_most(run, input_tokens=counted, max_tokens=max_tokens),
+    )
+
+
+def _wanted_tokens(body: dict[str, Any]) -> int:
+    wanted = body.get("max_completion_tokens") or body.get("max_tokens")
+    if wanted is None:
+        return 1_000_000
+    if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
+        raise ApiError(400, "max_tokens must be a whole number above 0.", param="max_tokens")
+    return wanted
+
+
+def _messages(given: Any) -> list[Message]:
+    if not isinstance(given, list) or not 1 <= len(given) <= MOST_MESSAGES:
+        raise ApiError(400, f"messages must be a list of 1 to {MOST_MESSAGES} messages.", param="messages")
+    found = [_message(one) for one in given]
+    if found[-1]["role"] != "user":
+        raise ApiError(400, "The last message must be the teacher's: role user.", param="messages")
+    return found
+
+
+def _message(one: Any) -> Message:
+    role, content = (one.get("role"), one.get("content")) if isinstance(one, dict) else (None, None)
+    if role in ("system", "developer"):
+        said = "The bot answers with the system prompt that it was trained with: leave system messages out."
+        raise ApiError(400, said, param="messages")
+    if isinstance(content, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in content):
+        content = "".join(str(part.get("text", "")) for part in content)
+    if role not in ("user", "assistant") or not isinstance(content, str) or not content.strip():
+        raise ApiError(400, "Each message needs a role, user or assistant, and a text.", param="messages")
+    return {"role": role, "content": content.replace("\x00", "").encode("utf-8", "replace").decode()}
+
+
+def usage_of(said: Any) -> CallUsage | None:
+    """The provider's own count, where it gave one."""
+    if not isinstance(said, dict) or not isinstance(said.get("prompt_tokens"), int):
+        return None
+    details = said.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else 0
+    return CallUsage(said["prompt_tokens"], int(cached or 0), int(said.get("completion_tokens") or 0), exact=True)
+
+
+def estimated(request: Asked, text: str) -> CallUsage:
+    """Our own count, where the provider could not tell."""
+    return CallUsage(request.input_tokens, 0, count_text(text), exact=False)
+
+
+@dataclass
+class Answer:
+    """What came so far."""
+
+    text: str = ""
+    usage: CallUsage | None = None
+    whole: bool = False
+
+
+async def pieces(response: httpx.Response, request: Asked, answer: Answer) -> AsyncIterator[bytes]:
+    """The provider's stream under the deployed model's name; the usage only to those who asked for it."""
+    async for line in response.aiter_lines():
+        if not line.startswith("data:"):
+            continue
+        data = line.removeprefix("data:").strip()
+        if data == "[DONE]":
+            answer.whole = True
+            yield b"data: [DONE]\n\n"
+            return
+        chunk = json.loads(data)
+        if "error" in chunk:
+            raise httpx.RemoteProtocolError("the provider broke the stream off with an error")
+        answer.usage = usage_of(chunk.get("usage")) or answer.usage
+        if chunk.get("choices"):
+            answer.text += chunk["choices"][0].get("delta", {}).get("content") or ""
+        elif not request.usage_wanted:
+            continue
+        yield f"data: {json.dumps(chunk | {'model': request.model})}\n\n".encode()
+    raise httpx.RemoteProtocolError("the provider's stream ended before its end")

@@ -1,0 +1,187 @@
+"""`/v1`: a team's deployed bots for any OpenAI client. Every call is held for, metered and settled."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import httpx
+from asgiref.sync import sync_to_async
+from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET, require_POST
+
+from teams.access import public_view
+from teams.services.money import BudgetRefused
+from teams.services.prices import PriceUnknown
+from training.models import CallStatus, Deployment, EndpointCall, EndpointKey
+from training.services import deployments
+from training.services.deployments import DayIsSpent, TooManyCalls
+from training.services.endpoint_api import (
+    NEVER_REACHED,
+    TIMEOUT,
+    Answer,
+    ApiError,
+    Asked,
+    asked,
+    estimated,
+    pieces,
+    read_body,
+    usage_of,
+)
+
+BROKEN = (httpx.HTTPError, ValueError, KeyError, TypeError)
+
+
+@public_view
+@csrf_exempt
+@require_GET
+def endpoint_models(request: HttpRequest) -> JsonResponse:
+    """What the key's team has deployed."""
+    try:
+        key = _key(request)
+    except ApiError as error:
+        return _error(error)
+    rows = Deployment.objects.filter(team=key.team, stopped_at=None).select_related("run")
+    data = [
+        {
+            "id": row.model_name,
+            "object": "model",
+            "created": int(row.created_at.timestamp()),
+            "owned_by": "rehearsal" if row.run.rehearsal else "course",
+        }
+        for row in rows
+    ]
+    return JsonResponse({"object": "list", "data": data})
+
+
+@public_view
+@csrf_exempt
+@require_POST
+async def endpoint_chat(request: HttpRequest) -> HttpResponseBase:
+    """One answer of a deployed bot, whole or streamed."""
+    try:
+        call, wanted = await sync_to_async(_open)(request)
+    except ApiError as error:
+        return _error(error)
+    web = httpx.AsyncClient(timeout=TIMEOUT, headers={"Authorization": f"Bearer {wanted.endpoint.api_key or 'none'}"})
+    try:
+        response = await _send(web, call, wanted)
+    except ApiError as error:
+        await web.aclose()
+        return _error(error)
+    if not wanted.stream:
+        return await _whole(web, response, call, wanted)
+    return StreamingHttpResponse(
+        _streamed(web, response, call, wanted),
+        content_type="text/event-stream",
+        headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
+    )
+
+
+def _key(request: HttpRequest) -> EndpointKey:
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    found = deployments.key_of(secret.strip()) if scheme.lower() == "bearer" else None
+    if found is None:
+        said = "This key is not known here or was revoked. Make one on your team's endpoint page."
+        raise ApiError(401, said, kind="authentication_error", code="invalid_api_key")
+    return found
+
+
+def _open(request: HttpRequest) -> tuple[EndpointCall, Asked]:
+    key = _key(request)
+    body = read_body(request.body)
+    run = deployments.deployed(key.team, body["model"])
+    if run is None:
+        said = "Your team has not deployed such a model: GET /v1/models lists those that answer."
+        raise ApiError(404, said, code="model_not_found", param="model")
+    try:
+        wanted = asked(body, run)
+        call = deployments.open_call(key=key, run=run, most=wanted.most, streamed=wanted.stream)
+    except (BudgetRefused, DayIsSpent) as refused:
+        raise ApiError(402, str(refused), kind="insufficient_quota", code="insufficient_quota") from refused
+    except PriceUnknown as unknown:
+        raise ApiError(402, str(unknown), kind="insufficient_quota", code="price_unknown") from unknown
+    except TooManyCalls as many:
+        raise ApiError(429, str(many), kind="requests", code="rate_limit_exceeded", wait=many.wait) from many
+    return call, wanted
+
+
+async def _send(web: httpx.AsyncClient, call: EndpointCall, wanted: Asked) -> httpx.Response:
+    """Raises ApiError where no answer begins; the call is closed then."""
+    try:
+        sent = web.build_request("POST", f"{wanted.endpoint.base_url.rstrip('/')}/chat/completions", json=wanted.body())
+        response = await web.send(sent, stream=True)
+    except asyncio.CancelledError:
+        await asyncio.shield(_fail(call, wanted, maybe_billed=True))
+        raise
+    except httpx.HTTPError as error:
+        reached = not isinstance(error, NEVER_REACHED)
+        await _fail(call, wanted, maybe_billed=reached)
+        slow = isinstance(error, httpx.TimeoutException) and reached
+        said = "The model's server took too long." if slow else "The model's server does not answer at the moment."
+        raise ApiError(504 if slow else 503, f"{said} Try again later.", kind="server_error") from error
+    if response.status_code != httpx.codes.OK:
+        await response.aclose()
+        await _fail(call, wanted, maybe_billed=False)
+        status = 429 if response.status_code == 429 else 502
+        raise ApiError(status, "The model's server refused. Nothing was charged. Try again later.", kind="server_error")
+    return response
+
+
+async def _whole(web: httpx.AsyncClient, response: httpx.Response, call: EndpointCall, wanted: Asked) -> JsonResponse:
+    try:
+        said = json.loads(await response.aread())
+        text = str(said["choices"][0]["message"]["content"] or "")
+    except asyncio.CancelledError:
+        await asyncio.shield(_fail(call, wanted, maybe_billed=True))
+        raise
+    except BROKEN:
+        await _fail(call, wanted, maybe_billed=True)
+        return _error(ApiError(502, "The answer broke off. It may be charged all the same.", kind="server_error"))
+    finally:
+        await response.aclose()
+        await web.aclose()
+    usage = usage_of(said.get("usage")) or estimated(wanted, text)
+    await _close(call, CallStatus.DONE, usage)
+    return JsonResponse(said | {"model": wanted.model})
+
+
+async def _streamed(
+    web: httpx.AsyncClient, response: httpx.Response, call: EndpointCall, wanted: Asked
+) -> AsyncIterator[bytes]:
+    """Settled whatever ends it: the answer's end, the provider breaking off, or the caller going away."""
+    answer, failed = Answer(), False
+    try:
+        async for piece in pieces(response, wanted, answer):
+            yield piece
+    except BROKEN:
+        failed = True
+        broken = ApiError(502, "The answer broke off. It may be charged all the same.", kind="server_error")
+        yield f"data: {json.dumps(broken.body)}\n\n".encode()
+    finally:
+        await asyncio.shield(_end(web, response, call, wanted, answer, failed=failed))
+
+
+async def _end(
+    web: httpx.AsyncClient, response: httpx.Response, call: EndpointCall, wanted: Asked, answer: Answer, *, failed: bool
+) -> None:
+    if failed and answer.usage is None:
+        await _fail(call, wanted, maybe_billed=True)
+    else:
+        status = CallStatus.DONE if answer.whole else CallStatus.BROKEN
+        await _close(call, status, answer.usage or estimated(wanted, answer.text))
+    await response.aclose()
+    await web.aclose()
+
+
+async def _close(call: EndpointCall, status: CallStatus, usage: deployments.CallUsage) -> None:
+    await sync_to_async(deployments.close_call)(call=call, status=status, usage=usage)
+
+
+async def _fail(call: EndpointCall, wanted: Asked, *, maybe_billed: bool) -> None:
+    usage = deployments.CallUsage(wanted.input_tokens, 0, wanted.max_tokens, exact=False)
+    await sync_to_async(deployments.fail_call)(call=call, usage=usage, maybe_billed=maybe_billed)
+
+
+def _error(error: ApiError) -> JsonResponse:
+    return JsonResponse(error.body, status=error.status, headers=error.headers)
