@@ -32,6 +32,7 @@ KEPT_RESULT = (
     "system_prompt",
     "instructions",
     "demos",
+    "examples",
     "versions",
     "data_sha256",
     "stopped",

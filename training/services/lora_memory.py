@@ -16,6 +16,7 @@ MEMORY_INFO = Path("/proc/meminfo")
 CGROUP = Path("/sys/fs/cgroup")
 GPU = "GPU memory"
 FP32, HALF = 4, 2
+QUANTIZED = {"8bit": 1.1, "4bit": 0.6}  # bytes of a weight, its scales included
 RUNTIME_BYTES = 500 * 2**20  # torch, transformers and PEFT, imported
 GPU_RUNTIME_BYTES = 700 * 2**20  # what CUDA keeps for itself
 ADAPTER_COPIES = 6  # weights, gradients, two of AdamW, the best so far, the checkpoint being written
@@ -127,7 +128,7 @@ def need(shape: Shape, settings: dict[str, Any], mean_row_tokens: float, *, gpu:
     rank = int(settings.get("rank", 8))
     return Need(
         runtime=GPU_RUNTIME_BYTES if gpu else RUNTIME_BYTES,
-        weights=shape.parameters * size,
+        weights=round(shape.parameters * QUANTIZED.get(str(settings.get("quantization")), size)),
         adapter=ADAPTER_COPIES * FP32 * rank * shape.layers * sum(a + b for a, b in adapted),
         activations=tokens * (kept * size + logits),
     )

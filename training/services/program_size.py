@@ -77,11 +77,13 @@ def longest_prompt(version: DatasetVersion, settings: dict[str, Any], seed: int)
 
 def _calls(version: DatasetVersion, settings: dict[str, Any], seed: int) -> int:
     """Measuring before and after, the sample questions, and what the optimiser needs by itself."""
+    judged = 2 if settings.get("judge") == "model" else 1  # each scored answer is asked about once more
     most = min(
-        int(settings.get("heldout_limit", HELD_OUT_TURNS)), max(1, int(settings["max_calls"]) // HELD_OUT_CALLS_SHARE)
+        int(settings.get("heldout_limit", HELD_OUT_TURNS)),
+        max(1, int(settings["max_calls"]) // HELD_OUT_CALLS_SHARE // judged),
     )
     held_out = min(most, max(1, _turns(version, *_split_of(settings, seed)).held_out))
-    return OPTIMIZERS[str(settings["optimizer"])].calls + 2 * (held_out + len(SAMPLE_QUESTIONS))
+    return judged * OPTIMIZERS[str(settings["optimizer"])].calls + 2 * (judged * held_out + len(SAMPLE_QUESTIONS))
 
 
 def _asked(version: DatasetVersion, settings: dict[str, Any], seed: int) -> float:

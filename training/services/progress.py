@@ -184,6 +184,14 @@ SETTING_NAMES = {
     "temperature": "Temperature",
     "max_tokens": "Longest answer (tokens)",
     "num_threads": "Questions at once",
+    "metric_weights": "Weights of the score",
+    "judge": "A model as judge",
+    "gradient_accumulation": "Batches to one step",
+    "warmup_ratio": "Warm-up",
+    "weight_decay": "Weight decay",
+    "precision": "Precision",
+    "quantization": "Base model in fewer bits",
+    "gradient_checkpointing": "Gradient checkpointing",
 }
 
 
@@ -195,4 +203,6 @@ def settings_shown(run: TrainingRun) -> list[tuple[str, str]]:
 def _shown(name: str, value: Any) -> str:
     if name in ("validation_fraction", "rows_share"):
         return f"{100 * float(value):g} %"
+    if isinstance(value, dict):
+        return ", ".join(f"{part.replace('_', ' ')} {weight:g}" for part, weight in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,132 @@
+"""What a person may choose for a DSPy run."""
+
+from typing import Any
+
+from django import forms
+
+from teams.models import Method
+from training.forms.run import RunForm
+from training.models import TrainingRun
+
+OPTIMIZERS = {
+    "BootstrapFewShot": "BootstrapFewShot: finds good demonstrations; cheap and sturdy",
+    "LabeledFewShot": "LabeledFewShot: shows some of your rows as they are; cheapest",
+    "BootstrapFewShotWithRandomSearch": "Random search: tries several sets of demonstrations",
+    "MIPROv2": "MIPROv2: writes and tries instructions too",
+    "GEPA": "GEPA: improves instructions by reflecting on mistakes; many calls",
+    "SIMBA": "SIMBA: learns from the answers that vary most; many calls",
+}
+JUDGES = {"none": "No: only what can be measured", "model": "Yes: the base model gives points"}
+# The parts of the score with their usual weights in per cent, as `dspy_program.metric` has them; a test compares the two.
+WEIGHTS = {"persona": 20, "in_character": 20, "reading": 20, "similarity": 25, "length": 15}
+
+
+def _weight(part: str, words: str) -> forms.IntegerField:
+    return forms.IntegerField(
+        min_value=0, max_value=100, initial=WEIGHTS[part], required=False,
+        label=f"Weight: {part.replace('_', ' ')}", help_text=f"{words}. 0 leaves it out of the score.",
+    )  # fmt: skip
+
+
+class DspyForm(RunForm):
+    method = Method.DSPY
+    essential = (*RunForm.essential, "optimizer", "max_calls")
+    advanced = (
+        "max_bootstrapped_demos",
+        "max_labeled_demos",
+        "temperature",
+        "max_tokens",
+        "num_threads",
+        *(f"weight_{part}" for part in WEIGHTS),
+        "judge",
+        "weight_judge",
+        *RunForm.advanced,
+    )
+    presets = {
+        "quick": ("Quick look", {"max_calls": 60}),
+        "balanced": ("Balanced", {}),
+        "careful": ("Careful", {"optimizer": "MIPROv2", "max_calls": 400}),
+    }
+
+    optimizer = forms.ChoiceField(
+        choices=list(OPTIMIZERS.items()),
+        initial=next(iter(OPTIMIZERS)),
+        label="Optimiser",
+        help_text="How better instructions and demonstrations are looked for.",
+    )
+    max_calls = forms.IntegerField(
+        min_value=20, max_value=5_000, initial=150, label="Most calls",
+        help_text="The run stops before it asks the model more often than this. Measuring before and after is included.",
+    )  # fmt: skip
+    max_bootstrapped_demos = forms.IntegerField(
+        min_value=0,
+        max_value=16,
+        initial=4,
+        label="Found demonstrations",
+        help_text="Good answers that the model gave itself.",
+    )
+    max_labeled_demos = forms.IntegerField(
+        min_value=0,
+        max_value=16,
+        initial=4,
+        label="Your rows as demonstrations",
+        help_text="Shown with every question.",
+    )
+    temperature = forms.FloatField(
+        min_value=0,
+        max_value=1.5,
+        initial=0.7,
+        label="Temperature",
+        help_text="0 says the likeliest; higher is livelier.",
+    )
+    max_tokens = forms.IntegerField(
+        min_value=64,
+        max_value=2_000,
+        initial=300,
+        label="Longest answer",
+        help_text="In tokens, its reasoning included.",
+    )
+    num_threads = forms.IntegerField(
+        min_value=1,
+        max_value=16,
+        initial=4,
+        label="Questions at once",
+        help_text="More is faster, up to the provider's limit.",
+    )
+    weight_persona = _weight("persona", "Speaks as a child speaks of itself")
+    weight_in_character = _weight("in_character", "Never says what an assistant or a teacher says")
+    weight_reading = _weight("reading", "Words and sentences of second grade")
+    weight_similarity = _weight("similarity", "Close to your own answer in the row")
+    weight_length = _weight("length", "About as long as your own answer")
+    judge = forms.ChoiceField(
+        choices=list(JUDGES.items()), initial="none", required=False, label="A model as judge",
+        help_text="Asks the base model once more for each answer: twice the calls, priced like them.",
+    )  # fmt: skip
+    weight_judge = forms.IntegerField(
+        min_value=0, max_value=100, initial=30, required=False, label="Weight: the judge's opinion",
+        help_text="Only where a model judges. It likes its own style: keep it below the others together.",
+    )  # fmt: skip
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        names = [*WEIGHTS, *(["judge"] if cleaned.get("judge") == "model" else [])]
+        given = [cleaned.get(f"weight_{name}") for name in names]
+        if all(value == 0 for value in given):
+            raise forms.ValidationError("All parts of the score have weight 0: at least one must count.")
+        return cleaned
+
+    def settings(self) -> dict[str, Any]:
+        chosen = super().settings()
+        weights = {name: chosen.pop(f"weight_{name}") for name in (*WEIGHTS, "judge")}
+        judge = chosen.pop("judge") or "none"
+        if judge == "none":
+            weights.pop("judge")
+        asked = {name: value / 100 for name, value in weights.items() if value is not None}
+        usual = {name: value / 100 for name, value in (WEIGHTS | {"judge": 30}).items()}
+        changed = {name: value for name, value in asked.items() if value != usual[name]}
+        return chosen | ({"judge": judge} if judge != "none" else {}) | ({"metric_weights": changed} if changed else {})
+
+    @classmethod
+    def initial_from(cls, run: TrainingRun) -> dict[str, Any]:
+        weights = run.settings.get("metric_weights") or {}
+        return super().initial_from(run) | {f"weight_{name}": round(100 * value) for name, value in weights.items()}

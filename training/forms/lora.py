@@ -1,0 +1,142 @@
+"""What a person may choose for a LoRA run."""
+
+from typing import Any
+
+from django import forms
+
+from teams.models import Method
+from training.forms.run import RunForm
+from training.models import TrainingRun
+from training.services import lora_memory
+
+SAVE_EVERY_STEPS = 25
+TARGETS = {
+    "q_proj,v_proj": "Query and value (the guide's choice)",
+    "q_proj,k_proj,v_proj,o_proj": "All of attention",
+    "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj": "Every layer: learns most, forgets most",
+}
+PRECISIONS = {
+    "auto": "What this machine computes best",
+    "fp32": "fp32: exact, on every machine",
+    "bf16": "bf16: half the memory",
+    "fp16": "fp16: half the memory, GPU only",
+}
+QUANTIZATIONS = {"none": "As it is", "8bit": "8 bits", "4bit": "4 bits (nf4)"}
+# The engine's own defaults: a setting that equals them is left out, so that an order says what a person chose.
+USUAL: dict[str, Any] = {
+    "gradient_accumulation": 1, "warmup_ratio": 0.05, "weight_decay": 0.0, "precision": "auto", "quantization": "none",
+    "gradient_checkpointing": False,
+}  # fmt: skip
+
+
+class LoraForm(RunForm):
+    method = Method.LORA
+    essential = (*RunForm.essential, "epochs", "learning_rate")
+    advanced = ("rank", "alpha", "dropout", "target_modules", "batch_size", "gradient_accumulation", "max_length",
+                "warmup_ratio", "weight_decay", "early_stopping_patience", "sample_every", "precision", "quantization",
+                "gradient_checkpointing", *RunForm.advanced)  # fmt: skip
+    presets = {
+        "quick": ("Quick look", {"epochs": 1}),
+        "balanced": ("Balanced", {}),
+        "careful": ("Careful", {"epochs": 10, "learning_rate": 1e-3, "early_stopping_patience": 3}),
+    }
+
+    epochs = forms.IntegerField(
+        min_value=1, max_value=100, initial=3, label="Epochs", help_text="How often the model reads every row."
+    )
+    learning_rate = forms.FloatField(
+        min_value=1e-6, max_value=0.1, initial=1e-3, label="Learning rate",
+        help_text="How big each step is. Too high and it forgets what it knew; too low and nothing changes.",
+    )  # fmt: skip
+    rank = forms.IntegerField(
+        min_value=1,
+        max_value=256,
+        initial=8,
+        label="Rank (r)",
+        help_text="How much the adapter can hold. The guide says 8.",
+    )
+    alpha = forms.IntegerField(
+        min_value=1,
+        max_value=1024,
+        initial=32,
+        label="Alpha",
+        help_text="How loud the adapter speaks. The guide says 32.",
+    )
+    dropout = forms.FloatField(
+        min_value=0, max_value=0.9, initial=0.05, label="Dropout",
+        help_text="Switches parts off at random while learning, against memorising. The guide says 0.05.",
+    )  # fmt: skip
+    target_modules = forms.ChoiceField(
+        choices=list(TARGETS.items()),
+        initial=next(iter(TARGETS)),
+        label="Layers to adapt",
+        help_text="The guide adapts q_proj and v_proj.",
+    )
+    batch_size = forms.IntegerField(
+        min_value=1,
+        max_value=256,
+        initial=8,
+        label="Batch size",
+        help_text="Rows read before each step; smaller needs less memory.",
+    )
+    gradient_accumulation = forms.IntegerField(
+        min_value=1, max_value=64, initial=1, required=False, label="Batches to one step",
+        help_text="More makes steps steadier, as a bigger batch does, without needing its memory.",
+    )  # fmt: skip
+    warmup_ratio = forms.FloatField(
+        min_value=0, max_value=0.5, initial=0.05, required=False, label="Warm-up",
+        help_text="Share of the steps in which the learning rate rises from zero; afterwards it falls along a cosine.",
+    )  # fmt: skip
+    weight_decay = forms.FloatField(
+        min_value=0, max_value=1, initial=0.0, required=False, label="Weight decay",
+        help_text="Pulls the adapter towards saying nothing. 0 is usual for small data.",
+    )  # fmt: skip
+    precision = forms.ChoiceField(
+        choices=list(PRECISIONS.items()), initial="auto", required=False, label="Precision",
+        help_text="How exactly numbers are kept while computing.",
+    )  # fmt: skip
+    quantization = forms.ChoiceField(
+        choices=list(QUANTIZATIONS.items()), initial="none", required=False, label="Base model in fewer bits",
+        help_text="Lets a bigger base fit a GPU's memory. Needs a CUDA GPU and bitsandbytes.",
+    )  # fmt: skip
+    gradient_checkpointing = forms.BooleanField(
+        required=False, label="Gradient checkpointing", help_text="Needs less memory and takes about a third longer."
+    )
+    max_length = forms.IntegerField(
+        min_value=32,
+        max_value=8192,
+        initial=512,
+        label="Longest row",
+        help_text="In tokens. What is longer is cut, and said.",
+    )
+    early_stopping_patience = forms.IntegerField(
+        min_value=0, max_value=20, initial=0, label="Stop early after",
+        help_text="So many measurements without progress end the run and keep the best. 0 never stops early.",
+    )  # fmt: skip
+    sample_every = forms.IntegerField(
+        min_value=0,
+        max_value=10_000,
+        initial=25,
+        label="Ask while learning",
+        help_text="Every so many steps; 0 asks only before and after.",
+    )
+
+    def clean_quantization(self) -> str:
+        chosen: str = self.cleaned_data["quantization"]
+        room = lora_memory.room() if chosen not in ("", "none") else None
+        if chosen not in ("", "none") and (room is None or not room.on_gpu):
+            raise forms.ValidationError("This machine has no CUDA GPU, which fewer bits need. Choose as it is.")
+        return chosen
+
+    def settings(self) -> dict[str, Any]:
+        chosen = {n: v for n, v in super().settings().items() if n not in USUAL or v not in (None, "", USUAL[n])}
+        patience = chosen["early_stopping_patience"] if chosen["validation_fraction"] else 0
+        return chosen | {
+            "target_modules": chosen["target_modules"].split(","),
+            "early_stopping_patience": patience,
+            "save_every": SAVE_EVERY_STEPS,
+        }
+
+    @classmethod
+    def initial_from(cls, run: TrainingRun) -> dict[str, Any]:
+        return super().initial_from(run) | {"target_modules": ",".join(run.settings.get("target_modules", ()))}
