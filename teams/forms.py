@@ -148,6 +148,21 @@ class ArchiveForm(forms.Form):
     )
 
 
+class DeleteCourseForm(forms.Form):
+    name = forms.CharField(label="To delete it, write its name", widget=forms.TextInput(attrs={"autocomplete": "off"}))
+
+    def __init__(self, *args: Any, course: Course, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.course = course
+        self.fields["name"].help_text = f"Exactly: {course.name}"
+
+    def clean_name(self) -> str:
+        name = str(self.cleaned_data["name"])
+        if name.strip() != self.course.name.strip():
+            raise ValidationError("This is not the course's name. Nothing was deleted.")
+        return name
+
+
 class BudgetRequestForm(forms.Form):
     amount = DollarsField(label="How much more, in dollars", min_value=Decimal("0.01"))
     reason = forms.CharField(label="What for", max_length=500, widget=forms.Textarea(attrs={"rows": 2}))

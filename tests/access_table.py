@@ -190,6 +190,8 @@ TABLE: dict[str, Access] = {
     "practice_switch": Access.INSTRUCTOR,
     "course_import": Access.COURSE_MAKER,
     "course_archive": Access.INSTRUCTOR,
+    "course_delete": Access.INSTRUCTOR,
+    "team_remove": Access.INSTRUCTOR,
     "course_plan": Access.STUDENT,
     "course_estimates": Access.INSTRUCTOR,
     "course_ledger_entry": Access.INSTRUCTOR,

@@ -1,16 +1,16 @@
-"""A course as a file: taken along, and made again elsewhere."""
+"""A course as a file: taken along, made again elsewhere, and deleted here; and a team that never did anything."""
 
 import tempfile
 
 from django.contrib import messages
 from django.http import FileResponse, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
-from courseplatform import archive
+from courseplatform import archive, removing
 from teams.access import Access, SignedInRequest, course_maker_view, course_view
-from teams.forms import ArchiveForm
+from teams.forms import ArchiveForm, DeleteCourseForm
 from teams.models import Course
 from teams.services import audit
 
@@ -26,7 +26,7 @@ def course_archive(request: SignedInRequest, course: Course) -> HttpResponse | F
         out.close()
         messages.error(request, str(error))
         return redirect("course_home", course_id=course.pk)
-    audit.record(course=course, person=request.user, action="course exported", what=str(course))
+    audit.record(course=course, person=request.user, action=removing.EXPORTED, what=str(course))
     out.seek(0)
     name = f"course-{course.pk}-{timezone.localdate().isoformat()}.zip"
     return FileResponse(out, as_attachment=True, filename=name, content_type="application/zip")
@@ -45,3 +45,33 @@ def course_import(request: SignedInRequest) -> HttpResponse:
             messages.success(request, f"{course} is here, with its people, data, runs and grades, and new join codes.")
             return redirect("course_home", course_id=course.pk)
     return render(request, "teams/course_import.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@course_view(Access.INSTRUCTOR)
+@require_http_methods(["GET", "POST"])
+def course_delete(request: SignedInRequest, course: Course) -> HttpResponse:
+    """For ever, after an export, and only for somebody who writes the course's name."""
+    form, name = DeleteCourseForm(request.POST or None, course=course), str(course)
+    if request.method == "POST" and form.is_valid():
+        try:
+            removing.delete_course(course=course, person=request.user)
+        except removing.RemovalRefused as error:
+            form.add_error(None, str(error))
+        else:
+            messages.success(request, f"{name} is deleted.")
+            return redirect("home")
+    context = {"form": form, "export": removing.last_export(course), "section": "course"}
+    return render(request, "teams/course_delete.html", context, status=422 if form.errors else 200)
+
+
+@course_view(Access.INSTRUCTOR)
+@require_POST
+def team_remove(request: SignedInRequest, course: Course, edited_id: int) -> HttpResponse:
+    team = get_object_or_404(course.teams.select_related("course"), pk=edited_id)
+    try:
+        removing.remove_team(team=team, person=request.user)
+        messages.success(request, f"{team.name} is removed. Its people are still in the course.")
+    except removing.RemovalRefused as error:
+        messages.error(request, str(error))
+        return redirect("team_settings", course_id=course.pk, edited_id=edited_id)
+    return redirect("course_home", course_id=course.pk)

@@ -5,13 +5,14 @@ from typing import Any
 
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from teams.models import AuditEntry, Course, MailChoice, Membership, Notice, Role, User
 from teams.services import audit
 from teams.services.courses import CourseRefused
 
-ERASED = "Former student"
+ERASED, FORMER = "Former student", "Former member"
 
 
 def erase(*, membership: Membership, person: User | None) -> None:
@@ -28,18 +29,41 @@ def erase(*, membership: Membership, person: User | None) -> None:
             f"{student} is in a course of another instructor too. Take them out here, and ask whoever runs the platform."
         )
     with transaction.atomic():
-        new_name = f"{ERASED} {student.pk}"
-        _forget_in_log(student, new_name)
-        for model in (AccessAttempt, AccessLog, AccessFailureLog):
-            model.objects.filter(username__iexact=student.email).delete()
-        Notice.objects.filter(person=student).delete()
-        MailChoice.objects.filter(person=student).delete()
-        student.identities.all().delete()
-        student.memberships.update(active=False)
-        student.name, student.email, student.is_active = new_name, f"erased-{student.pk}@invalid.example", False
-        student.set_unusable_password()
-        student.save()
-        audit.record(course=membership.course, person=person, action="personal data erased", what=new_name)
+        _forget(student, f"{ERASED} {student.pk}")
+        audit.record(course=membership.course, person=person, action="personal data erased", what=student.name)
+
+
+def erase_account(*, account: User, person: User) -> None:
+    """The same for anybody's account, by those who run the platform. Grades and announcements stay, signed by nobody.
+
+    Raises CourseRefused for somebody who runs the platform, and for the only instructor of a course.
+    """
+    if account.is_staff:
+        raise CourseRefused(f"{account} runs this platform. Nobody's account that does is erased.")
+    for mine in account.memberships.filter(role=Role.INSTRUCTOR, active=True).select_related("course"):
+        if mine.course.memberships.filter(role=Role.INSTRUCTOR, active=True).count() == 1:
+            raise CourseRefused(
+                f"{account} is the only instructor of {mine.course}. Make somebody else instructor first."
+            )
+    with transaction.atomic():
+        only_student = not account.memberships.exclude(role=Role.STUDENT).exists()
+        _forget(account, f"{ERASED if only_student else FORMER} {account.pk}")
+        for course in (None, *Course.objects.filter(memberships__person=account)):
+            audit.record(course=course, person=person, action="personal data erased", what=account.name)
+
+
+def _forget(person: User, new_name: str) -> None:
+    _forget_in_log(person, new_name)
+    for model in (AccessAttempt, AccessLog, AccessFailureLog):
+        model.objects.filter(username__iexact=person.email).delete()
+    Notice.objects.filter(person=person).delete()
+    MailChoice.objects.filter(person=person).delete()
+    person.identities.all().delete()
+    person.user_permissions.clear()
+    person.memberships.update(active=False)
+    person.name, person.email, person.is_active = new_name, f"erased-{person.pk}@invalid.example", False
+    person.set_unusable_password()
+    person.save()
 
 
 def _courses_of_others(student: User, person: User) -> bool:
@@ -51,7 +75,7 @@ def _courses_of_others(student: User, person: User) -> bool:
 
 def _forget_in_log(student: User, new_name: str) -> None:
     """The log of every course of theirs keeps what was done, without the name it was done to."""
-    entries = AuditEntry.objects.filter(course__memberships__person=student)
+    entries = AuditEntry.objects.filter(Q(course__memberships__person=student) | Q(course=None))
     changed = []
     for entry in entries.distinct().iterator(1000):
         said = (entry.what, entry.before, entry.after)

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from teams import impersonation
 from teams.access import SignedInRequest, signed_in_view, staff_view
 from teams.models import AuditEntry, User
-from teams.services import accounts
+from teams.services import accounts, erasing
 from teams.services.courses import CourseRefused
 
 MOST_FOUND = 20
@@ -20,6 +20,7 @@ PAGE_ACCOUNTS = 50
 DECISIONS: dict[str, tuple[Callable[..., None], str]] = {
     "close": (accounts.close, "{} can no longer sign in. All their work stays."),
     "reopen": (accounts.reopen, "{} can sign in again."),
+    "erase": (erasing.erase_account, "Name and address are gone. What they made is still there."),
     "allow": (accounts.allow_courses, "{} may create courses."),
     "forbid": (accounts.forbid_courses, "{} may not create courses any more. The courses that they made stay."),
 }

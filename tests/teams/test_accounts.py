@@ -3,7 +3,7 @@
 import pytest
 
 from teams.models import AuditEntry, Membership, Role, User
-from teams.services import courses, erasing
+from teams.services import audit, courses, erasing
 from tests import factories
 
 
@@ -61,6 +61,30 @@ def test_nobody_locks_themselves_out_and_erased_people_do_not_come_back(client_f
     assert "was erased" in decide(client_for(staff), "reopen", member)
     assert User.objects.filter(pk=staff.pk, is_active=True).exists()
     assert not User.objects.get(pk=member.pk).is_active
+
+
+def test_a_professors_data_is_erased_by_those_who_run_the_platform_and_the_grades_stay(
+    client_for, client, staff, course, team, professor
+):
+    factories.assign(team, professor)
+    name, address = professor.name, professor.email
+    audit.record(course=None, person=professor, action="signed in", what=f"as {address}")
+    assert "Name and address are gone" in decide(client_for(staff), "erase", professor)
+    professor.refresh_from_db()
+    assert (professor.name, professor.is_active) == (f"Former member {professor.pk}", False)
+    assert Membership.objects.get(person=professor).assigned_teams.count() == 1
+    left = str(list(AuditEntry.objects.values_list("what", "before", "after")))
+    assert name not in left
+    assert address not in left
+    assert AuditEntry.objects.filter(course=course, action="personal data erased", person=staff).exists()
+    assert client.post("/sign-in/", {"username": address, "password": factories.PASSWORD}).status_code == 200
+
+
+def test_the_only_instructor_and_staff_are_not_erased(client_for, staff, course, instructor):
+    client = client_for(staff)
+    assert "is the only instructor of" in decide(client, "erase", instructor)
+    assert "runs this platform" in decide(client, "erase", staff)
+    assert set(User.objects.filter(is_active=True)) == {staff, instructor}
 
 
 def test_an_invented_person_or_decision_changes_nothing(client_for, staff, member):

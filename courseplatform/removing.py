@@ -1,0 +1,88 @@
+"""Deleting a whole course, once it was taken along as a file; and a team that never did anything.
+
+The tables are the archive's, in the opposite order: what is deleted is what the file holds. Everywhere else runs, charges
+and grades stay protected from being deleted along with something.
+"""
+
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+from django.db import models, transaction
+from django.utils import timezone
+
+from courseplatform import archive
+from datasets.models import Dataset
+from teams.models import AuditEntry, Course, Hold, HoldState, LedgerEntry, Role, Team, User
+from teams.services import audit
+from training.models import TrainingRun
+
+EXPORTED_WITHIN = timedelta(hours=24)
+EXPORTED = "course exported"
+
+
+class RemovalRefused(Exception):
+    """Nothing was deleted; the text says why and what to do."""
+
+
+def last_export(course: Course) -> AuditEntry | None:
+    """The newest one that is young enough to delete the course after."""
+    since = timezone.now() - EXPORTED_WITHIN
+    return course.audit_entries.filter(action=EXPORTED, at__gte=since).first()
+
+
+def delete_course(*, course: Course, person: User) -> None:
+    """Everything of the course, its files, and the accounts of students who are in no other course. Raises RemovalRefused."""
+    if last_export(course) is None:
+        raise RemovalRefused("Export the course first: deleting it is for ever, and the file is all that is left.")
+    name = str(course)
+    with transaction.atomic():
+        _refuse_while_busy(course)
+        folders = [run.folder for run in TrainingRun.objects.filter(team__course=course)]
+        counts = {"people": course.memberships.count(), "teams": course.teams.count(), "runs": len(folders)}
+        students = list(_students_of_this_course_alone(course).values_list("pk", flat=True))
+        for model in reversed(archive.in_order()):
+            _rows(model, course).delete()
+        User.objects.filter(pk__in=students).delete()
+        audit.record(course=None, person=person, action="course deleted", what=name, before=counts)
+        transaction.on_commit(lambda: _remove_files(folders))
+
+
+def _refuse_while_busy(course: Course) -> None:
+    Course.objects.select_for_update().get(pk=course.pk)
+    holds = Hold.objects.filter(account__team__course=course, state=HoldState.OPEN)
+    if TrainingRun.objects.active().filter(team__course=course).exists() or holds.exists():
+        raise RemovalRefused("Something in this course is still running. Wait until the queue page is empty.")
+
+
+def _students_of_this_course_alone(course: Course) -> models.QuerySet[User]:
+    mine = course.memberships.filter(role=Role.STUDENT).values("person")
+    found = User.objects.filter(pk__in=mine, is_staff=False, user_permissions=None)
+    return found.exclude(memberships__in=course.memberships.model.objects.exclude(course=course))
+
+
+def _rows(model: type[models.Model], course: Course) -> models.QuerySet[models.Model]:
+    """Of the tables that also hold what comes with the platform, only the course's own rows."""
+    return model._base_manager.filter(**{archive.paths()[model][0]: course.pk})
+
+
+def _remove_files(folders: list[Path]) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_team(*, team: Team, person: User) -> None:
+    """A team that left no trace. Its people stay in the course. Raises RemovalRefused."""
+    with transaction.atomic():
+        locked = Team.objects.select_for_update().get(pk=team.pk)
+        worked = (
+            Dataset.objects.filter(team=locked).exists()
+            or TrainingRun.objects.filter(team=locked).exists()
+            or LedgerEntry.objects.filter(account__team=locked).exists()
+        )
+        if worked:
+            raise RemovalRefused(
+                f"{team} has data, runs or costs, which stay on record. Move its people to other teams instead."
+            )
+        audit.record(course=team.course, person=person, action="team removed", what=team.name)
+        locked.delete()
