@@ -70,6 +70,7 @@ const keys = {
   o: () => openPart(".own-tag"),
   b: () => openPart(".better"),
   a: () => { const box = document.getElementById("question"); if (box) box.focus(); },
+  s: () => { const button = document.querySelector("#commit button"); if (button) button.focus(); },
   "?": () => document.getElementById("keys").showModal(),
 };
 document.addEventListener("keydown", (event) => {

@@ -2,6 +2,7 @@
 
 `cedar`: in the demo course a second professor, and a team with one of everything, graded and released.
 `contest`: a course of its own with three teams, two assigned professors and a free one. Prints {"course", "teams"} as JSON.
+`keyboard`: a course of its own with one team and its professor. Prints the same.
 """
 
 import json
@@ -73,12 +74,28 @@ def contest() -> dict[str, Any]:
     return {"course": reverse("course_home", args=[course.pk]), "teams": teams}
 
 
+def keyboard() -> dict[str, Any]:
+    from django.urls import reverse
+
+    from teams.models import Role
+    from teams.services import courses
+    from tests import factories
+
+    course = courses.create_course(person=person("head@keys.example", "Hanna Head"), name="Keys", term="Fall 2026")
+    professor, student = person("pia@keys.example", "Pia Pianist"), person("sol@keys.example", "Sol Secretson")
+    factories.enrol(course, professor, Role.PROFESSOR)
+    team = factories.make_team(course, "Quagga", student)
+    factories.make_dataset_version(team, name="Sums", person=student)
+    factories.assign(team, professor)
+    return {"course": reverse("course_home", args=[course.pk]), "teams": [reverse("team_home", args=[team.pk])]}
+
+
 def main() -> None:
     import django
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "courseplatform.settings")
     django.setup()
-    print(json.dumps({"cedar": cedar, "contest": contest}[sys.argv[1]]()))
+    print(json.dumps({"cedar": cedar, "contest": contest, "keyboard": keyboard}[sys.argv[1]]()))
 
 
 if __name__ == "__main__":
