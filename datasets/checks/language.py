@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from datasets.checks.words import given_names, is_grade_two, sentences, syllables, words
+from datasets.checks.words import given_names, is_grade_two, is_spoken, sentences, syllables, words
 
 LEAST_WORDS = 100
 """Below this many words a reading grade is noise and is not given."""
@@ -64,8 +64,9 @@ class Counts:
             count = syllables(word)
             self.syllables += count
             if not is_grade_two(word):
-                self.beyond[word.lower().replace("’", "'")] += 1
                 self.hard += count > 1
+                if not is_spoken(word):
+                    self.beyond[word.lower().replace("’", "'")] += 1
 
     def spache(self) -> float:
         """The Spache grade of what was counted (any amount of it; see `language` for when that means something)."""
@@ -150,6 +151,7 @@ def beyond_grade_two(text: str) -> list[tuple[int, int, str]]:
     """(start, end, word) of each word a second-grader would not know, for underlining; names are left out."""
     spans = []
     for found in re.finditer(r"[^\W\d_]+(?:['’][^\W\d_]+)*", text):
-        if not is_grade_two(found.group()) and found.group().lower() not in given_names():
-            spans.append((found.start(), found.end(), found.group()))
+        word = found.group()
+        if not is_grade_two(word) and not is_spoken(word) and word.lower() not in given_names():
+            spans.append((found.start(), found.end(), word))
     return spans

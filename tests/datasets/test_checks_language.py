@@ -178,3 +178,11 @@ def test_a_teacher_without_a_system_message_is_caught_by_how_it_speaks():
     ]
     found = checks.speaker(rows_of(*[[pair] for pair in pairs]))
     assert found["trains_the_teacher"] and found["evidence"] and found["lines"] == [1, 2]
+
+
+def test_words_that_every_child_says_are_none_to_correct_and_leave_the_grade_alone():
+    text = "Um, my mom said okay! Yay, we eat pizza at recess. The hypotenuse is long."
+    assert [word for _, _, word in checks.beyond_grade_two(text)] == ["hypotenuse"]
+    found = checks.language([text] * 10)
+    assert [word for word, _ in found["beyond_grade_2"]["top"]] == ["hypotenuse"]
+    assert found["spache"] > checks.language([text.replace("okay", "so")] * 10)["spache"]
