@@ -169,6 +169,17 @@ def test_what_a_bundle_says_of_addresses_speeds_and_prompts_is_not_believed(
     assert "tokens_per_second" not in adapter.result["metrics"]
 
 
+def test_tables_of_a_forged_result_cannot_break_the_page(
+    finished: Launch, other_team: Team, other_member: User, client_for: Callable[[User | None], Client]
+) -> None:
+    odd = {"instructions": 5, "demos": 7, "examples": [1, {"before": {"x": []}}], "metrics": "fast"}
+    forged = rewritten(members_of(finished(Method.DSPY)), {}, result=odd)
+    made = import_bundle(team=other_team, person=other_member, file=zipped(forged))
+    page = client_for(other_member).get(reverse("run_detail", args=[other_team.pk, made.number]))
+    assert page.status_code == 200
+    assert not made.origin.signed
+
+
 def refused(members: Members | io.BytesIO, team: Team, person: User) -> str:
     file = members if isinstance(members, io.BytesIO) else zipped(members)
     before = (TrainingRun.objects.count(), Dataset.objects.count(), Origin.objects.count())

@@ -63,6 +63,12 @@ def test_the_curve_grows_with_the_runs_and_gives_advice(start: Launch, member: U
     assert learning_curve(half).parts[2].run == whole, "the half shows the same picture"
 
 
+def test_a_second_try_at_work_does_not_hide_the_first_ones_figure(start: Launch) -> None:
+    whole = done(start(), 1.0)
+    start()
+    assert learning_curve(whole).parts[2].run == whole
+
+
 def test_a_failed_half_can_be_started_again(start: Launch, member: User) -> None:
     whole = done(start(), 1.0)
     half = start_part(run=whole, person=member, share=0.5)

@@ -110,7 +110,7 @@ def test_a_program_shows_its_demonstrations_and_every_held_out_turn(
 ) -> None:
     run = start(Method.DSPY)
     turn = {"teacher_prompt": "What is 2 + 3?", "reference": "It is 5!", "before": "<b>Five</b> units.", "after": "Um, 5!",
-            "score_before": 0.31, "score_after": 0.87, "error_before": "", "error_after": ""}  # fmt: skip
+            "score_before": 0.31, "score_after": 0.87}  # fmt: skip
     result = {"instructions": "Be seven.", "demos": [{"teacher_prompt": "Hi?", "student_response": "Hi!"}],
               "examples": [turn]}  # fmt: skip
     finish.succeed(run, str(run.claim()), result=result | {"prompt_tokens": 10}, result_model=f"run-{run.key}")

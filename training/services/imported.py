@@ -39,6 +39,7 @@ KEPT_RESULT = (
     "hyperparameters",
     "metrics",
 )
+TABLES, MOST_SHOWN = ("demos", "examples"), 200
 OF_THE_OTHER_MACHINE = ("tokens_per_second", "train_seconds", "peak_memory_mb")
 
 
@@ -134,11 +135,21 @@ def _result(bundle: Bundle, folder: Path) -> dict[str, Any]:
     result = {name: said[name] for name in KEPT_RESULT if name in said}
     if "system_prompt" in result:
         result["system_prompt"] = str(result["system_prompt"] or "")[:20_000]
+    for name in TABLES:
+        if name in result:
+            result[name] = _table(result[name])
+    if "instructions" in result:
+        result["instructions"] = str(result["instructions"])[:20_000]
     if isinstance(metrics := result.get("metrics"), dict):
         result["metrics"] = {name: _small(metrics[name]) for name in metrics if name not in OF_THE_OTHER_MACHINE}
     if bundle.manifest.method == Method.DSPY:
         result["prompt_tokens"] = finish.program_prompt_tokens(folder)
     return {**result, "schema": 1, "seed": bundle.manifest.seed, "imported": True}
+
+
+def _table(said: Any) -> list[dict[str, Any]]:
+    rows = [row for row in said if isinstance(row, dict)] if isinstance(said, list) else []
+    return [{str(name): _small(value) for name, value in row.items()} for row in rows[:MOST_SHOWN]]
 
 
 def _version(bundle: Bundle, team: Team, person: User, rows: list[StoredRow]) -> DatasetVersion:

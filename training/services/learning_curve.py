@@ -46,7 +46,8 @@ class LearningCurve:
 
 def learning_curve(run: TrainingRun) -> LearningCurve:
     """The picture so far, from every run of the team that differs from `run` in nothing but its share of the rows."""
-    by_share = {_share(one): one for one in _siblings(run)}
+    newest = sorted(_siblings(run), key=lambda one: (one.status == RunStatus.SUCCEEDED, one.pk))
+    by_share = {_share(one): one for one in newest}  # a finished one before one that is still at work
     parts = [_part(run, share, by_share.get(share)) for share in SHARES]
     unit = "score on held-out dialogues" if run.method == Method.DSPY else "validation loss"
     points = [(part.rows, part.value) for part in parts if part.value is not None]
