@@ -6,7 +6,8 @@ and fall by a cosine to 0, so that the losses compared are those of a plateau. A
 won nothing: where our validation loss is over 2 % worse, the comparison is void and its ratio 0.
 
 One more pair reads exactly the same batches, without a warm-up (the Trainer wastes its first warm-up step at a rate of 0):
-`loss_ours_same_batches` and `loss_peer_same_batches` are the same but for rounding, which shows that both compute the same.
+Both compute in fp32 here: `loss_ours_same_batches` and `loss_peer_same_batches` are the same but for rounding, which shows that
+both compute the same. Otherwise ours takes the precision that the platform takes on this machine.
 """
 
 import json
@@ -57,7 +58,7 @@ def _round(folder: Path, order: Measured, warm: dict[str, str]) -> dict[str, Mea
 
 
 def _same_batches(folder: Path, order: Measured, warm: dict[str, str]) -> dict[str, float]:
-    plain = order | {"settings": order["settings"] | {"warmup_ratio": 0.0}}
+    plain = order | {"settings": order["settings"] | {"warmup_ratio": 0.0, "precision": "fp32"}}
     mine = ours(folder / "same-ours", plain, **warm)
     theirs = peer(PEER, folder / "same-peer", plain | {"batches": our_batches(plain)})
     return {

@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines.conftest import ENGINES, ROOT, EngineProcess, LoraRun, engine_environment, row, sums, write_rows
+from tests.engines.conftest import (
+    ENGINES,
+    ROOT,
+    EngineProcess,
+    LoraRun,
+    engine_environment,
+    make_lora_run,
+    row,
+    sums,
+    write_rows,
+)
 
 Finished = tuple[LoraRun, EngineProcess]
 STORIES = ROOT.parent / "shared" / "data" / "stories260K"
@@ -67,6 +77,37 @@ def test_the_result_names_versions_seed_and_data(finished_run: Finished) -> None
     assert len(result["data_sha256"]) == 64
     assert result["metrics"]["tokens"] == engine.named("step")[-1]["tokens"]
     assert not (run.folder / "checkpoint").exists()
+
+
+def test_training_steps_may_compute_in_bf16_and_learn_as_well(
+    finished_run: Finished, tmp_path: Path, tiny_base: Path, warm_lora: str
+) -> None:
+    losses = {}
+    for precision in ("fp32", "bf16"):
+        (folder := tmp_path / precision).mkdir()
+        run = make_lora_run(folder, tiny_base, warm_lora)
+        run.spec["settings"]["precision"] = precision
+        run.run()
+        assert run.result["precision"] == precision
+        assert f"- precision: {precision}" in (run.folder / "adapter" / "README.md").read_text()
+        losses[precision] = run.result["metrics"]["validation_loss_after"]
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.02)
+    assert losses["bf16"] != losses["fp32"]
+    assert finished_run[0].result["precision"] in losses  # what `auto` became on this machine
+
+
+def test_rows_are_never_padded_beyond_what_the_base_can_read(lora_run: LoraRun, tiny_base: Path) -> None:
+    base = shutil.copytree(tiny_base, lora_run.folder / "odd-base")
+    config = json.loads((base / "config.json").read_text())
+    shape = {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "n_positions": 200, "n_embd": 32, "n_head": 2}
+    shape |= {"n_layer": 1, "vocab_size": config["vocab_size"]}
+    make = f"from transformers import GPT2Config as C, GPT2LMHeadModel as M; M(C(**{shape!r})).save_pretrained({str(base)!r})"
+    subprocess.run([sys.executable, "-P", "-c", make], check=True, env=engine_environment())
+    write_rows(lora_run.folder / "train.jsonl", [*sums(3), row("Hi", "I count " * 120)])
+    lora_run.spec |= {"base_model": str(base)}
+    lora_run.spec["settings"] |= {"epochs": 1, "target_modules": ["c_attn"]}
+    lora_run.run()
+    assert lora_run.result["metrics"]["truncated_rows"] == 1
 
 
 def test_the_adapter_is_a_standard_folder_with_its_card(finished_run: Finished) -> None:

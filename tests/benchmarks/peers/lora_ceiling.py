@@ -19,7 +19,9 @@ from lora.spec import read_spec
 
 def bare_seconds(loop, batch):
     began = time.perf_counter()
-    (loop.loss_sum(batch) / batch.trained_tokens).backward()
+    with loop.hardware.autocast(loop.hardware.steps):
+        loss = loop.loss_sum(batch) / batch.trained_tokens
+    loss.backward()
     seconds = time.perf_counter() - began
     loop.state.model.zero_grad(set_to_none=True)
     return seconds
@@ -39,7 +41,7 @@ def main():
     tokens, bare, whole = 0, 0.0, 0.0
     for step in range(loop.plan.total_steps):
         (numbers,) = loop._rows_of_step(step)
-        batch = collate([material.train.examples[number] for number in numbers], material.pad_id)
+        batch = collate([material.train.examples[number] for number in numbers], material.pad_id, material.max_length)
         material.model.train()
         if step % 2:
             this_bare, this_whole = bare_seconds(loop, batch), whole_seconds(loop)

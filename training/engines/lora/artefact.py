@@ -86,6 +86,7 @@ def self_test(
 
 def model_card(
     spec: Spec,
+    precision: str,
     train: RowSet,
     validation: RowSet | None,
     metrics: Mapping[str, object],
@@ -93,7 +94,7 @@ def model_card(
     versions: Mapping[str, str],
 ) -> str:
     """README.md of the adapter: where it comes from, on what, how well."""
-    settings = msgspec.to_builtins(spec.settings)
+    settings = msgspec.to_builtins(spec.settings) | {"precision": precision}
     return CARD.format(
         base=spec.base_model,
         title=f"Run {spec.run}",

@@ -25,14 +25,21 @@ PACKAGES = ("torch", "transformers", "peft", "tokenizers", "safetensors")
 
 @dataclass(frozen=True)
 class Hardware:
-    """Where the run computes. `dtype` is the base's; the adapter always trains in fp32."""
+    """Where the run computes. `dtype` is the base's, and that of validation and answers; `steps` is that of the products in
+    training steps. The adapter always trains in fp32."""
 
     device: torch.device
     dtype: torch.dtype
+    steps: torch.dtype
 
     @property
-    def mixed(self) -> bool:
-        return self.dtype is not torch.float32
+    def precision(self) -> str:
+        """`fp32`, `bf16` or `fp16`: what training steps compute in, which `auto` leaves to the machine."""
+        return {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[self.steps]
+
+    def autocast(self, dtype: torch.dtype) -> torch.autocast:
+        """Products in `dtype`."""
+        return torch.autocast(self.device.type, dtype, enabled=dtype is not torch.float32)
 
 
 def versions() -> dict[str, str]:
@@ -55,16 +62,25 @@ def use_threads(wanted: int) -> int:
 
 
 def choose_hardware(precision: str) -> Hardware:
-    """CUDA where there is one. Raises EngineError `precision_unavailable` for one this machine can't compute in."""
-    cuda = torch.cuda.is_available()
-    half = torch.bfloat16 if cuda and torch.cuda.is_bf16_supported() else torch.float16 if cuda else torch.float32
-    dtypes = {"auto": half, "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-    dtype = dtypes[precision]
-    if dtype is torch.float16 and not cuda:
+    """CUDA where there is one; `auto` is the fastest precision there that learns as well. Raises EngineError
+    `precision_unavailable` for one this machine can't compute in."""
+    if torch.cuda.is_available():
+        half = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        dtype = {"auto": half, "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+        return Hardware(torch.device("cuda"), dtype, dtype)
+    if precision == "fp16":
         raise EngineError(
             "precision_unavailable", "fp16 needs a CUDA GPU and this machine has none", 'Set precision to "auto".'
         )
-    return Hardware(torch.device("cuda" if cuda else "cpu"), dtype)
+    bf16 = precision == "bf16" or (precision == "auto" and _multiplies_bf16())
+    # The base stays in fp32: a bot is served so on a processor, and must say there what it said at the end of its training.
+    return Hardware(torch.device("cpu"), torch.float32, torch.bfloat16 if bf16 else torch.float32)
+
+
+def _multiplies_bf16() -> bool:
+    """Whether this processor has instructions for it; without them bf16 is slower than fp32."""
+    can = torch.cpu.get_capabilities()
+    return bool(can.get("avx512_bf16") or can.get("amx_bf16"))
 
 
 def load_tokenizer(base: str) -> PreTrainedTokenizerBase:

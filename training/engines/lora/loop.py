@@ -33,6 +33,7 @@ class Plan:
     train: list[Example]
     validation: list[Example]
     pad_id: int
+    max_length: int
     fingerprint: str
 
     @property
@@ -80,7 +81,7 @@ class Loop:
         optimizer = torch.optim.AdamW(
             self.trained, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
-        scaler = torch.amp.GradScaler(hardware.device.type, enabled=hardware.dtype is torch.float16)
+        scaler = torch.amp.GradScaler(hardware.device.type, enabled=hardware.steps is torch.float16)
         self.state = State(model, optimizer, scaler, Progress())
         self._epoch, self._order = -1, [[0]]
 
@@ -137,7 +138,7 @@ class Loop:
         trained_tokens = sum(batch.trained_tokens for batch in batches)
         loss = torch.zeros((), device=self.hardware.device)
         for batch in batches:
-            with self._autocast():
+            with self.hardware.autocast(self.hardware.steps):
                 # Divided by the tokens of ALL accumulated batches: the same gradient as one big batch, to the token.
                 part = self.loss_sum(batch) / trained_tokens
             self.state.scaler.scale(part).backward()  # type: ignore[no-untyped-call]
@@ -204,7 +205,7 @@ class Loop:
         for numbers in length_order([len(row) for row in rows], 2 * self.plan.settings.batch_size):
             self.stop.check()
             batch = self._collate([rows[number] for number in numbers])
-            with self._autocast():
+            with self.hardware.autocast(self.hardware.dtype):
                 total += self.loss_sum(batch).item()
             tokens += batch.trained_tokens
         return self._finite(total / tokens)
@@ -216,10 +217,7 @@ class Loop:
             progress.sampled_step = progress.step
 
     def _collate(self, examples: list[Example]) -> Batch:
-        return collate(examples, self.plan.pad_id).to(self.hardware.device)
-
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.hardware.device.type, self.hardware.dtype, enabled=self.hardware.mixed)
+        return collate(examples, self.plan.pad_id, self.plan.max_length).to(self.hardware.device)
 
     def _finite(self, loss: float) -> float:
         if math.isfinite(loss):

@@ -52,6 +52,7 @@ class Material:
     train: RowSet
     validation: RowSet | None
     pad_id: int
+    max_length: int
 
 
 def run_training(spec: Spec, events: Events, stop: StopSignal, began: float) -> None:
@@ -71,7 +72,9 @@ def run_training(spec: Spec, events: Events, stop: StopSignal, began: float) -> 
     ending = loop.run()
     _sample(spec, sampler, material.model, events, "after", loop.progress.step)
     metrics = _metrics(loop.progress, material, loop.plan.total_steps)
-    card = model_card(spec, material.train, material.validation, metrics, ending, versions())
+    card = model_card(
+        spec, material.hardware.precision, material.train, material.validation, metrics, ending, versions()
+    )
     save_adapter(material.model, material.tokenizer, material.template, material.train, card)
     _write_result(spec, material, metrics | {"wall_seconds": round(time.perf_counter() - began, 3)}, ending)
     shutil.rmtree(CHECKPOINT.parent)
@@ -101,7 +104,7 @@ def load_material(spec: Spec, events: Events, stop: StopSignal) -> Material:
     pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id or 0
     stop.check()
     peft_model = add_adapter(model, spec.settings)
-    return Material(tokenizer, template, peft_model, hardware, train, held_out or None, int(pad_id))
+    return Material(tokenizer, template, peft_model, hardware, train, held_out or None, int(pad_id), max_length)
 
 
 def _max_length(spec: Spec, context: int | None, events: Events) -> int:
@@ -133,9 +136,15 @@ def _loop(spec: Spec, material: Material, events: Events, stop: StopSignal, samp
     validation = material.validation.examples if material.validation else []
     hashes = [rows.sha256 for rows in (material.train, material.validation) if rows]
     plan = Plan(
-        spec.settings, spec.seed, material.train.examples, validation, material.pad_id, fingerprint(spec, *hashes)
+        settings=spec.settings,
+        seed=spec.seed,
+        train=material.train.examples,
+        validation=validation,
+        pad_id=material.pad_id,
+        max_length=material.max_length,
+        fingerprint=fingerprint(spec, *hashes),
     )
-    probe = collate(material.train.examples[:2], material.pad_id).to(material.hardware.device)
+    probe = collate(plan.train[:2], plan.pad_id, plan.max_length).to(material.hardware.device)
     loss_sum, selective = fastest_right_loss(material.model, probe)
     if not selective:
         events.emit(
@@ -190,6 +199,7 @@ def _write_result(spec: Spec, material: Material, metrics: dict[str, object], en
         "data_sha256": material.train.sha256,
         "validation_sha256": material.validation.sha256 if material.validation else None,
         "base_model": spec.base_model,
+        "precision": material.hardware.precision,
         "system_prompt": material.train.system_prompt,
         "stopped": ending,
         "metrics": metrics,
