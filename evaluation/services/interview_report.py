@@ -48,10 +48,14 @@ class Heard:
 
 @dataclass(frozen=True)
 class Point:
-    """One run on the cost and quality picture; `cost` in micro-dollars (training and its chats), `quality` 0 to 1."""
+    """One run on the cost and quality picture; `quality` 0 to 1.
+
+    `cost`: micro-dollars of its training. `would_have_cost`: of a rehearsal, which stands at that place on the picture.
+    """
 
     run: TrainingRun
     cost: int
+    would_have_cost: int
     quality: float
     x: float
     y: float
@@ -186,15 +190,19 @@ def quality_of(metrics: dict[str, Any]) -> float | None:
 
 def quality_points(team: Team) -> list[Point]:
     """The newest finished interview of each run, by what the run cost to train. x and y are percent of the picture."""
-    spent = LedgerEntry.objects.filter(account__team=team, subject_kind="run").values_list("subject_id")
-    costs = dict(spent.annotate(total=Sum("delta")))
+    entries = LedgerEntry.objects.filter(account__team=team, subject_kind="run").values("subject_id")
+    sums = entries.annotate(paid=Sum("delta"), would=Sum("would_have_cost"))
+    costs = {row["subject_id"]: (row["paid"], row["would"] or 0) for row in sums}
     found = [
-        (interview.run, int(costs.get(str(interview.run.key), 0)), quality)
+        (interview.run, *costs.get(str(interview.run.key), (0, 0)), quality)
         for interview in _newest(team)
         if (quality := quality_of(interview.metrics)) is not None
     ]
-    most = max((cost for _, cost, _ in found), default=0) or 1
-    return [Point(run, cost, quality, 8 + 84 * cost / most, 92 - 84 * quality) for run, cost, quality in found]
+    most = max((paid + would for _, paid, would, _ in found), default=0) or 1
+    return [
+        Point(run, paid, would, quality, 8 + 84 * (paid + would) / most, 92 - 84 * quality)
+        for run, paid, would, quality in found
+    ]
 
 
 def _newest(team: Team) -> list[Interview]:

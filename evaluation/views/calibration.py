@@ -38,7 +38,7 @@ def calibration_detail(request: SignedInRequest, course: Course, transcript: str
         if set(chosen) == set(CRITERIA):
             calibration.commit(grader=request.membership, anchor=anchor, levels=chosen)
             return redirect("calibration_detail", course_id=course.pk, transcript=anchor.key)
-        messages.error(request, "Choose a level for each criterion; then you see the agreed ones.")
+        messages.error(request, "Choose a level for each criterion; then you see the intended ones.")
     rows = calibration.compared(grader=request.membership, anchor=anchor)
     context = {
         "course": course,

@@ -26,13 +26,13 @@ def test_the_transcripts_span_the_scale_and_give_a_reason_for_each_level(db):
     assert all(anchor.agreed[key].reason.endswith(".") for anchor in TRANSCRIPTS for key in CRITERIA)
 
 
-def test_the_agreed_levels_are_hidden_until_the_professor_has_committed(client_for, professor, address):
+def test_the_intended_levels_are_hidden_until_the_professor_has_committed(client_for, professor, address):
     client = client_for(professor)
     reason = TRANSCRIPTS[0].agreed["reasoning"].reason
     assert reason not in client.get(address).content.decode()
     client.post(address, dict.fromkeys(CRITERIA, "1"))
     page = client.get(address).content.decode()
-    assert reason in page and "two or more apart" in page and "You: level 1 · agreed: level 3" in page
+    assert reason in page and "two or more apart" in page and "You: level 1 · intended: level 3" in page
 
 
 def test_a_second_commit_changes_nothing(client_for, professor, address):

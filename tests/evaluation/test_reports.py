@@ -10,11 +10,13 @@ from django.urls import reverse
 from evaluation.metrics import measure
 from evaluation.models import Criterion, Interview
 from evaluation.services import agreement_report, results, rubrics, submissions
-from evaluation.services.interview_report import progress
+from evaluation.services.interview_report import progress, quality_points
 from evaluation.services.interviews import script_for
 from evaluation.services.next_steps import ADVICE, next_steps
 from evaluation.services.rubrics import LevelDraft
-from teams.models import Method
+from teams.models import Confidence, Method
+from teams.services import money
+from teams.services.money import Charge
 from tests import factories
 from tests.evaluation.conftest import make_prices, make_run, professor_of
 from tests.evaluation.test_grading import committed, second_professor
@@ -116,6 +118,27 @@ def test_progress_is_drawn_for_each_metric_and_over_runs_of_all_three_methods(te
     html = client_for(member).get(reverse("standard_list", args=[team.pk])).content.decode()
     assert "Progress over your runs" in html and html.count("<polyline") == 5
     assert all(f'class="dot {method}"' in html for method in ("dspy", "openai", "lora")) and "Cost and quality" in html
+
+
+def test_all_three_methods_stand_on_one_picture_of_cost_and_quality(team, member, client_for):
+    made = {}
+    for method, voice, paid, would in (
+        (Method.DSPY, "adult", 0, 20_000),
+        (Method.OPENAI, "teacher", 80_000, None),
+        (Method.LORA, "child", 0, None),
+    ):
+        made[method] = run = make_run(team, method, rehearsal=would is not None)
+        metrics = asdict(measure(interview(voice)))
+        Interview.objects.create(run=run, script=script_for(team.course), status="done", metrics=metrics)
+        money.hold(team=team, key=run.hold_key, amount=paid)
+        charge = Charge("run", str(run.key), method, "p", "m", paid, "", Confidence.EXACT, would_have_cost=would)
+        money.settle(key=run.hold_key, charge=charge)
+    points = {Method(one.run.method): one for one in quality_points(team)}
+    assert set(points) == set(Method)
+    assert (points[Method.LORA].x, points[Method.DSPY].x, points[Method.OPENAI].x) == (8, 29, 92)
+    assert points[Method.LORA].y < min(points[Method.DSPY].y, points[Method.OPENAI].y), "the child is highest"
+    html = client_for(member).get(reverse("standard_list", args=[team.pk])).content.decode()
+    assert "$0.00<br><small>rehearsal, would have cost $0.02</small>" in html and "$0.08</td>" in html
 
 
 def test_one_interviewed_run_is_no_progress_yet(team):
