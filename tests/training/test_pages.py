@@ -303,3 +303,19 @@ def test_the_stream_of_an_ended_run_says_everything_and_closes(browser: Client, 
     body = async_to_sync(read)()
     assert re.findall(r"^event: (.+)$", body, re.M) == [*live.FRAGMENTS, "done"]
     assert "Cancelled" in body
+
+
+def test_a_working_run_says_its_rate_speed_and_time_left(browser: Client, team: Team, start: Launch) -> None:
+    from datetime import timedelta
+
+    from django.utils import timezone
+
+    run = start()
+    run.claim()
+    TrainingRun.objects.filter(pk=run.pk).update(step=2, total_steps=12)
+    data = {"loss": 2.0, "learning_rate": 0.00125, "tokens_per_second": 1500.0}
+    for step, ago in ((1, 20), (2, 10)):
+        event = RunEvent.objects.create(run=run, kind="step", step=step, data=data)
+        RunEvent.objects.filter(pk=event.pk).update(at=timezone.now() - timedelta(seconds=ago))
+    page = text(browser.get(url("run_detail", team, 1)))
+    assert "2 of 12 steps · 1,500 tokens/s · learning rate 0.00125 · about 1 min 40 s left" in page

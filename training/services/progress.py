@@ -58,6 +58,7 @@ class Panel:
     place: queue.Place | None = None
     seconds_left: float | None = None
     tokens_per_second: float | None = None
+    learning_rate: float | None = None
     chart: charts.Chart | None = None
     overfitting: bool = False
     scores: list[ScoreBar] = field(default_factory=list)
@@ -94,9 +95,8 @@ def _add_curves(run: TrainingRun, shown: Panel) -> None:
     shown.overfitting = overfits([value for _, value in series["validation"]])
     steps = [(step, at) for kind, step, _, at in rows if kind == "step" and step is not None]
     if steps:
-        shown.tokens_per_second = next(
-            (d.get("tokens_per_second") for k, _, d, _ in reversed(rows) if k == "step"), None
-        )
+        last = next(data for kind, _, data, _ in reversed(rows) if kind == "step")
+        shown.tokens_per_second, shown.learning_rate = last.get("tokens_per_second"), last.get("learning_rate")
     if run.status == RunStatus.RUNNING and len(steps) > 1 and steps[-1][1] > steps[0][1]:
         # Real steps of this attempt: a restart goes on from a checkpoint, so its first step is not 1.
         first = next(
