@@ -1,5 +1,6 @@
 #!/bin/sh
 # The part of the suite that touches the database, on a throw-away PostgreSQL cluster.
+# `tests/postgres.sh chaos [methods] [faults]` breaks the platform on it instead, as `make chaos` does on SQLite.
 set -eu
 cd "$(dirname "$0")/.."
 find_bin() { ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1; }
@@ -23,5 +24,11 @@ trap stop EXIT
 as_owner "$bin/initdb" -D "$folder/data" -U course --auth=trust --encoding=UTF8 --no-sync >/dev/null
 as_owner "$bin/pg_ctl" -D "$folder/data" -w -l "$folder/log" \
     -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories=$folder -c fsync=off -c max_connections=100" start >/dev/null
-DATABASE_URL="postgres://course@127.0.0.1:$port/postgres" .venv/bin/python -m pytest -q -n 2 --dist loadfile -m "not e2e and not engine" \
+export DATABASE_URL="postgres://course@127.0.0.1:$port/postgres"
+if [ "${1:-}" = chaos ]; then
+    shift
+    .venv/bin/python -m tests.chaos.run "$@"
+    exit
+fi
+.venv/bin/python -m pytest -q -n 2 --dist loadfile -m "not e2e and not engine" \
     tests/teams tests/datasets tests/training tests/evaluation tests/test_access.py ${PYTEST_ARGS:-}
