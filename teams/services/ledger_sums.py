@@ -17,12 +17,20 @@ Field = LedgerSum.Field
 def groups_of(entry: LedgerEntry) -> dict[str, str]:
     """Which sum of each field an entry is part of."""
     return {
-        Field.USE: entry.method if entry.subject_kind == "run" else CHAT,
+        Field.USE: entry.method if _kind_of(entry) == "run" else CHAT,
         Field.METHOD: entry.method,
         Field.MODEL: entry.model,
         Field.PERSON: str(entry.person_id or ""),
         Field.DAY: timezone.localdate(entry.at).isoformat(),
     }
+
+
+def _kind_of(entry: LedgerEntry) -> str:
+    """What was paid for; of a correction, what the corrected entry paid for."""
+    if entry.subject_kind != "correction":
+        return entry.subject_kind
+    corrected = LedgerEntry.objects.filter(account_id=entry.account_id, pk=entry.subject_id).first()
+    return corrected.subject_kind if corrected else entry.subject_kind
 
 
 def add(entry: LedgerEntry) -> None:

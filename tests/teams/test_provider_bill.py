@@ -42,7 +42,7 @@ def billed(provider_process: rehearsal_server.Rehearsal, settings: Any) -> Bill:
 
 def spend(team: Team, key: str, micro: int, day: date, confidence: Confidence = Confidence.EXACT) -> LedgerEntry:
     money.hold(team=team, key=key, amount=micro)
-    charge = money.Charge("turn", key, Method.OPENAI, "openai", "gpt", micro, "a price", confidence)
+    charge = money.Charge("run", key, Method.OPENAI, "openai", "gpt", micro, "a price", confidence)
     entry = money.settle(key=key, charge=charge)
     LedgerEntry.objects.filter(pk=entry.pk).update(for_time=datetime(day.year, day.month, day.day, 12, tzinfo=UTC))
     entry.refresh_from_db()
@@ -176,6 +176,7 @@ def test_an_unknown_charge_is_given_back_when_the_final_bill_does_not_have_it(te
     account = BudgetAccount.objects.get(team=team)
     assert account.spent == CourseAccount.objects.get().spent == correction.after == 1_000_000
     kept = {(row.field, row.group): row.cost for row in account.sums.all()}
+    assert kept["use", "openai"] == 1_000_000, "a run's correction counts with its method, not with chat"
     ledger_sums.rebuild([account])
     assert kept == {(row.field, row.group): row.cost for row in account.sums.all()}
 
