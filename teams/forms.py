@@ -91,7 +91,15 @@ class FirstAccountForm(AccountForm):
     )
 
 
-class CourseForm(forms.ModelForm[Course]):
+class _DatesInOrder(forms.ModelForm[Course]):
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("starts_on") and cleaned.get("ends_on") and cleaned["ends_on"] < cleaned["starts_on"]:
+            raise ValidationError("The last day is before the first day.")
+        return cleaned
+
+
+class CourseForm(_DatesInOrder):
     course_limit = DollarsField(
         label="Budget of the whole course, in dollars",
         required=False,
@@ -121,7 +129,7 @@ class CourseForm(forms.ModelForm[Course]):
         }
 
 
-class CopyCourseForm(forms.ModelForm[Course]):
+class CopyCourseForm(_DatesInOrder):
     """What is different about the same course in another term."""
 
     class Meta:
@@ -132,12 +140,6 @@ class CopyCourseForm(forms.ModelForm[Course]):
             "ends_on": forms.DateInput(attrs={"type": "date"}),
         }
         help_texts = {"starts_on": "The plan's dates move along with it."}
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        if cleaned.get("starts_on") and cleaned.get("ends_on") and cleaned["ends_on"] < cleaned["starts_on"]:
-            raise ValidationError("The last day is before the first day.")
-        return cleaned
 
 
 class ArchiveForm(forms.Form):

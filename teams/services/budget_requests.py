@@ -41,10 +41,11 @@ def answer(*, asked: BudgetRequest, approve: bool, person: User) -> None:
         if not open_one.update(state=state, decided_by=person, decided_at=timezone.now()):
             raise RequestRefused("This request has been answered already.")
         account = asked.account
-        before = account.limit
         if approve:
             BudgetAccount.objects.filter(pk=account.pk).update(limit=F("limit") + asked.amount)
-            account.refresh_from_db()
+        account.refresh_from_db()
+        before = account.limit - asked.amount if approve else account.limit
+        if approve:
             budget_alerts.reset(account)
         team = account.team
         audit.record(
@@ -53,8 +54,8 @@ def answer(*, asked: BudgetRequest, approve: bool, person: User) -> None:
             person=person,
             action=f"budget request {state}",
             what=asked.reason,
-            before=before,
-            after=account.limit,
+            before=dollars(before),
+            after=dollars(account.limit),
         )
         said = "approved" if approve else "declined"
         notices.tell(

@@ -6,6 +6,8 @@ from teams.models import BudgetAccount, Course, CourseAccount, Membership, Profe
 from teams.models.course import new_code
 from teams.services import audit, budget_alerts, money, plan
 
+WHOLE_BUDGET = "limit of the whole course"
+
 
 class CourseRefused(Exception):
     """The change is not possible; the text says why and what to do, for the person who asked."""
@@ -22,20 +24,33 @@ def create_course(*, person: User, name: str, term: str, course_limit: int | Non
     return course
 
 
+MONEY = frozenset({"team_budget", "compute_rate", "daily_chat_cap", WHOLE_BUDGET})
+
+
+def _said(name: str, value: object) -> str | None:
+    """A setting as a person reads it in the log."""
+    if value is None:
+        return None
+    return money.dollars(value) if name in MONEY and isinstance(value, int) else str(value)
+
+
 def change_course(*, course: Course, person: User, limit: int | None, changed: dict[str, object]) -> None:
     """Save the course's settings, its whole budget (micro-dollars; None for no limit) among them. `changed`: name -> before."""
+    after = {name: getattr(course, name) for name in changed if hasattr(course, name)}
     with transaction.atomic():
         course.save()
         account = CourseAccount.objects.get_or_create(course=course)[0]
+        before = {name: changed[name] for name in after}
         if account.limit != limit:
-            changed["limit of the whole course"] = account.limit
+            before[WHOLE_BUDGET], after[WHOLE_BUDGET] = account.limit, limit
             CourseAccount.objects.filter(pk=account.pk).update(limit=limit)
         audit.record(
             course=course,
             person=person,
             action="settings changed",
-            what=", ".join(changed) or "nothing",
-            before={name: str(value) for name, value in changed.items()},
+            what=", ".join(after) or "nothing",
+            before={name: _said(name, value) for name, value in before.items()},
+            after={name: _said(name, value) for name, value in after.items()},
         )
 
 
@@ -129,6 +144,7 @@ def set_role(*, membership: Membership, role: Role, person: User) -> None:
 def assign_professors(*, team: Team, professors: list[Membership], person: User) -> None:
     """Exactly these professors grade this team. What is graded already stays with the grading itself."""
     with transaction.atomic():
+        before = [str(one.professor.person) for one in team.professor_assignments.select_related("professor__person")]
         ProfessorAssignment.objects.filter(team=team).exclude(professor__in=professors).delete()
         for professor in professors:
             ProfessorAssignment.objects.get_or_create(team=team, professor=professor)
@@ -138,6 +154,7 @@ def assign_professors(*, team: Team, professors: list[Membership], person: User)
             person=person,
             action="professors assigned",
             what=team.name,
+            before=before,
             after=[str(professor.person) for professor in professors],
         )
 
@@ -155,8 +172,8 @@ def set_budget(*, team: Team, limit: int, person: User) -> None:
             person=person,
             action="budget changed",
             what=team.name,
-            before=before,
-            after=limit,
+            before=money.dollars(before),
+            after=money.dollars(limit),
         )
 
 

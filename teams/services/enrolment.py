@@ -145,5 +145,6 @@ def form_teams(*, course: Course, size: int, by_section: bool, seed: int, person
             team = create_team(course=course, name=group.name, person=person)
             Membership.objects.filter(pk__in=[member.pk for member in group.members]).update(team=team)
         what = f"{len(groups)} teams of up to {size}, seed {seed}"
-        audit.record(course=course, person=person, action="teams formed", what=what)
+        made = {group.name: [str(member.person) for member in group.members] for group in groups}
+        audit.record(course=course, person=person, action="teams formed", what=what, after=made)
     return groups

@@ -70,7 +70,14 @@ def move(*, milestone: Milestone, later: bool, person: User) -> None:
             return
         order[place], order[target] = order[target], order[place]
         _renumber(milestone.course, order)
-        audit.record(course=milestone.course, person=person, action="plan changed", what=f"moved: {milestone.title}")
+        audit.record(
+            course=milestone.course,
+            person=person,
+            action="plan changed",
+            what=f"moved: {milestone.title}",
+            before={"step": place + 1},
+            after={"step": target + 1},
+        )
 
 
 def remove(*, milestone: Milestone, person: User) -> None:

@@ -265,7 +265,21 @@ def _enrol_one(
     if line.team and membership.team_id != teams[line.team].pk:
         changes["team"] = teams[line.team]
     if changes:
+        _record_moves(membership, changes, person)
         for name, value in changes.items():
             setattr(membership, name, value)
         membership.save(update_fields=list(changes))
         done.changed += not added
+
+
+def _record_moves(membership: Membership, changes: dict[str, Any], person: User) -> None:
+    for name, after in changes.items():
+        before = getattr(membership, name)
+        audit.record(
+            course=membership.course,
+            person=person,
+            action=f"moved to a {name}",
+            what=str(membership.person),
+            before=before.name if before else None,
+            after=after.name,
+        )

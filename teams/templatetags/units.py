@@ -32,3 +32,15 @@ def duration(seconds: float | None) -> str:
 def percent_of(part: float | None, whole: float | None) -> int:
     """A share for a bar, 0 to 100."""
     return 0 if not part or not whole else max(0, min(100, round(100 * part / whole)))
+
+
+@register.filter
+def in_words(value: object) -> str:
+    """What the audit log keeps as JSON: `Mon`, `Ana, Ben`, `name: EDEL; term: Fall`."""
+    if value is None or value == "":
+        return ""
+    if isinstance(value, dict):
+        return "; ".join(f"{str(key).replace('_', ' ')}: {in_words(one) or '–'}" for key, one in value.items())
+    if isinstance(value, list):
+        return ", ".join(in_words(one) for one in value)
+    return str(value)

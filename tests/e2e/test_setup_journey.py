@@ -185,7 +185,10 @@ def test_from_an_empty_database_to_released_grades_with_the_browser_only(
     instructor.goto(f"{course}grades/")
     instructor.get_by_role("button", name="Release", exact=True).click()
     expect(instructor.get_by_role("button", name=re.compile("^Hide")).first).to_be_visible()
-    student.reload()
+    student.bring_to_front()
+    expect(student.locator("#notice-bell .tag")).to_be_visible(timeout=25_000)  # without a reload: the bar asks
+    student.locator("#notice-bell").click()
+    student.get_by_role("link", name=re.compile("grade|result", re.IGNORECASE)).first.click()
     expect(student.get_by_text("It counts like my own pupils.")).to_be_visible()
 
     instructor.goto(f"{course}audit/")
