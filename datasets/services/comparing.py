@@ -1,6 +1,7 @@
 """What differs between two versions, row by row, found by the ids that rows keep."""
 
 import difflib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -78,6 +79,7 @@ def _rows_outside(version: DatasetVersion, shared: set[str]) -> Iterator[tuple[i
         yield from enumerate(unpack(bytes(place.block.rows)), place.first_row + 1)
 
 
+_WORD = re.compile(r"[^ \n]+ *| +|\n")
 MOST_COMPARED = 1_000_000
 """Words times words; longer texts are shown whole, one after the other."""
 SPEAKERS = {"user": "Teacher", "assistant": "Student", "system": "About the bot"}
@@ -107,8 +109,5 @@ def word_changes(before: str, after: str) -> list[tuple[str, str]]:
 
 
 def _words(text: str) -> list[str]:
-    words: list[str] = []
-    for line in text.splitlines(keepends=True):
-        parts = line.split(" ")
-        words += [part + " " for part in parts[:-1]] + [parts[-1]]
-    return words
+    """Words with the blanks behind them; a line's end is a word of its own, so that a cut line leaves its neighbour alone."""
+    return _WORD.findall(text)

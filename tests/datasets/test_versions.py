@@ -11,7 +11,7 @@ from django.test import Client
 
 from datasets import formats
 from datasets.models import Dataset, DatasetVersion, RowBlock, VersionBlock
-from datasets.services import versions
+from datasets.services import comparing, versions
 from datasets.services.blocks import BLOCK_ROWS
 from teams.models import Method, Team, User
 from tests import factories
@@ -237,3 +237,18 @@ def test_a_row_is_stored_with_all_it_carries(dataset: Dataset) -> None:
     assert all(getattr(full, name) for name in formats.Row.__struct_fields__)
     [kept] = versions.rows(make(dataset, [full]))
     assert {name: value for name, value in kept.items() if name != "id"} == full.as_dict()
+
+
+def test_a_turn_taken_away_leaves_the_words_before_it_alone() -> None:
+    before, after = (
+        "Teacher: Why?\nStudent: I forgot the formula.\nTeacher: It is long.",
+        "Teacher: Why?\nStudent: I forgot the formula.",
+    )
+    assert comparing.word_changes(before, after) == [("same", after), ("gone", "\nTeacher: It is long.")]
+
+
+@pytest.mark.parametrize("text", ["", " two  blanks ", "a\n\n b\r\nc", "tab\there\u2028there"])
+def test_word_changes_lose_no_sign_of_either_text(text: str) -> None:
+    changes = comparing.word_changes(text, f"{text} more")
+    assert "".join(words for kind, words in changes if kind != "new") == text
+    assert "".join(words for kind, words in changes if kind != "gone") == f"{text} more"
