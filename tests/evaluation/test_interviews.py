@@ -36,6 +36,18 @@ def test_an_interview_asks_every_wording_once_and_is_measured(interview, model_s
     assert interview.metrics["answers"] == 9 and interview.metrics["right_known"] == 0.5
 
 
+def test_k_repeats_ask_everything_k_times_each_round_with_a_seed_of_its_own(
+    short_script, paid_run, member, model_server, calls
+):
+    made = interviews.start(run=paid_run, person=member, repeats=3)
+    interviews.carry_out(made.pk)
+    assert len(model_server.asked) == made.answers.count() == 3 * 3 * 3
+    assert sorted(asked["seed"] for asked in model_server.asked) == [1] * 9 + [2] * 9 + [3] * 9
+    settings = {(asked["model"], asked["temperature"], asked["max_tokens"]) for asked in model_server.asked}
+    assert len(settings) == 1, "fixed decoding"
+    assert interviews.start(run=make_run(paid_run.team), person=member, repeats=99).repeats == interviews.MAX_REPEATS
+
+
 def test_a_follow_up_follows_the_answer_to_the_question(interview, model_server):
     interviews.carry_out(interview.pk)
     follow_up = InterviewQuestion.objects.get(script=interview.script, position=11).follow_up

@@ -146,6 +146,27 @@ def test_a_better_answer_is_offered_to_the_team_after_release_and_becomes_a_row(
     assert "It's water that got cold!" in str(training_rows.drafts.added(dataset.draft)[0])
 
 
+def test_marks_of_a_grader_who_has_not_committed_stay_hers_even_after_the_release(
+    grading,  # noqa: F811
+    turn,
+    client_for,
+    member,
+    team,
+    instructor,
+    course,
+):
+    other = second_professor(team)
+    gradings.ensure_gradings(course=course)
+    committed(grading.submission.gradings.select_related("grade", "grader__person").get(grader__person=other))
+    better(client_for, grading, turn, "Not meant for you yet.")
+    tag(client_for, grading, turn, label="half a thought")
+    results.release(submission=grading.submission, person=instructor)
+    shown = client_for(member).get(reverse("submission_detail", kwargs={"team_id": team.pk})).content.decode()
+    for html in (candidates_page(client_for, member, team), shown):
+        assert "Not meant for you yet." not in html and "alf a thought" not in html
+    assert training_rows.candidates(grading.submission) == []
+
+
 def test_the_result_shows_every_marked_answer_once_with_all_its_tags(
     grading,  # noqa: F811
     turn,
