@@ -64,9 +64,13 @@ async def atell(states: dict[str, str]) -> bool:
     """Replace what is known of each topic and wake its readers, all in one round trip. False where it may be lost.
 
     For what is told anew from the beginning each time, so that nothing depends on what came before; `Hub.told` reads it.
+    Where no process listens, nothing is told: whoever comes later begins with the row.
     """
+    client = _async_client()
     try:
-        pipeline = _async_client().pipeline(transaction=False)
+        if not await client.pubsub_numpat():
+            return True
+        pipeline = client.pipeline(transaction=False)
         for topic, state in states.items():
             pipeline.set(f"told:{topic}", state, ex=TOLD_SECONDS)
         pipeline.publish("wake:", " ".join(states))

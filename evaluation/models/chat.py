@@ -118,5 +118,7 @@ class Turn(models.Model):
         """Move from streaming to `status` with one conditional UPDATE. False for the loser of a race."""
         rows = Turn.objects.filter(pk=self.pk, status=TurnStatus.STREAMING)
         moved = bool(rows.update(status=status, finished_at=timezone.now(), **fields))
-        self.refresh_from_db()
+        self.refresh_from_db(
+            fields=["status", "answer", "error_message", "finished_at"]
+        )  # what it belongs to stays loaded
         return moved

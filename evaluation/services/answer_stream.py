@@ -13,12 +13,12 @@ import redis
 from asgiref.sync import sync_to_async
 from django.utils import timezone
 
-from evaluation.models import Turn
+from evaluation.models import Turn, TurnStatus
 from evaluation.services.outlets import State, here, pause
 from teams import live
 
 WHOLE, TOKEN = "whole", "token"
-LOOK_AGAIN_SECONDS = 15.0
+LOOK_AGAIN_SECONDS = 5.0
 LAST_WORDS_SECONDS = 3.0  # a turn that was stopped elsewhere gets its last words, and `done`, within a heartbeat
 WITHOUT_REDIS_SECONDS = 1.5
 
@@ -78,7 +78,7 @@ async def _known(hub: live.Hub, turn: Turn, shown: int) -> tuple[State, float]:
     written = escape(turn.answer)
     if turn.is_streaming:
         return max(told, State(written, over=False), key=lambda state: len(state.html)), patience
-    ended_at = turn.finished_at or timezone.now()
-    if patience == WITHOUT_REDIS_SECONDS or ended_at < timezone.now() - timedelta(seconds=LAST_WORDS_SECONDS):
-        return State(written, over=True), 0
-    return max(told, State(written, over=False), key=lambda state: len(state.html)), LAST_WORDS_SECONDS
+    just_now = (turn.finished_at or timezone.now()) > timezone.now() - timedelta(seconds=LAST_WORDS_SECONDS)
+    if turn.status == TurnStatus.STOPPED and just_now and patience != WITHOUT_REDIS_SECONDS:
+        return max(told, State(written, over=False), key=lambda state: len(state.html)), LAST_WORDS_SECONDS
+    return State(written, over=True), 0

@@ -25,6 +25,7 @@ from evaluation.services.clean import MAX_ANSWER_CHARACTERS, clean
 from evaluation.services.closing import Answered, Usage
 from evaluation.services.outlets import Outlet, here
 from evaluation.services.reasons import EMPTY_ANSWER, LEFT_BEHIND, in_plain_words
+from evaluation.services.wire import Wire
 from training.services.endpoints import ChatEndpoint
 
 log = logging.getLogger(__name__)
@@ -129,8 +130,7 @@ def connections() -> httpx.AsyncClient:
     loop = asyncio.get_running_loop()
     if loop not in _open_connections:
         _open_connections[loop] = httpx.AsyncClient(
-            timeout=httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=50),
+            transport=Wire(), timeout=httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
         )
     return _open_connections[loop]
 
@@ -232,6 +232,7 @@ class Desk:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=CLOSING_SECONDS)
+        await connections().aclose()
 
     def start(self, turn_id: int) -> None:
         running = asyncio.run_coroutine_threadsafe(self._answer(turn_id), self._own_loop())

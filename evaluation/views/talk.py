@@ -104,7 +104,7 @@ def turn_shown(request: SignedInRequest, talk: Talk, turn: Turn) -> HttpResponse
 def turn_streamed(request: SignedInRequest, turn: Turn) -> StreamingHttpResponse:
     """The answer as server-sent events."""
     frames = answer_events(turn, request.headers.get("Last-Event-ID", ""))
-    response = StreamingHttpResponse(frames, content_type="text/event-stream")
+    response = StreamingHttpResponse(frames, content_type="text/event-stream", charset="utf-8")
     response["Cache-Control"] = "no-cache, no-transform"
     response["X-Accel-Buffering"] = "no"
     return response
