@@ -37,6 +37,7 @@ urlpatterns = [
     path("courses/<int:course_id>/teams/<int:edited_id>/settings/", course.team_settings, name="team_settings"),
     path("courses/<int:course_id>/costs.csv", costs.course_costs_csv, name="course_costs_csv"),
     path("courses/<int:course_id>/costs/by/<str:field>/", costs.course_costs_by, name="course_costs_by"),
+    path("courses/<int:course_id>/costs/by/<str:field>/entries/", costs.course_entries, name="course_entries"),
     path("courses/<int:course_id>/costs/<int:spender_id>/", costs.course_team_costs, name="course_team_costs"),
     path("courses/<int:course_id>/prices/", costs.course_prices, name="course_prices"),
     path(

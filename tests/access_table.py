@@ -22,6 +22,7 @@ TABLE: dict[str, Access] = {
     "course_costs": Access.INSTRUCTOR,
     "course_costs_csv": Access.INSTRUCTOR,
     "course_costs_by": Access.INSTRUCTOR,
+    "course_entries": Access.INSTRUCTOR,
     "course_team_costs": Access.INSTRUCTOR,
     "course_prices": Access.INSTRUCTOR,
     "budget_request_answer": Access.INSTRUCTOR,

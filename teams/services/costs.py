@@ -31,6 +31,7 @@ LEDGER_COLUMNS = [
     "confidence",
     "price",
 ]
+LONGEST_ID = 19  # digits; databases hold no longer one
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -79,11 +80,15 @@ GROUPS = (LedgerSum.Field.METHOD, LedgerSum.Field.MODEL, LedgerSum.Field.PERSON,
 
 
 def grouped(course: Course, field: str) -> list[dict[str, Any]]:
-    """Rows {group, cost, would, entries} of the course's ledger by one of GROUPS, dearest first; days in order."""
+    """Rows {value, group, cost, would, entries} of the course's ledger by one of GROUPS, dearest first; days in order.
+
+    `value` is what `entries_of` takes, `group` what a person reads.
+    """
     sums = LedgerSum.objects.filter(account__team__course=course, field=field).values("group")
     totals = sums.annotate(cost=Sum("cost"), would=Sum("would_have_cost"), entries=Sum("entries"))
     rows: list[dict[str, Any]] = [
-        dict(row) for row in totals.order_by("group" if field == LedgerSum.Field.DAY else "-cost", "group")
+        dict(row, value=row["group"])
+        for row in totals.order_by("group" if field == LedgerSum.Field.DAY else "-cost", "group")
     ]
     if field == LedgerSum.Field.PERSON:
         names = dict(User.objects.filter(memberships__course=course).values_list("pk", "name"))
@@ -96,6 +101,18 @@ def grouped(course: Course, field: str) -> list[dict[str, Any]]:
         for row in rows:
             row["group"] = Method(row["group"]).label
     return rows
+
+
+def entries_of(course: Course, field: str, value: str) -> QuerySet[LedgerEntry]:
+    """The course's entries behind one row of `grouped`, newest first. Raises ValueError for a value that cannot be one."""
+    rows = LedgerEntry.objects.filter(account__team__course=course).select_related("account__team", "person")
+    if field == LedgerSum.Field.DAY:
+        return rows.filter(at__date=date.fromisoformat(value))
+    if field == LedgerSum.Field.PERSON:
+        if value and not (value.isdecimal() and len(value) < LONGEST_ID):
+            raise ValueError(f"{value[:40]!r} is no person's id")
+        return rows.filter(person=int(value)) if value else rows.filter(person=None)
+    return rows.filter(**{field: value})
 
 
 def forecast(course: Course) -> int | None:

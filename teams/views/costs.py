@@ -26,6 +26,21 @@ def course_costs_by(request: SignedInRequest, course: Course, field: str) -> Htt
 
 
 @course_view(Access.INSTRUCTOR)
+def course_entries(request: SignedInRequest, course: Course, field: str) -> HttpResponse:
+    """Every entry behind one row of that page (`?of=`)."""
+    if field not in costs.GROUPS:
+        raise Http404("Costs are shown by method, model, person or day.")
+    value = request.GET.get("of", "")
+    try:
+        entries = costs.entries_of(course, field, value)
+    except ValueError as error:
+        raise Http404("No such group.") from error
+    page = Paginator(entries, 50).get_page(request.GET.get("page"))
+    context = {"page": page, "field": field, "value": value, "section": "costs"}
+    return render(request, "teams/course_entries.html", context)
+
+
+@course_view(Access.INSTRUCTOR)
 def course_costs_csv(request: SignedInRequest, course: Course) -> HttpResponse:
     out = io.StringIO()
     costs.write_ledger_csv(course, out)
