@@ -8,7 +8,7 @@ from django.db import models, transaction
 from evaluation.models import InterviewScript, RubricVersion
 from teams.models import Course, User
 from teams.services import copying
-from training.models import BaseModel
+from training.models import BaseModel, TrainingPolicy
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -16,7 +16,8 @@ Row = TypeVar("Row", bound=models.Model)
 def copy_course(
     *, course: Course, person: User, name: str, term: str, starts_on: date | None, ends_on: date | None
 ) -> Course:
-    """Settings, plan, section names, prices, the rubric and interview script it grades with, and its own base models.
+    """Settings, plan, section names, prices, the rubric and interview script it grades with, its own base models,
+    and how much of each team may train at once.
 
     No people but `person`, no data, no money spent.
     """
@@ -26,6 +27,8 @@ def copy_course(
         )
         for model in BaseModel.objects.filter(course=course):
             clone(model, course=made)
+        if policy := TrainingPolicy.objects.filter(course=course).first():
+            clone(policy, course=made)
         if rubric := course.rubrics.first():
             _copy_rubric(rubric, made)
         if script := course.interview_scripts.first():

@@ -110,3 +110,12 @@ def test_the_instructor_sets_the_limit_and_it_holds_at_once(
 
 def test_only_the_instructor_sees_the_setting(client_for: ClientFor, member: User, team: Team) -> None:
     assert client_for(member).get(reverse("course_training", args=[team.course_id])).status_code == 403
+
+
+def test_the_next_terms_course_has_the_same_limit(one_at_once: TrainingPolicy, instructor: User) -> None:
+    from courseplatform.copying import copy_course
+
+    made = copy_course(
+        course=one_at_once.course, person=instructor, name="EDEL 4620", term="Spring 2027", starts_on=None, ends_on=None
+    )
+    assert policy.policy_of(made).team_runs_at_once == 1
