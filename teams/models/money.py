@@ -57,6 +57,9 @@ class CourseAccount(models.Model):
     limit = models.BigIntegerField(null=True, blank=True)
     held = models.BigIntegerField(default=0)
     spent = models.BigIntegerField(default=0)
+    told_percent = models.PositiveSmallIntegerField(
+        default=0, help_text="The highest share of the limit that its instructors were told was reached."
+    )
 
     class Meta:
         constraints = [

@@ -1,9 +1,9 @@
-"""Tell a team and its instructors once when 80 % and when all of a budget is used or held."""
+"""Tell a team and its instructors once when 80 % and when all of a budget is used or held; of a whole course's, the instructors."""
 
 from django.db import transaction
 from django.db.models import Q
 
-from teams.models import BudgetAccount, BudgetAlert, Membership, NoticeKind, Role
+from teams.models import BudgetAccount, BudgetAlert, CourseAccount, Membership, NoticeKind, Role
 from teams.services import notices
 
 THRESHOLDS = (80, 100)
@@ -12,12 +12,48 @@ THRESHOLDS = (80, 100)
 def check(account_id: int) -> None:
     """Compare the account with the thresholds; call inside the transaction that changed it."""
     account = BudgetAccount.objects.select_related("team__course").get(pk=account_id)
+    for shared in CourseAccount.objects.select_related("course").filter(course=account.team.course):
+        _check_course(shared)
     if not account.limit:
         return
     used = 100 * (account.spent + account.held) // account.limit
     for percent in THRESHOLDS:
         if used >= percent:
             _alert(account, percent)
+
+
+def _check_course(shared: CourseAccount) -> None:
+    reached = max((percent for percent in THRESHOLDS if _share(shared) >= percent), default=0)
+    # One conditional UPDATE, so that of two at once only one tells.
+    if not CourseAccount.objects.filter(pk=shared.pk, told_percent__lt=reached).update(told_percent=reached):
+        return
+    course = shared.course
+    told = Membership.objects.filter(course=course, active=True, role=Role.INSTRUCTOR).select_related("person")
+    said = (
+        f"The course has used or held {reached} % of its whole budget."
+        if reached < 100
+        else "The course's whole budget is used up: no team can spend more."
+    )
+    notices.tell(
+        people=[membership.person for membership in told],
+        course=course,
+        kind=NoticeKind.BUDGET,
+        text=said,
+        path=f"/courses/{course.pk}/costs/",
+    )
+
+
+def _share(shared: CourseAccount) -> int:
+    """Percent of the limit; 0 where there is none."""
+    if shared.limit is None:
+        return 0
+    return 100 * (shared.spent + shared.held) // shared.limit if shared.limit else 100
+
+
+def reset_course(shared: CourseAccount) -> None:
+    """After the limit changed: thresholds that are no longer reached may be told again."""
+    still = max((percent for percent in THRESHOLDS if _share(shared) >= percent), default=0)
+    CourseAccount.objects.filter(pk=shared.pk, told_percent__gt=still).update(told_percent=still)
 
 
 def _alert(account: BudgetAccount, percent: int) -> None:

@@ -44,6 +44,8 @@ def change_course(*, course: Course, person: User, limit: int | None, changed: d
         if account.limit != limit:
             before[WHOLE_BUDGET], after[WHOLE_BUDGET] = account.limit, limit
             CourseAccount.objects.filter(pk=account.pk).update(limit=limit)
+            account.refresh_from_db()
+            budget_alerts.reset_course(account)
         audit.record(
             course=course,
             person=person,

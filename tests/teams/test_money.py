@@ -1,7 +1,8 @@
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from teams.models import (
     BudgetAccount,
@@ -15,7 +16,7 @@ from teams.models import (
     PriceKind,
     Team,
 )
-from teams.services import money, prices
+from teams.services import costs, courses, money, prices
 from tests import factories
 
 CENT = 10_000
@@ -201,6 +202,33 @@ def test_the_team_and_the_instructor_are_told_once_at_80_and_at_100_percent(cour
     assert Notice.objects.count() == 2
     money.hold(team=team, key="run-4", amount=185)
     assert Notice.objects.filter(text__contains="used up").count() == 2
+
+
+def test_the_instructor_is_told_once_when_the_whole_course_is_near_its_limit(course, member, other_team, instructor):
+    shared = CourseAccount.objects.get_or_create(course=course)[0]
+    CourseAccount.objects.filter(pk=shared.pk).update(limit=1000)
+    money.hold(team=member.memberships.get().team, key="run-1", amount=500)
+    assert not Notice.objects.exists()
+    money.hold(team=other_team, key="run-2", amount=350)
+    money.hold(team=other_team, key="run-3", amount=1)
+    told = Notice.objects.get()
+    assert (told.person, "80 % of its whole budget" in told.text) == (instructor, True)
+    money.hold(team=other_team, key="run-4", amount=149)
+    assert Notice.objects.filter(text__contains="whole budget is used up").count() == 1
+    courses.change_course(course=course, person=instructor, limit=10_000, changed={})
+    money.hold(team=other_team, key="run-5", amount=7_000)
+    assert Notice.objects.filter(text__contains="80 %").count() == 2
+
+
+def test_the_forecast_goes_on_at_the_pace_so_far(course, team):
+    today = timezone.localdate()
+    course.starts_on, course.ends_on = today - timedelta(days=9), today + timedelta(days=10)
+    assert costs.forecast(course) == 0
+    money.hold(team=team, key="run-1", amount=500)
+    money.settle(key="run-1", charge=charge(400))
+    assert costs.forecast(course) == 800
+    course.ends_on = None
+    assert costs.forecast(course) is None
 
 
 def test_the_ledger_replays_to_the_account(course, team):
