@@ -191,7 +191,7 @@ def pack(rows: Sequence[StoredRow | PlainStoredRow]) -> Block:
 
 
 def unpack(data: bytes) -> list[StoredRow]:
-    # Blocks of the first months are zlib's; they keep their bytes, because nothing in them is wrong.
+    # Blocks were zlib's before November 2026; they keep their bytes, because nothing in them is wrong.
     text = zstandard.decompress(data) if data.startswith(zstandard.FRAME_HEADER) else zlib.decompress(data)
     return _decode_lines(text)
 

@@ -67,7 +67,7 @@ def shown(version: DatasetVersion, start: int, stop: int) -> list[Shown]:
 
 def _key(version: DatasetVersion, finding: dict[str, Any]) -> Key:
     row_id = finding.get("row_id")
-    if row_id is None:  # a report of the first months
+    if row_id is None:  # measured before findings named their row
         row = row_at(version, finding["index"])
         assert row is not None
         row_id = row.id

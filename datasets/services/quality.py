@@ -60,7 +60,7 @@ def page(version: DatasetVersion) -> dict[str, Any] | None:
     return {
         **found,
         "sampled": version.report["sampled"],
-        "token_sizes": version.report.get("token_sizes"),  # versions of the first months were measured without
+        "token_sizes": version.report.get("token_sizes"),  # None: measured before tokens were counted
         "charts": [_chart(label, counts) for label, counts in found["coverage"].items()],
         "suggestions": any(name for counts in found["coverage"].values() for name in counts["suggested"]),
         "sizes": size_advice(version),

@@ -140,7 +140,7 @@ def test_a_run_is_stored_as_the_same_rows_given_one_by_one_are(team, member):
     assert RowBlock.objects.filter(team=team).count() == 2  # shared by both: the same bytes, the same ids
 
 
-def test_a_block_of_the_first_months_is_still_read(team, member):
+def test_a_block_compressed_as_blocks_once_were_is_still_read(team, member):
     version = accepted(team, member, lines(chat("What is 2 + 2?")))
     before = list(versions.rows(version))
     block = RowBlock.objects.get(team=team)

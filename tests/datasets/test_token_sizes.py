@@ -86,3 +86,10 @@ def test_the_quality_page_fetches_what_a_run_with_the_usual_settings_costs(
     answer = browser.get(address, headers={"HX-Request": "true"}).content.decode()
     figures = answer[answer.index('id="advice"') :]
     assert '<dl class="figures">' in figures and "Expected" in figures and "$" in figures
+
+
+def test_doubles_lead_to_their_rows(team: Team, member: User, browser: Client) -> None:
+    version = made(team, member, "Um… 15!", "It is seven, I think.", "Um… 15!")
+    address = f"/teams/{team.pk}/datasets/{version.dataset_id}/versions/1/"
+    page = browser.get(f"{address}quality/").content.decode()
+    assert f'<a href="{address}?row=1">1</a>, <a href="{address}?row=3">3</a> are the same' in page

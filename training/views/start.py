@@ -28,9 +28,8 @@ def run_new(request: SignedInRequest, team: Team, method: str) -> HttpResponse:
             messages.success(request, f"{run} is queued.")
             return redirect("run_detail", team.pk, run.number)
         return render(request, TEMPLATE, _context(team, form, advice), status=422)
-    if (
-        request.htmx and "dataset_version" in request.GET
-    ):  # without: the quality page asks for the price of the usual settings
+    # The quality page asks by htmx too, for the price of the usual settings: it sends no form and takes it from the whole page.
+    if request.htmx and "dataset_version" in request.GET:
         form = form_class(team, request.GET)
         return render(request, f"{TEMPLATE}#advice", _context(team, form, _advice(team, form)))
     form = form_class(team, initial=_initial(request, team, form_class))
