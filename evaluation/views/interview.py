@@ -104,6 +104,10 @@ def interview_correction(request: SignedInRequest, course: Course, code: UUID, t
     elif not request.htmx:
         return render(request, "evaluation/talk_refused.html", {"refusal": form.said(), "page": talk.page}, status=422)
     if request.htmx:
-        context = {"turn": turn, "saved": "" if form.errors else form.cleaned_data["answer"].strip(), "refused": form.said()}
+        context = {
+            "turn": turn,
+            "saved": "" if form.errors else form.cleaned_data["answer"].strip(),
+            "refused": form.said(),
+        }
         return render(request, "evaluation/talk.html#correction_saved", context, status=422 if form.errors else 200)
     return redirect(f"{talk.page}#turn-{turn.key}")
