@@ -223,7 +223,7 @@ def test_a_zip_bomb_a_link_and_a_changed_file_are_refused(
     out.seek(0)
     assert "is a link" in refused(out, other_team, other_member)
     assert "size or hash differs" in refused(
-        {**members, "adapter/adapter_model.safetensors": weights(4)}, other_team, other_member
+        {**members, "adapter/adapter_model.safetensors": weights()[:-1] + b"\x01"}, other_team, other_member
     )
     assert "is missing" in refused(
         rewritten({k: v for k, v in members.items() if k != "rows.jsonl"}, {}), other_team, other_member
