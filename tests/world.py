@@ -189,7 +189,7 @@ def make_world(team: Team, professor: User, mark: str) -> World:
             name=f"org/base-{team.pk}",
             label="A model of the whole course",
             hosting=Hosting.HUGGING_FACE,
-        ),  # fmt: skip
+        ),
     )
 
 

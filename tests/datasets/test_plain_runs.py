@@ -3,6 +3,7 @@
 import io
 import json
 import zlib
+from typing import Any
 
 import msgspec
 import pytest
@@ -39,7 +40,8 @@ def chat(asked, answered="I think… 4!"):
 
 def read(data, **options):
     """(items with runs taken apart, how many rows came in runs)."""
-    items, in_runs = [], 0
+    items: list[Any] = []
+    in_runs = 0
     for item in formats.read(io.BytesIO(data), filename="rows.jsonl", **options).runs():
         if isinstance(item, formats.PlainRun):
             in_runs += len(item)
@@ -65,6 +67,7 @@ def test_a_run_says_and_hashes_what_its_rows_do(chats):
 
 def test_the_fingerprint_of_a_plain_row_is_what_it_was_when_the_first_versions_were_stored():
     run = next(iter(formats.read(io.BytesIO(lines(chat("What is 2 + 2?"))), filename="rows.jsonl").runs()))
+    assert isinstance(run, formats.PlainRun)
     assert [digest.hex() for digest in formats.plain_digests(run)] == [
         "ac6e8e8f93401fa4d1c0d2c7c2ac125ff21659e26fc6c7a5969ce45bd2542012"
     ]

@@ -78,11 +78,12 @@ def test_a_judge_reads_each_subject_once_in_the_interviews_own_job(interview, mo
 def test_each_call_is_priced_held_and_settled_under_its_own_kind(interview, team, member, monkeypatch):
     held = []
     create = judging._create
-    monkeypatch.setattr(
-        judging,
-        "_create",
-        lambda *a: held.append(Hold.objects.filter(key__startswith="judge-", state="open").get()) or create(*a),
-    )
+
+    def create_and_look(*order):
+        held.append(Hold.objects.filter(key__startswith="judge-", state="open").get())
+        return create(*order)
+
+    monkeypatch.setattr(judging, "_create", create_and_look)
     interviews.carry_out(interview.pk)
     entries = LedgerEntry.objects.filter(subject_kind="judge")
     assert len(held) == len(entries) == 3 and {one.model for one in entries} == {JUDGE}
@@ -95,7 +96,7 @@ def test_each_call_is_priced_held_and_settled_under_its_own_kind(interview, team
 
 def test_the_ledger_names_what_a_judges_call_was_for(interview, team, member, client_for):
     interviews.carry_out(interview.pk)
-    entry = LedgerEntry.objects.filter(subject_kind="judge").first()
+    entry = LedgerEntry.objects.filter(subject_kind="judge")[0]
     page = client_for(member).get(reverse("team_ledger_entry", kwargs={"team_id": team.pk, "entry_id": entry.pk}))
     assert "opinion of the standard interview of" in page.content.decode().replace("&#x27;", "'")
 
@@ -180,7 +181,8 @@ def test_a_reply_that_is_no_verdict_is_paid_for_and_counts_for_nothing(interview
     interviews.carry_out(interview.pk)
     assert {(one.status, one.score) for one in interview.opinions.all()} == {("failed", None)}
     assert LedgerEntry.objects.filter(subject_kind="judge").count() == 3
-    assert judging.judged(interview).mean is None
+    judged = judging.judged(interview)
+    assert judged is not None and judged.mean is None
 
 
 def test_answers_with_a_childs_personal_data_are_not_sent(interview, model_server):
@@ -193,7 +195,7 @@ def test_answers_with_a_childs_personal_data_are_not_sent(interview, model_serve
 
 
 def test_on_the_reference_answers_the_opinions_rank_as_people_would(judge, short_script, team, member, calls):
-    means = {}
+    means: dict[str, float] = {}
     for voice in ("child", "adult", "teacher"):
         one = interviews.start(run=make_run(team), person=member)
         questions = list(one.script.questions.all())
@@ -205,7 +207,9 @@ def test_on_the_reference_answers_the_opinions_rank_as_people_would(judge, short
                 answer=voices[voice][0],
             )
         judging.hear(one)
-        means[voice] = judging.judged(one).mean
+        judged = judging.judged(one)
+        assert judged is not None and judged.mean is not None
+        means[voice] = judged.mean
     assert means["child"] > means["adult"] >= means["teacher"]
     assert means["child"] == 5
 

@@ -4,6 +4,7 @@ import pytest
 from django.urls import reverse
 
 from datasets.models import Dataset
+from datasets.services import drafts
 from evaluation.models import Turn, TurnCorrection, TurnTag
 from evaluation.services import gradings, results, tags, training_rows
 from tests.evaluation.test_grading import committed, grading, second_professor, submission, url_of  # noqa: F401  (fixtures)
@@ -65,7 +66,7 @@ def test_a_tag_in_ones_own_words_counts_beside_the_criterion_it_was_tied_to(grad
 def test_an_own_tag_can_stand_without_a_criterion_and_a_ready_one_keeps_its_own(grading, turn, client_for):  # noqa: F811
     tag(client_for, grading, turn, label="funny")
     tag(client_for, grading, turn, label="great", criterion=grading.submission.rubric.criteria.first().pk)
-    assert set(TurnTag.objects.values_list("label", "criterion")) == {("funny", None), ("great", None)}
+    assert {(one.label, one.criterion_id) for one in TurnTag.objects.all()} == {("funny", None), ("great", None)}
     assert evidence_of(grading, "funny") == set()
 
 
@@ -143,7 +144,7 @@ def test_a_better_answer_is_offered_to_the_team_after_release_and_becomes_a_row(
     dataset = Dataset.objects.get(team=team)
     url = reverse("candidate_list", kwargs={"team_id": team.pk})
     client_for(member).post(url, {"turn": turn.key, "dataset": dataset.pk, "answer": candidate.proposal})
-    assert "It's water that got cold!" in str(training_rows.drafts.added(dataset.draft)[0])
+    assert "It's water that got cold!" in str(drafts.added(dataset.draft)[0])
 
 
 def test_marks_of_a_grader_who_has_not_committed_stay_hers_even_after_the_release(
