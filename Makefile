@@ -63,6 +63,9 @@ bench: $(VENV)/.dev .venv-bench/.ready ## benchmark table against peers; writes 
 chaos: $(VENV)/.dev ## kill, fill, hang and cut everything in the middle of runs; writes chaos.json
 	$(BIN)/python -m tests.chaos.run
 
+chaos-postgres: $(VENV)/.dev ## the same on a throw-away PostgreSQL
+	sh tests/postgres.sh chaos
+
 screenshots: $(VENV)/.dev browser ## docs/screenshots/ from a running demo
 	$(BIN)/python -m tests.e2e.screenshots
 
@@ -73,4 +76,4 @@ format: $(VENV)/.dev
 clean: ## remove the environment; the data in var/ stays
 	rm -rf $(VENV) .venv-bench .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help demo browser test lint types imports migrations deploy-check postgres check bench chaos screenshots format clean
+.PHONY: help demo browser test lint types imports migrations deploy-check postgres check bench chaos chaos-postgres screenshots format clean
