@@ -27,7 +27,7 @@ THREADS, ROUNDS = 64, 6
 TEAM_LIMIT, COURSE_LIMIT = 400_000, 700_000
 MOST_OF_ONE = 20_000
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
 
 class Crash(Exception):
