@@ -7,7 +7,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -107,15 +109,13 @@ def browser() -> Iterator[Browser]:
         yield playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"])
 
 
-@pytest.fixture
-def sign_in(platform: Platform, browser: Browser) -> Iterator[Callable[..., Page]]:
-    """A browser of its own for each person; page errors and refused scripts fail the test."""
+@contextmanager
+def pages_at(url: str, browser: Browser) -> Iterator[Callable[..., Page]]:
+    """A browser of its own for each person; page errors and what the content policy refuses fail the test."""
     contexts, complaints = [], []
 
-    def open_as(email: str, **options) -> Page:
-        from courseplatform.management.commands.seed_demo import PASSWORD
-
-        context = browser.new_context(base_url=platform.url, **options)
+    def open_one(**options: Any) -> Page:
+        context = browser.new_context(base_url=url, **options)
         context.set_default_timeout(30_000)
         contexts.append(context)
         page = context.new_page()
@@ -124,17 +124,31 @@ def sign_in(platform: Platform, browser: Browser) -> Iterator[Callable[..., Page
             "console",
             lambda line: complaints.append(f"{page.url}: {line.text}") if "Content Security" in line.text else None,
         )
-        page.goto("/sign-in/")
-        page.get_by_label("E-mail").fill(email)
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_load_state()
         return page
 
-    yield open_as
+    yield open_one
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def sign_in(platform: Platform, browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens a signed-in browser of its own for a person of the demo."""
+    from courseplatform.management.commands.seed_demo import PASSWORD
+
+    with pages_at(platform.url, browser) as open_one:
+
+        def open_as(email: str, **options: Any) -> Page:
+            page = open_one(**options)
+            page.goto("/sign-in/")
+            page.get_by_label("E-mail").fill(email)
+            page.get_by_label("Password").fill(PASSWORD)
+            page.get_by_role("button", name="Sign in").click()
+            page.wait_for_load_state()
+            return page
+
+        yield open_as
 
 
 @pytest.hookimpl(wrapper=True)

@@ -8,6 +8,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from teams.models import AuditEntry, Course, Role, User
 from tests import factories
+from tests.e2e.conftest import pages_at
 from tests.teams.oidc_provider import CLIENT, SECRET, Provider
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180), pytest.mark.django_db(transaction=True)]
@@ -23,23 +24,8 @@ def beside_playwrights_loop() -> Iterator[None]:
 
 @pytest.fixture
 def open_page(live_server: LiveServer, browser: Browser) -> Iterator[Callable[[], Page]]:
-    """A browser of its own for each person; what the policy refuses fails the test."""
-    contexts, complaints = [], []
-
-    def open_one() -> Page:
-        context = browser.new_context(base_url=live_server.url)
-        contexts.append(context)
-        page = context.new_page()
-        page.on(
-            "console",
-            lambda line: complaints.append(f"{page.url}: {line.text}") if "Content Security" in line.text else None,
-        )
-        return page
-
-    yield open_one
-    for context in contexts:
-        context.close()
-    assert complaints == []
+    with pages_at(live_server.url, browser) as open_one:
+        yield open_one
 
 
 def sign_in(page: Page, person: User) -> Page:

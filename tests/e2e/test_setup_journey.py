@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.conftest import ROOT, Platform
+from tests.e2e.conftest import ROOT, Platform, pages_at
 from tests.e2e.test_journey import PASSPHRASE, ask, score_everything, upload, watch
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -30,25 +30,8 @@ def empty_platform(tmp_path: Path) -> Iterator[Platform]:
 
 @pytest.fixture
 def new_page(empty_platform: Platform, browser: Browser) -> Iterator[Callable[[], Page]]:
-    """A browser of its own for each person; page errors and refused scripts fail the test."""
-    contexts, complaints = [], []
-
-    def open_one() -> Page:
-        context = browser.new_context(base_url=empty_platform.url)
-        context.set_default_timeout(30_000)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
-        page.on(
-            "console",
-            lambda line: complaints.append(f"{page.url}: {line.text}") if "Content Security" in line.text else None,
-        )
-        return page
-
-    yield open_one
-    for context in contexts:
-        context.close()
-    assert complaints == []
+    with pages_at(empty_platform.url, browser) as open_one:
+        yield open_one
 
 
 def password_link(platform: Platform, address: str) -> str:
