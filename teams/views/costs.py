@@ -13,7 +13,9 @@ from django.views.decorators.http import require_http_methods
 from teams.access import Access, SignedInRequest, course_view, team_view
 from teams.forms import BudgetRequestForm, PriceForm
 from teams.models import Course, LedgerEntry, Price, Team
-from teams.services import audit, costs
+from teams.services import audit, costs, money
+
+PAGE_ROWS = 50
 
 
 @course_view(Access.INSTRUCTOR)
@@ -21,7 +23,8 @@ def course_costs_by(request: SignedInRequest, course: Course, field: str) -> Htt
     """The same money by method, model, person or day."""
     if field not in costs.GROUPS:
         raise Http404("Costs are shown by method, model, person or day.")
-    context = {"rows": costs.grouped(course, field), "field": field, "fields": list(costs.GROUPS), "section": "costs"}
+    page = Paginator(costs.grouped(course, field), PAGE_ROWS).get_page(request.GET.get("page"))
+    context = {"page": page, "field": field, "fields": list(costs.GROUPS), "section": "costs"}
     return render(request, "teams/course_costs_by.html", context)
 
 
@@ -35,7 +38,7 @@ def course_entries(request: SignedInRequest, course: Course, field: str) -> Http
         entries = costs.entries_of(course, field, value)
     except ValueError as error:
         raise Http404("No such group.") from error
-    page = Paginator(entries, 50).get_page(request.GET.get("page"))
+    page = Paginator(entries, PAGE_ROWS).get_page(request.GET.get("page"))
     context = {"page": page, "field": field, "value": value, "section": "costs"}
     return render(request, "teams/course_entries.html", context)
 
@@ -67,7 +70,7 @@ def team_costs(request: SignedInRequest, team: Team) -> HttpResponse:
 
 def _ledger_page(request: SignedInRequest, team: Team, section: str) -> HttpResponse:
     entries = LedgerEntry.objects.filter(account__team=team).select_related("person")
-    page = Paginator(entries, 50).get_page(request.GET.get("page"))
+    page = Paginator(entries, PAGE_ROWS).get_page(request.GET.get("page"))
     context = {"spender": team, "account": team.account, "page": page, "section": section, "form": BudgetRequestForm()}
     context["requests"] = team.account.requests.select_related("decided_by")[:5]
     return render(request, "teams/team_costs.html", context)
@@ -80,8 +83,9 @@ def course_prices(request: SignedInRequest, course: Course) -> HttpResponse:
     form.instance.course = course
     if request.method == "POST" and form.is_valid():
         price = form.save()
-        what = f"{price.model} {price.kind}"
-        audit.record(course=course, person=request.user, action="price added", what=what, after=price.per_million)
+        what = f"{price.model}: {price.get_kind_display().lower()}, from {price.effective_from.isoformat()}"
+        after = f"{money.dollars(price.per_million)} a million"
+        audit.record(course=course, person=request.user, action="price added", what=what, after=after)
         messages.success(
             request, "The price is in the book, from its date on. Earlier entries keep what they were computed with."
         )

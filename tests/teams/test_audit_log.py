@@ -109,3 +109,11 @@ def test_the_page_escapes_pages_and_shows_words_and_the_csv_holds_everything_har
     assert lines[0] == ["time", "person", "action", "what", "team", "before", "after"]
     assert len(lines) == 62
     assert not any(cell.startswith(("=", "+", "-", "@")) for line in lines for cell in line)
+
+
+def test_a_new_price_stands_there_in_dollars_with_its_date(client_for, course, instructor):
+    price = {"provider": "openai", "model": "gpt-x", "kind": "input", "per_million": "0.40"}
+    price |= {"effective_from": "2026-11-01", "source": "the provider's page"}
+    assert client_for(instructor).post(f"/courses/{course.pk}/prices/", price).status_code == 302
+    entry = AuditEntry.objects.get(course=course, action="price added")
+    assert (entry.what, entry.after) == ("gpt-x: input tokens, from 2026-11-01", "$0.40 a million")

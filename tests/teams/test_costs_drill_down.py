@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from teams.models import BudgetAccount, Confidence, Course, LedgerEntry, Method, Team, User
+from teams.models import BudgetAccount, Confidence, Course, LedgerEntry, LedgerSum, Method, Team, User
 from teams.services import costs, money
 
 
@@ -81,3 +81,15 @@ def test_each_price_stands_with_its_source_and_date(client_for: Any, course: Cou
     page = text(client_for(instructor), f"/courses/{course.pk}/prices/")
     assert "litellm" in page
     assert re.search(r"202\d", page)
+
+
+def test_long_lists_of_sums_come_a_page_at_a_time(
+    client_for: Any, course: Course, team: Team, instructor: User
+) -> None:
+    rows = [LedgerSum(account=team.account, field="model", group=f"m{number:02}", entries=1) for number in range(60)]
+    LedgerSum.objects.bulk_create(rows)
+    browser = client_for(instructor)
+    pages = [text(browser, f"/courses/{course.pk}/costs/by/model/?page={number}") for number in (1, 2)]
+    found = [re.findall(r"<td>(m\d\d)</td>", page) for page in pages]
+    assert [len(names) for names in found] == [50, 10]
+    assert sorted(found[0] + found[1]) == [f"m{number:02}" for number in range(60)]
