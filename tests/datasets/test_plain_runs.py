@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasets import formats
@@ -63,6 +63,104 @@ def test_a_run_says_and_hashes_what_its_rows_do(chats):
             assert [digest.hex() for digest in formats.plain_digests(item)] == [
                 formats.fingerprint(row) for row in item.rows()
             ]
+
+
+TURN_TEXT = st.one_of(
+    TEXT,
+    st.sampled_from(
+        [
+            "",
+            " ",
+            " a",
+            "a\n",
+            "a\u00a0",
+            "\ufeffa",
+            "\x1f",
+            'a": b',
+            'a\\": b',
+            '"',
+            "\\",
+            "a\\",
+            "{",
+            "}\n{",
+            "\x00",
+            "\ud800",
+            "x" * 41,
+        ]
+    ),
+)
+TURN = st.one_of(
+    st.fixed_dictionaries(
+        {"role": st.sampled_from(["user", "assistant", "system", "tool", "User"]), "content": TURN_TEXT}
+    ),
+    st.fixed_dictionaries({"content": TURN_TEXT, "role": st.sampled_from(["user", "assistant"])}),
+    st.fixed_dictionaries(
+        {"role": st.just("assistant"), "content": TURN_TEXT | st.none() | st.just(3), "weight": st.just(0)}
+    ),
+)
+ROW = st.one_of(
+    st.fixed_dictionaries({"messages": CHAT}),
+    st.fixed_dictionaries({"messages": st.lists(TURN, max_size=6)}),
+    st.fixed_dictionaries({"messages": CHAT, "note": TURN_TEXT}),
+    st.fixed_dictionaries({"question": TEXT, "answer": TEXT}),
+)
+SEPARATORS = st.sampled_from([(", ", ": "), (",", ":"), (" , ", " : "), (",\r", "\t:"), (",\t", ":\r")])
+WRITTEN = st.builds(
+    lambda row, separators, plain: json.dumps(row, separators=separators, ensure_ascii=not plain),
+    ROW, SEPARATORS, st.booleans(),
+)  # fmt: skip
+DAMAGE = st.sampled_from(
+    [
+        ('"role"', '"role":"user","role"'), ('"content"', '"content":"x","content"'), ('"content"', '"content" '),
+        ('"content"', '"conten\\u0074"'), ("{", "{ "), ("}", " }"), ("}", "}}"), ("[", "[["), ("]", ""), ('"', "'"),
+        ("messages", "messages\\u0000"), ("}", "}\n{"), ("}", "}\r\n"), ("", "\ufeff"), ("", "\n"), ("", " "), (":", "::"),
+    ]
+)  # fmt: skip
+LINE = WRITTEN | st.builds(lambda text, change: text.replace(*change, 1), WRITTEN, DAMAGE)
+SMALL = formats.Limits(max_turns=5, max_turn_chars=40, max_row_bytes=400)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(LINE, min_size=1, max_size=6), st.sampled_from(["\n", "\r\n"]))
+def test_whatever_the_lines_are_the_fast_way_says_stores_and_hashes_what_the_long_way_does(texts, line_end):
+    data = line_end.join(texts).encode("utf-8", "surrogatepass")
+
+    def both_ways():
+        return read(data, limits=SMALL)[0]
+
+    fast = outcome(both_ways)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(formats.reader.Reader, "_plain_run", lambda *_: None)
+        slow = outcome(both_ways)
+    assert fast == slow
+    for item in runs_of(data):
+        rows = list(item.rows())
+        assert [digest.hex() for digest in formats.plain_digests(item)] == [formats.fingerprint(row) for row in rows]
+        assert stored(item) == stored(*rows)
+
+
+def outcome(reading):
+    try:
+        return reading()
+    except formats.UnreadableFile as refusal:
+        return refusal.code, str(refusal)
+
+
+def runs_of(data):
+    try:
+        return [
+            item
+            for item in formats.read(io.BytesIO(data), filename="rows.jsonl", limits=SMALL).runs()
+            if isinstance(item, formats.PlainRun)
+        ]
+    except formats.UnreadableFile:
+        return []
+
+
+def stored(*items):
+    totals = blocks.Totals()
+    made = [block.content_hash for block in blocks.packed(blocks.with_ids(items, blocks.RowIds()), totals)]
+    return made, totals.content_hash, totals.rows, totals.turns, totals.characters, dict(totals.shapes)
 
 
 def test_the_fingerprint_of_a_plain_row_is_what_it_was_when_the_first_versions_were_stored():
