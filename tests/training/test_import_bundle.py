@@ -17,7 +17,7 @@ from django.urls import reverse
 from datasets.models import Dataset
 from teams.models import LedgerEntry, Method, Team, User
 from training.models import Artifact, Origin, RunEvent, RunStatus, TrainingRun
-from training.services import finish
+from training.services import bundle_files, finish
 from training.services.bundle import MANIFEST, SIGNATURE, write_bundle
 from training.services.bundle_files import BundleRefused
 from training.services.endpoints import endpoint_for
@@ -230,6 +230,52 @@ def test_a_zip_bomb_a_link_and_a_changed_file_are_refused(
     )
     assert "not a zip file" in refused(io.BytesIO(b"<html>Sign in</html>"), other_team, other_member)
     assert "no run.json" in refused({"a.txt": b"x"}, other_team, other_member)
+
+
+def test_a_signature_of_any_bytes_is_no_signature_and_none_is_read_without_end(
+    finished: Launch, other_team: Team, other_member: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = members_of(finished())
+    odd = import_bundle(team=other_team, person=other_member, file=zipped({**members, SIGNATURE: b"\x80\xff"}))
+    assert not odd.origin.signed
+    monkeypatch.setattr(bundle_files, "MOST_TEXT_BYTES", 100_000)
+    long = {**members, SIGNATURE: b"0" * 100_001}
+    assert "run.json.signature is too big" in refused(long, other_team, other_member)
+
+
+def test_damage_inside_a_file_and_foreign_packing_are_told_not_raised(
+    finished: Launch, other_team: Team, other_member: User
+) -> None:
+    members = members_of(finished())
+    whole = bytearray(zipped(members).read())
+    with zipfile.ZipFile(io.BytesIO(bytes(whole))) as archive:
+        start = archive.getinfo(MANIFEST).header_offset + 30 + len(MANIFEST)
+    whole[start] = 0xFF  # no kind of block that deflate knows
+    assert "damaged" in refused(io.BytesIO(bytes(whole)), other_team, other_member)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_LZMA) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    out.seek(0)
+    assert "does not use" in refused(out, other_team, other_member)
+
+
+def test_rows_and_curves_are_bounded_because_they_are_held_in_memory(
+    finished: Launch, other_team: Team, other_member: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = members_of(finished())
+    monkeypatch.setattr(bundle_files, "MOST_LINES_BYTES", len(members["events.jsonl"]) - 1)
+    assert "too big" in refused(members, other_team, other_member)
+
+
+def test_a_row_with_an_id_that_no_table_can_hold_is_refused(
+    finished: Launch, other_team: Team, other_member: User
+) -> None:
+    members = members_of(finished())
+    first, *others = members["rows.jsonl"].splitlines(keepends=True)
+    longer = as_bytes(json.loads(first) | {"id": "x" * 41}) + b"\n"
+    forged = rewritten(members, {"rows.jsonl": longer + b"".join(others)})
+    assert "longer than 40" in refused(forged, other_team, other_member)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import hmac
 import json
 import stat
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Annotated, Any
@@ -20,6 +21,7 @@ from teams.models import Method
 from training.services.bundle import EVENTS, MANIFEST, ROWS, SCHEMA, SIGNATURE, signature
 
 MOST_FILES, MOST_BYTES, MOST_TEXT_BYTES = 40, 1_000_000_000, 5_000_000
+MOST_LINES_BYTES = 250_000_000  # rows and curves are read into memory
 MOST_RATIO, RATIO_FROM_BYTES = 200, 10_000_000  # real weights and rows shrink by 1.1 to 20
 PIECE = 1 << 20
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".h5")
@@ -124,12 +126,12 @@ def open_bundle(file: IO[bytes]) -> Bundle:
         text = archive.read(MANIFEST)
         manifest = _manifest(text)
         _check_files(archive, manifest)
-        said = archive.read(SIGNATURE)[:64].decode("ascii", "replace") if SIGNATURE in archive.namelist() else ""
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, RuntimeError) as broken:
+        said = archive.read(SIGNATURE) if SIGNATURE in archive.namelist() else b""
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError) as broken:
         raise BundleRefused(
             f"This is not a zip file, or it is damaged ({broken}). Download the bundle again."
         ) from broken
-    return Bundle(manifest, hmac.compare_digest(said, signature(text)), digest.hexdigest(), archive)
+    return Bundle(manifest, hmac.compare_digest(said, signature(text).encode()), digest.hexdigest(), archive)
 
 
 def _check_names(archive: zipfile.ZipFile) -> None:
@@ -145,8 +147,10 @@ def _check_names(archive: zipfile.ZipFile) -> None:
         raise BundleRefused("It unpacks to more than 1 GB.")
     if MANIFEST not in names:
         raise BundleRefused("There is no run.json in it. Use the zip that “Download all” on a run's page gives.")
-    if next(member for member in members if member.filename == MANIFEST).file_size > MOST_TEXT_BYTES:
-        raise BundleRefused("Its run.json is too big to be one.")
+    limits = {MANIFEST: MOST_TEXT_BYTES, SIGNATURE: MOST_TEXT_BYTES, ROWS: MOST_LINES_BYTES, EVENTS: MOST_LINES_BYTES}
+    for member in members:
+        if member.file_size > limits.get(member.filename, MOST_BYTES):
+            raise BundleRefused(f"Its {member.filename} is too big to be one.")
 
 
 def _check_member(member: zipfile.ZipInfo) -> None:
@@ -155,6 +159,8 @@ def _check_member(member: zipfile.ZipInfo) -> None:
         raise BundleRefused(f"“{name[:80]}” points outside the bundle.")
     if stat.S_ISLNK(member.external_attr >> 16):
         raise BundleRefused(f"“{name[:80]}” is a link, not a file.")
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise BundleRefused(f"“{name[:80]}” is packed in a way that this platform does not use. Export the run again.")
     if member.flag_bits & 1:
         raise BundleRefused("It is locked with a password. Export the run again without one.")
     if name.lower().endswith(PICKLES):

@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 from uuid import uuid4
@@ -39,6 +40,7 @@ KEPT_RESULT = (
     "hyperparameters",
     "metrics",
 )
+LONGEST_ROW_ID = 40  # as what is said of single rows is kept
 TABLES, MOST_SHOWN = ("demos", "examples"), 200
 OF_THE_OTHER_MACHINE = ("tokens_per_second", "train_seconds", "peak_memory_mb")
 
@@ -89,19 +91,21 @@ def _rows(bundle: Bundle) -> list[StoredRow]:
         if read is None or read.messages != row.messages:
             said = problems[0].message if problems else "it reads differently here"
             raise BundleRefused(f"{ROWS}, line {number}: {said}")
+        if len(row.id) > LONGEST_ROW_ID:
+            raise BundleRefused(f"{ROWS}, line {number}: its id is longer than {LONGEST_ROW_ID} characters.")
         found.append(row)
     return found
 
 
-def _lines(bundle: Bundle, path: str, most: int) -> list[bytes]:
-    lines: list[bytes] = []
+def _lines(bundle: Bundle, path: str, most: int) -> Iterator[bytes]:
+    found = 0
     with bundle.archive.open(path) as member:
         while line := member.readline(LONGEST_LINE + 1):
-            if len(line) > LONGEST_LINE or len(lines) == most:
+            if len(line) > LONGEST_LINE or found == most:
                 raise BundleRefused(f"{path} has more than {most:,} lines, or a line longer than a million characters.")
             if line.strip():
-                lines.append(line)
-    return lines
+                found += 1
+                yield line
 
 
 def _events(bundle: Bundle) -> list[dict[str, Any]]:
