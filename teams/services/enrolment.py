@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
+from django.db.models import ForeignObjectRel
 
 from teams.models import Course, Membership, Role, Section, Team, User
 from teams.services import audit, invitations
@@ -69,10 +70,28 @@ def withdraw(*, membership: Membership, person: User) -> None:
         account = User.objects.select_for_update().get(pk=membership.person_id)
         if not account.is_expected:
             raise CourseRefused(f"{account} has entered already. You can take them out of the course.")
+        if _has_worked(account) or _has_worked(membership):
+            raise CourseRefused(
+                f"Work here hangs on {account}, and would be lost. You can take them out of the course."
+            )
         audit.record(course=membership.course, person=person, action="invitation withdrawn", what=str(membership))
         membership.delete()
         if not account.memberships.exists():
             account.delete()
+
+
+GOES_ALONG = frozenset({"membership", "notice", "mailchoice", "professorassignment"})  # what an invitation alone makes
+
+
+def _has_worked(row: User | Membership) -> bool:
+    """Any table refers to it: the people of an imported course have no password here, but chats and grades."""
+    back = [one for one in row._meta.get_fields(include_hidden=True) if isinstance(one, ForeignObjectRel)]
+    names = [(one.related_model, one.field.name) for one in back if one.one_to_many or one.one_to_one]
+    return any(
+        model._base_manager.filter(**{name: row.pk}).exists()
+        for model, name in names
+        if model._meta.model_name not in GOES_ALONG
+    )
 
 
 def deactivate(*, membership: Membership, person: User) -> None:

@@ -7,9 +7,12 @@ import pytest
 from django.contrib.auth.tokens import default_token_generator
 from django.core.cache import cache
 
+from evaluation.models import Conversation, Grading
+from evaluation.services import submissions
 from teams.models import AuditEntry, Membership, Role, User
 from teams.services import enrolment
 from tests import factories
+from tests.evaluation.conftest import make_run
 
 PASSWORD = {"new_password1": "a long passphrase", "new_password2": "a long passphrase"}
 
@@ -171,3 +174,20 @@ def test_the_people_page_shows_who_was_invited_and_never_came(invite, client_for
         '<span class="tag">invited</span>'
         in client_for(instructor).get(f"/courses/{course.pk}/people/").content.decode()
     )
+
+
+def test_somebody_of_an_imported_course_is_not_deleted_with_their_grades(switch, course, professor, team, member):
+    """Nobody of an imported course has a password here or ever signed in, so they look like people who were invited."""
+    User.objects.update(last_login=None)
+    for person in (professor, member):
+        person.set_unusable_password()
+        person.save()
+    run = make_run(team)
+    Conversation.objects.create(run=run, person=member)
+    factories.assign(team, professor)
+    submissions.submit(team=team, run=run, person=member)
+    for person in (professor, member):
+        assert "would be lost" in switch(person, "withdraw")
+        assert Membership.objects.filter(course=course, person=person).exists()
+    assert Grading.objects.filter(grader__person=professor).exists()
+    assert Conversation.objects.filter(person=member).exists()
