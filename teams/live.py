@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import cache
+from time import monotonic
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -25,6 +26,26 @@ KEEP_ALIVE_SECONDS = 15
 BATCH = 500
 CONNECTIONS = 16
 END = "done"  # the event after which a stream is over
+QUIET_SECONDS = 60.0
+
+
+class _Complaints:
+    """Redis that is away fails several times a second for as long as anybody talks: the log hears of it once a minute."""
+
+    def __init__(self) -> None:
+        self._next, self._unsaid = 0.0, 0
+
+    def say(self, what: str, error: Exception) -> None:
+        now = monotonic()
+        if now < self._next:
+            self._unsaid += 1
+            return
+        more = f"; so were {self._unsaid} more since the last line like this" if self._unsaid else ""
+        self._next, self._unsaid = now + QUIET_SECONDS, 0
+        log.warning("%s: %s%s", what, error, more)
+
+
+_complaints = _Complaints()
 
 
 @cache
@@ -41,7 +62,7 @@ def emit(topic: str, event: str, html_or_text: str) -> None:
         pipeline.publish(f"wake:{topic}", "1")
         pipeline.execute()
     except redis.exceptions.RedisError as error:
-        log.warning("live event for %s not sent: %s", topic, error)
+        _complaints.say(f"live event for {topic} not sent", error)
 
 
 def _waiting_client() -> redis.asyncio.Redis:
@@ -76,7 +97,7 @@ async def atell(states: dict[str, str]) -> bool:
         pipeline.publish("wake:", " ".join(states))
         await pipeline.execute()
     except (redis.exceptions.RedisError, OSError) as error:
-        log.warning("live news of %d topics not sent: %s", len(states), error)
+        _complaints.say(f"live news of {len(states)} topics not sent", error)
         return False
     return True
 
@@ -86,7 +107,7 @@ def wake(topic: str) -> None:
     try:
         _connection().publish(f"wake:{topic}", "1")
     except redis.exceptions.RedisError as error:
-        log.warning("readers of %s not woken: %s", topic, error)
+        _complaints.say(f"readers of {topic} not woken", error)
 
 
 def frame(event: str, data: str, event_id: str = "") -> str:
@@ -117,7 +138,7 @@ class Hub:
             except (redis.exceptions.RedisError, OSError) as error:
                 if me.cancelling():
                     return
-                log.warning("live events: no Redis (%s); trying again", error)
+                _complaints.say("live events not received, trying again", error)
                 await asyncio.sleep(1)
 
     def _wake(self, message: dict[str, Any] | None) -> None:

@@ -1,9 +1,12 @@
 """Live events: the subscription of a web process ends when it is told to."""
 
 import asyncio
+import logging
+from typing import Any
 
 import pytest
 
+from courseplatform.redis_server import free_port
 from teams import live
 
 
@@ -35,3 +38,25 @@ def test_a_listener_wakes_the_topic_that_got_something(redis_server: str) -> Non
         return [mine.is_set(), other.is_set()]
 
     assert asyncio.run(woken()) == [True, False]
+
+
+def test_a_redis_that_is_away_is_told_to_the_log_once_a_minute_with_how_often(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = [0.0]
+    settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}"
+    monkeypatch.setattr(live, "_complaints", live._Complaints())
+    monkeypatch.setattr(live, "monotonic", lambda: clock[0])
+
+    async def tell(times: int) -> list[bool]:
+        return [await live.atell({"mine": "a"}) for _ in range(times)]
+
+    with caplog.at_level(logging.WARNING, logger="teams.live"):
+        assert asyncio.run(tell(20)) == [False] * 20
+        assert len(caplog.records) == 1
+        clock[0] += live.QUIET_SECONDS
+        asyncio.run(tell(1))
+    assert [record.getMessage().partition("; so were ")[2] for record in caplog.records] == [
+        "",
+        "19 more since the last line like this",
+    ]
