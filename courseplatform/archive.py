@@ -22,7 +22,7 @@ from django.core.exceptions import ValidationError
 from django.db import DatabaseError, models, transaction
 from django.db.models import Q
 
-from teams.models import BudgetAccount, Course, Hold, HoldState, Membership, Role, User
+from teams.models import BudgetAccount, Course, Hold, HoldState, LedgerEntry, Membership, Role, User
 from teams.services import audit, ledger_sums
 from training.models import Artifact, TrainingRun
 
@@ -51,7 +51,7 @@ COMMON = frozenset(
     }
 )
 SECRET = {"teams.course": ("student_code", "professor_code")}
-MONEY = ("teams.hold", "teams.ledgerentry")
+MONEY, CORRECTION = ("teams.hold", "teams.ledgerentry"), "correction"
 MOST_BYTES = 4 * 1024**3
 Row = dict[str, Any]
 UNREADABLE = (zipfile.BadZipFile, json.JSONDecodeError, KeyError, TypeError, ValueError, DatabaseError, ValidationError)
@@ -221,7 +221,7 @@ def read(file: IO[bytes], *, person: User) -> Course:
             Membership.objects.update_or_create(
                 course=course, person=person, defaults={"role": Role.INSTRUCTOR, "team": None, "active": True}
             )
-            audit.record(course=course, person=person, action="course imported", what=str(course))
+            audit.record(course=course, person=person, action=audit.IMPORTED, what=str(course))
             ledger_sums.rebuild(BudgetAccount.objects.filter(team__course=course))
             _write_files(reader)
     except UNREADABLE as error:
@@ -321,7 +321,7 @@ def _make(reader: Reader, model: type[models.Model], key: int, values: Row) -> m
     if label(model) in COMMON and values.get("course_id", 0) is None and reader.course is not None:
         values["course_id"] = reader.course.pk  # the platform there had it for everyone; here only this course has it
     if label(model) in MONEY:
-        values["key"] = _money_key(reader, model, str(values["key"]))
+        _name_money(reader, model, values)
     made = model(**values)
     if isinstance(made, TrainingRun):
         made.provider_files, made.provider_job, made.lease = [], "", ""
@@ -335,13 +335,23 @@ def _make(reader: Reader, model: type[models.Model], key: int, values: Row) -> m
     return made
 
 
+def _name_money(reader: Reader, model: type[models.Model], values: Row) -> None:
+    """Keys of charges, and what they name, as they are here. Files from before there were corrections know one time only."""
+    values["key"] = _money_key(reader, model, str(values["key"]))
+    if values.get("subject_kind") == CORRECTION:
+        values["subject_id"] = values["key"].removeprefix(f"{CORRECTION}-")
+    if model is LedgerEntry:
+        values.setdefault("for_time", values["at"])
+
+
 def _money_key(reader: Reader, model: type[models.Model], key: str) -> str:
-    """`run-<id>` names a run by its number here; another key that is taken gets the course's number."""
+    """`run-<id>` and `correction-<id>` name a run and a charge by their numbers here; another key that is taken gets the
+    course's number."""
     kind, _, number = key.partition("-")
-    runs = reader.ids.get("training.trainingrun", {})
-    if kind == "run" and number.isdigit() and int(number) in runs:
-        return f"run-{runs[int(number)]}"
-    taken = model._default_manager.filter(key=key).exists() or kind == "run"
+    known = reader.ids.get({"run": "training.trainingrun", CORRECTION: "teams.ledgerentry"}.get(kind, ""), {})
+    if number.isdigit() and int(number) in known:
+        return f"{kind}-{known[int(number)]}"
+    taken = model._default_manager.filter(key=key).exists() or kind in ("run", CORRECTION)
     return f"{key}-c{reader.course.pk}" if taken and reader.course else key
 
 

@@ -2,6 +2,8 @@ from typing import Any
 
 from teams.models import AuditEntry, Course, Team, User
 
+IMPORTED = "course imported"
+
 
 def record(
     *,

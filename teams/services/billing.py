@@ -15,11 +15,11 @@ from typing import Any
 import httpx
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet, Sum
+from django.db.models import Exists, OuterRef, QuerySet, Sum
 from django.utils import timezone
 
-from teams.models import BillCheck, BilledDay, Confidence, LedgerEntry
-from teams.services import money
+from teams.models import AuditEntry, BillCheck, BilledDay, Confidence, LedgerEntry
+from teams.services import audit, money
 
 PROVIDER, REHEARSAL = "openai", "rehearsal"
 DAYS_BACK = 7
@@ -87,9 +87,14 @@ def _note(made: BillCheck, days: list[date], billed: dict[date, int]) -> None:
 
 
 def entries_on(provider: str, day: date) -> QuerySet[LedgerEntry]:
-    """What the ledgers hold of a day of UTC, corrections on the day that they correct."""
+    """What the ledgers hold of a day of UTC, corrections on the day that they correct.
+
+    Not what came with an imported course: another platform asked for that, and it may be on another bill.
+    """
     begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    rows = LedgerEntry.objects.filter(provider=provider)
+    course = OuterRef("account__team__course")
+    brought = AuditEntry.objects.filter(course=course, action=audit.IMPORTED, at__gte=OuterRef("at"))
+    rows = LedgerEntry.objects.filter(~Exists(brought), provider=provider)
     return rows.filter(for_time__gte=begin, for_time__lt=begin + timedelta(days=1))
 
 

@@ -1,6 +1,7 @@
 import io
 import json
 import zipfile
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -10,7 +11,7 @@ from courseplatform import archive
 from datasets.services import reading
 from evaluation.models import GradeStatus, RubricVersion
 from evaluation.services import gradebook, gradings, submissions
-from teams.models import Confidence, Course, Hold, LedgerEntry, Method, Price, Role, User
+from teams.models import Confidence, Course, Hold, LedgerEntry, LedgerSum, Method, Price, Role, User
 from teams.services import money, plan
 from tests import factories
 from tests.evaluation.conftest import make_run
@@ -95,6 +96,34 @@ def test_the_imported_ledger_replays_and_leads_to_the_imported_run(full, instruc
         money.settle(key=run.hold_key, charge=money.Charge("run", "x", Method.LORA, "l", "m", 9, "", Confidence.EXACT))
         == entry
     )
+
+
+def test_an_imported_correction_belongs_to_the_imported_charge(full, instructor):
+    before = LedgerEntry.objects.get()
+    money.correct(entry=before, delta=-15, why="not on the bill")
+    made = archive.read(exported(full), person=instructor)
+    charge, correction = LedgerEntry.objects.filter(account__team__course=made).order_by("id")
+    assert (correction.key, correction.subject_id) == (f"correction-{charge.pk}", str(charge.pk))
+    assert correction.for_time == charge.for_time == before.for_time
+    uses = LedgerSum.objects.filter(account__team__course=made, field="use")
+    assert list(uses.values_list("group", "cost")) == [("lora", 25)]
+    assert money.correct(entry=charge, delta=-1, why="again") is None
+
+
+def test_a_charge_from_a_file_of_before_there_were_corrections_keeps_its_day(full, instructor):
+    old = LedgerEntry.objects.get().at - timedelta(days=40)
+    LedgerEntry.objects.update(at=old)
+    with zipfile.ZipFile(exported(full)) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    row = json.loads(members["teams.ledgerentry.jsonl"])
+    del row["for_time"]
+    members["teams.ledgerentry.jsonl"] = json.dumps(row).encode()
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    made = archive.read(out, person=instructor)
+    assert LedgerEntry.objects.get(account__team__course=made).for_time == old
 
 
 def test_elsewhere_people_get_accounts_without_a_password_and_keep_their_roles(full, member, professor, instructor):

@@ -8,7 +8,7 @@ import pytest
 
 from courseplatform import value
 from teams.models import BillCheck, BilledDay, BudgetAccount, Confidence, CourseAccount, LedgerEntry, Method, Team
-from teams.services import billing, ledger_sums, money
+from teams.services import audit, billing, ledger_sums, money
 from tests.engines import rehearsal_server
 
 TODAY = datetime.now(UTC).date()
@@ -69,6 +69,19 @@ def test_a_night_is_checked_once_however_often_the_clock_asks(team: Team, billed
     assert billing.check_bill()
     assert billing.check_bill() == ""
     assert (BillCheck.objects.count(), BilledDay.objects.count()) == (1, 1)
+
+
+def test_what_an_imported_course_spent_elsewhere_is_not_held_against_this_bill(
+    team: Team, other_course_team: Team, billed: Bill
+) -> None:
+    spend(other_course_team, "there", 5_000_000, OLD)
+    audit.record(course=other_course_team.course, person=None, action=audit.IMPORTED, what="a course")
+    later = spend(other_course_team, "here", 300_000, OLD)
+    lost = spend(team, "lost", 1_000_000, OLD, Confidence.UNKNOWN)
+    billed((OLD, 1.3))
+    billing.check_bill()
+    assert noted(OLD) == [(1_300_000, 1_300_000)]
+    assert list(LedgerEntry.objects.order_by("id"))[1:] == [later, lost], "nothing was given back"
 
 
 def test_what_comes_late_adds_a_row_and_the_old_one_stays(team: Team, billed: Bill) -> None:
