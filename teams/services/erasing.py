@@ -1,5 +1,6 @@
 """Removing what says who a student was. The team's work stays, signed by nobody."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -87,7 +88,8 @@ def _forget_in_log(student: User, new_name: str) -> None:
 
 def _without(value: Any, student: User, new_name: str) -> Any:
     if isinstance(value, str):
-        return value.replace(student.name, new_name).replace(student.email, new_name) if student.name else value
+        said = re.sub(re.escape(student.email), new_name, value, flags=re.IGNORECASE)
+        return re.sub(rf"(?<!\w){re.escape(student.name)}(?!\w)", new_name, said) if student.name else said
     if isinstance(value, list):
         return [_without(one, student, new_name) for one in value]
     if isinstance(value, dict):

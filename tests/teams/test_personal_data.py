@@ -41,6 +41,17 @@ def test_erasing_removes_the_person_everywhere_and_keeps_the_teams_work(
     assert AuditEntry.objects.filter(action="personal data erased").get().what == f"Former student {key}"
 
 
+def test_a_short_name_leaves_other_words_of_the_record_alone(client_for, course, member, instructor):
+    User.objects.filter(pk=member.pk).update(name="An", email="an@an.example")
+    audit.record(
+        course=course, person=None, action="a", what="An (an@an.example, AN@AN.example) left Anna Annan's team"
+    )
+    erase(client_for(instructor), course, member)
+    former = f"Former student {member.pk}"
+    said = AuditEntry.objects.get(course=course, action="a").what
+    assert said == f"{former} ({former}, {former}) left Anna Annan's team"
+
+
 def test_only_students_are_erased(client_for, course, instructor, professor):
     assert "not only a student" in erase(client_for(instructor), course, professor)
     assert User.objects.get(pk=professor.pk).name == professor.name
