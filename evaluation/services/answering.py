@@ -16,8 +16,7 @@ from weakref import WeakKeyDictionary
 
 import httpx
 import openai
-from django.db import DatabaseError, close_old_connections
-from pydantic import ValidationError
+from django.db import Error, close_old_connections
 
 from evaluation.models import Turn
 from evaluation.services import bots, closing
@@ -40,9 +39,11 @@ CLOSING_SECONDS = 3.0
 BROKEN = (
     openai.OpenAIError,
     httpx.HTTPError,
-    json.JSONDecodeError,
-    ValidationError,
-)  # the client wraps only what comes before the stream
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+)  # the client wraps only what comes before the stream; what comes in it may be of any form
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ async def _beat(database: Database) -> None:
         reading = {pk: outlet for pk, outlet in here().items() if outlet.reading and not outlet.reading.done()}
         try:
             going = await database(keep_going, {pk: outlet.text for pk, outlet in reading.items()})
-        except DatabaseError as error:
+        except Error as error:  # a lost connection may be an InterfaceError, which is no DatabaseError
             log.warning("answers so far not written, trying again: %s", error)
             continue
         for pk, outlet in reading.items():

@@ -114,6 +114,14 @@ def test_a_half_answer_that_broke_off_is_booked_at_its_most_as_unknown_and_is_no
     assert "It turns" not in json.dumps(model_server.last_messages)
 
 
+@pytest.mark.parametrize("nonsense", [5, ["a"], {"text": "a"}])
+def test_a_piece_that_is_no_text_ends_the_turn_as_broken_off(nonsense, paid_talk, member, model_server):
+    model_server.pieces = ["It turns", nonsense]
+    turn = ask(paid_talk, member)
+    assert turn.status == TurnStatus.FAILED and "broke off" in turn.error_message
+    assert not Hold.objects.filter(state="open").exists()
+
+
 def test_a_provider_that_takes_too_long_may_have_billed_and_is_booked_as_unknown(
     paid_talk, member, team, model_server, monkeypatch, client_for
 ):

@@ -4,6 +4,7 @@ import asyncio
 import threading
 
 import pytest
+from django.db import InterfaceError
 
 from evaluation.services import answering
 from evaluation.services.answering import Desk
@@ -44,3 +45,23 @@ def test_stopping_one_answer_leaves_the_others_alone(began):
     assert desk.cancel(7, wait=10) is True
     assert 8 in desk._running
     assert desk.cancel(8, wait=10) is True
+
+
+def test_the_heartbeat_goes_on_after_the_database_was_away(monkeypatch):
+    monkeypatch.setattr(answering, "PROGRESS_SECONDS", 0.001)
+    written = []
+
+    async def database(function, answers):
+        written.append(answers)
+        if len(written) == 1:
+            raise InterfaceError("the connection is closed")
+        answering.here().clear()
+        return set(answers)
+
+    async def beat():
+        outlet = answering.here()[7] = answering.Outlet()
+        outlet.reading = asyncio.get_running_loop().create_future()
+        await answering._beat(database)
+
+    asyncio.run(beat())
+    assert written == [{7: ""}, {7: ""}]
