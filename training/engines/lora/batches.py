@@ -9,9 +9,9 @@ from torch import Tensor
 
 from lora.rows import Example
 
-# Rows of like length share a batch within a window of this many batches. Wider windows pad less and learn less: on 120 rows
-# 1, 8 and 50 batches fill 58, 93 and 95 % with real tokens, and sorting them all cost up to 10 % of validation loss.
-WINDOW_BATCHES = 8
+# Rows of like length share a batch within a window of this many batches. Wider windows pad less and learn less: on 1,000 rows
+# two epochs with windows of 1, 3 and 8 took 30, 26 and 26 s and ended at a validation loss of 1.269, 1.269 and 1.301.
+WINDOW_BATCHES = 3
 # Lengths are rounded up to this: fewer different shapes, each of which costs the matrix library a plan of its own.
 LENGTH_STEP = 16
 
