@@ -22,6 +22,15 @@ MEASURED_ROWS = 10_000
 """Rows that the quality checks look at; of a bigger version an even sample. Privacy is always checked in every row."""
 PRIVACY_BATCH = 2_000
 KEPT_FINDINGS = 2_000
+LONGEST_FIELD, LONGEST_TEXT = 200, 500  # of `FindingJustification`; an extra column's name may be longer
+
+FindingKey = tuple[str, str, str]
+"""(row id, field, text): what a justification of a single finding is about."""
+
+
+def finding_key(row_id: str, field: str, text: str) -> FindingKey:
+    """As it is stored."""
+    return row_id, field[:LONGEST_FIELD], text[:LONGEST_TEXT]
 
 
 def start(version: DatasetVersion) -> None:
@@ -68,8 +77,10 @@ def measure(version: DatasetVersion) -> None:
         "token_sizes": token_sizes.measure(counted, version.row_count),
     }
     version.report, version.measured_at = report, timezone.now()
-    version.open_privacy_findings = len(findings) - _justified(version, findings)
-    version.save(update_fields=["report", "measured_at", "open_privacy_findings"])
+    with transaction.atomic():  # a finding judged between the count and its writing would be counted wrongly
+        DatasetVersion.objects.select_for_update(no_key=True).get(pk=version.pk)
+        version.open_privacy_findings = len(findings) - _justified(version, findings)
+        version.save(update_fields=["report", "measured_at", "open_privacy_findings"])
 
 
 def _private(rows: list[formats.Row], ids: list[str]) -> list[dict[str, Any]]:
@@ -85,4 +96,5 @@ def _justified(version: DatasetVersion, findings: list[dict[str, Any]]) -> int:
     """How many of the findings a person has found harmless in this or an earlier version."""
     said = FindingJustification.objects.filter(dataset=version.dataset).values_list("row_id", "field", "text")
     known = set(said)
-    return sum((finding["row_id"], finding["field"], finding["text"][:500]) in known for finding in findings)
+    keys = (finding_key(finding["row_id"], finding["field"], finding["text"]) for finding in findings)
+    return sum(key in known for key in keys)

@@ -7,7 +7,7 @@ from django.db import transaction
 
 from datasets import checks
 from datasets.models import DatasetVersion, FindingJustification
-from datasets.services import versions
+from datasets.services import measure, versions
 from datasets.services.blocks import StoredRow
 from datasets.services.reading import plain, row_at, stored_rows
 from teams.models import User
@@ -15,9 +15,6 @@ from teams.services import audit
 
 SHORTEST_JUSTIFICATION = 20
 SHORTEST_REASON = 8
-
-Key = tuple[str, str, str]
-"""(row id, field, text): what a justification of a single finding is about."""
 
 
 class FindingGone(Exception):
@@ -65,16 +62,16 @@ def shown(version: DatasetVersion, start: int, stop: int) -> list[Shown]:
     return [Shown(place, finding, said.get(keys[place])) for place, finding in found]
 
 
-def _key(version: DatasetVersion, finding: dict[str, Any]) -> Key:
+def _key(version: DatasetVersion, finding: dict[str, Any]) -> measure.FindingKey:
     row_id = finding.get("row_id")
     if row_id is None:  # measured before findings named their row
         row = row_at(version, finding["index"])
         assert row is not None
         row_id = row.id
-    return row_id, finding["field"], finding["text"][:500]
+    return measure.finding_key(row_id, finding["field"], finding["text"])
 
 
-def _said(version: DatasetVersion) -> dict[Key, FindingJustification]:
+def _said(version: DatasetVersion) -> dict[measure.FindingKey, FindingJustification]:
     found = FindingJustification.objects.filter(dataset=version.dataset).select_related("person")
     return {(one.row_id, one.field, one.text): one for one in found}
 
@@ -113,16 +110,17 @@ def reopen_finding(*, version: DatasetVersion, place: int, text: str, person: Us
             _record(locked, person, "privacy finding opened again", f"row {row_id}")
 
 
-def _locked(version: DatasetVersion, place: int, text: str) -> tuple[DatasetVersion, Key]:
+def _locked(version: DatasetVersion, place: int, text: str) -> tuple[DatasetVersion, measure.FindingKey]:
     """The version, locked, with what the finding at `place` is about. Raises FindingGone."""
-    locked = DatasetVersion.objects.select_for_update(of=("self",)).select_related("dataset__team").get(pk=version.pk)
+    rows = DatasetVersion.objects.select_for_update(of=("self",), no_key=True)  # a next version may name it as parent
+    locked = rows.select_related("dataset__team").get(pk=version.pk)
     findings = locked.report.get("privacy", [])
     if not 0 <= place < len(findings) or findings[place]["text"] != text:
         raise FindingGone("The findings were looked for again in the meantime. Look at the list once more.")
     return locked, _key(locked, findings[place])
 
 
-def _count(version: DatasetVersion, key: Key, step: int) -> None:
+def _count(version: DatasetVersion, key: measure.FindingKey, step: int) -> None:
     """Every finding of this version that the key is about, counted as open or no longer."""
     concerned = sum(_key(version, finding) == key for finding in version.report["privacy"])
     version.open_privacy_findings = max(0, version.open_privacy_findings + step * concerned)
@@ -143,7 +141,7 @@ def use_pseudonyms(*, version: DatasetVersion, person: User) -> DatasetVersion:
     bare = [plain(row) for row in stored]
     said = _said(version)
     found = checks.find_private(bare)
-    open_ones = [one for one in found if (stored[one.index].id, one.field, one.text[:500]) not in said]
+    open_ones = [one for one in found if measure.finding_key(stored[one.index].id, one.field, one.text) not in said]
     replaced = checks.pseudonyms(bare, open_ones)
     return versions.create_version(
         dataset=version.dataset,

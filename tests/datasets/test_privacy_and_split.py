@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from datasets.models import DatasetVersion, FindingJustification
-from datasets.services import versions
+from datasets.services import measure, versions
 from datasets.services.privacy import cloud_refusal
 from datasets.services.split import split
 from teams.models import Team, User
@@ -84,6 +84,22 @@ def test_one_finding_found_harmless_is_open_no_longer_and_says_by_whom_and_why(
     assert (private.open_privacy_findings, cloud_refusal(private)) == (0, None)
     assert "Every finding was looked at" in told
     assert "The number is from a picture book." in told and member.name in told
+
+
+def test_a_finding_in_a_column_with_a_very_long_name_can_be_judged(team: Team, member: User, browser: Client) -> None:
+    rows: list[dict[str, Any]] = factories.child_rows(2)
+    rows[0]["extra"] = {"what the family said on the day of the visit " * 8: PHONE}
+    dataset = versions.create_dataset(team=team, name="Recorded", person=member)
+    version = versions.create_version(
+        dataset=dataset, rows=rows, shape="messages", person=member, note="", source_name=""
+    )
+    say(browser, version, reason="A number from a picture book.")
+    judged = FindingJustification.objects.get()
+    judged.full_clean()  # SQLite keeps what is too long, PostgreSQL refuses it
+    version.refresh_from_db()
+    assert cloud_refusal(version) is None
+    measure.measure(version)
+    assert cloud_refusal(version) is None
 
 
 def test_the_other_findings_stay_open(team: Team, member: User, browser: Client) -> None:
