@@ -58,6 +58,16 @@ def test_a_folder_of_the_operators_is_offered_to_this_course_alone(
     assert "not offered" in str(launch.why_not(base_model=base, **asked))
 
 
+def test_a_folder_has_one_name_however_it_was_written(
+    course: Course, instructor: User, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent.parent)  # a run's own process works elsewhere and would not find ./models
+    base = add_base_model(course=course, person=instructor, name="./models/small", label="Small")
+    assert base.weights == str(folder.resolve())
+    with pytest.raises(BaseModelRefused, match="already"):
+        add_base_model(course=course, person=instructor, name=f"{folder.parent}/../models/small/", label="Again")
+
+
 def test_the_model_server_hears_of_it(
     course: Course, instructor: User, folder: Path, settings: Any, django_capture_on_commit_callbacks: Any
 ) -> None:

@@ -31,8 +31,7 @@ def folders_root() -> Path:
 
 def add_base_model(*, course: Course, person: User, name: str, label: str) -> BaseModel:
     """Look at the model, offer it to the course's teams, tell the model server. Raises BaseModelRefused."""
-    name = name.strip()
-    config = _config(name)
+    name, config = _looked_at(name.strip())
     _check_config(name, config)
     try:
         with transaction.atomic():
@@ -64,7 +63,8 @@ def write_list() -> Path:
     return path
 
 
-def _config(name: str) -> dict[str, Any]:
+def _looked_at(name: str) -> tuple[str, dict[str, Any]]:
+    """The one name that every process and every run's folder finds the model by, and its configuration."""
     if name.startswith(("/", "~", ".")) or "\\" in name:
         return _of_folder(Path(name))
     if not HUB_ID.fullmatch(name):
@@ -77,10 +77,10 @@ def _config(name: str) -> dict[str, Any]:
     except hub.HubTrouble as trouble:
         raise BaseModelRefused(str(trouble)) from trouble
     _check_files(name, found.files)
-    return found.config
+    return name, found.config
 
 
-def _of_folder(path: Path) -> dict[str, Any]:
+def _of_folder(path: Path) -> tuple[str, dict[str, Any]]:
     """A folder that the operator put there: no instructor may point the platform at other places of the disk."""
     root, real = folders_root().resolve(), path.resolve()
     if not real.is_relative_to(root) or real == root:
@@ -92,7 +92,7 @@ def _of_folder(path: Path) -> dict[str, Any]:
         config = json.loads((real / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as wrong:
         raise BaseModelRefused(f"{path}/config.json cannot be read: {wrong}.") from wrong
-    return config if isinstance(config, dict) else {}
+    return str(real), config if isinstance(config, dict) else {}
 
 
 def _check_files(name: str, files: Sequence[str]) -> None:
