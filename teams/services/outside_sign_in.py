@@ -79,7 +79,9 @@ def _is_address(email: str) -> bool:
 
 def _link(claims: Claims) -> User:
     person = User.objects.select_for_update().filter(email__iexact=claims.email).first()
-    if person is None:
+    if (
+        person is None or person.email.lower() != claims.email
+    ):  # PostgreSQL takes ı for i here, and that is another address
         person = User.objects.create_user(claims.email, None, name=claims.name or claims.email.partition("@")[0])
     elif not person.is_active:
         raise SignInRefused("This account is switched off. Ask your instructor.")

@@ -127,6 +127,16 @@ def test_an_address_that_was_given_to_somebody_else_does_not_open_the_account(cl
     assert OutsideIdentity.objects.count() == 1
 
 
+def test_an_address_that_only_looks_alike_opens_nothing(client, provider, settings):
+    """PostgreSQL compares in capitals, and the capital of ı is I: this can only fail there."""
+    settings.OIDC_EMAIL_DOMAINS = []
+    victim = factories.make_person("Vic", "vic@uni.example")
+    provider.person["email"] = "vic@unı.example"
+    sign_in(client)
+    assert who(client) not in (None, victim)
+    assert not victim.identities.exists()
+
+
 @pytest.mark.parametrize("verified", [False, None, "false", "yes", 1.5])
 def test_an_unverified_address_opens_nothing(client, provider, settings, member, verified):
     provider.person["email"], provider.person["email_verified"] = member.email, verified
