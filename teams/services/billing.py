@@ -77,8 +77,8 @@ def check_bill(*, night: date | None = None) -> str:
 def _note(made: BillCheck, days: list[date], billed: dict[date, int]) -> None:
     """A row for each day that is new or has changed."""
     for day in days:
-        if (made.night - day).days >= FINAL_AFTER_DAYS:
-            _lower_unknown(made.provider, day, billed.get(day, 0))
+        if FINAL_AFTER_DAYS <= (made.night - day).days < DAYS_BACK:
+            _lower_unknown(made.provider, day, billed)
         found = (billed.get(day, 0), booked_on(made.provider, day))
         last = BilledDay.objects.filter(check_made__provider=made.provider, day=day).first()
         if (last and (last.billed, last.booked) == found) or (last is None and not any(found)):
@@ -102,9 +102,13 @@ def booked_on(provider: str, day: date) -> int:
     return int(entries_on(provider, day).aggregate(sum=Sum("delta"))["sum"] or 0)
 
 
-def _lower_unknown(provider: str, day: date, billed: int) -> None:
-    """Give back what was charged for calls that nobody knew were billed, as far as the bill shows that they were not."""
-    too_much = booked_on(provider, day) - billed
+def _lower_unknown(provider: str, day: date, billed: dict[date, int]) -> None:
+    """Give back what was charged for calls that nobody knew were billed, as far as the bill shows that they were not.
+
+    A run that went on over midnight is booked when it ends, and billed on both days: the day before counts too.
+    """
+    more = [booked_on(provider, one) - billed.get(one, 0) for one in (day - timedelta(days=1), day)]
+    too_much = min(more[1], sum(more))
     for entry in entries_on(provider, day).filter(confidence=Confidence.UNKNOWN, delta__gt=0).order_by("id"):
         back = min(entry.delta, too_much)
         if back > 0 and money.correct(entry=entry, delta=-back, why=f"The provider's bill of {day} does not have it."):

@@ -84,6 +84,15 @@ def test_what_an_imported_course_spent_elsewhere_is_not_held_against_this_bill(
     assert list(LedgerEntry.objects.order_by("id"))[1:] == [later, lost], "nothing was given back"
 
 
+def test_a_run_over_midnight_gets_back_only_what_neither_day_was_billed(team: Team, billed: Bill) -> None:
+    run = spend(team, "run-1", 1_000_000, OLD, Confidence.UNKNOWN)
+    billed((OLD - timedelta(days=1), 0.5), (OLD, 0.4))
+    billing.check_bill()
+    assert LedgerEntry.objects.get(subject_kind="correction").delta == -100_000
+    run.refresh_from_db()
+    assert (run.delta, BudgetAccount.objects.get(team=team).spent) == (1_000_000, 900_000)
+
+
 def test_what_comes_late_adds_a_row_and_the_old_one_stays(team: Team, billed: Bill) -> None:
     billed((YESTERDAY, 1.25))
     billing.check_bill()
