@@ -29,7 +29,7 @@ from training.services.endpoint_api import (
     usage_of,
 )
 
-BROKEN = (httpx.HTTPError, ValueError, KeyError, TypeError)
+BROKEN = (httpx.HTTPError, ValueError, LookupError, TypeError, AttributeError)
 
 
 @public_view
