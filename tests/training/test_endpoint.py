@@ -14,12 +14,14 @@ import pytest
 import uvicorn
 from django.utils import timezone
 
+from courseplatform.handler import THREADS
 from courseplatform.redis_server import free_port
 from teams.models import BudgetAccount, Confidence, Course, Hold, HoldState, LedgerEntry, Method, Team, User
 from tests.evaluation.conftest import make_prices, make_run
 from tests.evaluation.model_server import Script, serving
 from training.models import CallStatus, EndpointCall, EndpointKey, TrainingRun
 from training.services import deployments, endpoints
+from training.services.endpoint_places import OF_ONE_TEAM
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
 
@@ -242,6 +244,32 @@ def test_too_many_calls_at_once_are_told_to_wait_and_no_more_pass(
         statuses = sorted(pool.map(call, range(8)))
     assert statuses == [200] * 3 + [429] * 5
     assert account(team) == (90, 0)
+
+
+def test_calls_that_wait_for_a_slow_model_leave_room_for_everybody_else(
+    team: Team, member: User, web: str, model_server: Script
+) -> None:
+    run, key = paid(team, member), new_key(team, member, per_minute=100)
+    model_server.says = lambda _: str(model_server.go_on.wait(60))
+    headers = {"Authorization": f"Bearer {key}"}
+    statuses: list[int] = []
+
+    def call(_: int) -> None:
+        body = {"model": f"run-{run.number}", "messages": QUESTION}
+        statuses.append(httpx.post(f"{web}/chat/completions", json=body, headers=headers, timeout=60).status_code)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        for number in range(THREADS):
+            pool.submit(call, number)
+        try:
+            eventually(lambda: len(statuses) == THREADS - OF_ONE_TEAM)
+            assert httpx.get(f"{web}/models", headers=headers, timeout=20).status_code == 200
+        finally:
+            model_server.go_on.set()
+    assert sorted(statuses) == [200] * OF_ONE_TEAM + [429] * (THREADS - OF_ONE_TEAM)
+    assert account(team) == (30 * OF_ONE_TEAM, 0)
+    call(0)
+    assert statuses[-1] == 200
 
 
 def test_a_revoked_or_unknown_key_is_refused_and_only_a_hash_is_kept(

@@ -28,6 +28,7 @@ from training.services.endpoint_api import (
     read_body,
     usage_of,
 )
+from training.services.endpoint_places import places
 
 BROKEN = (httpx.HTTPError, ValueError, LookupError, TypeError, AttributeError)
 
@@ -60,15 +61,21 @@ def endpoint_models(request: HttpRequest) -> JsonResponse:
 async def endpoint_chat(request: HttpRequest) -> HttpResponseBase:
     """One answer of a deployed bot, whole or streamed."""
     try:
-        call, wanted = await sync_to_async(_open)(request)
+        key = await sync_to_async(_key)(request)
+        with places.one_for(key.team_id):
+            return await _answer(request, key)
     except ApiError as error:
         return _error(error)
+
+
+async def _answer(request: HttpRequest, key: EndpointKey) -> HttpResponseBase:
+    call, wanted = await sync_to_async(_open)(request, key)
     web = httpx.AsyncClient(timeout=TIMEOUT, headers={"Authorization": f"Bearer {wanted.endpoint.api_key or 'none'}"})
     try:
         response = await _send(web, call, wanted)
-    except ApiError as error:
+    except BaseException:
         await web.aclose()
-        return _error(error)
+        raise
     if not wanted.stream:
         return await _whole(web, response, call, wanted)
     return StreamingHttpResponse(
@@ -87,8 +94,7 @@ def _key(request: HttpRequest) -> EndpointKey:
     return found
 
 
-def _open(request: HttpRequest) -> tuple[EndpointCall, Asked]:
-    key = _key(request)
+def _open(request: HttpRequest, key: EndpointKey) -> tuple[EndpointCall, Asked]:
     body = read_body(request.body)
     run = deployments.deployed(key.team, body["model"])
     if run is None:
