@@ -28,7 +28,7 @@ class Places:
                 said = (
                     f"Too many calls wait for a model at this moment: {OF_ONE_TEAM} of one team, {AT_ONCE} of all can."
                 )
-                raise ApiError(429, said, kind="requests", code="too_many_at_once", wait=WAIT_SECONDS)
+                raise ApiError(429, said, kind="requests", code="rate_limit_exceeded", wait=WAIT_SECONDS)
             self._taken[team_id] += 1
         try:
             yield
