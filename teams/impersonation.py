@@ -28,7 +28,9 @@ def start(request: HttpRequest, person: User) -> None:
     if not person.is_active:
         raise CannotImpersonate(f"The account of {person} is switched off.")
     _record(staff, person, "looks as this person")
+    entered = person.last_login
     login(request, person, backend=BACKEND)
+    User.objects.filter(pk=person.pk).update(last_login=entered)  # else the link of an invitation would be used up
     request.session[SESSION_KEY] = staff.pk
 
 

@@ -191,3 +191,16 @@ def test_somebody_of_an_imported_course_is_not_deleted_with_their_grades(switch,
         assert Membership.objects.filter(course=course, person=person).exists()
     assert Grading.objects.filter(grader__person=professor).exists()
     assert Conversation.objects.filter(person=member).exists()
+
+
+def test_staff_who_look_as_an_invited_person_do_not_use_the_invitation_up(invite, client, client_for, mailoutbox):
+    invite()
+    ana = User.objects.get(email="ana@example.edu")
+    staff = factories.make_person("Stan Staff", "staff@example.edu")
+    User.objects.filter(pk=staff.pk).update(is_staff=True)
+    looking = client_for(staff)
+    looking.post("/impersonate/", {"person": ana.email})
+    assert "Ana" in looking.get("/", follow=True).content.decode()
+    ana.refresh_from_db()
+    assert ana.is_expected
+    assert "Set your password" in follow(client, mailoutbox[0]).content.decode()
