@@ -25,7 +25,7 @@ WITHOUT_REDIS_SECONDS = 1.5
 
 async def answer_events(turn: Turn, last_id: str = "") -> AsyncGenerator[str]:
     """Frames for the browser. `last_id` is the Last-Event-ID of a reader who comes back."""
-    has = int(last_id) if last_id.isdigit() else None
+    has = int(last_id) if last_id.isdecimal() else None
     outlet = here().get(turn.pk)
     async with aclosing(outlet.states() if outlet else _from_elsewhere(turn)) as states:
         async for state in states:

@@ -48,7 +48,7 @@ def conversation_new(request: SignedInRequest, team: Team) -> HttpResponse:
     """The first question opens the conversation, so that an empty one never stands in the list."""
     number = request.GET.get("run", "")
     run = get_object_or_404(
-        TrainingRun.objects.for_team(team).finished(), number=int(number) if number.isdigit() else 0
+        TrainingRun.objects.for_team(team).finished(), number=int(number) if number.isdecimal() else 0
     )
     refusal = ""
     if request.method == "POST":

@@ -126,7 +126,7 @@ def grades_due(request: SignedInRequest, course: Course) -> HttpResponse:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdigit() else 0
+    return int(text) if text.isdecimal() else 0
 
 
 @course_view(Access.INSTRUCTOR)

@@ -160,7 +160,7 @@ def grading_commit(request: SignedInRequest, course: Course, code: UUID) -> Http
     if open_scores and "confirmed" not in request.POST:
         return render(request, "evaluation/grading_commit.html", context)
     try:
-        grades.commit(grade=grading.grade, seen_version=int(seen) if seen.isdigit() else -1, person=request.user)
+        grades.commit(grade=grading.grade, seen_version=int(seen) if seen.isdecimal() else -1, person=request.user)
     except grades.CannotCommit as error:
         return render(request, "evaluation/grading_commit.html", {**context, "refusal": str(error)}, status=409)
     return redirect("grading_detail", course_id=course.pk, code=code)

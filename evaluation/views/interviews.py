@@ -38,13 +38,13 @@ def standard_list(request: SignedInRequest, team: Team) -> HttpResponse:
 def _start(request: SignedInRequest, team: Team) -> HttpResponse:
     number, repeats = request.POST.get("run", ""), request.POST.get("repeats", "1")
     run = get_object_or_404(
-        TrainingRun.objects.for_team(team).finished(), number=int(number) if number.isdigit() else 0
+        TrainingRun.objects.for_team(team).finished(), number=int(number) if number.isdecimal() else 0
     )
     try:
         interview = interviews.start(
             run=run,
             person=request.user,
-            repeats=int(repeats) if repeats.isdigit() else 1,
+            repeats=int(repeats) if repeats.isdecimal() else 1,
             judge=request.membership.role == Role.INSTRUCTOR and "judge" in request.POST,
         )
     except (InterviewRefused, *REFUSALS) as error:

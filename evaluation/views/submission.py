@@ -31,7 +31,7 @@ def submission_detail(request: SignedInRequest, team: Team) -> HttpResponse:
 
 def _submit(request: SignedInRequest, team: Team) -> HttpResponse:
     number = request.POST.get("run", "")
-    run = get_object_or_404(TrainingRun.objects.for_team(team), number=int(number) if number.isdigit() else 0)
+    run = get_object_or_404(TrainingRun.objects.for_team(team), number=int(number) if number.isdecimal() else 0)
     try:
         submissions.submit(team=team, run=run, person=request.user)
     except submissions.CannotSubmit as error:

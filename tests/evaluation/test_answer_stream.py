@@ -126,6 +126,11 @@ async def until_token(turn):
                 return
 
 
+async def test_a_place_that_is_no_number_is_the_beginning(turn, model_server):
+    await answering.answer(turn.pk, database=in_this_thread)
+    assert shown(await read(turn.key, "²")) == "It turns into ice!"
+
+
 @pytest.mark.usefixtures("read_where")
 async def test_a_reconnect_goes_on_from_where_it_was(turn, model_server):
     model_server.hold_after = 2

@@ -330,6 +330,12 @@ def test_the_first_question_opens_the_conversation(run, member, client_for, mode
     assert Conversation.objects.get().title == "What is ice?"
 
 
+@pytest.mark.parametrize("page", ["standard_list", "submission_detail"])
+def test_a_run_whose_number_is_none_is_not_found(page, team, member, client_for):
+    answer = client_for(member).post(reverse(page, args=[team.pk]), {"run": "²", "question": "What is ice?"})
+    assert answer.status_code == 404
+
+
 def test_a_refused_first_question_leaves_no_conversation(paid_run, member, team, client_for, model_server):
     BudgetAccount.objects.filter(team=team).update(limit=10)
     url = reverse("conversation_new", kwargs={"team_id": team.pk}) + "?run=1"
