@@ -53,10 +53,11 @@ def stay_offline() -> None:
     huggingface_hub.constants.HF_HUB_OFFLINE = True
 
 
-def use_threads(wanted: int) -> int:
-    """Set torch's threads; 0 = the cores this process may use, one left for chat where there are more than two."""
+def use_threads(wanted: int, processes: int = 1) -> int:
+    """Set torch's threads; 0 = the cores this process may use, one left for chat where there are more than two, in equal
+    parts where several `processes` train together."""
     cores = len(os.sched_getaffinity(0))
-    threads = wanted or (cores - 1 if cores > 2 else cores)
+    threads = wanted or max(1, (cores - 1 if cores > 2 else cores) // processes)
     torch.set_num_threads(threads)
     return threads
 

@@ -87,5 +87,5 @@ def load_checkpoint(state: State, path: Path, fingerprint: str) -> None:
     state.progress = Progress(**content["progress"])
     state.best = content["best"]
     torch.set_rng_state(content["rng"])
-    if content["cuda_rng"]:
+    if len(content["cuda_rng"]) == torch.cuda.device_count():  # else it was made on another machine
         torch.cuda.set_rng_state_all(content["cuda_rng"])

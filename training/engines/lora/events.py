@@ -7,6 +7,8 @@ import sys
 from types import FrameType
 from typing import TextIO
 
+INTERRUPTED = 143  # exit status: left with a checkpoint
+
 
 class EngineError(Exception):
     """A failure a person can mend. `code` is stable, `message` says where and why, `mend` says what to try."""
@@ -22,16 +24,24 @@ class Interrupted(Exception):
     """The launcher asked us to leave, or is gone: save what is needed to go on, then exit 143."""
 
 
+class PeerLost(Exception):
+    """Another process of this run ended. It, or the face of the run, says why; this one just ends too."""
+
+
 class Events:
     """Owns the real stdout. Anything a library prints goes to stderr, so that it can't break a line of ours."""
 
-    def __init__(self) -> None:
+    def __init__(self, only_failures: bool = False) -> None:
+        """`only_failures`: say nothing else, because another process of the run does."""
+        self.only_failures = only_failures
         sys.stdout.flush()
         self._channel: TextIO = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
         os.dup2(2, 1)
 
     def emit(self, event: str, **fields: object) -> None:
         """Write one event. Raises Interrupted when nobody reads any more; an engine must not outlive its launcher."""
+        if self.only_failures and event != "failed":
+            return
         line = json.dumps({"event": event, **fields}, ensure_ascii=False, allow_nan=False)
         try:
             self._channel.write(line + "\n")

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,7 @@ from lora.base_model import Hardware
 from lora.batches import Batch, collate, epoch_order, length_order
 from lora.checkpoint import Progress, State, load_checkpoint, save_checkpoint
 from lora.events import EngineError, Events, Interrupted, StopSignal
+from lora.group import Alone
 from lora.loss import LossSum
 from lora.rows import Example
 from lora.spec import Settings
@@ -53,6 +55,11 @@ class Plan:
         done = (step - warmup) / max(1, self.total_steps - warmup)
         return self.settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
+    @cached_property
+    def trained_tokens(self) -> list[int]:
+        """How many tokens each training row teaches: those with something before them."""
+        return [sum(row.trained[1:]) for row in self.train]
+
     def order(self, epoch: int) -> list[list[int]]:
         """Row numbers of every batch of an epoch."""
         return epoch_order([len(row) for row in self.train], self.settings.batch_size, self.seed, epoch)
@@ -73,8 +80,9 @@ class Loop:
         events: Events,
         stop: StopSignal,
         sample: Callable[[int], None],
+        group: Alone,
     ) -> None:
-        self.plan, self.loss_sum, self.hardware = plan, loss_sum, hardware
+        self.plan, self.loss_sum, self.hardware, self.group = plan, loss_sum, hardware, group
         self.events, self.stop, self.sample = events, stop, sample
         self.trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         settings = plan.settings
@@ -98,11 +106,13 @@ class Loop:
 
     def save(self) -> None:
         """Write the checkpoint from which `resume` goes on."""
-        save_checkpoint(self.state, CHECKPOINT, self.plan.fingerprint)
+        if self.group.leads:
+            save_checkpoint(self.state, CHECKPOINT, self.plan.fingerprint)
 
     def run(self) -> Ending:
         """Train to the end and leave the best adapter in the model; checkpoint at the end, so that only what follows is
         repeated after a crash. Raises Interrupted, after saving a checkpoint, when asked to leave."""
+        self.group.start_alike(self.trained)
         try:
             ending = self._steps()
         except Interrupted:
@@ -122,11 +132,11 @@ class Loop:
                 return "stopped_early"
             if progress.step == plan.total_steps:
                 return "finished"
-            if progress.step and KEEP_FILE.exists():
+            if progress.step and self.group.agreed(KEEP_FILE.exists()):
                 self._validate()
                 return "kept_early"
             self._sample_if_due()
-            self.stop.check()
+            self.group.check(self.stop)
             self._train_step()
             if settings.save_every and progress.step % settings.save_every == 0:
                 self.save()
@@ -134,18 +144,22 @@ class Loop:
     def _train_step(self) -> None:
         progress, began = self.progress, time.perf_counter()
         self.state.model.train()
-        batches = [self._collate([self.plan.train[row] for row in rows]) for rows in self._rows_of_step(progress.step)]
-        trained_tokens = sum(batch.trained_tokens for batch in batches)
+        self.group.seed_step(self.plan.seed, progress.step)
+        whole = self._rows_of_step(progress.step)
+        trained_tokens = sum(self.plan.trained_tokens[row] for rows in whole for row in rows)
+        shares = [share for rows in whole if (share := self.group.share(rows))]
+        batches = [self._collate([self.plan.train[row] for row in rows]) for rows in shares]
         loss = torch.zeros((), device=self.hardware.device)
         for batch in batches:
             with self.hardware.autocast(self.hardware.steps):
-                # Divided by the tokens of ALL accumulated batches: the same gradient as one big batch, to the token.
+                # Divided by the tokens of ALL accumulated batches, in every process: the same gradient as one big batch.
                 part = self.loss_sum(batch) / trained_tokens
             self.state.scaler.scale(part).backward()  # type: ignore[no-untyped-call]
             loss += part.detach()
+        loss = self.group.sum_step(self.trained, loss)
         self._update(self.plan.learning_rate(progress.step))
         progress.step += 1
-        progress.tokens += sum(batch.tokens for batch in batches)
+        progress.tokens += sum(len(self.plan.train[row]) for rows in whole for row in rows)
         progress.seconds += time.perf_counter() - began
         self._report(self._finite(loss.item()))
 
@@ -203,17 +217,18 @@ class Loop:
         total, tokens = 0.0, 0
         rows = self.plan.validation
         for numbers in length_order([len(row) for row in rows], 2 * self.plan.settings.batch_size):
-            self.stop.check()
-            batch = self._collate([rows[number] for number in numbers])
-            with self.hardware.autocast(self.hardware.dtype):
-                total += self.loss_sum(batch).item()
-            tokens += batch.trained_tokens
-        return self._finite(total / tokens)
+            self.group.check(self.stop)
+            if share := self.group.share(numbers):
+                batch = self._collate([rows[number] for number in share])
+                with self.hardware.autocast(self.hardware.dtype):
+                    total += self.loss_sum(batch).item()
+                tokens += batch.trained_tokens
+        return self._finite(self.group.total(total) / self.group.total(tokens))
 
     def _sample_if_due(self) -> None:
         every, progress = self.plan.settings.sample_every, self.progress
         if every and progress.step and progress.step % every == 0 and progress.sampled_step != progress.step:
-            self.sample(progress.step)
+            self.group.first_only(lambda: self.sample(progress.step))
             progress.sampled_step = progress.step
 
     def _collate(self, examples: list[Example]) -> Batch:

@@ -28,6 +28,7 @@ from lora.batches import collate
 from lora.checkpoint import Progress
 from lora.events import Events, StopSignal
 from lora.fresh_adapter import add_adapter
+from lora.group import Alone, join_group
 from lora.loop import CHECKPOINT, Ending, Loop, Plan
 from lora.loss import fastest_right_loss
 from lora.rows import RowSet, read_rows
@@ -53,25 +54,44 @@ class Material:
     validation: RowSet | None
     pad_id: int
     max_length: int
+    group: Alone
 
 
 def run_training(spec: Spec, events: Events, stop: StopSignal, began: float) -> None:
     """Train and leave `adapter/` and `result.json`. Raises EngineError, or Interrupted after saving a checkpoint."""
     transformers_logging.disable_progress_bar()
-    threads = use_threads(spec.settings.threads)
-    material = load_material(spec, events, stop)
+    group = join_group()
+    threads = use_threads(spec.settings.threads, group.size)
+    material = load_material(spec, events, stop, group)
     sampler = _sampler(material, stop)
     loop = _loop(spec, material, events, stop, sampler)
     resumed = loop.resume()
     events.emit(
-        "started", total_steps=loop.plan.total_steps, versions=versions(), threads=threads, from_step=loop.progress.step
+        "started",
+        total_steps=loop.plan.total_steps,
+        versions=versions(),
+        threads=threads,
+        processes=group.size,
+        from_step=loop.progress.step,
     )
-    if not resumed:
+
+    def ask_before() -> None:
         with material.model.disable_adapter():
             _sample(spec, sampler, material.model, events, "before", 0)
+
+    def leave_all() -> None:
+        _sample(spec, sampler, material.model, events, "after", loop.progress.step)
+        _leave_artefacts(spec, material, loop, ending, memory, began)
+
+    if not resumed:
+        group.first_only(ask_before)
     ending = loop.run()
-    _sample(spec, sampler, material.model, events, "after", loop.progress.step)
-    metrics = _metrics(loop.progress, material, loop.plan.total_steps)
+    memory = group.total(_peak_memory_mb())
+    group.first_only(leave_all)
+
+
+def _leave_artefacts(spec: Spec, material: Material, loop: Loop, ending: Ending, memory: float, began: float) -> None:
+    metrics = _metrics(loop.progress, material, loop.plan.total_steps) | {"peak_memory_mb": round(memory, 1)}
     card = model_card(
         spec, material.hardware.precision, material.train, material.validation, metrics, ending, versions()
     )
@@ -80,8 +100,9 @@ def run_training(spec: Spec, events: Events, stop: StopSignal, began: float) -> 
     shutil.rmtree(CHECKPOINT.parent)
 
 
-def load_material(spec: Spec, events: Events, stop: StopSignal) -> Material:
-    """Rows first (cheap, and most often wrong), then weights."""
+def load_material(spec: Spec, events: Events, stop: StopSignal, group: Alone | None = None) -> Material:
+    """Rows first (cheap, and most often wrong), then weights. `group`: who trains together, else one process alone."""
+    group = group or Alone()
     base = spec.base_model
     if Path(base).is_dir():
         stay_offline()
@@ -94,7 +115,7 @@ def load_material(spec: Spec, events: Events, stop: StopSignal) -> Material:
             "note",
             message="The base model has no chat template; the engine's own (Teacher:/Student:) is used and saved.",
         )
-    stop.check()
+    group.check(stop)
     torch.manual_seed(spec.seed)
     model = load_base(base, hardware, spec.settings.quantization)
     max_length = _max_length(spec, context_length(model), events)
@@ -102,9 +123,9 @@ def load_material(spec: Spec, events: Events, stop: StopSignal) -> Material:
     held_out = spec.validation_file and read_rows(Path(spec.validation_file), tokenizer, template, max_length)
     _note_rows(train, held_out or None, max_length, events)
     pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id or 0
-    stop.check()
+    group.check(stop)
     peft_model = add_adapter(model, spec.settings)
-    return Material(tokenizer, template, peft_model, hardware, train, held_out or None, int(pad_id), max_length)
+    return Material(tokenizer, template, peft_model, hardware, train, held_out or None, int(pad_id), max_length, group)
 
 
 def _max_length(spec: Spec, context: int | None, events: Events) -> int:
@@ -155,7 +176,7 @@ def _loop(spec: Spec, material: Material, events: Events, stop: StopSignal, samp
     def sample(step: int) -> None:
         _sample(spec, sampler, material.model, events, "during", step)
 
-    return Loop(plan, material.model, loss_sum, material.hardware, events, stop, sample)
+    return Loop(plan, material.model, loss_sum, material.hardware, events, stop, sample, material.group)
 
 
 def _sample(spec: Spec, sampler: Sampler, model: PeftModel, events: Events, stage: str, step: int) -> None:
@@ -176,7 +197,6 @@ def _metrics(progress: Progress, material: Material, total_steps: int) -> dict[s
         "tokens": progress.tokens,
         "tokens_per_second": round(progress.tokens / progress.seconds, 1),
         "train_seconds": round(progress.seconds, 3),
-        "peak_memory_mb": _peak_memory_mb(),
         "truncated_rows": material.train.truncated,
         "rows": len(material.train.examples),
     }
@@ -202,6 +222,7 @@ def _write_result(spec: Spec, material: Material, metrics: dict[str, object], en
         "precision": material.hardware.precision,
         "system_prompt": material.train.system_prompt,
         "stopped": ending,
+        "processes": material.group.size,
         "metrics": metrics,
     }
     aside = RESULT.with_suffix(".tmp")

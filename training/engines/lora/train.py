@@ -6,12 +6,13 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from typing import NoReturn
 
-from lora.events import EngineError, Events, Interrupted, StopSignal
+from lora.events import INTERRUPTED, EngineError, Events, Interrupted, PeerLost, StopSignal
+from lora.processes import Face, end_with_launcher, is_one_of_several, leads, wanted_processes
 from lora.spec import read_spec
 from lora.warm import WARM_SOCKET, hand_over
 
-INTERRUPTED = 143
 NO_MEMORY = EngineError(
     "out_of_memory",
     "the machine ran out of memory while training",
@@ -27,16 +28,15 @@ DISK_FULL = EngineError(
 def main(arguments: list[str]) -> int:
     """Exit status of one run: 0 done, 1 failed (a `failed` event says why), 143 left with a checkpoint."""
     began = time.perf_counter()
-    events, stop = Events(), StopSignal()
+    events, stop = Events(only_failures=not leads()), StopSignal()
     try:
-        if len(arguments) != 1:
-            raise EngineError(
-                "bad_spec", "one argument is needed: the spec file", "Run: python -P -m lora.train spec.json"
-            )
-        _train(Path(arguments[0]), events, stop, began)
+        _train(_spec_path(arguments), events, stop, began)
         events.emit("done")
     except Interrupted:
         return INTERRUPTED
+    except PeerLost as lost:
+        print(lost, file=sys.stderr)
+        return 1
     except EngineError as error:
         events.failed(error)
         return 1
@@ -45,6 +45,12 @@ def main(arguments: list[str]) -> int:
         events.failed(_explained(error))
         return 1
     return 0
+
+
+def _spec_path(arguments: list[str]) -> Path:
+    if len(arguments) != 1:
+        raise EngineError("bad_spec", "one argument is needed: the spec file", "Run: python -P -m lora.train spec.json")
+    return Path(arguments[0])
 
 
 def _train(path: Path, events: Events, stop: StopSignal, began: float) -> None:
@@ -78,7 +84,35 @@ def _crash(error: Exception) -> EngineError:
 
 
 def _begin(arguments: list[str]) -> int:
-    """In a child of the warm parent where one is offered and answers, else here."""
+    """On as many processes as there are GPUs; a single one is a child of the warm parent where one is offered and answers."""
+    if is_one_of_several():
+        _be_one_of_several(arguments)
+    try:
+        processes = wanted_processes()
+    except EngineError as error:
+        Events().failed(error)
+        return 1
+    return _begin_alone(arguments) if processes == 1 else _begin_together(processes, arguments)
+
+
+def _begin_together(processes: int, arguments: list[str]) -> int:
+    events = Events()
+    try:
+        read_spec(_spec_path(arguments))  # a bad order fails here in a blink, and not in every process
+        return Face(events).train(processes, arguments)
+    except EngineError as error:
+        events.failed(error)
+        return 1
+
+
+def _be_one_of_several(arguments: list[str]) -> NoReturn:
+    end_with_launcher()
+    status = main(arguments)
+    sys.stderr.flush()
+    os._exit(status)  # at once: taking down a group whose other processes are gone may wait for them for ever
+
+
+def _begin_alone(arguments: list[str]) -> int:
     warm_socket = os.environ.get(WARM_SOCKET)
     try:
         status = hand_over(arguments, warm_socket) if warm_socket else None

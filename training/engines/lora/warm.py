@@ -6,7 +6,6 @@ stays as the run's face: ending it ends the run. Linux only (the fork dies with 
 """
 
 import argparse
-import ctypes
 import json
 import os
 import selectors
@@ -17,9 +16,10 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from lora.tie import die_with
+
 WARM_SOCKET = "LORA_WARM_SOCKET"
 REQUEST_BYTES = 65536
-PR_SET_PDEATHSIG = 1
 
 
 class WarmParent:
@@ -83,7 +83,7 @@ class WarmParent:
     def _become_run(self, parent: int, face: socket.socket, request: bytes, fds: list[int]) -> NoReturn:
         status = 1
         try:
-            _die_with(parent)
+            die_with(parent)
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self.selector.close()
@@ -142,12 +142,6 @@ def hand_over(arguments: list[str], path: str) -> int | None:
     if not status:
         raise ConnectionError("the warm parent ended, and the run with it")
     return int(status)
-
-
-def _die_with(parent: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL) != 0 or os.getppid() != parent:
-        raise OSError("the warm parent is gone, or this system can't tie a run to it")
 
 
 def _import_everything() -> None:
