@@ -185,9 +185,11 @@ def marked_turns(submission: Submission) -> list[MarkedTurn]:
     }
     place = ("turn__conversation_id", "turn__position")
     marked: dict[int, MarkedTurn] = {}
-    for tag in TurnTag.objects.filter(**counts).select_related("turn", "criterion").order_by(*place, "label"):
+    for tag in (
+        TurnTag.objects.filter(**counts).select_related("turn__conversation", "criterion").order_by(*place, "label")
+    ):
         marked.setdefault(tag.turn_id, MarkedTurn(tag.turn, [], [])).tags.append(tag)
-    for one in TurnCorrection.objects.filter(**counts).select_related("turn").order_by(*place):
+    for one in TurnCorrection.objects.filter(**counts).select_related("turn__conversation").order_by(*place):
         marked.setdefault(one.turn_id, MarkedTurn(one.turn, [], [])).better.append(one.answer)
     return sorted(marked.values(), key=lambda one: (one.turn.conversation_id, one.turn.position))
 

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from django.db.models import QuerySet
-
 from datasets import formats
 from datasets.models import Dataset, DraftChange
 from datasets.services import drafts
@@ -16,9 +14,12 @@ from teams.models import Team, User
 
 @dataclass(frozen=True)
 class Candidate:
-    """An answer that professors marked, with their labels and what they would rather have heard."""
+    """An answer that professors marked, with their labels and what they would rather have heard. `earlier`: how many exchanges
+    came before it.
+    """
 
     turn: Turn
+    earlier: int
     labels: list[str]
     better: list[str]
 
@@ -28,9 +29,10 @@ class Candidate:
         return self.better[0] if self.better else self.turn.answer
 
 
-def open_datasets(team: Team) -> QuerySet[Dataset]:
+def open_datasets(team: Team) -> list[Dataset]:
     """Where a row can be added: datasets with a version, newest first."""
-    return Dataset.objects.for_team(team).filter(versions__isnull=False).distinct()
+    found = Dataset.objects.for_team(team).filter(versions__isnull=False).distinct()
+    return list(found.select_related("draft"))
 
 
 def earlier_turns(turn: Turn) -> list[Turn]:
@@ -66,4 +68,10 @@ def candidates(submission: Submission) -> list[Candidate]:
     if submission.released_at is None:
         return []
     marked = [one for one in results.marked_turns(submission) if one.turn.answer.strip()]
-    return [Candidate(one.turn, one.labels, one.better) for one in marked]
+    said = Turn.objects.remembered().filter(conversation__in={one.turn.conversation_id for one in marked})
+    places = list(said.values_list("conversation_id", "position"))
+    return [Candidate(one.turn, _before(one.turn, places), one.labels, one.better) for one in marked]
+
+
+def _before(turn: Turn, places: list[tuple[int, int]]) -> int:
+    return sum(talk == turn.conversation_id and position < turn.position for talk, position in places)

@@ -9,6 +9,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 
+from datasets.models import Dataset
 from datasets.services.drafts import EditRefused
 from evaluation.models import GradeStatus, Turn
 from evaluation.row_forms import TrainingRowForm
@@ -24,12 +25,14 @@ def _answered(turn: Turn) -> Turn:
     return turn
 
 
-def _form(request: SignedInRequest, team: Team, turn: Turn, answer: str = "") -> TrainingRowForm:
+def _form(
+    request: SignedInRequest, datasets: list[Dataset], turn: Turn, *, earlier: int, answer: str = ""
+) -> TrainingRowForm:
     sent = request.method == "POST" and request.POST.get("turn", str(turn.key)) == str(turn.key)
     return TrainingRowForm(
         request.POST if sent else None,
-        datasets=training_rows.open_datasets(team),
-        earlier=len(training_rows.earlier_turns(turn)),
+        datasets=datasets,
+        earlier=earlier,
         initial={"answer": answer or turn.answer, "turn": turn.key},
         auto_id=f"row-%s-{turn.key}",
     )
@@ -64,8 +67,10 @@ def turn_row(request: SignedInRequest, team: Team, key: UUID, turn_key: UUID) ->
     """An answer of the team's own talk, corrected, into the next version of a dataset."""
     talk = chat.find_talk(team, key)
     turn = _answered(chat.find_turn(talk, turn_key))
-    form = _form(request, team, turn)
+    datasets = training_rows.open_datasets(team)
+    form = _form(request, datasets, turn, earlier=len(training_rows.earlier_turns(turn)))
     context: dict[str, Any] = {"turn": turn, "form": form, "page": f"{talk.page}#turn-{turn.key}", "section": "chat"}
+    context["datasets"] = datasets
     context["here"] = reverse("turn_row", kwargs={"team_id": team.pk, "key": key, "turn_key": turn_key})
     if request.method == "POST" and _add(request, turn, form):
         context |= {"added": form.cleaned_data["dataset"], "edits": _edits(team, form)}
@@ -82,7 +87,8 @@ def candidate_list(request: SignedInRequest, team: Team) -> HttpResponse:
     """After the release: what professors marked, offered to the team that owns the bot."""
     submission = submissions.current_submission(team)
     found = training_rows.candidates(submission) if submission else []
-    cards = [(one, _form(request, team, one.turn, one.proposal)) for one in found]
+    datasets = training_rows.open_datasets(team)
+    cards = [(one, _form(request, datasets, one.turn, earlier=one.earlier, answer=one.proposal)) for one in found]
     if request.method == "POST":
         asked = [(one, form) for one, form in cards if form.is_bound and str(one.turn.key) == request.POST.get("turn")]
         if not asked:
@@ -94,7 +100,8 @@ def candidate_list(request: SignedInRequest, team: Team) -> HttpResponse:
     context = {
         "cards": cards,
         "submission": submission,
-        "waiting": [one.draft for one in training_rows.open_datasets(team).filter(draft__isnull=False)],
+        "datasets": datasets,
+        "waiting": [one.draft for one in datasets if hasattr(one, "draft")],
         "section": "submission",
     }
     refused = request.method == "POST"

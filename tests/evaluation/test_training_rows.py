@@ -1,6 +1,8 @@
 """From an answer back to the data: a corrected answer becomes a row, and an answer shows the rows nearest to it."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -160,6 +162,23 @@ def test_after_the_release_marked_answers_are_offered_once_each_and_become_rows(
     after = browser.post(candidates_page(team), sent(team, turn=turn.key), follow=True).content.decode()
     assert "Save them as the next version" in after
     assert [one["content"] for one in added_row()["messages"]] == ["Why is the sky blue?", RIGHT]
+
+
+def test_many_marked_answers_take_the_same_queries_as_one(
+    team, member, graded, client_for, django_assert_max_num_queries
+):
+    Submission.objects.update(released_at=timezone.now())
+    browser, interview = client_for(member), graded.tags.first().turn.conversation
+    browser.get(candidates_page(team))
+    with CaptureQueriesContext(connection) as for_one:
+        browser.get(candidates_page(team))
+    for number in range(10):
+        turn = said(interview, f"What is {number} + 1?", "Hm.")
+        TurnTag.objects.create(grading=graded, turn=turn, label="great")
+    with django_assert_max_num_queries(len(for_one)):
+        page = browser.get(candidates_page(team)).content.decode()
+    assert page.count("Make this a training row") == 11
+    assert "With the 2 exchanges before it" in page and "With the 11 exchanges before it" in page
 
 
 def test_a_candidate_with_nothing_in_it_is_refused_in_its_place(team, member, graded, client_for):
