@@ -46,6 +46,7 @@ NO_JUDGE = r"^(ft:|gpt-5|o[1-9])"
 TRIES, WAIT_SECONDS = 2, 2.0
 REPLY_SECONDS = 60.0  # two tries stay below the silence after which another worker takes the interview over
 TOKENS_PER_ANSWER = 80  # for the figure before an interview: about 60 words, a long answer for a child
+NO_REPLY = (AttributeError, TypeError, LookupError, ValueError)  # a page of HTML where a completion should be
 NO_KEY = (
     "A judge needs a real model, and no OpenAI key is set here. A rehearsal would answer without any judgement, so nothing "
     "stands in for it. Whoever runs this platform can set OPENAI_API_KEY."
@@ -180,11 +181,11 @@ def _hear_one(interview: Interview, subject: Subject, exchanges: list[tuple[str,
     if opinion.status != OpinionStatus.ASKING:
         return
     try:
-        completion = _create(opinion.model, messages)
-    except (openai.OpenAIError, httpx.HTTPError) as error:
+        text, used, confidence = _said(_create(opinion.model, messages), messages)
+    except (openai.OpenAIError, httpx.HTTPError, *NO_REPLY) as error:
         _lost(opinion, error, messages, prices)
         return
-    _keep(opinion, completion, messages, prices)
+    _keep(opinion, text, _charge(opinion, used, prices, confidence))
 
 
 def _lost(opinion: JudgeOpinion, error: Exception, messages: list[dict[str, str]], prices: TokenPrices) -> None:
@@ -239,17 +240,22 @@ def _create(model: str, messages: list[dict[str, str]]) -> Any:
     raise AssertionError("unreachable: the last try returns or raises")
 
 
-def _keep(opinion: JudgeOpinion, completion: Any, messages: list[dict[str, str]], prices: TokenPrices) -> None:
-    """The opinion and its price, together."""
+def _said(completion: Any, messages: list[dict[str, str]]) -> tuple[str, tuple[int, int, int], Confidence]:
+    """The reply, its tokens and how sure they are. Raises one of NO_REPLY for what is no completion at all."""
     text = clean((completion.choices[0].message.content or "") if completion.choices else "")
-    verdict = judge_prompt.read(text)
     used, confidence = _used(completion.usage, messages, text)
+    return text, used, confidence
+
+
+def _keep(opinion: JudgeOpinion, text: str, charge: Charge) -> None:
+    """The opinion and its price, together."""
+    verdict = judge_prompt.read(text)
     with transaction.atomic():
         if verdict is None:
             _close(opinion, OpinionStatus.FAILED, UNREADABLE)
         else:
             _close(opinion, OpinionStatus.GIVEN, verdict.reason, verdict.score)
-        money.settle(key=opinion.hold_key, charge=_charge(opinion, used, prices, confidence))
+        money.settle(key=opinion.hold_key, charge=charge)
 
 
 def _close(opinion: JudgeOpinion, status: OpinionStatus, reason: str, score: int | None = None) -> None:

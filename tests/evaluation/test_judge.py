@@ -176,6 +176,14 @@ def test_a_judge_whose_reply_was_lost_is_booked_at_its_most_as_unknown(interview
     assert BudgetAccount.objects.get(team=team).held == 0
 
 
+def test_a_page_of_html_in_place_of_a_reply_stops_no_interview(interview, monkeypatch):
+    monkeypatch.setattr(judging, "_create", lambda *order: "<html>Please sign in to the network</html>")
+    assert interviews.carry_out(interview.pk) == "done"
+    assert {one.status for one in interview.opinions.all()} == {"failed"}
+    assert {one.confidence for one in LedgerEntry.objects.filter(subject_kind="judge")} == {"unknown"}
+    assert not Hold.objects.filter(state=HoldState.OPEN).exists()
+
+
 def test_a_reply_that_is_no_verdict_is_paid_for_and_counts_for_nothing(interview, model_server):
     model_server.says = lambda request: "I would rather not say."
     interviews.carry_out(interview.pk)
