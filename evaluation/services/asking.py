@@ -19,6 +19,11 @@ from training.services.tokens import count_text
 AT_ONCE = 4  # answers asked for at the same time: the model server batches them
 TRIES, WAIT_SECONDS = 3, 2.0
 ANSWER_SECONDS = 120.0
+NO_REPLY = (AttributeError, TypeError, LookupError, ValueError)  # a page of HTML where a completion should be
+NONSENSE = (
+    "The model's server sent something that is no answer. Start the interview again when this is mended; ask your instructor "
+    "if it goes on."
+)
 
 
 class CouldNotAsk(Exception):
@@ -74,7 +79,11 @@ def _ask(client: openai.OpenAI, endpoint: ChatEndpoint, task: Task, lost: list[i
         spoken = [Turn(question=task.question.question, answer=first)] if wording == Wording.FOLLOW_UP and first else []
         messages, _ = bots.messages_for(endpoint, spoken, getattr(task.question, wording))
         answer = _create(client, endpoint, messages, lost, seed=task.repeat)
-        reply = _reply(task, wording, answer, messages, endpoint)
+        try:
+            reply = _reply(task, wording, answer, messages, endpoint)
+        except NO_REPLY as nonsense:
+            lost.append(bots.input_tokens(endpoint, messages))
+            raise CouldNotAsk(NONSENSE) from nonsense
         replies.append(reply)
         first = reply.text if wording == Wording.QUESTION else first
     return replies

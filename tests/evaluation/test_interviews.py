@@ -250,3 +250,13 @@ def test_a_grader_is_told_nothing_of_money_when_spending_is_frozen(
     response = client_for(professor).post(url_of(submission.gradings.get(), "grading_standard"))
     html = response.content.decode()
     assert response.status_code == 422 and "tell the instructor" in html and "$" not in html
+
+
+def test_a_page_of_html_in_place_of_an_answer_ends_the_interview_in_words(
+    short_script, run, member, model_server, calls, monkeypatch
+):
+    interview = interviews.start(run=run, person=member)
+    monkeypatch.setattr(asking, "_create", lambda *order, **more: "<html>Please sign in to the network</html>")
+    assert interviews.carry_out(interview.pk) == "failed"
+    interview.refresh_from_db()
+    assert interview.error_message == asking.NONSENSE and interview.status == "failed"
