@@ -1,12 +1,11 @@
 """The demo's own data, the form's own settings, the real engines: what was estimated before is what it then cost.
 
-Within 10 % for OpenAI, DSPy and LoRA's tokens. LoRA's seconds depend on who else uses the machine: within 25 % of runs that
-were measured on two busy cores.
+Within 10 % for OpenAI, DSPy, LoRA's tokens, and the seconds of LoRA runs measured on a machine that did little else, once one run
+was measured. Many epochs bring more measuring and samples than the runs before them had: within 15 % from eight.
 """
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,13 @@ from teams.models import Course, Hold, LedgerEntry, Method, Team, User
 from tests.engines import rehearsal_server
 from training import jobs
 from training.forms import FORMS
-from training.models import BaseModel, RunEvent, RunStatus, TrainingRun
+from training.models import BaseModel, RunStatus, TrainingRun
 from training.services import local_time
 from training.services.launch import launch
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
-TOLERANCE, BUSY_MACHINE = 0.1, 0.25
+TOLERANCE, MANY_EPOCHS, TOLERANCE_OF_MANY = 0.1, 8, 0.15
 FILES = {
     Method.DSPY: "dspy_dialogues.jsonl",
     Method.OPENAI: "openai_messages.jsonl",
@@ -137,7 +136,7 @@ def test_lora_trains_on_the_tokens_that_were_reckoned(
     )
 
 
-@pytest.mark.parametrize("number", range(2, len(MEASURED["runs"])))
+@pytest.mark.parametrize("number", range(1, len(MEASURED["runs"])))
 def test_lora_compute_costs_what_runs_before_it_foretold(
     course: Course, team: Team, member: User, settings: Any, number: int
 ) -> None:
@@ -151,7 +150,8 @@ def test_lora_compute_costs_what_runs_before_it_foretold(
     measured = MEASURED["runs"][number]
     run = launched(team, member, version, Method.LORA, epochs=measured["epochs"])
     actual = measured["compute_seconds"] * course.compute_rate / 3600
-    assert run.expected_cost == pytest.approx(actual, rel=BUSY_MACHINE)
+    within = TOLERANCE if measured["epochs"] < MANY_EPOCHS else TOLERANCE_OF_MANY
+    assert run.expected_cost == pytest.approx(actual, rel=within)
 
 
 def lived_through(run: TrainingRun, measured: dict[str, Any]) -> None:
@@ -163,6 +163,5 @@ def lived_through(run: TrainingRun, measured: dict[str, Any]) -> None:
         finished_at=run.created_at,
         training_tokens=measured["training_tokens"],
         compute_seconds=measured["compute_seconds"],
+        result={"metrics": {"train_seconds": measured["train_seconds"]}},
     )
-    started = RunEvent.objects.create(run=run, kind="started")
-    RunEvent.objects.filter(pk=started.pk).update(at=run.created_at + timedelta(seconds=measured["start_seconds"]))

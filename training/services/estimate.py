@@ -169,7 +169,7 @@ def _lora(course: Course, base: BaseModel, version: DatasetVersion, settings: di
     seconds = pace.seconds(trained)
     most_seconds = seconds * LOCAL_MARGIN
     because = [
-        f"{pace.start:.0f} s to start, then about {trained:,} tokens at {pace.tokens_per_second:,.0f} a second, samples included "
+        f"{pace.around:.0f} s for loading, samples and saving; about {trained:,} tokens at {pace.tokens_per_second:,.0f} a second "
         f"({'as measured in recent runs here' if pace.measured else 'a cautious guess until a run was measured here'}).",
     ]
     if course.compute_rate:

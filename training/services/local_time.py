@@ -9,7 +9,7 @@ from datasets.models import DatasetVersion
 from datasets.services import model_view
 from datasets.services.reading import stored_rows
 from teams.models import Method
-from training.models import BaseModel, Hosting, RunEvent, RunStatus, TrainingRun
+from training.models import BaseModel, Hosting, RunStatus, TrainingRun
 from training.services import lora_memory
 
 START_SECONDS = 8.0
@@ -21,14 +21,14 @@ COUNTED_ROWS = 3_000
 
 @dataclass(frozen=True)
 class Pace:
-    """`start`: seconds until the first row. The rest goes at `tokens_per_second`, with measuring, samples and saving."""
+    """`around`: seconds beside training: loading, samples, measuring, saving. Training goes at `tokens_per_second`."""
 
-    start: float
+    around: float
     tokens_per_second: float
     measured: bool
 
     def seconds(self, trained: int) -> float:
-        return self.start + trained / self.tokens_per_second
+        return self.around + trained / self.tokens_per_second
 
 
 def tokens_of(base: BaseModel, version: DatasetVersion) -> int:
@@ -47,19 +47,18 @@ def _counted(base: str, content_hash: str, version: DatasetVersion) -> int:
 
 
 def pace_of(base: BaseModel) -> Pace:
-    """The median of recent LoRA runs on this base that worked through in one go."""
+    """The median of recent LoRA runs on this base that worked through in one go. Their engine measured its training steps."""
     done = TrainingRun.objects.filter(base_model=base, method=Method.LORA, status=RunStatus.SUCCEEDED, attempt=1)
-    runs = list(done.filter(training_tokens__gt=0, compute_seconds__gt=0).order_by("-finished_at")[:RECENT_RUNS])
-    if not runs:
+    recent = done.filter(training_tokens__gt=0, compute_seconds__gt=0).order_by("-finished_at")
+    measured = [
+        (run.compute_seconds, float(seconds), run.training_tokens)
+        for run in recent[:RECENT_RUNS]
+        if (seconds := (run.result.get("metrics") or {}).get("train_seconds"))
+    ]
+    if not measured:
         return Pace(START_SECONDS, guessed_speed(base), measured=False)
-    began = dict(RunEvent.objects.filter(run__in=runs, kind="started").values_list("run_id", "at"))
-    starts, speeds = [], []
-    for run in runs:
-        start = (began[run.pk] - run.started_at).total_seconds() if run.pk in began and run.started_at else 0.0
-        start = min(start, run.compute_seconds / 2)
-        starts.append(start)
-        speeds.append(run.training_tokens / (run.compute_seconds - start))
-    return Pace(median(starts), median(speeds), measured=True)
+    around = median(max(0.0, whole - training) for whole, training, _ in measured)
+    return Pace(around, median(tokens / training for _, training, tokens in measured), measured=True)
 
 
 def guessed_speed(base: BaseModel) -> float:
