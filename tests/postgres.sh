@@ -31,4 +31,5 @@ if [ "${1:-}" = chaos ]; then
     exit
 fi
 .venv/bin/python -m pytest -q -n 2 --dist loadfile -m "not e2e and not engine" \
+    --ignore-glob='tests/datasets/test_formats_*' --ignore-glob='tests/datasets/test_checks_*' \
     tests/teams tests/datasets tests/training tests/evaluation tests/test_access.py ${PYTEST_ARGS:-}
