@@ -8,6 +8,7 @@ from django.db import InterfaceError
 
 from evaluation.services import answering
 from evaluation.services.answering import Desk
+from evaluation.services.outlets import Outlet, here
 
 
 @pytest.fixture
@@ -55,12 +56,12 @@ def test_the_heartbeat_goes_on_after_the_database_was_away(monkeypatch):
         written.append(answers)
         if len(written) == 1:
             raise InterfaceError("the connection is closed")
-        answering.here().clear()
+        here().clear()
         return set(answers)
 
     async def beat():
-        outlet = answering.here()[7] = answering.Outlet()
-        outlet.reading = asyncio.get_running_loop().create_future()
+        outlet = here()[7] = Outlet()
+        outlet.reading = asyncio.create_task(asyncio.sleep(60))
         await answering._beat(database)
 
     asyncio.run(beat())
