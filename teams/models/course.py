@@ -5,7 +5,7 @@ from django.conf import settings
 from django.db import models
 
 if TYPE_CHECKING:
-    from teams.models.people import User
+    pass
 
 CODE_ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # nothing that is misread on a whiteboard
 
@@ -19,11 +19,6 @@ class Role(models.TextChoices):
     INSTRUCTOR = "instructor", "Instructor"
     PROFESSOR = "professor", "Professor"
     STUDENT = "student", "Student"
-
-
-class CourseQuerySet(models.QuerySet["Course"]):
-    def for_person(self, person: "User") -> "CourseQuerySet":
-        return self.filter(memberships__person=person)
 
 
 class Course(models.Model):
@@ -47,8 +42,6 @@ class Course(models.Model):
     )
     practice_open = models.BooleanField(default=False, help_text="Students may enter the practice team.")
     created_at = models.DateTimeField(auto_now_add=True)
-
-    objects = CourseQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at"]

@@ -96,10 +96,6 @@ def place_of(run: TrainingRun) -> Place | None:
     return Place(order.index(run.pk), running, load) if run.pk in order else None
 
 
-def waiting_count(team: Team) -> int:
-    return TrainingRun.objects.for_team(team).filter(status=RunStatus.QUEUED).count()
-
-
 def wake_id(run: TrainingRun) -> str:
     """The RQ job of the attempt that will run next: the same for every dispatch of it, so that none is queued twice."""
     return f"run-{run.pk}-a{run.attempt + 1}"

@@ -37,7 +37,7 @@ from lora.spec import Spec, fingerprint
 from lora.templates import ChatTemplate, end_token_ids, template_of
 
 RESULT = Path("result.json")
-NO_TEMPLATE = "The base model has no chat template; the engine's own (Teacher: / Student:) is used and saved."
+NO_TEMPLATE = "The base model has no chat template; the engine's own (Teacher:/Student:) is used and saved."
 NOT_SELECTIVE = "This architecture needs its full forward pass; training is slower than for plain decoders."
 NO_VALIDATION = "There are no validation rows: the last adapter is kept, and nobody can see overfitting."
 
@@ -111,10 +111,7 @@ def load_material(spec: Spec, events: Events, stop: StopSignal, group: Alone | N
     tokenizer = load_tokenizer(base)
     template = template_of(tokenizer)
     if not tokenizer.chat_template:
-        events.emit(
-            "note",
-            message="The base model has no chat template; the engine's own (Teacher:/Student:) is used and saved.",
-        )
+        events.emit("note", message=NO_TEMPLATE)
     group.check(stop)
     torch.manual_seed(spec.seed)
     model = load_base(base, hardware, spec.settings.quantization)
@@ -168,9 +165,7 @@ def _loop(spec: Spec, material: Material, events: Events, stop: StopSignal, samp
     probe = collate(plan.train[:2], plan.pad_id, plan.max_length).to(material.hardware.device)
     loss_sum, selective = fastest_right_loss(material.model, probe)
     if not selective:
-        events.emit(
-            "note", message="This architecture needs its full forward pass; training is slower than for plain decoders."
-        )
+        events.emit("note", message=NOT_SELECTIVE)
     torch.manual_seed(spec.seed)
 
     def sample(step: int) -> None:

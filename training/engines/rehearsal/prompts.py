@@ -16,9 +16,6 @@ from rehearsal.rows import Exchange
 
 MARKER = re.compile(r"^[ \t]*\[\[ ## (\w+) ## \]\][ \t]*", re.MULTILINE)
 NUMBERED_FIELD = re.compile(r"^\d+\. `(\w+)` \((.*?)\):[ \t]*(.*)$", re.MULTILINE)
-REMINDED_FIELD = re.compile(
-    r"`(?:\[\[ ## )?(\w+)(?: ## \]\])?`(?: \(must be formatted as a valid Python (.+?)\)(?=,|\.))?"
-)
 WRITTEN_EXAMPLE = re.compile(
     r"^[ \t\-*#]*(?:teacher|user|question|q|human)[ \t]*:[ \t]*(\S.*)\n"
     r"[ \t\-*#]*(?:student|assistant|answer|a|child|bot)[ \t]*:[ \t]*(\S.*)$",
