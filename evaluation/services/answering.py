@@ -21,10 +21,11 @@ from django.db import Error, close_old_connections
 from evaluation.models import Turn
 from evaluation.services import bots, closing
 from evaluation.services.clean import MAX_ANSWER_CHARACTERS, clean
-from evaluation.services.closing import Answered, Usage
+from evaluation.services.closing import Answered
 from evaluation.services.outlets import Outlet, here
 from evaluation.services.reasons import EMPTY_ANSWER, LEFT_BEHIND, in_plain_words
 from evaluation.services.wire import Wire
+from training.services.charges import TokenUsage
 from training.services.endpoints import ChatEndpoint
 
 log = logging.getLogger(__name__)
@@ -177,15 +178,9 @@ def _understood(chunk: Any, outlet: Outlet, request: httpx.Request) -> str:
     if not isinstance(chunk, dict) or chunk.get("error"):
         raise openai.APIError("an error came in the stream", request, body=chunk)
     if usage := chunk.get("usage"):
-        outlet.usage = _usage(openai.types.CompletionUsage.model_validate(usage))
+        outlet.usage = TokenUsage.reported(openai.types.CompletionUsage.model_validate(usage))
     choices = chunk.get("choices") or [{}]
     return clean((choices[0].get("delta") or {}).get("content") or "")
-
-
-def _usage(said: openai.types.CompletionUsage) -> Usage:
-    details = said.prompt_tokens_details
-    cached = (details.cached_tokens or 0) if details else 0
-    return Usage(said.prompt_tokens, cached, said.completion_tokens, exact=True)
 
 
 def _answered(job: Job, outlet: Outlet) -> Answered:

@@ -13,6 +13,7 @@ from evaluation.models import InterviewQuestion, Turn, Wording
 from evaluation.services import bots
 from evaluation.services.clean import MAX_ANSWER_CHARACTERS, clean
 from evaluation.services.reasons import in_plain_words, maybe_billed
+from training.services.charges import TokenUsage
 from training.services.endpoints import ChatEndpoint
 from training.services.tokens import count_text
 
@@ -124,14 +125,14 @@ def _reply(
     task: Task, wording: Wording, completion: Any, messages: list[bots.Message], endpoint: ChatEndpoint
 ) -> Reply:
     text = clean((completion.choices[0].message.content or "") if completion.choices else "")[:MAX_ANSWER_CHARACTERS]
-    usage = completion.usage
-    details = usage.prompt_tokens_details if usage else None
+    if completion.usage:
+        usage = TokenUsage.reported(completion.usage)
+    else:
+        usage = TokenUsage(bots.input_tokens(endpoint, messages), 0, count_text(text), exact=False)
     return Reply(
         task.question,
         wording,
         task.repeat,
         text,
-        usage.prompt_tokens if usage else bots.input_tokens(endpoint, messages),
-        (details.cached_tokens or 0) if details else 0,
-        usage.completion_tokens if usage else count_text(text),
+        **usage.counted,
     )

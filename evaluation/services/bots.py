@@ -5,7 +5,7 @@ from dataclasses import replace
 from evaluation.models import Conversation, Turn
 from evaluation.services.clean import MAX_ANSWER_CHARACTERS
 from training.services import charges
-from training.services.charges import LOCAL_PROVIDER, ChatCost
+from training.services.charges import LOCAL_PROVIDER, ChatCost, TokenUsage
 from training.services.endpoints import ChatEndpoint, endpoint_for, endpoint_for_base
 from training.services.tokens import count_messages
 
@@ -54,17 +54,12 @@ def most_cost(conversation: Conversation, *, input_tokens: int, max_tokens: int)
     return charges.chat_most(run, input_tokens=input_tokens, max_tokens=max_tokens)
 
 
-def cost(conversation: Conversation, *, input_tokens: int, cached_input_tokens: int, output_tokens: int) -> ChatCost:
-    """What an answer cost, from the tokens that were counted. Raises PriceUnknown."""
+def cost(conversation: Conversation, usage: TokenUsage) -> ChatCost:
+    """What an answer cost. Raises PriceUnknown."""
     run = conversation.run
-    counted = {
-        "input_tokens": input_tokens,
-        "cached_input_tokens": cached_input_tokens,
-        "output_tokens": output_tokens,
-    }
     if conversation.untrained:
-        return charges.base_chat_cost(run.base_model, course=run.team.course, **counted)
-    return charges.chat_cost(run, **counted)
+        return charges.base_chat_cost(run.base_model, course=run.team.course, **usage.counted)
+    return charges.chat_cost(run, **usage.counted)
 
 
 def messages_for(endpoint: ChatEndpoint, earlier: list[Turn], question: str) -> tuple[list[Message], int]:

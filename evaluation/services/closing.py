@@ -8,20 +8,12 @@ from django.db.models import QuerySet
 from evaluation.models import Turn, TurnStatus
 from evaluation.services import bots
 from evaluation.services.reasons import UNSURE
-from teams.models import Confidence, Hold, HoldState, Method
+from teams.models import Hold, HoldState
 from teams.services import money
 from teams.services.money import Charge
+from training.services import charges
+from training.services.charges import TokenUsage
 from training.services.tokens import count_text
-
-
-@dataclass(frozen=True)
-class Usage:
-    """Tokens of one answer; `input_tokens` counts the cached ones too. `exact`: the provider said so."""
-
-    input_tokens: int
-    cached_input_tokens: int
-    output_tokens: int
-    exact: bool
 
 
 @dataclass(frozen=True)
@@ -29,16 +21,16 @@ class Answered:
     """What came of a question."""
 
     text: str
-    usage: Usage
+    usage: TokenUsage
     first_token_ms: int | None
 
 
-def estimate(turn: Turn, text: str) -> Usage:
-    """Usage where the provider could not tell: our own count of what was sent and of what came back."""
+def estimate(turn: Turn, text: str) -> TokenUsage:
+    """TokenUsage where the provider could not tell: our own count of what was sent and of what came back."""
     endpoint = bots.endpoint_of(turn.conversation)
     earlier = turn.conversation.turns.current().filter(position__lt=turn.position)
     messages, _ = bots.messages_for(endpoint, list(earlier.remembered()), turn.question)
-    return Usage(bots.input_tokens(endpoint, messages), 0, count_text(text), exact=False)
+    return TokenUsage(bots.input_tokens(endpoint, messages), 0, count_text(text), exact=False)
 
 
 def complete(*, turn: Turn, answered: Answered) -> None:
@@ -55,7 +47,7 @@ def stopped(*, turn: Turn, answered: Answered) -> None:
         _keep(turn, answered)
 
 
-def fail(*, turn: Turn, message: str, answer: str = "", usage: Usage | None = None) -> bool:
+def fail(*, turn: Turn, message: str, answer: str = "", usage: TokenUsage | None = None) -> bool:
     """No answer that counts. True when this call ended the turn.
 
     Free where the provider refused or was never reached. With `usage` it said what it charges for; without, where it may have
@@ -80,11 +72,7 @@ def _book_the_most(turn: Turn) -> None:
         return
     longest = bots.answer_tokens(bots.endpoint_of(turn.conversation))
     charge = _charge(turn, replace(estimate(turn, ""), output_tokens=longest))
-    note = f"the most it can have cost, because no answer came; {charge.price_note}"[:300]
-    money.settle(
-        key=turn.hold_key,
-        charge=replace(charge, cost=held.amount, confidence=Confidence.UNKNOWN, price_note=note),
-    )
+    money.settle(key=turn.hold_key, charge=charges.at_most(charge, held.amount))
 
 
 def settle_forgotten(turns: QuerySet[Turn]) -> int:
@@ -110,27 +98,12 @@ def _keep(turn: Turn, answered: Answered) -> None:
     money.settle(key=turn.hold_key, charge=_charge(turn, usage))
 
 
-def _charge(turn: Turn, usage: Usage) -> Charge:
-    run = turn.conversation.run
-    price = bots.cost(
-        turn.conversation,
-        input_tokens=usage.input_tokens,
-        cached_input_tokens=usage.cached_input_tokens,
-        output_tokens=usage.output_tokens,
-    )
-    return Charge(
+def _charge(turn: Turn, usage: TokenUsage) -> Charge:
+    return charges.answer_charge(
+        bots.cost(turn.conversation, usage),
+        usage,
+        method=turn.conversation.run.method,
         subject_kind="turn",
         subject_id=str(turn.key),
-        method=Method(run.method),
-        provider=price.provider,
-        model=price.model,
-        cost=price.cost,
-        price_note=price.price_note,
-        confidence=price.confidence if usage.exact or not price.cost else Confidence.ESTIMATED,
-        input_tokens=usage.input_tokens,
-        cached_input_tokens=usage.cached_input_tokens,
-        output_tokens=usage.output_tokens,
-        rehearsal=price.rehearsal,
-        would_have_cost=price.would_have_cost,
         person=turn.asked_by,
     )

@@ -28,11 +28,12 @@ from evaluation.models import (
 )
 from evaluation.services import bots, judging
 from evaluation.services.asking import CouldNotAsk, Reply, Task, ask_all
-from teams.models import Confidence, Course, Method, User
+from teams.models import Confidence, Course, User
 from teams.services import money
 from teams.services.money import Charge
 from training.models import TrainingRun
 from training.services import charges
+from training.services.charges import TokenUsage
 from training.services.endpoints import endpoint_for
 
 log = logging.getLogger(__name__)
@@ -207,10 +208,9 @@ def book_lost(interview: Interview, lost: list[int]) -> None:
         if not most:
             continue  # free: on this machine, or a rehearsal
         key = f"{interview.hold_key}-lost-{uuid4().hex[:12]}"
-        note = "the most it can have cost, because no answer came"
         charge = replace(
             _charge(interview), cost=most, input_tokens=asked, cached_input_tokens=0, output_tokens=longest,
-            confidence=Confidence.UNKNOWN, price_note=note,
+            confidence=Confidence.UNKNOWN, price_note=charges.NO_ANSWER,
         )  # fmt: skip
         money.hold(team=interview.run.team, key=key, amount=0, person=interview.started_by, subject_kind="interview")
         money.settle(key=key, charge=charge)
@@ -222,22 +222,13 @@ def _charge(interview: Interview) -> Charge:
         sum(getattr(answer, name) for answer in answers)
         for name in ("input_tokens", "cached_input_tokens", "output_tokens")
     )
-    run = interview.run
-    price = charges.chat_cost(run, input_tokens=asked, cached_input_tokens=cached, output_tokens=answered)
-    return Charge(
+    usage = TokenUsage(asked, cached, answered, exact=True)
+    return charges.answer_charge(
+        charges.chat_cost(interview.run, **usage.counted),
+        usage,
+        method=interview.run.method,
         subject_kind="interview",
         subject_id=str(interview.key),
-        method=Method(run.method),
-        provider=price.provider,
-        model=price.model,
-        cost=price.cost,
-        price_note=price.price_note,
-        confidence=Confidence(price.confidence),
-        input_tokens=asked,
-        cached_input_tokens=cached,
-        output_tokens=answered,
-        rehearsal=price.rehearsal,
-        would_have_cost=price.would_have_cost,
         person=interview.started_by,
     )
 

@@ -6,7 +6,7 @@ a stand-in has no judgement, so without a key the judge is refused, in words. Wh
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import httpx
@@ -37,7 +37,7 @@ from teams.services import audit, money
 from teams.services.money import BudgetRefused, Charge
 from teams.services.prices import PriceUnknown
 from training.services import charges
-from training.services.charges import PRICE_BOOK_PROVIDER, TokenPrices
+from training.services.charges import PRICE_BOOK_PROVIDER, TokenPrices, TokenUsage
 from training.services.endpoints import provider_address
 from training.services.tokens import count_messages, count_text
 
@@ -181,11 +181,11 @@ def _hear_one(interview: Interview, subject: Subject, exchanges: list[tuple[str,
     if opinion.status != OpinionStatus.ASKING:
         return
     try:
-        text, used, confidence = _said(_create(opinion.model, messages), messages)
+        text, usage = _said(_create(opinion.model, messages), messages)
     except (openai.OpenAIError, httpx.HTTPError, *NO_REPLY) as error:
         _lost(opinion, error, messages, prices)
         return
-    _keep(opinion, text, _charge(opinion, used, prices, confidence))
+    _keep(opinion, text, _charge(opinion, usage, prices))
 
 
 def _lost(opinion: JudgeOpinion, error: Exception, messages: list[dict[str, str]], prices: TokenPrices) -> None:
@@ -195,8 +195,9 @@ def _lost(opinion: JudgeOpinion, error: Exception, messages: list[dict[str, str]
         if not maybe_billed(error):
             money.release(key=opinion.hold_key)
             return
-        used = (count_messages(messages), 0, judge_prompt.REPLY_TOKENS)
-        money.settle(key=opinion.hold_key, charge=_charge(opinion, used, prices, Confidence.UNKNOWN))
+        usage = TokenUsage(count_messages(messages), 0, judge_prompt.REPLY_TOKENS, exact=False)
+        charge = replace(_charge(opinion, usage, prices), confidence=Confidence.UNKNOWN)
+        money.settle(key=opinion.hold_key, charge=charge)
 
 
 def _open(interview: Interview, subject: Subject, *, private: bool, most: int) -> JudgeOpinion:
@@ -240,11 +241,12 @@ def _create(model: str, messages: list[dict[str, str]]) -> Any:
     raise AssertionError("unreachable: the last try returns or raises")
 
 
-def _said(completion: Any, messages: list[dict[str, str]]) -> tuple[str, tuple[int, int, int], Confidence]:
-    """The reply, its tokens and how sure they are. Raises one of NO_REPLY for what is no completion at all."""
+def _said(completion: Any, messages: list[dict[str, str]]) -> tuple[str, TokenUsage]:
+    """The reply and its tokens, counted by us where the provider did not say. Raises one of NO_REPLY for no completion at all."""
     text = clean((completion.choices[0].message.content or "") if completion.choices else "")
-    used, confidence = _used(completion.usage, messages, text)
-    return text, used, confidence
+    if completion.usage is None:
+        return text, TokenUsage(count_messages(messages), 0, count_text(text), exact=False)
+    return text, TokenUsage.reported(completion.usage)
 
 
 def _keep(opinion: JudgeOpinion, text: str, charge: Charge) -> None:
@@ -264,30 +266,18 @@ def _close(opinion: JudgeOpinion, status: OpinionStatus, reason: str, score: int
     opinion.refresh_from_db(fields=["status", "reason", "score"])
 
 
-def _used(usage: Any, messages: list[dict[str, str]], text: str) -> tuple[tuple[int, int, int], Confidence]:
-    """(input, cached, output) tokens as the provider counted them, or as we do where it did not say."""
-    if usage is None:
-        return (count_messages(messages), 0, count_text(text)), Confidence.ESTIMATED
-    details = usage.prompt_tokens_details
-    cached = (details.cached_tokens or 0) if details else 0
-    return (usage.prompt_tokens, cached, usage.completion_tokens), Confidence.EXACT
-
-
-def _charge(opinion: JudgeOpinion, used: tuple[int, int, int], prices: TokenPrices, confidence: Confidence) -> Charge:
-    asked, cached, answered = used
+def _charge(opinion: JudgeOpinion, usage: TokenUsage, prices: TokenPrices) -> Charge:
     return Charge(
         subject_kind=KIND,
         subject_id=str(opinion.key),
         method=Method(opinion.interview.run.method),
         provider=PRICE_BOOK_PROVIDER,
         model=opinion.model,
-        cost=prices.cost(input_tokens=asked, cached_input_tokens=cached, output_tokens=answered),
+        cost=prices.cost(**usage.counted),
         price_note=prices.note,
-        confidence=confidence,
-        input_tokens=asked,
-        cached_input_tokens=cached,
-        output_tokens=answered,
+        confidence=Confidence.EXACT if usage.exact else Confidence.ESTIMATED,
         person=opinion.interview.started_by,
+        **usage.counted,
     )
 
 

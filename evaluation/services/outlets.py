@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from html import escape
 from weakref import WeakKeyDictionary
 
-from evaluation.services.closing import Usage
 from teams import live
+from training.services.charges import TokenUsage
 
 TOGETHER_SECONDS = 0.2  # what comes meanwhile goes to the other processes together
 KEEP_ALIVE_SECONDS = 15.0
@@ -44,7 +44,7 @@ class Outlet:
         self.over = False
         self.left_behind = False  # this process is ending
         self.first_token_ms: int | None = None
-        self.usage: Usage | None = None
+        self.usage: TokenUsage | None = None
         self.reading: asyncio.Task[None] | None = None
         self._began = time.monotonic()
         self._woken: set[asyncio.Event] = set()

@@ -1,12 +1,16 @@
 """What models cost: prices looked up for a course, charges made of what was measured."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypedDict
 
-from teams.models import Confidence, Course, Method, PriceKind
+from teams.models import Confidence, Course, Method, PriceKind, User
 from teams.services.money import Charge, dollars
 from teams.services.prices import PER_MILLION, PriceUnknown, Quote, price_of
 from training.models import BaseModel, TrainingRun
+
+if TYPE_CHECKING:
+    from openai.types import CompletionUsage
 
 PRICE_BOOK_PROVIDER = "openai"  # whose prices apply, the rehearsal's "would have cost" included
 REHEARSAL_PROVIDER = "rehearsal"
@@ -14,6 +18,7 @@ LOCAL_PROVIDER = "local"
 SECONDS_PER_HOUR = 3600
 SAMPLE_QUESTION_TOKENS, SAMPLE_ANSWER_TOKENS = 1_500, 120  # most of one sample question asked at a provider
 JOURNAL = "usage.jsonl"  # of the DSPy engine's meter; amounts in millionths of a micro-dollar
+NO_ANSWER = "the most it can have cost, because no answer came"  # as the ledger says it
 PROGRAM_CALLS_PER_TURN = 2  # a DSPy program asks once more when it cannot read the first answer
 
 
@@ -43,6 +48,65 @@ class ChatCost:
     provider: str
     model: str
     rehearsal: bool
+
+
+class CountedTokens(TypedDict):
+    """Tokens as prices and charges name them."""
+
+    input_tokens: int
+    cached_input_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True)
+class TokenUsage:
+    """Tokens of one answer; `input_tokens` counts the cached ones too. `exact`: the provider said so."""
+
+    input_tokens: int
+    cached_input_tokens: int
+    output_tokens: int
+    exact: bool
+
+    @classmethod
+    def reported(cls, said: "CompletionUsage") -> "TokenUsage":
+        """The provider's own count."""
+        details = said.prompt_tokens_details
+        cached = (details.cached_tokens or 0) if details else 0
+        return cls(said.prompt_tokens, cached, said.completion_tokens, exact=True)
+
+    @property
+    def counted(self) -> CountedTokens:
+        return {
+            "input_tokens": self.input_tokens,
+            "cached_input_tokens": self.cached_input_tokens,
+            "output_tokens": self.output_tokens,
+        }
+
+
+def answer_charge(
+    price: ChatCost, usage: TokenUsage, *, method: str, subject_kind: str, subject_id: str, person: User | None
+) -> Charge:
+    """The charge for answers of a run; estimated where the provider did not count and they are not free."""
+    return Charge(
+        subject_kind=subject_kind,
+        subject_id=subject_id,
+        method=Method(method),
+        provider=price.provider,
+        model=price.model,
+        cost=price.cost,
+        price_note=price.price_note,
+        confidence=price.confidence if usage.exact or not price.cost else Confidence.ESTIMATED,
+        rehearsal=price.rehearsal,
+        would_have_cost=price.would_have_cost,
+        person=person,
+        **usage.counted,
+    )
+
+
+def at_most(charge: Charge, most: int) -> Charge:
+    """`charge` for a call whose answer was lost: `most` micro-dollars, as unknown."""
+    note = f"{NO_ANSWER}; {charge.price_note}"[:300]
+    return replace(charge, cost=most, confidence=Confidence.UNKNOWN, price_note=note)
 
 
 def token_prices(*, course: Course, model: str) -> TokenPrices:

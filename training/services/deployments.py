@@ -1,6 +1,6 @@
 """A team's endpoint: which runs answer there, who may ask, and what each call costs."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -8,12 +8,13 @@ from django.db import IntegrityError, transaction
 from django.db.models import Avg, Count, Sum
 from django.utils import timezone
 
-from teams.models import Confidence, Method, Team, User
+from teams.models import Team, User
 from teams.services import audit, money
 from teams.services.money import Charge
 from training.models import CallStatus, Deployment, EndpointCall, EndpointKey, RunStatus, TrainingRun
 from training.models.endpoint import SHOWN_CHARACTERS
 from training.services import charges
+from training.services.charges import TokenUsage
 
 SUBJECT = "endpoint"
 HOLD_LIFETIME = timedelta(hours=1)
@@ -137,17 +138,7 @@ def _check_day(key: EndpointKey, most: int) -> None:
         raise DayIsSpent(f"This key may spend {cap} a day, and this call could pass that. It starts again at midnight.")
 
 
-@dataclass(frozen=True)
-class CallUsage:
-    """Tokens of one call. `exact`: the provider said so."""
-
-    input_tokens: int
-    cached_input_tokens: int
-    output_tokens: int
-    exact: bool
-
-
-def close_call(*, call: EndpointCall, status: CallStatus, usage: CallUsage) -> None:
+def close_call(*, call: EndpointCall, status: CallStatus, usage: TokenUsage) -> None:
     """Settle what was used. A second call changes nothing."""
     charge = _charge(call, usage)
     with transaction.atomic():
@@ -155,7 +146,7 @@ def close_call(*, call: EndpointCall, status: CallStatus, usage: CallUsage) -> N
             money.settle(key=call.hold_key, charge=charge)
 
 
-def fail_call(*, call: EndpointCall, usage: CallUsage, maybe_billed: bool) -> None:
+def fail_call(*, call: EndpointCall, usage: TokenUsage, maybe_billed: bool) -> None:
     """No answer. Free where the provider refused or was never reached; else booked at its most, as unknown."""
     most = call.cost if maybe_billed else 0
     with transaction.atomic():
@@ -164,10 +155,7 @@ def fail_call(*, call: EndpointCall, usage: CallUsage, maybe_billed: bool) -> No
         if not most:
             money.release(key=call.hold_key)
             return
-        charge = _charge(call, usage)
-        note = f"the most it can have cost, because no answer came; {charge.price_note}"[:300]
-        unknown = replace(charge, cost=most, confidence=Confidence.UNKNOWN, price_note=note)
-        money.settle(key=call.hold_key, charge=unknown)
+        money.settle(key=call.hold_key, charge=charges.at_most(_charge(call, usage), most))
 
 
 def _move(call: EndpointCall, status: CallStatus, cost: int, **counted: int) -> bool:
@@ -176,27 +164,13 @@ def _move(call: EndpointCall, status: CallStatus, cost: int, **counted: int) -> 
     return bool(rows.update(status=status, cost=cost, milliseconds=max(0, took), **counted))
 
 
-def _charge(call: EndpointCall, usage: CallUsage) -> Charge:
-    price = charges.chat_cost(
-        call.run,
-        input_tokens=usage.input_tokens,
-        cached_input_tokens=usage.cached_input_tokens,
-        output_tokens=usage.output_tokens,
-    )
-    return Charge(
+def _charge(call: EndpointCall, usage: TokenUsage) -> Charge:
+    return charges.answer_charge(
+        charges.chat_cost(call.run, **usage.counted),
+        usage,
+        method=call.run.method,
         subject_kind=SUBJECT,
         subject_id=str(call.key),
-        method=Method(call.run.method),
-        provider=price.provider,
-        model=price.model,
-        cost=price.cost,
-        price_note=price.price_note,
-        confidence=price.confidence if usage.exact or not price.cost else Confidence.ESTIMATED,
-        input_tokens=usage.input_tokens,
-        cached_input_tokens=usage.cached_input_tokens,
-        output_tokens=usage.output_tokens,
-        rehearsal=price.rehearsal,
-        would_have_cost=price.would_have_cost,
         person=call.api_key.created_by,
     )
 
@@ -206,7 +180,7 @@ def sweep() -> int:
     old = EndpointCall.objects.filter(status=CallStatus.OPEN, at__lt=timezone.now() - FORGOTTEN_AFTER)
     lost = list(old.select_related("run__team__course", "run__base_model", "api_key__created_by"))
     for call in lost:
-        fail_call(call=call, usage=CallUsage(0, 0, 0, exact=False), maybe_billed=True)
+        fail_call(call=call, usage=TokenUsage(0, 0, 0, exact=False), maybe_billed=True)
     return len(lost)
 
 

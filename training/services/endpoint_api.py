@@ -9,8 +9,7 @@ import httpx
 
 from training.models import TrainingRun
 from training.services import charges
-from training.services.charges import LOCAL_PROVIDER
-from training.services.deployments import CallUsage
+from training.services.charges import LOCAL_PROVIDER, TokenUsage
 from training.services.endpoints import ChatEndpoint, NotReady, endpoint_for
 from training.services.tokens import count_messages, count_text
 
@@ -149,18 +148,18 @@ def _message(one: Any) -> Message:
     return {"role": role, "content": content.replace("\x00", "").encode("utf-8", "replace").decode()}
 
 
-def usage_of(said: Any) -> CallUsage | None:
+def usage_of(said: Any) -> TokenUsage | None:
     """The provider's own count, where it gave one."""
     if not isinstance(said, dict) or not isinstance(said.get("prompt_tokens"), int):
         return None
     details = said.get("prompt_tokens_details")
     cached = details.get("cached_tokens") if isinstance(details, dict) else 0
-    return CallUsage(said["prompt_tokens"], int(cached or 0), int(said.get("completion_tokens") or 0), exact=True)
+    return TokenUsage(said["prompt_tokens"], int(cached or 0), int(said.get("completion_tokens") or 0), exact=True)
 
 
-def estimated(request: Asked, text: str) -> CallUsage:
+def estimated(request: Asked, text: str) -> TokenUsage:
     """Our own count, where the provider could not tell."""
-    return CallUsage(request.input_tokens, 0, count_text(text), exact=False)
+    return TokenUsage(request.input_tokens, 0, count_text(text), exact=False)
 
 
 @dataclass
@@ -168,7 +167,7 @@ class Answer:
     """What came so far."""
 
     text: str = ""
-    usage: CallUsage | None = None
+    usage: TokenUsage | None = None
     whole: bool = False
 
 

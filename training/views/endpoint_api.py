@@ -15,6 +15,7 @@ from teams.services.money import BudgetRefused
 from teams.services.prices import PriceUnknown
 from training.models import CallStatus, Deployment, EndpointCall, EndpointKey
 from training.services import deployments
+from training.services.charges import TokenUsage
 from training.services.deployments import DayIsSpent, TooManyCalls
 from training.services.endpoint_api import (
     NEVER_REACHED,
@@ -180,12 +181,12 @@ async def _end(
     await web.aclose()
 
 
-async def _close(call: EndpointCall, status: CallStatus, usage: deployments.CallUsage) -> None:
+async def _close(call: EndpointCall, status: CallStatus, usage: TokenUsage) -> None:
     await sync_to_async(deployments.close_call)(call=call, status=status, usage=usage)
 
 
 async def _fail(call: EndpointCall, wanted: Asked, *, maybe_billed: bool) -> None:
-    usage = deployments.CallUsage(wanted.input_tokens, 0, wanted.max_tokens, exact=False)
+    usage = TokenUsage(wanted.input_tokens, 0, wanted.max_tokens, exact=False)
     await sync_to_async(deployments.fail_call)(call=call, usage=usage, maybe_billed=maybe_billed)
 
 
