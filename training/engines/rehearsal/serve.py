@@ -176,6 +176,7 @@ def bound_socket(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen()  # before anybody is told the address: whoever calls at once waits instead of being refused
     except OSError as error:
         sys.exit(
             f"rehearsal.serve: cannot listen on {host}:{port} ({error.strerror}). "
