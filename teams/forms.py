@@ -1,5 +1,6 @@
 """Input shapes and messages."""
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -7,11 +8,14 @@ from django import forms
 from django.contrib.auth import password_validation
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 
 from teams.models import Course, Membership, Milestone, NoticeKind, Price, Role, Section, Team, User
 
 MICRO = 1_000_000
 MOST_ROSTER_BYTES = 1024 * 1024
+LARGEST_TEAM = 50
+OFF_YEAR = "Look at the year: it is before 2000 or after 2100."
 
 
 class DollarsField(forms.DecimalField):
@@ -27,7 +31,20 @@ class DollarsField(forms.DecimalField):
         return None if amount is None else int(amount * MICRO)
 
     def prepare_value(self, value: Any) -> Any:
-        return f"{Decimal(value) / MICRO:.2f}" if isinstance(value, int) else value
+        """To the last micro-dollar: a form that is saved as it was opened changes nothing."""
+        if not isinstance(value, int):
+            return value
+        exact = f"{Decimal(value) / MICRO:.6f}"
+        return exact[:-4] + exact[-4:].rstrip("0")
+
+
+class DayField(forms.DateField):
+    """A day of a course. A far-off year is a slip, and days are added to days."""
+
+    default_validators = [
+        MinValueValidator(date(2000, 1, 1), OFF_YEAR),
+        MaxValueValidator(date(2100, 12, 31), OFF_YEAR),
+    ]
 
 
 class SignInForm(AuthenticationForm):
@@ -114,9 +131,17 @@ class CourseForm(_DatesInOrder):
         initial=0,
         help_text="What LoRA training on this machine costs a team. 0 makes it free.",
     )
+    team_size = forms.IntegerField(min_value=1, max_value=LARGEST_TEAM, initial=5, help_text="Most people in one team.")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Of a course that exists, the page sends back what it showed, so that only what was changed on it is saved."""
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.show_hidden_initial = self.instance.pk is not None
 
     class Meta:
         model = Course
+        field_classes = {"starts_on": DayField, "ends_on": DayField}
         fields = ["name", "term", "starts_on", "ends_on", "team_size", "team_budget", "compute_rate"]
         fields += ["daily_chat_cap", "spending_frozen", "keep_days"]
         labels = {
@@ -134,6 +159,7 @@ class CopyCourseForm(_DatesInOrder):
 
     class Meta:
         model = Course
+        field_classes = {"starts_on": DayField, "ends_on": DayField}
         fields = ["name", "term", "starts_on", "ends_on"]
         widgets = {
             "starts_on": forms.DateInput(attrs={"type": "date"}),
@@ -190,10 +216,11 @@ class TeamNameForm(forms.Form):
 class TeamSettingsForm(forms.Form):
     """What an instructor decides about one team."""
 
-    limit = DollarsField(label="Budget, in dollars")
+    limit = DollarsField(label="Budget, in dollars", show_hidden_initial=True)
     professors = forms.ModelMultipleChoiceField(
         queryset=Membership.objects.none(),
         required=False,
+        show_hidden_initial=True,
         widget=forms.CheckboxSelectMultiple,
         help_text="They see the team's bot without its name.",
     )
@@ -202,7 +229,8 @@ class TeamSettingsForm(forms.Form):
         super().__init__(*args, **kwargs)
         field = self.fields["professors"]
         assert isinstance(field, forms.ModelMultipleChoiceField)
-        field.queryset = Membership.objects.filter(course=team.course, role=Role.PROFESSOR).select_related("person")
+        graders = Membership.objects.filter(course=team.course, role=Role.PROFESSOR, active=True)
+        field.queryset = graders.select_related("person")
         field.label_from_instance = lambda membership: str(membership.person)  # type: ignore[method-assign, assignment]
 
 
@@ -263,7 +291,7 @@ class RosterForm(forms.Form):
         label="or paste the list",
         required=False,
         strip=False,
-        max_length=400_000,
+        max_length=MOST_ROSTER_BYTES,
         widget=forms.Textarea(attrs={"rows": 6, "class": "mono", "spellcheck": "false"}),
     )
 
@@ -278,7 +306,7 @@ class RosterForm(forms.Form):
 
 
 class FormTeamsForm(forms.Form):
-    size = forms.IntegerField(label="Most people in one team", min_value=1, max_value=50)
+    size = forms.IntegerField(label="Most people in one team", min_value=1, max_value=LARGEST_TEAM)
     by_section = forms.BooleanField(label="Keep sections apart", required=False)
     seed = forms.IntegerField(
         label="Draw number",
@@ -299,14 +327,29 @@ class PriceForm(forms.ModelForm[Price]):
 
     class Meta:
         model = Price
+        field_classes = {"effective_from": DayField}
         fields = ["provider", "model", "kind", "per_million", "effective_from", "source"]
         widgets = {"effective_from": forms.DateInput(attrs={"type": "date"})}
-        help_texts = {"source": "Where this price is from, for example a page and its date."}
+        help_texts = {
+            "provider": "Under this name prices are looked up, also where a compatible service is used.",
+            "model": "As the provider writes it. Of a fine-tuned model: ft: and the base model.",
+            "source": "Where this price is from, for example a page and its date.",
+        }
+
+    def clean_provider(self) -> str:
+        given = str(self.cleaned_data["provider"]).lower()
+        known = set(Price.objects.filter(course=None).values_list("provider", flat=True))
+        if given not in known:
+            raise ValidationError(
+                f"Prices are looked up under {' or '.join(sorted(known))}: this one would never be used."
+            )
+        return given
 
 
 class MilestoneForm(forms.ModelForm[Milestone]):
     class Meta:
         model = Milestone
+        field_classes = {"due_on": DayField}
         fields = ["title", "goal", "due_on"]
         labels = {"title": "Step", "goal": "Done when", "due_on": "By"}
         widgets = {"due_on": forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")}

@@ -75,7 +75,7 @@ def _team_row(team: Team, done: progress.Done, plan: list[Milestone], spent: cos
     return {
         "team": team,
         "people": people,
-        "professors": [assignment.professor.person for assignment in team.professor_assignments.all()],
+        "professors": [one.professor.person for one in team.professor_assignments.all() if one.professor.active],
         "has_data": Milestone.Goal.DATASET in done.goals,
         "methods": [(method.value, method.label, method.value in done.goals) for method in Method],
         "failed": done.failed,

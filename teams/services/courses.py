@@ -35,10 +35,11 @@ def _said(name: str, value: object) -> str | None:
 
 
 def change_course(*, course: Course, person: User, limit: int | None, changed: dict[str, object]) -> None:
-    """Save the course's settings, its whole budget (micro-dollars; None for no limit) among them. `changed`: name -> before."""
-    after = {name: getattr(course, name) for name in changed if hasattr(course, name)}
+    """Save those settings that are in `changed` (name -> before), and the whole budget (micro-dollars; None for no limit)."""
+    wanted = {name: getattr(course, name) for name in changed if hasattr(course, name)}
+    after = {name: value for name, value in wanted.items() if value != changed[name]}
     with transaction.atomic():
-        course.save()
+        course.save(update_fields=list(after))
         account = CourseAccount.objects.get_or_create(course=course)[0]
         before = {name: changed[name] for name in after}
         if account.limit != limit:
@@ -46,14 +47,15 @@ def change_course(*, course: Course, person: User, limit: int | None, changed: d
             CourseAccount.objects.filter(pk=account.pk).update(limit=limit)
             account.refresh_from_db()
             budget_alerts.reset_course(account)
-        audit.record(
-            course=course,
-            person=person,
-            action="settings changed",
-            what=", ".join(after) or "nothing",
-            before={name: _said(name, value) for name, value in before.items()},
-            after={name: _said(name, value) for name, value in after.items()},
-        )
+        if after:
+            audit.record(
+                course=course,
+                person=person,
+                action="settings changed",
+                what=", ".join(after),
+                before={name: _said(name, value) for name, value in before.items()},
+                after={name: _said(name, value) for name, value in after.items()},
+            )
 
 
 def join_course(*, person: User, code: str) -> Membership:
@@ -123,7 +125,7 @@ def start_own_team(*, membership: Membership, name: str) -> Team:
 
 
 def set_role(*, membership: Membership, role: Role, person: User) -> None:
-    """Raises CourseRefused when that would leave the course without an instructor."""
+    """A student grades no team any more. Raises CourseRefused for the only instructor of the course."""
     instructors = Membership.objects.filter(course=membership.course, role=Role.INSTRUCTOR, active=True)
     if membership.role == Role.INSTRUCTOR and role != Role.INSTRUCTOR and instructors.count() == 1:
         raise CourseRefused("A course needs an instructor: make somebody else instructor first.")
@@ -132,6 +134,8 @@ def set_role(*, membership: Membership, role: Role, person: User) -> None:
         membership.role = role
         if role != Role.STUDENT:
             membership.team = None
+        if role == Role.STUDENT:
+            membership.assigned_teams.all().delete()
         membership.save(update_fields=["role", "team"])
         audit.record(
             course=membership.course,

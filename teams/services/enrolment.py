@@ -1,5 +1,6 @@
 """Sections, who is in and who is out, and teams formed for a whole class at once."""
 
+import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -156,10 +157,26 @@ def _even(members: Sequence[Membership], size: int) -> list[list[Membership]]:
     return [list(members[start::count]) for start in range(count)]
 
 
-def form_teams(*, course: Course, size: int, by_section: bool, seed: int, person: User) -> list[Group]:
-    """Make the teams that `propose_teams` shows for the same seed."""
+class DrawChanged(Exception):
+    """Since the draw was shown, somebody came, went or got a team; the text says so."""
+
+
+def mark_of(groups: list[Group]) -> str:
+    """The same for the same people in the same teams."""
+    drawn = [(group.name, [member.pk for member in group.members]) for group in groups]
+    return hashlib.sha256(repr(drawn).encode()).hexdigest()[:16]
+
+
+def form_teams(*, course: Course, size: int, by_section: bool, seed: int, shown: str, person: User) -> list[Group]:
+    """Make the teams of the draw whose `mark_of` is `shown`. Raises DrawChanged where the same numbers now draw others."""
     with transaction.atomic():
+        Course.objects.select_for_update().get(pk=course.pk)
         groups = propose_teams(course=course, size=size, by_section=by_section, seed=seed)
+        if mark_of(groups) != shown:
+            raise DrawChanged(
+                "Nothing was made: these are not the teams that you looked at. The numbers were changed, or somebody came, "
+                "went or got a team meanwhile. Look once more."
+            )
         for group in groups:
             team = create_team(course=course, name=group.name, person=person)
             Membership.objects.filter(pk__in=[member.pk for member in group.members]).update(team=team)

@@ -155,7 +155,9 @@ class _Known:
         memberships = course.memberships.select_related("person", "team")
         self.memberships = {membership.person.email: membership for membership in memberships}
         self.sections = set(course.sections.values_list("name", flat=True))
-        self.teams = {team.name: 0 for team in course.teams.all()}
+        teams = list(course.teams.all())
+        self.practice = {team.name for team in teams if team.practice}
+        self.teams = {team.name: 0 for team in teams}
         for membership in self.memberships.values():
             if membership.team and membership.active:
                 self.teams[membership.team.name] += 1
@@ -168,6 +170,8 @@ class _Known:
                 line.problems.append(f"The {name} has more than {limit} characters.")
         if line.team and role != Role.STUDENT:
             line.problems.append("Only students are in teams: leave the team empty.")
+        elif line.team and line.team in self.practice:
+            line.problems.append(f"{line.team} is for everyone to practise in: leave the team empty, or name another.")
         elif not line.problems:
             self._check_places(line)
 
@@ -226,6 +230,7 @@ def enrol(*, course: Course, text: str, role: Role, person: User) -> Enrolled:
     """Enrol the lines without a problem, all or none of them; the rest are left out. Raises RosterUnreadable."""
     done = Enrolled()
     with transaction.atomic():
+        Course.objects.select_for_update().get(pk=course.pk)  # a button pressed twice enrols once
         lines = preview(course=course, text=text, role=role).good
         sections = {section.name: section for section in course.sections.all()}
         teams = {team.name: team for team in course.teams.all()}

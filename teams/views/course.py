@@ -1,5 +1,7 @@
 """An instructor's course: settings, teams, codes."""
 
+from copy import copy
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -26,12 +28,11 @@ def course_new(request: SignedInRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def course_edit(request: SignedInRequest, course: Course) -> HttpResponse:
     account = CourseAccount.objects.get_or_create(course=course)[0]
-    form = CourseForm(request.POST or None, instance=course, initial={"course_limit": account.limit})
+    form = CourseForm(request.POST or None, instance=copy(course), initial={"course_limit": account.limit})
     if request.method == "POST" and form.is_valid():
         changed = {name: form.initial.get(name) for name in form.changed_data}
-        courses.change_course(
-            course=course, person=request.user, limit=form.cleaned_data["course_limit"], changed=changed
-        )
+        limit = form.cleaned_data["course_limit"] if "course_limit" in changed else account.limit
+        courses.change_course(course=form.instance, person=request.user, limit=limit, changed=changed)
         messages.success(request, "Saved.")
         return redirect("course_home", course_id=course.pk)
     context = {"form": form, "section": "course"}
@@ -92,9 +93,11 @@ def team_settings(request: SignedInRequest, course: Course, edited_id: int) -> H
     initial = {"limit": team.account.limit, "professors": assigned}
     form = TeamSettingsForm(request.POST or None, team=team, initial=initial)
     if request.method == "POST" and form.is_valid():
-        if form.cleaned_data["limit"] != team.account.limit:
-            courses.set_budget(team=team, limit=form.cleaned_data["limit"], person=request.user)
-        courses.assign_professors(team=team, professors=list(form.cleaned_data["professors"]), person=request.user)
+        limit, professors = form.cleaned_data["limit"], list(form.cleaned_data["professors"])
+        if "limit" in form.changed_data and limit != team.account.limit:
+            courses.set_budget(team=team, limit=limit, person=request.user)
+        if "professors" in form.changed_data:
+            courses.assign_professors(team=team, professors=professors, person=request.user)
         messages.success(request, f"Saved: {team}.")
         return redirect("course_home", course_id=course.pk)
     context = {"form": form, "edited": team, "section": "course"}

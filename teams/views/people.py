@@ -189,9 +189,14 @@ def teams_form(request: SignedInRequest, course: Course) -> HttpResponse:
     groups = None
     if request.method == "POST" and form.is_valid():
         if request.POST.get("do") == "make":
-            made = enrolment.form_teams(course=course, person=request.user, **form.cleaned_data)
-            messages.success(request, f"{len(made)} teams are made. Next: assign their professors.")
-            return redirect("course_home", course_id=course.pk)
+            drawn = {"shown": request.POST.get("shown", ""), **form.cleaned_data}
+            try:
+                made = enrolment.form_teams(course=course, person=request.user, **drawn)
+            except enrolment.DrawChanged as error:
+                messages.warning(request, str(error))
+            else:
+                messages.success(request, f"{len(made)} teams are made. Next: assign their professors.")
+                return redirect("course_home", course_id=course.pk)
         groups = enrolment.propose_teams(course=course, **form.cleaned_data)
-    context = {"form": form, "groups": groups, "section": "people"}
+    context = {"form": form, "groups": groups, "mark": enrolment.mark_of(groups or []), "section": "people"}
     return render(request, "teams/teams_form.html", context, status=422 if form.errors else 200)

@@ -281,14 +281,32 @@ def test_the_draw_that_was_shown_is_the_one_that_is_made(client_for, course, ins
     Team.objects.filter(pk=team.pk).update(name="Team 2")
     wait(course, 5)
     client, form = client_for(instructor), {"size": 3, "seed": 7}
-    shown = client.post(f"/courses/{course.pk}/people/teams/", {**form, "do": "show"}).context["groups"]
+    page = client.post(f"/courses/{course.pk}/people/teams/", {**form, "do": "show"})
+    shown, mark = page.context["groups"], found(r'name="shown" value="(\w+)"', page.content.decode())
     assert not Team.objects.filter(name="Team 1").exists()
-    client.post(f"/courses/{course.pk}/people/teams/", {**form, "do": "make"})
+    client.post(f"/courses/{course.pk}/people/teams/", {**form, "shown": mark, "do": "make"})
     for group in shown:
         made = Team.objects.get(course=course, name=group.name)
         assert set(made.memberships.all()) == set(group.members)
         assert made.account.limit == course.team_budget
     assert [group.name for group in shown] == ["Team 1", "Team 3"]
+    again = client.post(f"/courses/{course.pk}/people/teams/", {**form, "shown": mark, "do": "make"})
+    assert "Nothing was made" in again.content.decode()
+    assert "Every student is in a team already" in again.content.decode()
+
+
+def test_a_draw_that_somebody_joined_since_is_shown_again_and_not_made(client_for, course, instructor):
+    wait(course, 4)
+    client, form = client_for(instructor), {"size": 2, "seed": 7}
+    page = client.post(f"/courses/{course.pk}/people/teams/", {**form, "do": "show"}).content.decode()
+    mark = found(r'name="shown" value="(\w+)"', page)
+    wait(course, 1)
+    again = client.post(f"/courses/{course.pk}/people/teams/", {**form, "shown": mark, "do": "make"})
+    assert "not the teams that you looked at" in again.content.decode()
+    assert not course.teams.exists()
+    new = found(r'name="shown" value="(\w+)"', again.content.decode())
+    client.post(f"/courses/{course.pk}/people/teams/", {**form, "shown": new, "do": "make"})
+    assert course.teams.count() == 3
 
 
 def test_a_team_size_of_nothing_is_refused(client_for, course, instructor):
@@ -313,3 +331,50 @@ def test_the_people_page_pages_finds_and_needs_the_same_queries_for_five_and_for
     narrowed = client.get(f"/courses/{course.pk}/people/?q={member.name}").content.decode()
     assert narrowed.count("<tr>") == 2
     assert "Nobody here is called" in client.get(f"/courses/{course.pk}/people/?q=zzz").content.decode()
+
+
+def test_nobody_is_put_into_the_practice_team_by_a_list(course):
+    practice = factories.make_team(course, "Practice")
+    Team.objects.filter(pk=practice.pk).update(practice=True)
+    said = problems(course, "name,email,team\nAna,ana@example.edu,Practice\nBen,ben@example.edu,Maple")
+    assert list(said) == [2]
+    assert "for everyone to practise in" in said[2]
+
+
+def test_a_long_list_that_could_be_looked_at_can_be_enrolled(client_for, course, instructor):
+    lines = ["name,email," + "x" * 900, *(f"Ana,ana{number}@example.edu,{'y' * 900}" for number in range(500))]
+    file = SimpleUploadedFile("list.csv", "\n".join(lines).encode())
+    client = client_for(instructor)
+    sent = {"role": "student", "file": file, "do": "preview"}
+    shown = client.post(f"/courses/{course.pk}/people/list/", sent).content.decode()
+    text = found(r"<textarea[^>]*hidden>\n(.*?)</textarea>", shown)
+    answer = client.post(f"/courses/{course.pk}/people/list/", {"role": "student", "text": text, "do": "enrol"})
+    assert answer.status_code == 302
+    assert course.memberships.filter(role=Role.STUDENT).count() == 500
+
+
+def test_a_full_team_says_so_and_offers_no_button(client_for, course, team):
+    course.team_size = 1
+    course.save()
+    late = factories.make_person("Late")
+    factories.enrol(course, late, Role.STUDENT)
+    page = client_for(late).get(f"/courses/{course.pk}/").content.decode()
+    assert "This team is full" in page
+    assert "Join Maple" not in page
+
+
+def test_a_professor_who_becomes_a_student_or_is_taken_out_is_nobodys_grader(
+    client_for, course, team, instructor, professor
+):
+    grader = professor.memberships.get()
+    factories.assign(team, professor)
+    home = client_for(instructor).get(f"/courses/{course.pk}/").content.decode()
+    assert "Pat Professor" in home
+    enrolment.deactivate(membership=grader, person=instructor)
+    home = client_for(instructor).get(f"/courses/{course.pk}/").content.decode()
+    assert "Assign one" in home
+    settings = client_for(instructor).get(f"/courses/{course.pk}/teams/{team.pk}/settings/").content.decode()
+    assert "Pat Professor" not in settings
+    enrolment.reactivate(membership=grader, person=instructor)
+    courses.set_role(membership=grader, role=Role.STUDENT, person=instructor)
+    assert not team.professor_assignments.exists()
