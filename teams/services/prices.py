@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from datetime import date
 
+from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from teams.models import Course, Price, PriceKind
+from teams.models import Course, Price, PriceKind, User
+from teams.services import audit
+from teams.services.money import dollars
 
 PER_MILLION = 1_000_000
 REHEARSAL_PREFIX = "rehearsal-"
@@ -19,6 +22,10 @@ class PriceUnknown(LookupError):
         super().__init__(
             f"No price is known for {kind} tokens of {model} at {provider}. An instructor can add one on the course's price page."
         )
+
+
+class PriceTaken(Exception):
+    """The book has a price from that day on; the text says what to do."""
 
 
 @dataclass(frozen=True)
@@ -53,3 +60,17 @@ def price_of(*, course: Course, provider: str, model: str, kind: PriceKind, on: 
     if row is None:
         raise PriceUnknown(provider, base_of(model), kind)
     return Quote(row.per_million, row.source, row.effective_from)
+
+
+def add(*, price: Price, person: User) -> None:
+    """Save a new price of `price.course`'s own. Raises PriceTaken where it has one for the same thing from the same day on."""
+    what = f"{price.model}: {price.get_kind_display().lower()}, from {price.effective_from.isoformat()}"
+    try:
+        with transaction.atomic():
+            price.save(force_insert=True)
+            after = f"{dollars(price.per_million)} a million"
+            audit.record(course=price.course, person=person, action="price added", what=what, after=after)
+    except IntegrityError as error:
+        raise PriceTaken(
+            f"This course has a price for {what}, already. A price is never changed: choose a later day for the new one."
+        ) from error

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 from teams.access import Access, SignedInRequest, course_view, team_view
 from teams.forms import BudgetRequestForm, PriceForm
 from teams.models import Course, LedgerEntry, Price, Team
-from teams.services import audit, costs, money
+from teams.services import costs, prices
 
 PAGE_ROWS = 50
 
@@ -82,14 +82,14 @@ def course_prices(request: SignedInRequest, course: Course) -> HttpResponse:
     form = PriceForm(request.POST or None, initial={"provider": "openai", "effective_from": timezone.localdate()})
     form.instance.course = course
     if request.method == "POST" and form.is_valid():
-        price = form.save()
-        what = f"{price.model}: {price.get_kind_display().lower()}, from {price.effective_from.isoformat()}"
-        after = f"{money.dollars(price.per_million)} a million"
-        audit.record(course=course, person=request.user, action="price added", what=what, after=after)
-        messages.success(
-            request, "The price is in the book, from its date on. Earlier entries keep what they were computed with."
-        )
-        return redirect("course_prices", course_id=course.pk)
-    prices = Price.objects.filter(Q(course=course) | Q(course=None))
-    context = {"form": form, "prices": prices, "section": "costs"}
+        try:
+            prices.add(price=form.save(commit=False), person=request.user)
+        except prices.PriceTaken as error:
+            form.add_error(None, str(error))
+        else:
+            said = "The price is in the book, from its date on. Earlier entries keep what they were computed with."
+            messages.success(request, said)
+            return redirect("course_prices", course_id=course.pk)
+    book = Price.objects.filter(Q(course=course) | Q(course=None))
+    context = {"form": form, "prices": book, "section": "costs"}
     return render(request, "teams/course_prices.html", context, status=422 if form.errors else 200)
