@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from smtplib import SMTPException
 
 from django.conf import settings
@@ -15,6 +16,8 @@ from teams.models import Announcement, Course, MailChoice, Notice, NoticeKind, U
 from teams.services import audit
 
 log = logging.getLogger(__name__)
+
+SAME_AGAIN = timedelta(minutes=5)  # a person who means it twice waits; one who pressed twice does not
 
 
 def tell(*, people: Iterable[User], course: Course, kind: NoticeKind, text: str, path: str) -> None:
@@ -48,9 +51,17 @@ def _send(addresses: list[str], text: str, path: str) -> None:
         log.error("%d notices could not be mailed: %s", len(messages), error)
 
 
+class AnnouncedAlready(Exception):
+    """The newest announcement says the same, and is minutes old; the text says what to do."""
+
+
 def announce(*, course: Course, author: User, text: str) -> Announcement:
-    """Tell everyone in the course."""
+    """Tell everyone in the course. Raises AnnouncedAlready for a button that was pressed twice."""
     with transaction.atomic():
+        Course.objects.select_for_update().get(pk=course.pk)
+        newest = course.announcements.first()
+        if newest and newest.text == text and timezone.now() - newest.at < SAME_AGAIN:
+            raise AnnouncedAlready("Everyone has been told this already, a moment ago. Nobody was told twice.")
         announcement = Announcement.objects.create(course=course, author=author, text=text)
         people = User.objects.filter(memberships__course=course, memberships__active=True).exclude(pk=author.pk)
         tell(

@@ -16,7 +16,8 @@ from teams.services import budget_requests
 def budget_request_new(request: SignedInRequest, team: Team) -> HttpResponse:
     form = BudgetRequestForm(request.POST)
     if not form.is_valid():
-        messages.error(request, "Say how much (more than $0.00) and what for.")
+        for name, errors in form.errors.items():
+            messages.error(request, f"You have not asked yet. {form.fields[name].label}: {errors[0]}")
         return redirect("team_costs", team_id=team.pk)
     try:
         budget_requests.ask(team=team, person=request.user, **form.cleaned_data)
@@ -33,9 +34,12 @@ def budget_request_answer(request: SignedInRequest, course: Course, request_id: 
     asked = get_object_or_404(
         BudgetRequest.objects.select_related("account__team__course"), pk=request_id, account__team__course=course
     )
-    approve = request.POST.get("answer") == "approve"
+    answers = {"approve": True, "decline": False}
+    if (said := request.POST.get("answer", "")) not in answers:
+        messages.error(request, "Approve the request or decline it: nothing has been answered yet.")
+        return redirect("course_costs", course_id=course.pk)
     try:
-        budget_requests.answer(asked=asked, approve=approve, person=request.user)
+        budget_requests.answer(asked=asked, approve=answers[said], person=request.user)
     except budget_requests.RequestRefused as error:
         messages.error(request, str(error))
     else:

@@ -53,9 +53,12 @@ def course_notices(request: SignedInRequest, course: Course) -> HttpResponse:
 @require_POST
 def announcement_new(request: SignedInRequest, course: Course) -> HttpResponse:
     form = AnnouncementForm(request.POST)
-    if form.is_valid():
+    if not form.is_valid():
+        messages.error(request, "An announcement has 1 to 2,000 characters.")
+        return redirect("course_notices", course_id=course.pk)
+    try:
         notices.announce(course=course, author=request.user, text=form.cleaned_data["text"])
         messages.success(request, "Everyone in the course has been told.")
-    else:
-        messages.error(request, "An announcement has 1 to 2,000 characters.")
+    except notices.AnnouncedAlready as error:
+        messages.warning(request, str(error))
     return redirect("course_notices", course_id=course.pk)
