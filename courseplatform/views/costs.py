@@ -7,13 +7,17 @@ from django.shortcuts import get_object_or_404, render
 
 from courseplatform import value
 from teams.access import Access, SignedInRequest, course_view, team_view
-from teams.models import BudgetRequest, Course, LedgerEntry, Role, Team
-from teams.services import billing, costs
+from teams.models import BudgetRequest, Course, CourseAccount, LedgerEntry, Role, Team
+from teams.services import billing, costs, money
+
+NEAR = 0.8  # of its budget: the first alert goes out there
 
 
 @course_view(Access.INSTRUCTOR)
 def course_costs(request: SignedInRequest, course: Course) -> HttpResponse:
     rows, points = costs.by_team(course), value.points_by_team(course)
+    open_requests = BudgetRequest.objects.filter(account__team__course=course, state=BudgetRequest.State.OPEN)
+    requests = list(open_requests.select_related("account__team", "person"))
     context = {
         "rows": [_row(row, points.get(row.team.pk)) for row in rows],
         "graded": bool(points),
@@ -21,15 +25,26 @@ def course_costs(request: SignedInRequest, course: Course) -> HttpResponse:
         "held": sum(row.held for row in rows),
         "limit": sum(row.limit for row in rows),
         "would_have_cost": sum(row.would_have_cost for row in rows),
-        "requests": BudgetRequest.objects.filter(
-            account__team__course=course, state=BudgetRequest.State.OPEN
-        ).select_related("account__team", "person"),
+        "requests": requests,
+        "needs": _needs(rows, requests),
         "forecast": costs.forecast(course),
-        "tight": [row for row in rows if row.share >= 0.8 and not row.team.practice],
+        "whole": CourseAccount.objects.filter(course=course).first(),
         "bill": billing.shown(),
         "section": "costs",
     }
     return render(request, "teams/course_costs.html", context)
+
+
+def _needs(rows: list[costs.TeamCosts], requests: list[BudgetRequest]) -> list[str]:
+    """One sentence for each team that may need its instructor's decision: who asks, and who has used 80 % or more."""
+    asking = {one.account.team_id: one.amount for one in requests}
+    sentences = []
+    for row in rows:
+        used = [f"at {100 * (row.spent + row.held) // row.limit} %"] if row.share >= NEAR and not row.team.practice else []
+        wanted = [f"asked for {money.dollars(asking[row.team.pk])} more"] if row.team.pk in asking else []
+        if used or wanted:
+            sentences.append(f"{row.team.name} {' and '.join(used + wanted)}")
+    return sentences
 
 
 def _row(row: costs.TeamCosts, points: value.Points | None) -> dict[str, Any]:

@@ -68,6 +68,11 @@ class CourseAccount(models.Model):
             models.CheckConstraint(condition=Q(spent__gte=0), name="course_spent_not_negative"),
         ]
 
+    @property
+    def left(self) -> int | None:
+        """Micro-dollars that all teams together can still hold; None where the course has no limit of its own."""
+        return None if self.limit is None else max(0, self.limit - self.spent - self.held)
+
 
 class BudgetAlert(models.Model):
     """The team was told that it reached this share of its limit. Raising the limit removes the row."""

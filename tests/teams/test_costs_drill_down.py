@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from teams.models import BudgetAccount, Confidence, Course, LedgerEntry, LedgerSum, Method, Team, User
-from teams.services import costs, money
+from teams.models import BudgetAccount, Confidence, Course, CourseAccount, LedgerEntry, LedgerSum, Method, Team, User
+from teams.services import budget_requests, costs, money
 
 
 def spend(team: Team, key: str, cost: int, person: User | None = None, model: str = "gpt") -> LedgerEntry:
@@ -93,3 +93,28 @@ def test_long_lists_of_sums_come_a_page_at_a_time(
     found = [re.findall(r"<td>(m\d\d)</td>", page) for page in pages]
     assert [len(names) for names in found] == [50, 10]
     assert sorted(found[0] + found[1]) == [f"m{number:02}" for number in range(60)]
+
+
+def test_the_whole_courses_budget_stands_beside_the_teams_ones(
+    client_for: Any, course: Course, team: Team, instructor: User
+) -> None:
+    browser, address = client_for(instructor), f"/courses/{course.pk}/costs/"
+    assert "the whole course may spend" not in text(browser, address)
+    CourseAccount.objects.filter(course=course).update(limit=30_000_000, spent=12_000_000, held=500_000)
+    page = text(browser, address)
+    assert "$30.00" in page
+    assert "$17.50 left" in page
+
+
+def test_who_is_near_the_limit_and_who_asks_is_said_once_a_team(
+    client_for: Any, course: Course, team: Team, other_team: Team, member: User, instructor: User
+) -> None:
+    address = f"/courses/{course.pk}/costs/"
+    assert "0 teams" in text(client_for(instructor), address)
+    money.hold(team=team, key="near", amount=23_100_000)
+    budget_requests.ask(team=team, person=member, amount=10_000_000, reason="more")
+    page = text(client_for(instructor), address)
+    assert "1 team<" in page
+    assert "Maple at 92 % and asked for $10.00 more" in page
+    money.hold(team=other_team, key="other", amount=20_000_000)
+    assert "Birch at 80 %" in text(client_for(instructor), address)
