@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 
 from django.core.paginator import Paginator
 from django.http import HttpResponse
@@ -11,6 +10,7 @@ from django.shortcuts import render
 from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course
 from teams.services.costs import safe_cell
+from teams.templatetags.units import in_words
 
 
 @course_view(Access.INSTRUCTOR)
@@ -31,8 +31,8 @@ def course_audit_csv(request: SignedInRequest, course: Course) -> HttpResponse:
             entry.action,
             entry.what,
             entry.team or "",
-            json.dumps(entry.before),
-            json.dumps(entry.after),
+            in_words(entry.before),
+            in_words(entry.after),
         ]
         writer.writerow([entry.at.isoformat(), *(safe_cell(value) for value in values)])
     headers = {"Content-Disposition": f'attachment; filename="audit-{course.pk}.csv"'}

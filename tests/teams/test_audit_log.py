@@ -65,7 +65,9 @@ def test_teams_formed_for_everyone_say_who_went_where(course, instructor):
     people = [factories.make_person(f"Person {number}") for number in range(4)]
     for person in people:
         factories.enrol(course, person, Role.STUDENT)
-    enrolment.form_teams(course=course, size=2, by_section=False, seed=1, person=instructor)
+    wanted = {"course": course, "size": 2, "by_section": False, "seed": 1}
+    drawn = enrolment.mark_of(enrolment.propose_teams(**wanted))
+    enrolment.form_teams(**wanted, shown=drawn, person=instructor)
     before, after = newest(course, "teams formed")
     assert before is None
     assert sorted(name for members in after.values() for name in members) == [person.name for person in people]
@@ -107,6 +109,8 @@ def test_the_page_escapes_pages_and_shows_words_and_the_csv_holds_everything_har
     text = client.get(f"/courses/{course.pk}/audit.csv").content.decode()
     lines = list(csv.reader(io.StringIO(text)))
     assert lines[0] == ["time", "person", "action", "what", "team", "before", "after"]
+    assert lines[60][2:] == ["budget changed", "Maple", "Maple", "$58.00", "$59.00"]
+    assert lines[61][2:] == ["section created", "'=HYPERLINK(1)<b>", "", "", ""]
     assert len(lines) == 62
     assert not any(cell.startswith(("=", "+", "-", "@")) for line in lines for cell in line)
 
