@@ -40,7 +40,8 @@ def _needs(rows: list[costs.TeamCosts], requests: list[BudgetRequest]) -> list[s
     asking = {one.account.team_id: one.amount for one in requests}
     sentences = []
     for row in rows:
-        used = [f"at {100 * (row.spent + row.held) // row.limit} %"] if row.share >= NEAR and not row.team.practice else []
+        is_near = row.share >= NEAR and not row.team.practice
+        used = [f"at {100 * (row.spent + row.held) // row.limit} %"] if is_near else []
         wanted = [f"asked for {money.dollars(asking[row.team.pk])} more"] if row.team.pk in asking else []
         if used or wanted:
             sentences.append(f"{row.team.name} {' and '.join(used + wanted)}")
