@@ -18,6 +18,7 @@ from evaluation.services.reasons import LEFT_BEHIND
 from teams import live
 from teams.models import User
 from teams.services import money
+from teams.services.sweeping import each_alone
 from training.models import TrainingRun
 
 HOLD_LIFETIME = timedelta(hours=1)
@@ -153,9 +154,13 @@ def restore(*, conversation: Conversation) -> None:
 def sweep() -> int:
     """Fail the turns whose web process is gone, and close holds that a stopped turn left open. Returns how many."""
     silent = Turn.objects.filter(heartbeat_at__lt=timezone.now() - SILENT_FOR)
-    swept = 0
-    for turn in silent.filter(status=TurnStatus.STREAMING).select_related("conversation__run"):
-        if closing.fail(turn=turn, message=LEFT_BEHIND, answer=turn.answer):
-            live.wake(turn.topic)
-            swept += 1
-    return swept + closing.settle_forgotten(silent.filter(status=TurnStatus.STOPPED))
+    left_behind = silent.filter(status=TurnStatus.STREAMING).select_related("conversation__run")
+    failed = each_alone(left_behind, _fail_left_behind)
+    return failed + closing.settle_forgotten(silent.filter(status=TurnStatus.STOPPED))
+
+
+def _fail_left_behind(turn: Turn) -> bool:
+    failed = closing.fail(turn=turn, message=LEFT_BEHIND, answer=turn.answer)
+    if failed:
+        live.wake(turn.topic)
+    return failed

@@ -11,6 +11,7 @@ from evaluation.services.reasons import UNSURE
 from teams.models import Hold, HoldState
 from teams.services import money
 from teams.services.money import Charge
+from teams.services.sweeping import each_alone
 from training.services import charges
 from training.services.charges import TokenUsage
 from training.services.tokens import count_text
@@ -79,10 +80,13 @@ def settle_forgotten(turns: QuerySet[Turn]) -> int:
     """Settle stopped turns whose answering process died before it could. Returns how many."""
     open_keys = set(Hold.objects.filter(key__startswith="turn-", state=HoldState.OPEN).values_list("key", flat=True))
     forgotten = [turn for turn in turns.select_related("conversation__run") if turn.hold_key in open_keys]
-    for turn in forgotten:
-        with transaction.atomic():
-            _keep(turn, Answered(turn.answer, estimate(turn, turn.answer), turn.first_token_ms))
-    return len(forgotten)
+    return each_alone(forgotten, _settle_forgotten)
+
+
+def _settle_forgotten(turn: Turn) -> bool:
+    with transaction.atomic():
+        _keep(turn, Answered(turn.answer, estimate(turn, turn.answer), turn.first_token_ms))
+    return True
 
 
 def _keep(turn: Turn, answered: Answered) -> None:
@@ -99,10 +103,11 @@ def _keep(turn: Turn, answered: Answered) -> None:
 
 
 def _charge(turn: Turn, usage: TokenUsage) -> Charge:
+    run = turn.conversation.run
     return charges.answer_charge(
-        bots.cost(turn.conversation, usage),
+        charges.cost_or_hold(lambda: bots.cost(turn.conversation, usage), run=run, hold_key=turn.hold_key),
         usage,
-        method=turn.conversation.run.method,
+        method=run.method,
         subject_kind="turn",
         subject_id=str(turn.key),
         person=turn.asked_by,

@@ -31,6 +31,8 @@ from evaluation.services.asking import CouldNotAsk, Reply, Task, ask_all
 from teams.models import Confidence, Course, User
 from teams.services import money
 from teams.services.money import Charge
+from teams.services.prices import PriceUnknown
+from teams.services.sweeping import each_alone
 from training.models import TrainingRun
 from training.services import charges
 from training.services.charges import TokenUsage
@@ -201,10 +203,16 @@ def settle(interview: Interview, status: InterviewStatus, **fields: object) -> N
 
 
 def book_lost(interview: Interview, lost: list[int]) -> None:
-    """An entry of its own for each try that got no answer: the most it can have cost, as unknown."""
+    """An entry of its own for each try that got no answer: the most it can have cost, as unknown.
+
+    None where the price is gone: the interview itself is charged with all that is held then.
+    """
     longest = bots.answer_tokens(endpoint_for(interview.run)) if lost else 0
     for asked in lost:
-        most = charges.chat_most(interview.run, input_tokens=asked, max_tokens=longest)
+        try:
+            most = charges.chat_most(interview.run, input_tokens=asked, max_tokens=longest)
+        except PriceUnknown:
+            return
         if not most:
             continue  # free: on this machine, or a rehearsal
         key = f"{interview.hold_key}-lost-{uuid4().hex[:12]}"
@@ -224,7 +232,9 @@ def _charge(interview: Interview) -> Charge:
     )
     usage = TokenUsage(asked, cached, answered, exact=True)
     return charges.answer_charge(
-        charges.chat_cost(interview.run, **usage.counted),
+        charges.cost_or_hold(
+            lambda: charges.chat_cost(interview.run, **usage.counted), run=interview.run, hold_key=interview.hold_key
+        ),
         usage,
         method=interview.run.method,
         subject_kind="interview",
@@ -275,8 +285,10 @@ def sweep() -> int:
     silent = Interview.objects.filter(
         status__in=[InterviewStatus.QUEUED, InterviewStatus.RUNNING], heartbeat_at__lt=timezone.now() - SILENT_FOR
     )
-    lost = list(silent)
-    for interview in lost:
-        Interview.objects.filter(pk=interview.pk, status=InterviewStatus.QUEUED).update(heartbeat_at=timezone.now())
-        send_for_worker(interview)
-    return len(lost)
+    return each_alone(silent, _send_again)
+
+
+def _send_again(interview: Interview) -> bool:
+    Interview.objects.filter(pk=interview.pk, status=InterviewStatus.QUEUED).update(heartbeat_at=timezone.now())
+    send_for_worker(interview)
+    return True

@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from evaluation.models import Conversation, Turn, TurnStatus
 from evaluation.services import answering, chat
-from teams.models import BudgetAccount, Confidence, Hold, LedgerEntry, Method
+from teams.models import BudgetAccount, Confidence, Hold, LedgerEntry, Method, Price
 from teams.services.money import BudgetRefused
 from tests.evaluation.conftest import in_this_thread, make_prices, make_run
 
@@ -216,6 +216,21 @@ def test_a_stopped_turn_whose_process_died_is_settled_by_the_sweeper(paid_talk, 
     assert chat.sweep() == 1
     assert LedgerEntry.objects.get().delta > 0 and BudgetAccount.objects.get(team=team).held == 0
     assert chat.sweep() == 0
+
+
+def test_turns_left_behind_whose_price_is_gone_are_booked_at_their_most(paid_run, member, team, monkeypatch):
+    failed, stopped = (
+        left_streaming(chat.open_conversation(run=paid_run, person=member), member, monkeypatch) for _ in range(2)
+    )
+    chat.stop(turn=stopped)
+    most = {hold.key: hold.amount for hold in Hold.objects.all()}
+    Price.objects.all().delete()
+    assert chat.sweep() == 2
+    for turn in (failed, stopped):
+        entry = LedgerEntry.objects.get(key=turn.hold_key)
+        assert (entry.delta, entry.confidence) == (most[turn.hold_key], Confidence.UNKNOWN)
+        assert "No price is known" in entry.price_note
+    assert BudgetAccount.objects.get(team=team).held == 0
 
 
 def test_a_second_question_waits_until_the_first_is_answered(talk, member, monkeypatch):

@@ -11,7 +11,7 @@ from django.utils import timezone
 from evaluation.models import Interview, InterviewAnswer, InterviewQuestion, InterviewStatus, Wording
 from evaluation.services import asking, interviews, submissions
 from evaluation.services.interview_report import quality_points
-from teams.models import BudgetAccount, Confidence, LedgerEntry
+from teams.models import BudgetAccount, Confidence, LedgerEntry, Price
 from teams.services.money import BudgetRefused
 from tests import factories
 from tests.evaluation.conftest import make_prices, make_run, professor_of
@@ -130,6 +130,15 @@ def test_tries_without_an_answer_may_be_billed_and_are_booked_as_unknown(
     assert all(entry.delta > 0 and entry.subject_id == str(interview.key) for entry in lost)
     account = BudgetAccount.objects.get(team=team)
     assert (account.spent, account.held) == (sum(entry.delta for entry in lost), 0)
+
+
+def test_an_interview_whose_price_is_gone_is_charged_with_all_that_was_held(interview, team):
+    held = BudgetAccount.objects.get(team=team).held
+    Price.objects.all().delete()
+    assert interviews.carry_out(interview.pk) == "done"
+    entry = LedgerEntry.objects.get()
+    assert (entry.delta, entry.confidence) == (held, Confidence.UNKNOWN)
+    assert BudgetAccount.objects.get(team=team).held == 0
 
 
 def test_a_second_worker_finds_a_claimed_interview_taken(interview):

@@ -16,11 +16,12 @@ from django.utils import timezone
 
 from courseplatform.handler import THREADS
 from courseplatform.redis_server import free_port
-from teams.models import BudgetAccount, Confidence, Course, Hold, HoldState, LedgerEntry, Method, Team, User
+from teams.models import BudgetAccount, Confidence, Course, Hold, HoldState, LedgerEntry, Method, Price, Team, User
 from tests.evaluation.conftest import make_prices, make_run
 from tests.evaluation.model_server import Script, serving
 from training.models import CallStatus, EndpointCall, EndpointKey, TrainingRun
 from training.services import deployments, endpoints
+from training.services.charges import TokenUsage
 from training.services.endpoint_places import OF_ONE_TEAM
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
@@ -369,6 +370,49 @@ def test_a_call_whose_web_process_died_is_closed_by_the_sweeper_once(
     assert deployments.sweep() == 0
     assert (LedgerEntry.objects.get().confidence, account(team)) == (Confidence.UNKNOWN, (500, 0))
     assert not Hold.objects.filter(state=HoldState.OPEN).exists()
+
+
+def forgotten(team: Team, member: User) -> list[EndpointCall]:
+    """Two calls of a paid bot whose web process died long ago; at most 500 micro-dollars each."""
+    run = paid(team, member)
+    new_key(team, member)
+    key = EndpointKey.objects.get()
+    calls = [deployments.open_call(key=key, run=run, most=500, streamed=False) for _ in range(2)]
+    EndpointCall.objects.update(at=timezone.now() - timedelta(hours=1))
+    return calls
+
+
+def test_a_lost_call_whose_price_is_gone_is_booked_at_its_most_and_the_ledger_says_why(
+    team: Team, member: User
+) -> None:
+    forgotten(team, member)
+    Price.objects.all().delete()
+    assert deployments.sweep() == 2
+    assert account(team) == (1000, 0)
+    for entry in LedgerEntry.objects.all():
+        assert (entry.confidence, entry.delta, entry.provider) == (Confidence.UNKNOWN, 500, "openai")
+        assert "No price is known for input tokens of ft:gpt-test" in entry.price_note
+
+
+def test_an_answered_call_whose_price_is_gone_leaves_no_money_held(team: Team, member: User) -> None:
+    call, _ = forgotten(team, member)
+    Price.objects.all().delete()
+    deployments.close_call(call=call, status=CallStatus.DONE, usage=TokenUsage(20, 0, 5, exact=True))
+    call.refresh_from_db()
+    entry = LedgerEntry.objects.get()
+    assert (call.status, call.cost, entry.delta, entry.confidence) == (CallStatus.DONE, 500, 500, Confidence.UNKNOWN)
+    assert account(team) == (500, 500), "the other call is open"
+
+
+def test_a_lost_call_that_cannot_be_closed_does_not_keep_the_others_open(
+    team: Team, member: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad, good = forgotten(team, member)
+    Hold.objects.filter(key=bad.hold_key).delete()
+    assert deployments.sweep() == 1
+    good.refresh_from_db()
+    assert (good.status, LedgerEntry.objects.get().key) == (CallStatus.FAILED, good.hold_key)
+    assert "could not be set right" in caplog.text
 
 
 def test_the_page_makes_a_key_shows_it_once_and_shows_use(

@@ -160,6 +160,8 @@ def test_a_hold_that_waited_for_a_price_is_settled_when_the_price_is_there(start
     run.write(lease, input_tokens=1_000_000)
     finish.fail(run, lease, finish.Failure("x", "x", "x"))
     assert hold_state(run) == HoldState.OPEN, "an unknown price is not 0"
+    assert [reconcile.reconcile().settled for _ in range(3)] == [[], [], []]
+    assert run.events.filter(data__message__icontains="waits for a price").count() == 1, "it is said once"
 
     Price.objects.bulk_create(prices)
     assert reconcile.reconcile().settled == [run.pk]
@@ -219,6 +221,36 @@ def test_the_clock_goes_on_while_the_database_is_away(monkeypatch: pytest.Monkey
     turns = iter([False, False, True])
     reconcile.repeat([(0.0, broken), (0.0, whole)], lambda _: next(turns))
     assert rounds == {"broken": 3, "whole": 3}
+
+
+def test_a_run_that_cannot_be_set_right_does_not_keep_the_others_waiting(
+    start: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = start(), start()
+    for run in (bad, good):
+        run.claim()
+        silent_since_long(run)
+    give_up = finish.give_up
+
+    def trouble_with_one(run: TrainingRun, *rest: Any) -> None:
+        if run == bad:
+            raise LookupError("nobody thought of this")
+        give_up(run, *rest)
+
+    monkeypatch.setattr(finish, "give_up", trouble_with_one)
+    assert reconcile.reconcile().handed_on == [good.pk]
+
+
+def test_a_round_that_fails_does_not_stop_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile, "close_old_connections", lambda: None)
+    looked: list[int] = []
+
+    def broken() -> None:
+        raise LookupError("nobody thought of this")
+
+    turns = iter([False, True])
+    reconcile.repeat([(0.0, broken), (0.0, lambda: looked.append(1))], lambda _: next(turns))
+    assert looked == [1, 1]
 
 
 def test_a_call_for_a_run_that_is_gone_does_nothing(db: None) -> None:

@@ -1,10 +1,11 @@
 """What models cost: prices looked up for a course, charges made of what was measured."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypedDict
 
-from teams.models import Confidence, Course, Method, PriceKind, User
+from teams.models import Confidence, Course, Hold, Method, PriceKind, User
 from teams.services.money import Charge, dollars
 from teams.services.prices import PER_MILLION, PriceUnknown, Quote, price_of
 from training.models import BaseModel, TrainingRun
@@ -19,6 +20,7 @@ SECONDS_PER_HOUR = 3600
 SAMPLE_QUESTION_TOKENS, SAMPLE_ANSWER_TOKENS = 1_500, 120  # most of one sample question asked at a provider
 JOURNAL = "usage.jsonl"  # of the DSPy engine's meter; amounts in millionths of a micro-dollar
 NO_ANSWER = "the most it can have cost, because no answer came"  # as the ledger says it
+NO_PRICE = "all that was held, because the price is gone from the book"  # as the ledger says it
 PROGRAM_CALLS_PER_TURN = 2  # a DSPy program asks once more when it cannot read the first answer
 
 
@@ -87,6 +89,7 @@ def answer_charge(
     price: ChatCost, usage: TokenUsage, *, method: str, subject_kind: str, subject_id: str, person: User | None
 ) -> Charge:
     """The charge for answers of a run; estimated where the provider did not count and they are not free."""
+    counted_by_us = price.confidence == Confidence.EXACT and not usage.exact and price.cost
     return Charge(
         subject_kind=subject_kind,
         subject_id=subject_id,
@@ -95,7 +98,7 @@ def answer_charge(
         model=price.model,
         cost=price.cost,
         price_note=price.price_note,
-        confidence=price.confidence if usage.exact or not price.cost else Confidence.ESTIMATED,
+        confidence=Confidence.ESTIMATED if counted_by_us else price.confidence,
         rehearsal=price.rehearsal,
         would_have_cost=price.would_have_cost,
         person=person,
@@ -251,8 +254,9 @@ def _lost_calls(run: TrainingRun) -> LostCalls | None:
 
 def chat_cost(run: TrainingRun, *, input_tokens: int, cached_input_tokens: int, output_tokens: int) -> ChatCost:
     """What a chat turn with a finished run cost, from the tokens that the provider reported. Raises PriceUnknown."""
-    model = run.result_model if run.method == Method.OPENAI else run.base_model.name
-    return _chat_cost(run.team.course, run.base_model, model, input_tokens, cached_input_tokens, output_tokens)
+    return _chat_cost(
+        run.team.course, run.base_model, asked_model(run), input_tokens, cached_input_tokens, output_tokens
+    )
 
 
 def base_chat_cost(
@@ -279,6 +283,25 @@ def base_chat_most(base_model: BaseModel, *, course: Course, input_tokens: int, 
     return base_chat_cost(
         base_model, course=course, input_tokens=input_tokens, cached_input_tokens=0, output_tokens=max_tokens
     ).cost
+
+
+def cost_or_hold(priced: Callable[[], ChatCost], *, run: TrainingRun, hold_key: str) -> ChatCost:
+    """What `priced` says. Where it raises PriceUnknown for a price that was there at the hold: the whole hold, as unknown.
+
+    Whoever used the bot is done, and nobody may come to add the price: the money must not stay held until then.
+    """
+    try:
+        return priced()
+    except PriceUnknown as unknown:
+        held = Hold.objects.values_list("amount", flat=True).get(key=hold_key)
+        provider, note = provider_name(run.base_model), f"{NO_PRICE}: {unknown}"[:300]
+        rehearsal = run.base_model.rehearsal
+        return ChatCost(held, None, note, Confidence.UNKNOWN, provider, asked_model(run), rehearsal=rehearsal)
+
+
+def asked_model(run: TrainingRun) -> str:
+    """The model whose price a chat with a finished run has."""
+    return run.result_model if run.method == Method.OPENAI else run.base_model.name
 
 
 def _chat_cost(course: Course, base_model: BaseModel, model: str, asked: int, cached: int, answered: int) -> ChatCost:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from teams.models import Team, User
 from teams.services import audit, money
 from teams.services.money import Charge
+from teams.services.sweeping import each_alone
 from training.models import CallStatus, Deployment, EndpointCall, EndpointKey, RunStatus, TrainingRun
 from training.models.endpoint import SHOWN_CHARACTERS
 from training.services import charges
@@ -146,16 +147,20 @@ def close_call(*, call: EndpointCall, status: CallStatus, usage: TokenUsage) -> 
             money.settle(key=call.hold_key, charge=charge)
 
 
-def fail_call(*, call: EndpointCall, usage: TokenUsage, maybe_billed: bool) -> None:
-    """No answer. Free where the provider refused or was never reached; else booked at its most, as unknown."""
+def fail_call(*, call: EndpointCall, usage: TokenUsage, maybe_billed: bool) -> bool:
+    """No answer. Free where the provider refused or was never reached; else booked at its most, as unknown.
+
+    True when this call ended it.
+    """
     most = call.cost if maybe_billed else 0
     with transaction.atomic():
         if not _move(call, CallStatus.FAILED, most):
-            return
-        if not most:
+            return False
+        if most:
+            money.settle(key=call.hold_key, charge=charges.at_most(_charge(call, usage), most))
+        else:
             money.release(key=call.hold_key)
-            return
-        money.settle(key=call.hold_key, charge=charges.at_most(_charge(call, usage), most))
+    return True
 
 
 def _move(call: EndpointCall, status: CallStatus, cost: int, **counted: int) -> bool:
@@ -166,7 +171,9 @@ def _move(call: EndpointCall, status: CallStatus, cost: int, **counted: int) -> 
 
 def _charge(call: EndpointCall, usage: TokenUsage) -> Charge:
     return charges.answer_charge(
-        charges.chat_cost(call.run, **usage.counted),
+        charges.cost_or_hold(
+            lambda: charges.chat_cost(call.run, **usage.counted), run=call.run, hold_key=call.hold_key
+        ),
         usage,
         method=call.run.method,
         subject_kind=SUBJECT,
@@ -178,10 +185,11 @@ def _charge(call: EndpointCall, usage: TokenUsage) -> Charge:
 def sweep() -> int:
     """Close calls whose web process died: nobody knows what they cost, so they are booked at their most."""
     old = EndpointCall.objects.filter(status=CallStatus.OPEN, at__lt=timezone.now() - FORGOTTEN_AFTER)
-    lost = list(old.select_related("run__team__course", "run__base_model", "api_key__created_by"))
-    for call in lost:
-        fail_call(call=call, usage=TokenUsage(0, 0, 0, exact=False), maybe_billed=True)
-    return len(lost)
+    return each_alone(old.select_related("run__team__course", "run__base_model", "api_key__created_by"), _close_lost)
+
+
+def _close_lost(call: EndpointCall) -> bool:
+    return fail_call(call=call, usage=TokenUsage(0, 0, 0, exact=False), maybe_billed=True)
 
 
 @dataclass(frozen=True)

@@ -94,21 +94,23 @@ def give_up(run: TrainingRun, lease: str, reason: str, *, last: Failure = LOST) 
     live.changed(run)
 
 
-def settle(run: TrainingRun, confidence: Confidence) -> None:
-    """Charge what was measured against the hold; a run that never began gives all of it back."""
+def settle(run: TrainingRun, confidence: Confidence) -> bool:
+    """Charge what was measured against the hold; a run that never began gives all of it back. True when this call did it."""
     if run.started_at is None:
-        money.release(key=run.hold_key)
-        return
+        return money.release(key=run.hold_key)
     hold = Hold.objects.filter(key=run.hold_key).first()
     if hold is None or hold.state != HoldState.OPEN:
-        return
+        return False
     try:
         charge = charges.run_charge(run, confidence=confidence)
     except PriceUnknown as unknown:
         # The price was there at launch and is gone: keep the hold, an instructor adds the price, the reconciler settles.
-        RunEvent.objects.create(run=run, kind="note", data={"message": f"The final cost waits for a price. {unknown}"})
-        return
+        data = {"message": f"The final cost waits for a price. {unknown}"}
+        if not run.events.filter(kind="note", data=data).exists():  # once, however often the reconciler looks
+            RunEvent.objects.create(run=run, kind="note", data=data)
+        return False
     money.settle(key=run.hold_key, charge=charge)
+    return True
 
 
 def _tell(run: TrainingRun, text: str) -> None:

@@ -5,12 +5,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from django.db import DatabaseError, close_old_connections, connections
+from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connections
 from django.db.models import Q
 from django.utils import timezone
 
 from teams.models import Confidence, Hold, HoldState
 from teams.services.money import HOLD_LIFETIME
+from teams.services.sweeping import each_alone
 from training.models import ENDED, InvalidTransition, RunStatus, TrainingRun, lease_owner
 from training.services import cloud, finish, queue
 
@@ -66,8 +67,7 @@ def _without_worker(found: Findings) -> None:
     late = Q(lease_until__lt=timezone.now()) | Q(lease_until=None)
     abandoned = TrainingRun.objects.with_related().filter(late, status__in=[RunStatus.RUNNING, RunStatus.CANCELLING])
     # A job at the provider needs no worker: the next look ends it.
-    for run in abandoned.exclude(status=RunStatus.CANCELLING, provider_job__gt=""):
-        _hand_on(run, found)
+    each_alone(abandoned.exclude(status=RunStatus.CANCELLING, provider_job__gt=""), lambda run: _hand_on(run, found))
 
 
 def _hand_on(run: TrainingRun, found: Findings) -> None:
@@ -91,15 +91,16 @@ def _without_call(found: Findings) -> None:
 
 def _unsettled(found: Findings) -> None:
     """Holds of ended runs: normally closed with the run; here after a price was missing. Of running ones: not yet expired."""
-    keys = {run.hold_key: run for run in _with_open_holds()}
-    for hold in Hold.objects.filter(key__in=list(keys), state=HoldState.OPEN):
-        run = keys[hold.key]
-        finish.settle(run, Confidence.EXACT if run.status == RunStatus.SUCCEEDED else Confidence.ESTIMATED)
-        found.settled.append(run.pk)
+    each_alone(_with_open_holds(), lambda run: _settle(run, found))
     active = [f"run-{pk}" for pk in TrainingRun.objects.active().values_list("pk", flat=True)]
     Hold.objects.filter(key__in=active, state=HoldState.OPEN, expires_at__lt=timezone.now()).update(
         expires_at=timezone.now() + HOLD_LIFETIME
     )
+
+
+def _settle(run: TrainingRun, found: Findings) -> None:
+    if finish.settle(run, Confidence.EXACT if run.status == RunStatus.SUCCEEDED else Confidence.ESTIMATED):
+        found.settled.append(run.pk)
 
 
 def _with_open_holds() -> list[TrainingRun]:
@@ -109,13 +110,22 @@ def _with_open_holds() -> list[TrainingRun]:
 
 
 def _uncleaned(found: Findings) -> None:
-    for run in TrainingRun.objects.with_related().filter(status__in=ENDED).exclude(provider_files=[]):
-        if cloud.clean_up(run):
-            found.cleaned.append(run.pk)
+    each_alone(
+        TrainingRun.objects.with_related().filter(status__in=ENDED).exclude(provider_files=[]),
+        lambda run: _clean_up(run, found),
+    )
+
+
+def _clean_up(run: TrainingRun, found: Findings) -> None:
+    if cloud.clean_up(run):
+        found.cleaned.append(run.pk)
 
 
 def repeat(rounds: list[tuple[float, Callable[[], object]]], stopped: Callable[[float], bool]) -> None:
-    """Do each of `rounds` every so many seconds until `stopped(seconds to wait)` says so. A database that is away is waited for."""
+    """Do each of `rounds` every so many seconds until `stopped(seconds to wait)` says so.
+
+    A database that is away is waited for; a round that fails otherwise is logged, and the others go on.
+    """
     due = [0.0 for _ in rounds]
     while True:
         for place, (every, work) in enumerate(rounds):
@@ -125,8 +135,11 @@ def repeat(rounds: list[tuple[float, Callable[[], object]]], stopped: Callable[[
                     close_old_connections()
                     if done := work():
                         log.info("%s: %s", work.__name__, done)
-                except DatabaseError as error:
+                except (OperationalError, InterfaceError) as error:
                     log.warning("%s waits for the database: %s", work.__name__, error)
+                    close_old_connections()
+                except Exception:  # money and runs hang on the other rounds
+                    log.exception("%s failed; it is tried again", work.__name__)
                     close_old_connections()
         if stopped(max(0.05, min(due) - time.monotonic())):
             return
