@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from teams.models import Course, OutsideIdentity, User
 from teams.services import audit, first_account
@@ -48,14 +48,26 @@ def enter(claims: Claims) -> User:
     owner sets another by mail.
     """
     _check_address(claims)
+    try:
+        person = _enter(claims)
+    except IntegrityError:
+        person = _enter(claims)  # the same person's other sign-in was faster: what it made is there now
+    return person
+
+
+def _enter(claims: Claims) -> User:
     with transaction.atomic():
-        known = OutsideIdentity.objects.select_related("person").filter(issuer=claims.issuer, subject=claims.subject)
-        identity = known.first()
-        person = identity.person if identity else _link(claims)
+        person = _known(claims) or _link(claims)
         if not person.is_active:
             raise SignInRefused("This account is switched off. Ask your instructor.")
         audit.record(course=None, person=person, action="signed in", what=f"through {settings.OIDC_NAME}")
     return person
+
+
+def _known(claims: Claims) -> User | None:
+    identities = OutsideIdentity.objects.select_related("person")
+    identity = identities.filter(issuer=claims.issuer, subject=claims.subject).first()
+    return identity.person if identity else None
 
 
 def _check_address(claims: Claims) -> None:
@@ -77,14 +89,20 @@ def _is_address(email: str) -> bool:
     return True
 
 
-def _link(claims: Claims) -> User:
+def _with_address(claims: Claims) -> User | None:
     person = User.objects.select_for_update().filter(email__iexact=claims.email).first()
-    if (
-        person is None or person.email.lower() != claims.email
-    ):  # PostgreSQL takes ı for i here, and that is another address
+    # PostgreSQL takes ı for i here, and that is another address
+    return person if person is not None and person.email.lower() == claims.email else None
+
+
+def _link(claims: Claims) -> User:
+    person = _with_address(claims)
+    if person is None:
         person = User.objects.create_user(claims.email, None, name=claims.name or claims.email.partition("@")[0])
     elif not person.is_active:
         raise SignInRefused("This account is switched off. Ask your instructor.")
+    elif person.identities.filter(issuer=claims.issuer, subject=claims.subject).exists():
+        return person  # linked by another sign-in of theirs while this one waited for the account
     elif person.identities.filter(issuer=claims.issuer).exists():
         # The address was given to somebody else at the service: the account stays with whom it was linked to.
         raise SignInRefused(

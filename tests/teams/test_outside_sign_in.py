@@ -9,7 +9,7 @@ from django.core.checks import run_checks
 from django.test import Client
 
 from teams.models import AuditEntry, OutsideIdentity, Role, User
-from teams.services import erasing
+from teams.services import erasing, outside_sign_in
 from tests import factories
 from tests.teams.oidc_provider import CLIENT, SECRET, Provider
 
@@ -70,6 +70,28 @@ def test_a_new_person_gets_an_account_without_a_course_or_a_password(client, pro
     assert not ana.memberships.exists()
     identity = ana.identities.get()
     assert (identity.issuer, identity.subject) == (provider.issuer, "7c1")
+
+
+def overtaken(monkeypatch, name):
+    """The first look of `name` is one that was taken before the person's other sign-in was through."""
+    look, looks = getattr(outside_sign_in, name), []
+
+    def blind_at_first(claims):
+        looks.append(claims)
+        return None if len(looks) == 1 else look(claims)
+
+    monkeypatch.setattr(outside_sign_in, name, blind_at_first)
+
+
+@pytest.mark.parametrize("blind", [("_known",), ("_known", "_with_address")])
+def test_two_first_sign_ins_at_once_are_one_person_twice_signed_in(client, provider, monkeypatch, blind):
+    sign_in(client)
+    for name in blind:
+        overtaken(monkeypatch, name)
+    other_tab = Client()
+    assert "enter the code of your course" in sign_in(other_tab).content.decode()
+    assert who(other_tab) == who(client) is not None
+    assert User.objects.filter(email="ana@uni.example").count() == OutsideIdentity.objects.count() == 1
 
 
 def test_signing_in_is_on_record(client, provider, course):
