@@ -15,7 +15,8 @@ from courseplatform import archive
 from datasets.models import Dataset
 from teams.models import AuditEntry, Course, Hold, HoldState, LedgerEntry, Role, Team, User
 from teams.services import audit
-from training.models import TrainingRun
+from training.models import ENDED, TrainingRun
+from training.services import cloud
 
 EXPORTED_WITHIN = timedelta(hours=24)
 EXPORTED = "course exported"
@@ -25,27 +26,57 @@ class RemovalRefused(Exception):
     """Nothing was deleted; the text says why and what to do."""
 
 
+class UploadsRemain(RemovalRefused):
+    """Rows that were uploaded for training are still at the provider. `files`: their ids there."""
+
+    def __init__(self, files: list[str]) -> None:
+        self.files = files
+        super().__init__(
+            "Rows of this course that were uploaded for training are still at the provider, which could not be reached or "
+            "refused to delete them. Nothing was deleted. Try again in some minutes."
+        )
+
+
 def last_export(course: Course) -> AuditEntry | None:
     """The newest one that is young enough to delete the course after."""
     since = timezone.now() - EXPORTED_WITHIN
     return course.audit_entries.filter(action=EXPORTED, at__gte=since).first()
 
 
-def delete_course(*, course: Course, person: User) -> None:
-    """Everything of the course, its files, and the accounts of students who are in no other course. Raises RemovalRefused."""
+def delete_course(*, course: Course, person: User, leave_uploads: bool = False) -> None:
+    """Everything of the course, its files, and the accounts of students who are in no other course.
+
+    Raises RemovalRefused; UploadsRemain where uploaded rows are still at the provider, unless they are left there by
+    `leave_uploads`: with the runs their ids go too, so that only the record knows them from then on.
+    """
     if last_export(course) is None:
         raise RemovalRefused("Export the course first: deleting it is for ever, and the file is all that is left.")
+    for run in _with_uploads(course).filter(status__in=ENDED):  # asks the provider, so before anything is locked
+        if not cloud.clean_up(run):
+            break  # it is away: no need to wait for that again and again
     name = str(course)
     with transaction.atomic():
         _refuse_while_busy(course)
+        left = [file_id for run in _with_uploads(course) for file_id in run.provider_files]
+        if left and not leave_uploads:
+            raise UploadsRemain(left)
         folders = [run.folder for run in TrainingRun.objects.filter(team__course=course)]
-        counts = {"people": course.memberships.count(), "teams": course.teams.count(), "runs": len(folders)}
+        counts: dict[str, object] = {
+            "people": course.memberships.count(),
+            "teams": course.teams.count(),
+            "runs": len(folders),
+        }
         students = list(_students_of_this_course_alone(course).values_list("pk", flat=True))
         for model in reversed(archive.in_order()):
             _rows(model, course).delete()
         User.objects.filter(pk__in=students).delete()
-        audit.record(course=None, person=person, action="course deleted", what=name, before=counts)
+        before = counts | ({"files left at the provider": left} if left else {})
+        audit.record(course=None, person=person, action="course deleted", what=name, before=before)
         transaction.on_commit(lambda: _remove_files(folders))
+
+
+def _with_uploads(course: Course) -> models.QuerySet[TrainingRun]:
+    return TrainingRun.objects.with_related().filter(team__course=course).exclude(provider_files=[])
 
 
 def _refuse_while_busy(course: Course) -> None:

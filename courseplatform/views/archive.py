@@ -51,16 +51,18 @@ def course_import(request: SignedInRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def course_delete(request: SignedInRequest, course: Course) -> HttpResponse:
     """For ever, after an export, and only for somebody who writes the course's name."""
-    form, name = DeleteCourseForm(request.POST or None, course=course), str(course)
+    form, name, uploads = DeleteCourseForm(request.POST or None, course=course), str(course), list[str]()
     if request.method == "POST" and form.is_valid():
+        leave = "leave_uploads" in request.POST
         try:
-            removing.delete_course(course=course, person=request.user)
+            removing.delete_course(course=course, person=request.user, leave_uploads=leave)
         except removing.RemovalRefused as error:
+            uploads = error.files if isinstance(error, removing.UploadsRemain) else []
             form.add_error(None, str(error))
         else:
             messages.success(request, f"{name} is deleted.")
             return redirect("home")
-    context = {"form": form, "export": removing.last_export(course), "section": "course"}
+    context = {"form": form, "export": removing.last_export(course), "uploads": uploads, "section": "course"}
     return render(request, "teams/course_delete.html", context, status=422 if form.errors else 200)
 
 

@@ -13,9 +13,11 @@ from evaluation.models import RubricVersion
 from teams.models import AuditEntry, Course, Membership, Role, Team, User
 from teams.services import audit, money
 from tests import factories
+from tests.engines import rehearsal_server
 from tests.evaluation.conftest import make_run
 from tests.teams.test_archive import MARK, fill
 from training.models import RunStatus, TrainingRun
+from training.services import cloud
 
 
 @pytest.fixture
@@ -123,6 +125,53 @@ def test_running_work_is_waited_for(exported, client_for, instructor, team):
     money.hold(team=team, key="a talk", amount=5)
     assert "still running" in delete(client_for(instructor), exported).content.decode()
     assert Course.objects.filter(pk=exported.pk).exists()
+
+
+@pytest.fixture
+def uploaded(exported, team, settings):
+    """Two files of a run whose clean-up failed, at a provider that does not answer."""
+    settings.REHEARSAL_URL = settings.OPENAI_BASE_URL = "http://127.0.0.1:9/v1"
+    settings.OPENAI_API_KEY = "sk-test"
+    TrainingRun.objects.filter(team=team).update(provider_files=["file-one", "file-two"])
+    return exported
+
+
+def test_rows_that_are_still_at_the_provider_are_deleted_there_first(
+    uploaded, client_for, instructor, settings, team, tmp_path
+):
+    with rehearsal_server.started(tmp_path / "provider") as provider:
+        settings.REHEARSAL_URL = settings.OPENAI_BASE_URL = f"{provider.url}/v1"
+        files = [provider.upload(rehearsal_server.child_rows(12)) for _ in range(2)]
+        TrainingRun.objects.filter(team=team).update(provider_files=files)
+        assert "is deleted." in delete(client_for(instructor), uploaded).content.decode()
+        assert list(provider.client.files.list()) == []
+    assert AuditEntry.objects.get(action="course deleted").before == {"people": 3, "teams": 1, "runs": 1}
+
+
+@pytest.mark.parametrize("key", ["sk-test", ""])
+def test_a_provider_that_does_not_answer_keeps_the_course_and_its_files_are_named(
+    uploaded, client_for, instructor, settings, key
+):
+    settings.OPENAI_API_KEY = key
+    answer = delete(client_for(instructor), uploaded)
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert "still at the provider" in page and "file-one" in page and "Try again in some minutes" in page
+    assert TrainingRun.objects.get(team__course=uploaded).provider_files == ["file-one", "file-two"]
+
+
+def test_files_that_an_instructor_takes_over_are_on_record(uploaded, client_for, instructor):
+    address, said = f"/courses/{uploaded.pk}/delete/", {"name": uploaded.name, "leave_uploads": "on"}
+    assert "is deleted." in client_for(instructor).post(address, said, follow=True).content.decode()
+    entry = AuditEntry.objects.get(action="course deleted")
+    lost = {"people": 3, "teams": 1, "runs": 1}
+    assert entry.before == lost | {"files left at the provider": ["file-one", "file-two"]}
+
+
+def test_the_files_of_a_job_that_runs_stay(uploaded, client_for, instructor, team, monkeypatch):
+    monkeypatch.setattr(cloud, "clean_up", lambda run: pytest.fail("the job needs them"))
+    TrainingRun.objects.filter(team=team).update(status=RunStatus.WAITING)
+    assert "still running" in delete(client_for(instructor), uploaded).content.decode()
 
 
 def test_a_course_cannot_go_by_any_other_way(full, team):

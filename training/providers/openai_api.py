@@ -100,9 +100,14 @@ class ResultPoint:
 
 
 class FineTuning:
-    """The calls that a run needs. All raise ProviderAway or ProviderRefused, never the client's own errors."""
+    """The calls that a run needs. All raise ProviderAway or ProviderRefused, never the client's own errors.
+
+    So does making one: without a key nothing can be asked.
+    """
 
     def __init__(self, *, base_url: str, api_key: str, timeout: float = TIMEOUT_SECONDS) -> None:
+        if not api_key:
+            raise ProviderAway("No key for the provider is set (OPENAI_API_KEY).")
         self._client = openai.OpenAI(base_url=base_url, api_key=api_key, timeout=timeout, max_retries=SAFE_RETRIES)
 
     def shutdown_date(self, model: str) -> date | None:

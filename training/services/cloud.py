@@ -41,8 +41,8 @@ def provider_for(run: TrainingRun) -> FineTuning:
 
 def start(run: TrainingRun, lease: str) -> str:
     """Make the provider's job, once, and let the run wait for it."""
-    provider = provider_for(run)
     try:
+        provider = provider_for(run)
         job = provider.find_job(str(run.key)) or _create(run, lease, provider)
     except ProviderAway as away:
         finish.give_up(run, lease, str(away), last=AWAY)
@@ -265,8 +265,8 @@ def clean_up(run: TrainingRun) -> bool:
     run.refresh_from_db(fields=["provider_files"])
     if not run.provider_files:
         return True
-    provider = provider_for(run)
     try:
+        provider = provider_for(run)
         for file_id in run.provider_files:
             provider.delete_file(file_id)
     except (ProviderAway, ProviderRefused):
