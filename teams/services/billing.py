@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet, Sum
 from django.utils import timezone
 
@@ -64,13 +64,15 @@ def check_bill(*, night: date | None = None) -> str:
         billed = billed_by_day(asked, days[0], night)
     except BillUnreadable as unreadable:
         failed = f"{unreadable} It is tried again tomorrow night."
-    try:
-        with transaction.atomic():
-            made = BillCheck.objects.create(night=night, provider=asked.provider, failed=failed[:300])
-            if not failed:
-                _note(made, days, billed)
-    except IntegrityError:
-        return ""  # a second clock was faster
+    with transaction.atomic():
+        # Only the one who makes the row goes on: a second clock waits here for the first, and finds it.
+        made, first = BillCheck.objects.get_or_create(
+            night=night, provider=asked.provider, defaults={"failed": failed[:300]}
+        )
+        if not first:
+            return ""
+        if not failed:
+            _note(made, days, billed)
     return failed or f"{made.days.count()} days noted"
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import IntegrityError
 
 from courseplatform import value
 from teams.models import BillCheck, BilledDay, BudgetAccount, Confidence, CourseAccount, LedgerEntry, Method, Team
@@ -69,6 +70,39 @@ def test_a_night_is_checked_once_however_often_the_clock_asks(team: Team, billed
     assert billing.check_bill()
     assert billing.check_bill() == ""
     assert (BillCheck.objects.count(), BilledDay.objects.count()) == (1, 1)
+
+
+def test_a_second_clock_that_asked_the_provider_too_adds_nothing(
+    team: Team, billed: Bill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    billed((YESTERDAY, 1.25))
+    ask, said = billing.billed_by_day, []
+
+    def while_the_other_clock_notes_it(*asked: Any) -> dict[date, int]:
+        monkeypatch.setattr(billing, "billed_by_day", ask)
+        said.append(billing.check_bill())
+        return ask(*asked)
+
+    monkeypatch.setattr(billing, "billed_by_day", while_the_other_clock_notes_it)
+    assert billing.check_bill() == ""
+    assert said == ["1 days noted"]
+    assert (BillCheck.objects.count(), BilledDay.objects.count()) == (1, 1)
+
+
+def test_trouble_with_the_ledger_is_not_taken_for_a_second_clock(
+    team: Team, billed: Bill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(**_: Any) -> None:
+        raise IntegrityError("account_spent_not_negative")
+
+    spend(team, "unknown", 500_000, OLD, Confidence.UNKNOWN)
+    billed((YESTERDAY, 1.25))
+    with monkeypatch.context() as patch:
+        patch.setattr(money, "correct", broken)
+        with pytest.raises(IntegrityError, match="account_spent"):
+            billing.check_bill()
+    assert not BillCheck.objects.exists(), "the night is not done"
+    assert billing.check_bill() == "1 days noted"
 
 
 def test_what_an_imported_course_spent_elsewhere_is_not_held_against_this_bill(
