@@ -15,6 +15,7 @@ urlpatterns = [
     path("join/", sign_in.join, name="join"),
     path("accounts/", staff.account_list, name="account_list"),
     path("accounts/record/", staff.platform_audit, name="platform_audit"),
+    path("accounts/bill/", staff.platform_bill, name="platform_bill"),
     path("impersonate/", staff.impersonate, name="impersonate"),
     path("impersonate/stop/", staff.impersonate_stop, name="impersonate_stop"),
     path("courses/new/", course.course_new, name="course_new"),

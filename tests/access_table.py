@@ -176,6 +176,7 @@ TABLE: dict[str, Access] = {
     "password_set": Access.PUBLIC,
     "account_list": Access.STAFF,
     "platform_audit": Access.STAFF,
+    "platform_bill": Access.STAFF,
     "impersonate": Access.STAFF,
     "impersonate_stop": Access.SIGNED_IN,
     "course_invite": Access.INSTRUCTOR,

@@ -15,7 +15,7 @@ NEAR = 0.8  # of its budget: the first alert goes out there
 
 @course_view(Access.INSTRUCTOR)
 def course_costs(request: SignedInRequest, course: Course) -> HttpResponse:
-    rows, points = costs.by_team(course), value.points_by_team(course)
+    rows, points, bill = costs.by_team(course), value.points_by_team(course), billing.shown()
     open_requests = BudgetRequest.objects.filter(account__team__course=course, state=BudgetRequest.State.OPEN)
     requests = list(open_requests.select_related("account__team", "person"))
     context = {
@@ -29,7 +29,8 @@ def course_costs(request: SignedInRequest, course: Course) -> HttpResponse:
         "needs": _needs(rows, requests),
         "forecast": costs.forecast(course),
         "whole": CourseAccount.objects.filter(course=course).first(),
-        "bill": billing.shown(),
+        "bill": bill,
+        "bill_days": billing.days_of(course, bill),
         "section": "costs",
     }
     return render(request, "teams/course_costs.html", context)

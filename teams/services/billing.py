@@ -8,17 +8,18 @@ billed; nothing else is booked from a bill, which names no team.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import httpx
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet, Sum
+from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models.functions import TruncDate
 from django.utils import timezone
 
-from teams.models import AuditEntry, BillCheck, BilledDay, Confidence, LedgerEntry
+from teams.models import AuditEntry, BillCheck, BilledDay, Confidence, Course, LedgerEntry
 from teams.services import audit, money
 
 PROVIDER, REHEARSAL = "openai", "rehearsal"
@@ -89,15 +90,16 @@ def _note(made: BillCheck, days: list[date], billed: dict[date, int]) -> None:
 
 
 def entries_on(provider: str, day: date) -> QuerySet[LedgerEntry]:
-    """What the ledgers hold of a day of UTC, corrections on the day that they correct.
-
-    Not what came with an imported course: another platform asked for that, and it may be on another bill.
-    """
+    """What the ledgers hold of a day of UTC, corrections on the day that they correct."""
     begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return _asked_for_here(provider).filter(for_time__gte=begin, for_time__lt=begin + timedelta(days=1))
+
+
+def _asked_for_here(provider: str) -> QuerySet[LedgerEntry]:
+    """Not what came with an imported course: another platform asked for that, and it may be on another bill."""
     course = OuterRef("account__team__course")
     brought = AuditEntry.objects.filter(course=course, action=audit.IMPORTED, at__gte=OuterRef("at"))
-    rows = LedgerEntry.objects.filter(~Exists(brought), provider=provider)
-    return rows.filter(for_time__gte=begin, for_time__lt=begin + timedelta(days=1))
+    return LedgerEntry.objects.filter(~Exists(brought), provider=provider)
 
 
 def booked_on(provider: str, day: date) -> int:
@@ -173,7 +175,7 @@ def _page(web: httpx.Client, address: str, query: dict[str, str | int]) -> dict[
 
 @dataclass(frozen=True)
 class BillShown:
-    """For the instructor's page: `note` where there is nothing to compare; days newest first, each as last found."""
+    """`note` where there is nothing to compare; days newest first, each as last found. Of all courses: for staff alone."""
 
     rehearsal: bool
     note: str
@@ -186,10 +188,40 @@ def shown() -> BillShown:
     if asked is None:
         return BillShown(rehearsal=False, note=NO_KEY, last=None, days=[])
     last = BillCheck.objects.filter(provider=asked.provider).first()
-    since = timezone.now().date() - timedelta(days=4 * DAYS_BACK)
-    rows = BilledDay.objects.filter(check_made__provider=asked.provider, day__gte=since).select_related("check_made")
+    rows = BilledDay.objects.filter(check_made__provider=asked.provider, day__gte=_first_shown())
     newest: dict[date, BilledDay] = {}
-    for row in rows:  # newest row of a day first
+    for row in rows.select_related("check_made"):  # newest row of a day first
         newest.setdefault(row.day, row)
     note = "" if last else "The first comparison with the provider's bill is made tonight."
     return BillShown(asked.provider == REHEARSAL, note, last, list(newest.values()))
+
+
+def _first_shown() -> date:
+    return timezone.now().date() - timedelta(days=4 * DAYS_BACK)
+
+
+@dataclass(frozen=True)
+class CourseDay:
+    """One day (UTC) of a course's own ledger; micro-dollars. `back`: given back because the bill does not have it.
+
+    `difference`: how the whole bill stands to all ledgers together, -1, 0 or 1 and no amount, which would be other
+    courses' money; None where that day was not compared.
+    """
+
+    day: date
+    booked: int
+    back: int
+    difference: int | None
+
+
+def days_of(course: Course, bill: BillShown) -> list[CourseDay]:
+    """The course's part of what `bill` compares, newest day first. One query."""
+    asked = source()
+    if asked is None:
+        return []
+    begin = datetime.combine(_first_shown(), time.min, tzinfo=UTC)
+    mine = _asked_for_here(asked.provider).filter(account__team__course=course, for_time__gte=begin).order_by()
+    by_day = mine.annotate(day=TruncDate("for_time", tzinfo=UTC)).values("day").order_by("-day")
+    compared = {row.day: (row.difference > 0) - (row.difference < 0) for row in bill.days}
+    sums = by_day.annotate(booked=Sum("delta"), back=Sum("delta", filter=Q(subject_kind="correction")))
+    return [CourseDay(row["day"], row["booked"], -(row["back"] or 0), compared.get(row["day"])) for row in sums]

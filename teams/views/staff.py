@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from teams import impersonation
 from teams.access import SignedInRequest, signed_in_view, staff_view
 from teams.models import AuditEntry, User
-from teams.services import accounts, erasing
+from teams.services import accounts, billing, erasing
 from teams.services.courses import CourseRefused
 
 MOST_FOUND = 20
@@ -51,6 +51,12 @@ def platform_audit(request: SignedInRequest) -> HttpResponse:
     entries = AuditEntry.objects.filter(course=None).select_related("person", "team")
     page = Paginator(entries, 50).get_page(request.GET.get("page"))
     return render(request, "teams/course_audit.html", {"page": page})
+
+
+@staff_view
+def platform_bill(request: SignedInRequest) -> HttpResponse:
+    """Every course's money in one sum beside the provider's bill: what no single course's instructor may see."""
+    return render(request, "teams/platform_bill.html", {"bill": billing.shown()})
 
 
 @staff_view

@@ -8,7 +8,18 @@ import pytest
 from django.db import IntegrityError
 
 from courseplatform import value
-from teams.models import BillCheck, BilledDay, BudgetAccount, Confidence, CourseAccount, LedgerEntry, Method, Team
+from teams.models import (
+    BillCheck,
+    BilledDay,
+    BudgetAccount,
+    Confidence,
+    Course,
+    CourseAccount,
+    LedgerEntry,
+    Method,
+    Team,
+    User,
+)
 from teams.services import audit, billing, ledger_sums, money
 from tests.engines import rehearsal_server
 
@@ -257,3 +268,40 @@ def test_unknown_charges_that_were_billed_stay(team: Team, billed: Bill) -> None
     billed((OLD, 0.8))
     billing.check_bill()
     assert not LedgerEntry.objects.filter(subject_kind="correction").exists()
+
+
+def test_an_instructor_sees_the_own_course_alone_and_staff_the_whole(
+    team: Team, other_course_team: Team, billed: Bill, client_for: Any, course: Course, instructor: User
+) -> None:
+    spend(team, "mine", 1_110_000, OLD)
+    spend(team, "mine lost", 220_000, OLD, Confidence.UNKNOWN)
+    spend(team, "today", 770_000, TODAY)
+    spend(other_course_team, "theirs", 5_550_000, OLD)
+    spend(other_course_team, "more of theirs", 3_330_000, YESTERDAY)
+    billed((OLD, 6.66), (YESTERDAY, 4.44))
+    billing.check_bill()
+    mine = billing.days_of(course, billing.shown())
+    assert [(row.day, row.booked, row.back, row.difference) for row in mine] == [
+        (TODAY, 770_000, 0, None),
+        (OLD, 1_110_000, 220_000, 0),
+    ]
+    page = client_for(instructor).get(f"/courses/{course.pk}/costs/").content.decode()
+    assert "$1.11" in page and "$0.22" in page
+    hidden = ("$5.55", "$3.33", "$6.66", "$4.44", "The whole bill")
+    assert not [amount for amount in hidden if amount in page]
+    assert client_for(instructor).get("/accounts/bill/").status_code == 403
+    User.objects.filter(pk=instructor.pk).update(is_staff=True)
+    assert "The whole bill" in client_for(instructor).get(f"/courses/{course.pk}/costs/").content.decode()
+    whole = client_for(instructor).get("/accounts/bill/").content.decode()
+    assert "$6.66" in whole and "$4.44" in whole and "$3.33" in whole
+
+
+def test_a_course_learns_that_more_was_billed_and_not_how_much(
+    team: Team, billed: Bill, client_for: Any, course: Course, instructor: User
+) -> None:
+    spend(team, "mine", 1_110_000, YESTERDAY)
+    billed((YESTERDAY, 8.88))
+    billing.check_bill()
+    page = client_for(instructor).get(f"/courses/{course.pk}/costs/").content.decode()
+    assert "more was billed" in page and "tell whoever runs the platform" in page
+    assert "$8.88" not in page and "$7.77" not in page
