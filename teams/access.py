@@ -126,17 +126,13 @@ def enter_course(request: HttpRequest, course_id: int, access: Access) -> Course
 
 
 def enter_team(request: HttpRequest, team_id: int, access: Access) -> Team:
-    """Resolve the team. Raises Http404 for everyone but its members and its course's instructors.
-
-    An open practice team has every student of the course for a member. Professors are strangers here: they grade blind.
-    """
+    """Resolve the team. Raises Http404 for everyone but its members and its course's instructors (`Membership.may_enter`)."""
     assert access is Access.MEMBER
     team = Team.objects.select_related("course").filter(pk=team_id).first()
     if team is None:
         raise Http404("No such team.")
     membership = _membership(request, team.course_id)
-    practises = team.practice and team.course.practice_open and membership.role == Role.STUDENT
-    if membership.role != Role.INSTRUCTOR and membership.team_id != team.pk and not practises:
+    if not membership.may_enter(team):
         raise Http404("No such team.")
     entered = cast(SignedInRequest, request)
     entered.course, entered.membership, entered.team = team.course, membership, team

@@ -3,6 +3,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
 if TYPE_CHECKING:
     pass
@@ -52,6 +53,10 @@ class Course(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} · {self.term}" if self.term else self.name
+
+    def is_over(self) -> bool:
+        """Its last day is past. What stands on the pages stays; programs stop asking."""
+        return self.ends_on is not None and self.ends_on < timezone.localdate()
 
 
 class Section(models.Model):
@@ -136,6 +141,15 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.person} ({self.get_role_display()})"
+
+    def may_enter(self, team: Team) -> bool:
+        """Whether the pages of `team`, of the same course, are this person's to use, if the membership is active.
+
+        An open practice team has every student of the course for a member. Professors are strangers: they grade blind.
+        """
+        if self.role == Role.INSTRUCTOR or self.team_id == team.pk:
+            return True
+        return team.practice and team.course.practice_open and self.role == Role.STUDENT
 
 
 class ProfessorAssignment(models.Model):

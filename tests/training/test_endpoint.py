@@ -16,7 +16,18 @@ from django.utils import timezone
 
 from courseplatform.handler import THREADS
 from courseplatform.redis_server import free_port
-from teams.models import BudgetAccount, Confidence, Course, Hold, HoldState, LedgerEntry, Method, Price, Team, User
+from teams.models import (
+    BudgetAccount,
+    Confidence,
+    Course,
+    Hold,
+    HoldState,
+    LedgerEntry,
+    Method,
+    Price,
+    Team,
+    User,
+)
 from tests.evaluation.conftest import make_prices, make_run
 from tests.evaluation.model_server import Script, serving
 from training.models import CallStatus, EndpointCall, EndpointKey, TrainingRun

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Avg, Count, Sum
 from django.utils import timezone
 
-from teams.models import Team, User
+from teams.models import Membership, Team, User
 from teams.services import audit, money
 from teams.services.money import Charge
 from teams.services.sweeping import each_alone
@@ -25,6 +25,10 @@ MOST_KEYS = 20
 
 class EndpointRefused(Exception):
     """It cannot be done; the message says why, for a person."""
+
+
+class KeyRefused(Exception):
+    """The key opens nothing now; the message says why, and names nobody."""
 
 
 class TooManyCalls(Exception):
@@ -86,10 +90,45 @@ def revoke(*, key: EndpointKey, person: User) -> None:
         audit.record(course=key.team.course, person=person, action="endpoint key revoked", what=key.name, team=key.team)
 
 
-def key_of(secret: str) -> EndpointKey | None:
-    """The living key of an active team, or None."""
-    rows = EndpointKey.objects.select_related("team__course").filter(revoked_at=None)
-    return rows.filter(digest=EndpointKey.digest_of(secret)).first()
+def key_of(secret: str) -> EndpointKey:
+    """The key that works now. Raises KeyRefused for an unknown or revoked one, and for one that has stopped (`_why_stopped`)."""
+    rows = EndpointKey.objects.select_related("team__course", "created_by").filter(revoked_at=None)
+    key = rows.filter(digest=EndpointKey.digest_of(secret)).first()
+    if key is None:
+        raise KeyRefused("This key is not known here or was revoked. Make one on your team's endpoint page.")
+    if why := _why_stopped(key, _makers([key])):
+        raise KeyRefused(f"This key has stopped working: {why}.")
+    return key
+
+
+@dataclass(frozen=True)
+class KeyShown:
+    """A key and why it does not work now; empty where it does."""
+
+    key: EndpointKey
+    stopped: str
+
+
+def keys_of(team: Team) -> list[KeyShown]:
+    """Two queries."""
+    keys = list(team.endpoint_keys.select_related("created_by", "team__course"))
+    makers = _makers(keys)
+    return [KeyShown(key, "it was revoked" if key.revoked_at else _why_stopped(key, makers)) for key in keys]
+
+
+def _makers(keys: list[EndpointKey]) -> dict[int, Membership]:
+    """By person: the places in the course of those who made `keys`, all of one team, if they may still enter."""
+    people = [key.created_by_id for key in keys]
+    places = Membership.objects.filter(course__in=[key.team.course_id for key in keys], person__in=people)
+    return {place.person_id: place for place in places.filter(active=True, person__is_active=True)}
+
+
+def _why_stopped(key: EndpointKey, makers: dict[int, Membership]) -> str:
+    """Nothing is written down: a key works again when its maker is back, or the course goes on."""
+    if key.team.course.is_over():
+        return "the course is over"
+    maker = makers.get(key.created_by_id or 0)
+    return "" if maker is not None and maker.may_enter(key.team) else "whoever made it is no longer in the team"
 
 
 def deployed(team: Team, model: str) -> TrainingRun | None:

@@ -16,7 +16,7 @@ from teams.services.prices import PriceUnknown
 from training.models import CallStatus, Deployment, EndpointCall, EndpointKey
 from training.services import deployments
 from training.services.charges import TokenUsage
-from training.services.deployments import DayIsSpent, TooManyCalls
+from training.services.deployments import DayIsSpent, KeyRefused, TooManyCalls
 from training.services.endpoint_api import (
     NEVER_REACHED,
     TIMEOUT,
@@ -88,11 +88,10 @@ async def _answer(request: HttpRequest, key: EndpointKey) -> HttpResponseBase:
 
 def _key(request: HttpRequest) -> EndpointKey:
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
-    found = deployments.key_of(secret.strip()) if scheme.lower() == "bearer" else None
-    if found is None:
-        said = "This key is not known here or was revoked. Make one on your team's endpoint page."
-        raise ApiError(401, said, kind="authentication_error", code="invalid_api_key")
-    return found
+    try:
+        return deployments.key_of(secret.strip() if scheme.lower() == "bearer" else "")
+    except KeyRefused as refused:
+        raise ApiError(401, str(refused), kind="authentication_error", code="invalid_api_key") from refused
 
 
 def _open(request: HttpRequest, key: EndpointKey) -> tuple[EndpointCall, Asked]:
