@@ -24,7 +24,7 @@ class DollarsField(forms.DecimalField):
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("min_value", Decimal(0))
         kwargs.setdefault("max_value", Decimal(1_000_000))
-        super().__init__(max_digits=14, decimal_places=6, **kwargs)
+        super().__init__(decimal_places=6, **kwargs)
 
     def clean(self, value: Any) -> Any:
         amount = super().clean(value)
@@ -131,6 +131,7 @@ class CourseForm(_DatesInOrder):
         initial=0,
         help_text="What LoRA training on this machine costs a team. 0 makes it free.",
     )
+    field_order = ("name", "term", "starts_on", "ends_on", "team_size", "team_budget", "course_limit")
     team_size = forms.IntegerField(min_value=1, max_value=LARGEST_TEAM, initial=5, help_text="Most people in one team.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -146,8 +147,9 @@ class CourseForm(_DatesInOrder):
         fields += ["daily_chat_cap", "spending_frozen", "keep_days"]
         labels = {
             "spending_frozen": "Pause all spending",
-            "keep_days": "Remove students' names and addresses this many days after the last day",
+            "keep_days": "Days after the last day until students' names and addresses are removed",
         }
+        help_texts = {"keep_days": "Empty: they are kept."}
         widgets = {
             "starts_on": forms.DateInput(attrs={"type": "date"}),
             "ends_on": forms.DateInput(attrs={"type": "date"}),

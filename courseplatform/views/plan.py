@@ -1,12 +1,14 @@
 """The course's plan, and how far each team is."""
 
+from typing import Any
+
 from django.http import HttpResponse
 from django.shortcuts import render
 
 from courseplatform import progress
 from teams.access import Access, SignedInRequest, course_view
 from teams.forms import MilestoneForm
-from teams.models import Course, Role
+from teams.models import Course, Milestone, Role
 
 
 @course_view(Access.STUDENT)
@@ -24,9 +26,19 @@ def course_plan(request: SignedInRequest, course: Course) -> HttpResponse:
         "form": MilestoneForm(),
         "own": progress.steps(milestones, progress.achieved([own])[own.pk]) if own else [],
         "teams": [],
+        "columns": [],
     }
     if is_instructor:
         teams = list(course.teams.filter(practice=False))
         done = progress.achieved(teams)
-        context["teams"] = [(team, progress.steps(milestones, done[team.pk])) for team in teams]
+        rows = [(team, progress.steps(milestones, done[team.pk])) for team in teams]
+        context |= {"teams": rows, "columns": _columns(milestones, [steps for _, steps in rows])}
     return render(request, "teams/course_plan.html", context)
+
+
+def _columns(milestones: list[Milestone], rows: list[list[progress.Step]]) -> list[dict[str, Any]]:
+    """Of each step: how many teams have done it, and how many are late."""
+    return [
+        {"milestone": one, "done": sum(row[place].done for row in rows), "late": sum(row[place].late for row in rows)}
+        for place, one in enumerate(milestones)
+    ]

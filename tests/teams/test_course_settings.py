@@ -75,6 +75,7 @@ def test_assigning_a_professor_from_an_old_page_keeps_a_budget_that_was_raised_m
         ("team_size", "51", "less than or equal to 50"),
         ("team_budget", "-1", "greater than or equal to 0"),
         ("team_budget", "1e9", "less than or equal to 1000000"),
+        ("course_limit", "1e999999", "less than or equal to 1000000"),
         ("team_budget", "abc", "Enter a number"),
         ("team_budget", "NaN", "Enter a number"),
         ("daily_chat_cap", "0.0000001", "6 decimal places"),

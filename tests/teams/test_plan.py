@@ -162,3 +162,15 @@ def test_the_course_home_and_the_plan_need_the_same_queries_for_one_team_and_for
     for address in ("", "plan/"):
         with django_assert_max_num_queries(18):
             assert client.get(f"/courses/{course.pk}/{address}").status_code == 200
+
+
+def test_each_step_says_how_many_teams_have_done_it_and_how_many_are_late(client_for, course, instructor, team):
+    course.starts_on = timezone.localdate() - timedelta(days=10)
+    plan.start_plan(course)
+    for number in range(2):
+        factories.make_team(course, f"Other {number}")
+    factories.make_dataset_version(team)
+    page = client_for(instructor).get(f"/courses/{course.pk}/plan/").content.decode()
+    assert "1 of 3 done" in page
+    assert "2 late" in page
+    assert page.index("How far each team is") < page.index("Add a step")

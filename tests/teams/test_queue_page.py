@@ -1,3 +1,4 @@
+import re
 import threading
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -47,6 +48,12 @@ def set_run(run: TrainingRun, **fields) -> TrainingRun:
     TrainingRun.objects.filter(pk=run.pk).update(**fields)
     run.refresh_from_db()
     return run
+
+
+def found(pattern: str, text: str) -> str:
+    match = re.search(pattern, text)
+    assert match, text
+    return match[1]
 
 
 def page(client_for, course, instructor) -> str:
@@ -125,6 +132,8 @@ def test_a_failed_run_says_why_and_what_helps(client_for, course, instructor, te
     text = page(client_for, course, instructor)
     assert "The graphics card ran out of memory." in text
     assert "Choose a smaller batch." in text
+    address = found(r'href="([^"]+\?from=\d+)"', text)
+    assert client_for(instructor).get(address).status_code == 200
 
 
 def test_waits_are_counted_over_the_last_seven_days(course, team):
