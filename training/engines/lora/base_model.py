@@ -53,13 +53,11 @@ def stay_offline() -> None:
     huggingface_hub.constants.HF_HUB_OFFLINE = True
 
 
-def use_threads(wanted: int, processes: int = 1) -> int:
-    """Set torch's threads; 0 = the cores this process may use, one left for chat where there are more than two, in equal
-    parts where several `processes` train together."""
+def threads_for(wanted: int) -> int:
+    """How many threads a run may keep busy; `wanted` 0 = the cores this process may use, one left for chat where there are
+    more than two."""
     cores = len(os.sched_getaffinity(0))
-    threads = wanted or max(1, (cores - 1 if cores > 2 else cores) // processes)
-    torch.set_num_threads(threads)
-    return threads
+    return wanted or (cores - 1 if cores > 2 else cores)
 
 
 def choose_hardware(precision: str) -> Hardware:

@@ -28,6 +28,10 @@ class PeerLost(Exception):
     """Another process of this run ended. It, or the face of the run, says why; this one just ends too."""
 
 
+class PeerFailed(Exception):
+    """Another process of this run has said why it can't go on."""
+
+
 class Events:
     """Owns the real stdout. Anything a library prints goes to stderr, so that it can't break a line of ours."""
 

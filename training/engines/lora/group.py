@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import NoReturn, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -59,6 +60,13 @@ class Alone:
     def first_only(self, work: Callable[[], None]) -> None:
         """Let the first process do this while the others wait. Raises Interrupted in each when it does there."""
         work()
+
+    def explain(self, lost: PeerLost) -> NoReturn:
+        """Raise what the loss of another process means for this one."""
+        raise lost
+
+    def end(self) -> None:
+        """Leave nobody behind."""
 
 
 class Together(Alone):
@@ -118,26 +126,35 @@ class Together(Alone):
             raise Interrupted("asked to stop")
 
 
-def join_group() -> Alone:
+Kind = TypeVar("Kind", bound=Together)
+
+
+def launched_group() -> Alone:
     """The group the launcher's environment names (Alone where it names none), each process on a GPU of its own where there
     are GPUs. Raises EngineError `processes_apart` where they can't reach each other."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return Alone()
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    return connected_group(Together, "env://", int(os.environ["RANK"]), size)
+
+
+def connected_group(kind: type[Kind], meet_at: str, rank: int, size: int) -> Kind:
+    """This process's place among `size` that meet at a torch.distributed address. Raises EngineError `processes_apart`."""
     on_gpus = torch.cuda.is_available()
     try:
-        if on_gpus:
-            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpus else "gloo", timeout=LONGEST_WAIT)
+        backend = "cpu:gloo,cuda:nccl" if on_gpus else "gloo"
+        dist.init_process_group(backend, init_method=meet_at, rank=rank, world_size=size, timeout=LONGEST_WAIT)
         dist.all_reduce(torch.zeros(1, device="cuda" if on_gpus else "cpu"))  # GPUs only connect when they first talk
     except RuntimeError as apart:
         raise EngineError(
             "processes_apart",
             f"the {size} processes that were to train this run together could not connect: {apart}",
-            "Start the run again. If it fails again, let the instructor give the worker one GPU only (CUDA_VISIBLE_DEVICES) "
-            "and read engine.log.",
+            "Start the run again. If it fails again, set LORA_PROCESSES=1 for the worker (each run then has one process, and "
+            "one GPU at most) and read engine.log.",
         ) from apart
-    return Together(dist.get_rank(), size)
+    return kind(rank, size)
 
 
 @contextmanager

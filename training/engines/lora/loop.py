@@ -14,7 +14,7 @@ from peft import PeftModel
 from lora.base_model import Hardware
 from lora.batches import Batch, collate, epoch_order, length_order
 from lora.checkpoint import Progress, State, load_checkpoint, save_checkpoint
-from lora.events import EngineError, Events, Interrupted, StopSignal
+from lora.events import EngineError, Events, Interrupted, PeerLost, StopSignal
 from lora.group import Alone
 from lora.loss import LossSum
 from lora.rows import Example
@@ -115,7 +115,7 @@ class Loop:
         self.group.start_alike(self.trained)
         try:
             ending = self._steps()
-        except Interrupted:
+        except (Interrupted, PeerLost):  # a peer is only lost between steps' updates
             self.save()
             raise
         self.save()

@@ -21,14 +21,15 @@ from lora.base_model import (
     load_base,
     load_tokenizer,
     stay_offline,
-    use_threads,
+    threads_for,
     versions,
 )
 from lora.batches import collate
 from lora.checkpoint import Progress
-from lora.events import Events, StopSignal
+from lora.events import Events, PeerLost, StopSignal
+from lora.forks import fork_group, wanted_forks
 from lora.fresh_adapter import add_adapter
-from lora.group import Alone, join_group
+from lora.group import Alone, launched_group
 from lora.loop import CHECKPOINT, Ending, Loop, Plan
 from lora.loss import fastest_right_loss
 from lora.rows import RowSet, read_rows
@@ -60,8 +61,29 @@ class Material:
 def run_training(spec: Spec, events: Events, stop: StopSignal, began: float) -> None:
     """Train and leave `adapter/` and `result.json`. Raises EngineError, or Interrupted after saving a checkpoint."""
     transformers_logging.disable_progress_bar()
-    group = join_group()
-    threads = use_threads(spec.settings.threads, group.size)
+    group = join_group(spec, events)
+    try:
+        _train_in(group, spec, events, stop, began)
+    except PeerLost as lost:
+        group.explain(lost)
+    finally:
+        group.end()
+
+
+def join_group(spec: Spec, events: Events) -> Alone:
+    """Who trains this run together: what a launcher started, else what is worth forking here. Sets torch's threads.
+
+    Raises EngineError `processes_apart`. Call before torch computes anything.
+    """
+    threads = threads_for(spec.settings.threads)
+    group = launched_group()
+    if group.size == 1 and (forks := wanted_forks(spec, threads)) > 1:
+        group = fork_group(forks, events)
+    torch.set_num_threads(max(1, threads // group.size))
+    return group
+
+
+def _train_in(group: Alone, spec: Spec, events: Events, stop: StopSignal, began: float) -> None:
     material = load_material(spec, events, stop, group)
     sampler = _sampler(material, stop)
     loop = _loop(spec, material, events, stop, sampler)
@@ -70,7 +92,7 @@ def run_training(spec: Spec, events: Events, stop: StopSignal, began: float) -> 
         "started",
         total_steps=loop.plan.total_steps,
         versions=versions(),
-        threads=threads,
+        threads=group.size * torch.get_num_threads(),
         processes=group.size,
         from_step=loop.progress.step,
     )

@@ -8,10 +8,12 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
-from lora.events import INTERRUPTED, EngineError, Events, Interrupted, PeerLost, StopSignal
+from lora.events import INTERRUPTED, EngineError, Events, Interrupted, PeerFailed, PeerLost, StopSignal
 from lora.processes import Face, end_with_launcher, is_one_of_several, leads, wanted_processes
 from lora.spec import read_spec
 from lora.warm import WARM_SOCKET, hand_over
+
+PEER_LOST = 75  # exit status of a process that only ends because another did
 
 NO_MEMORY = EngineError(
     "out_of_memory",
@@ -36,6 +38,8 @@ def main(arguments: list[str]) -> int:
         return INTERRUPTED
     except PeerLost as lost:
         print(lost, file=sys.stderr)
+        return PEER_LOST
+    except PeerFailed:
         return 1
     except EngineError as error:
         events.failed(error)
