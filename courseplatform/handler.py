@@ -4,6 +4,8 @@ Django's own handler takes a new thread, and with it a new connection, for every
 first byte leaves. Both cost more than most pages do, and an open event stream would keep its thread.
 """
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -42,16 +44,22 @@ class Handler(ASGIHandler):
             await send({"type": f"{kind}.complete"})
 
     async def run_get_response(self, request: HttpRequest) -> Any:
-        response = await self._in_a_thread(self._respond)(request)
+        handover = _Handover()
+        try:
+            response = await self._in_a_thread(self._respond)(request, handover)
+        except asyncio.CancelledError:  # the caller went away
+            if (left := handover.give_up()) is not None:
+                await self._in_a_thread(left.close)()
+            raise
         response._handler_class = self.__class__
         if response.streaming and not response.is_async:
             self._send_in_pieces(response)
         return response
 
-    def _respond(self, request: HttpRequest) -> HttpResponseBase:
+    def _respond(self, request: HttpRequest, handover: "_Handover") -> HttpResponseBase:
         close_old_connections()
         try:
-            return self.get_response(request)
+            return handover.put(self.get_response(request))
         finally:
             close_old_connections()
 
@@ -76,6 +84,31 @@ class Handler(ASGIHandler):
                 await super().send_response(response, send)
             finally:
                 await sync_to_async(connections.close_all)()
+
+
+class _Handover:
+    """A response on its way from the thread that makes it to the loop that sends it.
+
+    A thread cannot be stopped: where the caller goes away meanwhile, nobody would take the response, nor close it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._response: HttpResponseBase | None = None
+        self._given_up = False
+
+    def put(self, response: HttpResponseBase) -> HttpResponseBase:
+        with self._lock:
+            self._response, too_late = response, self._given_up
+        if too_late:
+            response.close()
+        return response
+
+    def give_up(self) -> HttpResponseBase | None:
+        """What is there already, to be closed. What comes later closes itself."""
+        with self._lock:
+            self._given_up = True
+            return self._response
 
 
 def _next_piece(parts: Iterator[bytes]) -> bytes:

@@ -41,7 +41,23 @@ def lines(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(made())
 
 
-urlpatterns = [path("quick/", quick), path("file/", file), path("lines/", lines)]
+entered_view, go_on, closed = threading.Event(), threading.Event(), threading.Event()
+
+
+class Closes(StreamingHttpResponse):
+    def close(self) -> None:
+        super().close()
+        closed.set()
+
+
+@public_view
+def slow(request: HttpRequest) -> Closes:
+    entered_view.set()
+    assert go_on.wait(30)
+    return Closes(iter([b"too late"]))
+
+
+urlpatterns = [path("slow/", slow), path("quick/", quick), path("file/", file), path("lines/", lines)]
 pytestmark = [pytest.mark.asyncio, pytest.mark.urls(__name__), pytest.mark.django_db(transaction=True)]
 
 
@@ -55,8 +71,8 @@ def application() -> Handler:
         return Handler(on_start=lambda: note("start"), on_stop=lambda: note("stop"))
 
 
-async def get(application: Handler, url: str) -> tuple[int, list[bytes]]:
-    """Status and the body's messages."""
+async def get(application: Handler, url: str, gone: asyncio.Event | None = None) -> tuple[int, list[bytes]]:
+    """Status and the body's messages. `gone`: the caller hangs up when it is set."""
     where, _, query = url.partition("?")
     scope = {
         "type": "http",
@@ -71,7 +87,8 @@ async def get(application: Handler, url: str) -> tuple[int, list[bytes]]:
 
     async def receive() -> dict[str, Any]:
         if asked.is_set():
-            await asyncio.Event().wait()
+            await (gone or asyncio.Event()).wait()
+            return {"type": "http.disconnect"}
         asked.set()
         return {"type": "http.request", "body": b"", "more_body": False}
 
@@ -79,6 +96,8 @@ async def get(application: Handler, url: str) -> tuple[int, list[bytes]]:
         sent.append(message)
 
     await application(scope, receive, send)
+    if not sent:
+        return 0, []
     return sent[0]["status"], [message["body"] for message in sent[1:] if message.get("body")]
 
 
@@ -104,6 +123,17 @@ async def test_requests_share_few_threads_that_stay(application: Handler) -> Non
     asked = [get(application, "/quick/") for _ in range(4 * handler.THREADS)]
     names = {pieces[0] for _, pieces in await asyncio.gather(*asked)}
     assert names <= {f"requests_{number}".encode() for number in range(handler.THREADS)}
+
+
+async def test_a_response_that_nobody_waits_for_any_more_is_closed(application: Handler) -> None:
+    gone = asyncio.Event()
+    asking = asyncio.create_task(get(application, "/slow/", gone))
+    assert await asyncio.to_thread(entered_view.wait, 30)
+    gone.set()
+    assert await asking == (0, [])
+    assert not closed.is_set()
+    go_on.set()
+    assert await asyncio.to_thread(closed.wait, 30)
 
 
 async def test_a_server_says_when_it_starts_and_ends(application: Handler) -> None:

@@ -164,8 +164,9 @@ def estimated(request: Asked, text: str) -> TokenUsage:
 
 @dataclass
 class Answer:
-    """What came so far."""
+    """What came so far. `begun`: somebody reads it."""
 
+    begun: bool = False
     text: str = ""
     usage: TokenUsage | None = None
     whole: bool = False

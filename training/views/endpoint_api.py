@@ -2,7 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
+from functools import partial
+from typing import TypeVar
 
 import httpx
 from asgiref.sync import sync_to_async
@@ -31,6 +33,7 @@ from training.services.endpoint_api import (
 )
 from training.services.endpoint_places import places
 
+Done = TypeVar("Done")
 BROKEN = (httpx.HTTPError, ValueError, LookupError, TypeError, AttributeError)
 
 
@@ -70,7 +73,7 @@ async def endpoint_chat(request: HttpRequest) -> HttpResponseBase:
 
 
 async def _answer(request: HttpRequest, key: EndpointKey) -> HttpResponseBase:
-    call, wanted = await sync_to_async(_open)(request, key)
+    call, wanted = await _opened(request, key)
     web = httpx.AsyncClient(timeout=TIMEOUT, headers={"Authorization": f"Bearer {wanted.endpoint.api_key or 'none'}"})
     try:
         response = await _send(web, call, wanted)
@@ -79,11 +82,26 @@ async def _answer(request: HttpRequest, key: EndpointKey) -> HttpResponseBase:
         raise
     if not wanted.stream:
         return await _whole(web, response, call, wanted)
-    return StreamingHttpResponse(
-        _streamed(web, response, call, wanted),
-        content_type="text/event-stream",
-        headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
-    )
+    return _Stream(web, response, call, wanted)
+
+
+class _Stream(StreamingHttpResponse):
+    """The answer on its way to the caller. Where they hung up before the first piece, `close` ends the call."""
+
+    def __init__(self, web: httpx.AsyncClient, response: httpx.Response, call: EndpointCall, wanted: Asked) -> None:
+        self._loop, self._answer = asyncio.get_running_loop(), Answer()
+        self._end = partial(_end, web, response, call, wanted, self._answer, failed=False)
+        super().__init__(
+            _streamed(web, response, call, wanted, self._answer),
+            content_type="text/event-stream",
+            headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
+        )
+
+    def close(self) -> None:
+        super().close()
+        if not self._answer.begun and self._loop.is_running():
+            self._answer.begun = True
+            asyncio.run_coroutine_threadsafe(self._end(), self._loop)
 
 
 def _key(request: HttpRequest) -> EndpointKey:
@@ -112,13 +130,34 @@ def _open(request: HttpRequest, key: EndpointKey) -> tuple[EndpointCall, Asked]:
     return call, wanted
 
 
+async def _opened(request: HttpRequest, key: EndpointKey) -> tuple[EndpointCall, Asked]:
+    opening = asyncio.ensure_future(sync_to_async(_open)(request, key))
+    try:
+        return await _to_its_end(opening)
+    except asyncio.CancelledError:
+        if not opening.cancelled() and opening.exception() is None:
+            call, wanted = opening.result()
+            await _fail(call, wanted, maybe_billed=False)  # nobody was asked yet
+        raise
+
+
+async def _to_its_end(work: Awaitable[Done]) -> Done:
+    """`work`, which is done whole even where the caller hangs up meanwhile: that is raised when it is done."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
 async def _send(web: httpx.AsyncClient, call: EndpointCall, wanted: Asked) -> httpx.Response:
     """Raises ApiError where no answer begins; the call is closed then."""
     try:
         sent = web.build_request("POST", f"{wanted.endpoint.base_url.rstrip('/')}/chat/completions", json=wanted.body())
         response = await web.send(sent, stream=True)
     except asyncio.CancelledError:
-        await asyncio.shield(_fail(call, wanted, maybe_billed=True))
+        await _fail(call, wanted, maybe_billed=True)
         raise
     except httpx.HTTPError as error:
         reached = not isinstance(error, NEVER_REACHED)
@@ -139,7 +178,7 @@ async def _whole(web: httpx.AsyncClient, response: httpx.Response, call: Endpoin
         said = json.loads(await response.aread())
         text = str(said["choices"][0]["message"]["content"] or "")
     except asyncio.CancelledError:
-        await asyncio.shield(_fail(call, wanted, maybe_billed=True))
+        await _fail(call, wanted, maybe_billed=True)
         raise
     except BROKEN:
         await _fail(call, wanted, maybe_billed=True)
@@ -153,10 +192,10 @@ async def _whole(web: httpx.AsyncClient, response: httpx.Response, call: Endpoin
 
 
 async def _streamed(
-    web: httpx.AsyncClient, response: httpx.Response, call: EndpointCall, wanted: Asked
+    web: httpx.AsyncClient, response: httpx.Response, call: EndpointCall, wanted: Asked, answer: Answer
 ) -> AsyncIterator[bytes]:
     """Settled whatever ends it: the answer's end, the provider breaking off, or the caller going away."""
-    answer, failed = Answer(), False
+    answer.begun, failed = True, False
     try:
         async for piece in pieces(response, wanted, answer):
             yield piece
@@ -165,7 +204,7 @@ async def _streamed(
         broken = ApiError(502, "The answer broke off. It may be charged all the same.", kind="server_error")
         yield f"data: {json.dumps(broken.body)}\n\n".encode()
     finally:
-        await asyncio.shield(_end(web, response, call, wanted, answer, failed=failed))
+        await _to_its_end(_end(web, response, call, wanted, answer, failed=failed))
 
 
 async def _end(
@@ -181,12 +220,12 @@ async def _end(
 
 
 async def _close(call: EndpointCall, status: CallStatus, usage: TokenUsage) -> None:
-    await sync_to_async(deployments.close_call)(call=call, status=status, usage=usage)
+    await _to_its_end(sync_to_async(deployments.close_call)(call=call, status=status, usage=usage))
 
 
 async def _fail(call: EndpointCall, wanted: Asked, *, maybe_billed: bool) -> None:
     usage = TokenUsage(wanted.input_tokens, 0, wanted.max_tokens, exact=False)
-    await sync_to_async(deployments.fail_call)(call=call, usage=usage, maybe_billed=maybe_billed)
+    await _to_its_end(sync_to_async(deployments.fail_call)(call=call, usage=usage, maybe_billed=maybe_billed))
 
 
 def _error(error: ApiError) -> JsonResponse:
