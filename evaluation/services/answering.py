@@ -23,7 +23,7 @@ from evaluation.services import bots, closing
 from evaluation.services.clean import MAX_ANSWER_CHARACTERS, clean
 from evaluation.services.closing import Answered
 from evaluation.services.outlets import Outlet, here
-from evaluation.services.reasons import EMPTY_ANSWER, LEFT_BEHIND, in_plain_words
+from evaluation.services.reasons import EMPTY_ANSWER, LEFT_BEHIND, NOT_ASKED, in_plain_words
 from evaluation.services.wire import Wire
 from training.services.charges import TokenUsage
 from training.services.endpoints import ChatEndpoint
@@ -72,7 +72,11 @@ async def answer(turn_id: int, *, database: Database) -> None:
     """Ask the bot and see the turn to its end, whatever happens on the way. Cancelling this coroutine is Stop."""
     outlet = here()[turn_id] = Outlet()
     try:
-        job: Job = await database(load, turn_id)
+        try:
+            job: Job = await database(load, turn_id)
+        except asyncio.CancelledError:
+            await database(_never_asked, turn_id, outlet)
+            return
         outlet.begin(job.turn.topic)
         await _see_through(job, outlet, database)
     finally:
@@ -193,6 +197,14 @@ def _complete(job: Job, outlet: Outlet) -> None:
         closing.complete(turn=job.turn, answered=_answered(job, outlet))
     else:
         closing.fail(turn=job.turn, message=EMPTY_ANSWER, usage=outlet.usage)
+
+
+def _never_asked(turn_id: int, outlet: Outlet) -> None:
+    turn = Turn.objects.get(pk=turn_id)
+    if outlet.left_behind:
+        closing.fail(turn=turn, message=NOT_ASKED)
+    else:
+        closing.never_asked(turn=turn)
 
 
 def _stopped(job: Job, outlet: Outlet) -> None:

@@ -48,6 +48,13 @@ def stopped(*, turn: Turn, answered: Answered) -> None:
         _keep(turn, answered)
 
 
+def never_asked(*, turn: Turn) -> None:
+    """Someone pressed Stop before the question left this machine: it costs nothing."""
+    with transaction.atomic():
+        if turn.finish(TurnStatus.STOPPED) or turn.status == TurnStatus.STOPPED:
+            money.release(key=turn.hold_key)
+
+
 def fail(*, turn: Turn, message: str, answer: str = "", usage: TokenUsage | None = None) -> bool:
     """No answer that counts. True when this call ended the turn.
 

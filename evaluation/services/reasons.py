@@ -9,6 +9,7 @@ PERHAPS = (
     "is in. Press “Try again”."
 )
 EMPTY_ANSWER = "The bot said nothing at all. Press “Try again”. If it stays silent, ask in other words."
+NOT_ASKED = f"The server was restarted before it could ask the bot. {AGAIN}"
 LEFT_BEHIND = f"The answer broke off because the server was restarted. {PERHAPS}"
 BY_STATUS = {
     400: f"The model's server did not accept this conversation. {AGAIN} If that does not help, start a new conversation.",

@@ -1,12 +1,13 @@
 """A team talks with its bots: what is asked, what is kept, what it costs."""
 
+import asyncio
 import json
 
 import pytest
 from django.urls import reverse
 
 from evaluation.models import Conversation, Turn, TurnStatus
-from evaluation.services import answering, chat
+from evaluation.services import answering, chat, outlets
 from teams.models import BudgetAccount, Confidence, Hold, LedgerEntry, Method, Price
 from teams.services.money import BudgetRefused
 from tests.evaluation.conftest import in_this_thread, make_prices, make_run
@@ -208,14 +209,50 @@ def test_the_sweeper_leaves_a_turn_alone_that_is_being_answered(paid_talk, membe
     assert chat.sweep() == 0
 
 
-def test_a_stopped_turn_whose_process_died_is_settled_by_the_sweeper(paid_talk, member, team, monkeypatch):
+def test_a_stopped_turn_whose_process_died_is_settled_by_the_sweeper_as_estimated(
+    paid_talk, member, team, monkeypatch, client_for
+):
     turn = left_streaming(paid_talk, member, monkeypatch)
     assert Turn.objects.keep_going({turn.pk: "It was"}) == {turn.pk}
     chat.stop(turn=turn)
     Turn.objects.update(heartbeat_at=turn.created_at.replace(year=2020))
     assert chat.sweep() == 1
-    assert LedgerEntry.objects.get().delta > 0 and BudgetAccount.objects.get(team=team).held == 0
+    entry = LedgerEntry.objects.get()
+    assert (entry.confidence, BudgetAccount.objects.get(team=team).held) == (Confidence.ESTIMATED, 0)
+    assert 0 < entry.delta < Hold.objects.get().amount
     assert chat.sweep() == 0
+    for page in (f"/teams/{team.pk}/costs/", f"/teams/{team.pk}/costs/entries/{entry.pk}/"):
+        assert "estimated" in client_for(member).get(page).content.decode().lower()
+
+
+def test_a_rehearsal_counted_by_us_says_that_its_would_have_cost_is_estimated(team, member, model_server):
+    make_prices(team)
+    rehearsed = make_run(team, Method.OPENAI, rehearsal=True)
+    model_server.usage = None
+    ask(chat.open_conversation(run=rehearsed, person=member), member)
+    entry = LedgerEntry.objects.get()
+    assert (entry.delta, entry.confidence, bool(entry.would_have_cost)) == (0, Confidence.ESTIMATED, True)
+
+
+@pytest.mark.parametrize("how", ["stopped", "stopped elsewhere", "the process ends"])
+def test_a_turn_that_ends_before_the_bot_was_asked_is_free_at_once(
+    paid_talk, member, team, model_server, monkeypatch, how
+):
+    async def cancelled_while_it_loads(function, *args):
+        if function is answering.load:
+            (outlet,) = outlets.here().values()
+            outlet.left_behind = how == "the process ends"
+            if how == "stopped elsewhere":
+                await in_this_thread(lambda: Turn.objects.get().finish(TurnStatus.STOPPED))
+            raise asyncio.CancelledError
+        return await in_this_thread(function, *args)
+
+    monkeypatch.setattr("tests.evaluation.conftest.in_this_thread", cancelled_while_it_loads)
+    turn = ask(paid_talk, member)
+    assert turn.status == (TurnStatus.FAILED if how == "the process ends" else TurnStatus.STOPPED)
+    assert ("Nothing was charged" in turn.error_message) == (how == "the process ends")
+    assert BudgetAccount.objects.get(team=team).held == 0
+    assert not LedgerEntry.objects.exists() and not model_server.asked
 
 
 def test_turns_left_behind_whose_price_is_gone_are_booked_at_their_most(paid_run, member, team, monkeypatch):

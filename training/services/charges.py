@@ -88,8 +88,9 @@ class TokenUsage:
 def answer_charge(
     price: ChatCost, usage: TokenUsage, *, method: str, subject_kind: str, subject_id: str, person: User | None
 ) -> Charge:
-    """The charge for answers of a run; estimated where the provider did not count and they are not free."""
-    counted_by_us = price.confidence == Confidence.EXACT and not usage.exact and price.cost
+    """The charge for answers of a run; estimated where the provider did not count and a price hangs on it."""
+    priced = price.cost or price.would_have_cost
+    counted_by_us = price.confidence == Confidence.EXACT and not usage.exact and priced
     return Charge(
         subject_kind=subject_kind,
         subject_id=subject_id,
