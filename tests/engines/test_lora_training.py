@@ -236,7 +236,6 @@ def test_a_row_that_is_no_conversation_is_named_by_line_and_reason(lora_run: Lor
         ({"precision": "int3"}, "precision"),
         ({"target_modules": ["query_key_value"]}, "q_proj"),
         ({"learning_rate": 1.0, "max_grad_norm": 1e30, "weight_decay": 1e30}, "learning_rate"),
-        ({"quantization": "4bit"}, "CUDA"),
         ({"precision": "fp16"}, "CUDA"),
     ],
 )

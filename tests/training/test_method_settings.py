@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -92,17 +93,15 @@ def test_a_judge_is_in_the_price(team: Team, version: DatasetVersion) -> None:
     assert judged_price > price * 1.3
 
 
-def test_fewer_bits_need_a_gpu_and_then_less_memory(
+def test_fewer_bits_need_their_package_and_no_gpu(
     team: Team, version: DatasetVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    room = lora_memory.Room("memory", 8 * 2**30, 8 * 2**30)
-    monkeypatch.setattr(lora_memory, "room", lambda: room)
-    assert "no CUDA GPU" in str(filled(team, version, Method.LORA, quantization="4bit").errors)
-    monkeypatch.setattr(lora_memory, "room", lambda: lora_memory.Room(lora_memory.GPU, 8 * 2**30, 8 * 2**30))
-    chosen = settings_of(filled(team, version, Method.LORA, quantization="4bit"))
-    shape = lora_memory.Shape(32_000, 2_048, 16, 5_632, 2_048, 256, tied=True)
-    whole = lora_memory.need(shape, {}, 50, gpu=True)
-    assert lora_memory.need(shape, chosen, 50, gpu=True).weights < whole.weights / 3
+    monkeypatch.setattr(lora_memory, "room", lambda: lora_memory.Room("memory", 8 * 2**30, 8 * 2**30))
+    monkeypatch.delitem(sys.modules, "bitsandbytes", raising=False)  # hidden where a test has imported the engine
+    assert settings_of(filled(team, version, Method.LORA, quantization="4bit"))["quantization"] == "4bit"
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    assert "bitsandbytes, which is not installed" in str(filled(team, version, Method.LORA, quantization="8bit").errors)
+    assert filled(team, version, Method.LORA, quantization="none").is_valid()
 
 
 def test_a_program_shows_its_demonstrations_and_every_held_out_turn(

@@ -1,5 +1,6 @@
 """What a person may choose for a LoRA run."""
 
+from importlib.util import find_spec
 from typing import Any
 
 from django import forms
@@ -7,7 +8,6 @@ from django import forms
 from teams.models import Method
 from training.forms.run import RunForm
 from training.models import TrainingRun
-from training.services import lora_memory
 
 SAVE_EVERY_STEPS = 25
 TARGETS = {
@@ -97,7 +97,8 @@ class LoraForm(RunForm):
     )  # fmt: skip
     quantization = forms.ChoiceField(
         choices=list(QUANTIZATIONS.items()), initial="none", required=False, label="Base model in fewer bits",
-        help_text="Lets a bigger base fit a GPU's memory. Needs a CUDA GPU and bitsandbytes.",
+        help_text="Lets a bigger base fit into memory; slower without a GPU. Only training uses fewer bits: in chat the base is "
+        "whole, so answers may differ a little from those shown here.",
     )  # fmt: skip
     gradient_checkpointing = forms.BooleanField(
         required=False, label="Gradient checkpointing", help_text="Needs less memory and takes about a third longer."
@@ -123,9 +124,11 @@ class LoraForm(RunForm):
 
     def clean_quantization(self) -> str:
         chosen: str = self.cleaned_data["quantization"]
-        room = lora_memory.room() if chosen not in ("", "none") else None
-        if chosen not in ("", "none") and (room is None or not room.on_gpu):
-            raise forms.ValidationError("This machine has no CUDA GPU, which fewer bits need. Choose as it is.")
+        if chosen not in ("", "none") and find_spec("bitsandbytes") is None:
+            raise forms.ValidationError(
+                "Fewer bits need the package bitsandbytes, which is not installed here. Choose as it is, or ask the instructor "
+                "to install the packages of requirements.txt."
+            )
         return chosen
 
     def settings(self) -> dict[str, Any]:

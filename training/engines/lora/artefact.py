@@ -15,6 +15,9 @@ from lora.spec import Spec
 from lora.templates import ChatTemplate, template_of
 
 ADAPTER = Path("adapter")
+IN_BITS = """- In training the base model was held in {bits} bits (bitsandbytes). Chat and the line below use the whole base model,
+  so answers may differ a little from those given in training.
+"""
 CARD = """---
 library_name: peft
 base_model: {base}
@@ -29,7 +32,7 @@ A LoRA adapter that makes `{base}` answer a teacher as a second-grade student. {
 - Validation loss: {before} before, {after} after; best at step {best_step} of {steps}
 - Seed: {seed}
 - System line to ask it with: {system}
-- The exact chat template is `chat_template.jinja`; chat must use it.
+{bits}- The exact chat template is `chat_template.jinja`; chat must use it.
 
 Load it with `peft.AutoPeftModelForCausalLM.from_pretrained("<this folder>")`.
 
@@ -111,9 +114,14 @@ def model_card(
         steps=metrics["total_steps"],
         seed=spec.seed,
         system="none" if train.system_prompt is None else f"`{train.system_prompt}`",
+        bits=_bits(spec.settings.quantization),
         settings="\n".join(f"- {name}: {value}" for name, value in settings.items()),
         versions="\n".join(f"- {name} {number}" for name, number in versions.items()),
     )
+
+
+def _bits(quantization: str) -> str:
+    return "" if quantization == "none" else IN_BITS.format(bits=quantization.removesuffix("bit"))
 
 
 def _rounded(loss: object) -> str:

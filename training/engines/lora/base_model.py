@@ -1,7 +1,8 @@
 """The base model: found, and loaded without running anybody's code."""
 
-import importlib.util
+import logging
 import os
+import sys
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +17,10 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils import is_bitsandbytes_available
+from transformers.utils.import_utils import BITSANDBYTES_MIN_VERSION
 
+from lora import QUANTIZER, show_quantizer
 from lora.events import EngineError
 
 OTHER_BASE = "Choose another base model from the course's list, or ask the instructor to put it on this machine."
@@ -43,8 +47,9 @@ class Hardware:
 
 
 def versions() -> dict[str, str]:
-    """What the result depends on, by package."""
-    return {name: version(name) for name in PACKAGES}
+    """What the result depends on, by package; the quantizer where this run uses it."""
+    used = (QUANTIZER,) if sys.modules.get(QUANTIZER) else ()
+    return {name: version(name) for name in (*PACKAGES, *used)}
 
 
 def stay_offline() -> None:
@@ -64,7 +69,8 @@ def choose_hardware(precision: str) -> Hardware:
     """CUDA where there is one; `auto` is the fastest precision there that learns as well. Raises EngineError
     `precision_unavailable` for one this machine can't compute in."""
     if torch.cuda.is_available():
-        half = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        # GPUs before Ampere only imitate bf16, slower than fp32.
+        half = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
         dtype = {"auto": half, "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
         return Hardware(torch.device("cuda"), dtype, dtype)
     if precision == "fp16":
@@ -97,7 +103,7 @@ def load_base(base: str, hardware: Hardware, quantization: str = "none") -> PreT
     """The base's weights on the device, from safetensors only. Raises EngineError when that is impossible."""
     extra: dict[str, Any] = {}
     if quantization != "none":
-        _require_bitsandbytes(quantization)
+        _require_quantizer(quantization)
         extra["quantization_config"] = BitsAndBytesConfig(
             load_in_8bit=quantization == "8bit",
             load_in_4bit=quantization == "4bit",
@@ -111,7 +117,7 @@ def load_base(base: str, hardware: Hardware, quantization: str = "none") -> PreT
         )
     except (OSError, ValueError) as missing:
         raise _unloadable(base, missing) from missing
-    return model if extra else model.to(hardware.device)
+    return _kept_trainable(model) if extra else model.to(hardware.device)
 
 
 def context_length(model: PreTrainedModel) -> int | None:
@@ -120,15 +126,26 @@ def context_length(model: PreTrainedModel) -> int | None:
     return int(length) if length else None
 
 
-def _require_bitsandbytes(quantization: str) -> None:
-    missing = "a CUDA GPU" if not torch.cuda.is_available() else "the package bitsandbytes"
-    if torch.cuda.is_available() and importlib.util.find_spec("bitsandbytes") is not None:
-        return
-    raise EngineError(
-        "quantization_unavailable",
-        f"{quantization} quantization needs {missing}, and this machine has none",
-        'Set quantization to "none", or run on a machine with a CUDA GPU and bitsandbytes installed.',
-    )
+def _require_quantizer(quantization: str) -> None:
+    show_quantizer()
+    if not is_bitsandbytes_available():
+        raise EngineError(
+            "quantization_unavailable",
+            f"{quantization} quantization needs the package {QUANTIZER} {BITSANDBYTES_MIN_VERSION} or newer, and this "
+            "machine does not have it",
+            'Set quantization to "none", or ask the instructor to install the packages of requirements.txt.',
+        )
+    # It warns of every 8-bit layer in every answer, and advises a package that fetches its kernels from the internet.
+    logging.getLogger(QUANTIZER).setLevel(logging.ERROR)
+
+
+def _kept_trainable(model: PreTrainedModel) -> PreTrainedModel:
+    """On processors with bf16, bitsandbytes packs 4-bit weights anew for the first answer, rounds their scales, and lets no
+    gradient through them from then on: training would go on after a sample without teaching the lower layers."""
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    return model
 
 
 def _unloadable(base: str, reason: Exception) -> EngineError:

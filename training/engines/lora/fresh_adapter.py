@@ -20,7 +20,7 @@ def add_adapter(model: PreTrainedModel, settings: Settings) -> PeftModel:
         task_type="CAUSAL_LM",
     )
     if settings.quantization != "none":
-        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=settings.gradient_checkpointing)
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)  # below, for every base alike
     try:
         peft_model = get_peft_model(model, config)
     except ValueError as wrong:
