@@ -13,7 +13,7 @@ def check(account_id: int) -> None:
     """Compare the account with the thresholds; call inside the transaction that changed it."""
     account = BudgetAccount.objects.select_related("team__course").get(pk=account_id)
     for shared in CourseAccount.objects.select_related("course").filter(course=account.team.course):
-        _check_course(shared)
+        check_course(shared)
     if not account.limit:
         return
     used = 100 * (account.spent + account.held) // account.limit
@@ -22,7 +22,8 @@ def check(account_id: int) -> None:
             _alert(account, percent)
 
 
-def _check_course(shared: CourseAccount) -> None:
+def check_course(shared: CourseAccount) -> None:
+    """The same for the whole course's limit."""
     reached = max((percent for percent in THRESHOLDS if _share(shared) >= percent), default=0)
     # One conditional UPDATE, so that of two at once only one tells.
     if not CourseAccount.objects.filter(pk=shared.pk, told_percent__lt=reached).update(told_percent=reached):

@@ -47,6 +47,7 @@ def change_course(*, course: Course, person: User, limit: int | None, changed: d
             CourseAccount.objects.filter(pk=account.pk).update(limit=limit)
             account.refresh_from_db()
             budget_alerts.reset_course(account)
+            budget_alerts.check_course(account)
         if after:
             audit.record(
                 course=course,
@@ -172,6 +173,7 @@ def set_budget(*, team: Team, limit: int, person: User) -> None:
         before, account.limit = account.limit, limit
         account.save(update_fields=["limit"])
         budget_alerts.reset(account)
+        budget_alerts.check(account.pk)
         audit.record(
             course=team.course,
             team=team,

@@ -6,8 +6,8 @@ import pytest
 from django.test import Client
 
 from teams.forms import DollarsField
-from teams.models import AuditEntry, Course, Team, User
-from teams.services import budget_requests
+from teams.models import AuditEntry, Course, Notice, Team, User
+from teams.services import budget_requests, money
 
 
 def sent_by(client: Client, address: str) -> dict[str, Any]:
@@ -104,3 +104,16 @@ def test_a_far_off_day_is_refused_for_a_step_and_for_a_copy(client_for, course, 
     copied = {"name": "Next", "term": "", "starts_on": "9999-12-30", "ends_on": "9999-12-31"}
     assert client.post(f"/courses/{course.pk}/copy/", copied).status_code == 422
     assert not Course.objects.filter(name="Next").exists()
+
+
+def test_a_budget_that_is_cut_below_what_was_spent_is_told_at_once(
+    client_for: Any, course: Course, team: Team, member: User, instructor: User
+) -> None:
+    money.hold(team=team, key="work", amount=9_000_000)
+    assert not Notice.objects.exists()
+    client = client_for(instructor)
+    client.post(f"/courses/{course.pk}/teams/{team.pk}/settings/", {"limit": "10"})
+    assert Notice.objects.get(person=member).text == "Maple has used or held 80 % of its budget."
+    client.post(settings_of(course), sent_by(client, settings_of(course)) | {"course_limit": "9"})
+    texts = set(Notice.objects.filter(person=instructor).values_list("text", flat=True))
+    assert "The course's whole budget is used up: no team can spend more." in texts
