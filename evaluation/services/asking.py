@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -30,6 +30,10 @@ NONSENSE = (
 class CouldNotAsk(Exception):
     """The bot did not answer, tried several times; the message says why in plain words."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.before: list[Reply] = []  # what it had answered of the same task by then, which is paid for
+
 
 @dataclass(frozen=True)
 class Task:
@@ -53,7 +57,7 @@ class Reply:
 
 
 def ask_all(endpoint: ChatEndpoint, tasks: list[Task], lost: list[int]) -> Iterator[Reply]:
-    """Replies in the order of the tasks. Raises CouldNotAsk; what was yielded before stays good.
+    """Replies in the order of the tasks. Raises CouldNotAsk when every reply that came all the same was yielded.
 
     `lost` grows by the input tokens of each try that got no answer and may be charged for all the same.
     """
@@ -66,11 +70,29 @@ def ask_all(endpoint: ChatEndpoint, tasks: list[Task], lost: list[int]) -> Itera
     with client, ThreadPoolExecutor(AT_ONCE) as pool:
         waiting = [pool.submit(_ask, client, endpoint, task, lost) for task in tasks if task.wordings]
         try:
-            for done in waiting:
-                yield from done.result()
+            yield from _what_came(waiting)
         finally:
-            for one in waiting:
-                one.cancel()
+            _cancel(waiting)
+
+
+def _what_came(waiting: list[Future[list[Reply]]]) -> Iterator[Reply]:
+    trouble: CouldNotAsk | None = None
+    for one in waiting:
+        try:
+            yield from one.result()
+        except CouldNotAsk as error:
+            trouble = trouble or error
+            _cancel(waiting)  # what nobody has been asked yet
+            yield from error.before
+        except CancelledError:
+            continue
+    if trouble is not None:
+        raise trouble
+
+
+def _cancel(waiting: list[Future[list[Reply]]]) -> None:
+    for one in waiting:
+        one.cancel()
 
 
 def _ask(client: openai.OpenAI, endpoint: ChatEndpoint, task: Task, lost: list[int]) -> list[Reply]:
@@ -79,15 +101,30 @@ def _ask(client: openai.OpenAI, endpoint: ChatEndpoint, task: Task, lost: list[i
     for wording in task.wordings:
         spoken = [Turn(question=task.question.question, answer=first)] if wording == Wording.FOLLOW_UP and first else []
         messages, _ = bots.messages_for(endpoint, spoken, getattr(task.question, wording))
-        answer = _create(client, endpoint, messages, lost, seed=task.repeat)
         try:
-            reply = _reply(task, wording, answer, messages, endpoint)
-        except NO_REPLY as nonsense:
-            lost.append(bots.input_tokens(endpoint, messages))
-            raise CouldNotAsk(NONSENSE) from nonsense
+            reply = _reply_to(client, endpoint, task, wording, messages, lost)
+        except CouldNotAsk as error:
+            error.before = replies
+            raise
         replies.append(reply)
         first = reply.text if wording == Wording.QUESTION else first
     return replies
+
+
+def _reply_to(
+    client: openai.OpenAI,
+    endpoint: ChatEndpoint,
+    task: Task,
+    wording: Wording,
+    messages: list[bots.Message],
+    lost: list[int],
+) -> Reply:
+    answer = _create(client, endpoint, messages, lost, seed=task.repeat)
+    try:
+        return _reply(task, wording, answer, messages, endpoint)
+    except NO_REPLY as nonsense:
+        lost.append(bots.input_tokens(endpoint, messages))
+        raise CouldNotAsk(NONSENSE) from nonsense
 
 
 def _create(

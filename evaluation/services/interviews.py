@@ -45,6 +45,10 @@ QUEUE, JOB_SECONDS = "quick", 3 * 3600
 MAX_REPEATS = 5
 SILENT_FOR = timedelta(minutes=3)
 HOLD_LIFETIME = timedelta(days=1)
+NOT_MEASURED = (
+    "The bot answered everything, but the answers could not be measured: something broke on our side. The answers are paid "
+    "for. Tell whoever runs this platform, then start the interview again."
+)
 
 
 class InterviewRefused(Exception):
@@ -65,7 +69,12 @@ def start(
     Raises InterviewRefused, BudgetRefused, PriceUnknown, or NotReady for an unfinished run.
     """
     script, repeats = script_for(run.team.course), max(1, min(repeats, MAX_REPEATS))
-    most, who = _most(run, list(script.questions.all()), repeats), judging.model_for(run.team.course, asked=judge)
+    try:
+        most = _most(run, list(script.questions.all()), repeats)
+    except bots.QuestionTooLong as error:
+        said = "The bot's own prompt leaves no room for the script's questions. Train with a shorter system message."
+        raise InterviewRefused(said) from error
+    who = judging.model_for(run.team.course, asked=judge)
     try:
         with transaction.atomic():
             interview = Interview.objects.create(
@@ -152,13 +161,13 @@ def carry_out(interview_id: int) -> str:
         return "failed"
     finally:
         book_lost(interview, lost)
-    judging.hear(interview)
-    settle(
-        interview,
-        InterviewStatus.DONE,
-        metrics=asdict(measure(asked_of(interview))),
-        in_training=contaminated(interview),
-    )
+    try:
+        judging.hear(interview)
+        found = {"metrics": asdict(measure(asked_of(interview))), "in_training": contaminated(interview)}
+    except (OSError, LookupError, ValueError, TypeError):  # a file that is gone, say: taking it up again would not help
+        settle(interview, InterviewStatus.FAILED, error_message=NOT_MEASURED)
+        raise
+    settle(interview, InterviewStatus.DONE, **found)
     return "done"
 
 
@@ -199,6 +208,7 @@ def settle(interview: Interview, status: InterviewStatus, **fields: object) -> N
     """The last move and the money for everything that was answered, together. A failed interview costs what was asked."""
     with transaction.atomic():
         if interview.move_to(status, finished_at=timezone.now(), **fields):
+            judging.give_up(interview)
             money.settle(key=interview.hold_key, charge=_charge(interview))
 
 

@@ -32,7 +32,7 @@ from evaluation.models import (
 )
 from evaluation.services.clean import clean
 from evaluation.services.reasons import in_plain_words, maybe_billed
-from teams.models import Confidence, Course, Method, Price, PriceKind, User
+from teams.models import Confidence, Course, Hold, Method, Price, PriceKind, User
 from teams.services import audit, money
 from teams.services.money import BudgetRefused, Charge
 from teams.services.prices import PriceUnknown
@@ -52,6 +52,7 @@ NO_KEY = (
     "stands in for it. Whoever runs this platform can set OPENAI_API_KEY."
 )
 PRIVATE = "Not sent: an answer seems to hold a child's personal data, which may not leave this machine."
+BROKE_OFF = "The worker that asked was stopped, and the judge could not be asked again."
 UNREADABLE = "The judge's reply could not be read, so it counts for nothing. It was paid for all the same."
 
 
@@ -157,6 +158,27 @@ def hear(interview: Interview) -> None:
         note = f"The judge was not asked about everything. {error}"
     Interview.objects.filter(pk=interview.pk).update(judge_note=note)
     interview.judge_note = note
+
+
+def give_up(interview: Interview) -> None:
+    """The interview ends: no opinion may stay open, nor the money for it.
+
+    One is open where a worker died while it asked and the judge could not be asked again. Nobody knows what that cost.
+    """
+    for opinion in interview.opinions.filter(status=OpinionStatus.ASKING):
+        _book_the_most(opinion)
+
+
+def _book_the_most(opinion: JudgeOpinion) -> None:
+    with transaction.atomic():
+        _close(opinion, OpinionStatus.FAILED, BROKE_OFF)
+        held = Hold.objects.get(key=opinion.hold_key)
+        person, method = opinion.interview.started_by, Method(opinion.interview.run.method)
+        charge = Charge(
+            KIND, str(opinion.key), method, PRICE_BOOK_PROVIDER, opinion.model, held.amount, charges.NO_ANSWER,
+            Confidence.UNKNOWN, person=person,
+        )  # fmt: skip
+        money.settle(key=opinion.hold_key, charge=charge)
 
 
 def sections(interview: Interview) -> Iterator[tuple[Subject, list[tuple[str, str]]]]:

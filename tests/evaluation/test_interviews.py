@@ -16,6 +16,7 @@ from teams.services.money import BudgetRefused
 from tests import factories
 from tests.evaluation.conftest import make_prices, make_run, professor_of
 from tests.evaluation.test_grading import committed, url_of
+from training.models import TrainingRun
 
 
 @pytest.fixture
@@ -139,6 +140,44 @@ def test_an_interview_whose_price_is_gone_is_charged_with_all_that_was_held(inte
     entry = LedgerEntry.objects.get()
     assert (entry.delta, entry.confidence) == (held, Confidence.UNKNOWN)
     assert BudgetAccount.objects.get(team=team).held == 0
+
+
+def test_answers_that_came_while_another_question_failed_are_kept_and_paid(interview, model_server, team, monkeypatch):
+    monkeypatch.setattr(asking, "WAIT_SECONDS", 0)
+    bad = interview.script.questions.get(position=1).paraphrase
+
+    def says(body):
+        if body["messages"][-1]["content"] == bad:
+            raise ValueError("a model that breaks on one sentence")
+        return "It is 23!"
+
+    model_server.says = says
+    assert interviews.carry_out(interview.pk) == "failed"
+    answered = interview.answers.count()
+    assert answered == 7, "the other two questions, and the first wording of this one"
+    account = BudgetAccount.objects.get(team=team)
+    assert (account.spent, account.held) == (answered * (20 + 2 * 5), 0)
+
+
+def test_an_interview_that_cannot_be_measured_ends_and_is_paid(interview, team, monkeypatch):
+    def gone(_):
+        raise FileNotFoundError("the rows are gone")
+
+    monkeypatch.setattr(interviews, "contaminated", gone)
+    with pytest.raises(FileNotFoundError):
+        interviews.carry_out(interview.pk)
+    interview.refresh_from_db()
+    assert interview.status == InterviewStatus.FAILED and "could not be measured" in interview.error_message
+    account = BudgetAccount.objects.get(team=team)
+    assert (account.spent, account.held) == (9 * (20 + 2 * 5), 0)
+
+
+def test_a_bot_whose_prompt_leaves_no_room_is_refused_in_words(short_script, run, member, model_server, calls):
+    TrainingRun.objects.filter(pk=run.pk).update(result={"system_prompt": "You are a child. " * 200})
+    run.refresh_from_db()
+    with pytest.raises(interviews.InterviewRefused, match="leaves no room"):
+        interviews.start(run=run, person=member)
+    assert not Interview.objects.exists() and not calls
 
 
 def test_a_second_worker_finds_a_claimed_interview_taken(interview):

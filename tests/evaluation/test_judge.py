@@ -1,19 +1,21 @@
 """The optional judge: asked only where the instructor wants it, paid once, labelled, and never part of a figure or grade."""
 
 import json
+from datetime import timedelta
 
 import httpx
 import openai
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from datasets.checks.language import language
 from evaluation import judge_prompt
 from evaluation.metrics import falls_out_of_part
-from evaluation.models import Criterion, InterviewAnswer, JudgeOpinion, JudgeSetting, JudgeUse, Wording
+from evaluation.models import Criterion, Interview, InterviewAnswer, JudgeOpinion, JudgeSetting, JudgeUse, Wording
 from evaluation.services import interviews, judging
 from evaluation.services.interview_report import quality_of
-from teams.models import AuditEntry, BudgetAccount, Hold, HoldState, LedgerEntry
+from teams.models import AuditEntry, BudgetAccount, Confidence, Hold, HoldState, LedgerEntry
 from tests.evaluation.conftest import make_prices, make_run
 from tests.evaluation.test_metrics import REFERENCE
 
@@ -122,6 +124,29 @@ def test_a_worker_that_broke_off_asks_again_only_for_what_is_missing(interview, 
     judging.hear(interview)
     assert len(judge_calls(model_server)) == asked + 1
     assert LedgerEntry.objects.filter(subject_kind="judge").count() == 4
+
+
+def test_a_call_that_a_worker_died_in_is_booked_at_its_most_where_the_judge_cannot_be_asked_again(
+    interview, team, settings, monkeypatch
+):
+    class KilledWorker(BaseException):
+        pass
+
+    def die(*_):
+        raise KilledWorker
+
+    with monkeypatch.context() as patch:
+        patch.setattr(judging, "_create", die)
+        with pytest.raises(KilledWorker):
+            interviews.carry_out(interview.pk)
+    held = Hold.objects.get(key__startswith="judge-", state=HoldState.OPEN)
+    Interview.objects.update(heartbeat_at=timezone.now() - timedelta(hours=1))
+    settings.OPENAI_API_KEY = ""
+    assert interviews.carry_out(interview.pk) == "done"
+    entry = LedgerEntry.objects.get(key=held.key)
+    assert (entry.delta, entry.confidence, entry.subject_kind) == (held.amount, Confidence.UNKNOWN, "judge")
+    assert BudgetAccount.objects.get(team=team).held == 0
+    assert "could not be asked again" in interview.opinions.get().reason
 
 
 def test_a_team_without_money_keeps_its_figures_and_learns_why_there_is_no_opinion(interview, team, member, client_for):
