@@ -5,10 +5,12 @@ first byte leaves. Both cost more than most pages do, and an open event stream w
 """
 
 import asyncio
+import itertools
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.core.handlers.asgi import ASGIHandler
@@ -16,6 +18,9 @@ from django.db import close_old_connections, connections
 from django.http import FileResponse, HttpRequest, HttpResponseBase, StreamingHttpResponse
 
 THREADS = 16
+DOWNLOADS = (
+    24  # at once in one process: each reads the database on a connection of its own until its last line has left
+)
 PIECE_BYTES = 64 * 1024
 EVENT_STREAM = "text/event-stream"
 
@@ -27,7 +32,9 @@ class Handler(ASGIHandler):
     def __init__(self, *, on_start: Callable[[], Any], on_stop: Callable[[], Any]) -> None:
         super(ASGIHandler, self).__init__()
         self._on_start, self._on_stop = on_start, on_stop
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="requests")
+        self._begun = itertools.count()
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="requests", initializer=self._begun.__next__)
+        self._downloads: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
         self.load_middleware(is_async=False)  # one walk through all middleware in one thread: no hop at each of them
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -79,11 +86,28 @@ class Handler(ASGIHandler):
         if not own_thread or response["Content-Type"] == EVENT_STREAM:
             await super().send_response(response, send)
             return
-        async with ThreadSensitiveContext():
+        async with self._place_for_a_download(), ThreadSensitiveContext():
             try:
                 await super().send_response(response, send)
             finally:
                 await sync_to_async(connections.close_all)()
+
+    def _place_for_a_download(self) -> asyncio.Semaphore:
+        """Who finds none waits. PostgreSQL allows 100 connections in all, and refuses pages and workers beyond."""
+        return self._downloads.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(DOWNLOADS))
+
+    def close(self) -> None:
+        """End the threads and their database connections. Nothing can be answered afterwards."""
+        threads = next(self._begun)
+        together = threading.Barrier(max(1, threads))  # so that each of them comes once
+
+        def close_mine() -> None:
+            together.wait()
+            connections.close_all()
+
+        for _ in range(threads):
+            self._threads.submit(close_mine)
+        self._threads.shutdown()
 
 
 class _Handover:

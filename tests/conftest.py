@@ -1,5 +1,6 @@
 """Shared fixtures: a fixed cast in two courses, and a real Redis where a test asks for it."""
 
+import asyncio
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -8,8 +9,10 @@ from typing import Any
 
 import hypothesis
 import pytest
+from asgiref.sync import sync_to_async
 from django.apps import apps
 from django.core import serializers
+from django.db import connections
 from django.test import Client, TransactionTestCase
 
 from courseplatform import redis_server as server
@@ -24,7 +27,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """What the migrations put into the tables (prices, base models, the rubric) comes back after a test that empties them."""
     with django_db_blocker.unblock():
         labels = ("teams", "datasets", "training", "evaluation")
@@ -41,6 +44,9 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
             row.save_base(raw=True, force_insert=True)
 
     emptying._fixture_teardown = empty_and_restore
+    yield
+    # The thread that all async code shares for its queries holds a connection; PostgreSQL drops no database in use.
+    asyncio.run(sync_to_async(connections.close_all)())
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,34 @@ def slow(request: HttpRequest) -> Closes:
     return Closes(iter([b"too late"]))
 
 
-urlpatterns = [path("slow/", slow), path("quick/", quick), path("file/", file), path("lines/", lines)]
+reading: list[int] = []  # how many are read, at each beginning and end
+counting = threading.Lock()
+enough = threading.Event()
+
+
+@public_view
+def long_lines(request: HttpRequest) -> StreamingHttpResponse:
+    def made() -> Any:
+        count(+1)
+        assert enough.wait(30)
+        yield "line"
+        count(-1)
+
+    return StreamingHttpResponse(made())
+
+
+def count(change: int) -> None:
+    with counting:
+        reading.append((reading[-1] if reading else 0) + change)
+
+
+urlpatterns = [
+    path("long-lines/", long_lines),
+    path("slow/", slow),
+    path("quick/", quick),
+    path("file/", file),
+    path("lines/", lines),
+]
 pytestmark = [pytest.mark.asyncio, pytest.mark.urls(__name__), pytest.mark.django_db(transaction=True)]
 
 
@@ -66,9 +94,11 @@ async def note(what: str) -> None:
 
 
 @pytest.fixture
-def application() -> Handler:
+def application() -> Iterator[Handler]:
     with override_settings(MIDDLEWARE=[]):
-        return Handler(on_start=lambda: note("start"), on_stop=lambda: note("stop"))
+        made = Handler(on_start=lambda: note("start"), on_stop=lambda: note("stop"))
+    yield made
+    made.close()
 
 
 async def get(application: Handler, url: str, gone: asyncio.Event | None = None) -> tuple[int, list[bytes]]:
@@ -117,6 +147,18 @@ async def test_lines_leave_while_they_are_made_all_in_one_thread(application: Ha
         _, pieces = await get(application, "/lines/")
     assert b"".join(pieces).endswith(b"line 19999\n") and len(pieces) > 1
     assert len(made_in) == 20_000 and len(set(made_in)) == 1
+
+
+async def test_downloads_beyond_the_limit_wait_and_all_of_them_come(
+    application: Handler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handler, "DOWNLOADS", 3)
+    asked = [asyncio.create_task(get(application, "/long-lines/")) for _ in range(12)]
+    while not reading or reading[-1] < 3:  # noqa: ASYNC110  (counted in other threads)
+        await asyncio.sleep(0.01)
+    enough.set()
+    assert await asyncio.gather(*asked) == [(200, [b"line"])] * 12
+    assert (max(reading), reading[-1]) == (3, 0)
 
 
 async def test_requests_share_few_threads_that_stay(application: Handler) -> None:

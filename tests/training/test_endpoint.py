@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 from django.utils import timezone
 
-from courseplatform.handler import THREADS
+from courseplatform.handler import THREADS, Handler
 from courseplatform.redis_server import free_port
 from teams.models import (
     BudgetAccount,
@@ -49,12 +49,14 @@ def model_server(settings: Any) -> Iterator[Script]:
         yield script
 
 
+async def nothing() -> None:
+    """No answers are made in this server."""
+
+
 @pytest.fixture
 def web(settings: Any) -> Iterator[str]:
     """The platform's own ASGI application, in a thread of this process."""
-    from courseplatform.asgi import application
-
-    port = free_port()
+    application, port = Handler(on_start=nothing, on_stop=nothing), free_port()
     settings.ALLOWED_HOSTS = ["127.0.0.1", "testserver"]
     server = uvicorn.Server(
         uvicorn.Config(application, port=port, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
@@ -68,6 +70,7 @@ def web(settings: Any) -> Iterator[str]:
     yield f"http://127.0.0.1:{port}/v1"
     server.should_exit = True
     thread.join(15)
+    application.close()
 
 
 def new_key(team: Team, member: User, *, per_minute: int = 30, daily_cap: int = DOLLAR) -> str:
