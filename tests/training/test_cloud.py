@@ -11,7 +11,7 @@ from teams.models import Confidence, Method, Team, User
 from tests import factories
 from tests.engines.rehearsal_server import BASE, Rehearsal
 from tests.engines.rehearsal_server import child_rows as rehearsal_rows
-from tests.training.money import entry_of, no_money_is_held
+from tests.training.money import account, entry_of, no_money_is_held
 from training import jobs
 from training.models import RunStatus, TrainingRun
 from training.providers import openai_api
@@ -320,6 +320,24 @@ def test_a_job_that_vanished_fails_the_run_with_a_sentence(start: Launch, provid
     TrainingRun.objects.filter(pk=run.pk).update(provider_job="ftjob-gone")
     run = look(run)
     assert (run.status, run.error_code) == (RunStatus.FAILED, "not_found")
+
+
+def test_a_paid_job_that_cannot_be_seen_any_more_is_booked_at_its_most_as_unknown(
+    start: Launch, provider: Rehearsal, team: Team, settings: Any
+) -> None:
+    settings.OPENAI_BASE_URL, settings.OPENAI_API_KEY = f"{provider.url}/v1", "sk-real"
+    run = start(Method.OPENAI, real=True)
+    held = account(team).held
+    lease = run.claim()
+    assert lease is not None and held > 0
+    run.write(lease, provider_job="ftjob-gone")
+    run.move_to(RunStatus.WAITING, fence=lease)
+    run = look(run)
+    entry = entry_of(run)
+    assert (run.status, entry is not None) == (RunStatus.FAILED, True)
+    assert entry is not None
+    assert (entry.delta, entry.confidence) == (held, Confidence.UNKNOWN)
+    assert no_money_is_held(team)
 
 
 def test_result_files_are_read_plain_and_as_base64(provider: Rehearsal, start: Launch) -> None:

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from datasets.models import Shape
 from datasets.services import versions
+from teams.models import Confidence
 from training.models import InvalidTransition, RunEvent, RunStatus, TrainingRun
 from training.providers.openai_api import (
     FineTuning,
@@ -135,7 +136,9 @@ def poll(run_id: int) -> str:
     except ProviderAway as away:
         return f"run {run.pk}: {away}"
     except ProviderRefused as refused:
-        finish.fail(run, lease, Failure(refused.code, refused.message, refused.mend))
+        # The job was made and may have trained, or go on: its cost stays unknown until the provider's bill is in.
+        failure = Failure(refused.code, refused.message, refused.mend)
+        finish.fail(run, lease, failure, confidence=Confidence.UNKNOWN)
         return f"run {run.pk} failed: {refused.code}"
     finally:
         run.give_back(lease)

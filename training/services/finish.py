@@ -56,8 +56,18 @@ def succeed(run: TrainingRun, lease: str, *, result: dict[str, Any], result_mode
     live.changed(run)
 
 
-def fail(run: TrainingRun, lease: str | None, failure: Failure, **fields: Any) -> None:
-    """Say why and charge what was used. Raises InvalidTransition when the run is no longer ours."""
+def fail(
+    run: TrainingRun,
+    lease: str | None,
+    failure: Failure,
+    *,
+    confidence: Confidence = Confidence.ESTIMATED,
+    **fields: Any,
+) -> None:
+    """Say why and charge what was used; where nobody knows what that was (`UNKNOWN`), all that is held.
+
+    Raises InvalidTransition when the run is no longer ours.
+    """
     with transaction.atomic():
         run.move_to(
             RunStatus.FAILED,
@@ -67,7 +77,7 @@ def fail(run: TrainingRun, lease: str | None, failure: Failure, **fields: Any) -
             error_mend=failure.mend,
             **fields,
         )
-        settle(run, Confidence.ESTIMATED)
+        settle(run, confidence)
         _tell(run, f"{run} failed: {failure.message}")
         transaction.on_commit(lambda: queue.wake_team(run.team))
     live.changed(run)
@@ -109,6 +119,8 @@ def settle(run: TrainingRun, confidence: Confidence) -> bool:
         if not run.events.filter(kind="note", data=data).exists():  # once, however often the reconciler looks
             RunEvent.objects.create(run=run, kind="note", data=data)
         return False
+    if confidence == Confidence.UNKNOWN:
+        charge = charges.at_most(charge, hold.amount)
     money.settle(key=run.hold_key, charge=charge)
     return True
 
