@@ -34,6 +34,15 @@ def percent_of(part: float | None, whole: float | None) -> int:
     return 0 if not part or not whole else max(0, min(100, round(100 * part / whole)))
 
 
+PAID_FOR = {"turn": "answer", "endpoint": "answer to a program", "judge": "judge's opinion"}
+
+
+@register.filter
+def paid_for(kind: str) -> str:
+    """What a ledger entry is for, as its page says it; the kinds not named here are plain words already."""
+    return PAID_FOR.get(kind, kind)
+
+
 @register.filter
 def in_words(value: object) -> str:
     """What the audit log keeps as JSON: `Mon`, `Ana, Ben`, `name: EDEL; term: Fall`."""

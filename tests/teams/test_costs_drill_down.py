@@ -1,10 +1,15 @@
 """From a sum on the instructor's page to each entry in it; asking for more and getting it; prices with their source."""
 
+import csv
+import io
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.db.models.signals import post_init
 from django.test import Client
+from django.utils import timezone
 
 from teams.models import BudgetAccount, Confidence, Course, CourseAccount, LedgerEntry, LedgerSum, Method, Team, User
 from teams.services import budget_requests, costs, money
@@ -53,7 +58,14 @@ def test_every_sum_leads_to_exactly_its_entries(
 
 
 @pytest.mark.parametrize(
-    "address", ["day/entries/?of=yesterday", "person/entries/?of=x", "person/entries/?of=" + "9" * 400, "team/entries/"]
+    "address",
+    [
+        "day/entries/?of=yesterday",
+        "day/entries/?of=9999-12-31",
+        "person/entries/?of=x",
+        "person/entries/?of=" + "9" * 400,
+        "team/entries/",
+    ],
 )
 def test_a_group_that_cannot_be_is_not_found(client_for: Any, course: Course, instructor: User, address: str) -> None:
     assert client_for(instructor).get(f"/courses/{course.pk}/costs/by/{address}").status_code == 404
@@ -118,3 +130,43 @@ def test_who_is_near_the_limit_and_who_asks_is_said_once_a_team(
     assert "Maple at 92 % and asked for $10.00 more" in page
     money.hold(team=other_team, key="other", amount=20_000_000)
     assert "Birch at 80 %" in text(client_for(instructor), address)
+
+
+def test_a_days_entries_are_found_without_reckoning_a_date_for_every_row(course: Course, team: Team) -> None:
+    entry = spend(team, "one", 5)
+    LedgerEntry.objects.filter(pk=entry.pk).update(at=datetime(2026, 10, 1, 23, 30, tzinfo=UTC))
+    with timezone.override("Europe/Berlin"):
+        assert list(costs.entries_of(course, "day", "2026-10-02")) == [entry]
+        assert not costs.entries_of(course, "day", "2026-10-01").exists()
+    assert "cast_date" not in str(costs.entries_of(course, "day", "2026-10-01").query)
+
+
+def test_the_csv_is_written_from_plain_values_because_models_take_most_of_the_time(
+    course: Course, team: Team, member: User
+) -> None:
+    spend(team, "named", 5_000_000, member)
+    spend(team, "nobody's", 1)
+    made: list[type] = []
+
+    def note(sender: type, **_: object) -> None:
+        made.append(sender)
+
+    post_init.connect(note)
+    out = io.StringIO()
+    try:
+        costs.write_ledger_csv(course, out)
+    finally:
+        post_init.disconnect(note)
+    assert made == []
+    rows = list(csv.DictReader(io.StringIO(out.getvalue())))
+    assert [(row["team"], row["person"], row["dollars"]) for row in rows] == [
+        ("Maple", "Mia Member", "5.000000"),
+        ("Maple", "", "0.000001"),
+    ]
+
+
+def test_a_charge_for_a_turn_is_called_an_answer(client_for: Any, course: Course, team: Team, instructor: User) -> None:
+    entry = spend(team, "one", 5)
+    LedgerEntry.objects.filter(pk=entry.pk).update(subject_kind="turn")
+    for address in (f"costs/{team.pk}/", "costs/by/model/entries/?of=gpt"):
+        assert ">answer</a>" in text(client_for(instructor), f"/courses/{course.pk}/{address}")
