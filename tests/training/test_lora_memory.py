@@ -49,6 +49,59 @@ def test_half_a_billion_parameters_take_two_gigabytes_in_fp32(big: lora_memory.S
     assert lora_memory.need(big, {}, 70, gpu=True).weights == pytest.approx(0.99 * GB, rel=0.01)
 
 
+def test_fewer_bits_shrink_the_layers_and_leave_the_vocabulary_whole(big: lora_memory.Shape) -> None:
+    layers, rest = 358e6, 136e6
+    for bits, size in (("8bit", 1.02), ("4bit", 0.5625)):
+        for gpu in (False, True):
+            weights = lora_memory.need(big, {"quantization": bits}, 70, gpu=gpu).weights
+            assert weights == pytest.approx(layers * size + rest * 4, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("shape", "measured"),
+    [  # peaks in MiB with batches of 8 rows of 64 tokens; for fewer bits less the size of the weights' file
+        (lora_memory.Shape(1536, 256, 4, 704, 256, 128, tied=True), {"none": 505, "4bit": 538, "8bit": 551}),
+        (lora_memory.Shape(8000, 768, 12, 2048, 768, 256, tied=True), {"none": 1259, "4bit": 1137, "8bit": 1254}),
+    ],
+)
+def test_runs_took_a_little_less_than_was_reckoned(shape: lora_memory.Shape, measured: dict[str, int]) -> None:
+    for bits, peak in measured.items():
+        reckoned = lora_memory.need(shape, {"batch_size": 8, "quantization": bits}, 16).total / 2**20
+        assert 0.75 * reckoned < peak <= reckoned, (bits, reckoned)
+
+
+def gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, says: str) -> None:
+    """An `nvidia-smi` that lists these GPUs, or those of them that are asked for."""
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\ncase $1 in --id=1) echo '30000, 40000';; *) printf '{says}';; esac\n")
+    tool.chmod(0o755)
+    monkeypatch.setattr(lora_memory, "_gpu_tool", lambda: str(tool))
+
+
+def test_the_fullest_gpu_decides_because_each_holds_the_whole_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    gpus(monkeypatch, tmp_path, "39000, 40000\\n2000, 24000\\n30000, 40000\\n")
+    assert lora_memory.room() == Room(lora_memory.GPU, 2000 * 2**20, 24000 * 2**20)
+
+
+def test_gpus_that_a_run_may_not_use_do_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gpus(monkeypatch, tmp_path, "39000, 40000\\n2000, 24000\\n")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert lora_memory.room() == Room(lora_memory.GPU, 30000 * 2**20, 40000 * 2**20)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    room = lora_memory.room()
+    assert room is not None and not room.on_gpu
+
+
+def test_a_gpu_that_does_not_tell_its_memory_breaks_no_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    gpus(monkeypatch, tmp_path, "[N/A], [N/A]\\n")
+    room = lora_memory.room()
+    assert room is not None and not room.on_gpu
+
+
 @pytest.mark.parametrize(
     ("more", "part"),
     [

@@ -1,10 +1,13 @@
 """How much memory a LoRA run needs, reckoned from the base's `config.json` before anything is loaded, and how much there is.
 
 Only arithmetic and small files: the web process asks this for every change of a form. The factors were measured on CPU in
-fp32 (PEFT 0.21, torch 2.13): peaks of Llama shapes with 256 and 512 wide layers came out 0 to 25 % below this reckoning.
+fp32 (PEFT 0.21, torch 2.13): peaks of Llama shapes with 256 to 768 wide layers came out 0 to 25 % below this reckoning, those
+with 8 and 4 bits (bitsandbytes 0.50) too, once the pages of the weights' file, which the system takes back, are left out.
 """
 
 import json
+import logging
+import os
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -12,11 +15,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+log = logging.getLogger(__name__)
 MEMORY_INFO = Path("/proc/meminfo")
 CGROUP = Path("/sys/fs/cgroup")
 GPU = "GPU memory"
 FP32, HALF = 4, 2
-QUANTIZED = {"8bit": 1.1, "4bit": 0.6}  # bytes of a weight, its scales included
+QUANTIZED = {"8bit": 1.02, "4bit": 0.5625}  # bytes of a layer's weight, its scales included
+QUANTIZER_BYTES = 100 * 2**20  # bitsandbytes, imported, and what packing the weights leaves behind
 RUNTIME_BYTES = 500 * 2**20  # torch, transformers and PEFT, imported
 GPU_RUNTIME_BYTES = 700 * 2**20  # what CUDA keeps for itself
 ADAPTER_COPIES = 6  # weights, gradients, two of AdamW, the best so far, the checkpoint being written
@@ -39,8 +44,16 @@ class Shape:
 
     @property
     def parameters(self) -> int:
-        layer = 2 * self.hidden * (self.query + self.value) + 3 * self.hidden * self.inner + 2 * self.hidden
-        return self.vocabulary * self.hidden * (1 if self.tied else 2) + self.layers * layer + self.hidden
+        return self.vocabulary * self.hidden * (1 if self.tied else 2) + self.in_matrices + self.hidden * self._norms
+
+    @property
+    def in_matrices(self) -> int:
+        """Parameters of the layers' matrices: all that fewer bits make smaller."""
+        return self.layers * (2 * self.hidden * (self.query + self.value) + 3 * self.hidden * self.inner)
+
+    @property
+    def _norms(self) -> int:
+        return 2 * self.layers + 1
 
     def adapted(self, modules: list[str]) -> list[tuple[int, int]]:
         """(inputs, outputs) of each layer's modules that get an adapter."""
@@ -115,7 +128,8 @@ def _cached_config(name: str) -> Path | None:
 
 def need(shape: Shape, settings: dict[str, Any], mean_row_tokens: float, *, gpu: bool = False) -> Need:
     """Peak memory of a run with these settings (those of the LoRA form; the engine's defaults where one is missing)."""
-    size = HALF if gpu else FP32
+    bits = QUANTIZED.get(str(settings.get("quantization")))
+    size = HALF if gpu and bits is None else FP32  # what is left whole beside fewer bits is in fp32
     modules = settings.get("target_modules") or ["q_proj", "v_proj"]
     adapted = shape.adapted(modules.split(",") if isinstance(modules, str) else list(modules))
     longest = min(int(settings.get("max_length", 512)), round(LONGEST_OVER_MEAN * mean_row_tokens))
@@ -127,15 +141,16 @@ def need(shape: Shape, settings: dict[str, Any], mean_row_tokens: float, *, gpu:
     logits = LOGIT_COPIES * shape.vocabulary * FP32
     rank = int(settings.get("rank", 8))
     return Need(
-        runtime=GPU_RUNTIME_BYTES if gpu else RUNTIME_BYTES,
-        weights=round(shape.parameters * QUANTIZED.get(str(settings.get("quantization")), size)),
+        runtime=(GPU_RUNTIME_BYTES if gpu else RUNTIME_BYTES) + (QUANTIZER_BYTES if bits else 0),
+        weights=round(size * (shape.parameters - shape.in_matrices) + (bits or size) * shape.in_matrices),
         adapter=ADAPTER_COPIES * FP32 * rank * shape.layers * sum(a + b for a, b in adapted),
         activations=tokens * (kept * size + logits),
     )
 
 
 def room() -> Room | None:
-    """Memory of the first GPU where there is one, else of this machine (or of its container); None where neither tells."""
+    """Memory of the GPU with the least where a run computes on GPUs (each holds the whole model), else of this machine (or of
+    its container); None where neither tells."""
     return _gpu_room() or _machine_room()
 
 
@@ -145,15 +160,18 @@ def _gpu_tool() -> str | None:
 
 
 def _gpu_room() -> Room | None:
-    tool = _gpu_tool()
-    if tool is None:
+    tool, visible = _gpu_tool(), os.environ.get("CUDA_VISIBLE_DEVICES")
+    if tool is None or (visible is not None and visible.strip() in ("", "-1")):
         return None
-    asked = [tool, "--query-gpu=memory.free,memory.total", "--format=csv,noheader,nounits"]
-    said = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=False)
-    if said.returncode or not said.stdout.strip():
+    chosen = [f"--id={visible}"] if visible else []
+    asked = [tool, *chosen, "--query-gpu=memory.free,memory.total", "--format=csv,noheader,nounits"]
+    try:
+        said = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout
+        gpus = [tuple(int(number) * 2**20 for number in line.split(",")) for line in said.splitlines()]
+    except (OSError, subprocess.SubprocessError, ValueError) as silent:
+        log.warning("nvidia-smi does not tell the memory of the GPUs, so that of the machine is taken: %s", silent)
         return None
-    free, total = said.stdout.splitlines()[0].split(",")
-    return Room(GPU, int(free) * 2**20, int(total) * 2**20)
+    return Room(GPU, min(free for free, _ in gpus), min(total for _, total in gpus)) if gpus else None
 
 
 def _machine_room() -> Room | None:
