@@ -106,6 +106,15 @@ window.addEventListener("online", sendAgain);
 setInterval(sendAgain, RETRY_MS);
 window.addEventListener("beforeunload", (event) => { if (stillThere().length) event.preventDefault(); });
 
+// Answers to two saves may come in the wrong order: the grade goes in with the newest state that this page has been told.
+let newest = 0;
+const keepNewest = () => {
+  const told = document.querySelector("input[form=commit][name=version]");
+  if (told) told.value = newest = Math.max(newest, Number(told.value));
+};
+document.addEventListener("DOMContentLoaded", keepNewest);
+document.addEventListener("htmx:oobAfterSwap", keepNewest);
+
 // Who writes a comment and presses "Submit grade" at once must not race with her own autosave: the grade goes in after it.
 const saving = () => stillThere().length > 0 || document.querySelector(".rubric form.htmx-request") !== null;
 document.addEventListener("submit", (event) => {

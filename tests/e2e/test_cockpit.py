@@ -1,15 +1,17 @@
-"""People in a real browser under the strict policy: the university's sign-in, moving, taking out, looking as another."""
+"""People in a real browser under the strict policy: the university's sign-in, moving, taking out, looking as another; and
+a grader whose saves are answered in the wrong order."""
 
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import APIResponse, Browser, Page, Route, expect
 from pytest_django.live_server_helper import LiveServer
 
-from teams.models import AuditEntry, Course, Role, User
+from teams.models import AuditEntry, Course, Role, Team, User
 from tests import factories
 from tests.e2e.conftest import pages_at
 from tests.teams.oidc_provider import CLIENT, SECRET, Provider
+from tests.world import make_world
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180), pytest.mark.django_db(transaction=True)]
 
@@ -114,3 +116,27 @@ def test_looking_as_another_person_changes_nothing_and_is_on_record(
     expect(page.get_by_text("You are yourself again.")).to_be_visible()
     said = AuditEntry.objects.filter(course=course, person=instructor).order_by("pk").values_list("action", flat=True)
     assert list(said) == ["looks as this person", "no longer looks as this person"]
+
+
+def test_a_grade_goes_in_also_when_two_saves_were_answered_in_the_wrong_order(
+    open_page: Callable[[], Page], cast: tuple[Course, User, User], redis_server: str
+) -> None:
+    course, _, student = cast
+    professor = factories.make_person("Paula Professor", "paula@example.edu")
+    factories.enrol(course, professor, Role.PROFESSOR)
+    world = make_world(Team.objects.get(memberships__person=student), professor, "marked")
+    world.kept.delete()
+    page = sign_in(open_page(), professor)
+    page.goto(f"/courses/{course.pk}/grading/{world.grading.code}/")
+    late: list[tuple[Route, APIResponse]] = []
+    page.route("**/scores/**", lambda route: late.append((route, route.fetch())), times=1)
+    criteria = page.locator("[data-criterion]").filter(has=page.locator("input[name=level]"))
+    criteria.nth(0).locator("input[name=level][value='2']").check()
+    for number in range(1, criteria.count()):
+        with page.expect_response(lambda response: "/scores/" in response.url and response.ok):
+            criteria.nth(number).locator("input[name=level][value='2']").check()
+    [(route, answer)] = late
+    with page.expect_response(lambda response: "/scores/" in response.url and response.ok):
+        route.fulfill(response=answer)
+    page.get_by_role("button", name="Submit grade").click()
+    expect(page.get_by_text("Submitted").first).to_be_visible()
