@@ -1,6 +1,7 @@
 """Curves become an SVG's numbers: nothing outside the frame, nothing made up."""
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -73,3 +74,14 @@ def test_overlaid_runs_are_stretched_to_the_same_width() -> None:
     assert chart is not None
     assert [curve.name for curve in chart.curves] == ["run 1", "run 2"]
     assert {curve.x for curve in chart.curves} == {float(charts.RIGHT)}
+
+
+def test_labels_of_four_runs_that_end_together_do_not_cover_each_other_and_keep_their_order() -> None:
+    ends = {"run 1": 1.0, "run 2": 1.1, "run 3": 3.0, "run 4": 0.9}
+    chart = charts.overlay({name: [(1, 9.0), (5, end)] for name, end in ends.items()})
+    assert chart is not None
+    assert [curve.name for curve in chart.curves] == list(ends)
+    downwards = sorted(chart.curves, key=lambda curve: curve.label_y)
+    assert [curve.name for curve in downwards] == ["run 3", "run 2", "run 1", "run 4"]
+    heights = [curve.label_y for curve in downwards]
+    assert all(lower - upper > charts.LABEL_GAP - 0.2 for upper, lower in pairwise(heights))

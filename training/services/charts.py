@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 WIDTH, HEIGHT = 640, 260
 LEFT, RIGHT, TOP, BOTTOM = 44, 520, 16, 216
 MOST_POINTS = 240
-LABEL_GAP = 14
+LABEL_GAP, LABEL_WIDTH = 14, 80
 
 Point = tuple[int, float]
 
@@ -73,7 +73,7 @@ def overlay(runs: Mapping[str, Sequence[Point]]) -> Chart | None:
             for at, value in thin(points)
         ]
 
-    curves = [_curve(name, places(points), points) for name, points in series.items()]
+    curves = _apart([_curve(name, places(points), points) for name, points in series.items()])
     columns = [Tick(LEFT + (RIGHT - LEFT) * share, f"{share:.0%}") for share in (0, 0.5, 1)]
     says = "; ".join(f"{name} from {points[0][1]:.2f} to {points[-1][1]:.2f}" for name, points in series.items())
     return Chart(curves, _row_ticks(low, high, step), columns, says)
@@ -138,13 +138,27 @@ def _curve(name: str, places: list[tuple[float, float]], points: list[Point]) ->
 
 
 def _apart(curves: list[Curve]) -> list[Curve]:
-    """Labels that would cover each other move apart."""
-    if len(curves) < 2 or abs(curves[0].x - curves[1].x) > 80 or abs(curves[0].y - curves[1].y) >= LABEL_GAP:
-        return curves
-    upper, lower = sorted(curves, key=lambda curve: curve.y)
-    middle = (upper.y + lower.y) / 2 + 4
-    moved = {upper.name: middle - LABEL_GAP / 2, lower.name: middle + LABEL_GAP / 2}
-    return [Curve(c.name, c.points, c.last, c.x, c.y, round(moved[c.name], 1)) for c in curves]
+    """Labels that would cover each other move apart, around the middle of where they were."""
+    groups: list[list[Curve]] = []
+    for curve in sorted(curves, key=lambda curve: curve.y):
+        groups.append([curve])
+        while len(groups) > 1 and _covers(*groups[-2:]):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    heights = {
+        curve.name: height for group in groups for curve, height in zip(group, _label_heights(group), strict=True)
+    }
+    return [replace(curve, label_y=round(heights[curve.name], 1)) for curve in curves]
+
+
+def _covers(upper: list[Curve], lower: list[Curve]) -> bool:
+    near = abs(upper[-1].x - lower[0].x) <= LABEL_WIDTH
+    return near and _label_heights(lower)[0] - _label_heights(upper)[-1] < LABEL_GAP
+
+
+def _label_heights(group: list[Curve]) -> list[float]:
+    """Top to bottom, LABEL_GAP from each to the next."""
+    middle = sum(curve.label_y for curve in group) / len(group)
+    return [middle + LABEL_GAP * (place - (len(group) - 1) / 2) for place in range(len(group))]
 
 
 def _digits(step: float) -> int:
