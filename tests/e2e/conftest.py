@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from courseplatform.redis_server import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 120
+START_SECONDS = 180
+PATIENCE_MS = 30_000  # a busy machine is no failure
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def chromium() -> str:
@@ -116,7 +118,7 @@ def pages_at(url: str, browser: Browser) -> Iterator[Callable[..., Page]]:
 
     def open_one(**options: Any) -> Page:
         context = browser.new_context(base_url=url, **options)
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
@@ -132,23 +134,23 @@ def pages_at(url: str, browser: Browser) -> Iterator[Callable[..., Page]]:
     assert complaints == []
 
 
-@pytest.fixture
-def sign_in(platform: Platform, browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Opens a signed-in browser of its own for a person of the demo."""
+def signed_in(page: Page, email: str) -> Page:
+    """The page of a person of the demo, or of one that `populate` made, on the page where sign-in leads."""
     from courseplatform.management.commands.seed_demo import PASSWORD
 
+    page.goto("/sign-in/")
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_load_state()
+    return page
+
+
+@pytest.fixture
+def sign_in(platform: Platform, browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens a browser of its own for a person, signed in."""
     with pages_at(platform.url, browser) as open_one:
-
-        def open_as(email: str, **options: Any) -> Page:
-            page = open_one(**options)
-            page.goto("/sign-in/")
-            page.get_by_label("E-mail").fill(email)
-            page.get_by_label("Password").fill(PASSWORD)
-            page.get_by_role("button", name="Sign in").click()
-            page.wait_for_load_state()
-            return page
-
-        yield open_as
+        yield lambda email, **options: signed_in(open_one(**options), email)
 
 
 @pytest.hookimpl(wrapper=True)

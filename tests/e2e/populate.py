@@ -3,6 +3,7 @@
 `cedar`: in the demo course a second professor, and a team with one of everything, graded and released.
 `contest`: a course of its own with three teams, two assigned professors and a free one. Prints {"course", "teams"} as JSON.
 `keyboard`: a course of its own with one team and its professor. Prints the same.
+`runs`: a course of its own with two teams, Lark with 120 rows and Wren with nothing. Prints the same.
 """
 
 import json
@@ -90,12 +91,28 @@ def keyboard() -> dict[str, Any]:
     return {"course": reverse("course_home", args=[course.pk]), "teams": [reverse("team_home", args=[team.pk])]}
 
 
+def runs() -> dict[str, Any]:
+    from django.urls import reverse
+
+    from teams.services import courses
+    from tests import factories
+
+    course = courses.create_course(person=person("head@runs.example", "Rhea Head"), name="Runs", term="Fall 2026")
+    people = {name: person(f"{name.lower()}@runs.example", f"{name} Student") for name in ("Lark", "Wren")}
+    teams = [factories.make_team(course, name, student) for name, student in people.items()]
+    factories.make_dataset_version(teams[0], factories.child_rows(120), name="Sums", person=people["Lark"])
+    return {
+        "course": reverse("course_home", args=[course.pk]),
+        "teams": [reverse("team_home", args=[team.pk]) for team in teams],
+    }
+
+
 def main() -> None:
     import django
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "courseplatform.settings")
     django.setup()
-    print(json.dumps({"cedar": cedar, "contest": contest, "keyboard": keyboard}[sys.argv[1]]()))
+    print(json.dumps({"cedar": cedar, "contest": contest, "keyboard": keyboard, "runs": runs}[sys.argv[1]]()))
 
 
 if __name__ == "__main__":

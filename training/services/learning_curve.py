@@ -43,6 +43,11 @@ class LearningCurve:
     chart: charts.Chart | None
     advice: str
 
+    @property
+    def at_work(self) -> bool:
+        """Whether a figure is still to come."""
+        return any(part.run is not None and part.run.is_active for part in self.parts)
+
 
 def learning_curve(run: TrainingRun) -> LearningCurve:
     """The picture so far, from every run of the team that differs from `run` in nothing but its share of the rows."""
