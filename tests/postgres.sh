@@ -23,7 +23,7 @@ stop() { as_owner "$bin/pg_ctl" -D "$folder/data" -m immediate stop >/dev/null 2
 trap stop EXIT
 as_owner "$bin/initdb" -D "$folder/data" -U course --auth=trust --encoding=UTF8 --no-sync >/dev/null
 as_owner "$bin/pg_ctl" -D "$folder/data" -w -l "$folder/log" \
-    -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories=$folder -c fsync=off -c max_connections=100" start >/dev/null
+    -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories=$folder -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=100" start >/dev/null
 export DATABASE_URL="postgres://course@127.0.0.1:$port/postgres"
 if [ "${1:-}" = chaos ]; then
     shift
