@@ -33,13 +33,15 @@ class Server:
 
 @dataclass(frozen=True)
 class WorkerState:
-    """`run` is the run that it works on, where that is one of the course; `other` says that it is somebody else's."""
+    """`run` is the run that it works on, where that is one of the course; `measures`: it tries out how fast this machine
+    trains; `other`: its work is somebody else's."""
 
     name: str
     queues: list[str]
     busy: bool
     since: datetime | None
     run: TrainingRun | None
+    measures: bool
     other: bool
 
 
@@ -116,9 +118,9 @@ def _current_job(worker: Worker) -> str | None:
 def _worker_state(worker: Worker, job: str | None, run: TrainingRun | None) -> WorkerState:
     born = worker.birth_date
     since = timezone.make_aware(born) if born and timezone.is_naive(born) else born
-    return WorkerState(
-        worker.name[:12], worker.queue_names(), job is not None, since, run, job is not None and run is None
-    )
+    measures = (job or "").startswith(queue.PACE_JOB)
+    other = job is not None and run is None and not measures
+    return WorkerState(worker.name[:12], worker.queue_names(), job is not None, since, run, measures, other)
 
 
 def _run_id(job: str | None) -> int | None:

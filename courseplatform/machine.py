@@ -78,7 +78,6 @@ def environment(ports: Ports) -> dict[str, str]:
         "MODEL_SERVER_URL": f"http://127.0.0.1:{ports.models}/v1",
         "PROGRAM_SERVER_URL": f"http://127.0.0.1:{ports.programs}/v1",
         "REHEARSAL_URL": f"http://127.0.0.1:{ports.rehearsal}/v1",
-        "LORA_WARM_SOCKET": str(settings.VAR_DIR / "lora.sock"),
         **({"LORA_WARM_SOCKET": str(_warm_socket())} if _warm_socket() else {}),
         "PYTHONUNBUFFERED": "1",
         "SITE_URL": f"http://localhost:{ports.web}",

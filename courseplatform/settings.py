@@ -229,6 +229,9 @@ CHAT_MAX_MESSAGE_CHARACTERS = env.int("CHAT_MAX_MESSAGE_CHARACTERS", default=4_0
 CHAT_MAX_ANSWER_TOKENS = env.int("CHAT_MAX_ANSWER_TOKENS", default=300)
 RUN_LEASE_SECONDS = env.int("RUN_LEASE_SECONDS", default=60)
 RECONCILE_SECONDS = env.int("RECONCILE_SECONDS", default=15)
+PACE_TRIAL_SECONDS = env.float(
+    "PACE_TRIAL_SECONDS", default=4
+)  # of training, to learn this machine's pace; 0: no trials
 CLOUD_POLL_SECONDS = env.int("CLOUD_POLL_SECONDS", default=20 if OPENAI_API_KEY else 2)
 
 LOGGING = {

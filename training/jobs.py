@@ -1,6 +1,6 @@
 """RQ entry points: an id in, one service call."""
 
-from training.services import cloud, execute
+from training.services import cloud, execute, pace_trial
 
 
 def execute_run(run_id: int) -> str:
@@ -9,3 +9,7 @@ def execute_run(run_id: int) -> str:
 
 def poll_run(run_id: int) -> str:
     return cloud.poll(run_id)
+
+
+def measure_pace(base_model_id: int) -> str:
+    return pace_trial.measure(base_model_id)

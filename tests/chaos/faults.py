@@ -1,6 +1,7 @@
 """What is broken, and how: each fault strikes when `with` begins and is lifted when it ends."""
 
 import contextlib
+import os
 import shutil
 import signal
 import sqlite3
@@ -21,6 +22,7 @@ from tests.chaos.scene import CREATE_SECONDS, HOUR, Row, Scene
 EVERY = (Method.LORA, Method.DSPY, Method.OPENAI)
 AT_THE_PROVIDER = (Method.DSPY, Method.OPENAI)
 OUTAGE_SECONDS = 9.0  # longer than a lease (6) and than the database's patience (3)
+FORKING = (Method.LORA,) if len(os.sched_getaffinity(0)) > 1 else ()  # on one core it trains alone
 CREATING: dict[str, Any] = {"create_delay": CREATE_SECONDS}
 
 Strike = Callable[[Scene], AbstractContextManager[None]]
@@ -56,6 +58,14 @@ def nothing(scene: Scene) -> Iterator[None]:
 def engine_killed(scene: Scene) -> Iterator[None]:
     for run in scene.runs:
         processes.send(wait_for(lambda: scene.engine_of(run), "there is no engine"), signal.SIGKILL)  # noqa: B023
+    yield
+
+
+@contextlib.contextmanager
+def fork_killed(scene: Scene) -> Iterator[None]:
+    for run in scene.runs:
+        forks = wait_for(lambda: processes.children_of(scene.engine_of(run) or 0), "the engine has not forked")  # noqa: B023
+        processes.send(forks[0], signal.SIGKILL)
     yield
 
 
@@ -184,6 +194,7 @@ def _clock_jumps(seconds: int) -> Strike:
 
 FAULTS = (
     Fault("engine", "kill -9 of the engine", engine_killed, (Method.LORA, Method.DSPY)),
+    Fault("engine-fork", "kill -9 of a process that the engine forked to train beside it", fork_killed, FORKING),
     Fault("engine-face", "kill -9 of what the worker started: the warm engine's face", face_killed, (Method.LORA,)),
     Fault("lora-warm", "kill -9 of the warm parent of LoRA engines", _service_killed("lora-warm"), (Method.LORA,)),
     Fault("work-horse", "kill -9 of the worker's job process", horse_killed),

@@ -49,6 +49,7 @@ class Platform:
             "OPENAI_BASE_URL": f"{provider_url}/v1",
             "RUN_LEASE_SECONDS": str(LEASE_SECONDS),
             "RECONCILE_SECONDS": str(RECONCILE_SECONDS),
+            "PACE_TRIAL_SECONDS": "0",  # an engine that belongs to no run
             "CLOUD_POLL_SECONDS": str(POLL_SECONDS),
         }
 

@@ -26,7 +26,7 @@ WORKERS = {Method.LORA: "worker-training", Method.DSPY: "worker-training", Metho
 STEPS_DONE = {Method.LORA: 6, Method.DSPY: 1}  # LoRA: past its first checkpoint; DSPy: calls
 SETTINGS: dict[Method, dict[str, Any]] = {
     Method.LORA: {
-        "validation_fraction": 0.2, "epochs": 8, "rank": 4, "batch_size": 2, "max_length": 64, "threads": 1, "save_every": 4,
+        "validation_fraction": 0.2, "epochs": 16, "rank": 4, "batch_size": 4, "max_length": 64, "threads": 2, "save_every": 4,
     },
     Method.DSPY: {
         "validation_fraction": 0.2, "optimizer": "BootstrapFewShot", "max_calls": 60, "num_threads": 1,

@@ -1,6 +1,7 @@
 from training.models.base_model import BaseModel, Hosting
 from training.models.endpoint import CallStatus, Deployment, EndpointCall, EndpointKey
 from training.models.origin import Origin
+from training.models.pace import PaceTrial
 from training.models.policy import MOST_RUNS_AT_ONCE, USUAL_RUNS_AT_ONCE, TrainingPolicy
 from training.models.run import (
     ACTIVE,
@@ -29,6 +30,7 @@ __all__ = [
     "Hosting",
     "InvalidTransition",
     "Origin",
+    "PaceTrial",
     "RunEvent",
     "RunStatus",
     "TrainingPolicy",

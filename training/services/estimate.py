@@ -89,8 +89,12 @@ def estimate(
 
 def training_share(version: DatasetVersion, settings: dict[str, Any]) -> int:
     """Rows that are left to train on, or the chosen part of them."""
-    rest = version.row_count - round(version.row_count * float(settings.get("validation_fraction", 0)))
-    return rows_in_share(rest, settings)
+    return rows_in_share(version.row_count - held_out_rows(version, settings), settings)
+
+
+def held_out_rows(version: DatasetVersion, settings: dict[str, Any]) -> int:
+    """Rows that are kept back to measure with."""
+    return round(version.row_count * float(settings.get("validation_fraction", 0)))
 
 
 def rows_in_share(rows: int, settings: dict[str, Any]) -> int:
@@ -164,14 +168,11 @@ def _priced(base: BaseModel, expected: int, most: int, seconds: float, because: 
 
 def _lora(course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any]) -> Estimate:
     pace = local_time.pace_of(base)
-    rows = training_share(version, settings)
-    trained = local_time.trained_tokens(base, version, rows=rows, epochs=int(settings["epochs"]))
-    seconds = pace.seconds(trained)
-    most_seconds = seconds * LOCAL_MARGIN
-    because = [
-        f"{pace.around:.0f} s for loading, samples and saving; about {trained:,} tokens at {pace.tokens_per_second:,.0f} a second "
-        f"({'as measured in recent runs here' if pace.measured else 'a cautious guess until a run was measured here'}).",
-    ]
+    work = local_time.work_of(
+        base, version, settings, rows=training_share(version, settings), held_out=held_out_rows(version, settings)
+    )
+    seconds = pace.seconds(work)
+    because = [_time_sentence(pace, work)]
     if course.compute_rate:
         because.append(f"Local training costs {dollars(course.compute_rate)} an hour in this course.")
     else:
@@ -180,10 +181,23 @@ def _lora(course: Course, base: BaseModel, version: DatasetVersion, settings: di
         because.append(sentence)
     return Estimate(
         compute_cost(course=course, seconds=seconds),
-        compute_cost(course=course, seconds=most_seconds),
+        compute_cost(course=course, seconds=seconds * LOCAL_MARGIN),
         seconds,
         because,
-        training_tokens=trained,
+        training_tokens=work.trained_tokens,
+    )
+
+
+def _time_sentence(pace: local_time.Pace, work: local_time.Work) -> str:
+    if pace.runs:
+        source = "as measured in recent runs here"
+    elif pace.trial:
+        source = "as this machine measured in a trial"
+    else:
+        source = "a cautious guess until a run was measured here"
+    return (
+        f"{pace.beside(work):.0f} s for loading, validation, {work.answers} sample answers and saving; about "
+        f"{work.trained_tokens:,} tokens in {work.steps:,} steps, {pace.training(work):.0f} s ({source})."
     )
 
 

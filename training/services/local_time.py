@@ -1,34 +1,90 @@
-"""How long LoRA training takes on this machine: tokens counted, speed as measured in recent runs."""
+"""How long LoRA training takes on this machine: what the engine will do, at the pace it had in recent runs here."""
 
 import math
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import median
+from typing import Any
 
 from datasets.models import DatasetVersion
 from datasets.services import model_view
 from datasets.services.reading import stored_rows
 from teams.models import Method
-from training.models import BaseModel, Hosting, RunStatus, TrainingRun
+from training.models import BaseModel, Hosting, PaceTrial, RunStatus, TrainingRun
 from training.services import lora_memory
+from training.services.questions import SAMPLE_QUESTIONS
 
-START_SECONDS = 8.0
-TOKENS_PER_SECOND = 2_000.0  # until this machine has measured its own
-WORK_PER_TOKEN, WORK_PER_SECOND = 6, 5e10  # multiplications for each weight, forward and back; of two busy cores
 RECENT_RUNS = 5
 COUNTED_ROWS = 3_000
+
+# Until this machine has measured its own.
+START_SECONDS = 8.0
+TOKENS_PER_SECOND = 2_000.0
+VALIDATION_SPEED = 3  # against training: no gradients
+WORK_PER_TOKEN, WORK_PER_SECOND = 6, 5e10  # multiplications for each weight, forward and back; of two busy cores
+ANSWER_TOKENS, BYTES_PER_SECOND = 40, 1e10  # each token of an answer reads all weights from memory
+ANSWER_SECONDS, SAVE_SECONDS = 0.2, 0.1
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a run asks of its engine: training steps and the tokens in them, tokens read in validation, sample answers, and
+    checkpoints."""
+
+    steps: int
+    trained_tokens: int
+    validated_tokens: int = 0
+    answers: int = 0
+    saves: int = 0
+
+
+@dataclass(frozen=True)
+class Seen:
+    """How fast one run was, in seconds. `start`: loading, keeping the adapter, and all else that does not grow with the work."""
+
+    start: float
+    by_step: float
+    by_token: float
+    by_validated_token: float
+    by_answer: float
+    by_save: float
+
+    def training(self, work: Work) -> float:
+        return work.steps * self.by_step + work.trained_tokens * self.by_token
+
+    def beside(self, work: Work) -> float:
+        return (
+            self.start
+            + work.validated_tokens * self.by_validated_token
+            + work.answers * self.by_answer
+            + work.saves * self.by_save
+        )
 
 
 @dataclass(frozen=True)
 class Pace:
-    """`around`: seconds beside training: loading, samples, measuring, saving. Training goes at `tokens_per_second`."""
+    """What is known of this machine and a base: recent runs, and the machine's own trial while these are few; a guess where
+    there is neither. Each foretells the whole work on its own, and the median counts: one disturbed run spoils nothing."""
 
-    around: float
-    tokens_per_second: float
-    measured: bool
+    seen: tuple[Seen, ...]
+    runs: int = 0
+    trial: bool = False
 
-    def seconds(self, trained: int) -> float:
-        return self.around + trained / self.tokens_per_second
+    @property
+    def measured(self) -> bool:
+        return self.runs > 0 or self.trial
+
+    def training(self, work: Work) -> float:
+        """Seconds of the training steps alone."""
+        return median(one.training(work) for one in self.seen)
+
+    def beside(self, work: Work) -> float:
+        """Seconds of everything else."""
+        return median(one.beside(work) for one in self.seen)
+
+    def seconds(self, work: Work) -> float:
+        """How long the whole work takes."""
+        return self.training(work) + self.beside(work)
 
 
 def tokens_of(base: BaseModel, version: DatasetVersion) -> int:
@@ -47,27 +103,74 @@ def _counted(base: str, content_hash: str, version: DatasetVersion) -> int:
 
 
 def pace_of(base: BaseModel) -> Pace:
-    """The median of recent LoRA runs on this base that worked through in one go. Their engine measured its training steps."""
+    """From the last LoRA runs on this base that worked through in one go. Runs before the trial may have been another
+    machine's."""
+    guess = guessed(base)
+    trial = PaceTrial.objects.filter(base_model=base, trouble="").first()
     done = TrainingRun.objects.filter(base_model=base, method=Method.LORA, status=RunStatus.SUCCEEDED, attempt=1)
-    recent = done.filter(training_tokens__gt=0, compute_seconds__gt=0).order_by("-finished_at")
-    measured = [
-        (run.compute_seconds, float(seconds), run.training_tokens)
-        for run in recent[:RECENT_RUNS]
-        if (seconds := (run.result.get("metrics") or {}).get("train_seconds"))
-    ]
-    if not measured:
-        return Pace(START_SECONDS, guessed_speed(base), measured=False)
-    around = median(max(0.0, whole - training) for whole, training, _ in measured)
-    return Pace(around, median(tokens / training for _, training, tokens in measured), measured=True)
+    if trial is not None:
+        done = done.filter(finished_at__gt=trial.at)
+    recent = done.filter(training_tokens__gt=0, compute_seconds__gt=0).order_by("-finished_at")[:RECENT_RUNS]
+    runs = [_seen(run.compute_seconds, run.result.get("metrics") or {}, guess) for run in recent]
+    known = [run for run in runs if run is not None]
+    tried = _seen(trial.compute_seconds, trial.metrics, guess) if trial is not None else None
+    if tried is not None and len(known) < RECENT_RUNS:
+        return Pace((*known, tried), len(known), trial=True)
+    return Pace(tuple(known), len(known)) if known else Pace((guess,))
 
 
-def guessed_speed(base: BaseModel) -> float:
-    """Tokens a second before any run was measured: a big base needs more work for each token."""
-    shape = lora_memory.shape_of(base.weights)
-    if shape is None:
-        return TOKENS_PER_SECOND
-    return min(TOKENS_PER_SECOND, WORK_PER_SECOND / (WORK_PER_TOKEN * shape.parameters))
+def _seen(seconds: float, metrics: dict[str, Any], guess: Seen) -> Seen | None:
+    """One run as its engine measured it; None for one that did not measure its steps. What it did nothing of is guessed."""
+
+    def figure(name: str) -> float:
+        return float(metrics.get(name) or 0)
+
+    def each(spent: str, count: str, otherwise: float) -> float:
+        return figure(spent) / figure(count) if figure(count) else otherwise
+
+    by_step, by_token = figure("seconds_per_step"), figure("seconds_per_token")
+    if not by_step and not by_token:
+        return None
+    steps = by_step * figure("steps") + by_token * figure("tokens")
+    beside = sum(map(figure, ("validation_seconds", "sample_seconds", "save_seconds")))
+    return Seen(
+        start=max(0.0, seconds - steps - beside),
+        by_step=by_step,
+        by_token=by_token,
+        by_validated_token=each("validation_seconds", "validation_tokens", guess.by_validated_token),
+        by_answer=each("sample_seconds", "sample_answers", guess.by_answer),
+        by_save=each("save_seconds", "saves", guess.by_save),
+    )
 
 
-def trained_tokens(base: BaseModel, version: DatasetVersion, *, rows: int, epochs: int) -> int:
-    return math.ceil(tokens_of(base, version) * rows / version.row_count) * epochs
+def guessed(base: BaseModel) -> Seen:
+    """Before anything was measured here: a big base needs more work for each token."""
+    speed, answer, shape = TOKENS_PER_SECOND, ANSWER_SECONDS, lora_memory.shape_of(base.weights)
+    if shape is not None:
+        speed = min(speed, WORK_PER_SECOND / (WORK_PER_TOKEN * shape.parameters))
+        answer += ANSWER_TOKENS * lora_memory.FP32 * shape.parameters / BYTES_PER_SECOND
+    return Seen(START_SECONDS, 0.0, 1 / speed, 1 / (VALIDATION_SPEED * speed), answer, SAVE_SECONDS)
+
+
+def work_of(base: BaseModel, version: DatasetVersion, settings: dict[str, Any], *, rows: int, held_out: int) -> Work:
+    """What a run with these settings, `rows` to train on and `held_out` to measure with will do if nobody stops it."""
+    one_pass, epochs = tokens_of(base, version), int(settings["epochs"])
+    steps = _steps(settings, rows)
+    evaluate_every, sample_every = (int(settings.get(name) or 0) for name in ("evaluate_every", "sample_every"))
+    validations = 1 + (math.ceil(steps * epochs / evaluate_every) if evaluate_every else epochs)
+    # Asked before, after, and in between, but not again at the very end.
+    rounds = 2 + ((steps * epochs - 1) // sample_every if sample_every else 0)
+    save_every = int(settings.get("save_every") or 0)
+    return Work(
+        steps=steps * epochs,
+        trained_tokens=math.ceil(one_pass * rows / version.row_count) * epochs,
+        validated_tokens=math.ceil(one_pass * held_out / version.row_count) * validations,
+        answers=rounds * len(SAMPLE_QUESTIONS),
+        saves=1 + (steps * epochs // save_every if save_every else 0),
+    )
+
+
+def _steps(settings: dict[str, Any], rows: int) -> int:
+    """Steps of one epoch."""
+    batches = math.ceil(rows / int(settings.get("batch_size", 16)))
+    return math.ceil(batches / int(settings.get("gradient_accumulation", 1)))

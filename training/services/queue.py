@@ -14,13 +14,14 @@ from rq.exceptions import DuplicateJobError, NoSuchJobError
 from rq.job import Job, JobStatus
 
 from teams.models import Method, Team
-from training.models import RunStatus, TrainingRun
+from training.models import BaseModel, RunStatus, TrainingRun
 from training.services import limits
 
 SLOT_QUEUE, QUICK_QUEUE = "training", "quick"
 SLOT_METHODS = (Method.LORA, Method.DSPY)  # they work on this machine; OpenAI's jobs work at the provider
-EXECUTE, POLL = "training.jobs.execute_run", "training.jobs.poll_run"
-RESULT_SECONDS, FAILURE_SECONDS, POLL_TIMEOUT_SECONDS = 300, 24 * 3600, 300
+EXECUTE, POLL, PACE = "training.jobs.execute_run", "training.jobs.poll_run", "training.jobs.measure_pace"
+PACE_JOB = "pace-"  # and the base model's id
+RESULT_SECONDS, FAILURE_SECONDS, POLL_TIMEOUT_SECONDS, PACE_TIMEOUT_SECONDS = 300, 24 * 3600, 300, 900
 SILENCE = timedelta(seconds=60)  # a worker beats every 30
 ON_THE_WAY = frozenset({JobStatus.QUEUED, JobStatus.STARTED, JobStatus.DEFERRED, JobStatus.SCHEDULED})
 
@@ -131,22 +132,33 @@ def nudge() -> str:
     return _enqueue(SLOT_QUEUE, EXECUTE, waiting[0].pk, f"nudge-{uuid4().hex}", timeout=timeout)
 
 
+def is_slot_idle() -> bool:
+    """Nothing waits for the training slot, and nothing holds it."""
+    taken = [RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.CANCELLING]
+    return not TrainingRun.objects.filter(method__in=SLOT_METHODS, status__in=taken).exists()
+
+
+def dispatch_pace(base: BaseModel) -> str:
+    """Have this machine's pace on a base model measured; not twice at once."""
+    return _enqueue(SLOT_QUEUE, PACE, base.pk, f"{PACE_JOB}{base.pk}", timeout=PACE_TIMEOUT_SECONDS)
+
+
 def dispatch_poll(run: TrainingRun) -> str:
     """Have somebody look at the provider's job soon; not twice at once."""
     return _enqueue(QUICK_QUEUE, POLL, run.pk, f"poll-{run.pk}", timeout=POLL_TIMEOUT_SECONDS)
 
 
-def _enqueue(name: str, function: str, run_id: int, job_id: str, *, timeout: int) -> str:
+def _enqueue(name: str, function: str, subject: int, job_id: str, *, timeout: int) -> str:
     try:
         queue = django_rq.get_queue(name, commit_mode="auto")
         _clear_finished(queue, job_id)
         queue.enqueue_call(
             function,
-            args=(run_id,),
+            args=(subject,),
             job_id=job_id,
             unique=True,
             timeout=timeout,
-            result_ttl=0 if function == POLL else RESULT_SECONDS,
+            result_ttl=RESULT_SECONDS if function == EXECUTE else 0,
             failure_ttl=FAILURE_SECONDS,
         )
     except DuplicateJobError:

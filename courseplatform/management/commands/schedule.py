@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand
 
 from evaluation.services import chat, interviews
 from teams.services import billing, erasing
-from training.services import deployments, reconcile
+from training.services import deployments, pace_trial, reconcile
 
 RETENTION_SECONDS = 3600
 BILL_SECONDS = 600  # how often it is asked whether tonight's check is made
@@ -28,6 +28,7 @@ class Command(BaseCommand):
             (settings.RECONCILE_SECONDS, interviews.sweep),
             (settings.RECONCILE_SECONDS, deployments.sweep),
             (settings.CLOUD_POLL_SECONDS, reconcile.poll_waiting),
+            (settings.RECONCILE_SECONDS, pace_trial.ask_for_trials),
             (RETENTION_SECONDS, erasing.apply_retention),
             (BILL_SECONDS, billing.check_bill),
         ]

@@ -1,8 +1,9 @@
 """The ceiling: how much of the bare forward and backward rate is left in our loop. `python -P lora_ceiling.py spec.json`.
 
-In one process and on the same batches, step by step in turn and each first every other time, so that a busy machine is busy
-for both: only the loss and its gradient on a batch collated beforehand, and a whole step of the loop (collating, clipping,
-AdamW, its event). The first step, in which torch chooses its kernels, is not counted.
+In as many processes as a run would have, on the same batches, step by step in turn and each first every other time, so that a
+busy machine is busy for both: only the loss and its gradient on a batch collated beforehand (each process its share), and a whole
+step of the loop (collating, summing gradients, clipping, AdamW, its event). The first step, in which torch chooses its kernels, is
+not counted.
 """
 
 import json
@@ -10,10 +11,9 @@ import sys
 import time
 from pathlib import Path
 
-from lora.base_model import use_threads
 from lora.batches import collate
 from lora.events import Events, StopSignal
-from lora.run import _loop, _sampler, load_material
+from lora.run import _loop, _sampler, join_group, load_material
 from lora.spec import read_spec
 
 
@@ -35,12 +35,13 @@ def whole_seconds(loop):
 
 def main():
     spec, events, stop = read_spec(Path(sys.argv[1])), Events(), StopSignal()
-    use_threads(spec.settings.threads)
-    material = load_material(spec, events, stop)
+    group = join_group(spec, events)
+    material = load_material(spec, events, stop, group)
     loop = _loop(spec, material, events, stop, _sampler(material, stop))
     tokens, bare, whole = 0, 0.0, 0.0
     for step in range(loop.plan.total_steps):
-        (numbers,) = loop._rows_of_step(step)
+        (whole_batch,) = loop._rows_of_step(step)
+        numbers = group.share(whole_batch)
         batch = collate([material.train.examples[number] for number in numbers], material.pad_id, material.max_length)
         material.model.train()
         if step % 2:
@@ -48,9 +49,13 @@ def main():
         else:
             this_whole, this_bare = whole_seconds(loop), bare_seconds(loop, batch)
         if step:
-            tokens, bare, whole = tokens + batch.tokens, bare + this_bare, whole + this_whole
+            tokens += sum(len(material.train.examples[number]) for number in whole_batch)
+            bare, whole = bare + this_bare, whole + this_whole
     measured = {"bare_tokens_per_second": tokens / bare, "tokens_per_second": tokens / whole}
-    Path("peer.json").write_text(json.dumps(measured), encoding="utf-8")
+    if group.leads:
+        Path("peer.json").write_text(json.dumps(measured), encoding="utf-8")
+    group.agreed(True)
+    group.end()
 
 
 if __name__ == "__main__":

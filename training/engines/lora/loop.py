@@ -19,6 +19,7 @@ from lora.group import Alone
 from lora.loss import LossSum
 from lora.rows import Example
 from lora.spec import Settings
+from lora.timings import Timings
 
 Ending = Literal["finished", "stopped_early", "kept_early"]
 IMPROVEMENT = 1e-4  # a validation loss counts as better when lower by more than this
@@ -91,6 +92,7 @@ class Loop:
         )
         scaler = torch.amp.GradScaler(hardware.device.type, enabled=hardware.steps is torch.float16)
         self.state = State(model, optimizer, scaler, Progress())
+        self.timings = Timings()
         self._epoch, self._order = -1, [[0]]
 
     @property
@@ -107,7 +109,8 @@ class Loop:
     def save(self) -> None:
         """Write the checkpoint from which `resume` goes on."""
         if self.group.leads:
-            save_checkpoint(self.state, CHECKPOINT, self.plan.fingerprint)
+            with self.timings.save():
+                save_checkpoint(self.state, CHECKPOINT, self.plan.fingerprint)
 
     def run(self) -> Ending:
         """Train to the end and leave the best adapter in the model; checkpoint at the end, so that only what follows is
@@ -158,9 +161,11 @@ class Loop:
             loss += part.detach()
         loss = self.group.sum_step(self.trained, loss)
         self._update(self.plan.learning_rate(progress.step))
+        tokens, seconds = sum(len(self.plan.train[row]) for rows in whole for row in rows), time.perf_counter() - began
         progress.step += 1
-        progress.tokens += sum(len(self.plan.train[row]) for rows in whole for row in rows)
-        progress.seconds += time.perf_counter() - began
+        progress.tokens += tokens
+        progress.seconds += seconds
+        self.timings.step(tokens, seconds)
         self._report(self._finite(loss.item()))
 
     def _rows_of_step(self, step: int) -> list[list[int]]:
@@ -199,7 +204,8 @@ class Loop:
         progress = self.progress
         if not self.plan.validation or progress.validated_step == progress.step:
             return
-        loss = self.validation_loss()
+        with self.timings.validation(sum(len(row) for row in self.plan.validation)):
+            loss = self.validation_loss()
         progress.validated_step, progress.last_validation = progress.step, loss
         if progress.first_validation is None:
             progress.first_validation = loss

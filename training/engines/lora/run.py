@@ -36,6 +36,7 @@ from lora.rows import RowSet, read_rows
 from lora.sampling import Sampler
 from lora.spec import Spec, fingerprint
 from lora.templates import ChatTemplate, end_token_ids, template_of
+from lora.timings import Timings
 
 RESULT = Path("result.json")
 NO_TEMPLATE = "The base model has no chat template; the engine's own (Teacher:/Student:) is used and saved."
@@ -88,6 +89,7 @@ def _train_in(group: Alone, spec: Spec, events: Events, stop: StopSignal, began:
     sampler = _sampler(material, stop)
     loop = _loop(spec, material, events, stop, sampler)
     resumed = loop.resume()
+    loop.timings.loading = time.perf_counter() - began
     events.emit(
         "started",
         total_steps=loop.plan.total_steps,
@@ -97,12 +99,15 @@ def _train_in(group: Alone, spec: Spec, events: Events, stop: StopSignal, began:
         from_step=loop.progress.step,
     )
 
+    def ask(stage: str, step: int) -> None:
+        _sample(spec, sampler, material.model, events, stage, step, loop.timings)
+
     def ask_before() -> None:
         with material.model.disable_adapter():
-            _sample(spec, sampler, material.model, events, "before", 0)
+            ask("before", 0)
 
     def leave_all() -> None:
-        _sample(spec, sampler, material.model, events, "after", loop.progress.step)
+        ask("after", loop.progress.step)
         _leave_artefacts(spec, material, loop, ending, memory, began)
 
     if not resumed:
@@ -113,7 +118,8 @@ def _train_in(group: Alone, spec: Spec, events: Events, stop: StopSignal, began:
 
 
 def _leave_artefacts(spec: Spec, material: Material, loop: Loop, ending: Ending, memory: float, began: float) -> None:
-    metrics = _metrics(loop.progress, material, loop.plan.total_steps) | {"peak_memory_mb": round(memory, 1)}
+    metrics = _metrics(loop.progress, material, loop.plan.total_steps) | loop.timings.metrics()
+    metrics |= {"peak_memory_mb": round(memory, 1)}
     card = model_card(
         spec, material.hardware.precision, material.train, material.validation, metrics, ending, versions()
     )
@@ -191,14 +197,19 @@ def _loop(spec: Spec, material: Material, events: Events, stop: StopSignal, samp
     torch.manual_seed(spec.seed)
 
     def sample(step: int) -> None:
-        _sample(spec, sampler, material.model, events, "during", step)
+        _sample(spec, sampler, material.model, events, "during", step, loop.timings)
 
-    return Loop(plan, material.model, loss_sum, material.hardware, events, stop, sample, material.group)
+    loop = Loop(plan, material.model, loss_sum, material.hardware, events, stop, sample, material.group)
+    return loop
 
 
-def _sample(spec: Spec, sampler: Sampler, model: PeftModel, events: Events, stage: str, step: int) -> None:
+def _sample(
+    spec: Spec, sampler: Sampler, model: PeftModel, events: Events, stage: str, step: int, timings: Timings
+) -> None:
     for question in spec.sample_questions:
-        events.emit("sample", stage=stage, step=step, question=question, answer=sampler.answer(model, question))
+        with timings.answer():
+            answer = sampler.answer(model, question)
+        events.emit("sample", stage=stage, step=step, question=question, answer=answer)
 
 
 def _metrics(progress: Progress, material: Material, total_steps: int) -> dict[str, object]:
@@ -237,6 +248,7 @@ def _write_result(spec: Spec, material: Material, metrics: dict[str, object], en
         "validation_sha256": material.validation.sha256 if material.validation else None,
         "base_model": spec.base_model,
         "precision": material.hardware.precision,
+        "quantization": spec.settings.quantization,
         "system_prompt": material.train.system_prompt,
         "stopped": ending,
         "processes": material.group.size,

@@ -1,0 +1,196 @@
+"""A machine measures its own pace before anybody waits for a run; what a first run costs is then foretold, not guessed."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import LazySettings
+from django.test import Client
+from django.utils import timezone
+
+from datasets.models import DatasetVersion
+from teams.models import Course, Hold, LedgerEntry, Method, Team, User
+from training import jobs
+from training.models import BaseModel, Hosting, PaceTrial, RunStatus, TrainingRun
+from training.services import estimate, local_time, pace_trial, queue
+
+SEEN = {
+    "steps": 50, "tokens": 8_000, "seconds_per_step": 0.01, "seconds_per_token": 0.0002, "train_seconds": 2.0,
+    "validation_seconds": 0.5, "validation_tokens": 6_000, "sample_seconds": 4.0, "sample_answers": 10, "save_seconds": 0.2,
+    "saves": 2,
+}  # fmt: skip
+NOTHING = local_time.Work(steps=0, trained_tokens=0)
+THOUSAND = local_time.Work(steps=0, trained_tokens=1_000)
+SETTINGS = {"epochs": 3, "batch_size": 4, "sample_every": 5, "save_every": 7, "validation_fraction": 0.1}
+
+
+@pytest.fixture
+def bundled(db: None) -> BaseModel:
+    return BaseModel.objects.get(method=Method.LORA, hosting=Hosting.BUNDLED)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Bases that trials were sent for; the platform is up."""
+    sent: list[str] = []
+
+    def dispatch(base: BaseModel) -> str:
+        sent.append(base.name)
+        return "queued"
+
+    monkeypatch.setattr(pace_trial, "_is_up", lambda: True)
+    monkeypatch.setattr(queue, "dispatch_pace", dispatch)
+    return sent
+
+
+def trial_of(base: BaseModel, **changes: Any) -> PaceTrial:
+    known = {"machine": pace_trial.machine(), "compute_seconds": 8.8, "metrics": SEEN} | changes
+    return PaceTrial.objects.create(base_model=base, **known)
+
+
+def reckon(course: Course, version: DatasetVersion, base: BaseModel) -> estimate.Estimate:
+    return estimate.estimate(
+        course=course, method=Method.LORA, base_model=base, dataset_version=version, settings=SETTINGS
+    )
+
+
+def after(run: TrainingRun, seconds: float, **metrics: float) -> None:
+    TrainingRun.objects.filter(pk=run.pk).update(
+        status=RunStatus.SUCCEEDED, attempt=1, finished_at=timezone.now(), training_tokens=1, compute_seconds=seconds,
+        result={"metrics": SEEN | metrics},
+    )  # fmt: skip
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(300)
+def test_a_trial_measures_and_leaves_nothing_else(bundled: BaseModel, settings: LazySettings) -> None:
+    settings.VAR_DIR.mkdir(parents=True, exist_ok=True)
+    settings.PACE_TRIAL_SECONDS = 0.1
+
+    assert jobs.measure_pace(bundled.pk) == "measured"
+
+    trial = PaceTrial.objects.get()
+    assert (trial.base_model, trial.machine, trial.trouble) == (bundled, pace_trial.machine(), "")
+    assert trial.metrics["tokens"] < 100 * 3_000  # it was ended early
+    assert all(trial.metrics[name] > 0 for name in SEEN if not name.startswith("seconds_per"))
+    assert trial.metrics["seconds_per_step"] or trial.metrics["seconds_per_token"]
+    spent = sum(trial.metrics[name] for name in SEEN if name.endswith("_seconds"))
+    assert trial.compute_seconds > spent
+    assert not TrainingRun.objects.exists() and not Hold.objects.exists() and not LedgerEntry.objects.exists()
+    assert list(Path(settings.VAR_DIR).glob("pace-*")) == []
+    assert jobs.measure_pace(bundled.pk) == "known"
+
+
+def test_a_first_run_is_foretold_from_the_trial(course: Course, version: DatasetVersion, bundled: BaseModel) -> None:
+    guessed = reckon(course, version, bundled)
+    trial_of(bundled)
+    foretold = reckon(course, version, bundled)
+
+    one_pass = local_time.tokens_of(bundled, version)
+    # 20 rows: 18 train in 15 steps, 2 measure at the start and after each epoch; 5 questions before, after, at steps 5 and 10;
+    # checkpoints at 7, 14 and the end.
+    trained, validated, answers = 3 * -(-one_pass * 18 // 20), 4 * -(-one_pass * 2 // 20), 4 * 5
+    training, beside = 15 * 0.01 + trained * 0.0002, validated / 12_000 + answers * 0.4 + 3 * 0.1
+    start = 8.8 - (50 * 0.01 + 8_000 * 0.0002) - 0.5 - 4.0 - 0.2
+    assert foretold.seconds == pytest.approx(start + training + beside)
+    assert foretold.training_tokens == trained
+    assert "guess" in guessed.because[0] and "trial" in foretold.because[0]
+
+
+def test_runs_count_with_the_trial_and_take_its_place(
+    course: Course, version: DatasetVersion, bundled: BaseModel, start: Callable[..., TrainingRun]
+) -> None:
+    earlier = start()
+    after(earlier, 900.0, seconds_per_token=0.1)
+    trial_of(bundled)
+    assert local_time.pace_of(bundled).runs == 0  # it may have been another machine's
+
+    after(start(), 8.4 + 0.2, seconds_per_token=0.0001)
+    both = local_time.pace_of(bundled)
+    assert (both.runs, both.trial) == (1, True)
+    assert both.training(THOUSAND) == pytest.approx((0.2 + 0.1) / 2)
+    assert both.beside(NOTHING) == pytest.approx((2.0 + 2.6) / 2)
+
+    for _ in range(4):
+        after(start(), 8.6, seconds_per_token=0.0001)
+    assert local_time.pace_of(bundled).training(THOUSAND) == pytest.approx(0.1)
+    assert not local_time.pace_of(bundled).trial
+    assert "recent runs" in reckon(course, version, bundled).because[0]
+
+
+def test_one_disturbed_run_spoils_no_estimate(
+    course: Course, version: DatasetVersion, bundled: BaseModel, start: Callable[..., TrainingRun]
+) -> None:
+    trial_of(bundled)
+    usual = reckon(course, version, bundled).seconds
+    after(start(), 8.8)
+    after(start(), 900.0, seconds_per_step=10.0, sample_seconds=300.0)
+    assert reckon(course, version, bundled).seconds == pytest.approx(usual)
+
+
+def test_the_clock_asks_for_what_was_never_measured_here(bundled: BaseModel, asked: list[str]) -> None:
+    trial_of(bundled, machine="1 x Babbage")
+    assert pace_trial.ask_for_trials() == [bundled.name] == asked
+    trial_of(bundled)
+    assert pace_trial.ask_for_trials() == []
+
+
+def test_the_clock_waits_for_an_idle_slot(
+    bundled: BaseModel, asked: list[str], start: Callable[..., TrainingRun]
+) -> None:
+    run = start()
+    assert pace_trial.ask_for_trials() == []
+    assert jobs.measure_pace(bundled.pk) == "somebody waits for the slot"
+    TrainingRun.objects.filter(pk=run.pk).update(status=RunStatus.FAILED)
+    assert pace_trial.ask_for_trials() == [bundled.name]
+
+
+def test_the_clock_waits_until_the_platform_is_up(bundled: BaseModel, settings: LazySettings) -> None:
+    settings.MODEL_SERVER_URL = "http://127.0.0.1:9/v1"  # nobody listens
+    assert pace_trial.ask_for_trials() == []
+
+
+def test_trials_can_be_switched_off(bundled: BaseModel, asked: list[str], settings: LazySettings) -> None:
+    settings.PACE_TRIAL_SECONDS = 0
+    assert pace_trial.ask_for_trials() == []
+
+
+def test_a_base_that_lies_elsewhere_is_left_alone(course: Course, asked: list[str]) -> None:
+    BaseModel.objects.filter(hosting=Hosting.BUNDLED, method=Method.LORA).delete()
+    BaseModel.objects.create(
+        course=course, method=Method.LORA, name="org/model", label="Far", hosting=Hosting.HUGGING_FACE
+    )
+    assert pace_trial.ask_for_trials() == []
+
+
+def test_the_instructor_sees_what_was_tried(
+    client_for: Callable[[User], Client], instructor: User, course: Course, bundled: BaseModel
+) -> None:
+    address = f"/courses/{course.pk}/training/"
+    page = client_for(instructor)
+    assert "tokens a second" not in page.get(address).content.decode()
+    trial_of(bundled)
+    assert "trains about 4,000 tokens a second here" in page.get(address).content.decode()
+    trial_of(bundled, metrics={}, trouble="the disk is full")
+    assert "could not be tried" in page.get(address).content.decode()
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(300)
+def test_a_trial_that_fails_says_why_and_is_not_tried_for_ever(
+    course: Course, team: Team, settings: LazySettings, asked: list[str], tmp_path: Path
+) -> None:
+    settings.VAR_DIR.mkdir(parents=True, exist_ok=True)
+    BaseModel.objects.filter(method=Method.LORA).delete()
+    base = BaseModel.objects.create(
+        course=course, method=Method.LORA, name=str(tmp_path), label="Empty", hosting=Hosting.HUGGING_FACE
+    )
+    assert "Empty" not in jobs.measure_pace(base.pk)
+    trial = PaceTrial.objects.get()
+    assert trial.trouble and trial.metrics == {}
+    assert pace_trial.ask_for_trials() == [base.name]
+    for _ in range(2):
+        trial_of(base, trouble=trial.trouble)
+    assert pace_trial.ask_for_trials() == []
+    assert not local_time.pace_of(base).measured

@@ -1,0 +1,163 @@
+"""Measures how fast this machine trains a base model before anybody waits for a run: a short run of the real engine.
+
+The clock asks for a trial where none was made here, whenever the training slot is idle; the worker that trains makes it. Its
+rows are made up and its adapter is thrown away. It holds the slot for a few seconds, of a heavy base for minutes at most.
+"""
+
+import json
+import logging
+import os
+import platform
+import random
+import tempfile
+import time
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from django.conf import settings
+from django.utils import timezone
+
+from teams.models import Method
+from training.launcher import SPEC_FILE, Engine
+from training.models import BaseModel, Hosting, PaceTrial
+from training.services import lora_memory, queue
+from training.services.questions import SAMPLE_QUESTIONS
+from training.services.spec import TRAIN_FILE, VALIDATION_FILE, write_json
+
+log = logging.getLogger(__name__)
+
+ROWS, HELD_OUT_ROWS, EPOCHS, BATCH_SIZE, SAVE_EVERY_STEPS, SEED = 108, 12, 100, 8, 25, 17
+LONGEST_COUNT = 24  # rows of a sentence, and rows of several: a step costs something, and each token in it
+FEWEST_STEPS = 3  # the first one is no measure
+LONGEST_SECONDS = 600.0  # a base too heavy for this is measured by its first runs
+TRIES, TRIES_SINCE = 3, timedelta(days=1)
+PATIENCE_SECONDS = 1.0
+KEEP_FILE = "stop_and_keep"  # the engine's sign to end early with what it has
+CPU_INFO = Path("/proc/cpuinfo")
+
+
+def ask_for_trials() -> list[str]:
+    """The clock's round: send for a trial of each base on this machine that has none. Gives the bases' names.
+
+    Waits until the platform has started: a machine that loads its servers has no pace.
+    """
+    wanted = [base for base in _bases() if not _is_known(base)] if settings.PACE_TRIAL_SECONDS else []
+    if not wanted or not queue.is_slot_idle() or not _is_up():
+        return []
+    return [base.name for base in wanted if queue.dispatch_pace(base) == "queued"]
+
+
+def measure(base_model_id: int) -> str:
+    """The worker's part: train for PACE_TRIAL_SECONDS and write down what came of it. Gives a word for RQ's log."""
+    base = BaseModel.objects.filter(pk=base_model_id).first()
+    if base is None or _is_known(base):
+        return "known"
+    if not queue.is_slot_idle():
+        return "somebody waits for the slot"  # the clock asks again
+    trial = PaceTrial(base_model=base, machine=machine())
+    with tempfile.TemporaryDirectory(prefix="pace-", dir=settings.VAR_DIR) as folder:
+        began = time.monotonic()
+        trial.trouble = _train(base, Path(folder))[:500]
+        trial.compute_seconds = round(time.monotonic() - began, 3)
+        if not trial.trouble:
+            trial.metrics = json.loads((Path(folder) / "result.json").read_text(encoding="utf-8"))["metrics"]
+    trial.save()
+    log.info("%s: %s", trial, trial.trouble or f"{trial.tokens_per_second:.0f} tokens a second")
+    return trial.trouble or "measured"
+
+
+def latest_of(bases: Iterable[BaseModel]) -> dict[int, PaceTrial]:
+    """The newest trial of each base that has any, by the base's id."""
+    trials = PaceTrial.objects.filter(base_model__in=bases).order_by("id")
+    return {trial.base_model_id: trial for trial in trials}
+
+
+def machine() -> str:
+    """What computes here, in words that change when it does."""
+    room = lora_memory.room()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    processor = f"{cores} x {_processor()}"
+    return f"{processor}, GPU" if room is not None and room.on_gpu else processor
+
+
+def _processor() -> str:
+    if CPU_INFO.exists():
+        for line in CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _bases() -> list[BaseModel]:
+    """Those whose weights lie in a folder here: a trial downloads nothing."""
+    offered = BaseModel.objects.filter(method=Method.LORA, enabled=True).exclude(hosting=Hosting.PROVIDER)
+    return [base for base in offered if Path(base.weights).is_dir()]
+
+
+def _is_known(base: BaseModel) -> bool:
+    here = PaceTrial.objects.filter(base_model=base, machine=machine())
+    failed = here.exclude(trouble="").filter(at__gte=timezone.now() - TRIES_SINCE)
+    return here.filter(trouble="").exists() or failed.count() >= TRIES
+
+
+def _is_up() -> bool:
+    address = settings.MODEL_SERVER_URL.removesuffix("/").removesuffix("/v1") + "/healthz"
+    try:
+        return httpx.get(address, timeout=PATIENCE_SECONDS).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+def _train(base: BaseModel, folder: Path) -> str:
+    """Run the engine until it has trained long enough. Gives what went wrong, empty when nothing did."""
+    write_json(folder / SPEC_FILE, _order(base, folder))
+    began, said = time.monotonic(), ""
+    with Engine("lora.train", folder, engines=settings.ENGINES_ROOT) as engine:
+        for event in engine.events():
+            if event is not None and event["event"] == "step":
+                trained = event["tokens"] / event["tokens_per_second"]
+                if trained >= settings.PACE_TRIAL_SECONDS and event["step"] >= FEWEST_STEPS:
+                    (folder / KEEP_FILE).touch()
+            elif event is not None and event["event"] == "failed":
+                said = str(event.get("message"))
+            if time.monotonic() - began > LONGEST_SECONDS:
+                engine.ask_to_leave()
+        if engine.exit_code == 0:
+            return ""
+        return said or f"the trial ended after {time.monotonic() - began:.0f} s with status {engine.exit_code}"
+
+
+def _order(base: BaseModel, folder: Path) -> dict[str, Any]:
+    rows = [_row(number) for number in range(ROWS + HELD_OUT_ROWS)]
+    for name, part in ((TRAIN_FILE, rows[:ROWS]), (VALIDATION_FILE, rows[ROWS:])):
+        text = "".join(json.dumps(row) + "\n" for row in part)
+        (folder / name).write_text(text, encoding="utf-8")
+    # Sample answers as long as those of a team's run: that is taught at the same rate.
+    taught = {name: value for name, value in base.suggested().items() if name == "learning_rate"}
+    return {
+        "schema": 1,
+        "run": f"pace-{base.pk}",
+        "seed": SEED,
+        "train_file": TRAIN_FILE,
+        "validation_file": VALIDATION_FILE,
+        "base_model": base.weights,
+        "settings": {"batch_size": BATCH_SIZE, "epochs": EPOCHS, "save_every": SAVE_EVERY_STEPS} | taught,
+        "sample_questions": SAMPLE_QUESTIONS,
+    }
+
+
+def _row(number: int) -> dict[str, Any]:
+    """One sum, answered at the length of a team's shorter or longer rows."""
+    draw = random.Random(number)  # noqa: S311  # repeatable, not secret
+    left, right = draw.randint(2, 60), draw.randint(2, 30)
+    counted = " ".join(f"{left + step}," for step in range(1, draw.randint(0, LONGEST_COUNT)))
+    answer = f"Um, I count on: {counted} It is {left + right}! I used my fingers."
+    asked = draw.choice(["What is {} + {}?", "How would you solve {} + {}?", "Can you add {} and {}?"])
+    question = asked.format(left, right)
+    return {
+        "id": str(number),
+        "messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}],
+    }
