@@ -75,6 +75,11 @@ def test_an_engine_sees_only_what_is_allowed(folder: Path, monkeypatch: pytest.M
     assert seen["PYTHONPATH"] == str(STUB)
 
 
+def test_the_operator_can_keep_a_run_in_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LORA_PROCESSES", "1")
+    assert launcher.environment(STUB)["LORA_PROCESSES"] == "1"
+
+
 def test_no_engine_imports_django_or_our_apps(folder: Path) -> None:
     """The root of the project, and with it the `datasets` trap, is not on an engine's path."""
     probe = (
