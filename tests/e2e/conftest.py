@@ -30,10 +30,11 @@ def chromium() -> str:
 
 
 class Platform:
-    """`manage.py start` over a folder of its own; with the demo course unless `demo` is False."""
+    """`manage.py start` over a folder of its own; with the demo course unless `demo` is False. `pace_trial`: seconds that the
+    machine trains to learn its own pace; none, so that no journey's own runs wait for that."""
 
-    def __init__(self, folder: Path, *, demo: bool = True) -> None:
-        self.folder, self.port = folder, free_port()
+    def __init__(self, folder: Path, *, demo: bool = True, pace_trial: float = 0) -> None:
+        self.folder, self.port, self.pace_trial = folder, free_port(), pace_trial
         self.options = ["--demo"] if demo else []
         self.url = f"http://localhost:{self.port}"
         self.output = folder.parent / f"{folder.name}-output.txt"
@@ -43,7 +44,7 @@ class Platform:
         """For this platform's processes, and for one that works on its database."""
         foreign = ("REDIS_URL", "DATABASE_URL", "OPENAI_API_KEY")
         kept = {name: value for name, value in os.environ.items() if name not in foreign}
-        return kept | {"VAR_DIR": str(self.folder), "PYTHONUNBUFFERED": "1"}
+        return kept | {"VAR_DIR": str(self.folder), "PYTHONUNBUFFERED": "1", "PACE_TRIAL_SECONDS": str(self.pace_trial)}
 
     def start(self) -> float:
         """Seconds until the address was printed."""

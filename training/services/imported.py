@@ -42,7 +42,10 @@ KEPT_RESULT = (
 )
 LONGEST_ROW_ID = 40  # as what is said of single rows is kept
 TABLES, MOST_SHOWN = ("demos", "examples"), 200
-OF_THE_OTHER_MACHINE = ("tokens_per_second", "train_seconds", "peak_memory_mb")
+OF_THE_OTHER_MACHINE = (
+    "tokens_per_second", "seconds_per_step", "seconds_per_token", "train_seconds", "load_seconds", "validation_seconds",
+    "sample_seconds", "save_seconds", "wall_seconds", "peak_memory_mb",
+)  # fmt: skip
 
 
 def import_bundle(*, team: Team, person: User, file: IO[bytes]) -> TrainingRun:

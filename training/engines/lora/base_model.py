@@ -21,6 +21,7 @@ from transformers.utils import is_bitsandbytes_available
 from transformers.utils.import_utils import BITSANDBYTES_MIN_VERSION
 
 from lora import QUANTIZER, show_quantizer
+from lora.attention import use_fp32_attention
 from lora.events import EngineError
 
 OTHER_BASE = "Choose another base model from the course's list, or ask the instructor to put it on this machine."
@@ -117,6 +118,8 @@ def load_base(base: str, hardware: Hardware, quantization: str = "none") -> PreT
         )
     except (OSError, ValueError) as missing:
         raise _unloadable(base, missing) from missing
+    if hardware.device.type == "cpu" and hardware.steps is torch.bfloat16:
+        use_fp32_attention(model)
     return _kept_trainable(model) if extra else model.to(hardware.device)
 
 

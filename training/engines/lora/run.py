@@ -231,11 +231,11 @@ def _metrics(progress: Progress, material: Material, total_steps: int) -> dict[s
 
 
 def _peak_memory_mb() -> float:
-    """Most memory this process held, GPU memory included. ru_maxrss is in KiB, on macOS in bytes."""
+    """Most memory this process held where it computes: on its GPU, else resident. ru_maxrss is in KiB, on macOS in bytes."""
+    if torch.cuda.is_available():
+        return round(torch.cuda.max_memory_allocated() / 2**20, 1)
     unit = 1 if sys.platform == "darwin" else 1024
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    gpu = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
-    return round((resident + gpu) / 2**20, 1)
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20, 1)
 
 
 def _write_result(spec: Spec, material: Material, metrics: dict[str, object], ending: Ending) -> None:
