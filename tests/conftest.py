@@ -1,6 +1,5 @@
 """Shared fixtures: a fixed cast in two courses, and a real Redis where a test asks for it."""
 
-import asyncio
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +8,7 @@ from typing import Any
 
 import hypothesis
 import pytest
-from asgiref.sync import sync_to_async
+from asgiref.sync import SyncToAsync
 from django.apps import apps
 from django.core import serializers
 from django.db import connections
@@ -46,7 +45,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
     emptying._fixture_teardown = empty_and_restore
     yield
     # The thread that all async code shares for its queries holds a connection; PostgreSQL drops no database in use.
-    asyncio.run(sync_to_async(connections.close_all)())
+    SyncToAsync.single_thread_executor.submit(connections.close_all).result()
 
 
 @pytest.fixture(autouse=True)

@@ -12,3 +12,14 @@ document.addEventListener("submit", (event) => {
   const question = event.target.dataset.confirm;
   if (question && !window.confirm(question)) event.preventDefault();
 });
+
+// A table that is wider than the page can be scrolled by keyboard, also where nothing in it can be reached.
+function reachWideTables() {
+  for (const box of document.querySelectorAll(".scroll")) {
+    const reachable = box.querySelector("a[href], button, input, select, textarea, summary");
+    if (box.scrollWidth > box.clientWidth && !reachable) box.tabIndex = 0;
+  }
+}
+document.addEventListener("DOMContentLoaded", reachWideTables);
+document.addEventListener("htmx:afterSettle", reachWideTables);
+window.addEventListener("resize", reachWideTables);
