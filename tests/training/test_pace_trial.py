@@ -1,5 +1,6 @@
 """A machine measures its own pace before anybody waits for a run; what a first run costs is then foretold, not guessed."""
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,19 @@ def test_the_clock_waits_for_an_idle_slot(
 def test_the_clock_waits_until_the_platform_is_up(bundled: BaseModel, settings: LazySettings) -> None:
     settings.MODEL_SERVER_URL = "http://127.0.0.1:9/v1"  # nobody listens
     assert pace_trial.ask_for_trials() == []
+
+
+def test_a_trial_never_starts_cold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LORA_WARM_SOCKET", raising=False)
+    assert pace_trial._has_warm_parent()
+    path = tmp_path / "lora.sock"
+    monkeypatch.setenv("LORA_WARM_SOCKET", str(path))
+    assert not pace_trial._has_warm_parent()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as parent:
+        parent.bind(str(path))
+        assert not pace_trial._has_warm_parent()  # it still loads
+        parent.listen()
+        assert pace_trial._has_warm_parent()
 
 
 def test_trials_can_be_switched_off(bundled: BaseModel, asked: list[str], settings: LazySettings) -> None:

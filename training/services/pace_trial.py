@@ -9,6 +9,7 @@ import logging
 import os
 import platform
 import random
+import socket
 import tempfile
 import time
 from collections.abc import Iterable
@@ -36,6 +37,7 @@ LONGEST_SECONDS = 600.0  # a base too heavy for this is measured by its first ru
 TRIES, TRIES_SINCE = 3, timedelta(days=1)
 PATIENCE_SECONDS = 1.0
 KEEP_FILE = "stop_and_keep"  # the engine's sign to end early with what it has
+WARM_SOCKET = "LORA_WARM_SOCKET"  # where engines find a process that has torch loaded
 CPU_INFO = Path("/proc/cpuinfo")
 
 
@@ -106,9 +108,19 @@ def _is_known(base: BaseModel) -> bool:
 def _is_up() -> bool:
     address = settings.MODEL_SERVER_URL.removesuffix("/").removesuffix("/v1") + "/healthz"
     try:
-        return httpx.get(address, timeout=PATIENCE_SECONDS).status_code == httpx.codes.OK
+        answers = httpx.get(address, timeout=PATIENCE_SECONDS).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
+    return answers and _has_warm_parent()
+
+
+def _has_warm_parent() -> bool:
+    """True where none is used. A trial that started cold would foretell seconds that no later run takes."""
+    path = os.environ.get(WARM_SOCKET)
+    if path is None:
+        return True
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as asked:
+        return asked.connect_ex(path) == 0
 
 
 def _train(base: BaseModel, folder: Path) -> str:
