@@ -8,8 +8,8 @@ from django import forms
 from teams.models import Method
 from training.forms.run import RunForm
 from training.models import TrainingRun
+from training.services.spec import SAVE_EVERY_STEPS
 
-SAVE_EVERY_STEPS = 25
 TARGETS = {
     "q_proj,v_proj": "Query and value (the guide's choice)",
     "q_proj,k_proj,v_proj,o_proj": "All of attention",

@@ -25,18 +25,18 @@ from teams.models import Method
 from training.launcher import SPEC_FILE, Engine
 from training.models import BaseModel, Hosting, PaceTrial
 from training.services import lora_memory, queue
+from training.services.cancel import KEEP_FILE
 from training.services.questions import SAMPLE_QUESTIONS
-from training.services.spec import TRAIN_FILE, VALIDATION_FILE, write_json
+from training.services.spec import SAVE_EVERY_STEPS, TRAIN_FILE, VALIDATION_FILE, write_json
 
 log = logging.getLogger(__name__)
 
-ROWS, HELD_OUT_ROWS, EPOCHS, BATCH_SIZE, SAVE_EVERY_STEPS, SEED = 108, 12, 100, 8, 25, 17
+ROWS, HELD_OUT_ROWS, EPOCHS, BATCH_SIZE, SEED = 108, 12, 100, 8, 17
 LONGEST_COUNT = 24  # rows of a sentence, and rows of several: a step costs something, and each token in it
 FEWEST_STEPS = 3  # the first one is no measure
 LONGEST_SECONDS = 600.0  # a base too heavy for this is measured by its first runs
 TRIES, TRIES_SINCE = 3, timedelta(days=1)
 PATIENCE_SECONDS = 1.0
-KEEP_FILE = "stop_and_keep"  # the engine's sign to end early with what it has
 WARM_SOCKET = "LORA_WARM_SOCKET"  # where engines find a process that has torch loaded
 CPU_INFO = Path("/proc/cpuinfo")
 
@@ -46,7 +46,10 @@ def ask_for_trials() -> list[str]:
 
     Waits until the platform has started: a machine that loads its servers has no pace.
     """
-    wanted = [base for base in _bases() if not _is_known(base)] if settings.PACE_TRIAL_SECONDS else []
+    if not settings.PACE_TRIAL_SECONDS:
+        return []
+    here = machine()
+    wanted = [base for base in _bases() if not _is_known(base, here)]
     if not wanted or not queue.is_slot_idle() or not _is_up():
         return []
     return [base.name for base in wanted if queue.dispatch_pace(base) == "queued"]
@@ -54,12 +57,12 @@ def ask_for_trials() -> list[str]:
 
 def measure(base_model_id: int) -> str:
     """The worker's part: train for PACE_TRIAL_SECONDS and write down what came of it. Gives a word for RQ's log."""
-    base = BaseModel.objects.filter(pk=base_model_id).first()
-    if base is None or _is_known(base):
+    base, here = BaseModel.objects.filter(pk=base_model_id).first(), machine()
+    if base is None or _is_known(base, here):
         return "known"
     if not queue.is_slot_idle():
         return "somebody waits for the slot"  # the clock asks again
-    trial = PaceTrial(base_model=base, machine=machine())
+    trial = PaceTrial(base_model=base, machine=here)
     with tempfile.TemporaryDirectory(prefix="pace-", dir=settings.VAR_DIR) as folder:
         began = time.monotonic()
         trial.trouble = _train(base, Path(folder))[:500]
@@ -99,10 +102,10 @@ def _bases() -> list[BaseModel]:
     return [base for base in offered if Path(base.weights).is_dir()]
 
 
-def _is_known(base: BaseModel) -> bool:
-    here = PaceTrial.objects.filter(base_model=base, machine=machine())
-    failed = here.exclude(trouble="").filter(at__gte=timezone.now() - TRIES_SINCE)
-    return here.filter(trouble="").exists() or failed.count() >= TRIES
+def _is_known(base: BaseModel, here: str) -> bool:
+    made = PaceTrial.objects.filter(base_model=base, machine=here)
+    failed = made.exclude(trouble="").filter(at__gte=timezone.now() - TRIES_SINCE)
+    return made.filter(trouble="").exists() or failed.count() >= TRIES
 
 
 def _is_up() -> bool:

@@ -19,6 +19,7 @@ from training.services.estimate import ROWS_SHARE, rows_in_share
 from training.services.questions import SAMPLE_QUESTIONS
 
 MODULES = {Method.LORA: "lora.train", Method.DSPY: "dspy_program.optimize"}
+SAVE_EVERY_STEPS = 25  # how often LoRA saves a checkpoint
 TRAIN_FILE, VALIDATION_FILE = "train.jsonl", "validation.jsonl"
 OURS = frozenset({"validation_fraction", ROWS_SHARE})  # settings of the platform, not of an engine
 
