@@ -109,6 +109,8 @@ def services(ports: Ports, env: dict[str, str]) -> list[Service]:
         "127.0.0.1",
         "--port",
         str(ports.web),
+        "--timeout-keep-alive",
+        "75",  # later than a program's client or a reverse proxy, as in the engines' servers
         "--timeout-graceful-shutdown",
         "3",
         "--log-level",

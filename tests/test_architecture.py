@@ -85,6 +85,14 @@ def test_nobody_assigns_a_run_status():
     assert [str(path) for path in python_files() if breach.search(path.read_text())] == []
 
 
+def test_every_server_closes_idle_connections_later_than_its_clients():
+    started = [path for path in python_files() if re.search(r"uvicorn\.(run|Config)\(|\"uvicorn\"", path.read_text())]
+    serving = [path for path in started if "tests" not in path.parts]
+    assert len(serving) == 4
+    later = re.compile(r"timeout_keep_alive=75|\"--timeout-keep-alive\",\s+\"75\"")
+    assert [str(path) for path in serving if not later.search(path.read_text())] == []
+
+
 def test_templates_have_no_inline_script_style_or_handler():
     breach = re.compile(
         r"<script(?![^>]*\bsrc=)|\sstyle=|\son[a-z]+=|hx-on|[\"']js:|<style|//(?:cdn|unpkg)", re.IGNORECASE

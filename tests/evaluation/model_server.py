@@ -22,7 +22,7 @@ from courseplatform.redis_server import free_port
 class Script:
     """What the next answers are. `hold_after`: stop after that many pieces until `go_on` is set. `status`: an error instead.
 
-    `says`: makes the whole answer from the request's body, in place of `pieces`.
+    `says`: makes the whole answer from the request's body, in place of `pieces`; where it raises, the server answers 500.
     """
 
     pieces: list[str] = field(default_factory=lambda: ["It turns", " into ", "ice!"])
@@ -47,7 +47,12 @@ def _app(script: Script) -> Starlette:
         if script.status != 200:
             return JSONResponse({"error": {"message": "scripted failure of ft:secret-team-name"}}, script.status)
         if not script.asked[-1].get("stream"):
-            return JSONResponse(_whole(script))
+            try:
+                return JSONResponse(_whole(script))
+            except (
+                ValueError
+            ) as error:  # left to Starlette, uvicorn hangs up after the 500, and the next question may be lost
+                return JSONResponse({"error": {"message": str(error)}}, 500)
         return StreamingResponse(_chunks(script), media_type="text/event-stream")
 
     return Starlette(routes=[Route("/v1/chat/completions", completions, methods=["POST"])])

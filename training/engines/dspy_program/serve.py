@@ -343,7 +343,13 @@ def main() -> None:
     app = from_environment(options.runs_root).app()
     print(f"program server on http://{options.host}:{options.port}", file=sys.stderr, flush=True)
     uvicorn.run(
-        app, host=options.host, port=options.port, log_level="warning", access_log=False, timeout_graceful_shutdown=3
+        app,
+        host=options.host,
+        port=options.port,
+        log_level="warning",
+        access_log=False,
+        timeout_keep_alive=75,  # later than httpx's 5 s, see lora/serve.py
+        timeout_graceful_shutdown=3,
     )
 
 

@@ -72,6 +72,8 @@ def _serve(arguments: argparse.Namespace, token: str) -> None:
         port=arguments.port,
         log_level="warning",
         access_log=False,
+        # httpx drops an idle connection after 5 s: the server must be the later one, or a question meets a closing door
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=3,
     )
 

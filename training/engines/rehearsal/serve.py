@@ -199,6 +199,7 @@ def main() -> None:
         build_app(provider),
         log_level="warning",
         access_log=False,
+        timeout_keep_alive=75,  # later than httpx's 5 s, see lora/serve.py
         timeout_graceful_shutdown=GRACE_SECONDS,
         lifespan="on",
     )
