@@ -200,7 +200,10 @@ class LedgerSum(models.Model):
 
 
 class Price(models.Model):
-    """Micro-dollars for one million units of `kind`, from a date on. Never changed in place: a new price is a new row."""
+    """Micro-dollars for one million units of `kind`, from a date on. Never changed in place: a new price is a new row.
+
+    Of several revisions from the same date on the last one counts: the earlier ones were mistyped.
+    """
 
     course = models.ForeignKey("teams.Course", on_delete=models.CASCADE, null=True, blank=True, related_name="prices")
     provider = models.CharField(max_length=40)
@@ -208,18 +211,20 @@ class Price(models.Model):
     kind = models.CharField(max_length=20, choices=PriceKind.choices)
     per_million = models.BigIntegerField()
     effective_from = models.DateField()
+    revision = models.PositiveSmallIntegerField(default=1, editable=False)
     source = models.CharField(max_length=200)
 
     class Meta:
-        ordering = ["provider", "model", "kind", "-effective_from"]
+        ordering = ["provider", "model", "kind", "-effective_from", "-revision"]
         constraints = [
             models.UniqueConstraint(
-                fields=["course", "provider", "model", "kind", "effective_from"], name="price_once_a_day_in_a_course"
+                fields=["course", "provider", "model", "kind", "effective_from", "revision"],
+                name="price_revision_once_in_a_course",
             ),
             models.UniqueConstraint(
-                fields=["provider", "model", "kind", "effective_from"],
+                fields=["provider", "model", "kind", "effective_from", "revision"],
                 condition=Q(course=None),
-                name="price_once_a_day_for_everyone",
+                name="price_revision_once_for_everyone",
             ),
             models.CheckConstraint(condition=Q(per_million__gte=0), name="price_not_negative"),
         ]

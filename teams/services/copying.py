@@ -44,5 +44,6 @@ def _price(course: Course, source: Price) -> Price:
         kind=source.kind,
         per_million=source.per_million,
         effective_from=source.effective_from,
+        revision=source.revision,
         source=source.source,
     )

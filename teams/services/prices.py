@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from teams.models import Course, Price, PriceKind, User
@@ -25,7 +25,7 @@ class PriceUnknown(LookupError):
 
 
 class PriceTaken(Exception):
-    """The book has a price from that day on; the text says what to do."""
+    """The book has this very price from that day on; the text says what to do."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def price_of(*, course: Course, provider: str, model: str, kind: PriceKind, on: 
     row = (
         Price.objects.filter(Q(course=course) | Q(course=None), provider=provider, model=base_of(model), kind=kind)
         .filter(effective_from__lte=day)
-        .order_by(F("course").asc(nulls_last=True), "-effective_from")
+        .order_by(F("course").asc(nulls_last=True), "-effective_from", "-revision")
         .first()
     )
     if row is None:
@@ -62,15 +62,41 @@ def price_of(*, course: Course, provider: str, model: str, kind: PriceKind, on: 
     return Quote(row.per_million, row.source, row.effective_from)
 
 
-def add(*, price: Price, person: User) -> None:
-    """Save a new price of `price.course`'s own. Raises PriceTaken where it has one for the same thing from the same day on."""
+def book(course: Course) -> "QuerySet[Price]":
+    """Every price that counts or counted in `course`; `corrected` on those that a later revision of the same day replaced."""
+    same = {name: OuterRef(name) for name in ("course", "provider", "model", "kind", "effective_from")}
+    later = Price.objects.filter(**same, revision__gt=OuterRef("revision"))
+    return Price.objects.filter(Q(course=course) | Q(course=None)).annotate(corrected=Exists(later))
+
+
+def add(*, price: Price, person: User) -> Price | None:
+    """Save a new price of `price.course`'s own; what it corrects, where the course had another from the same day on.
+
+    Raises PriceTaken where the last of that day is the same to the letter (a form sent twice), or was written at this moment.
+    """
     what = f"{price.model}: {price.get_kind_display().lower()}, from {price.effective_from.isoformat()}"
+    same_day = Price.objects.filter(course=price.course, provider=price.provider, model=price.model, kind=price.kind)
+    corrected = same_day.filter(effective_from=price.effective_from).order_by("-revision").first()
+    if corrected and (corrected.per_million, corrected.source) == (price.per_million, price.source):
+        raise PriceTaken(f"This course has this price for {what}, already.")
+    price.revision = corrected.revision + 1 if corrected else 1
     try:
         with transaction.atomic():
             price.save(force_insert=True)
-            after = f"{dollars(price.per_million)} a million"
-            audit.record(course=price.course, person=person, action="price added", what=what, after=after)
+            audit.record(
+                course=price.course,
+                person=person,
+                action="price corrected" if corrected else "price added",
+                what=what,
+                before=_a_million(corrected) if corrected else None,
+                after=_a_million(price),
+            )
     except IntegrityError as error:
         raise PriceTaken(
-            f"This course has a price for {what}, already. A price is never changed: choose a later day for the new one."
+            f"Somebody wrote a price for {what}, at this moment. Look at the price book before you correct it."
         ) from error
+    return corrected
+
+
+def _a_million(price: Price) -> str:
+    return f"{dollars(price.per_million)} a million"

@@ -4,7 +4,6 @@ import io
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Q
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -12,8 +11,9 @@ from django.views.decorators.http import require_http_methods
 
 from teams.access import Access, SignedInRequest, course_view, team_view
 from teams.forms import BudgetRequestForm, PriceForm
-from teams.models import Course, LedgerEntry, Price, Team
+from teams.models import Course, LedgerEntry, Team
 from teams.services import costs, prices
+from teams.services.money import dollars
 
 PAGE_ROWS = 50
 
@@ -83,13 +83,13 @@ def course_prices(request: SignedInRequest, course: Course) -> HttpResponse:
     form.instance.course = course
     if request.method == "POST" and form.is_valid():
         try:
-            prices.add(price=form.save(commit=False), person=request.user)
+            corrected = prices.add(price=form.save(commit=False), person=request.user)
         except prices.PriceTaken as error:
             form.add_error(None, str(error))
         else:
-            said = "The price is in the book, from its date on. Earlier entries keep what they were computed with."
+            instead = f" in place of {dollars(corrected.per_million)}" if corrected else ""
+            said = f"The price is in the book{instead}, from its date on. Earlier entries keep what they were computed with."
             messages.success(request, said)
             return redirect("course_prices", course_id=course.pk)
-    book = Price.objects.filter(Q(course=course) | Q(course=None))
-    context = {"form": form, "prices": book, "section": "costs"}
+    context = {"form": form, "prices": prices.book(course), "section": "costs"}
     return render(request, "teams/course_prices.html", context, status=422 if form.errors else 200)
