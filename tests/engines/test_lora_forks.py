@@ -136,8 +136,7 @@ def test_a_reason_that_was_said_fails_the_run(others: list[int]) -> None:
     pytest.importorskip("torch")
     from lora.forks import Leader
 
-    leader = Leader(0, 3)
-    leader.others = list(others)
+    leader = Leader(3, [], list(others))
     with pytest.raises(PeerFailed):
         leader.explain(PeerLost("connection closed"))
     assert is_gone_at_once(others[1])
@@ -147,8 +146,7 @@ def test_a_death_without_a_word_may_be_tried_again(others: list[int]) -> None:
     pytest.importorskip("torch")
     from lora.forks import Leader
 
-    leader = Leader(0, 2)
-    leader.others = others[1:]
+    leader = Leader(2, [], others[1:])
     with pytest.raises(Interrupted):
         leader.explain(PeerLost("connection closed"))
 

@@ -2,11 +2,12 @@
 
 import json
 import os
+import random
 import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -260,10 +261,22 @@ def test_dropout_differs_between_processes_and_not_between_runs() -> None:
     assert drawn(0, 7) != drawn(0, 8)
 
 
-def test_shares_are_whole_and_alike() -> None:
+def test_shares_are_whole_and_the_longest_computation_is_as_short_as_it_can_be() -> None:
+    pytest.importorskip("torch")
+    from lora.batches import even_shares
     from lora.group import Together
 
-    batch = list(range(10))
-    shares = [Together(rank, 4).share(batch) for rank in range(4)]
-    assert sorted(row for share in shares for row in share) == batch
-    assert {len(share) for share in shares} == {2, 3}
+    def padded(share: Sequence[int]) -> int:
+        return len(share) * -(-max((lengths[row] for row in share), default=0) // 16) * 16
+
+    for seed in range(20):
+        draw = random.Random(seed)
+        lengths = [draw.randint(5, 200) for _ in range(30)]
+        batch = draw.sample(range(30), 7)
+        shares = even_shares(batch, lengths, 2)
+        assert shares == [Together(rank, 2).share(batch, lengths) for rank in (0, 1)]
+        assert sorted(row for share in shares for row in share) == sorted(batch)
+        splits = [{row for place, row in enumerate(batch) if bits >> place & 1} for bits in range(2**7)]
+        best = min(max(padded([*one]), padded([*set(batch) - one])) for one in splits)
+        assert max(map(padded, shares)) == best
+    assert even_shares([4], lengths, 3) == [[4], [], []]

@@ -1,8 +1,10 @@
 """Which rows go together, in which order: a function of (seed, epoch), so that resuming needs no stored position."""
 
 import random
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -54,11 +56,35 @@ def length_order(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
     return [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
 
 
+def even_shares(rows: Sequence[int], lengths: Sequence[int], count: int) -> list[list[int]]:
+    """The rows of a batch for `count` processes, some perhaps without any: rows of like length together, so that the longest
+    computation of any process, padding included, is as short as it can be. `lengths`: of every row of the data."""
+    longest_first = sorted(rows, key=lengths.__getitem__, reverse=True)
+    padded = [_padded(lengths[row]) for row in longest_first]
+
+    def ends(limit: int) -> list[int]:
+        found, first = [], 0
+        for place in range(len(padded)):
+            if (place + 1 - first) * padded[first] > limit:
+                found.append(place)
+                first = place
+        return [*found, len(padded)]
+
+    limits = range(padded[0], len(padded) * padded[0] + 1)
+    least = limits[bisect_left(limits, True, key=lambda limit: len(ends(limit)) <= count)]
+    borders = [0, *ends(least)]
+    shares = [longest_first[first:end] for first, end in pairwise(borders)]
+    return shares + [[]] * (count - len(shares))
+
+
+def _padded(length: int) -> int:
+    return -(-length // LENGTH_STEP) * LENGTH_STEP
+
+
 def collate(examples: Sequence[Example], pad_id: int, at_most: int) -> Batch:
     """Pad on the right, to `at_most` tokens, which no example exceeds. Causal attention never looks right, so no attention
     mask is needed: the fast kernel stays."""
-    longest = max(len(example) for example in examples)
-    longest = min(-(-longest // LENGTH_STEP) * LENGTH_STEP, at_most)
+    longest = min(_padded(max(len(example) for example in examples)), at_most)
     ids = torch.tensor([example.ids + [pad_id] * (longest - len(example)) for example in examples])
     trained = torch.tensor([example.trained + [False] * (longest - len(example)) for example in examples])
     predicts = trained[:, 1:].reshape(-1).nonzero().squeeze(1)

@@ -9,12 +9,13 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from lora.batches import even_shares
 from lora.events import EngineError, Interrupted, PeerLost, StopSignal
 
 # The others wait while the first one answers questions or saves. A process that died is noticed by its connection and by the
@@ -31,8 +32,8 @@ class Alone:
     def leads(self) -> bool:
         return self.rank == 0
 
-    def share(self, rows: list[int]) -> list[int]:
-        """The rows of a batch that this process computes."""
+    def share(self, rows: list[int], lengths: Sequence[int]) -> list[int]:
+        """The rows of a batch that this process computes. `lengths`: of every row of the data."""
         return rows
 
     def seed_step(self, seed: int, step: int) -> None:
@@ -70,30 +71,33 @@ class Alone:
 
 
 class Together(Alone):
-    """One of several. Every method but `share` and `seed_step` must be called by all processes, in the same order."""
+    """One of several that torch connects. Every method but `share` and `seed_step` must be called by all processes, in the
+    same order."""
 
     def __init__(self, rank: int, size: int) -> None:
         self.rank, self.size = rank, size
 
-    def share(self, rows: list[int]) -> list[int]:
-        """Every `size`th row: a batch is sorted by length, so the shares are alike in rows and in tokens."""
-        return rows[self.rank :: self.size]
+    def share(self, rows: list[int], lengths: Sequence[int]) -> list[int]:
+        return even_shares(rows, lengths, self.size)[self.rank]
 
     def seed_step(self, seed: int, step: int) -> None:
         """A function of seed, step and process, so that resuming needs no stored state of every process."""
-        torch.manual_seed(random.Random(f"{seed}:{step}:{self.rank}").getrandbits(63))
+        drawn = random.Random(f"{seed}:{step}:{self.rank}").getrandbits(63)
+        torch.default_generator.manual_seed(
+            drawn
+        )  # torch.manual_seed asks every kind of device, at a cent of a light step
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+            torch.cuda.manual_seed(drawn)
 
     def start_alike(self, parameters: Sequence[nn.Parameter]) -> None:
-        with _connected():
-            for parameter in parameters:
-                dist.broadcast(parameter.data, src=0)
+        for parameter in parameters:
+            self._take_from_first(parameter.data)
 
     def sum_step(self, parameters: Sequence[nn.Parameter], loss: Tensor) -> Tensor:
         """One message: all gradients and the loss in a row. A process without rows in this step adds zeros."""
         gradients = [torch.zeros_like(one) if one.grad is None else one.grad for one in parameters]
         flat = torch.cat([*(gradient.reshape(-1) for gradient in gradients), loss.reshape(1)])
-        with _connected():
-            dist.all_reduce(flat)
+        self._sum(flat)
         *sums, total = torch.split(flat, [*(one.numel() for one in parameters), 1])
         for parameter, summed in zip(parameters, sums, strict=True):
             parameter.grad = summed.view_as(parameter)
@@ -101,14 +105,12 @@ class Together(Alone):
 
     def total(self, number: float) -> float:
         value = torch.tensor([number], dtype=torch.float64)
-        with _connected():
-            dist.all_reduce(value)
+        self._sum(value)
         return value.item()
 
     def agreed(self, decision: bool) -> bool:
         value = torch.tensor([decision], dtype=torch.uint8)
-        with _connected():
-            dist.broadcast(value, src=0)
+        self._take_from_first(value)
         return bool(value.item())
 
     def check(self, stop: StopSignal) -> None:
@@ -125,8 +127,15 @@ class Together(Alone):
         if self.agreed(interrupted):
             raise Interrupted("asked to stop")
 
+    def _sum(self, tensor: Tensor) -> None:
+        """Give every process the sum of all its processes' tensors, in place. Raises PeerLost."""
+        with _connected():
+            dist.all_reduce(tensor)
 
-Kind = TypeVar("Kind", bound=Together)
+    def _take_from_first(self, tensor: Tensor) -> None:
+        """Give every process the first one's tensor, in place. Raises PeerLost."""
+        with _connected():
+            dist.broadcast(tensor, src=0)
 
 
 def launched_group() -> Alone:
@@ -137,15 +146,14 @@ def launched_group() -> Alone:
         return Alone()
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    return connected_group(Together, "env://", int(os.environ["RANK"]), size)
+    _connect(size)
+    return Together(int(os.environ["RANK"]), size)
 
 
-def connected_group(kind: type[Kind], meet_at: str, rank: int, size: int) -> Kind:
-    """This process's place among `size` that meet at a torch.distributed address. Raises EngineError `processes_apart`."""
+def _connect(size: int) -> None:
     on_gpus = torch.cuda.is_available()
     try:
-        backend = "cpu:gloo,cuda:nccl" if on_gpus else "gloo"
-        dist.init_process_group(backend, init_method=meet_at, rank=rank, world_size=size, timeout=LONGEST_WAIT)
+        dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpus else "gloo", timeout=LONGEST_WAIT)
         dist.all_reduce(torch.zeros(1, device="cuda" if on_gpus else "cpu"))  # GPUs only connect when they first talk
     except RuntimeError as apart:
         raise EngineError(
@@ -154,7 +162,6 @@ def connected_group(kind: type[Kind], meet_at: str, rank: int, size: int) -> Kin
             "Start the run again. If it fails again, set LORA_PROCESSES=1 for the worker (each run then has one process, and "
             "one GPU at most) and read engine.log.",
         ) from apart
-    return kind(rank, size)
 
 
 @contextmanager

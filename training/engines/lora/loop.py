@@ -61,9 +61,14 @@ class Plan:
         """How many tokens each training row teaches: those with something before them."""
         return [sum(row.trained[1:]) for row in self.train]
 
+    @cached_property
+    def lengths(self) -> list[int]:
+        """Tokens of each training row."""
+        return [len(row) for row in self.train]
+
     def order(self, epoch: int) -> list[list[int]]:
         """Row numbers of every batch of an epoch."""
-        return epoch_order([len(row) for row in self.train], self.settings.batch_size, self.seed, epoch)
+        return epoch_order(self.lengths, self.settings.batch_size, self.seed, epoch)
 
     def is_due(self, every: int, step: int) -> bool:
         return step == self.total_steps or step % (every or self.steps_per_epoch) == 0
@@ -146,11 +151,12 @@ class Loop:
 
     def _train_step(self) -> None:
         progress, began = self.progress, time.perf_counter()
-        self.state.model.train()
+        if not self.state.model.training:
+            self.state.model.train()
         self.group.seed_step(self.plan.seed, progress.step)
         whole = self._rows_of_step(progress.step)
         trained_tokens = sum(self.plan.trained_tokens[row] for rows in whole for row in rows)
-        shares = [share for rows in whole if (share := self.group.share(rows))]
+        shares = [share for rows in whole if (share := self.group.share(rows, self.plan.lengths))]
         batches = [self._collate([self.plan.train[row] for row in rows]) for rows in shares]
         loss = torch.zeros((), device=self.hardware.device)
         for batch in batches:
@@ -161,7 +167,7 @@ class Loop:
             loss += part.detach()
         loss = self.group.sum_step(self.trained, loss)
         self._update(self.plan.learning_rate(progress.step))
-        tokens, seconds = sum(len(self.plan.train[row]) for rows in whole for row in rows), time.perf_counter() - began
+        tokens, seconds = sum(self.plan.lengths[row] for rows in whole for row in rows), time.perf_counter() - began
         progress.step += 1
         progress.tokens += tokens
         progress.seconds += seconds
@@ -222,9 +228,10 @@ class Loop:
         self.state.model.eval()
         total, tokens = 0.0, 0
         rows = self.plan.validation
-        for numbers in length_order([len(row) for row in rows], 2 * self.plan.settings.batch_size):
+        lengths = [len(row) for row in rows]
+        for numbers in length_order(lengths, 2 * self.plan.settings.batch_size):
             self.group.check(self.stop)
-            if share := self.group.share(numbers):
+            if share := self.group.share(numbers, lengths):
                 batch = self._collate([rows[number] for number in share])
                 with self.hardware.autocast(self.hardware.dtype):
                     total += self.loss_sum(batch).item()
