@@ -26,7 +26,7 @@ browser:
 	@sh tests/install_browser.sh
 
 test: $(VENV)/.dev browser ## the whole test suite, browser journeys included
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not e2e" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile -m "not e2e" $(PYTEST_ARGS)
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m e2e $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev

@@ -17,6 +17,7 @@ from django.test import Client, TransactionTestCase
 from courseplatform import redis_server as server
 from teams.models import Course, Role, Team, User
 from tests import factories
+from tests.evaluation.model_server import ModelServer, serving
 
 # A slow machine is no failure, and the same commit gives the same verdict.
 hypothesis.settings.register_profile("course", deadline=None, derandomize=True)
@@ -83,6 +84,12 @@ def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     yield port
     process.terminate()
     process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def scripted_server() -> Iterator[ModelServer]:
+    with serving() as server:
+        yield server
 
 
 @pytest.fixture

@@ -30,6 +30,6 @@ if [ "${1:-}" = chaos ]; then
     .venv/bin/python -m tests.chaos.run "$@"
     exit
 fi
-.venv/bin/python -m pytest -q -n 2 --dist loadfile -m "not e2e and not engine" \
+.venv/bin/python -m pytest -q -n 3 --dist loadfile -m "not e2e and not engine" \
     --ignore-glob='tests/datasets/test_formats_*' --ignore-glob='tests/datasets/test_checks_*' \
     tests/teams tests/datasets tests/training tests/evaluation tests/test_access.py ${PYTEST_ARGS:-}

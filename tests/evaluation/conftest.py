@@ -1,6 +1,6 @@
 """A finished run of each kind, a scripted model server, and answers that are made before the request returns."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -11,16 +11,16 @@ from evaluation.models import InterviewScript
 from evaluation.services import answering, interviews
 from teams.models import Course, Membership, Method, Price, PriceKind, Team, User
 from tests import factories
-from tests.evaluation.model_server import Script, serving
+from tests.evaluation.model_server import ModelServer, Script
 from training.models import BaseModel, Hosting, RunStatus, TrainingRun
 
 
 @pytest.fixture
-def model_server(settings: Any) -> Iterator[Script]:
-    with serving() as script:
-        settings.MODEL_SERVER_URL = settings.PROGRAM_SERVER_URL = settings.REHEARSAL_URL = script.url
-        settings.OPENAI_BASE_URL, settings.OPENAI_API_KEY = script.url, "sk-test"
-        yield script
+def model_server(scripted_server: ModelServer, settings: Any) -> Script:
+    script = scripted_server.new_script()
+    settings.MODEL_SERVER_URL = settings.PROGRAM_SERVER_URL = settings.REHEARSAL_URL = script.url
+    settings.OPENAI_BASE_URL, settings.OPENAI_API_KEY = script.url, "sk-test"
+    return script
 
 
 async def in_this_thread(function: Callable[..., Any], *args: Any) -> Any:

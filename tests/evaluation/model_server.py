@@ -41,8 +41,22 @@ class Script:
         return messages
 
 
-def _app(script: Script) -> Starlette:
+@dataclass
+class ModelServer:
+    """One server for a whole session of tests; each test has a script of its own."""
+
+    url: str
+    script: Script = field(default_factory=Script)
+
+    def new_script(self) -> Script:
+        self.script.go_on.set()  # an answer that the last test left waiting
+        self.script = Script(url=self.url)
+        return self.script
+
+
+def _app(server: ModelServer) -> Starlette:
     async def completions(request: Request) -> Response:
+        script = server.script
         script.asked.append(await request.json())
         if script.status != 200:
             return JSONResponse({"error": {"message": "scripted failure of ft:secret-team-name"}}, script.status)
@@ -93,11 +107,12 @@ async def _chunks(script: Script) -> AsyncIterator[str]:
 
 
 @contextmanager
-def serving() -> Iterator[Script]:
+def serving() -> Iterator[ModelServer]:
     """The server in a thread of this process, until the block ends."""
-    script, port = Script(), free_port()
+    port = free_port()
+    scripted = ModelServer(f"http://127.0.0.1:{port}/v1")
     server = uvicorn.Server(
-        uvicorn.Config(_app(script), port=port, log_level="critical", timeout_graceful_shutdown=1, lifespan="off")
+        uvicorn.Config(_app(scripted), port=port, log_level="critical", timeout_graceful_shutdown=1, lifespan="off")
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -105,8 +120,7 @@ def serving() -> Iterator[Script]:
     while not server.started:
         assert time.monotonic() < deadline, "the scripted model server does not start"
         time.sleep(0.01)
-    script.url = f"http://127.0.0.1:{port}/v1"
-    yield script
-    script.go_on.set()
+    yield scripted
+    scripted.script.go_on.set()
     server.should_exit = True
     thread.join(10)

@@ -122,7 +122,7 @@ def test_tries_without_an_answer_may_be_billed_and_are_booked_as_unknown(
     monkeypatch.setattr(asking, "WAIT_SECONDS", 0)
     monkeypatch.setattr(asking, "AT_ONCE", 1)
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), HangsUp) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
         settings.OPENAI_BASE_URL = f"http://127.0.0.1:{server.server_address[1]}/v1"
         assert interviews.carry_out(interview.pk) == "failed"
         server.shutdown()

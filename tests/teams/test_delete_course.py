@@ -20,6 +20,11 @@ from training.models import RunStatus, TrainingRun
 from training.services import cloud
 
 
+@pytest.fixture(autouse=True)
+def no_pause_before_another_try(monkeypatch):
+    monkeypatch.setattr("openai._base_client.MAX_RETRY_DELAY", 0)
+
+
 @pytest.fixture
 def full(course, team, professor, instructor):
     fill(course, team, professor)

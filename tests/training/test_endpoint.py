@@ -29,7 +29,7 @@ from teams.models import (
     User,
 )
 from tests.evaluation.conftest import make_prices, make_run
-from tests.evaluation.model_server import Script, serving
+from tests.evaluation.model_server import ModelServer, Script
 from training.models import CallStatus, EndpointCall, EndpointKey, TrainingRun
 from training.services import deployments, endpoints
 from training.services.charges import TokenUsage
@@ -42,11 +42,11 @@ DOLLAR = 1_000_000
 
 
 @pytest.fixture
-def model_server(settings: Any) -> Iterator[Script]:
-    with serving() as script:
-        settings.MODEL_SERVER_URL = settings.PROGRAM_SERVER_URL = settings.REHEARSAL_URL = script.url
-        settings.OPENAI_BASE_URL, settings.OPENAI_API_KEY = script.url, "sk-provider"
-        yield script
+def model_server(scripted_server: ModelServer, settings: Any) -> Script:
+    script = scripted_server.new_script()
+    settings.MODEL_SERVER_URL = settings.PROGRAM_SERVER_URL = settings.REHEARSAL_URL = script.url
+    settings.OPENAI_BASE_URL, settings.OPENAI_API_KEY = script.url, "sk-provider"
+    return script
 
 
 async def nothing() -> None:
@@ -363,7 +363,7 @@ def test_a_question_that_may_have_been_billed_before_a_hang_up_is_unknown(
 
     run = paid(team, member)
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), HangsUp) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
         settings.OPENAI_BASE_URL = f"http://127.0.0.1:{server.server_address[1]}/v1"
         with pytest.raises(openai.InternalServerError):
             client_of(web, new_key(team, member)).chat.completions.create(model=f"run-{run.number}", messages=QUESTION)

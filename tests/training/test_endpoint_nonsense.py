@@ -24,7 +24,7 @@ class Provider(socketserver.ThreadingTCPServer):
     def __init__(self, body: Any) -> None:
         self.body = json.dumps(body).encode()
         super().__init__(("127.0.0.1", 0), Answerer)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=[0.01], daemon=True).start()
 
     @property
     def url(self) -> str:
