@@ -63,6 +63,10 @@ def after(run: TrainingRun, seconds: float, **metrics: float) -> None:
     )  # fmt: skip
 
 
+def pace_of(base: BaseModel, quantization: str = local_time.WHOLE) -> local_time.Pace:
+    return local_time.pace_of(base, quantization=quantization)
+
+
 @pytest.mark.engine
 @pytest.mark.timeout(300)
 def test_a_trial_measures_and_leaves_nothing_else(bundled: BaseModel, settings: LazySettings) -> None:
@@ -105,19 +109,33 @@ def test_runs_count_with_the_trial_and_take_its_place(
     earlier = start()
     after(earlier, 900.0, seconds_per_token=0.1)
     trial_of(bundled)
-    assert local_time.pace_of(bundled).runs == 0  # it may have been another machine's
+    assert pace_of(bundled).runs == 0  # it may have been another machine's
 
     after(start(), 8.4 + 0.2, seconds_per_token=0.0001)
-    both = local_time.pace_of(bundled)
+    both = pace_of(bundled)
     assert (both.runs, both.trial) == (1, True)
     assert both.training(THOUSAND) == pytest.approx((0.2 + 0.1) / 2)
     assert both.beside(NOTHING) == pytest.approx((2.0 + 2.6) / 2)
 
     for _ in range(4):
         after(start(), 8.6, seconds_per_token=0.0001)
-    assert local_time.pace_of(bundled).training(THOUSAND) == pytest.approx(0.1)
-    assert not local_time.pace_of(bundled).trial
+    assert pace_of(bundled).training(THOUSAND) == pytest.approx(0.1)
+    assert not pace_of(bundled).trial
     assert "recent runs" in reckon(course, version, bundled).because[0]
+
+
+def test_fewer_bits_have_a_pace_of_their_own(
+    course: Course, version: DatasetVersion, bundled: BaseModel, start: Callable[..., TrainingRun]
+) -> None:
+    trial_of(bundled)
+    after(start(), 8.6, seconds_per_token=0.0001)
+    assert pace_of(bundled, "4bit") == local_time.Pace((local_time.guessed(bundled),))
+
+    after(slow := start(), 30.0, seconds_per_token=0.02)
+    TrainingRun.objects.filter(pk=slow.pk).update(settings=slow.settings | {"quantization": "4bit"})
+    assert pace_of(bundled, "4bit").training(THOUSAND) == pytest.approx(20)
+    assert pace_of(bundled, "8bit").runs == 0
+    assert (pace_of(bundled).runs, pace_of(bundled).trial) == (1, True)
 
 
 def test_one_disturbed_run_spoils_no_estimate(
@@ -207,4 +225,4 @@ def test_a_trial_that_fails_says_why_and_is_not_tried_for_ever(
     for _ in range(2):
         trial_of(base, trouble=trial.trouble)
     assert pace_trial.ask_for_trials() == []
-    assert not local_time.pace_of(base).measured
+    assert pace_of(base) == local_time.Pace((local_time.guessed(base),))

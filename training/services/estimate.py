@@ -167,7 +167,7 @@ def _priced(base: BaseModel, expected: int, most: int, seconds: float, because: 
 
 
 def _lora(course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any]) -> Estimate:
-    pace = local_time.pace_of(base)
+    pace = local_time.pace_of(base, quantization=str(settings.get("quantization", local_time.WHOLE)))
     work = local_time.work_of(
         base, version, settings, rows=training_share(version, settings), held_out=held_out_rows(version, settings)
     )

@@ -6,6 +6,8 @@ from functools import lru_cache
 from statistics import median
 from typing import Any
 
+from django.db.models import Q
+
 from datasets.models import DatasetVersion
 from datasets.services import model_view
 from datasets.services.reading import stored_rows
@@ -14,6 +16,7 @@ from training.models import BaseModel, Hosting, PaceTrial, RunStatus, TrainingRu
 from training.services import lora_memory
 from training.services.questions import SAMPLE_QUESTIONS
 
+WHOLE = "none"  # of the form's `quantization`: the base in all its bits
 RECENT_RUNS = 5
 COUNTED_ROWS = 3_000
 
@@ -70,10 +73,6 @@ class Pace:
     runs: int = 0
     trial: bool = False
 
-    @property
-    def measured(self) -> bool:
-        return self.runs > 0 or self.trial
-
     def training(self, work: Work) -> float:
         """Seconds of the training steps alone."""
         return median(one.training(work) for one in self.seen)
@@ -102,12 +101,14 @@ def _counted(base: str, content_hash: str, version: DatasetVersion) -> int:
         return version.token_estimate
 
 
-def pace_of(base: BaseModel) -> Pace:
-    """From the last LoRA runs on this base that worked through in one go. Runs before the trial may have been another
-    machine's."""
+def pace_of(base: BaseModel, *, quantization: str) -> Pace:
+    """From the last LoRA runs on this base, in these bits, that worked through in one go. Runs before the trial, which is made
+    on the whole base, may have been another machine's."""
     guess = guessed(base)
-    trial = PaceTrial.objects.filter(base_model=base, trouble="").first()
+    trial = PaceTrial.objects.filter(base_model=base, trouble="").first() if quantization == WHOLE else None
     done = TrainingRun.objects.filter(base_model=base, method=Method.LORA, status=RunStatus.SUCCEEDED, attempt=1)
+    older = Q(settings__quantization__isnull=True) if quantization == WHOLE else Q()
+    done = done.filter(Q(settings__quantization=quantization) | older)
     if trial is not None:
         done = done.filter(finished_at__gt=trial.at)
     recent = done.filter(training_tokens__gt=0, compute_seconds__gt=0).order_by("-finished_at")[:RECENT_RUNS]
