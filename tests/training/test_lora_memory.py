@@ -70,6 +70,32 @@ def test_runs_took_a_little_less_than_was_reckoned(shape: lora_memory.Shape, mea
         assert 0.75 * reckoned < peak <= reckoned, (bits, reckoned)
 
 
+def test_a_light_base_is_reckoned_in_as_many_processes_as_the_engine_forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    from lora import forks
+    from lora.spec import Settings, Spec
+
+    monkeypatch.delenv("LORA_PROCESSES", raising=False)
+    for count in (1, 2, 16):
+        monkeypatch.setattr(lora_memory, "cores", lambda count=count: count)
+        for asked in ({}, {"batch_size": 3}, {"batch_size": 8}, {"quantization": "8bit"}):
+            spec = Spec(1, "run", 1, "train.jsonl", str(TINY), settings=Settings(**asked))
+            assert lora_memory.processes_of(str(TINY), asked) == forks.wanted_forks(spec, count), (count, asked)
+    assert lora_memory.processes_of("org/base-in-the-cache", {}) == 1
+
+
+def test_every_further_process_of_a_light_base_needs_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    for count, measured in {
+        1: 751,
+        2: 1006,
+        4: 1347,
+    }.items():  # MiB that were held at the peak, shared pages counted once
+        monkeypatch.setattr(lora_memory, "cores", lambda count=count: count)
+        needed = lora_memory.need_here(str(TINY), {"batch_size": 8}, 70, Room("memory", 8 * GB, 8 * GB))
+        assert needed is not None
+        assert 0.75 * needed.total / 2**20 < measured <= needed.total / 2**20
+
+
 def gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, says: str) -> None:
     """An `nvidia-smi` that lists these GPUs, or those of them that are asked for."""
     tool = tmp_path / "nvidia-smi"

@@ -202,9 +202,6 @@ def _time_sentence(pace: local_time.Pace, work: local_time.Work) -> str:
 
 
 def _memory_sentence(base: BaseModel, version: DatasetVersion, settings: dict[str, Any]) -> str | None:
-    if (shape := lora_memory.shape_of(base.weights)) is None:
-        return None
     room = lora_memory.room()
-    on_gpu = room is not None and room.on_gpu
-    needed = lora_memory.need(shape, settings, version.token_estimate / version.row_count, gpu=on_gpu)
-    return lora_memory.sentence(needed, room)
+    needed = lora_memory.need_here(base.weights, settings, version.token_estimate / version.row_count, room)
+    return lora_memory.sentence(needed, room) if needed is not None else None

@@ -109,10 +109,10 @@ def why_not(
 
 def _memory_refusal(base_model: BaseModel, version: DatasetVersion, settings: dict[str, Any]) -> str | None:
     """A run that would be killed for memory half-way is refused before; what cannot be reckoned is left to the engine."""
-    shape, room = lora_memory.shape_of(base_model.weights), lora_memory.room()
-    if shape is None or room is None:
+    room = lora_memory.room()
+    needed = lora_memory.need_here(base_model.weights, settings, version.token_estimate / version.row_count, room)
+    if needed is None or room is None:
         return None
-    needed = lora_memory.need(shape, settings, version.token_estimate / version.row_count, gpu=room.on_gpu)
     alone = not TrainingRun.objects.filter(method=Method.LORA, status=RunStatus.RUNNING).exists()
     return lora_memory.refusal(needed, room, alone=alone)
 

@@ -23,10 +23,14 @@ FP32, HALF = 4, 2
 QUANTIZED = {"8bit": 1.02, "4bit": 0.5625}  # bytes of a layer's weight, its scales included
 QUANTIZER_BYTES = 100 * 2**20  # bitsandbytes, imported, and what packing the weights leaves behind
 RUNTIME_BYTES = 500 * 2**20  # torch, transformers and PEFT, imported
+FORKED_BYTES = (
+    200 * 2**20
+)  # what each further process of a light base has of its own beside weights and adapter: 130 to 200 MB
 GPU_RUNTIME_BYTES = 700 * 2**20  # what CUDA keeps for itself
 ADAPTER_COPIES = 6  # weights, gradients, two of AdamW, the best so far, the checkpoint being written
 LOGIT_COPIES = 3  # logits, their softmax, their gradient
 HIDDEN_KEPT, INNER_KEPT, ADAPTED_KEPT = 16, 5, 4  # numbers kept for the backward pass, per token, layer and width
+LIGHT_BYTES, FEWEST_ROWS = 128 * 2**20, 2  # as in the engine's forks.py
 LONGEST_OVER_MEAN = 4  # a batch is as long as its longest row, and the version says only the mean
 
 
@@ -126,7 +130,32 @@ def _cached_config(name: str) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
-def need(shape: Shape, settings: dict[str, Any], mean_row_tokens: float, *, gpu: bool = False) -> Need:
+def cores() -> int:
+    """Of this machine, those that a run may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def need_here(weights: str, settings: dict[str, Any], mean_row_tokens: float, room: Room | None) -> Need | None:
+    """`need` on this machine, where `room` is; None where the base's sizes are unknown."""
+    if (shape := shape_of(weights)) is None:
+        return None
+    on_gpu = room is not None and room.on_gpu
+    processes = 1 if on_gpu else processes_of(weights, settings)
+    return need(shape, settings, mean_row_tokens, gpu=on_gpu, processes=processes)
+
+
+def processes_of(weights: str, settings: dict[str, Any]) -> int:
+    """How many processes the engine forks on a processor for a base in this folder: several for a light one."""
+    files = [file.stat().st_size for file in Path(weights).glob("*.safetensors")] if Path(weights).is_dir() else []
+    if not files or sum(files) > LIGHT_BYTES or settings.get("quantization", "none") != "none":
+        return 1
+    rows = int(settings.get("batch_size", 16))
+    return max(1, min(cores(), rows // FEWEST_ROWS))
+
+
+def need(
+    shape: Shape, settings: dict[str, Any], mean_row_tokens: float, *, gpu: bool = False, processes: int = 1
+) -> Need:
     """Peak memory of a run with these settings (those of the LoRA form; the engine's defaults where one is missing)."""
     bits = QUANTIZED.get(str(settings.get("quantization")))
     size = HALF if gpu and bits is None else FP32  # what is left whole beside fewer bits is in fp32
@@ -141,9 +170,11 @@ def need(shape: Shape, settings: dict[str, Any], mean_row_tokens: float, *, gpu:
     logits = LOGIT_COPIES * shape.vocabulary * FP32
     rank = int(settings.get("rank", 8))
     return Need(
-        runtime=(GPU_RUNTIME_BYTES if gpu else RUNTIME_BYTES) + (QUANTIZER_BYTES if bits else 0),
-        weights=round(size * (shape.parameters - shape.in_matrices) + (bits or size) * shape.in_matrices),
-        adapter=ADAPTER_COPIES * FP32 * rank * shape.layers * sum(a + b for a, b in adapted),
+        runtime=(GPU_RUNTIME_BYTES if gpu else RUNTIME_BYTES)
+        + (QUANTIZER_BYTES if bits else 0)
+        + (processes - 1) * FORKED_BYTES,
+        weights=processes * round(size * (shape.parameters - shape.in_matrices) + (bits or size) * shape.in_matrices),
+        adapter=processes * ADAPTER_COPIES * FP32 * rank * shape.layers * sum(a + b for a, b in adapted),
         activations=tokens * (kept * size + logits),
     )
 

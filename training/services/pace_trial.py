@@ -83,8 +83,7 @@ def latest_of(bases: Iterable[BaseModel]) -> dict[int, PaceTrial]:
 def machine() -> str:
     """What computes here, in words that change when it does."""
     room = lora_memory.room()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    processor = f"{cores} x {_processor()}"
+    processor = f"{lora_memory.cores()} x {_processor()}"
     return f"{processor}, GPU" if room is not None and room.on_gpu else processor
 
 

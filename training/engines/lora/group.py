@@ -83,9 +83,8 @@ class Together(Alone):
     def seed_step(self, seed: int, step: int) -> None:
         """A function of seed, step and process, so that resuming needs no stored state of every process."""
         drawn = random.Random(f"{seed}:{step}:{self.rank}").getrandbits(63)
-        torch.default_generator.manual_seed(
-            drawn
-        )  # torch.manual_seed asks every kind of device, at a cent of a light step
+        # torch.manual_seed asks every kind of device, which takes a hundredth of a light base's step.
+        torch.default_generator.manual_seed(drawn)
         if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             torch.cuda.manual_seed(drawn)
 
