@@ -46,7 +46,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def trial_of(base: BaseModel, **changes: Any) -> PaceTrial:
-    known = {"machine": pace_trial.machine(), "compute_seconds": 8.8, "metrics": SEEN} | changes
+    known = {"machine": local_time.machine(), "compute_seconds": 8.8, "metrics": SEEN} | changes
     return PaceTrial.objects.create(base_model=base, **known)
 
 
@@ -76,7 +76,7 @@ def test_a_trial_measures_and_leaves_nothing_else(bundled: BaseModel, settings: 
     assert jobs.measure_pace(bundled.pk) == "measured"
 
     trial = PaceTrial.objects.get()
-    assert (trial.base_model, trial.machine, trial.trouble) == (bundled, pace_trial.machine(), "")
+    assert (trial.base_model, trial.machine, trial.trouble) == (bundled, local_time.machine(), "")
     assert trial.metrics["tokens"] < 100 * 3_000  # it was ended early
     assert all(trial.metrics[name] > 0 for name in SEEN if not name.startswith("seconds_per"))
     assert trial.metrics["seconds_per_step"] or trial.metrics["seconds_per_token"]
@@ -159,10 +159,29 @@ def test_the_clock_waits_for_an_idle_slot(
     bundled: BaseModel, asked: list[str], start: Callable[..., TrainingRun]
 ) -> None:
     run = start()
-    assert pace_trial.ask_for_trials() == []
+    assert pace_trial.ask_for_trials() == asked == []
     assert jobs.measure_pace(bundled.pk) == "somebody waits for the slot"
     TrainingRun.objects.filter(pk=run.pk).update(status=RunStatus.FAILED)
     assert pace_trial.ask_for_trials() == [bundled.name]
+
+
+def test_a_machine_that_has_trained_needs_no_trial_and_its_runs_count(
+    bundled: BaseModel, asked: list[str], start: Callable[..., TrainingRun]
+) -> None:
+    after(run := start(), 8.6, seconds_per_token=0.0001)
+    assert pace_trial.ask_for_trials() == [bundled.name], "nobody knows where that was"
+    TrainingRun.objects.filter(pk=run.pk).update(result=run_result(run) | {"machine": local_time.machine()})
+    assert pace_trial.ask_for_trials() == []
+    trial_of(bundled)
+    assert pace_of(bundled).runs == 1, "it was before the trial, and on the same machine"
+    trial_of(bundled, machine="1 x Babbage")
+    assert pace_of(bundled).runs == 0
+
+
+def run_result(run: TrainingRun) -> dict[str, Any]:
+    run.refresh_from_db()
+    found: dict[str, Any] = run.result
+    return found
 
 
 def test_the_clock_waits_until_the_platform_is_up(bundled: BaseModel, settings: LazySettings) -> None:

@@ -10,7 +10,7 @@ from teams.models import Method
 from teams.services.prices import PriceUnknown
 from training.launcher import INTERRUPTED, Engine
 from training.models import InvalidTransition, RunStatus, TrainingRun
-from training.services import cloud, finish, live, queue, spec
+from training.services import cloud, finish, live, local_time, queue, spec
 from training.services.finish import Failure
 from training.services.heartbeat import Heartbeat
 from training.services.recorder import LeaseLost, Recorder
@@ -115,6 +115,8 @@ def _succeed(run: TrainingRun, lease: str) -> str:
         log.warning("run %s left no result: %s", run.pk, error)
         finish.fail(run, lease, ENGINES_SAY_NOTHING)
         return f"run {run.pk} failed: no result"
+    if run.method == Method.LORA:
+        result["machine"] = local_time.machine()
     if run.method == Method.DSPY:
         result["prompt_tokens"] = finish.program_prompt_tokens(run.folder)
     finish.succeed(run, lease, result=result, result_model=f"run-{run.key}")

@@ -1,12 +1,14 @@
 """How long LoRA training takes on this machine: what the engine will do, at the pace it had in recent runs here."""
 
 import math
+import platform
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from statistics import median
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from datasets.models import DatasetVersion
 from datasets.services import model_view
@@ -18,6 +20,7 @@ from training.services.questions import SAMPLE_QUESTIONS
 
 WHOLE = "none"  # of the form's `quantization`: the base in all its bits
 RECENT_RUNS = 5
+CPU_INFO = Path("/proc/cpuinfo")
 COUNTED_ROWS = 3_000
 
 # Until this machine has measured its own.
@@ -101,17 +104,38 @@ def _counted(base: str, content_hash: str, version: DatasetVersion) -> int:
         return version.token_estimate
 
 
-def pace_of(base: BaseModel, *, quantization: str) -> Pace:
-    """From the last LoRA runs on this base, in these bits, that worked through in one go. Runs before the trial, which is made
-    on the whole base, may have been another machine's."""
-    guess = guessed(base)
-    trial = PaceTrial.objects.filter(base_model=base, trouble="").first() if quantization == WHOLE else None
+def machine() -> str:
+    """What computes here, in words that change when it does."""
+    room = lora_memory.room()
+    processor = f"{lora_memory.cores()} x {_processor()}"
+    return f"{processor}, GPU" if room is not None and room.on_gpu else processor
+
+
+def _processor() -> str:
+    if CPU_INFO.exists():
+        for line in CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def worked_through(base: BaseModel, *, quantization: str) -> "QuerySet[TrainingRun]":
+    """LoRA runs on this base, in these bits, that were done in one go: those that tell how fast a machine is."""
     done = TrainingRun.objects.filter(base_model=base, method=Method.LORA, status=RunStatus.SUCCEEDED, attempt=1)
     older = Q(settings__quantization__isnull=True) if quantization == WHOLE else Q()
     done = done.filter(Q(settings__quantization=quantization) | older)
+    return done.filter(training_tokens__gt=0, compute_seconds__gt=0)
+
+
+def pace_of(base: BaseModel, *, quantization: str) -> Pace:
+    """From the last LoRA runs on this base, in these bits, that worked through in one go. Of runs before the trial, which is
+    made on the whole base, only those on the same machine count."""
+    guess = guessed(base)
+    trial = PaceTrial.objects.filter(base_model=base, trouble="").first() if quantization == WHOLE else None
+    done = worked_through(base, quantization=quantization)
     if trial is not None:
-        done = done.filter(finished_at__gt=trial.at)
-    recent = done.filter(training_tokens__gt=0, compute_seconds__gt=0).order_by("-finished_at")[:RECENT_RUNS]
+        done = done.filter(Q(finished_at__gt=trial.at) | Q(result__machine=trial.machine))
+    recent = done.order_by("-finished_at")[:RECENT_RUNS]
     runs = [_seen(run.compute_seconds, run.result.get("metrics") or {}, guess) for run in recent]
     known = [run for run in runs if run is not None]
     tried = _seen(trial.compute_seconds, trial.metrics, guess) if trial is not None else None

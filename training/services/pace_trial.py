@@ -7,7 +7,6 @@ rows are made up and its adapter is thrown away. It holds the slot for a few sec
 import json
 import logging
 import os
-import platform
 import random
 import socket
 import tempfile
@@ -24,7 +23,7 @@ from django.utils import timezone
 from teams.models import Method
 from training.launcher import SPEC_FILE, Engine
 from training.models import BaseModel, Hosting, PaceTrial
-from training.services import lora_memory, queue
+from training.services import local_time, queue
 from training.services.cancel import KEEP_FILE
 from training.services.questions import SAMPLE_QUESTIONS
 from training.services.spec import SAVE_EVERY_STEPS, TRAIN_FILE, VALIDATION_FILE, write_json
@@ -38,7 +37,6 @@ LONGEST_SECONDS = 600.0  # a base too heavy for this is measured by its first ru
 TRIES, TRIES_SINCE = 3, timedelta(days=1)
 PATIENCE_SECONDS = 1.0
 WARM_SOCKET = "LORA_WARM_SOCKET"  # where engines find a process that has torch loaded
-CPU_INFO = Path("/proc/cpuinfo")
 
 
 def ask_for_trials() -> list[str]:
@@ -48,7 +46,7 @@ def ask_for_trials() -> list[str]:
     """
     if not settings.PACE_TRIAL_SECONDS:
         return []
-    here = machine()
+    here = local_time.machine()
     wanted = [base for base in _bases() if not _is_known(base, here)]
     if not wanted or not queue.is_slot_idle() or not _is_up():
         return []
@@ -57,7 +55,7 @@ def ask_for_trials() -> list[str]:
 
 def measure(base_model_id: int) -> str:
     """The worker's part: train for PACE_TRIAL_SECONDS and write down what came of it. Gives a word for RQ's log."""
-    base, here = BaseModel.objects.filter(pk=base_model_id).first(), machine()
+    base, here = BaseModel.objects.filter(pk=base_model_id).first(), local_time.machine()
     if base is None or _is_known(base, here):
         return "known"
     if not queue.is_slot_idle():
@@ -80,21 +78,6 @@ def latest_of(bases: Iterable[BaseModel]) -> dict[int, PaceTrial]:
     return {trial.base_model_id: trial for trial in trials}
 
 
-def machine() -> str:
-    """What computes here, in words that change when it does."""
-    room = lora_memory.room()
-    processor = f"{lora_memory.cores()} x {_processor()}"
-    return f"{processor}, GPU" if room is not None and room.on_gpu else processor
-
-
-def _processor() -> str:
-    if CPU_INFO.exists():
-        for line in CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
 def _bases() -> list[BaseModel]:
     """Those whose weights lie in a folder here: a trial downloads nothing."""
     offered = BaseModel.objects.filter(method=Method.LORA, enabled=True).exclude(hosting=Hosting.PROVIDER)
@@ -102,6 +85,8 @@ def _bases() -> list[BaseModel]:
 
 
 def _is_known(base: BaseModel, here: str) -> bool:
+    if local_time.worked_through(base, quantization=local_time.WHOLE).filter(result__machine=here).exists():
+        return True
     made = PaceTrial.objects.filter(base_model=base, machine=here)
     failed = made.exclude(trouble="").filter(at__gte=timezone.now() - TRIES_SINCE)
     return made.filter(trouble="").exists() or failed.count() >= TRIES
