@@ -23,9 +23,7 @@ FP32, HALF = 4, 2
 QUANTIZED = {"8bit": 1.02, "4bit": 0.5625}  # bytes of a layer's weight, its scales included
 QUANTIZER_BYTES = 100 * 2**20  # bitsandbytes, imported, and what packing the weights leaves behind
 RUNTIME_BYTES = 500 * 2**20  # torch, transformers and PEFT, imported
-FORKED_BYTES = (
-    200 * 2**20
-)  # what each further process of a light base has of its own beside weights and adapter: 130 to 200 MB
+FORKED_BYTES = 240 * 2**20  # in each further process of a light base, beside weights and adapter: 155 to 240 MiB
 GPU_RUNTIME_BYTES = 700 * 2**20  # what CUDA keeps for itself
 ADAPTER_COPIES = 6  # weights, gradients, two of AdamW, the best so far, the checkpoint being written
 LOGIT_COPIES = 3  # logits, their softmax, their gradient
@@ -156,7 +154,8 @@ def processes_of(weights: str, settings: dict[str, Any]) -> int:
 def need(
     shape: Shape, settings: dict[str, Any], mean_row_tokens: float, *, gpu: bool = False, processes: int = 1
 ) -> Need:
-    """Peak memory of a run with these settings (those of the LoRA form; the engine's defaults where one is missing)."""
+    """Peak memory of a run with these settings (those of the LoRA form; the engine's defaults where one is missing), trained in
+    so many processes that share each batch."""
     bits = QUANTIZED.get(str(settings.get("quantization")))
     size = HALF if gpu and bits is None else FP32  # what is left whole beside fewer bits is in fp32
     modules = settings.get("target_modules") or ["q_proj", "v_proj"]
