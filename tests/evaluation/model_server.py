@@ -63,9 +63,8 @@ def _app(server: ModelServer) -> Starlette:
         if not script.asked[-1].get("stream"):
             try:
                 return JSONResponse(_whole(script))
-            except (
-                ValueError
-            ) as error:  # left to Starlette, uvicorn hangs up after the 500, and the next question may be lost
+            except ValueError as error:
+                # Left to Starlette, uvicorn hangs up after the 500, and the next question may be lost.
                 return JSONResponse({"error": {"message": str(error)}}, 500)
         return StreamingResponse(_chunks(script), media_type="text/event-stream")
 
