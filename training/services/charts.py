@@ -14,9 +14,10 @@ Point = tuple[int, float]
 
 @dataclass(frozen=True)
 class Curve:
-    """One line. `points` is an SVG polyline; the label stands at its end."""
+    """One line. `points` is an SVG polyline; the name stands at its end. `look`: the class that gives it its colour."""
 
     name: str
+    look: str
     points: str
     last: float
     x: float
@@ -53,7 +54,9 @@ def loss_chart(train: Sequence[Point], validation: Sequence[Point], total_steps:
         share = (point[1] - low) / (high - low)
         return LEFT + (RIGHT - LEFT) * point[0] / last_step, BOTTOM - (BOTTOM - TOP) * share
 
-    curves = _apart([_curve(name, [place(point) for point in thin(points)], points) for name, points in series.items()])
+    curves = _apart(
+        [_curve(name, name, [place(point) for point in thin(points)], points) for name, points in series.items()]
+    )
     columns = [Tick(LEFT + (RIGHT - LEFT) * share, f"{round(last_step * share)}") for share in (0, 0.5, 1)]
     return Chart(curves, _row_ticks(low, high, step), columns, _sentence(series))
 
@@ -73,7 +76,9 @@ def overlay(runs: Mapping[str, Sequence[Point]]) -> Chart | None:
             for at, value in thin(points)
         ]
 
-    curves = _apart([_curve(name, places(points), points) for name, points in series.items()])
+    curves = _apart(
+        [_curve(name, f"c{number}", places(points), points) for number, (name, points) in enumerate(series.items())]
+    )
     columns = [Tick(LEFT + (RIGHT - LEFT) * share, f"{share:.0%}") for share in (0, 0.5, 1)]
     says = "; ".join(f"{name} from {points[0][1]:.2f} to {points[-1][1]:.2f}" for name, points in series.items())
     return Chart(curves, _row_ticks(low, high, step), columns, says)
@@ -92,7 +97,7 @@ def over_rows(points: Sequence[Point], name: str) -> Chart | None:
     ]
     columns = [Tick(LEFT, "0")] + [Tick(place[0], f"{rows:,}") for place, (rows, _) in zip(places, found, strict=True)]
     says = f"{name}: " + "; ".join(f"{value:.3f} with {rows:,} rows" for rows, value in found)
-    return Chart([_curve("validation", places, found)], _row_ticks(low, high, step), columns, says)
+    return Chart([_curve("last", "validation", places, found)], _row_ticks(low, high, step), columns, says)
 
 
 def thin(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
@@ -131,10 +136,10 @@ def _latest(points: Sequence[Point]) -> list[Point]:
     return sorted({step: value for step, value in points if math.isfinite(value)}.items())
 
 
-def _curve(name: str, places: list[tuple[float, float]], points: list[Point]) -> Curve:
+def _curve(name: str, look: str, places: list[tuple[float, float]], points: list[Point]) -> Curve:
     x, y = places[-1]
     line = " ".join(f"{px:.1f},{py:.1f}" for px, py in places)
-    return Curve(name, line, points[-1][1], round(x, 1), round(y, 1), round(y + 4, 1))
+    return Curve(name, look, line, points[-1][1], round(x, 1), round(y, 1), round(y + 4, 1))
 
 
 def _apart(curves: list[Curve]) -> list[Curve]:
