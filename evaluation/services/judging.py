@@ -13,7 +13,6 @@ import httpx
 import openai
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from datasets.checks.privacy import find_in
@@ -65,8 +64,7 @@ def models_for(course: Course) -> list[str]:
 
     Fine-tuned ones speak like children; those that reason first spend tokens that no limit on the reply holds down.
     """
-    rows = Price.objects.filter(Q(course=course) | Q(course=None))
-    priced = rows.filter(provider=PRICE_BOOK_PROVIDER).exclude(model__regex=NO_JUDGE)
+    priced = Price.objects.for_course(course).filter(provider=PRICE_BOOK_PROVIDER).exclude(model__regex=NO_JUDGE)
     known = [
         set(priced.filter(kind=kind).values_list("model", flat=True)) for kind in (PriceKind.INPUT, PriceKind.OUTPUT)
     ]

@@ -5,6 +5,8 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from teams.models.course import Course
+
 
 class Method(models.TextChoices):
     DSPY = "dspy", "DSPy"
@@ -199,6 +201,12 @@ class LedgerSum(models.Model):
         constraints = [models.UniqueConstraint(fields=["account", "field", "group"], name="ledger_sum_once")]
 
 
+class PriceQuerySet(models.QuerySet["Price"]):
+    def for_course(self, course: Course) -> "PriceQuerySet":
+        """The course's own and the platform's."""
+        return self.filter(Q(course=course) | Q(course=None))
+
+
 class Price(models.Model):
     """Micro-dollars for one million units of `kind`, from a date on. Never changed in place: a new price is a new row.
 
@@ -213,6 +221,8 @@ class Price(models.Model):
     effective_from = models.DateField()
     revision = models.PositiveSmallIntegerField(default=1, editable=False)
     source = models.CharField(max_length=200)
+
+    objects = PriceQuerySet.as_manager()
 
     class Meta:
         ordering = ["provider", "model", "kind", "-effective_from", "-revision"]

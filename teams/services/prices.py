@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
 from teams.models import Course, Price, PriceKind, User
@@ -52,8 +52,8 @@ def price_of(*, course: Course, provider: str, model: str, kind: PriceKind, on: 
     """The newest price on or before `on` (today), the course's own before the platform's. Raises PriceUnknown."""
     day = on or timezone.localdate()
     row = (
-        Price.objects.filter(Q(course=course) | Q(course=None), provider=provider, model=base_of(model), kind=kind)
-        .filter(effective_from__lte=day)
+        Price.objects.for_course(course)
+        .filter(provider=provider, model=base_of(model), kind=kind, effective_from__lte=day)
         .order_by(F("course").asc(nulls_last=True), "-effective_from", "-revision")
         .first()
     )
@@ -66,7 +66,7 @@ def book(course: Course) -> "QuerySet[Price]":
     """Every price that counts or counted in `course`; `corrected` on those that a later revision of the same day replaced."""
     same = {name: OuterRef(name) for name in ("course", "provider", "model", "kind", "effective_from")}
     later = Price.objects.filter(**same, revision__gt=OuterRef("revision"))
-    return Price.objects.filter(Q(course=course) | Q(course=None)).annotate(corrected=Exists(later))
+    return Price.objects.for_course(course).annotate(corrected=Exists(later))
 
 
 def add(*, price: Price, person: User) -> Price | None:
