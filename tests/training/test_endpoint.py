@@ -28,25 +28,18 @@ from teams.models import (
     Team,
     User,
 )
-from tests.evaluation.conftest import make_prices, make_run
-from tests.evaluation.model_server import ModelServer, Script
+from tests.evaluation.conftest import make_prices, make_run, model_server
+from tests.evaluation.model_server import Script
 from training.models import CallStatus, EndpointCall, EndpointKey, TrainingRun
 from training.services import deployments, endpoints
 from training.services.charges import TokenUsage
 from training.services.endpoint_places import OF_ONE_TEAM
 
+__all__ = ["model_server"]
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
 
 QUESTION: Any = [{"role": "user", "content": "What is 15 + 8?"}]
 DOLLAR = 1_000_000
-
-
-@pytest.fixture
-def model_server(scripted_server: ModelServer, settings: Any) -> Script:
-    script = scripted_server.new_script()
-    settings.MODEL_SERVER_URL = settings.PROGRAM_SERVER_URL = settings.REHEARSAL_URL = script.url
-    settings.OPENAI_BASE_URL, settings.OPENAI_API_KEY = script.url, "sk-provider"
-    return script
 
 
 async def nothing() -> None:

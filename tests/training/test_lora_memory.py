@@ -85,11 +85,8 @@ def test_a_light_base_is_reckoned_in_as_many_processes_as_the_engine_forks(monke
 
 
 def test_every_further_process_of_a_light_base_needs_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    for count, measured in {
-        1: 751,
-        2: 1006,
-        4: 1347,
-    }.items():  # MiB that were held at the peak, shared pages counted once
+    held = {1: 751, 2: 1006, 4: 1347}  # MiB at the peak, shared pages counted once
+    for count, measured in held.items():
         monkeypatch.setattr(lora_memory, "cores", lambda count=count: count)
         needed = lora_memory.need_here(str(TINY), {"batch_size": 8}, 70, Room("memory", 8 * GB, 8 * GB))
         assert needed is not None

@@ -122,9 +122,10 @@ def _processor() -> str:
 def worked_through(base: BaseModel, *, quantization: str) -> "QuerySet[TrainingRun]":
     """LoRA runs on this base, in these bits, that were done in one go: those that tell how fast a machine is."""
     done = TrainingRun.objects.filter(base_model=base, method=Method.LORA, status=RunStatus.SUCCEEDED, attempt=1)
-    older = Q(settings__quantization__isnull=True) if quantization == WHOLE else Q()
-    done = done.filter(Q(settings__quantization=quantization) | older)
-    return done.filter(training_tokens__gt=0, compute_seconds__gt=0)
+    in_these_bits = Q(settings__quantization=quantization)
+    if quantization == WHOLE:
+        in_these_bits |= Q(settings__quantization__isnull=True)
+    return done.filter(in_these_bits, training_tokens__gt=0, compute_seconds__gt=0)
 
 
 def pace_of(base: BaseModel, *, quantization: str) -> Pace:

@@ -145,7 +145,7 @@ def need_here(weights: str, settings: dict[str, Any], mean_row_tokens: float, ro
 def processes_of(weights: str, settings: dict[str, Any]) -> int:
     """How many processes the engine forks on a processor for a base in this folder: several for a light one."""
     files = [file.stat().st_size for file in Path(weights).glob("*.safetensors")] if Path(weights).is_dir() else []
-    if not files or sum(files) > LIGHT_BYTES or settings.get("quantization", "none") != "none":
+    if not files or sum(files) > LIGHT_BYTES or settings.get("quantization") in QUANTIZED:
         return 1
     rows = int(settings.get("batch_size", 16))
     return max(1, min(cores(), rows // FEWEST_ROWS))
