@@ -147,7 +147,7 @@ def test_lora_compute_costs_what_was_foretold_from_the_first_run_on(
     course: Course, team: Team, member: User, settings: Any, number: int
 ) -> None:
     """Each of the measured runs, foretold from the machine's trial and the runs before it: figures of real runs, because a busy
-    machine has no pace."""
+    machine has no pace. Of four recordings it is the one in which the machine kept its pace; README tells the others."""
     settings.REHEARSAL = True
     version = demo_version(team, member, Method.LORA)
     base = BaseModel.objects.offered(course, Method.LORA).order_by("id")[0]
