@@ -53,10 +53,6 @@ class ScriptedEndpoint:
     )
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def reset(self) -> None:
-        """As new, at the same address."""
-        vars(self).update(vars(ScriptedEndpoint(url=self.url)))
-
     async def chat(self, request: Request) -> Response:
         body = await request.json()
         with self.lock:
@@ -153,14 +149,36 @@ def _value(name: str, messages: list[dict[str, Any]]) -> str:
     return CHILD[digest[0] % len(CHILD)]
 
 
+@dataclass
+class EndpointServer:
+    """One server for many tests. Each test's endpoint has a path of its own: what an earlier test left under way counts there."""
+
+    address: str = ""
+    endpoints: list[ScriptedEndpoint] = field(default_factory=list)
+
+    def new_endpoint(self) -> ScriptedEndpoint:
+        self.endpoints.append(ScriptedEndpoint(url=f"{self.address}/{len(self.endpoints)}/v1"))
+        return self.endpoints[-1]
+
+    async def chat(self, request: Request) -> Response:
+        number: int = request.path_params["number"]
+        return await self.endpoints[number].chat(request)
+
+
+@contextmanager
+def endpoint_server() -> Iterator[EndpointServer]:
+    """The server, listening on a free loopback port for as long as the block lasts."""
+    server = EndpointServer()
+    app = Starlette(routes=[Route("/{number:int}/v1/chat/completions", server.chat, methods=["POST"])])
+    with listening(app) as server.address:
+        yield server
+
+
 @contextmanager
 def scripted_endpoint() -> Iterator[ScriptedEndpoint]:
-    """The endpoint, listening on a free loopback port for as long as the block lasts."""
-    endpoint = ScriptedEndpoint()
-    app = Starlette(routes=[Route("/v1/chat/completions", endpoint.chat, methods=["POST"])])
-    with listening(app) as address:
-        endpoint.url = f"{address}/v1"
-        yield endpoint
+    """The only endpoint of a server of its own."""
+    with endpoint_server() as server:
+        yield server.new_endpoint()
 
 
 @contextmanager

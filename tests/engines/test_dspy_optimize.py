@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.engines.conftest import engine_environment
-from tests.engines.dspy_endpoint import ScriptedEndpoint, listening, scripted_endpoint
+from tests.engines.dspy_endpoint import EndpointServer, ScriptedEndpoint, endpoint_server, listening, scripted_endpoint
 from tests.engines.dspy_runs import PRICES, SERVICE_TOKEN, DspyRun, dialogue, dspy_run, program_server
 
 pytestmark = pytest.mark.engine
@@ -37,15 +37,14 @@ print("django" in sys.modules, "litellm" in sys.modules, found.origin if found e
 
 
 @pytest.fixture(scope="module")
-def listening_endpoint() -> Iterator[ScriptedEndpoint]:
-    with scripted_endpoint() as running:
-        yield running
+def endpoints() -> Iterator[EndpointServer]:
+    with endpoint_server() as server:
+        yield server
 
 
 @pytest.fixture
-def endpoint(listening_endpoint: ScriptedEndpoint) -> ScriptedEndpoint:
-    listening_endpoint.reset()
-    return listening_endpoint
+def endpoint(endpoints: EndpointServer) -> ScriptedEndpoint:
+    return endpoints.new_endpoint()
 
 
 class Finished(NamedTuple):
@@ -77,6 +76,22 @@ def assert_usage_equals_the_servers_count(usage: dict[str, int], totals: dict[st
     assert usage["cached_input_tokens"] == totals["cached"]
     assert usage["output_tokens"] == totals["output"]
     assert usage["cost_microdollars"] == micro_dollars(totals)
+
+
+def test_what_one_test_leaves_under_way_counts_for_no_other(endpoints: EndpointServer) -> None:
+    earlier = endpoints.new_endpoint()
+    earlier.hold = threading.Event()
+    question = {"model": "m", "messages": [{"role": "user", "content": "What is ice?"}]}
+    headers = {"authorization": f"Bearer {earlier.key}"}
+    asking = threading.Thread(
+        target=httpx.post, args=[f"{earlier.url}/chat/completions"], kwargs={"json": question, "headers": headers}
+    )
+    asking.start()
+    assert earlier.holding.wait(60)
+    later = endpoints.new_endpoint()
+    earlier.hold.set()
+    asking.join(60)
+    assert (earlier.totals["input"], later.totals["input"]) == (3, 0)
 
 
 def test_the_score_rises_on_turns_the_program_never_saw(finished: Finished) -> None:

@@ -17,7 +17,14 @@ from dspy_program import program, serve
 from dspy_program.examples import Persona
 
 from tests.engines.conftest import engine_environment
-from tests.engines.dspy_endpoint import CHILD, ScriptedEndpoint, listening, scripted_endpoint
+from tests.engines.dspy_endpoint import (
+    CHILD,
+    EndpointServer,
+    ScriptedEndpoint,
+    endpoint_server,
+    listening,
+    scripted_endpoint,
+)
 from tests.engines.dspy_runs import SERVICE_TOKEN as TOKEN
 from tests.engines.dspy_runs import program_server
 
@@ -55,19 +62,29 @@ def leave_program(folder: Path, base_url: str, persona: Persona | None = None) -
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    runs = tmp_path_factory.mktemp("runs")
-    with scripted_endpoint() as endpoint, listening(program_server(runs).app()) as address:
-        yield Served(address, endpoint, runs)
+def endpoints() -> Iterator[EndpointServer]:
+    with endpoint_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def address(runs: Path) -> Iterator[str]:
+    with listening(program_server(runs).app()) as address:
+        yield address
 
 
 @pytest.fixture
-def served(servers: Served) -> Served:
-    for folder in servers.runs.iterdir():
+def served(address: str, endpoints: EndpointServer, runs: Path) -> Served:
+    for folder in runs.iterdir():
         shutil.rmtree(folder)
-    servers.endpoint.reset()
-    leave_program(servers.runs / "r1", servers.endpoint.url)
-    return servers
+    served = Served(address, endpoints.new_endpoint(), runs)
+    leave_program(runs / "r1", served.endpoint.url)
+    return served
 
 
 def frames(response: httpx.Response) -> list[dict[str, Any]]:

@@ -43,20 +43,25 @@ class Script:
 
 @dataclass
 class ModelServer:
-    """One server for a whole session of tests; each test has a script of its own."""
+    """One server for a whole session of tests. Each script has a path of its own, so no test hears a late question of another."""
 
-    url: str
-    script: Script = field(default_factory=Script)
+    address: str
+    scripts: list[Script] = field(default_factory=list)
 
     def new_script(self) -> Script:
-        self.script.go_on.set()  # an answer that the last test left waiting
-        self.script = Script(url=self.url)
-        return self.script
+        self.release()
+        self.scripts.append(Script(url=f"{self.address}/{len(self.scripts)}/v1"))
+        return self.scripts[-1]
+
+    def release(self) -> None:
+        """Let go of an answer that the last test left waiting."""
+        for script in self.scripts[-1:]:
+            script.go_on.set()
 
 
 def _app(server: ModelServer) -> Starlette:
     async def completions(request: Request) -> Response:
-        script = server.script
+        script = server.scripts[request.path_params["number"]]
         script.asked.append(await request.json())
         if script.status != 200:
             return JSONResponse({"error": {"message": "scripted failure of ft:secret-team-name"}}, script.status)
@@ -68,7 +73,7 @@ def _app(server: ModelServer) -> Starlette:
                 return JSONResponse({"error": {"message": str(error)}}, 500)
         return StreamingResponse(_chunks(script), media_type="text/event-stream")
 
-    return Starlette(routes=[Route("/v1/chat/completions", completions, methods=["POST"])])
+    return Starlette(routes=[Route("/{number:int}/v1/chat/completions", completions, methods=["POST"])])
 
 
 def _whole(script: Script) -> dict[str, Any]:
@@ -109,7 +114,7 @@ async def _chunks(script: Script) -> AsyncIterator[str]:
 def serving() -> Iterator[ModelServer]:
     """The server in a thread of this process, until the block ends."""
     port = free_port()
-    scripted = ModelServer(f"http://127.0.0.1:{port}/v1")
+    scripted = ModelServer(f"http://127.0.0.1:{port}")
     server = uvicorn.Server(
         uvicorn.Config(_app(scripted), port=port, log_level="critical", timeout_graceful_shutdown=1, lifespan="off")
     )
@@ -120,6 +125,6 @@ def serving() -> Iterator[ModelServer]:
         assert time.monotonic() < deadline, "the scripted model server does not start"
         time.sleep(0.01)
     yield scripted
-    scripted.script.go_on.set()
+    scripted.release()
     server.should_exit = True
     thread.join(10)
