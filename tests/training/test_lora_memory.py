@@ -1,6 +1,7 @@
 """What a LoRA run needs is reckoned before it starts, and a run that cannot fit is refused with a mend."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from datasets.models import DatasetVersion
 from teams.models import Course, Method
 from tests.training.conftest import SETTINGS, Launch
 from training.models import BaseModel, RunStatus, TrainingRun
-from training.services import estimate, lora_memory
+from training.services import estimate, local_time, lora_memory
 from training.services.launch import LaunchRefused
 from training.services.lora_memory import Room
 
@@ -88,7 +89,7 @@ def test_every_further_process_of_a_light_base_needs_memory(monkeypatch: pytest.
     held = {1: 751, 2: 1006, 4: 1347}  # MiB at the peak, shared pages counted once
     for count, measured in held.items():
         monkeypatch.setattr(lora_memory, "cores", lambda count=count: count)
-        needed = lora_memory.need_here(str(TINY), {"batch_size": 8}, 70, Room("memory", 8 * GB, 8 * GB))
+        needed = lora_memory.need_here(str(TINY), {"batch_size": 8}, 70, Room(8 * GB, 8 * GB))
         assert needed is not None
         assert 0.75 * needed.total / 2**20 < measured <= needed.total / 2**20
 
@@ -96,7 +97,7 @@ def test_every_further_process_of_a_light_base_needs_memory(monkeypatch: pytest.
 def gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, says: str) -> None:
     """An `nvidia-smi` that lists these GPUs, or those of them that are asked for."""
     tool = tmp_path / "nvidia-smi"
-    tool.write_text(f"#!/bin/sh\ncase $1 in --id=1) echo '30000, 40000';; *) printf '{says}';; esac\n")
+    tool.write_text(f"#!/bin/sh\ncase $1 in --id=1) echo '30000, 40000, Two';; *) printf '{says}';; esac\n")
     tool.chmod(0o755)
     monkeypatch.setattr(lora_memory, "_gpu_tool", lambda: str(tool))
 
@@ -105,14 +106,44 @@ def test_the_fullest_gpu_decides_because_each_holds_the_whole_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    gpus(monkeypatch, tmp_path, "39000, 40000\\n2000, 24000\\n30000, 40000\\n")
-    assert lora_memory.room() == Room(lora_memory.GPU, 2000 * 2**20, 24000 * 2**20)
+    gpus(monkeypatch, tmp_path, "39000, 40000, One\\n2000, 24000, Two\\n30000, 40000, Three\\n")
+    assert lora_memory.room() == Room(2000 * 2**20, 24000 * 2**20, ("One", "Two", "Three"))
+    assert local_time.machine().endswith(", One, Two, Three")
+
+
+def test_no_more_gpus_count_than_processes_were_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    gpus(monkeypatch, tmp_path, "39000, 40000, One\\n2000, 24000, Two\\n")
+    monkeypatch.setenv("LORA_PROCESSES", "1")
+    assert lora_memory.room() == Room(39000 * 2**20, 40000 * 2**20, ("One",))
+    monkeypatch.setenv("LORA_PROCESSES", "3")
+    room = lora_memory.room()
+    assert room is not None and not room.on_gpu, "three processes do not fit two GPUs, so they share the processor"
+    assert lora_memory.processes_of(str(TINY), {}) == 3
+
+
+def test_each_gpu_holds_the_model_and_its_share_of_a_batch(big: lora_memory.Shape) -> None:
+    one, four = (lora_memory.need(big, {"batch_size": 16}, 70, gpu=True, processes=count) for count in (1, 4))
+    assert (four.runtime, four.weights, four.adapter) == (one.runtime, one.weights, one.adapter)
+    assert four.activations * 4 == one.activations
+
+
+def test_a_torch_for_processors_never_computes_on_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "torch" / "lib").mkdir(parents=True)
+    (tmp_path / "torch" / "__init__.py").touch()
+    (tmp_path / "nvidia-smi").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert lora_memory._gpu_tool.__wrapped__() is None
+    (tmp_path / "torch" / "lib" / "libtorch_cuda.so").touch()
+    assert lora_memory._gpu_tool.__wrapped__() == str(tmp_path / "nvidia-smi")
 
 
 def test_gpus_that_a_run_may_not_use_do_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    gpus(monkeypatch, tmp_path, "39000, 40000\\n2000, 24000\\n")
+    gpus(monkeypatch, tmp_path, "39000, 40000, One\\n2000, 24000, Two\\n")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-    assert lora_memory.room() == Room(lora_memory.GPU, 30000 * 2**20, 40000 * 2**20)
+    assert lora_memory.room() == Room(30000 * 2**20, 40000 * 2**20, ("Two",))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     room = lora_memory.room()
     assert room is not None and not room.on_gpu
@@ -120,7 +151,7 @@ def test_gpus_that_a_run_may_not_use_do_not_count(tmp_path: Path, monkeypatch: p
 
 def test_a_gpu_that_does_not_tell_its_memory_breaks_no_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    gpus(monkeypatch, tmp_path, "[N/A], [N/A]\\n")
+    gpus(monkeypatch, tmp_path, "[N/A], [N/A], One\\n")
     room = lora_memory.room()
     assert room is not None and not room.on_gpu
 
@@ -158,14 +189,14 @@ def test_a_containers_limit_counts_and_not_the_whole_machine(tmp_path: Path, mon
     monkeypatch.setattr(lora_memory, "MEMORY_INFO", info)
     monkeypatch.setattr(lora_memory, "CGROUP", tmp_path)
     monkeypatch.setattr(lora_memory, "_gpu_tool", lambda: None)
-    assert lora_memory.room() == Room("memory", 8_000_000 * 1024, 16_000_000 * 1024)
+    assert lora_memory.room() == Room(8_000_000 * 1024, 16_000_000 * 1024)
     (tmp_path / "memory.max").write_text("2000000000\n")
     (tmp_path / "memory.current").write_text("500000000\n")
-    assert lora_memory.room() == Room("memory", 1_500_000_000, 2_000_000_000)
+    assert lora_memory.room() == Room(1_500_000_000, 2_000_000_000)
 
 
 def test_a_run_that_does_not_fit_is_refused_with_what_to_do(start: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lora_memory, "room", lambda: Room("memory", 100_000_000, 8 * GB))
+    monkeypatch.setattr(lora_memory, "room", lambda: Room(100_000_000, 8 * GB))
     with pytest.raises(LaunchRefused, match=r"needs about \d+ MB of memory.*100 MB free now.*smaller base model"):
         start(Method.LORA)
     assert not TrainingRun.objects.exists()
@@ -173,7 +204,7 @@ def test_a_run_that_does_not_fit_is_refused_with_what_to_do(start: Launch, monke
 
 
 def test_a_smaller_batch_is_the_mend_where_the_base_itself_fits(start: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lora_memory, "room", lambda: Room("memory", GB, 8 * GB))
+    monkeypatch.setattr(lora_memory, "room", lambda: Room(GB, 8 * GB))
     with pytest.raises(LaunchRefused, match="Lower the batch size"):
         start(Method.LORA, settings={"batch_size": 2048})
     assert start(Method.LORA, settings={"batch_size": 8}).pk
@@ -184,9 +215,9 @@ def test_memory_that_a_run_at_work_will_give_back_refuses_nobody(
 ) -> None:
     first = start(Method.LORA)
     TrainingRun.objects.filter(pk=first.pk).update(status=RunStatus.RUNNING)
-    monkeypatch.setattr(lora_memory, "room", lambda: Room("memory", 100_000_000, 8 * GB))
+    monkeypatch.setattr(lora_memory, "room", lambda: Room(100_000_000, 8 * GB))
     assert start(Method.LORA).pk
-    monkeypatch.setattr(lora_memory, "room", lambda: Room("memory", 100_000_000, 200_000_000))
+    monkeypatch.setattr(lora_memory, "room", lambda: Room(100_000_000, 200_000_000))
     with pytest.raises(LaunchRefused, match="200 MB in all"):
         start(Method.LORA)
 

@@ -96,7 +96,7 @@ def test_a_judge_is_in_the_price(team: Team, version: DatasetVersion) -> None:
 def test_fewer_bits_need_their_package_and_no_gpu(
     team: Team, version: DatasetVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lora_memory, "room", lambda: lora_memory.Room("memory", 8 * 2**30, 8 * 2**30))
+    monkeypatch.setattr(lora_memory, "room", lambda: lora_memory.Room(8 * 2**30, 8 * 2**30))
     monkeypatch.delitem(sys.modules, "bitsandbytes", raising=False)  # hidden where a test has imported the engine
     assert settings_of(filled(team, version, Method.LORA, quantization="4bit"))["quantization"] == "4bit"
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)

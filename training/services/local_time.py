@@ -108,7 +108,7 @@ def machine() -> str:
     """What computes here, in words that change when it does."""
     room = lora_memory.room()
     processor = f"{lora_memory.cores()} x {_processor()}"
-    return f"{processor}, GPU" if room is not None and room.on_gpu else processor
+    return ", ".join([processor, *(room.gpus if room is not None else ())])
 
 
 def _processor() -> str:

@@ -12,13 +12,15 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 log = logging.getLogger(__name__)
 MEMORY_INFO = Path("/proc/meminfo")
 CGROUP = Path("/sys/fs/cgroup")
-GPU = "GPU memory"
+CUDA_LIBRARY = "libtorch_cuda.so"
+LORA_PROCESSES = "LORA_PROCESSES"  # as the engine reads it
 FP32, HALF = 4, 2
 QUANTIZED = {"8bit": 1.02, "4bit": 0.5625}  # bytes of a layer's weight, its scales included
 QUANTIZER_BYTES = 100 * 2**20  # bitsandbytes, imported, and what packing the weights leaves behind
@@ -73,7 +75,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Need:
-    """Bytes that a run holds at its peak, by what holds them."""
+    """Bytes that a run holds at its peak (of several GPUs: on each), by what holds them."""
 
     runtime: int
     weights: int
@@ -87,15 +89,20 @@ class Need:
 
 @dataclass(frozen=True)
 class Room:
-    """Bytes of memory there are where the run would compute: free at this moment, and in all."""
+    """Bytes of memory there are where the run would compute: free at this moment, and in all. `gpus`: the names of those it
+    would take, and then the bytes are those of the one with the least."""
 
-    kind: str
     free: int
     total: int
+    gpus: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        return "GPU memory" if self.on_gpu else "memory"
 
     @property
     def on_gpu(self) -> bool:
-        return self.kind == GPU
+        return bool(self.gpus)
 
 
 def shape_of(weights: str) -> Shape | None:
@@ -137,13 +144,15 @@ def need_here(weights: str, settings: dict[str, Any], mean_row_tokens: float, ro
     """`need` on this machine, where `room` is; None where the base's sizes are unknown."""
     if (shape := shape_of(weights)) is None:
         return None
-    on_gpu = room is not None and room.on_gpu
-    processes = 1 if on_gpu else processes_of(weights, settings)
-    return need(shape, settings, mean_row_tokens, gpu=on_gpu, processes=processes)
+    gpus = room.gpus if room is not None else ()
+    processes = len(gpus) or processes_of(weights, settings)
+    return need(shape, settings, mean_row_tokens, gpu=bool(gpus), processes=processes)
 
 
 def processes_of(weights: str, settings: dict[str, Any]) -> int:
-    """How many processes the engine forks on a processor for a base in this folder: several for a light one."""
+    """How many processes train on a processor on a base in this folder: as many as were asked for, else several for a light one."""
+    if asked := _asked_processes():
+        return asked
     files = [file.stat().st_size for file in Path(weights).glob("*.safetensors")] if Path(weights).is_dir() else []
     if not files or sum(files) > LIGHT_BYTES or settings.get("quantization") in QUANTIZED:
         return 1
@@ -151,17 +160,25 @@ def processes_of(weights: str, settings: dict[str, Any]) -> int:
     return max(1, min(cores(), rows // FEWEST_ROWS))
 
 
+def _asked_processes() -> int | None:
+    """None where nobody asked; the engine refuses what is no number."""
+    said = os.environ.get(LORA_PROCESSES, "")
+    return int(said) if said.isascii() and said.isdigit() and int(said) else None
+
+
 def need(
     shape: Shape, settings: dict[str, Any], mean_row_tokens: float, *, gpu: bool = False, processes: int = 1
 ) -> Need:
     """Peak memory of a run with these settings (those of the LoRA form; the engine's defaults where one is missing), trained in
-    so many processes that share each batch."""
+    so many processes that share each batch: all on this machine's processor, or each on a GPU of its own."""
     bits = QUANTIZED.get(str(settings.get("quantization")))
     size = HALF if gpu and bits is None else FP32  # what is left whole beside fewer bits is in fp32
     modules = settings.get("target_modules") or ["q_proj", "v_proj"]
     adapted = shape.adapted(modules.split(",") if isinstance(modules, str) else list(modules))
     longest = min(int(settings.get("max_length", 512)), round(LONGEST_OVER_MEAN * mean_row_tokens))
-    tokens = int(settings.get("batch_size", 16)) * max(1, longest)
+    rows = int(settings.get("batch_size", 16))
+    tokens = (-(-rows // processes) if gpu else rows) * max(1, longest)
+    together = 1 if gpu else processes  # those that share this memory
     per_layer = HIDDEN_KEPT * shape.hidden + INNER_KEPT * shape.inner + ADAPTED_KEPT * sum(wide for wide, _ in adapted)
     kept = per_layer * shape.layers
     if settings.get("gradient_checkpointing"):
@@ -171,9 +188,9 @@ def need(
     return Need(
         runtime=(GPU_RUNTIME_BYTES if gpu else RUNTIME_BYTES)
         + (QUANTIZER_BYTES if bits else 0)
-        + (processes - 1) * FORKED_BYTES,
-        weights=processes * round(size * (shape.parameters - shape.in_matrices) + (bits or size) * shape.in_matrices),
-        adapter=processes * ADAPTER_COPIES * FP32 * rank * shape.layers * sum(a + b for a, b in adapted),
+        + (together - 1) * FORKED_BYTES,
+        weights=together * round(size * (shape.parameters - shape.in_matrices) + (bits or size) * shape.in_matrices),
+        adapter=together * ADAPTER_COPIES * FP32 * rank * shape.layers * sum(a + b for a, b in adapted),
         activations=tokens * (kept * size + logits),
     )
 
@@ -186,7 +203,15 @@ def room() -> Room | None:
 
 @lru_cache(maxsize=1)
 def _gpu_tool() -> str | None:
-    return shutil.which("nvidia-smi")
+    return shutil.which("nvidia-smi") if _torch_has_cuda() else None
+
+
+def _torch_has_cuda() -> bool:
+    """Whether the torch that engines import was built for CUDA, told without importing it: a build for processors computes on
+    the processor, whatever GPUs there are."""
+    torch = find_spec("torch")
+    folders = torch.submodule_search_locations if torch is not None else None
+    return any((Path(folder) / "lib" / CUDA_LIBRARY).exists() for folder in folders or [])
 
 
 def _gpu_room() -> Room | None:
@@ -194,14 +219,27 @@ def _gpu_room() -> Room | None:
     if tool is None or (visible is not None and visible.strip() in ("", "-1")):
         return None
     chosen = [f"--id={visible}"] if visible else []
-    asked = [tool, *chosen, "--query-gpu=memory.free,memory.total", "--format=csv,noheader,nounits"]
+    asked = [tool, *chosen, "--query-gpu=memory.free,memory.total,name", "--format=csv,noheader,nounits"]
     try:
         said = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout
-        gpus = [tuple(int(number) * 2**20 for number in line.split(",")) for line in said.splitlines()]
+        gpus = [_gpu(line) for line in said.splitlines()]
     except (OSError, subprocess.SubprocessError, ValueError) as silent:
         log.warning("nvidia-smi does not tell the memory of the GPUs, so that of the machine is taken: %s", silent)
         return None
-    return Room(GPU, min(free for free, _ in gpus), min(total for _, total in gpus)) if gpus else None
+    processes = _asked_processes() or len(gpus)
+    if not gpus or processes > len(gpus):  # the engine then leaves them all alone
+        return None
+    taken = gpus[:processes]
+    return Room(
+        free=min(free for free, _, _ in taken),
+        total=min(total for _, total, _ in taken),
+        gpus=tuple(name for _, _, name in taken),
+    )
+
+
+def _gpu(line: str) -> tuple[int, int, str]:
+    free, total, name = line.split(",", 2)
+    return int(free) * 2**20, int(total) * 2**20, name.strip()
 
 
 def _machine_room() -> Room | None:
@@ -214,7 +252,7 @@ def _machine_room() -> Room | None:
     if limit.is_file() and used.is_file() and (most := limit.read_text().strip()) != "max":
         total = min(total, int(most))
         free = min(free, max(0, int(most) - int(used.read_text())))
-    return Room("memory", free, total)
+    return Room(free, total)
 
 
 def refusal(need: Need, room: Room, *, alone: bool) -> str | None:
