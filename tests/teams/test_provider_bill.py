@@ -52,6 +52,18 @@ def billed(provider_process: rehearsal_server.Rehearsal, settings: Any) -> Bill:
     return write
 
 
+@pytest.fixture(autouse=True)
+def still_today(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Midnight may pass between reading this file and running it."""
+
+    class ThatDay(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> "ThatDay":
+            return cls(TODAY.year, TODAY.month, TODAY.day, 12, tzinfo=tz)
+
+    monkeypatch.setattr(billing, "datetime", ThatDay)
+
+
 def spend(team: Team, key: str, micro: int, day: date, confidence: Confidence = Confidence.EXACT) -> LedgerEntry:
     money.hold(team=team, key=key, amount=micro)
     charge = money.Charge("run", key, Method.OPENAI, "openai", "gpt", micro, "a price", confidence)
