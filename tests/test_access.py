@@ -91,7 +91,7 @@ def text_of(response: Any) -> str:
         async def first() -> bytes:
             parts = response.streaming_content
             try:
-                return await asyncio.wait_for(anext(parts, b""), 10)
+                return await asyncio.wait_for(anext(parts, b""), 60)
             finally:
                 await parts.aclose()
 

@@ -35,6 +35,8 @@ class Provider:
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in ("another", "later"):
+            _key(name)  # now, because finding primes may take longer than a platform waits for an answer
         self.key = _key("right")
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.issuer = f"http://127.0.0.1:{self.server.server_port}"

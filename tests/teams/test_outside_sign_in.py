@@ -8,6 +8,7 @@ import pytest
 from django.core.checks import run_checks
 from django.test import Client
 
+from teams import oidc
 from teams.models import AuditEntry, OutsideIdentity, Role, User
 from teams.services import erasing, outside_sign_in
 from tests import factories
@@ -17,7 +18,9 @@ ANA = {"sub": "7c1", "email": "Ana@Uni.example", "email_verified": True, "name":
 
 
 @pytest.fixture
-def provider(settings, db):
+def provider(settings, db, monkeypatch):
+    monkeypatch.setattr(oidc, "ANSWERS_WITHIN", 60)
+    oidc._client.cache_clear()  # an earlier test's provider may have had this one's port, and described itself otherwise
     running = Provider(person=dict(ANA))
     settings.OIDC_ISSUER, settings.OIDC_CLIENT_ID, settings.OIDC_CLIENT_SECRET = running.issuer, CLIENT, SECRET
     settings.OIDC_NAME, settings.OIDC_EMAIL_DOMAINS = "Example University", ["uni.example"]
@@ -30,7 +33,7 @@ def way_back(browser: Client, start: str = "/sign-in/university/") -> str:
     """Press the button, sign in there, and the address that the browser is sent back to."""
     out = browser.get(start)
     assert out.status_code == 302, out.content.decode()
-    back = httpx.get(out["Location"]).headers["Location"]
+    back = httpx.get(out["Location"], timeout=60).headers["Location"]
     return back.removeprefix("http://testserver")
 
 

@@ -19,8 +19,9 @@ NOBODY = "http://127.0.0.1:{}/v1"
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_running(settings):
-    """Addresses at which nobody listens; a test that needs a server puts its own there."""
+def nothing_is_running(settings, monkeypatch):
+    """Addresses at which nobody listens; a test that needs a server puts its own there, however slowly that answers."""
+    monkeypatch.setattr(fleet, "PATIENCE_SECONDS", 60.0)
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
     settings.MODEL_SERVER_URL = settings.PROGRAM_SERVER_URL = settings.REHEARSAL_URL = NOBODY.format(free_port())
 
