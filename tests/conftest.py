@@ -27,6 +27,14 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 @pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
+    """Of many threads that write, SQLite lets in whoever asks at the right moment: on a slow machine one of 64 waited for
+    longer than the platform does."""
+    if connections["default"].vendor == "sqlite":
+        connections.settings["default"]["OPTIONS"]["timeout"] = 300
+
+
+@pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """What the migrations put into the tables (prices, base models, the rubric) comes back after a test that empties them."""
     with django_db_blocker.unblock():
