@@ -6,7 +6,8 @@ for name in "${CHROMIUM:-}" chromium chromium-browser google-chrome; do
 done
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "Installing Debian's chromium for the browser journeys…"
-    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null
+    apt-get update -qq || true # what was fetched before may do
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 chromium >/dev/null
     exit 0
 fi
 echo "The browser journeys need Chromium. Install it (Debian, Ubuntu: sudo apt-get install chromium), or set CHROMIUM to its path." >&2

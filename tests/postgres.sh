@@ -8,22 +8,24 @@ bin=$(find_bin)
 if [ -z "$bin" ] && command -v initdb >/dev/null 2>&1; then bin=$(dirname "$(command -v initdb)"); fi
 if [ -z "$bin" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "Installing Debian's postgresql for the PostgreSQL run…"
-    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null
+    apt-get update -qq || true # what was fetched before may do
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 postgresql >/dev/null
     bin=$(find_bin)
 fi
 if [ -z "$bin" ]; then
     echo "PostgreSQL is not installed, so this part of the checks cannot run (Debian, Ubuntu: sudo apt-get install postgresql)." >&2
     exit 1
 fi
-folder=$(mktemp -d)
+folder=$(mktemp -d /tmp/course-postgres.XXXXXX) # not in a TMPDIR that only root may enter
 as_owner() { if [ "$(id -u)" = 0 ]; then runuser -u postgres -- "$@"; else "$@"; fi; }
 if [ "$(id -u)" = 0 ]; then chown postgres "$folder"; fi
 port=$(.venv/bin/python -c 'from courseplatform.redis_server import free_port; print(free_port())')
 stop() { as_owner "$bin/pg_ctl" -D "$folder/data" -m immediate stop >/dev/null 2>&1 || true; rm -rf "$folder"; }
 trap stop EXIT
-as_owner "$bin/initdb" -D "$folder/data" -U course --auth=trust --encoding=UTF8 --no-sync >/dev/null
-as_owner "$bin/pg_ctl" -D "$folder/data" -w -l "$folder/log" \
-    -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories=$folder -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=100" start >/dev/null
+# Not this machine's LANG, which may name a locale that it does not have. Connections: 64 threads of one test, and other tests'.
+as_owner "$bin/initdb" -D "$folder/data" -U course --auth=trust --encoding=UTF8 --locale=C.UTF-8 --no-sync >/dev/null
+as_owner "$bin/pg_ctl" -D "$folder/data" -w -t 300 -l "$folder/log" \
+    -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories=$folder -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=300" start >/dev/null
 export DATABASE_URL="postgres://course@127.0.0.1:$port/postgres"
 if [ "${1:-}" = chaos ]; then
     shift
