@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -52,17 +52,24 @@ def engine_environment(**extra: str) -> dict[str, str]:
     return kept | {"PYTHONPATH": str(ENGINES), "HF_HUB_OFFLINE": "1"} | extra
 
 
+def one_event_pipe() -> tuple[IO[str], int]:
+    """Where to read and where to write: one page of packets has room for one, so the next event waits until it is read."""
+    reading, writing = os.pipe2(os.O_CLOEXEC | os.O_DIRECT)
+    fcntl.fcntl(writing, F_SETPIPE_SZ, 4096)
+    return os.fdopen(reading, encoding="utf-8"), writing
+
+
 @dataclass
 class EngineProcess:
-    """One engine being watched through a pipe so small that it can't run far ahead of the test."""
+    """One engine being watched. It waits for its reader, so a slow test finds it at the step that it last heard of."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
+    said: IO[str]
     log: Path
     events: list[Event] = field(default_factory=list)
 
     def next_event(self) -> Event | None:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
+        line = self.said.readline()
         if not line:
             return None
         self.events.append(json.loads(line))
@@ -94,18 +101,17 @@ class LoraRun:
     def start(self, **environment: str) -> EngineProcess:
         (self.folder / "spec.json").write_text(json.dumps(self.spec), encoding="utf-8")
         log = self.folder / "engine.log"
+        said, stdout = one_event_pipe()
         with log.open("a", encoding="utf-8") as stderr:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "lora.train", "spec.json"],
                 cwd=self.folder,
                 env=self.environment | environment,
-                stdout=subprocess.PIPE,
+                stdout=stdout,
                 stderr=stderr,
-                text=True,
             )
-        assert process.stdout is not None
-        fcntl.fcntl(process.stdout.fileno(), F_SETPIPE_SZ, 4096)
-        return EngineProcess(process, log)
+        os.close(stdout)
+        return EngineProcess(process, said, log)
 
     def run(self) -> EngineProcess:
         """To its end, which must be a good one."""
