@@ -1,7 +1,9 @@
 """Each fault that can be switched on does what the real provider would do, and is off without leave."""
 
+import asyncio
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import httpx
 import openai
 import pytest
 
-from tests.engines.rehearsal_server import BASE, Rehearsal, child_rows, started
+from tests.engines.rehearsal_server import BASE, KEY, Rehearsal, child_rows, started
 
 HELLO: Any = [{"role": "user", "content": "What is 2 + 3?"}]
 
@@ -82,16 +84,27 @@ def test_a_job_can_be_made_although_the_answer_is_an_error(rehearsal: Rehearsal)
     assert len(rehearsal.client.fine_tuning.jobs.list(metadata={"run": "lost"}).data) == 1
 
 
-def test_a_job_can_be_made_although_the_client_gave_up(rehearsal: Rehearsal) -> None:
-    rehearsal.faults(create_delay=4)
-    file = rehearsal.upload(child_rows(12))
-    hasty = rehearsal.client.with_options(timeout=1)
-    with pytest.raises(openai.APITimeoutError):
-        hasty.fine_tuning.jobs.create(model=BASE, training_file=file, metadata={"run": "slow"})
-    deadline = time.monotonic() + 20
-    while not (made := rehearsal.client.fine_tuning.jobs.list(metadata={"run": "slow"}).data):
-        assert time.monotonic() < deadline, "the job was not made"
-    assert len(made) == 1
+async def test_a_job_can_be_made_although_the_client_gave_up(rehearsal: Rehearsal) -> None:
+    rehearsal.faults(create_delay=30)
+    wanted: Any = {"model": BASE, "training_file": rehearsal.upload(child_rows(12)), "metadata": {"run": "slow"}}
+    async with openai.AsyncOpenAI(api_key=KEY, base_url=f"{rehearsal.url}/v1", max_retries=0, timeout=60) as client:
+        hasty = asyncio.create_task(client.fine_tuning.jobs.create(**wanted))
+        while not (await client.fine_tuning.jobs.list(metadata={"run": "slow"})).data:
+            assert not hasty.done(), "it was answered before the job was seen"
+        hasty.cancel()
+    assert len(rehearsal.client.fine_tuning.jobs.list(metadata={"run": "slow"}).data) == 1
+
+
+def test_a_fault_that_is_set_while_an_answer_is_delayed_is_for_later_jobs(rehearsal: Rehearsal) -> None:
+    rehearsal.faults(create_delay=2)
+    with ThreadPoolExecutor() as others:
+        delayed = others.submit(rehearsal.job, metadata={"run": "delayed"})
+        while not rehearsal.client.fine_tuning.jobs.list(metadata={"run": "delayed"}).data:
+            assert not delayed.done() or delayed.result()  # raises what kept the job from being made
+        rehearsal.faults(create_delay=0, create_then_500=1)
+        assert delayed.result(60).id
+    with pytest.raises(openai.InternalServerError):
+        rehearsal.job()
 
 
 def test_the_stock_client_makes_three_jobs_from_one_call_that_fails(rehearsal: Rehearsal) -> None:

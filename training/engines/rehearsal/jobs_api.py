@@ -83,9 +83,10 @@ async def create(request: Request) -> JSONResponse:
         raise ApiError(400, f"We could not read the body of your request: {error}") from error
     job = await run_in_threadpool(start, provider, wanted)
     provider.store.count("jobs_created")
+    fails = provider.faults.use_up("create_then_500")  # before the delay: a fault that is set during it is for later jobs
     if provider.faults.now.create_delay:
         await asyncio.sleep(provider.faults.now.create_delay)
-    if provider.faults.use_up("create_then_500"):
+    if fails:
         raise ApiError(500, "The server had an error while processing your request.", kind="server_error")
     return JSONResponse(provider.describe(job))
 
