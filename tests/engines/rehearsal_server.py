@@ -120,11 +120,11 @@ def started(state: Path, *options: str, **environment: str) -> Iterator[Rehearsa
         assert found, first + process.stderr.read()
         url = found[0]
         client = openai.OpenAI(
-            api_key=KEY, base_url=f"{url}/v1", max_retries=0, timeout=20, _strict_response_validation=True
+            api_key=KEY, base_url=f"{url}/v1", max_retries=0, timeout=60, _strict_response_validation=True
         )
-        with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"}) as web, client:
+        with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"}, timeout=60) as web, client:
             yield Rehearsal(url, process, client, web)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
         process.stderr.close()
