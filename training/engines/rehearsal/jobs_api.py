@@ -83,7 +83,8 @@ async def create(request: Request) -> JSONResponse:
         raise ApiError(400, f"We could not read the body of your request: {error}") from error
     job = await run_in_threadpool(start, provider, wanted)
     provider.store.count("jobs_created")
-    fails = provider.faults.use_up("create_then_500")  # before the delay: a fault that is set during it is for later jobs
+    # Before the delay: a fault that is set during it is for later jobs.
+    fails = provider.faults.use_up("create_then_500")
     if provider.faults.now.create_delay:
         await asyncio.sleep(provider.faults.now.create_delay)
     if fails:
