@@ -53,6 +53,12 @@ def check(description: OpenAPI, answer: httpx.Response, body: bytes | None = Non
     description.validate_response(request, response)
 
 
+def let_jobs_end(rehearsal: Rehearsal) -> None:
+    """Onward from where an earlier test has put the clock, so that the tests' order does not matter."""
+    ahead = rehearsal.web.get("/rehearsal/faults").json()["faults"]["clock_ahead"]
+    rehearsal.faults(clock_ahead=ahead + 4000)
+
+
 @pytest.fixture(scope="module")
 def finished(rehearsal: Rehearsal) -> dict[str, str]:
     """Ids of a file, a job with all there is to show, and its model."""
@@ -60,7 +66,7 @@ def finished(rehearsal: Rehearsal) -> dict[str, str]:
     job = rehearsal.client.fine_tuning.jobs.create(
         model=BASE, training_file=file, validation_file=file, suffix="ada", seed=7, metadata={"run": "r1"}
     )
-    rehearsal.faults(clock_ahead=4000)
+    let_jobs_end(rehearsal)
     rehearsal.job()
     done = rehearsal.client.fine_tuning.jobs.retrieve(job.id)
     assert done.fine_tuned_model
@@ -116,7 +122,7 @@ def test_a_failed_job_and_a_bad_file_fit_the_description(rehearsal: Rehearsal, d
     assert file.json()["status"] == "error"
     check(description, file)
     job = rehearsal.web.post("/v1/fine_tuning/jobs", json={"model": BASE, "training_file": file.json()["id"]})
-    rehearsal.faults(clock_ahead=9000)
+    let_jobs_end(rehearsal)
     failed = rehearsal.web.get(f"/v1/fine_tuning/jobs/{job.json()['id']}")
     assert failed.json()["error"]["code"] == "invalid_file_format"
     check(description, failed)
@@ -124,7 +130,7 @@ def test_a_failed_job_and_a_bad_file_fit_the_description(rehearsal: Rehearsal, d
 
 def test_a_deleted_model_fits_the_description_and_is_gone(rehearsal: Rehearsal, description: OpenAPI) -> None:
     job = rehearsal.job()
-    rehearsal.faults(clock_ahead=14_000)
+    let_jobs_end(rehearsal)
     model = rehearsal.client.fine_tuning.jobs.retrieve(job.id).fine_tuned_model
     assert model
     check(description, rehearsal.web.delete(f"/v1/models/{model}"))
