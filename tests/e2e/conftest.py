@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from courseplatform.redis_server import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 180
-PATIENCE_MS = 30_000  # a busy machine is no failure
+START_SECONDS, STOP_SECONDS = 600, 120
+PATIENCE_MS = 120_000  # a busy machine is no failure
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -68,7 +68,7 @@ class Platform:
         """The exit code after Ctrl-C."""
         assert self.process is not None
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(40)
+        return self.process.wait(STOP_SECONDS)
 
     def kill(self) -> None:
         """kill -9 of the supervisor alone."""
@@ -84,18 +84,31 @@ class Platform:
         )
         return f"{self.output.read_text(errors='replace')}\n{logs}"
 
-    def processes(self) -> list[str]:
-        """Command lines of all living processes that know this platform's folder or port."""
+    def processes(self) -> dict[int, str]:
+        """Command lines of all living processes that know this platform's folder or port, by process id."""
         marks = (str(self.folder).encode(), f"--port\0{self.port}".encode())
-        found = []
+        found = {}
         for entry in Path("/proc").glob("[0-9]*"):
             try:
                 command, environ = (entry / "cmdline").read_bytes(), (entry / "environ").read_bytes()
             except OSError:
                 continue
             if command and any(mark in command + environ for mark in marks) and int(entry.name) != os.getpid():
-                found.append(command.replace(b"\0", b" ").decode(errors="replace"))
+                found[int(entry.name)] = command.replace(b"\0", b" ").decode(errors="replace")
         return found
+
+    @contextmanager
+    def holding(self, what: str) -> Iterator[None]:
+        """Processes with these words in their command line stand still meanwhile."""
+        held = [number for number, command in self.processes().items() if what in command]
+        assert held, f"no process is a {what}"
+        for number in held:
+            os.kill(number, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for number in held:
+                os.kill(number, signal.SIGCONT)
 
 
 @pytest.fixture(scope="session")
@@ -135,6 +148,15 @@ def pages_at(url: str, browser: Browser) -> Iterator[Callable[..., Page]]:
     assert complaints == []
 
 
+def follow(way: Locator) -> None:
+    """Click what leads to a new page, and wait until all of that is there.
+
+    A click ends when the first byte has come: then half of the page may be missing, and htmx does not listen yet.
+    """
+    way.click()
+    way.page.wait_for_load_state()
+
+
 def signed_in(page: Page, email: str) -> Page:
     """The page of a person of the demo, or of one that `populate` made, on the page where sign-in leads."""
     from courseplatform.management.commands.seed_demo import PASSWORD
@@ -142,8 +164,7 @@ def signed_in(page: Page, email: str) -> Page:
     page.goto("/sign-in/")
     page.get_by_label("E-mail").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_load_state()
+    follow(page.get_by_role("button", name="Sign in"))
     return page
 
 

@@ -14,7 +14,7 @@ from tests.e2e.conftest import Platform
 from tests.e2e.populate import CEDAR, SECOND_PROFESSOR, populate
 from tests.e2e.test_journey import start_run, watch
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600)]
 
 PHONE, DESK = ViewportSize(width=360, height=740), ViewportSize(width=1280, height=800)
 PAGES_OF_A_KIND = 2

@@ -13,7 +13,7 @@ from tests.e2e.conftest import pages_at
 from tests.teams.oidc_provider import CLIENT, SECRET, Provider
 from tests.world import make_world
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180), pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900), pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -132,6 +132,8 @@ def test_a_grade_goes_in_also_when_two_saves_were_answered_in_the_wrong_order(
     page.route("**/scores/**", lambda route: late.append((route, route.fetch())), times=1)
     criteria = page.locator("[data-criterion]").filter(has=page.locator("input[name=level]"))
     criteria.nth(0).locator("input[name=level][value='2']").check()
+    while not late:  # the first save is through before the others begin; only its answer comes last
+        page.wait_for_timeout(20)
     for number in range(1, criteria.count()):
         with page.expect_response(lambda response: "/scores/" in response.url and response.ok):
             criteria.nth(number).locator("input[name=level][value='2']").check()

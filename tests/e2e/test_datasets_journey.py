@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import ROOT
+from tests.e2e.conftest import ROOT, Platform, follow
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 TEACHES = ROOT.parent / "shared" / "data" / "course" / "openai_teacher_dialogue_training.jsonl"
-LIVE_MS = 120_000
+LIVE_MS = 600_000
+TELL_WHAT_IT_SHOWS = """() => new MutationObserver(() => told(document.querySelector("#progress")?.textContent ?? ""))
+  .observe(document.body, {childList: true, subtree: true, characterData: true})"""
 FRUITS = ["apples", "pears", "plums", "figs", "limes", "kiwis", "dates", "grapes", "melons", "lemons"]
 
 
@@ -47,11 +49,11 @@ def send(page: Page, team: str, file: Path, name: str) -> None:
     page.goto(f"{team}datasets/new/")
     page.get_by_label("Name").fill(name)
     page.locator("input[type=file]").set_input_files(file)
-    page.get_by_role("button", name="Check these rows").click()
+    follow(page.get_by_role("button", name="Check these rows"))
 
 
 def tab(page: Page, name: str) -> None:
-    page.get_by_role("navigation", name="Version").get_by_role("link", name=name).click()
+    follow(page.get_by_role("navigation", name="Version").get_by_role("link", name=name))
 
 
 def version_shown(page: Page, number: int) -> None:
@@ -75,7 +77,7 @@ def test_a_messy_file_is_understood_mended_and_kept(student: Page, tmp_path: Pat
     expect(listed).to_have_count(1)
     expect(listed).to_contain_text("Line 5")
     student.get_by_role("link", name="All", exact=True).click()
-    assert listed.count() >= 2
+    expect(listed.nth(1)).to_be_visible()
 
     with student.expect_download() as download:
         student.get_by_role("link", name="Problems as CSV").click()
@@ -188,16 +190,19 @@ def test_rows_that_train_the_teacher_are_caught_and_swapped(student: Page) -> No
     expect(first).to_contain_text("I need help with the Pythagorean theorem.")
 
 
-def test_a_big_file_shows_how_far_it_is_without_a_reload(student: Page, tmp_path: Path) -> None:
+def test_a_big_file_shows_how_far_it_is_without_a_reload(student: Page, platform: Platform, tmp_path: Path) -> None:
     path = tmp_path / "big.jsonl"
     rows = (json.dumps(child_row(number)) + "\n" for number in range(1, 60_001))
     path.write_text("".join(rows) + "{}\n")
     assert path.stat().st_size > 2 * 1024 * 1024
-    send(student, teams_address(student), path, "Big")
-    expect(student.get_by_role("heading", name="Checking every row")).to_be_visible()
-    seen = re.compile(r"[1-9]\d* % read, [1-9][\d,]* rows so far")
-    expect(student.locator("#progress")).to_contain_text(seen, timeout=LIVE_MS)
+    shown: list[str] = []
+    student.expose_function("told", lambda text: shown.append(text))
+    with platform.holding("rqworker quick"):  # else the file may be read before the page is there
+        send(student, teams_address(student), path, "Big")
+        expect(student.get_by_role("heading", name="Checking every row")).to_be_visible()
+        student.evaluate(TELL_WHAT_IT_SHOWS)
     expect(student.get_by_text("60,000 good rows of 60,001")).to_be_visible(timeout=LIVE_MS)
+    assert [text for text in shown if re.search(r"[1-9]\d* % read, [1-9][\d,]* rows so far", text)]
     student.get_by_role("button", name="Keep the 60,000 good rows").click()
     version_shown(student, 1)
     expect(student.get_by_text("Rows 1 to 20 of 60,000")).to_be_visible()

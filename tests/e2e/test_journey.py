@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.conftest import ROOT, Platform
+from tests.e2e.conftest import PATIENCE_MS, ROOT, Platform, follow
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 DEMO_DATA = ROOT / "courseplatform" / "demo_data"
 PASSPHRASE = "a passphrase of my own"
-RUN_MS = 240_000
+RUN_MS = 600_000
 METHODS = {"lora": "lora_instructions.jsonl", "dspy": "dspy_dialogues.jsonl", "openai": "openai_messages.jsonl"}
 
 
@@ -23,7 +23,7 @@ def make_course(page: Page) -> tuple[str, str, str]:
     page.goto("/courses/new/")
     page.get_by_label("Name", exact=True).fill("EDEL 9999")
     page.get_by_label("Price of one hour of local training").fill("3.60")
-    page.get_by_role("button", name="Create the course").click()
+    follow(page.get_by_role("button", name="Create the course"))
     codes = page.locator(".figure.mono").all_inner_texts()
     return page.url, codes[0], codes[1]
 
@@ -31,15 +31,14 @@ def make_course(page: Page) -> tuple[str, str, str]:
 def join(browser: Browser, platform: Platform, code: str, name: str) -> Page:
     """A new person with an account of their own, in a browser of their own."""
     context = browser.new_context(base_url=platform.url)
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     page.goto("/join/")
     page.get_by_label("Course code").fill(code)
     page.get_by_label("Name").fill(name)
     page.get_by_label("E-mail").fill(f"{name.split()[0].lower()}@journey.example")
     page.get_by_label("Password").fill(PASSPHRASE)
-    page.get_by_role("button", name="Join").click()
-    page.wait_for_load_state()
+    follow(page.get_by_role("button", name="Join"))
     return page
 
 
@@ -47,18 +46,28 @@ def upload(page: Page, team: str, file: Path, name: str) -> None:
     page.goto(f"{team}datasets/new/")
     page.get_by_label("Name").fill(name)
     page.locator("input[type=file]").set_input_files(file)
-    page.get_by_role("button", name="Check these rows").click()
+    follow(page.get_by_role("button", name="Check these rows"))
     expect(page.get_by_text("no problem found")).to_be_visible()
 
 
-def start_run(page: Page, team: str, method: str, dataset: str) -> str:
+def start(page: Page, **settings: str) -> None:
+    """Start the run that the form shows, with these settings changed; `learning_rate` names its field."""
+    if settings:
+        page.locator("summary", has_text="More settings").click()
+    for name, value in settings.items():
+        page.locator(f"[name={name}]").fill(value)
+    # A new price above the button may move it while a mouse goes down and up, which is no click then.
+    page.get_by_role("button", name="Start this run").press("Enter")
+    page.wait_for_url(re.compile(r"/runs/\d+/$"))
+
+
+def start_run(page: Page, team: str, method: str, dataset: str, **settings: str) -> str:
     """The URL of the new run; the form showed a price first."""
     page.goto(f"{team}runs/new/{method}/")
     page.get_by_label("Dataset").select_option(label=f"{dataset} v1")
     expect(page.get_by_text("Your team has left")).to_be_visible()
     expect(page.get_by_text("will be held")).to_be_visible()
-    page.get_by_role("button", name="Start this run").click()
-    page.wait_for_url(re.compile(r"/runs/\d+/$"))
+    start(page, **settings)
     return page.url
 
 
@@ -75,7 +84,7 @@ def ask(page: Page, question: str) -> str:
     page.get_by_label("Ask the student").fill(question)
     page.get_by_role("button", name="Ask", exact=True).click()
     answer = page.locator(".turn.student").nth(before)
-    expect(answer.get_by_role("button", name="Try again")).to_be_visible(timeout=60_000)
+    expect(answer.get_by_role("button", name="Try again")).to_be_visible()
     return answer.inner_text()
 
 
@@ -130,16 +139,16 @@ def test_a_course_from_empty_to_a_released_grade(
         assert ("rehearsal" in said) is (method != "lora")
         expect(student.locator("#run-cost")).to_contain_text("Charged")
         if method != "openai":
-            assert student.locator("#run-answers tbody tr").count() >= 3
-        student.get_by_role("link", name="Chat with it").click()
+            expect(student.locator("#run-answers tbody tr").nth(2)).to_be_visible()
+        follow(student.get_by_role("link", name="Chat with it"))
         assert len(ask(student, "What is 7 + 5?")) > 3
         assert len(ask(student, "How did you find out?")) > 3
         assert student.locator(".turn.teacher").count() == 2
 
-    start_run(student, team, "lora", "Messy")
+    start_run(student, team, "lora", "Messy", epochs="100", batch_size="1")  # it must not end before it is cancelled
     student.on("dialog", lambda dialog: dialog.accept())
     student.get_by_role("button", name="Cancel run").click()
-    expect(student.locator("[data-status]")).to_have_attribute("data-status", "cancelled", timeout=60_000)
+    expect(student.locator("[data-status]")).to_have_attribute("data-status", "cancelled")
 
     student.goto(f"{team}submission/")
     student.get_by_label(re.compile(r"Run 1$")).check()
@@ -148,7 +157,7 @@ def test_a_course_from_empty_to_a_released_grade(
 
     professor.goto(professor.url)
     assert "Sequoia" not in professor.content()
-    professor.get_by_role("link", name=re.compile("Bot ")).first.click()
+    follow(professor.get_by_role("link", name=re.compile("Bot ")).first)
     assert len(ask(professor, "What happens to water when it gets very cold?")) > 3
     with professor.expect_response(lambda response: "/tag/" in response.url and response.ok):
         professor.get_by_role("button", name="Great").first.click()
@@ -174,7 +183,7 @@ def test_a_course_from_empty_to_a_released_grade(
     instructor.goto(f"{course}costs/")
     row = instructor.get_by_role("row", name=re.compile("Secret Sequoia"))
     expect(row).to_be_visible()
-    row.get_by_role("link", name="Secret Sequoia").click()
+    follow(row.get_by_role("link", name="Secret Sequoia"))
     expect(instructor.get_by_text("run ").first).to_be_visible()
     assert instructor.get_by_text("rehearsal").count() > 0
     held = instructor.locator("section", has=instructor.get_by_role("heading", name="Held")).locator(".figure")

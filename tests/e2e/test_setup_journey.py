@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.conftest import ROOT, Platform, pages_at
-from tests.e2e.test_journey import PASSPHRASE, ask, score_everything, upload, watch
+from tests.e2e.conftest import ROOT, Platform, follow, pages_at
+from tests.e2e.test_journey import PASSPHRASE, ask, score_everything, start, upload, watch
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 ROWS = ROOT / "courseplatform" / "demo_data" / "lora_instructions.jsonl"
 CLASS_LIST = """name,email,section,team
@@ -49,8 +49,7 @@ def enter(page: Page, platform: Platform, address: str) -> None:
     page.goto(password_link(platform, address))
     page.get_by_label("New password", exact=True).fill(PASSPHRASE)
     page.get_by_label("New password confirmation").fill(PASSPHRASE)
-    page.get_by_role("button", name="Set it and enter").click()
-    page.wait_for_load_state()
+    follow(page.get_by_role("button", name="Set it and enter"))
 
 
 def set_up(page: Page, platform: Platform) -> None:
@@ -123,8 +122,7 @@ def train_and_hand_in(page: Page) -> str:
     page.goto(f"{team}runs/new/lora/?preset=quick")
     page.get_by_label("Dataset").select_option(label="Rows v1")
     expect(page.get_by_text("will be held")).to_be_visible()
-    page.get_by_role("button", name="Start this run").click()
-    page.wait_for_url(re.compile(r"/runs/\d+/$"))
+    start(page)
     watch(page)
     page.goto(f"{team}submission/")
     page.get_by_label(re.compile(r"Run 1$")).check()
@@ -135,7 +133,7 @@ def train_and_hand_in(page: Page) -> str:
 
 def grade(page: Page) -> None:
     assert "Sequoia" not in page.content()
-    page.get_by_role("link", name=re.compile("Bot ")).first.click()
+    follow(page.get_by_role("link", name=re.compile("Bot ")).first)
     assert len(ask(page, "What is 7 + 5?")) > 3
     score_everything(page)
     expect(page.get_by_text("8 of 8 criteria scored")).to_be_visible()
@@ -169,7 +167,7 @@ def test_from_an_empty_database_to_released_grades_with_the_browser_only(
     instructor.get_by_role("button", name="Release", exact=True).click()
     expect(instructor.get_by_role("button", name=re.compile("^Hide")).first).to_be_visible()
     student.bring_to_front()
-    expect(student.locator("#notice-bell .tag")).to_be_visible(timeout=25_000)  # without a reload: the bar asks
+    expect(student.locator("#notice-bell .tag")).to_be_visible()  # without a reload: the bar asks
     student.locator("#notice-bell").click()
     student.get_by_role("link", name=re.compile("grade|result", re.IGNORECASE)).first.click()
     expect(student.get_by_text("It counts like my own pupils.")).to_be_visible()

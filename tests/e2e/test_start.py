@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.conftest import ROOT, Platform
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 
 def has_measured_itself(platform):
@@ -23,6 +23,14 @@ def has_measured_itself(platform):
         database.close()
 
 
+def left_behind(platform):
+    """What does not end within a minute."""
+    deadline = time.monotonic() + 60
+    while (still := platform.processes()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return still
+
+
 def test_it_starts_prints_the_sign_ins_and_stops_without_leaving_a_process(tmp_path):
     platform = Platform(tmp_path / "var", pace_trial=0.2)
     platform.start()
@@ -30,23 +38,18 @@ def test_it_starts_prints_the_sign_ins_and_stops_without_leaving_a_process(tmp_p
     assert f"http://localhost:{platform.port}/" in said
     assert "instructor@demo.example" in said
     assert len(platform.processes()) >= 8, "Redis, web, two workers, scheduler and three model servers"
-    assert httpx.get(platform.url + "/healthz").json() == {"status": "ok"}
-    deadline = time.monotonic() + 120
+    assert httpx.get(platform.url + "/healthz", timeout=60).json() == {"status": "ok"}
+    deadline = time.monotonic() + 600
     while not has_measured_itself(platform):
         assert time.monotonic() < deadline, "this machine's pace is not tried out by itself"
         time.sleep(0.2)
     assert platform.stop() == 0
-    deadline = time.monotonic() + 10
-    while platform.processes() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert platform.processes() == []
+    assert left_behind(platform) == {}
     assert "Seeded the demo course" in said
     platform.start()
     assert "Seeded" not in platform.output.read_text(), "a second start continues with the data"
     platform.kill()
-    while platform.processes() and time.monotonic() < deadline + 60:
-        time.sleep(0.05)
-    assert platform.processes() == [], "even kill -9 of the supervisor leaves nothing behind"
+    assert left_behind(platform) == {}, "even kill -9 of the supervisor leaves nothing behind"
 
 
 def test_a_busy_port_is_a_clear_message(tmp_path):
