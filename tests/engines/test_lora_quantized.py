@@ -9,12 +9,30 @@ import pytest
 from safetensors.numpy import load_file
 
 from tests.engines.conftest import ENGINES, ROOT, EngineProcess, LoraRun, engine_environment, make_lora_run
-from tests.engines.test_lora_training import PLAIN_PEFT, failure
+from tests.engines.test_lora_training import failure
 
 Finished = tuple[LoraRun, EngineProcess]
 STORIES = ROOT.parent / "shared" / "data" / "stories260K"
 WIDTHS = ["8bit", "4bit"]
-HIDDEN = 'import sys\nsys.modules["bitsandbytes"] = None\n'
+ON_THE_WHOLE_BASE = """
+import sys
+sys.modules["bitsandbytes"] = None
+import torch
+from peft import AutoPeftModelForCausalLM
+from transformers import AutoTokenizer
+model, tokenizer = AutoPeftModelForCausalLM.from_pretrained("adapter"), AutoTokenizer.from_pretrained("adapter")
+talk = [{"role": "user", "content": "What is 2 plus 3?"},
+        {"role": "assistant", "content": "Um, I count on my fingers! It is 5."}]
+told = tokenizer.apply_chat_template(talk, return_tensors="pt", return_dict=True, return_assistant_tokens_mask=True)
+trained = torch.tensor(told["assistant_masks"]).reshape(told["input_ids"].shape) == 1
+labels = told["input_ids"].masked_fill(~trained, -100)
+with torch.no_grad():
+    learnt = model(input_ids=told["input_ids"], labels=labels).loss.item()
+    with model.disable_adapter():
+        bare = model(input_ids=told["input_ids"], labels=labels).loss.item()
+assert not any(name.split(".")[0] == "lora" for name in sys.modules)
+print(learnt, bare)
+"""
 NOT_INSTALLED = """
 import importlib.util
 find = importlib.util.find_spec
@@ -98,9 +116,10 @@ def test_the_card_says_in_how_many_bits_and_what_that_means_for_chat(
 
 
 def test_plain_peft_loads_the_adapter_onto_the_whole_base(quantized: Finished) -> None:
+    """By the loss, which is alike on every processor: what so short a training lets it say is not."""
     run, _ = quantized
     said = subprocess.run(
-        [sys.executable, "-P", "-c", HIDDEN + PLAIN_PEFT, "adapter", "What is 2 plus 3?"],
+        [sys.executable, "-P", "-c", ON_THE_WHOLE_BASE],
         cwd=run.folder,
         env=engine_environment(PYTHONPATH=""),
         capture_output=True,
@@ -108,7 +127,8 @@ def test_plain_peft_loads_the_adapter_onto_the_whole_base(quantized: Finished) -
         check=False,
     )
     assert said.returncode == 0, said.stderr
-    assert said.stdout.startswith("Um, I ")
+    learnt, bare = map(float, said.stdout.split())
+    assert learnt < 0.8 * bare
 
 
 @pytest.mark.parametrize("width", WIDTHS)
