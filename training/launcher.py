@@ -174,10 +174,10 @@ def end_leftover(folder: Path, grace: float) -> bool:
     pid = int(pid_text)
     if started != _started(pid):
         return False
-    for number in (signal.SIGTERM, signal.SIGKILL):
+    for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, max(grace, GRACE_SECONDS))):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, number)
-        deadline = time.monotonic() + grace
+        deadline = time.monotonic() + patience
         while _started(pid) == started and time.monotonic() < deadline:
             time.sleep(0.05)
     return True

@@ -12,7 +12,6 @@ from datasets.models import DatasetVersion
 from teams.models import Method, Team, User
 from tests import factories
 from tests.engines import rehearsal_server
-from training import launcher
 from training.models import BaseModel, TrainingRun
 from training.services.launch import launch
 
@@ -44,9 +43,8 @@ def real_queue(redis_server: str) -> None:
 
 
 @pytest.fixture
-def stub_engines(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def stub_engines(settings: Any) -> None:
     settings.ENGINES_ROOT = STUB
-    monkeypatch.setattr(launcher, "GRACE_SECONDS", 0.5)
 
 
 @pytest.fixture

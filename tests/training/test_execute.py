@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from teams.models import Confidence, HoldState, Method, Notice, Price, Team
 from tests.training.money import account, entry_of, hold_state, no_money_is_held
-from training import jobs
+from training import jobs, launcher
 from training.models import RunStatus, TrainingRun
 from training.services import cancel, queue
 from training.services.recorder import Recorder
@@ -166,6 +166,7 @@ def test_cancelling_a_running_run_stops_its_engine_and_charges_what_was_used(
 def test_a_worker_that_lost_its_run_stops_the_engine_and_writes_nothing(
     start: Launch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(launcher, "GRACE_SECONDS", 0.5)  # it is killed in any case
     run = start(settings={"stub": "deaf"})
 
     def taken_over() -> None:
