@@ -314,8 +314,9 @@ def test_a_working_run_says_its_rate_speed_and_time_left(browser: Client, team: 
     run.claim()
     TrainingRun.objects.filter(pk=run.pk).update(step=2, total_steps=12)
     data = {"loss": 2.0, "learning_rate": 0.00125, "tokens_per_second": 1500.0}
+    now = timezone.now()  # once: ten steps are left, so a tenth of a second between the two would be a second more
     for step, ago in ((1, 20), (2, 10)):
         event = RunEvent.objects.create(run=run, kind="step", step=step, data=data)
-        RunEvent.objects.filter(pk=event.pk).update(at=timezone.now() - timedelta(seconds=ago))
+        RunEvent.objects.filter(pk=event.pk).update(at=now - timedelta(seconds=ago))
     page = text(browser.get(url("run_detail", team, 1)))
     assert "2 of 12 steps · 1,500 tokens/s · learning rate 0.00125 · about 1 min 40 s left" in page
