@@ -134,9 +134,13 @@ def test_a_creation_whose_answer_was_lost_makes_one_job(start: Launch, provider:
 def test_a_creation_that_timed_out_makes_one_job(
     start: Launch, provider: Rehearsal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The platform waits half a second for this one answer; for all others, and for the job to be there, as long as it takes."""
     provider.faults(create_delay=1.5)
-    impatient = FineTuning(base_url=f"{provider.url}/v1", api_key="any", timeout=0.5)
-    monkeypatch.setattr(cloud, "provider_for", lambda run: impatient)
+    create = FineTuning.create_job_once
+    monkeypatch.setattr(
+        FineTuning, "create_job_once", lambda self, key, body: create(self, key, body | {"timeout": 0.5})
+    )
+    monkeypatch.setattr(openai_api, "ASK_AGAIN_SECONDS", (0.0, 0.2, 1.0, 5.0, 20.0))
     run = begin(start(Method.OPENAI))
     assert run.status == RunStatus.WAITING
     assert len(jobs_of(provider, run)) == 1
