@@ -61,9 +61,22 @@ async def read(turn_key, last_id=""):
 
 
 async def until(condition):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await condition():  # noqa: ASYNC110  (Redis is asked, nothing tells)
             await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def listening(redis_server):
+    """This process hears Redis. While nobody does nothing is told to Redis, and a test would wait for that in vain."""
+    heard = live.hub().join("ready")
+
+    async def hears():
+        live.wake("ready")
+        return heard.is_set()
+
+    await until(hears)
+    live.hub().leave("ready", heard)
 
 
 @pytest.fixture(params=["in this process", "in another process"])
@@ -91,7 +104,7 @@ async def somebody_reads(turn):
     await until(reads)
 
 
-@pytest.mark.usefixtures("read_where")
+@pytest.mark.usefixtures("read_where", "listening")
 async def test_two_tabs_that_join_at_different_times_show_the_same_answer(turn, model_server):
     model_server.hold_after = 2
     answering_it = asyncio.create_task(answering.answer(turn.pk, database=in_this_thread))
@@ -107,6 +120,7 @@ async def test_two_tabs_that_join_at_different_times_show_the_same_answer(turn, 
         assert events(frames)[-1] == ("done", "")
 
 
+@pytest.mark.usefixtures("listening")
 async def test_the_first_piece_comes_before_the_second_is_there(turn, model_server, read_where):
     model_server.hold_after = 1
     answering_it = asyncio.create_task(answering.answer(turn.pk, database=in_this_thread))
@@ -131,7 +145,7 @@ async def test_a_place_that_is_no_number_is_the_beginning(turn, model_server):
     assert shown(await read(turn.key, "²")) == "It turns into ice!"
 
 
-@pytest.mark.usefixtures("read_where")
+@pytest.mark.usefixtures("read_where", "listening")
 async def test_a_reconnect_goes_on_from_where_it_was(turn, model_server):
     model_server.hold_after = 2
     answering_it = asyncio.create_task(answering.answer(turn.pk, database=in_this_thread))
@@ -147,7 +161,7 @@ async def test_a_reconnect_after_the_end_gets_only_what_is_missing(turn):
     assert events(await read(turn.key, str(len("It turns")))) == [("token", " into ice!"), ("done", "")]
 
 
-@pytest.mark.usefixtures("read_where")
+@pytest.mark.usefixtures("read_where", "listening")
 async def test_every_frame_says_how_far_it_brings_the_reader(turn, model_server):
     """Whichever frame was the last one before the line broke, coming back with its id loses and doubles nothing."""
     model_server.pieces = ["a < b", " & ", "c"]
@@ -156,11 +170,11 @@ async def test_every_frame_says_how_far_it_brings_the_reader(turn, model_server)
     await asyncio.sleep(0)
     frames = await read(turn.key)
     await answering_it
-    ids = [line[4:] for frame in frames for line in frame.split("\n") if line.startswith("id: ")]
-    assert len(ids) == len(frames) - sum(frame.startswith((":", "event: done")) for frame in frames)
+    telling = [frame for frame in frames if not frame.startswith((":", "event: done"))]
+    ids = [line[4:] for frame in telling for line in frame.split("\n") if line.startswith("id: ")]
+    assert len(ids) == len(telling)
     for at, last_id in enumerate(ids):
-        had = shown(frames[: at + 1]) if not frames[0].startswith(":") else ""
-        assert had + shown(await read(turn.key, last_id)) == whole
+        assert shown(telling[: at + 1]) + shown(await read(turn.key, last_id)) == whole
     assert shown(frames) == whole
 
 
@@ -187,9 +201,10 @@ async def test_hostile_pieces_are_escaped_and_newlines_survive(turn, model_serve
     assert [event for event, _ in events(frames)].count("done") == 1
 
 
-@pytest.mark.usefixtures("read_where")
+@pytest.mark.usefixtures("read_where", "listening")
 @pytest.mark.parametrize("stopped_elsewhere", [False, True])
-async def test_stop_ends_the_stream_with_all_that_came(stopped_elsewhere, turn, model_server):
+async def test_stop_ends_the_stream_with_all_that_came(stopped_elsewhere, turn, model_server, monkeypatch):
+    monkeypatch.setattr("evaluation.services.answer_stream.LAST_WORDS_SECONDS", 60)
     model_server.hold_after = 2
     answering_it = asyncio.create_task(answering.answer(turn.pk, database=in_this_thread))
     await asyncio.sleep(0)
@@ -204,6 +219,7 @@ async def test_stop_ends_the_stream_with_all_that_came(stopped_elsewhere, turn, 
     assert (turn.status, turn.answer) == (TurnStatus.STOPPED, "It turns into ")
 
 
+@pytest.mark.usefixtures("listening")
 async def test_what_redis_did_not_take_comes_with_the_next_sending(turn, monkeypatch):
     tell = live.atell
     told: list[bool] = []
@@ -226,6 +242,7 @@ async def test_what_redis_did_not_take_comes_with_the_next_sending(turn, monkeyp
     assert shown(await reading) == "It turns into &lt;ice&gt;"
 
 
+@pytest.mark.usefixtures("listening")
 async def test_who_reads_while_redis_comes_back_misses_nothing_and_sees_nothing_twice(turn, monkeypatch):
     """The row shows the answer meanwhile; then Redis goes on where the row was."""
     hub = live.hub()
@@ -284,6 +301,7 @@ async def test_one_beat_writes_all_answers_and_stops_what_someone_stopped(turn, 
     assert (turn.status, turn.answer) == (TurnStatus.STOPPED, "It turns into ")
 
 
+@pytest.mark.usefixtures("listening")
 async def test_a_process_that_ends_fails_its_answers_at_once_and_says_why(turn, model_server):
     model_server.hold_after = 2
     desk = answering.Desk()
