@@ -136,7 +136,7 @@ def connections() -> httpx.AsyncClient:
     loop = asyncio.get_running_loop()
     if loop not in _open_connections:
         _open_connections[loop] = httpx.AsyncClient(
-            transport=Wire(), timeout=httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
+            transport=Wire(), timeout=httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS)
         )
     return _open_connections[loop]
 
