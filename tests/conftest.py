@@ -1,5 +1,6 @@
 """Shared fixtures: a fixed cast in two courses, and a real Redis where a test asks for it."""
 
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -80,18 +81,22 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """A real server of this session's own."""
-    port = server.free_port()
-    process = subprocess.Popen(
-        server.command(port=port, folder=tmp_path_factory.mktemp("redis")), stdout=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 20
-    while not server.answers(port):
-        assert process.poll() is None, "the Redis server ended at once"
-        assert time.monotonic() < deadline, "the Redis server does not answer"
-        time.sleep(0.02)
+    with socket.socket() as kept:
+        # Bound until the server listens, so that no other session running beside this one is given the same port.
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(("127.0.0.1", 0))
+        port = int(kept.getsockname()[1])
+        process = subprocess.Popen(
+            server.command(port=port, folder=tmp_path_factory.mktemp("redis")), stdout=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + 60
+        while not server.answers(port):
+            assert process.poll() is None, "the Redis server ended at once"
+            assert time.monotonic() < deadline, "the Redis server does not answer"
+            time.sleep(0.02)
     yield port
     process.terminate()
-    process.wait(10)
+    process.wait(60)
 
 
 @pytest.fixture(scope="session")

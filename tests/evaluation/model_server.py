@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -14,8 +15,6 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
-
-from courseplatform.redis_server import free_port
 
 
 @dataclass
@@ -113,14 +112,13 @@ async def _chunks(script: Script) -> AsyncIterator[str]:
 @contextmanager
 def serving() -> Iterator[ModelServer]:
     """The server in a thread of this process, until the block ends."""
-    port = free_port()
-    scripted = ModelServer(f"http://127.0.0.1:{port}")
-    server = uvicorn.Server(
-        uvicorn.Config(_app(scripted), port=port, log_level="critical", timeout_graceful_shutdown=1, lifespan="off")
-    )
-    thread = threading.Thread(target=server.run, daemon=True)
+    listener = socket.create_server(("127.0.0.1", 0))  # at once: a port that is only found free may be taken meanwhile
+    scripted = ModelServer(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    options: dict[str, Any] = {"log_level": "critical", "timeout_graceful_shutdown": 1, "lifespan": "off"}
+    server = uvicorn.Server(uvicorn.Config(_app(scripted), timeout_keep_alive=75, **options))
+    thread = threading.Thread(target=server.run, args=[[listener]], daemon=True)
     thread.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not server.started:
         assert time.monotonic() < deadline, "the scripted model server does not start"
         time.sleep(0.01)
@@ -128,3 +126,4 @@ def serving() -> Iterator[ModelServer]:
     scripted.release()
     server.should_exit = True
     thread.join(10)
+    listener.close()
