@@ -21,7 +21,7 @@ from training.services import deployments
 from training.views.endpoint_api import endpoint_chat
 
 __all__ = ["model_server"]
-pytestmark = [pytest.mark.asyncio, pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.asyncio, pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from training.services import deployments
 from training.services.deployments import KeyRefused
 
 __all__ = ["model_server", "web"]
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
 
 def leaves_for_another_team(membership: Membership) -> None:

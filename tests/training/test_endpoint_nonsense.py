@@ -13,7 +13,7 @@ from teams.models import Confidence, Hold, HoldState, LedgerEntry, Team, User
 from tests.training.test_endpoint import QUESTION, new_key, paid, web
 
 __all__ = ["web"]
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
 
 class Provider(socketserver.ThreadingTCPServer):
@@ -50,7 +50,7 @@ def provider() -> Iterator[Provider]:
 
 def ask(web: str, key: str, model: str) -> httpx.Response:
     body = {"model": model, "messages": QUESTION}
-    return httpx.post(f"{web}/chat/completions", json=body, headers={"Authorization": f"Bearer {key}"}, timeout=60)
+    return httpx.post(f"{web}/chat/completions", json=body, headers={"Authorization": f"Bearer {key}"}, timeout=100)
 
 
 @pytest.mark.parametrize("body", [{"choices": []}, {"choices": [[]]}, {"choices": [{"message": "Um"}]}, [], None])
