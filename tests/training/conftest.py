@@ -55,6 +55,7 @@ def version(team: Team) -> DatasetVersion:
 @pytest.fixture
 def start(team: Team, member: User, version: DatasetVersion, settings: Any) -> Launch:
     """Launch a run of Maple's; `settings` are added to the method's usual ones. `real`: as with a key, money at stake."""
+    settings.RUN_LEASE_SECONDS = 3600  # a test's open transaction keeps heartbeats out, however long its run takes
 
     def make(method: Method = Method.LORA, *, real: bool = False, **changes: Any) -> TrainingRun:
         settings.REHEARSAL = not real
