@@ -184,7 +184,8 @@ def scripted_endpoint() -> Iterator[ScriptedEndpoint]:
 @contextmanager
 def listening(app: Any) -> Iterator[str]:
     """Serve an ASGI app from a thread of this process; yields its address."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="on"))
+    # An idle connection outlives the client's use of it, as with our own servers: see lora/serve.py.
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="on", timeout_keep_alive=75))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

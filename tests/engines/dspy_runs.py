@@ -53,7 +53,7 @@ class DspyRun:
 
     def finish(self) -> "DspyRun":
         with self.start() as process:
-            out, self.log = process.communicate(timeout=120)
+            out, self.log = process.communicate(timeout=300)
         self.code = process.returncode
         self.events = [json.loads(line) for line in out.splitlines()]
         return self

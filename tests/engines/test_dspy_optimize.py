@@ -84,7 +84,9 @@ def test_what_one_test_leaves_under_way_counts_for_no_other(endpoints: EndpointS
     question = {"model": "m", "messages": [{"role": "user", "content": "What is ice?"}]}
     headers = {"authorization": f"Bearer {earlier.key}"}
     asking = threading.Thread(
-        target=httpx.post, args=[f"{earlier.url}/chat/completions"], kwargs={"json": question, "headers": headers}
+        target=httpx.post,
+        args=[f"{earlier.url}/chat/completions"],
+        kwargs={"json": question, "headers": headers, "timeout": 60},
     )
     asking.start()
     assert earlier.holding.wait(60)
@@ -167,6 +169,7 @@ def test_a_chat_asks_exactly_what_the_measured_program_asked(finished: Finished)
             f"{address}/v1/chat/completions",
             json={"model": f"run-{run.folder.name}", "messages": messages},
             headers=headers,
+            timeout=60,
         ).json()
     streamed = {name: value for name, value in endpoint.requests[-1].items() if not name.startswith("stream")}
     assert streamed in measured
@@ -308,7 +311,7 @@ def test_a_run_ended_by_sigterm_leaves_at_once_and_does_not_pay_twice(
     with run.start() as process:
         assert endpoint.holding.wait(60)
         process.terminate()
-        assert process.wait(30) == 143
+        assert process.wait(60) == 143
     hold.set()
     endpoint.hold = None
     answered = endpoint.totals["calls"] - 1
