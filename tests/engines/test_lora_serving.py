@@ -142,7 +142,8 @@ def test_models_lists_bases_and_finished_runs(server: Server) -> None:
         assert client.get("/v1/models/run-b").json()["id"] == "run-b"
         assert client.get("/v1/models/run-unfinished").status_code == 404
     bases = [name for name in names if not name.startswith("run-")]
-    assert bases == names[: len(bases)] and bases[-2:] == ["tiny", "endless"]  # before them: what another test has added
+    assert bases == names[: len(bases)]
+    assert bases[-2:] == ["tiny", "endless"]  # what another test has added comes before
     assert {"run-a", "run-b", "run-c", "run-d"} <= set(names)
     assert "run-unfinished" not in names
 
