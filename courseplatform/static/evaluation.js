@@ -106,6 +106,14 @@ window.addEventListener("online", sendAgain);
 setInterval(sendAgain, RETRY_MS);
 window.addEventListener("beforeunload", (event) => { if (stillThere().length) event.preventDefault(); });
 
+// On a slow line one can choose and write before htmx listens: that is saved as soon as it does. These forms say
+// autocomplete="off", so that no browser fills them with what it remembers.
+const touched = (field) => (field.type === "radio" ? field.checked !== field.defaultChecked : field.value !== field.defaultValue);
+const saveEarly = () => document.querySelectorAll('form[hx-trigger^="change"]').forEach((form) => {
+  if ([...form.elements].some(touched)) htmx.trigger(form, "submit");
+});
+document.addEventListener("DOMContentLoaded", () => setTimeout(saveEarly));
+
 // Answers to two saves may come in the wrong order: the grade goes in with the newest state that this page has been told.
 let newest = 0;
 const keepNewest = () => {

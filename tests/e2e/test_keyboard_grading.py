@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.conftest import Platform
 from tests.e2e.populate import populate
@@ -47,7 +47,7 @@ def test_a_bot_is_graded_from_the_keyboard_and_its_result_is_printed(
     hand_in(student, team)
 
     page = sign_in("pia@keys.example")
-    page.goto(bots(page, course)[0])
+    open_and_choose_before_scripts_run(page, bots(page, course)[0])
     press(page, "a")
     page.keyboard.type("What is 7 + 5?")
     press(page, "Enter")
@@ -72,6 +72,18 @@ def test_a_bot_is_graded_from_the_keyboard_and_its_result_is_printed(
         "cannot",
     ]
     expect_printed(sign_in, course, team, student)
+
+
+def open_and_choose_before_scripts_run(page: Page, bot: str) -> None:
+    held: list[Route] = []
+    page.route(re.compile(r"htmx[^/]*\.js"), lambda route: held.append(route))
+    page.goto(bot, wait_until="commit")
+    page.locator("input[name=level][value='4']").first.check()
+    while held:
+        held.pop().continue_()
+    expect(page.get_by_text(re.compile("Saved .* 1 of 8 criteria scored"))).to_be_visible()
+    page.unroute_all()
+    page.wait_for_load_state()
 
 
 def expect_printed(sign_in: Callable[..., Page], course: str, team: str, student: Page) -> None:
