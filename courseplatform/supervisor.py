@@ -9,10 +9,9 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
@@ -46,12 +45,16 @@ def _die_with_parent() -> None:
 
 @dataclass
 class Supervisor:
-    """`say` prints a line for the person at the terminal; what the processes print goes to `logs`/<name>.log."""
+    """`say` prints a line for the person at the terminal; what the processes print goes to `logs`/<name>.log.
+
+    `stopping` is set by a signal's handler, so it is no threading.Event: its lock may be held by the very code that the
+    handler interrupts, which then waits for ever.
+    """
 
     services: list[Service]
     logs: Path
     say: Callable[[str], None]
-    stopping: threading.Event = field(default_factory=threading.Event)
+    stopping: bool = False
 
     def start(self, service: Service) -> None:
         self.logs.mkdir(parents=True, exist_ok=True)
@@ -67,12 +70,17 @@ class Supervisor:
             )
         service.started_at = time.monotonic()
 
+    def request_stop(self, *_signal: object) -> None:
+        """Let `watch` return; the handler of the signals that end the platform."""
+        self.stopping = True
+
     def watch(self) -> bool:
-        """Keep everything running until `stopping` is set. False when one process would not stay up."""
-        while not self.stopping.wait(0.3):
+        """Keep everything running until it is to stop. False when one process would not stay up."""
+        while not self.stopping:
             for service in self.services:
                 if not self._keep_alive(service):
                     return False
+            time.sleep(0.3)
         return True
 
     def _keep_alive(self, service: Service) -> bool:

@@ -32,12 +32,12 @@ class Command(BaseCommand):
         env = machine.environment(ports)
         supervisor = Supervisor(machine.services(ports, env), machine.logs(), self.stdout.write)
         for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(sign, lambda *_: supervisor.stopping.set())
+            signal.signal(sign, supervisor.request_stop)
         try:
             stayed_up = self._run(supervisor, ports, env, options["demo"])
         finally:
             self.stdout.write("Stopping…")
-            supervisor.stopping.set()
+            supervisor.request_stop()
             supervisor.stop()
             lock.close()
         self.stdout.write("All stopped. Your data is in " + str(settings.VAR_DIR))
@@ -87,9 +87,10 @@ class Command(BaseCommand):
     def _announce(self, supervisor: Supervisor, ports: machine.Ports, env: dict[str, str], demo: bool) -> None:
         waiting = machine.health_urls(ports, env)
         began = time.monotonic()
-        while waiting and not supervisor.stopping.wait(0.2):
+        while waiting and not supervisor.stopping:
             waiting = {name: url for name, url in waiting.items() if not _is_up(url)}
-        if supervisor.stopping.is_set():
+            time.sleep(0.2)
+        if supervisor.stopping:
             return
         lines = ["", f"Ready after {time.monotonic() - began:.0f} s:  http://localhost:{ports.web}/", ""]
         if demo:
