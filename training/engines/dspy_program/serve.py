@@ -92,7 +92,7 @@ class Programs:
     """Programs by model name, kept in memory until their file changes."""
 
     root: Path
-    kept: dict[str, tuple[int, SavedProgram]] = field(default_factory=dict)
+    kept: dict[str, tuple[tuple[int, int], SavedProgram]] = field(default_factory=dict)
 
     def names(self) -> list[str]:
         """Names of all models there are."""
@@ -103,13 +103,17 @@ class Programs:
         match = _MODEL.fullmatch(model)
         path = self.root / (match.group(1) if match else "") / FILE_NAME
         try:
-            changed = path.stat().st_mtime_ns if match else None
+            file = path.stat() if match else None
         except OSError:
-            changed = None
-        if changed is None:
+            file = None
+        if file is None:
             raise ApiError(
                 404, f"There is no program {model!r} here.", code="model_not_found", kind="invalid_request_error"
             )
+        changed = (
+            file.st_ino,
+            file.st_mtime_ns,
+        )  # times alone are too coarse for a file that is replaced twice at once
         if model not in self.kept or self.kept[model][0] != changed:
             try:
                 program = load(path)
