@@ -51,6 +51,7 @@ def _provider() -> Any:
     client = _client(settings.OIDC_ISSUER, settings.OIDC_CLIENT_ID, settings.OIDC_CLIENT_SECRET)
     described = client.load_server_metadata()
     if described.get("issuer") != settings.OIDC_ISSUER:
+        _client.cache_clear()  # it keeps the description, and the provider or the way to it may be mended before we restart
         log.error("%s calls itself %s: set OIDC_ISSUER to that", settings.OIDC_ISSUER, described.get("issuer"))
         raise SignInRefused(f"{settings.OIDC_NAME} is not set up rightly here. Tell whoever runs this platform.")
     offered = described.get("id_token_signing_alg_values_supported") or ["RS256"]

@@ -257,6 +257,8 @@ def test_the_service_may_change_its_keys(client, provider):
 def test_a_service_that_calls_itself_otherwise_or_does_not_answer_is_a_sentence(client, provider, settings):
     provider.calls_itself = "https://elsewhere.example"
     assert "not set up rightly" in client.get("/sign-in/university/").content.decode()
+    provider.calls_itself = ""
+    assert client.get("/sign-in/university/").status_code == 302, "what was wrong once is asked for again"
     settings.OIDC_ISSUER = "http://127.0.0.1:9"
     assert "does not answer" in client.get("/sign-in/university/").content.decode()
 
