@@ -110,10 +110,8 @@ class Programs:
             raise ApiError(
                 404, f"There is no program {model!r} here.", code="model_not_found", kind="invalid_request_error"
             )
-        changed = (
-            file.st_ino,
-            file.st_mtime_ns,
-        )  # times alone are too coarse for a file that is replaced twice at once
+        # Times alone are too coarse for a file that is replaced twice at once.
+        changed = (file.st_ino, file.st_mtime_ns)
         if model not in self.kept or self.kept[model][0] != changed:
             try:
                 program = load(path)
