@@ -77,13 +77,15 @@ def test_a_trial_measures_and_leaves_nothing_else(bundled: BaseModel, settings: 
 
     trial = PaceTrial.objects.get()
     assert (trial.base_model, trial.machine, trial.trouble) == (bundled, local_time.machine(), "")
-    assert trial.metrics["tokens"] < 100 * 3_000  # it was ended early
+    assert trial.metrics["steps"] < trial.metrics["total_steps"]  # it was ended early
     assert all(trial.metrics[name] > 0 for name in SEEN if not name.startswith("seconds_per"))
     assert trial.metrics["seconds_per_step"] or trial.metrics["seconds_per_token"]
     spent = sum(trial.metrics[name] for name in SEEN if name.endswith("_seconds"))
     assert trial.compute_seconds > spent
     assert not TrainingRun.objects.exists() and not Hold.objects.exists() and not LedgerEntry.objects.exists()
     assert list(Path(settings.VAR_DIR).glob("pace-*")) == []
+    for _ in range(pace_trial.TRIALS - 1):
+        trial_of(bundled)
     assert jobs.measure_pace(bundled.pk) == "known"
 
 
@@ -124,6 +126,17 @@ def test_runs_count_with_the_trial_and_take_its_place(
     assert "recent runs" in reckon(course, version, bundled).because[0]
 
 
+def test_trials_fill_up_what_runs_do_not_tell_yet(bundled: BaseModel, start: Callable[..., TrainingRun]) -> None:
+    for seconds in (0.0004, 0.0002, 0.0003):
+        trial_of(bundled, metrics=SEEN | {"seconds_per_token": seconds})
+    assert pace_of(bundled).training(THOUSAND) == pytest.approx(0.3)
+    for _ in range(4):
+        after(start(), 8.6, seconds_per_token=0.0001)
+    assert (len(pace_of(bundled).seen), pace_of(bundled).trial) == (local_time.RECENT_RUNS, True)
+    trial_of(bundled, machine="1 x Babbage", metrics=SEEN | {"seconds_per_token": 0.5})
+    assert pace_of(bundled).training(THOUSAND) == pytest.approx(500), "nothing is known of what that machine did before"
+
+
 def test_fewer_bits_have_a_pace_of_their_own(
     course: Course, version: DatasetVersion, bundled: BaseModel, start: Callable[..., TrainingRun]
 ) -> None:
@@ -152,7 +165,15 @@ def test_the_clock_asks_for_what_was_never_measured_here(bundled: BaseModel, ask
     trial_of(bundled, machine="1 x Babbage")
     assert pace_trial.ask_for_trials() == [bundled.name] == asked
     trial_of(bundled)
+    trial_of(bundled)
+    assert pace_trial.ask_for_trials() == [bundled.name], "one alone may have been disturbed"
+    trial_of(bundled)
     assert pace_trial.ask_for_trials() == []
+
+
+def test_a_heavy_base_is_tried_once(bundled: BaseModel, asked: list[str]) -> None:
+    trial_of(bundled, compute_seconds=pace_trial.HEAVY_SECONDS)
+    assert pace_trial.ask_for_trials() == asked == []
 
 
 def test_the_clock_waits_for_an_idle_slot(
@@ -170,10 +191,12 @@ def test_a_machine_that_has_trained_needs_no_trial_and_its_runs_count(
 ) -> None:
     after(run := start(), 8.6, seconds_per_token=0.0001)
     assert pace_trial.ask_for_trials() == [bundled.name], "nobody knows where that was"
-    TrainingRun.objects.filter(pk=run.pk).update(result=run_result(run) | {"machine": local_time.machine()})
+    for one in (run, start(), start()):
+        after(one, 8.6, seconds_per_token=0.0001)
+        TrainingRun.objects.filter(pk=one.pk).update(result=run_result(one) | {"machine": local_time.machine()})
     assert pace_trial.ask_for_trials() == []
     trial_of(bundled)
-    assert pace_of(bundled).runs == 1, "it was before the trial, and on the same machine"
+    assert pace_of(bundled).runs == 3, "they were before the trial, and on the same machine"
     trial_of(bundled, machine="1 x Babbage")
     assert pace_of(bundled).runs == 0
 

@@ -44,7 +44,7 @@ LONGEST_ROW_ID = 40  # as what is said of single rows is kept
 TABLES, MOST_SHOWN = ("demos", "examples"), 200
 OF_THE_OTHER_MACHINE = (
     "tokens_per_second", "seconds_per_step", "seconds_per_token", "train_seconds", "load_seconds", "validation_seconds",
-    "sample_seconds", "save_seconds", "wall_seconds", "peak_memory_mb",
+    "sample_seconds", "seconds_per_answer", "save_seconds", "wall_seconds", "peak_memory_mb",
 )  # fmt: skip
 
 

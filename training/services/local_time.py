@@ -69,8 +69,8 @@ class Seen:
 
 @dataclass(frozen=True)
 class Pace:
-    """What is known of this machine and a base: recent runs, and the machine's own trial while these are few; a guess where
-    there is neither. Each foretells the whole work on its own, and the median counts: one disturbed run spoils nothing."""
+    """What is known of this machine and a base: recent runs, and the machine's own trials while these are few; a guess where
+    there are neither. Each foretells the whole work on its own, and the median counts: one disturbed run spoils nothing."""
 
     seen: tuple[Seen, ...]
     runs: int = 0
@@ -132,17 +132,23 @@ def pace_of(base: BaseModel, *, quantization: str) -> Pace:
     """From the last LoRA runs on this base, in these bits, that worked through in one go. Of runs before the trial, which is
     made on the whole base, only those on the same machine count."""
     guess = guessed(base)
-    trial = PaceTrial.objects.filter(base_model=base, trouble="").first() if quantization == WHOLE else None
+    trials = _latest_trials(base) if quantization == WHOLE else []
     done = worked_through(base, quantization=quantization)
-    if trial is not None:
-        done = done.filter(Q(finished_at__gt=trial.at) | Q(result__machine=trial.machine))
+    if trials:
+        done = done.filter(Q(finished_at__gt=trials[0].at) | Q(result__machine=trials[0].machine))
     recent = done.order_by("-finished_at")[:RECENT_RUNS]
     runs = [_seen(run.compute_seconds, run.result.get("metrics") or {}, guess) for run in recent]
     known = [run for run in runs if run is not None]
-    tried = _seen(trial.compute_seconds, trial.metrics, guess) if trial is not None else None
-    if tried is not None and len(known) < RECENT_RUNS:
-        return Pace((*known, tried), len(known), trial=True)
-    return Pace(tuple(known), len(known)) if known else Pace((guess,))
+    trials = trials[: RECENT_RUNS - len(known)]
+    tried = [one for trial in trials if (one := _seen(trial.compute_seconds, trial.metrics, guess)) is not None]
+    return Pace((*known, *tried) or (guess,), len(known), trial=bool(tried))
+
+
+def _latest_trials(base: BaseModel) -> list[PaceTrial]:
+    """Newest first: those on the machine of the newest one."""
+    trials = PaceTrial.objects.filter(base_model=base, trouble="")
+    newest = trials.first()
+    return list(trials.filter(machine=newest.machine)[:RECENT_RUNS]) if newest is not None else []
 
 
 def _seen(seconds: float, metrics: dict[str, Any], guess: Seen) -> Seen | None:
@@ -158,13 +164,15 @@ def _seen(seconds: float, metrics: dict[str, Any], guess: Seen) -> Seen | None:
     if not by_step and not by_token:
         return None
     steps = by_step * figure("steps") + by_token * figure("tokens")
-    beside = sum(map(figure, ("validation_seconds", "sample_seconds", "save_seconds")))
+    by_answer = figure("seconds_per_answer") or each("sample_seconds", "sample_answers", guess.by_answer)
+    answering = by_answer * figure("sample_answers")
+    beside = answering + sum(map(figure, ("validation_seconds", "save_seconds")))
     return Seen(
         start=max(0.0, seconds - steps - beside),
         by_step=by_step,
         by_token=by_token,
         by_validated_token=each("validation_seconds", "validation_tokens", guess.by_validated_token),
-        by_answer=each("sample_seconds", "sample_answers", guess.by_answer),
+        by_answer=by_answer,
         by_save=each("save_seconds", "saves", guess.by_save),
     )
 

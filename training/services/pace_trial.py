@@ -1,7 +1,9 @@
-"""Measures how fast this machine trains a base model before anybody waits for a run: a short run of the real engine.
+"""Measures how fast this machine trains a base model before anybody waits for a run: short runs of the real engine.
 
-The clock asks for a trial where none was made here, whenever the training slot is idle; the worker that trains makes it. Its
-rows are made up and its adapter is thrown away. It holds the slot for a few seconds, of a heavy base for minutes at most.
+The clock asks for a trial whenever the training slot is idle and too little was measured here; the worker that trains makes
+it. Three of them, with the clock's pause between: what disturbs one is not there for the others, and the machine rests before
+each as before a team's run. A trial is what a team's run is, in rows, steps and questions; its rows are made up and its adapter
+is thrown away. It holds the slot for a few seconds, of a heavy base, which is tried once, for minutes at most.
 """
 
 import json
@@ -30,8 +32,11 @@ from training.services.spec import SAVE_EVERY_STEPS, TRAIN_FILE, VALIDATION_FILE
 
 log = logging.getLogger(__name__)
 
-ROWS, HELD_OUT_ROWS, EPOCHS, BATCH_SIZE, SEED = 108, 12, 100, 8, 17
-LONGEST_COUNT = 24  # rows of a sentence, and rows of several: a step costs something, and each token in it
+TRIALS = 3  # with the runs that were measured here
+HEAVY_SECONDS = 60.0  # a trial this long is disturbed by little
+ROWS, HELD_OUT_ROWS, EPOCHS, BATCH_SIZE, ASK_EVERY_STEPS, SEED = 108, 12, 4, 8, 25, 17
+# Most rows as short as a team's, a few long: a step costs something, and each token in it.
+LONGEST_COUNT, RARITY = 30, 8
 FEWEST_STEPS = 3  # the first one is no measure
 LONGEST_SECONDS = 600.0  # a base too heavy for this is measured by its first runs
 TRIES, TRIES_SINCE = 3, timedelta(days=1)
@@ -40,7 +45,7 @@ WARM_SOCKET = "LORA_WARM_SOCKET"  # where engines find a process that has torch 
 
 
 def ask_for_trials() -> list[str]:
-    """The clock's round: send for a trial of each base on this machine that has none. Gives the bases' names.
+    """The clock's round: send for a trial of each base of which too little was measured on this machine. Gives their names.
 
     Waits until the platform has started: a machine that loads its servers has no pace.
     """
@@ -54,7 +59,7 @@ def ask_for_trials() -> list[str]:
 
 
 def measure(base_model_id: int) -> str:
-    """The worker's part: train for PACE_TRIAL_SECONDS and write down what came of it. Gives a word for RQ's log."""
+    """The worker's part: train, for PACE_TRIAL_SECONDS at most, and write down what came of it. Gives a word for RQ's log."""
     base, here = BaseModel.objects.filter(pk=base_model_id).first(), local_time.machine()
     if base is None or _is_known(base, here):
         return "known"
@@ -85,11 +90,12 @@ def _bases() -> list[BaseModel]:
 
 
 def _is_known(base: BaseModel, here: str) -> bool:
-    if local_time.worked_through(base, quantization=local_time.WHOLE).filter(result__machine=here).exists():
-        return True
+    runs = local_time.worked_through(base, quantization=local_time.WHOLE).filter(result__machine=here)
     made = PaceTrial.objects.filter(base_model=base, machine=here)
-    failed = made.exclude(trouble="").filter(at__gte=timezone.now() - TRIES_SINCE)
-    return made.filter(trouble="").exists() or failed.count() >= TRIES
+    measured = made.filter(trouble="")
+    if measured.filter(compute_seconds__gte=HEAVY_SECONDS).exists() or runs.count() + measured.count() >= TRIALS:
+        return True
+    return made.exclude(trouble="").filter(at__gte=timezone.now() - TRIES_SINCE).count() >= TRIES
 
 
 def _is_up() -> bool:
@@ -134,6 +140,12 @@ def _order(base: BaseModel, folder: Path) -> dict[str, Any]:
     for name, part in ((TRAIN_FILE, rows[:ROWS]), (VALIDATION_FILE, rows[ROWS:])):
         text = "".join(json.dumps(row) + "\n" for row in part)
         (folder / name).write_text(text, encoding="utf-8")
+    chosen = {
+        "batch_size": BATCH_SIZE,
+        "epochs": EPOCHS,
+        "save_every": SAVE_EVERY_STEPS,
+        "sample_every": ASK_EVERY_STEPS,
+    }
     # Sample answers as long as those of a team's run: that is taught at the same rate.
     taught = {name: value for name, value in base.suggested().items() if name == "learning_rate"}
     return {
@@ -143,7 +155,7 @@ def _order(base: BaseModel, folder: Path) -> dict[str, Any]:
         "train_file": TRAIN_FILE,
         "validation_file": VALIDATION_FILE,
         "base_model": base.weights,
-        "settings": {"batch_size": BATCH_SIZE, "epochs": EPOCHS, "save_every": SAVE_EVERY_STEPS} | taught,
+        "settings": chosen | taught,
         "sample_questions": SAMPLE_QUESTIONS,
     }
 
@@ -152,7 +164,8 @@ def _row(number: int) -> dict[str, Any]:
     """One sum, answered at the length of a team's shorter or longer rows."""
     draw = random.Random(number)  # noqa: S311  # repeatable, not secret
     left, right = draw.randint(2, 60), draw.randint(2, 30)
-    counted = " ".join(f"{left + step}," for step in range(1, draw.randint(0, LONGEST_COUNT)))
+    count = round(LONGEST_COUNT * draw.random() ** RARITY)
+    counted = " ".join(f"{left + step}," for step in range(1, 1 + count))
     answer = f"Um, I count on: {counted} It is {left + right}! I used my fingers."
     asked = draw.choice(["What is {} + {}?", "How would you solve {} + {}?", "Can you add {} and {}?"])
     question = asked.format(left, right)

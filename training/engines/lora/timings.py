@@ -3,7 +3,9 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+SLOW_STEPS = 6  # a run's first
 
 
 @dataclass
@@ -37,22 +39,28 @@ class StepTimes:
 @dataclass
 class Timings:
     """Seconds of this process, and what they were spent on; a run that was resumed counts from there. Tokens are real ones,
-    padding left out. The first step, in which torch chooses its kernels, is no part of `steps`."""
+    padding left out.
+
+    A run's first steps and its first answer are slower than the rest: torch chooses its kernels and memory comes from the
+    system. They are no part of `steps` and of the seconds of an answer; a longer run has no more of them.
+    """
 
     loading: float = 0.0
     validating: float = 0.0
     validated_tokens: int = 0
     answering: float = 0.0
+    first_answer: float = 0.0
     answers: int = 0
     saving: float = 0.0
     saves: int = 0
     steps: StepTimes = field(default_factory=StepTimes)
-    _stepped: bool = False
+    _first_steps: list[tuple[int, float]] = field(default_factory=list)
 
     def step(self, tokens: int, seconds: float) -> None:
-        if self._stepped:
+        if len(self._first_steps) < SLOW_STEPS:
+            self._first_steps.append((tokens, seconds))
+        else:
             self.steps.add(tokens, seconds)
-        self._stepped = True
 
     @contextmanager
     def validation(self, tokens: int) -> Iterator[None]:
@@ -65,7 +73,10 @@ class Timings:
     def answer(self) -> Iterator[None]:
         began = time.perf_counter()
         yield
-        self.answering += time.perf_counter() - began
+        spent = time.perf_counter() - began
+        self.answering += spent
+        if not self.answers:
+            self.first_answer = spent
         self.answers += 1
 
     @contextmanager
@@ -77,7 +88,8 @@ class Timings:
 
     def metrics(self) -> dict[str, object]:
         """For `result.json`."""
-        by_step, by_token = self.steps.fit()
+        by_step, by_token = self._usual_steps().fit()
+        later_answers = self.answers - 1
         return {
             "seconds_per_step": round(by_step, 6),
             "seconds_per_token": round(by_token, 9),
@@ -86,6 +98,19 @@ class Timings:
             "validation_tokens": self.validated_tokens,
             "sample_seconds": round(self.answering, 3),
             "sample_answers": self.answers,
+            "seconds_per_answer": round((self.answering - self.first_answer) / later_answers, 6)
+            if later_answers > 0
+            else 0.0,
             "save_seconds": round(self.saving, 3),
             "saves": self.saves,
         }
+
+    def _usual_steps(self) -> StepTimes:
+        """Of a run with few steps, the later half of them."""
+        if self.steps.steps >= SLOW_STEPS:
+            return self.steps
+        few = replace(self.steps)
+        done = few.steps + len(self._first_steps)
+        for tokens, seconds in self._first_steps[done // 2 :]:
+            few.add(tokens, seconds)
+        return few

@@ -6,6 +6,7 @@ stays as the run's face: ending it ends the run. Linux only (the fork dies with 
 """
 
 import argparse
+import gc
 import json
 import os
 import selectors
@@ -152,6 +153,9 @@ def _import_everything() -> None:
     import lora.run  # noqa: F401
 
     torch.set_num_threads(1)
+    # A collection writes into every object it looks at, so in a run's process it would copy all that is shared with this one.
+    gc.collect()
+    gc.freeze()
 
 
 def main() -> None:
