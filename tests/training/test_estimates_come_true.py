@@ -2,7 +2,7 @@
 
 Within 10 % for OpenAI, DSPy, LoRA's tokens, and the seconds of LoRA runs measured on a machine that did little else, from the very
 first run on: the machine has measured itself in trials (`make bench` measures both, `python -m tests.benchmarks.bench_estimates
-FILE` writes down a recording of them; all that were made stand here).
+FILE` writes down a recording of them). One recorded run misses that; it is marked.
 """
 
 import json
@@ -28,13 +28,14 @@ from training.services.launch import launch
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
-TOLERANCE, CHANGED_TOLERANCE = 0.1, 0.12
+TOLERANCE = 0.1
 FILES = {
     Method.DSPY: "dspy_dialogues.jsonl",
     Method.OPENAI: "openai_messages.jsonl",
     Method.LORA: "lora_instructions.jsonl",
 }
 MEASURED = json.loads(Path(__file__).with_name("measured_lora_runs.json").read_text())["recordings"]
+MISSED = {(0, 2): "10.3 % too low: this careful run took a fifth longer than the other recording's"}
 
 
 @pytest.fixture
@@ -142,13 +143,21 @@ def test_lora_trains_on_the_tokens_that_were_reckoned(
     assert metrics["sample_answers"] == work.answers
 
 
-@pytest.mark.parametrize("number", range(len(MEASURED[0]["runs"])))
-@pytest.mark.parametrize("recording", MEASURED, ids=range(1, len(MEASURED) + 1))
+def measured_runs() -> Iterator[Any]:
+    """(recording, number of the run in it); known misses are expected to fail, and come off the list when they do not."""
+    for place, recording in enumerate(MEASURED):
+        for number in range(len(recording["runs"])):
+            missed = MISSED.get((place, number))
+            marks = [pytest.mark.xfail(reason=missed, strict=True, raises=AssertionError)] if missed else []
+            yield pytest.param(recording, number, marks=marks, id=f"{place + 1}-{number + 1}")
+
+
+@pytest.mark.parametrize(("recording", "number"), list(measured_runs()))
 def test_lora_compute_costs_what_was_foretold_from_the_first_run_on(
     course: Course, team: Team, member: User, settings: Any, recording: dict[str, Any], number: int
 ) -> None:
     """Each of the measured runs, foretold from the machine's trials and the runs before it: figures of real runs, because a busy
-    machine has no pace. One careful run of ten was 10.3 % off: the same run took a fifth longer in one recording."""
+    machine has no pace. README tells of watched runs, which are further off."""
     settings.REHEARSAL = True
     version = demo_version(team, member, Method.LORA)
     base = BaseModel.objects.offered(course, Method.LORA).order_by("id")[0]
@@ -161,8 +170,7 @@ def test_lora_compute_costs_what_was_foretold_from_the_first_run_on(
     measured = recording["runs"][number]
     run = launched(team, member, version, Method.LORA, **changes_of(measured))
     actual = measured["compute_seconds"] * course.compute_rate / 3600
-    is_first_or_untouched = number == 0 or measured["preset"] == "balanced"
-    assert run.expected_cost == pytest.approx(actual, rel=TOLERANCE if is_first_or_untouched else CHANGED_TOLERANCE)
+    assert run.expected_cost == pytest.approx(actual, rel=TOLERANCE)
 
 
 def changes_of(measured: dict[str, Any]) -> dict[str, Any]:
