@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from teams.models import Confidence, HoldState, Method, Notice, Price, Team
 from tests.training.money import account, entry_of, hold_state, no_money_is_held
 from training import jobs, launcher
 from training.models import RunStatus, TrainingRun
-from training.services import cancel, queue
+from training.services import cancel, live, queue
 from training.services.recorder import Recorder
 
 Launch = Callable[..., TrainingRun]
@@ -246,6 +247,31 @@ def test_progress_that_the_database_refused_is_written_when_it_is_back(
     assert run.status == RunStatus.SUCCEEDED
     assert [step for (step,) in run.events.filter(kind="step").values_list("step")] == [1, 2, 3, 4]
     assert "progress not written yet" in caplog.text
+
+
+def test_a_watched_page_is_told_at_most_once_a_second_however_much_the_engine_says(
+    start: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("training.services.recorder.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    told: list[tuple[float, set[str]]] = []
+    monkeypatch.setattr(live, "progressed", lambda _run, kinds: told.append((clock[0], set(kinds))))
+    run, lease = queue.claim_next(start().pk) or pytest.fail("nothing to do")
+    recorder = Recorder(run, lease, bill_seconds=True)
+
+    recorder.take({"event": "started", "total_steps": 9})
+    recorder.flush()
+    for tenth in range(1, 31):
+        clock[0] = tenth / 10
+        for event in ({"event": "sample", "question": "What?"}, {"event": "step", "step": tenth, "loss": 1.0}):
+            recorder.take(event)
+        recorder.flush()
+    assert told == [(0.0, {"started"}), *((at, {"sample", "step"}) for at in (1.0, 2.0, 3.0))]
+    recorder.take({"event": "note", "message": "The last word."})
+    clock[0] = 4.5  # the engine says nothing more; its silence is a tick
+    recorder.flush()
+    assert told[-1] == (4.5, {"note"})
+    assert run.events.filter(kind="sample").count() == 30
 
 
 def test_teams_take_turns(start: Launch, other_team: Team, other_member: Any) -> None:

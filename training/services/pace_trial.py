@@ -1,9 +1,10 @@
 """Measures how fast this machine trains a base model before anybody waits for a run: short runs of the real engine.
 
 The clock asks for a trial whenever the training slot is idle and too little was measured here; the worker that trains makes
-it. Three of them, with the clock's pause between: what disturbs one is not there for the others, and the machine rests before
-each as before a team's run. A trial is what a team's run is, in rows, steps and questions; its rows are made up and its adapter
-is thrown away. It holds the slot for a few seconds, of a heavy base, which is tried once, for minutes at most.
+it, until there are as many figures as a price is made of. The clock's pause is between them: what disturbs one is not there for
+the others, and the machine rests before each as before a team's run. A trial is what a team's run is, in rows, steps and
+questions; its rows are made up and its adapter is thrown away. It holds the slot for a few seconds, of a heavy base, which is
+tried once, for minutes at most.
 """
 
 import json
@@ -32,14 +33,13 @@ from training.services.spec import SAVE_EVERY_STEPS, TRAIN_FILE, VALIDATION_FILE
 
 log = logging.getLogger(__name__)
 
-TRIALS = 3  # with the runs that were measured here
 HEAVY_SECONDS = 60.0  # a trial this long is disturbed by little
 ROWS, HELD_OUT_ROWS, EPOCHS, BATCH_SIZE, ASK_EVERY_STEPS, SEED = 108, 12, 4, 8, 25, 17
 # Most rows as short as a team's, a few long: a step costs something, and each token in it.
 LONGEST_COUNT, RARITY = 30, 8
 FEWEST_STEPS = 3  # the first one is no measure
 LONGEST_SECONDS = 600.0  # a base too heavy for this is measured by its first runs
-TRIES, TRIES_SINCE = 3, timedelta(days=1)
+FAILURES_BORNE, FAILURES_SINCE = 3, timedelta(days=1)  # more trials of a base that fails would tell nothing new
 PATIENCE_SECONDS = 1.0
 WARM_SOCKET = "LORA_WARM_SOCKET"  # where engines find a process that has torch loaded
 
@@ -93,9 +93,12 @@ def _is_known(base: BaseModel, here: str) -> bool:
     runs = local_time.worked_through(base, quantization=local_time.WHOLE).filter(result__machine=here)
     made = PaceTrial.objects.filter(base_model=base, machine=here)
     measured = made.filter(trouble="")
-    if measured.filter(compute_seconds__gte=HEAVY_SECONDS).exists() or runs.count() + measured.count() >= TRIALS:
+    if (
+        measured.filter(compute_seconds__gte=HEAVY_SECONDS).exists()
+        or runs.count() + measured.count() >= local_time.RECENT_RUNS
+    ):
         return True
-    return made.exclude(trouble="").filter(at__gte=timezone.now() - TRIES_SINCE).count() >= TRIES
+    return made.exclude(trouble="").filter(at__gte=timezone.now() - FAILURES_SINCE).count() >= FAILURES_BORNE
 
 
 def _is_up() -> bool:

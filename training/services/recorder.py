@@ -12,10 +12,10 @@ from training.services import live
 
 log = logging.getLogger(__name__)
 
-FLUSH_SECONDS = 0.4
+FLUSH_SECONDS = 1.0  # a page that redraws takes the processor from the training that it shows, where both share one
 QUIET_SECONDS = 5.0  # without news, write the seconds of compute this often
 KEPT_TEXT = 4_000  # characters of one text that an engine says
-LOUD = frozenset({"started", "sample", "score", "note", "failed", "done"})  # shown without waiting
+LOUD = frozenset({"started", "failed", "done"})  # shown without waiting
 
 
 class LeaseLost(BaseException):
