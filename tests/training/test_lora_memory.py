@@ -94,6 +94,25 @@ def test_every_further_process_of_a_light_base_needs_memory(monkeypatch: pytest.
         assert 0.75 * needed.total / 2**20 < measured <= needed.total / 2**20
 
 
+def test_launched_processes_share_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lora_memory, "cores", lambda: 2)
+    forked = lora_memory.need_here(str(TINY), {"batch_size": 8}, 40, Room(8 * GB, 8 * GB))
+    monkeypatch.setenv("LORA_PROCESSES", "2")
+    launched = lora_memory.need_here(str(TINY), {"batch_size": 8}, 40, Room(8 * GB, 8 * GB))
+    assert forked is not None and launched is not None and launched.total > forked.total
+    measured = 1261  # MiB: both processes, `accelerate launch` and the run's face, shared pages counted once
+    assert 0.75 * launched.total / 2**20 < measured <= launched.total / 2**20
+    monkeypatch.setenv("LORA_PROCESSES", "1")
+    alone = lora_memory.need_here(str(TINY), {"batch_size": 8}, 40, Room(8 * GB, 8 * GB))
+    assert alone == lora_memory.need(shape_of_tiny(), {"batch_size": 8}, 40), "one alone needs no launcher"
+
+
+def shape_of_tiny() -> lora_memory.Shape:
+    shape = lora_memory.shape_of(str(TINY))
+    assert shape is not None
+    return shape
+
+
 def gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, says: str) -> None:
     """An `nvidia-smi` that lists these GPUs, or those of them that are asked for."""
     tool = tmp_path / "nvidia-smi"

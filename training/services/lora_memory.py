@@ -26,6 +26,9 @@ QUANTIZED = {"8bit": 1.02, "4bit": 0.5625}  # bytes of a layer's weight, its sca
 QUANTIZER_BYTES = 100 * 2**20  # bitsandbytes, imported, and what packing the weights leaves behind
 RUNTIME_BYTES = 500 * 2**20  # torch, transformers and PEFT, imported
 FORKED_BYTES = 240 * 2**20  # in each further process of a light base, beside weights and adapter: 155 to 240 MiB
+LAUNCHER_BYTES = (
+    200 * 2**20
+)  # `accelerate launch`, where a number of processes was asked for; what it starts shares nothing
 GPU_RUNTIME_BYTES = 700 * 2**20  # what CUDA keeps for itself
 ADAPTER_COPIES = 6  # weights, gradients, two of AdamW, the best so far, the checkpoint being written
 LOGIT_COPIES = 3  # logits, their softmax, their gradient
@@ -145,8 +148,8 @@ def need_here(weights: str, settings: dict[str, Any], mean_row_tokens: float, ro
     if (shape := shape_of(weights)) is None:
         return None
     gpus = room.gpus if room is not None else ()
-    processes = len(gpus) or processes_of(weights, settings)
-    return need(shape, settings, mean_row_tokens, gpu=bool(gpus), processes=processes)
+    processes, launched = len(gpus) or processes_of(weights, settings), _asked_processes() is not None
+    return need(shape, settings, mean_row_tokens, gpu=bool(gpus), processes=processes, launched=launched)
 
 
 def processes_of(weights: str, settings: dict[str, Any]) -> int:
@@ -167,10 +170,17 @@ def _asked_processes() -> int | None:
 
 
 def need(
-    shape: Shape, settings: dict[str, Any], mean_row_tokens: float, *, gpu: bool = False, processes: int = 1
+    shape: Shape,
+    settings: dict[str, Any],
+    mean_row_tokens: float,
+    *,
+    gpu: bool = False,
+    processes: int = 1,
+    launched: bool = False,
 ) -> Need:
     """Peak memory of a run with these settings (those of the LoRA form; the engine's defaults where one is missing), trained in
-    so many processes that share each batch: all on this machine's processor, or each on a GPU of its own."""
+    so many processes that share each batch: all on this machine's processor, or each on a GPU of its own. On a processor they
+    are forked from one, or were `launched`, each from nothing."""
     bits = QUANTIZED.get(str(settings.get("quantization")))
     size = HALF if gpu and bits is None else FP32  # what is left whole beside fewer bits is in fp32
     modules = settings.get("target_modules") or ["q_proj", "v_proj"]
@@ -188,7 +198,11 @@ def need(
     return Need(
         runtime=(GPU_RUNTIME_BYTES if gpu else RUNTIME_BYTES)
         + (QUANTIZER_BYTES if bits else 0)
-        + (together - 1) * FORKED_BYTES,
+        + (
+            LAUNCHER_BYTES + (together - 1) * RUNTIME_BYTES
+            if launched and together > 1
+            else (together - 1) * FORKED_BYTES
+        ),
         weights=together * round(size * (shape.parameters - shape.in_matrices) + (bits or size) * shape.in_matrices),
         adapter=together * ADAPTER_COPIES * FP32 * rank * shape.layers * sum(a + b for a, b in adapted),
         activations=tokens * (kept * size + logits),
