@@ -57,7 +57,7 @@ check: lint types imports migrations deploy-check test postgres ## exactly what 
 	.venv-bench/bin/python -m pip install --quiet transformers==5.23.0 peft==0.21.2 trl==1.16.0
 	@touch $@
 
-bench: $(VENV)/.dev .venv-bench/.ready ## benchmark table against peers; writes bench.json
+bench: $(VENV)/.dev .venv-bench/.ready browser ## benchmark table against peers; writes bench.json
 	$(BIN)/python -m tests.benchmarks.run
 
 chaos: $(VENV)/.dev ## kill, fill, hang and cut everything in the middle of runs; writes chaos.json

@@ -2,6 +2,7 @@
 
 from django import template
 
+from teams.services.durations import duration as _duration
 from teams.services.money import dollars as _dollars
 
 register = template.Library()
@@ -14,18 +15,7 @@ def dollars(micro: int | None) -> str:
 
 @register.filter
 def duration(seconds: float | None) -> str:
-    """Seconds as 0.4 s, 40 s, 3 min 20 s, 2 h 5 min."""
-    if seconds is None:
-        return "–"
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min"
+    return "–" if seconds is None else _duration(seconds)
 
 
 @register.filter

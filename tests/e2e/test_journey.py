@@ -64,11 +64,16 @@ def start(page: Page, **settings: str) -> None:
 def start_run(page: Page, team: str, method: str, dataset: str, **settings: str) -> str:
     """The URL of the new run; the form showed a price first."""
     page.goto(f"{team}runs/new/{method}/")
+    choose(page, dataset)
+    start(page, **settings)
+    return page.url
+
+
+def choose(page: Page, dataset: str) -> None:
+    """Its first version, and wait for the price."""
     page.get_by_label("Dataset").select_option(label=f"{dataset} v1")
     expect(page.get_by_text("Your team has left")).to_be_visible()
     expect(page.get_by_text("will be held")).to_be_visible()
-    start(page, **settings)
-    return page.url
 
 
 def watch(page: Page) -> None:

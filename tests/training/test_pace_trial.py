@@ -126,6 +126,22 @@ def test_runs_count_with_the_trial_and_take_its_place(
     assert "recent runs" in reckon(course, version, bundled).because[0]
 
 
+def test_an_unsteady_machine_says_how_far_off_a_price_may_be(
+    course: Course, version: DatasetVersion, bundled: BaseModel
+) -> None:
+    for _ in range(2):
+        trial_of(bundled)
+    assert not any("steady" in sentence for sentence in reckon(course, version, bundled).because)
+    trial_of(bundled, metrics=SEEN | {"sample_seconds": 8.0}, compute_seconds=12.8)
+    usual, slow = 20 * 0.4, 20 * 0.8
+    reckoned = reckon(course, version, bundled)
+    said = next(sentence for sentence in reckoned.because if "steady" in sentence)
+    assert "of the last 3 measurements" in said
+    assert (
+        f"{reckoned.seconds:.0f} s at the quickest and {reckoned.seconds + slow - usual:.0f} s at the slowest" in said
+    )
+
+
 def test_trials_fill_up_what_runs_do_not_tell_yet(bundled: BaseModel, start: Callable[..., TrainingRun]) -> None:
     for seconds in (0.0004, 0.0002, 0.0003):
         trial_of(bundled, metrics=SEEN | {"seconds_per_token": seconds})

@@ -10,6 +10,7 @@ from typing import Any
 from datasets.models import DatasetVersion
 from datasets.services import versions
 from teams.models import Course, Method
+from teams.services.durations import duration
 from teams.services.money import dollars
 from training.models import BaseModel
 from training.services import local_time, lora_memory, program_size, tokens
@@ -27,6 +28,7 @@ OPENAI_SECONDS, REHEARSAL_SECONDS = 1_200.0, 30.0
 INPUT_MARGIN = 3  # found instructions and full demonstrations
 SECONDS_PER_CALL = 1.5
 LOCAL_MARGIN = 4  # a machine shared with others may be that much slower
+UNSTEADY = 1.2  # slowest over quickest: a price in their middle may then be a tenth off
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,12 @@ def _lora(course: Course, base: BaseModel, version: DatasetVersion, settings: di
     )
     seconds = pace.seconds(work)
     because = [_time_sentence(pace, work)]
+    least, most = pace.between(work)
+    if most > least * UNSTEADY:
+        because.append(
+            f"This machine is not steady: of the last {len(pace.seen)} measurements here, this run would take "
+            f"{duration(least)} at the quickest and {duration(most)} at the slowest. The price may be as far off."
+        )
     if course.compute_rate:
         because.append(f"Local training costs {dollars(course.compute_rate)} an hour in this course.")
     else:

@@ -88,6 +88,11 @@ class Pace:
         """How long the whole work takes."""
         return self.training(work) + self.beside(work)
 
+    def between(self, work: Work) -> tuple[float, float]:
+        """How long it would take at the quickest and at the slowest of what was seen."""
+        each = [one.training(work) + one.beside(work) for one in self.seen]
+        return min(each), max(each)
+
 
 def tokens_of(base: BaseModel, version: DatasetVersion) -> int:
     """Tokens of one pass over a version: counted in the base's own template where it is on this machine and that is quick."""
