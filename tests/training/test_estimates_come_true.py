@@ -1,17 +1,20 @@
 """The demo's own data, the form's own settings, the real engines: what was estimated before is what it then cost.
 
 Within 10 % for OpenAI, DSPy, LoRA's tokens, and the seconds of LoRA runs measured on a machine that did little else, from the very
-first run on: the machine has measured itself in trials (`make bench` measures both, `python -m tests.benchmarks.bench_estimates
-FILE` writes down a recording of them). One recorded run misses that; it is marked.
+first run on: the machine has measured itself in trials. One such run misses that; it is marked. Runs that were watched in a
+browser, on a machine whose equal work takes up to twice as long from one moment to the next, are within 10 % on average
+(`make bench` measures them, `python -m tests.benchmarks.bench_estimates FILE` writes down a recording).
 """
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import transaction
 from django.utils import timezone
 
 from courseplatform import value
@@ -29,12 +32,13 @@ from training.services.launch import launch
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
 TOLERANCE = 0.1
+COMPUTE_RATE = 1_200_000  # micro-dollars an hour
 FILES = {
     Method.DSPY: "dspy_dialogues.jsonl",
     Method.OPENAI: "openai_messages.jsonl",
     Method.LORA: "lora_instructions.jsonl",
 }
-MEASURED = json.loads(Path(__file__).with_name("measured_lora_runs.json").read_text())["recordings"]
+MEASURED = json.loads(Path(__file__).with_name("measured_lora_runs.json").read_text())
 MISSED = {(0, 2): "10.3 % too low: this careful run took a fifth longer than the other recording's"}
 
 
@@ -145,7 +149,7 @@ def test_lora_trains_on_the_tokens_that_were_reckoned(
 
 def measured_runs() -> Iterator[Any]:
     """(recording, number of the run in it); known misses are expected to fail, and come off the list when they do not."""
-    for place, recording in enumerate(MEASURED):
+    for place, recording in enumerate(MEASURED["alone"]):
         for number in range(len(recording["runs"])):
             missed = MISSED.get((place, number))
             marks = [pytest.mark.xfail(reason=missed, strict=True, raises=AssertionError)] if missed else []
@@ -156,21 +160,46 @@ def measured_runs() -> Iterator[Any]:
 def test_lora_compute_costs_what_was_foretold_from_the_first_run_on(
     course: Course, team: Team, member: User, settings: Any, recording: dict[str, Any], number: int
 ) -> None:
-    """Each of the measured runs, foretold from the machine's trials and the runs before it: figures of real runs, because a busy
-    machine has no pace. README tells of watched runs, which are further off."""
+    """Each run, foretold from the machine's trials and the runs before it: figures of real runs, because a busy machine has no
+    pace."""
     settings.REHEARSAL = True
-    version = demo_version(team, member, Method.LORA)
-    base = BaseModel.objects.offered(course, Method.LORA).order_by("id")[0]
-    for trial in recording["trials"]:
-        PaceTrial.objects.create(base_model=base, machine=recording["machine"], **trial)
-    for before in recording["runs"][:number]:
-        lived_through(launched(team, member, version, Method.LORA, **changes_of(before)), before)
-    course.compute_rate = team.course.compute_rate = 1_200_000
+    course.compute_rate = team.course.compute_rate = COMPUTE_RATE
     course.save()
-    measured = recording["runs"][number]
-    run = launched(team, member, version, Method.LORA, **changes_of(measured))
-    actual = measured["compute_seconds"] * course.compute_rate / 3600
-    assert run.expected_cost == pytest.approx(actual, rel=TOLERANCE)
+    version = demo_version(team, member, Method.LORA)
+    expected, actual = list(foretold_and_measured(team, member, version, recording))[number]
+    assert expected == pytest.approx(actual, rel=TOLERANCE)
+
+
+def test_what_watched_lora_runs_cost_was_foretold_on_average(
+    course: Course, team: Team, member: User, settings: Any
+) -> None:
+    """No price can be near each of them: equal runs of one recording are a fifth apart."""
+    settings.REHEARSAL = True
+    course.compute_rate = team.course.compute_rate = COMPUTE_RATE
+    course.save()
+    version = demo_version(team, member, Method.LORA)
+    pairs: list[tuple[int, float]] = []
+    for recording in MEASURED["watched"]:
+        with transaction.atomic():
+            pairs += foretold_and_measured(team, member, version, recording)
+            transaction.set_rollback(True)
+    assert len(pairs) == 35
+    assert mean(abs(expected / actual - 1) for expected, actual in pairs) < TOLERANCE
+    assert sum(expected for expected, _ in pairs) == pytest.approx(sum(actual for _, actual in pairs), rel=TOLERANCE)
+
+
+def foretold_and_measured(
+    team: Team, member: User, version: DatasetVersion, recording: dict[str, Any]
+) -> Iterator[tuple[int, float]]:
+    """Micro-dollars of each run of a recording, in turn, on a machine that knows what came before it."""
+    base = BaseModel.objects.offered(team.course, Method.LORA).order_by("id")[0]
+    for trial in recording["trials"]:
+        figures = {name: trial[name] for name in ("compute_seconds", "metrics")}
+        PaceTrial.objects.create(base_model=base, machine=recording["machine"], **figures)
+    for measured in recording["runs"]:
+        run = launched(team, member, version, Method.LORA, **changes_of(measured))
+        yield run.expected_cost, measured["compute_seconds"] * COMPUTE_RATE / 3600
+        lived_through(run, measured)
 
 
 def changes_of(measured: dict[str, Any]) -> dict[str, Any]:
