@@ -178,8 +178,8 @@ def _lora(course: Course, base: BaseModel, version: DatasetVersion, settings: di
     least, most = pace.between(work)
     if most > least * UNSTEADY:
         because.append(
-            f"This machine is not steady: of the last {len(pace.seen)} measurements here, this run would take "
-            f"{duration(least)} at the quickest and {duration(most)} at the slowest. The price may be as far off."
+            f"This machine is not steady: by the quickest of its last {len(pace.seen)} measurements this run would take "
+            f"{duration(least)}, by the slowest {duration(most)}. The price may be as far off."
         )
     if course.compute_rate:
         because.append(f"Local training costs {dollars(course.compute_rate)} an hour in this course.")
@@ -200,7 +200,7 @@ def _time_sentence(pace: local_time.Pace, work: local_time.Work) -> str:
     if pace.runs:
         source = "as measured in recent runs here"
     elif pace.trial:
-        source = "as this machine measured in a trial"
+        source = "as this machine measured in trials"
     else:
         source = "a cautious guess until a run was measured here"
     return (
