@@ -26,9 +26,7 @@ QUANTIZED = {"8bit": 1.02, "4bit": 0.5625}  # bytes of a layer's weight, its sca
 QUANTIZER_BYTES = 100 * 2**20  # bitsandbytes, imported, and what packing the weights leaves behind
 RUNTIME_BYTES = 500 * 2**20  # torch, transformers and PEFT, imported
 FORKED_BYTES = 240 * 2**20  # in each further process of a light base, beside weights and adapter: 155 to 240 MiB
-LAUNCHER_BYTES = (
-    200 * 2**20
-)  # `accelerate launch`, where a number of processes was asked for; what it starts shares nothing
+LAUNCHER_BYTES = 200 * 2**20  # `accelerate launch`, where several were asked for; what it starts shares nothing
 GPU_RUNTIME_BYTES = 700 * 2**20  # what CUDA keeps for itself
 ADAPTER_COPIES = 6  # weights, gradients, two of AdamW, the best so far, the checkpoint being written
 LOGIT_COPIES = 3  # logits, their softmax, their gradient
