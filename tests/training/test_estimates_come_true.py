@@ -173,7 +173,7 @@ def test_lora_compute_costs_what_was_foretold_from_the_first_run_on(
 def test_what_watched_lora_runs_cost_was_foretold_on_average(
     course: Course, team: Team, member: User, settings: Any
 ) -> None:
-    """No price can be near each of them: equal runs of one recording are a fifth apart."""
+    """No price can be near each of them: two equal runs of one recording took 1.85 and 2.29 s."""
     settings.REHEARSAL = True
     course.compute_rate = team.course.compute_rate = COMPUTE_RATE
     course.save()
