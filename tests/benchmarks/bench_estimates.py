@@ -16,8 +16,7 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 from statistics import median
@@ -44,18 +43,14 @@ where run.status = 'succeeded' order by run.id
 def measure() -> dict[str, Measured]:
     """The table's rows; ratio > 1 = nearer than the limit."""
     measured = _measured()
-    unsteady = off_its_median([one["equal_work_seconds"] for one in (*measured["trials"], *measured["runs"])])
+    steady = [one["equal_work_seconds"] for one in (*measured["trials"], *measured["runs"])]
+    unsteady = max(abs(seconds / median(steady) - 1) * 100 for seconds in steady)
     rows = {
         f"estimate_lora_{place}_{run['preset']}_off": _row(abs(run["expected"] / run["actual"] - 1) * 100)
         | {"expected": run["expected"], "actual": run["actual"]}
         for place, run in enumerate(measured["runs"], start=1)
     }
     return rows | {"estimate_lora_equal_work_off_its_median": _row(unsteady)}
-
-
-def off_its_median(seconds: list[float]) -> float:
-    """In percent, the one that is furthest."""
-    return max(abs(one / median(seconds) - 1) * 100 for one in seconds)
 
 
 def _row(off: float) -> Measured:
@@ -74,7 +69,7 @@ def _measured() -> dict[str, Any]:
         # The browser is open before: a machine that is asked for so much memory on the way has no pace.
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         platform = Platform(Path(folder) / "var", pace_trial=TRIAL_SECONDS)
-        with _started(platform):
+        with platform.running():
             page = signed_in(browser, platform, "maple@demo.example")
             team, (machine, trials) = page.url, _trials(platform.folder)
             steady = [_run(page, team, preset) for preset in ORDER]
@@ -89,15 +84,6 @@ def _measured() -> dict[str, Any]:
             for (name, expected, charged, seconds, result), equal in zip(runs, steady, strict=True)
         ],
     }
-
-
-@contextmanager
-def _started(platform: Any) -> Iterator[None]:
-    platform.start()
-    try:
-        yield
-    finally:
-        platform.stop()
 
 
 def _trials(folder: Path) -> tuple[str, list[dict[str, Any]]]:

@@ -70,6 +70,15 @@ class Platform:
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(STOP_SECONDS)
 
+    @contextmanager
+    def running(self) -> Iterator["Platform"]:
+        """Started, and stopped afterwards."""
+        self.start()
+        try:
+            yield self
+        finally:
+            self.stop()
+
     def kill(self) -> None:
         """kill -9 of the supervisor alone."""
         assert self.process is not None
@@ -113,10 +122,8 @@ class Platform:
 
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    running = Platform(tmp_path_factory.mktemp("platform") / "var")
-    running.start()
-    yield running
-    running.stop()
+    with Platform(tmp_path_factory.mktemp("platform") / "var").running() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -117,12 +117,9 @@ def shoot(browser: Browser, platform: Platform, pages: dict[str, tuple[str, str]
 def main(out: Path) -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         platform = Platform(Path(folder) / "var")
-        platform.start()
-        try:
+        with platform.running():
             browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
             shoot(browser, platform, act(browser, platform), out)
-        finally:
-            platform.stop()
     print(f"{len(list(out.glob('*.png')))} pictures in {out}")
 
 

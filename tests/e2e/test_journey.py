@@ -70,7 +70,7 @@ def start_run(page: Page, team: str, method: str, dataset: str, **settings: str)
 
 
 def choose(page: Page, dataset: str) -> None:
-    """Its first version, and wait for the price."""
+    """Its first version, and wait until the form shows a price."""
     page.get_by_label("Dataset").select_option(label=f"{dataset} v1")
     expect(page.get_by_text("Your team has left")).to_be_visible()
     expect(page.get_by_text("will be held")).to_be_visible()

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.conftest import ROOT, Platform, follow, pages_at
-from tests.e2e.test_journey import PASSPHRASE, ask, score_everything, start, upload, watch
+from tests.e2e.test_journey import PASSPHRASE, ask, choose, score_everything, start, upload, watch
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
@@ -22,10 +22,8 @@ Rosa Oak,rosa@setup.example,Monday,Oak
 
 @pytest.fixture
 def empty_platform(tmp_path: Path) -> Iterator[Platform]:
-    running = Platform(tmp_path / "var", demo=False)
-    running.start()
-    yield running
-    running.stop()
+    with Platform(tmp_path / "var", demo=False).running() as started:
+        yield started
 
 
 @pytest.fixture
@@ -120,8 +118,7 @@ def train_and_hand_in(page: Page) -> str:
     upload(page, team, ROWS, "Rows")
     page.wait_for_url(re.compile(r"/versions/1/"))
     page.goto(f"{team}runs/new/lora/?preset=quick")
-    page.get_by_label("Dataset").select_option(label="Rows v1")
-    expect(page.get_by_text("will be held")).to_be_visible()
+    choose(page, "Rows")
     start(page)
     watch(page)
     page.goto(f"{team}submission/")

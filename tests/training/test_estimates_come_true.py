@@ -8,6 +8,7 @@ browser, on a machine whose equal work takes up to twice as long from one moment
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -147,6 +148,15 @@ def test_lora_trains_on_the_tokens_that_were_reckoned(
     assert metrics["sample_answers"] == work.answers
 
 
+@pytest.fixture
+def charged_version(course: Course, team: Team, member: User, settings: Any) -> DatasetVersion:
+    """LoRA's demo rows, in a course that charges for training on them."""
+    settings.REHEARSAL = True
+    course.compute_rate = team.course.compute_rate = COMPUTE_RATE
+    course.save()
+    return demo_version(team, member, Method.LORA)
+
+
 def measured_runs() -> Iterator[Any]:
     """(recording, number of the run in it); known misses are expected to fail, and come off the list when they do not."""
     for place, recording in enumerate(MEASURED["alone"]):
@@ -158,30 +168,22 @@ def measured_runs() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("recording", "number"), list(measured_runs()))
 def test_lora_compute_costs_what_was_foretold_from_the_first_run_on(
-    course: Course, team: Team, member: User, settings: Any, recording: dict[str, Any], number: int
+    team: Team, member: User, charged_version: DatasetVersion, recording: dict[str, Any], number: int
 ) -> None:
     """Each run, foretold from the machine's trials and the runs before it: figures of real runs, because a busy machine has no
     pace."""
-    settings.REHEARSAL = True
-    course.compute_rate = team.course.compute_rate = COMPUTE_RATE
-    course.save()
-    version = demo_version(team, member, Method.LORA)
-    expected, actual = list(foretold_and_measured(team, member, version, recording))[number]
+    expected, actual = next(islice(foretold_and_measured(team, member, charged_version, recording), number, None))
     assert expected == pytest.approx(actual, rel=TOLERANCE)
 
 
 def test_what_watched_lora_runs_cost_was_foretold_on_average(
-    course: Course, team: Team, member: User, settings: Any
+    team: Team, member: User, charged_version: DatasetVersion
 ) -> None:
     """No price can be near each of them: two equal runs of one recording took 1.85 and 2.29 s."""
-    settings.REHEARSAL = True
-    course.compute_rate = team.course.compute_rate = COMPUTE_RATE
-    course.save()
-    version = demo_version(team, member, Method.LORA)
     pairs: list[tuple[int, float]] = []
     for recording in MEASURED["watched"]:
         with transaction.atomic():
-            pairs += foretold_and_measured(team, member, version, recording)
+            pairs += foretold_and_measured(team, member, charged_version, recording)
             transaction.set_rollback(True)
     assert len(pairs) == 35
     assert mean(abs(expected / actual - 1) for expected, actual in pairs) < TOLERANCE

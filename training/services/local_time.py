@@ -66,6 +66,9 @@ class Seen:
             + work.saves * self.by_save
         )
 
+    def seconds(self, work: Work) -> float:
+        return self.training(work) + self.beside(work)
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -90,7 +93,7 @@ class Pace:
 
     def between(self, work: Work) -> tuple[float, float]:
         """How long it would take at the quickest and at the slowest of what was seen."""
-        each = [one.training(work) + one.beside(work) for one in self.seen]
+        each = [one.seconds(work) for one in self.seen]
         return min(each), max(each)
 
 

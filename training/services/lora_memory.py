@@ -196,11 +196,8 @@ def need(
     return Need(
         runtime=(GPU_RUNTIME_BYTES if gpu else RUNTIME_BYTES)
         + (QUANTIZER_BYTES if bits else 0)
-        + (
-            LAUNCHER_BYTES + (together - 1) * RUNTIME_BYTES
-            if launched and together > 1
-            else (together - 1) * FORKED_BYTES
-        ),
+        + (LAUNCHER_BYTES if launched and together > 1 else 0)
+        + (together - 1) * (RUNTIME_BYTES if launched else FORKED_BYTES),
         weights=together * round(size * (shape.parameters - shape.in_matrices) + (bits or size) * shape.in_matrices),
         adapter=together * ADAPTER_COPIES * FP32 * rank * shape.layers * sum(a + b for a, b in adapted),
         activations=tokens * (kept * size + logits),

@@ -89,7 +89,8 @@ class Timings:
     def metrics(self) -> dict[str, object]:
         """For `result.json`."""
         by_step, by_token = self._usual_steps().fit()
-        later_answers = self.answers - 1
+        later = self.answers - 1
+        by_answer = (self.answering - self.first_answer) / later if later > 0 else 0.0
         return {
             "seconds_per_step": round(by_step, 6),
             "seconds_per_token": round(by_token, 9),
@@ -98,9 +99,7 @@ class Timings:
             "validation_tokens": self.validated_tokens,
             "sample_seconds": round(self.answering, 3),
             "sample_answers": self.answers,
-            "seconds_per_answer": round((self.answering - self.first_answer) / later_answers, 6)
-            if later_answers > 0
-            else 0.0,
+            "seconds_per_answer": round(by_answer, 6),
             "save_seconds": round(self.saving, 3),
             "saves": self.saves,
         }
