@@ -32,6 +32,7 @@ LEFT_OUT = frozenset(
     {
         "teams.notice",
         "teams.mailchoice",
+        "teams.outgoingmail",
         "teams.budgetalert",
         "teams.ledgersum",
         "datasets.import",

@@ -196,6 +196,9 @@ if not DEBUG and env.bool("HTTPS", default=True):
 
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://" if DEBUG else "dummymail://")
 vars().update(EMAIL_CONFIG)
+EMAIL_TIMEOUT = env.int(
+    "EMAIL_TIMEOUT", default=10
+)  # seconds for one answer of the mail server; the worker waits, no page
 SITE_URL = env.str("SITE_URL", default="http://localhost:8000")  # for links in mail
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="course@localhost")
 

@@ -15,6 +15,7 @@ TABLE: dict[str, Access] = {
     "course_edit": Access.INSTRUCTOR,
     "course_codes_renew": Access.INSTRUCTOR,
     "course_people": Access.INSTRUCTOR,
+    "course_mail_retry": Access.INSTRUCTOR,
     "membership_edit": Access.INSTRUCTOR,
     "team_new": Access.STUDENT,
     "team_join": Access.STUDENT,

@@ -17,6 +17,7 @@ from django.test import Client, TransactionTestCase
 
 from courseplatform import redis_server as server
 from teams.models import Course, Role, Team, User
+from teams.services import mail
 from tests import factories
 from tests.evaluation.model_server import ModelServer, serving
 
@@ -68,6 +69,16 @@ def private_folders(settings: Any, tmp_path: Path) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.STATIC_ROOT = tmp_path
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+
+
+@pytest.fixture(autouse=True)
+def mail_leaves_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the quick worker would be woken for is done here, after the commit: tests have no worker.
+
+    A test marked `mail_waits` wakes the worker itself.
+    """
+    if not request.node.get_closest_marker("mail_waits"):
+        monkeypatch.setattr(mail, "wake", mail.deliver)
 
 
 @pytest.fixture(scope="session")

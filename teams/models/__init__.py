@@ -1,6 +1,7 @@
 from teams.models.audit import AuditEntry
 from teams.models.billing import BillCheck, BilledDay
 from teams.models.course import Course, Membership, Milestone, ProfessorAssignment, Role, Section, Team
+from teams.models.mail import MailKind, MailState, OutgoingMail
 from teams.models.money import (
     BudgetAccount,
     BudgetAlert,
@@ -34,11 +35,14 @@ __all__ = [
     "LedgerEntry",
     "LedgerSum",
     "MailChoice",
+    "MailKind",
+    "MailState",
     "Membership",
     "Method",
     "Milestone",
     "Notice",
     "NoticeKind",
+    "OutgoingMail",
     "OutsideIdentity",
     "Price",
     "PriceKind",

@@ -81,7 +81,9 @@ def withdraw(*, membership: Membership, person: User) -> None:
             account.delete()
 
 
-GOES_ALONG = frozenset({"membership", "notice", "mailchoice", "professorassignment"})  # what an invitation alone makes
+GOES_ALONG = frozenset(
+    {"membership", "notice", "mailchoice", "outgoingmail", "professorassignment"}
+)  # what an invitation alone makes
 
 
 def _has_worked(row: User | Membership) -> bool:

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from teams.models import AuditEntry, Course, MailChoice, Membership, Notice, Role, User
+from teams.models import AuditEntry, Course, MailChoice, Membership, Notice, OutgoingMail, Role, User
 from teams.services import audit
 from teams.services.courses import CourseRefused
 
@@ -59,6 +59,7 @@ def _forget(person: User, new_name: str) -> None:
         model.objects.filter(username__iexact=person.email).delete()
     Notice.objects.filter(person=person).delete()
     MailChoice.objects.filter(person=person).delete()
+    OutgoingMail.objects.filter(Q(person=person) | Q(address__iexact=person.email)).delete()
     person.identities.all().delete()
     person.user_permissions.clear()
     person.memberships.update(active=False)

@@ -1,21 +1,16 @@
 """Notices: in the bar of every page, and by e-mail to those who want them so."""
 
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from smtplib import SMTPException
 
 from django.conf import settings
-from django.core.mail import send_mass_mail
 from django.db import transaction
 from django.db.models import Count, Max
 from django.utils import timezone
 
-from teams.models import Announcement, Course, MailChoice, Notice, NoticeKind, User
-from teams.services import audit
-
-log = logging.getLogger(__name__)
+from teams.models import Announcement, Course, MailChoice, MailKind, Notice, NoticeKind, User
+from teams.services import audit, mail
 
 SAME_AGAIN = timedelta(minutes=5)  # a person who means it twice waits; one who pressed twice does not
 
@@ -36,19 +31,15 @@ def tell(*, people: Iterable[User], course: Course, kind: NoticeKind, text: str,
             if person.pk not in no_notice
         ]
     )
-    addresses = [person.email for person in told if person.pk not in no_mail]
-    transaction.on_commit(lambda: _send(addresses, f"{course}: {text}", path))
-
-
-def _send(addresses: list[str], text: str, path: str) -> None:
-    """A mail server that is down must not undo what happened; the notice in the app is there."""
-    subject = text.splitlines()[0][:120]
-    body = f"{text}\n\n{settings.SITE_URL}{path}\n"
-    messages = [(subject, body, settings.DEFAULT_FROM_EMAIL, [address]) for address in addresses]
-    try:
-        send_mass_mail(messages)
-    except (SMTPException, OSError) as error:
-        log.error("%d notices could not be mailed: %s", len(messages), error)
+    reached = [person for person in told if person.pk not in no_mail]
+    said = f"{course}: {text}"
+    mail.queue(
+        kind=MailKind.NOTICE,
+        people=reached,
+        course=course,
+        subject=said.splitlines()[0],
+        text=f"{said}\n\n{settings.SITE_URL}{path}\n",
+    )
 
 
 class AnnouncedAlready(Exception):

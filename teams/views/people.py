@@ -13,9 +13,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 from teams.access import Access, SignedInRequest, course_view
 from teams.forms import FormTeamsForm, InviteForm, MembershipForm, RosterForm, SectionForm
 from teams.models import Course, Membership, Role
-from teams.services import courses, enrolment, erasing, invitations, roster
+from teams.services import courses, enrolment, erasing, invitations, mail, roster
 
 PAGE_PEOPLE = 50
+MOST_MAILS = 20
 
 
 @course_view(Access.INSTRUCTOR)
@@ -32,9 +33,21 @@ def course_people(request: SignedInRequest, course: Course) -> HttpResponse:
         "waiting": waiting,
         "sections": course.sections.all(),
         "section_form": SectionForm(),
+        "undelivered": mail.undelivered(course)[:MOST_MAILS],
+        "mail_leaves": mail.leaves_this_machine(),
         "section": "people",
     }
     return render(request, "teams/course_people.html", context)
+
+
+@course_view(Access.INSTRUCTOR)
+@require_POST
+def course_mail_retry(request: SignedInRequest, course: Course) -> HttpResponse:
+    """What could not be delivered, once more."""
+    number = mail.try_again(course)
+    if number:
+        messages.success(request, f"{number} mail{'' if number == 1 else 's'} will be tried again now.")
+    return redirect("course_people", course_id=course.pk)
 
 
 @course_view(Access.INSTRUCTOR)

@@ -1,0 +1,79 @@
+"""What each kind of mail says. Composed when it leaves, so that its link is fresh and what is out of date is not sent."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from teams.models import MailKind, OutgoingMail, User
+from teams.services import links
+
+DAY_SECONDS = 86_400
+
+
+@dataclass(frozen=True)
+class Letter:
+    subject: str
+    text: str
+
+
+def compose(mail: OutgoingMail) -> Letter | None:
+    """None where nothing is to be sent any more: no account has the address, or it was switched off."""
+    if mail.person is not None and not mail.person.is_active:
+        return None
+    return WRITERS[MailKind(mail.kind)](mail)
+
+
+def _notice(mail: OutgoingMail) -> Letter:
+    return Letter(mail.subject, mail.text)
+
+
+def _enrolled(mail: OutgoingMail) -> Letter:
+    text = f"Hello {mail.person},\n\nyou are enrolled in {mail.course}. Sign in as always:\n\n{settings.SITE_URL}\n"
+    return Letter(f"You are enrolled in {mail.course}", text)
+
+
+def _invitation(mail: OutgoingMail) -> Letter:
+    """To somebody who has no password. Who set one meanwhile is only told of the enrolment."""
+    person = mail.person
+    assert person is not None, "an invitation is to somebody"
+    if person.has_usable_password():
+        return _enrolled(mail)
+    text = (
+        f"Hello {person},\n\nyou are enrolled in {mail.course}. Set your password here to enter:\n\n"
+        f"{settings.SITE_URL}{links.password_link(person)}\n\nThe link works for {_days()} days. After that, "
+        f"“Forgot your password?” on the sign-in page sends you another.\n"
+    )
+    return Letter(f"Your account for {mail.course}", text)
+
+
+def _password(mail: OutgoingMail) -> Letter | None:
+    """The page that asks for it does not know whether the address has an account: this is where that is looked up."""
+    person = account_of(mail.address)
+    if person is None:
+        return None
+    text = (
+        f"Hello {person},\n\nsomebody asked for a new password for this address on the course platform. "
+        f"If it was you, set it here:\n\n{settings.SITE_URL}{links.password_link(person)}\n\n"
+        "If it was not you, do nothing: your password stays as it is.\n"
+    )
+    return Letter("Set a new password", text)
+
+
+def account_of(address: str) -> User | None:
+    """The open account with this address, capitals aside."""
+    person = User.objects.filter(email__iexact=address, is_active=True).first()
+    # PostgreSQL takes ı for i here, and that is another address
+    return person if person is not None and person.email.lower() == address.lower() else None
+
+
+def _days() -> int:
+    return int(settings.PASSWORD_RESET_TIMEOUT) // DAY_SECONDS
+
+
+WRITERS: dict[MailKind, Callable[[OutgoingMail], Letter | None]] = {
+    MailKind.NOTICE: _notice,
+    MailKind.ENROLLED: _enrolled,
+    MailKind.INVITATION: _invitation,
+    MailKind.PASSWORD: _password,
+}
