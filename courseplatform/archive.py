@@ -8,6 +8,7 @@ rows: nothing in it can point at what another course has.
 import base64
 import json
 import re
+import shutil
 import uuid
 import zipfile
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from django.db.models import Q
 from teams.models import BudgetAccount, Course, Hold, HoldState, LedgerEntry, Membership, Role, User
 from teams.services import audit, ledger_sums
 from training.models import Artifact, TrainingRun
+from training.run_files import is_file_in, open_in
 
 FORMAT = 1
 OURS = ("teams", "datasets", "training", "evaluation")
@@ -136,9 +138,14 @@ def write(course: Course, out: IO[bytes]) -> None:
         known = User.objects.filter(pk__in=people).order_by("pk").values("pk", "email", "name")
         archive.writestr("people.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in known))
         for artifact in Artifact.objects.filter(run__team__course=course).select_related("run"):
-            path = artifact.run.folder / artifact.path
-            if path.is_file():
-                archive.write(path, f"runs/{artifact.run.key}/{artifact.path}")
+            if not is_file_in(artifact.run.folder, artifact.path):
+                continue
+            name = f"runs/{artifact.run.key}/{artifact.path}"
+            with (
+                open_in(artifact.run.folder, artifact.path) as file,
+                archive.open(name, "w", force_zip64=True) as member,
+            ):
+                shutil.copyfileobj(file, member)
 
 
 def _rows(model: type[models.Model], course: Course) -> Iterator[Row]:

@@ -5,6 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from evaluation.models import Submission
+from training.run_files import file_in, is_file_in
 from training.services.endpoints import NotReady, endpoint_for
 
 
@@ -30,10 +31,10 @@ def _model_changes(submission: Submission) -> list[str]:
 def _file_changes(submission: Submission) -> list[str]:
     folder, said = submission.run.folder, []
     for file in submission.bundle["artifacts"]:
-        path = folder / file["path"]
-        if not path.is_file():
+        if not is_file_in(folder, file["path"]):
             said.append(f"The file {file['path']} is gone.")
             continue
+        path = file_in(folder, file["path"])
         found = path.stat()
         if _sha256(path, found.st_mtime_ns, found.st_size) != file["sha256"]:
             said.append(f"The file {file['path']} is not the one that was handed in.")

@@ -42,8 +42,8 @@ def weights(rank: int = RANK, hidden: int = HIDDEN) -> bytes:
 
 CONFIG = {"peft_type": "LORA", "r": RANK, "lora_alpha": 32, "target_modules": ["q_proj"], "bias": "none",
           "base_model_name_or_path": "/somewhere/else/tiny-student"}  # fmt: skip
-PROGRAM = {"schema": 1, "dspy_version": "3", "persona": {"text": "", "place": "none"},
-           "state": {"chain.predict": {"lm": None, "demos": []}},
+PROGRAM: dict[str, Any] = {"schema": 1, "dspy_version": "3", "persona": {"text": "", "place": "none"},
+           "state": {"chain.predict": {"lm": None, "demos": [], "signature": {"instructions": "Be seven.", "fields": []}}},
            "serving": {"model": "evil", "base_url": "https://evil.example/v1", "temperature": 0.7, "max_tokens": 300}}  # fmt: skip
 FILES: dict[Method, dict[str, Any]] = {
     Method.LORA: {"adapter/adapter_config.json": CONFIG, "adapter/adapter_model.safetensors": weights()},
@@ -321,9 +321,9 @@ def test_a_forged_bundle_brings_no_template_no_model_of_its_own_and_nobodys_clou
     assert "chat template" in refused(rewritten(members_of(finished()), template), other_team, other_member)
     cloud = members_of(finished(Method.OPENAI))
     assert "provider's account" in refused(rewritten(cloud, {}, model="ft:of-somebody-else"), other_team, other_member)
-    lm = PROGRAM | {"state": {"chain.predict": {"lm": {"api_base": "https://evil.example"}}}}
-    forged = rewritten(members_of(finished(Method.DSPY)), {"program.json": as_bytes(lm)})
-    assert "language model of its own" in refused(forged, other_team, other_member)
+    lm = {"chain.predict": PROGRAM["state"]["chain.predict"] | {"lm": {"api_base": "https://evil.example"}}}
+    forged = rewritten(members_of(finished(Method.DSPY)), {"program.json": as_bytes(PROGRAM | {"state": lm})})
+    assert "chain.predict.lm" in refused(forged, other_team, other_member)
 
 
 def test_an_unknown_base_other_rows_and_another_schema_are_refused(

@@ -20,6 +20,7 @@ from django.utils import timezone
 from datasets.models import DatasetVersion
 from teams.models import LedgerEntry, Method, Team
 from training.models.base_model import BaseModel
+from training.run_files import file_in
 
 
 class RunStatus(models.TextChoices):
@@ -174,6 +175,10 @@ class TrainingRun(models.Model):
     def folder(self) -> Path:
         """Where the run's engine works and what it makes stays."""
         return Path(django_settings.RUNS_ROOT) / str(self.key)
+
+    def file(self, name: str) -> Path:
+        """A file of the folder, proven to lie in it; it need not exist. Raises training.run_files.OutsideFolder."""
+        return file_in(self.folder, name)
 
     def move_to(self, status: RunStatus, *, fence: str | None = None, **fields: object) -> None:
         """Move to `status` with one conditional UPDATE and an event row; `fields` are written in the same statement.

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from django.conf import settings
 
 from datasets.services.versions import stored_rows
 from training.models import RunEvent, TrainingRun
+from training.run_files import is_file_in, open_in
 
 SCHEMA = 2
 MANIFEST, SIGNATURE, ROWS, EVENTS = "run.json", "run.json.signature", "rows.jsonl", "events.jsonl"
@@ -32,9 +34,8 @@ def write_bundle(run: TrainingRun) -> IO[bytes]:
         for name, pieces in ((ROWS, _rows(run)), (EVENTS, _events(run))):
             files.append(_write_lines(archive, name, pieces))
         for artifact in run.artifacts.all():
-            path = run.folder / artifact.path
-            if path.is_file():
-                archive.write(path, artifact.path)
+            if is_file_in(run.folder, artifact.path):
+                _write_file(archive, run, artifact.path)
                 files.append({"path": artifact.path, "sha256": artifact.sha256, "bytes": artifact.size})
         text = json.dumps(manifest(run) | {"files": files}, indent=1, ensure_ascii=False).encode()
         archive.writestr(MANIFEST, text)
@@ -84,6 +85,11 @@ def _events(run: TrainingRun) -> Iterator[bytes]:
     events = RunEvent.objects.filter(run=run, kind__in=EVENT_KINDS).values_list("kind", "step", "data")
     for kind, step, data in events.iterator(chunk_size=2_000):
         yield json.dumps({"kind": kind, "step": step, "data": data}, ensure_ascii=False).encode()
+
+
+def _write_file(archive: zipfile.ZipFile, run: TrainingRun, name: str) -> None:
+    with open_in(run.folder, name) as file, archive.open(name, "w", force_zip64=True) as member:
+        shutil.copyfileobj(file, member, MEMORY_BYTES)
 
 
 def _write_lines(archive: zipfile.ZipFile, name: str, lines: Iterator[bytes]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from teams.models import Method
 from training.models import BaseModel
-from training.services import lora_memory
+from training.services import lora_memory, program_contents
 from training.services.bundle_files import WEIGHTS, Bundle, BundleRefused, read_json
 from training.services.endpoints import provider_address
 
@@ -20,7 +20,6 @@ TYPES = {"F32": 4, "F16": 2, "BF16": 2}
 PREFIX, ENDS = "base_model.model.", (".lora_A.weight", ".lora_B.weight")
 PLAIN_OFF = ("use_dora", "modules_to_save", "trainable_token_indices", "layer_replication", "target_parameters",
              "rank_pattern", "alpha_pattern", "auto_mapping")  # fmt: skip
-MOST_ANSWER_TOKENS, HOTTEST = 4_000, 2.0
 
 
 def contents(bundle: Bundle, base: BaseModel) -> dict[str, bytes]:
@@ -120,20 +119,9 @@ def _check_template(bundle: Bundle, base: BaseModel) -> None:
 
 
 def _program(bundle: Bundle, base: BaseModel) -> bytes:
-    document = read_json(bundle, PROGRAM)
-    serving, state, persona = (document.get(name) for name in ("serving", "state", "persona"))
-    if document.get("schema") != 1 or not all(isinstance(part, dict) for part in (serving, state, persona)):
-        raise BundleRefused("program.json is not a DSPy program of this platform.")
-    assert isinstance(serving, dict)
-    assert isinstance(state, dict)
-    if any(not isinstance(part, dict) or part.get("lm") for part in state.values()):
-        raise BundleRefused("program.json brings a language model of its own. Only the platform's models are asked.")
-    heat, most = serving.get("temperature"), serving.get("max_tokens")
-    if not isinstance(heat, int | float) or not 0 <= heat <= HOTTEST or not isinstance(most, int):
-        raise BundleRefused("program.json has no usable temperature or answer length.")
-    if not 1 <= most <= MOST_ANSWER_TOKENS:
-        raise BundleRefused(f"program.json asks for answers of {most} tokens; the most is {MOST_ANSWER_TOKENS}.")
+    try:
+        program = program_contents.read_program(bundle.text(PROGRAM))
+    except program_contents.ProgramRefused as refused:
+        raise BundleRefused(f"{PROGRAM}, {refused.field}: {refused}") from refused
     address, _ = provider_address(rehearsal=base.rehearsal)
-    ours = {"model": base.name, "base_url": address, "temperature": heat, "max_tokens": most}
-    kept = {name: document[name] for name in ("schema", "dspy_version", "state", "persona") if name in document}
-    return json.dumps(kept | {"serving": ours}, ensure_ascii=False, indent=1).encode()
+    return program_contents.document(program, model=base.name, base_url=address)

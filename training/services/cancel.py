@@ -39,5 +39,5 @@ def stop_and_keep(*, run: TrainingRun, person: User) -> None:
     if run.method != Method.LORA or run.status != RunStatus.RUNNING:
         raise CannotStop("Only a LoRA run that is training can be stopped and kept.")
     run.folder.mkdir(parents=True, exist_ok=True)
-    (run.folder / KEEP_FILE).touch()
+    run.file(KEEP_FILE).touch()
     audit.record(course=run.team.course, person=person, action="run stopped and kept", what=str(run), team=run.team)

@@ -234,7 +234,7 @@ class LostCalls:
 
 def _lost_calls(run: TrainingRun) -> LostCalls | None:
     """From the journal of a DSPy run's meter; None where every call was answered, refused or never made."""
-    journal = run.folder / JOURNAL
+    journal = run.file(JOURNAL)
     if not journal.is_file():
         return None
     reserved: dict[int, int] = {}

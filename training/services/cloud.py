@@ -114,11 +114,11 @@ def _say_shutdown(run: TrainingRun, provider: FineTuning) -> None:
 
 def _as_provider_takes_it(run: TrainingRun, part: str, row_ids: list[str]) -> Path:
     """The same rows as the provider wants them: without our ids, pairs of answers for DPO."""
-    upload = run.folder / f"upload-{part}.jsonl"
+    upload = run.file(f"upload-{part}.jsonl")
     if run.settings.get("training") == DPO:
         versions.write_jsonl(run.dataset_version, upload, shape=Shape.PREFERENCE, rows=row_ids)
         return upload
-    with (run.folder / f"{part}.jsonl").open(encoding="utf-8") as lines, upload.open("w", encoding="utf-8") as out:
+    with run.file(f"{part}.jsonl").open(encoding="utf-8") as lines, upload.open("w", encoding="utf-8") as out:
         for line in lines:
             messages = [{k: m[k] for k in UPLOAD_FIELDS if k in m} for m in json.loads(line)["messages"]]
             out.write(json.dumps({"messages": messages}, ensure_ascii=False) + "\n")
@@ -196,7 +196,7 @@ def _rows(run: TrainingRun, event: JobEvent) -> list[RunEvent]:
 def _succeed(run: TrainingRun, lease: str, provider: FineTuning, job: ProviderJob) -> None:
     if job.result_files:
         table = provider.result_table(job.result_files[0])
-        (run.folder / RESULT_TABLE).write_bytes(table)
+        run.file(RESULT_TABLE).write_bytes(table)
         _fill_gaps(run, table)
     if job.fine_tuned_model:
         ask_samples(run, lease, provider, model=job.fine_tuned_model)
@@ -209,7 +209,7 @@ def _succeed(run: TrainingRun, lease: str, provider: FineTuning, job: ProviderJo
         "checkpoints": _checkpoints(provider, job),
         "metrics": {"trained_tokens": job.trained_tokens, "steps": run.step},
     }
-    spec.write_json(run.folder / finish.RESULT_FILE, result)
+    spec.write_json(run.file(finish.RESULT_FILE), result)
     finish.succeed(
         run,
         lease,
@@ -235,7 +235,7 @@ def _tokens_so_far(run: TrainingRun, job: ProviderJob) -> int:
     epochs = job.hyperparameters.get("n_epochs")
     if not run.total_steps or not isinstance(epochs, int):
         return 0  # it ended before its first step
-    return tokens.count_training_file(run.folder / spec.TRAIN_FILE) * epochs * run.step // run.total_steps
+    return tokens.count_training_file(run.file(spec.TRAIN_FILE)) * epochs * run.step // run.total_steps
 
 
 def _fill_gaps(run: TrainingRun, table: bytes) -> None:

@@ -14,6 +14,7 @@ from teams.services import money, notices
 from teams.services.prices import PriceUnknown
 from training.launcher import storable
 from training.models import MOST_ATTEMPTS, Artifact, RunEvent, RunStatus, TrainingRun
+from training.run_files import file_in, files_in, open_in
 from training.services import charges, live, queue
 
 RESULT_FILE = "result.json"
@@ -136,15 +137,13 @@ def collect_artifacts(run: TrainingRun) -> list[Artifact]:
     """What the run left in its folder, hashed; nothing is saved."""
     found = []
     for name in ARTIFACTS[Method(run.method)]:
-        path = run.folder / name
-        files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-        found += [_artifact(run, file) for file in files if file.is_file()]
+        found += [_artifact(run, inside) for inside in files_in(run.folder, name)]
     return found
 
 
 def read_result(folder: Path) -> dict[str, Any]:
     """The engine's result. Raises FileNotFoundError or ValueError where there is none to read."""
-    result = storable(json.loads((folder / RESULT_FILE).read_text(encoding="utf-8")))
+    result = storable(json.loads(file_in(folder, RESULT_FILE).read_text(encoding="utf-8")))
     if not isinstance(result, dict):
         raise ValueError(f"{RESULT_FILE} is not an object")
     return result
@@ -152,17 +151,14 @@ def read_result(folder: Path) -> dict[str, Any]:
 
 def program_prompt_tokens(folder: Path) -> int:
     """About how many tokens a DSPy program puts before each question."""
-    return (folder / "program.json").stat().st_size // CHARACTERS_PER_TOKEN
+    return file_in(folder, "program.json").stat().st_size // CHARACTERS_PER_TOKEN
 
 
-def _artifact(run: TrainingRun, path: Path) -> Artifact:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return Artifact(
-        run=run, path=path.relative_to(run.folder).as_posix(), sha256=digest.hexdigest(), size=path.stat().st_size
-    )
+def _artifact(run: TrainingRun, name: str) -> Artifact:
+    with open_in(run.folder, name) as file:
+        digest = hashlib.file_digest(file, "sha256")
+        size = file.tell()
+    return Artifact(run=run, path=name, sha256=digest.hexdigest(), size=size)
 
 
 def _unreported(result: dict[str, Any]) -> bool:

@@ -49,7 +49,7 @@ def write_rows(run: TrainingRun) -> RowFiles:
     fraction = float(run.settings.get("validation_fraction", 0))
     train_ids, validation_ids = split.split(run.dataset_version, fraction, run.seed)
     train_ids = _part(train_ids, run)
-    train, validation = run.folder / TRAIN_FILE, run.folder / VALIDATION_FILE
+    train, validation = run.file(TRAIN_FILE), run.file(VALIDATION_FILE)
     versions.write_jsonl(run.dataset_version, train, shape="messages", rows=train_ids)
     if not validation_ids:
         return RowFiles(train, None, train_ids, [])
@@ -86,7 +86,7 @@ def write_order(run: TrainingRun) -> Order:
         base_url, key = provider_address(rehearsal=run.rehearsal)
         spec |= {"model": run.base_model.name, "base_url": base_url, **_limits(run)}
         environment["ENGINE_API_KEY"] = key
-    write_json(run.folder / SPEC_FILE, spec)
+    write_json(run.file(SPEC_FILE), spec)
     return Order(MODULES[method], run.folder, environment)
 
 

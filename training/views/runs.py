@@ -1,5 +1,7 @@
 """A team's runs: the list, one run as it happens, its files, stopping it."""
 
+from pathlib import PurePosixPath
+
 from asgiref.sync import sync_to_async
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -11,6 +13,7 @@ from teams.access import Access, SignedInRequest, team_view
 from teams.live import stream
 from teams.models import Method, Team
 from training.models import RunStatus, TrainingRun
+from training.run_files import open_in
 from training.services import limits, live, queue
 from training.services.cancel import CannotStop, cancel, stop_and_keep
 from training.services.checkpoints import NoCheckpoint, keep_checkpoint
@@ -101,13 +104,14 @@ def run_checkpoint(request: SignedInRequest, team: Team, number: int, position: 
 
 @team_view(Access.MEMBER)
 def run_file(request: SignedInRequest, team: Team, number: int, path: str) -> FileResponse:
-    """One artefact. The path is looked up among the run's artefacts, never on the disk."""
+    """One artefact. The path is looked up among the run's artefacts, then proven to lie in the run's folder."""
     run = run_of(team, number)
     artifact = get_object_or_404(run.artifacts, path=path)
-    file = run.folder / artifact.path
-    if not file.is_file():
-        raise Http404("This file is no longer on the machine.")
-    return FileResponse(file.open("rb"), as_attachment=True, filename=file.name)
+    try:
+        file = open_in(run.folder, artifact.path)
+    except FileNotFoundError as missing:
+        raise Http404("This file is no longer on the machine.") from missing
+    return FileResponse(file, as_attachment=True, filename=PurePosixPath(artifact.path).name)
 
 
 @team_view(Access.MEMBER)

@@ -117,10 +117,44 @@ def load(path: Path) -> SavedProgram:
             raise ValueError(f"schema {document['schema']} is not 1")
         persona = Persona(**document["persona"])
         module = StudentSimulationModel(persona)
-        module.load_state(document["state"])
+        module.load_state(plain_state(document["state"]))
         return SavedProgram(module, persona, Serving(**document["serving"]))
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is not a DSPy program of this platform: {error!r}") from error
+
+
+DEMO_TEXTS = ("conversation_history", "teacher_prompt", "reasoning", "student_response")
+CUSTOM_TYPE = "<<CUSTOM-TYPE-"
+"""How DSPy marks text that it turns into parts of a message (images, files): nothing that a program of ours ever holds."""
+
+
+def plain_state(state: dict[str, Any]) -> dict[str, Any]:
+    """Of a saved state only what a program of ours consists of: instructions, field descriptions, demonstrations.
+
+    DSPy's `load_state` sets every other name as an attribute of the predictor, `config` among them, and so would let a
+    file decide how often, which model and how long is asked. Raises KeyError, TypeError or ValueError for another program.
+    """
+    return {name: _plain_predictor(part) for name, part in state.items()}
+
+
+def _plain_predictor(part: dict[str, Any]) -> dict[str, Any]:
+    signature = part["signature"]
+    fields = [{name: str(one[name]) for name in ("prefix", "description")} for one in signature["fields"]]
+    plain = {
+        "traces": [],
+        "train": [],
+        "lm": None,
+        "demos": [_plain_demo(demo) for demo in part["demos"]],
+        "signature": {"instructions": str(signature["instructions"]), "fields": fields},
+    }
+    if CUSTOM_TYPE in json.dumps(plain):
+        raise ValueError("it holds one of DSPy's custom types, which is not served here")
+    return plain
+
+
+def _plain_demo(demo: dict[str, Any]) -> dict[str, Any]:
+    texts = {name: str(demo[name]) for name in DEMO_TEXTS if name in demo}
+    return {"augmented": True, **texts} if demo.get("augmented") else texts
 
 
 def write_json(path: Path, data: dict[str, Any]) -> None:

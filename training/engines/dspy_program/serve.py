@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 import msgspec
 import uvicorn
 from dspy.clients.engines.lm15_engine import AsyncLM15Engine
+from served_files import served
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -101,12 +102,12 @@ class Programs:
     def find(self, model: str) -> SavedProgram:
         """The program of `model`. Raises ApiError 404 where there is none, 500 where its file is broken."""
         match = _MODEL.fullmatch(model)
-        path = self.root / (match.group(1) if match else "") / FILE_NAME
+        path = served(self.root, match.group(1), FILE_NAME) if match else None
         try:
-            file = path.stat() if match else None
+            file = path.stat() if path else None
         except OSError:
             file = None
-        if file is None:
+        if file is None or path is None:
             raise ApiError(
                 404, f"There is no program {model!r} here.", code="model_not_found", kind="invalid_request_error"
             )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from served_files import served
 from transformers import PreTrainedTokenizerBase
 
 from lora.adapters import Adapter, read_adapter
@@ -84,8 +85,8 @@ class ModelStore:
                 base = self._base(name)
                 return Model(base, None, base.template)
             run = RUN_NAME.fullmatch(name)
-            folder = self._runs_root / run[1] / "adapter" if run else None
-            if folder is None or not folder.is_dir():
+            folder = served(self._runs_root, run[1], "adapter") if run else None
+            if folder is None or not folder.is_dir() or any(file.is_symlink() for file in folder.iterdir()):
                 raise UnknownModel(name)
             adapter, base = self._adapter(name, folder)
             source = adapter.template or base.template.source
