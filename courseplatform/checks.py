@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Warning, register
 
 
 @register()
@@ -59,3 +59,13 @@ def the_sign_in_service_is_whole_and_encrypted(app_configs: Sequence[Any] | None
         hint = "Tokens and the client's secret travel over it."
         return [Error(f"OIDC_ISSUER must begin with https://, not {issuer}.", hint=hint, id="courseplatform.E004")]
     return []
+
+
+@register(deploy=True)
+def somebody_says_that_it_is_https(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """W005: behind a reverse proxy whose word is not taken every page would redirect to itself for ever."""
+    if settings.DEBUG or not getattr(settings, "SECURE_SSL_REDIRECT", False) or settings.TRUSTED_PROXIES:
+        return []
+    hint = "Set TRUSTED_PROXIES to the address of your reverse proxy, for example TRUSTED_PROXIES=127.0.0.1. "
+    hint += "Where uvicorn has the certificate itself, silence this check."
+    return [Warning("HTTPS is on, and no proxy's X-Forwarded-Proto is believed.", hint=hint, id="courseplatform.W005")]

@@ -6,16 +6,25 @@ first byte leaves. Both cost more than most pages do, and an open event stream w
 
 import asyncio
 import itertools
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
-from django.core.handlers.asgi import ASGIHandler
+from django.conf import settings
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.db import close_old_connections, connections
 from django.http import FileResponse, HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.urls import set_script_prefix
+
+from courseplatform import bodies
+from courseplatform.bodies import Body, BodyRefused, LastWords
+from teams.body_limits import STRANGER
 
 THREADS = 16
 DOWNLOADS = (
@@ -41,7 +50,61 @@ class Handler(ASGIHandler):
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         else:
-            await self.handle(scope, receive, send)
+            await self._hear(scope, receive, send)
+
+    async def _hear(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer, unless the body is too long or too slow: see `courseplatform.bodies`."""
+        body = Body(scope, receive, lambda: self._in_a_thread(self._bytes_for)(scope))
+        try:
+            await body.check_announced()
+            await self.handle(scope, body, send)
+        except BodyRefused as refused:
+            await self._refuse(scope, refused, LastWords(receive, send))
+
+    async def read_body(self, receive: Any) -> Any:
+        """As Django's; what was read is let go of where `receive` refuses the rest."""
+        limit = settings.FILE_UPLOAD_MAX_MEMORY_SIZE
+        body = tempfile.SpooledTemporaryFile(max_size=limit, mode="w+b", dir=settings.FILE_UPLOAD_TEMP_DIR)  # noqa: SIM115
+        try:
+            more = True
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise RequestAborted()
+                await self._keep(body, message.get("body", b""))
+                more = message.get("more_body", False)
+        except BaseException:
+            body.close()
+            raise
+        body.seek(0)
+        return body
+
+    async def _keep(self, body: Any, part: bytes) -> None:
+        """In memory at once; on a disk in a thread, so that a slow disk keeps nobody else waiting."""
+        if getattr(body, "_rolled", True):
+            await self._in_a_thread(body.write)(part)
+        else:
+            body.write(part)
+
+    def _bytes_for(self, scope: Any) -> int:
+        close_old_connections()
+        request, _ = self.create_request(scope, BytesIO())
+        try:
+            return bodies.bytes_for(request) if request is not None else STRANGER
+        finally:
+            close_old_connections()
+
+    async def _refuse(self, scope: Any, refused: BodyRefused, send: Any) -> None:
+        set_script_prefix(get_script_prefix(scope))
+        request, unreadable = self.create_request(scope, BytesIO())
+        if request is None:
+            response: Any = unreadable
+        else:
+            bodies.mark(request, refused)
+            response = await self.run_get_response(request)
+        response["Connection"] = "close"
+        await self.send_response(response, send)
+        await self._in_a_thread(response.close)()
 
     async def _live(self, receive: Any, send: Any) -> None:
         steps = {"lifespan.startup": self._on_start, "lifespan.shutdown": self._on_stop}

@@ -113,6 +113,7 @@ def services(ports: Ports, env: dict[str, str]) -> list[Service]:
         "75",  # later than a program's client or a reverse proxy, as in the engines' servers
         "--timeout-graceful-shutdown",
         "3",
+        "--no-proxy-headers",  # believed where settings.TRUSTED_PROXIES says so, and nowhere else
         "--log-level",
         "warning",
     ]

@@ -70,6 +70,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "courseplatform.bodies.RefusedBodyMiddleware",
     "courseplatform.lost_pages.LostPageMiddleware",
     "teams.impersonation.ReadOnlyMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -179,6 +180,9 @@ CONTENT_SECURITY_POLICY = {
         "base-uri": [NONE],
     }
 }
+# Whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses or networks of reverse proxies, nobody by default.
+# Anyone can send these headers; believed, they make every try at a password come from another place.
+TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -187,7 +191,6 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 if not DEBUG and env.bool("HTTPS", default=True):
     SECURE_SSL_REDIRECT = True
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
     SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=31536000)
@@ -227,6 +230,8 @@ ENGINES_ROOT = BASE_DIR / "training" / "engines"
 
 # --- Limits, each stated on the page it concerns ------------------------------------------------------------------------
 DATASET_MAX_BYTES = env.int("DATASET_MAX_BYTES", default=200 * 1024 * 1024)
+RUN_ARCHIVE_MAX_BYTES = env.int("RUN_ARCHIVE_MAX_BYTES", default=1024**3)
+COURSE_ARCHIVE_MAX_BYTES = env.int("COURSE_ARCHIVE_MAX_BYTES", default=2 * 1024**3)
 DATASET_MAX_ROWS = env.int("DATASET_MAX_ROWS", default=200_000)
 CHAT_MAX_MESSAGE_CHARACTERS = env.int("CHAT_MAX_MESSAGE_CHARACTERS", default=4_000)
 CHAT_MAX_ANSWER_TOKENS = env.int("CHAT_MAX_ANSWER_TOKENS", default=300)

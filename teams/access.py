@@ -139,6 +139,21 @@ def enter_team(request: HttpRequest, team_id: int, access: Access) -> Team:
     return team
 
 
+def lets_in(request: HttpRequest, rule: AccessRule, kwargs: dict[str, Any]) -> bool:
+    """Whether this signed-in person passes the rule of a view, for who must know before the view is called."""
+    person = cast(User, request.user)
+    try:
+        if rule.scope == "team":
+            enter_team(request, kwargs["team_id"], rule.access)
+        elif rule.scope == "course":
+            enter_course(request, kwargs["course_id"], rule.access)
+    except (Http404, PermissionDenied, OverflowError):
+        return False
+    if rule.access is Access.COURSE_MAKER:
+        return person.has_perm("teams.add_course")
+    return person.is_staff or rule.access is not Access.STAFF
+
+
 def course_view(access: Access) -> Callable[[View], View]:
     """Declare that a view with a `course_id` in its URL needs `access`; it is called with the `Course`."""
     return _scoped("course", access, enter_course)

@@ -3,6 +3,8 @@
 from itertools import count
 from typing import Any
 
+from django.contrib.auth.models import Permission
+
 from datasets.models import DatasetVersion
 from datasets.services import versions
 from teams.models import Course, Membership, ProfessorAssignment, Role, Team, User
@@ -64,3 +66,9 @@ def make_dataset_version(
         note="Made for a test.",
         source_name="rows.jsonl",
     )
+
+
+def allow_courses(person: User) -> User:
+    """As somebody who runs the platform does on the accounts page."""
+    person.user_permissions.add(Permission.objects.get(codename="add_course", content_type__app_label="teams"))
+    return person

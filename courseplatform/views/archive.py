@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from courseplatform import archive, removing
 from teams.access import Access, SignedInRequest, course_maker_view, course_view
+from teams.body_limits import takes_file
 from teams.forms import ArchiveForm, DeleteCourseForm
 from teams.models import Course
 from teams.services import audit
@@ -34,6 +35,7 @@ def course_archive(request: SignedInRequest, course: Course) -> HttpResponse | F
 
 @course_maker_view
 @require_http_methods(["GET", "POST"])
+@takes_file("COURSE_ARCHIVE_MAX_BYTES")
 def course_import(request: SignedInRequest) -> HttpResponse:
     form = ArchiveForm(request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid():

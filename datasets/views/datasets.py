@@ -9,6 +9,7 @@ from datasets.forms import NewDatasetForm, UploadForm
 from datasets.models import Dataset, DatasetVersion, Import, ImportStatus
 from datasets.services import drafts, imports, samples, versions
 from teams.access import Access, SignedInRequest, team_view
+from teams.body_limits import takes_file
 from teams.models import Team
 
 
@@ -27,6 +28,7 @@ def dataset_list(request: HttpRequest, team: Team) -> HttpResponse:
 
 @team_view(Access.MEMBER)
 @require_http_methods(["GET", "POST"])
+@takes_file("DATASET_MAX_BYTES")
 def dataset_new(request: SignedInRequest, team: Team) -> HttpResponse:
     form = NewDatasetForm(request.POST, request.FILES) if request.method == "POST" else NewDatasetForm()
     if form.is_bound and form.is_valid():
@@ -39,6 +41,7 @@ def dataset_new(request: SignedInRequest, team: Team) -> HttpResponse:
 
 @team_view(Access.MEMBER)
 @require_http_methods(["GET", "POST"])
+@takes_file("DATASET_MAX_BYTES")
 def dataset_upload(request: SignedInRequest, team: Team, dataset_id: int) -> HttpResponse:
     """The next version of a dataset from a file."""
     dataset = get_object_or_404(Dataset.objects.for_team(team), pk=dataset_id)

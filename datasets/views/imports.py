@@ -16,6 +16,7 @@ from datasets.views.datasets import after_check
 from datasets.views.downloads import download
 from teams import live
 from teams.access import Access, SignedInRequest, team_view
+from teams.body_limits import takes_file
 from teams.models import Team
 
 PAGE = 50
@@ -131,6 +132,7 @@ def import_check(request: HttpRequest, team: Team, key: UUID) -> HttpResponse:
 
 @team_view(Access.MEMBER)
 @require_POST
+@takes_file("DATASET_MAX_BYTES")
 def import_replace(request: HttpRequest, team: Team, key: UUID) -> HttpResponse:
     get_object_or_404(Import.objects.for_team(team), key=key)
     form = UploadForm(request.POST, request.FILES)

@@ -11,7 +11,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from teams.access import Access, SignedInRequest, course_view
-from teams.forms import FormTeamsForm, InviteForm, MembershipForm, RosterForm, SectionForm
+from teams.body_limits import takes_file
+from teams.forms import MOST_ROSTER_BYTES, FormTeamsForm, InviteForm, MembershipForm, RosterForm, SectionForm
 from teams.models import Course, Membership, Role
 from teams.services import courses, enrolment, erasing, invitations, mail, roster
 
@@ -145,6 +146,7 @@ def _mail_link(membership: Membership) -> str:
 
 @course_view(Access.INSTRUCTOR)
 @require_http_methods(["GET", "POST"])
+@takes_file(at_most=MOST_ROSTER_BYTES)
 def course_roster(request: SignedInRequest, course: Course) -> HttpResponse:
     """A class list: first what it would do, line by line; then, if the instructor says so, that."""
     form = RosterForm(request.POST or None, request.FILES or None, initial={"role": Role.STUDENT})

@@ -7,6 +7,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from teams.access import Access, SignedInRequest, team_view
+from teams.body_limits import takes_file
 from teams.models import Team
 from training.forms import BundleForm
 from training.models import RunStatus
@@ -26,6 +27,7 @@ def run_bundle(request: SignedInRequest, team: Team, number: int) -> FileRespons
 
 @team_view(Access.MEMBER)
 @require_http_methods(["GET", "POST"])
+@takes_file("RUN_ARCHIVE_MAX_BYTES")
 def run_import(request: SignedInRequest, team: Team) -> HttpResponse:
     form = BundleForm(request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid():

@@ -13,6 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 
 from teams.access import public_view
+from teams.body_limits import takes_up_to
 from teams.services.money import BudgetRefused
 from teams.services.prices import PriceUnknown
 from training.models import CallStatus, Deployment, EndpointCall, EndpointKey
@@ -20,6 +21,7 @@ from training.services import deployments
 from training.services.charges import TokenUsage
 from training.services.deployments import DayIsSpent, KeyRefused, TooManyCalls
 from training.services.endpoint_api import (
+    MOST_BYTES,
     NEVER_REACHED,
     TIMEOUT,
     Answer,
@@ -62,6 +64,7 @@ def endpoint_models(request: HttpRequest) -> JsonResponse:
 @public_view
 @csrf_exempt
 @require_POST
+@takes_up_to(MOST_BYTES)
 async def endpoint_chat(request: HttpRequest) -> HttpResponseBase:
     """One answer of a deployed bot, whole or streamed."""
     try:
