@@ -23,6 +23,7 @@ def test_a_run_ended_by_sigterm_ends_with_the_same_weights(lora_run: LoraRun, fi
     (started,) = again.named("started")
     assert 3 <= started["from_step"] < 24
     assert lora_run.weights == unbroken.weights
+    assert lora_run.result["work"] == unbroken.result["work"], "what it is charged for"
     same = ("train_loss_first", "train_loss_last", "train_loss_best", "validation_loss_after", "tokens", "best_step")
     assert [lora_run.result["metrics"][name] for name in same] == [unbroken.result["metrics"][name] for name in same]
 
@@ -37,8 +38,13 @@ def test_a_run_killed_between_checkpoints_goes_on_to_the_same_weights(
     engine.process.kill()
     assert engine.finish() == -signal.SIGKILL
     again = lora_run.run()
-    assert again.named("started")[0]["from_step"] % 5 == 0
+    (started,) = again.named("started")
+    assert started["from_step"] % 5 == 0
+    assert started["work"]["steps"] == started["from_step"], (
+        "what the killed one did after its checkpoint is in no count"
+    )
     assert lora_run.weights == unbroken.weights
+    assert lora_run.result["work"] == unbroken.result["work"] | {"saves": 1 + 24 // 5}
 
 
 def test_a_killed_run_leaves_nothing_running(lora_run: LoraRun) -> None:

@@ -55,7 +55,10 @@ def test_a_finished_run_has_its_result_its_curve_and_its_files(start: Launch) ->
     assert all(len(digest) == 64 for digest in run.artifacts.values_list("sha256", flat=True))
 
 
-def test_a_lora_run_is_charged_its_seconds_at_the_courses_rate(start: Launch, team: Team) -> None:
+def test_where_nothing_was_measured_a_lora_run_is_charged_its_seconds_at_the_courses_rate(
+    start: Launch, team: Team
+) -> None:
+    """`tests/security/test_charged_by_work.py` has what it is charged elsewhere."""
     team.course.compute_rate = 36_000_000
     team.course.save()
     run = start()

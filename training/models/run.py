@@ -120,7 +120,11 @@ class TrainingRun(models.Model):
     cached_input_tokens = models.PositiveBigIntegerField(default=0)
     output_tokens = models.PositiveBigIntegerField(default=0)
     training_tokens = models.PositiveBigIntegerField(default=0)
-    compute_seconds = models.FloatField(default=0)
+    compute_seconds = models.FloatField(default=0, help_text="Local training by the clock, lost attempts included.")
+    idle_speed = models.JSONField(
+        default=dict, help_text="Local training is charged by its work at this speed and rate, chosen at launch."
+    )
+    work = models.JSONField(default=dict, help_text="What local training did that was kept, as its engine counts it.")
 
     expected_cost = models.BigIntegerField(default=0, help_text="Micro-dollars shown before launch.")
     most_cost = models.BigIntegerField(default=0, help_text="Micro-dollars held at launch.")

@@ -1,14 +1,14 @@
 """What models cost: prices looked up for a course, charges made of what was measured."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypedDict
 
 from teams.models import Confidence, Course, Hold, Method, PriceKind, User
 from teams.services.money import Charge, dollars
-from teams.services.prices import PER_MILLION, PriceUnknown, Quote, price_of
+from teams.services.prices import PriceUnknown, Quote, price_of
 from training.models import BaseModel, TrainingRun
+from training.services import call_journal, idle_speed
 
 if TYPE_CHECKING:
     from openai.types import CompletionUsage
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 PRICE_BOOK_PROVIDER = "openai"  # whose prices apply, the rehearsal's "would have cost" included
 REHEARSAL_PROVIDER = "rehearsal"
 LOCAL_PROVIDER = "local"
-SECONDS_PER_HOUR = 3600
 SAMPLE_QUESTION_TOKENS, SAMPLE_ANSWER_TOKENS = 1_500, 120  # most of one sample question asked at a provider
-JOURNAL = "usage.jsonl"  # of the DSPy engine's meter; amounts in millionths of a micro-dollar
 NO_ANSWER = "the most it can have cost, because no answer came"  # as the ledger says it
 NO_PRICE = "all that was held, because the price is gone from the book"  # as the ledger says it
 PROGRAM_CALLS_PER_TURN = 2  # a DSPy program asks once more when it cannot read the first answer
@@ -137,11 +135,6 @@ def training_price(*, course: Course, model: str) -> tuple[Quote, str]:
     )
 
 
-def compute_cost(*, course: Course, seconds: float) -> int:
-    """Micro-dollars of local training at the course's rate, rounded up."""
-    return -(-round(seconds * course.compute_rate) // SECONDS_PER_HOUR)
-
-
 def provider_name(base_model: BaseModel) -> str:
     """As the ledger and the run's row name it."""
     if base_model.local:
@@ -149,47 +142,67 @@ def provider_name(base_model: BaseModel) -> str:
     return REHEARSAL_PROVIDER if base_model.rehearsal else PRICE_BOOK_PROVIDER
 
 
+@dataclass(frozen=True)
+class _Priced:
+    """What a run used, and its price in micro-dollars."""
+
+    price: int
+    note: str
+    tokens: CountedTokens
+    seconds: float = 0.0
+    confidence: Confidence | None = None
+
+
 def run_charge(run: TrainingRun, *, confidence: Confidence = Confidence.EXACT) -> Charge:
     """The charge for everything that was measured of `run` so far. Raises PriceUnknown."""
-    course = run.team.course
-    if run.method == Method.LORA:
-        price = compute_cost(course=course, seconds=run.compute_seconds)
-        note = f"{run.compute_seconds:.0f} s of compute at {dollars(course.compute_rate)} an hour"
-    elif run.method == Method.DSPY:
-        prices = token_prices(course=course, model=run.base_model.name)
-        price = prices.cost(
-            input_tokens=run.input_tokens,
-            cached_input_tokens=run.cached_input_tokens,
-            output_tokens=run.output_tokens,
-        )
-        note = prices.note
-        if lost := _lost_calls(run):
-            price += lost.most
-            note = f"{lost.calls} calls without an answer at the most they can have cost; {note}"[:300]
-            confidence = Confidence.UNKNOWN
-    else:
-        quote, note = training_price(course=course, model=run.base_model.name)
-        price = quote.cost(run.training_tokens) + samples_cost(run)
-        if run.input_tokens:
-            note = f"{note[:180]}, and the sample questions at the prices of asking"
+    price = {Method.LORA: _lora_priced, Method.DSPY: _dspy_priced, Method.OPENAI: _openai_priced}[Method(run.method)]
+    used = price(run)
     return Charge(
         subject_kind="run",
         subject_id=str(run.key),
         method=Method(run.method),
         provider=provider_name(run.base_model),
         model=run.result_model if run.method == Method.OPENAI and run.result_model else run.base_model.name,
-        cost=0 if run.rehearsal else price,
-        price_note=note,
-        confidence=confidence,
-        input_tokens=run.input_tokens,
-        cached_input_tokens=run.cached_input_tokens,
-        output_tokens=run.output_tokens,
+        cost=0 if run.rehearsal else used.price,
+        price_note=used.note[:300],
+        confidence=used.confidence or confidence,
         training_tokens=run.training_tokens,
-        compute_seconds=run.compute_seconds,
+        compute_seconds=round(used.seconds, 3),
         rehearsal=run.rehearsal,
-        would_have_cost=price if run.rehearsal else None,
+        would_have_cost=used.price if run.rehearsal else None,
         person=run.created_by,
+        **used.tokens,
     )
+
+
+def _lora_priced(run: TrainingRun) -> _Priced:
+    local = idle_speed.cost_of(run)
+    return _Priced(local.cost, local.note, _tokens_of(run), local.seconds)
+
+
+def _dspy_priced(run: TrainingRun) -> _Priced:
+    prices, paid = token_prices(course=run.team.course, model=run.base_model.name), call_journal.paid_calls(run)
+    tokens = _tokens_of(paid)
+    price = prices.cost(**tokens)
+    if paid.lost is None:
+        return _Priced(price, prices.note, tokens)
+    note = f"{paid.lost.calls} calls without an answer at the most they can have cost; {prices.note}"
+    return _Priced(price + paid.lost.most, note, tokens, confidence=Confidence.UNKNOWN)
+
+
+def _openai_priced(run: TrainingRun) -> _Priced:
+    quote, note = training_price(course=run.team.course, model=run.base_model.name)
+    if run.input_tokens:
+        note = f"{note[:180]}, and the sample questions at the prices of asking"
+    return _Priced(quote.cost(run.training_tokens) + samples_cost(run), note, _tokens_of(run))
+
+
+def _tokens_of(used: TrainingRun | call_journal.PaidCalls) -> CountedTokens:
+    return {
+        "input_tokens": used.input_tokens,
+        "cached_input_tokens": used.cached_input_tokens,
+        "output_tokens": used.output_tokens,
+    }
 
 
 def samples_cost(run: TrainingRun) -> int:
@@ -222,35 +235,6 @@ def samples_estimate(*, course: Course, model: str, questions: int) -> tuple[int
         for n in (usual, most)
     )
     return expected, highest
-
-
-@dataclass(frozen=True)
-class LostCalls:
-    """Calls that may have been billed though no answer came. `most`: micro-dollars that they can have cost together."""
-
-    calls: int
-    most: int
-
-
-def _lost_calls(run: TrainingRun) -> LostCalls | None:
-    """From the journal of a DSPy run's meter; None where every call was answered, refused or never made."""
-    journal = run.file(JOURNAL)
-    if not journal.is_file():
-        return None
-    reserved: dict[int, int] = {}
-    lost: dict[int, int] = {}
-    for line in journal.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue  # cut short by a kill: its call stays reserved
-        if "most" in entry:
-            reserved[entry["call"]] = entry["most"]
-        elif entry["call"] in reserved:
-            most = reserved.pop(entry["call"])
-            lost |= {entry["call"]: most} if entry.get("unreported") else {}
-    lost |= reserved
-    return LostCalls(len(lost), -(-sum(lost.values()) // PER_MILLION)) if lost else None
 
 
 def chat_cost(run: TrainingRun, *, input_tokens: int, cached_input_tokens: int, output_tokens: int) -> ChatCost:

@@ -13,8 +13,9 @@ from teams.models import Course, Method
 from teams.services.durations import duration
 from teams.services.money import dollars
 from training.models import BaseModel
-from training.services import local_time, lora_memory, program_size, tokens
-from training.services.charges import compute_cost, samples_estimate, token_prices, training_price
+from training.services import idle_speed, local_time, lora_memory, program_size, tokens
+from training.services.charges import samples_estimate, token_prices, training_price
+from training.services.idle_speed import Source, compute_cost
 from training.services.questions import SAMPLE_QUESTIONS
 
 ROWS_SHARE = "rows_share"  # the setting of a run that trains on a part of its rows
@@ -27,13 +28,15 @@ OPENAI_SECONDS, REHEARSAL_SECONDS = 1_200.0, 30.0
 
 INPUT_MARGIN = 3  # found instructions and full demonstrations
 SECONDS_PER_CALL = 1.5
-LOCAL_MARGIN = 4  # a machine shared with others may be that much slower
-UNSTEADY = 1.2  # slowest over quickest: a price in their middle may then be a tenth off
+WORK_MARGIN = 1.5  # rows that are dealt to training may be longer than the average row
+UNCOUNTED_MARGIN = 3  # tokens reckoned from the characters
+UNSTEADY = 1.2  # slowest over quickest: the seconds in their middle may then be a tenth off
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Micro-dollars and seconds. `would_*`: what a rehearsal would have cost. `because`: how it was reckoned, in sentences."""
+    """Micro-dollars and seconds. `would_*`: what a rehearsal would have cost. `because`: how it was estimated, in sentences.
+    `idle_speed`: what a run on this machine will be charged by, for its row."""
 
     expected: int
     most: int
@@ -43,6 +46,7 @@ class Estimate:
     would_most: int | None = None
     training_tokens: int = 0
     prices: dict[str, int] = field(default_factory=dict)
+    idle_speed: dict[str, Any] = field(default_factory=dict)
 
     @property
     def comparable(self) -> int:
@@ -169,30 +173,48 @@ def _priced(base: BaseModel, expected: int, most: int, seconds: float, because: 
 
 
 def _lora(course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any]) -> Estimate:
-    pace = local_time.pace_of(base, quantization=str(settings.get("quantization", local_time.WHOLE)))
+    quantization = str(settings.get("quantization", local_time.WHOLE))
+    pace = local_time.pace_of(base, quantization=quantization)
     work = local_time.work_of(
         base, version, settings, rows=training_share(version, settings), held_out=held_out_rows(version, settings)
     )
-    seconds = pace.seconds(work)
-    because = [_time_sentence(pace, work)]
-    least, most = pace.between(work)
-    if most > least * UNSTEADY:
-        because.append(
-            f"This machine is not steady: by the quickest of its last {len(pace.seen)} measurements this run would take "
-            f"{duration(least)}, by the slowest {duration(most)}. The price may be as far off."
-        )
-    if course.compute_rate:
-        because.append(f"Local training costs {dollars(course.compute_rate)} an hour in this course.")
-    else:
-        because.append("Local training is free in this course: nothing is held.")
+    idle = idle_speed.idle_speed(base, quantization=quantization, work=work)
+    charged, rate = idle.seen.seconds(work), course.compute_rate
+    margin = WORK_MARGIN if local_time.is_counted(base, version) else UNCOUNTED_MARGIN
+    because = [_time_sentence(pace, work), *_unsteady(pace, work), _price_sentence(rate, charged, idle.source)]
     if (sentence := _memory_sentence(base, version, settings)) is not None:
         because.append(sentence)
     return Estimate(
-        compute_cost(course=course, seconds=seconds),
-        compute_cost(course=course, seconds=seconds * LOCAL_MARGIN),
-        seconds,
+        compute_cost(rate=rate, seconds=charged),
+        compute_cost(rate=rate, seconds=charged * margin),
+        pace.seconds(work),
         because,
         training_tokens=work.trained_tokens,
+        idle_speed=idle.stored(course),
+    )
+
+
+def _unsteady(pace: local_time.Pace, work: local_time.Work) -> list[str]:
+    least, most = pace.between(work)
+    if most <= least * UNSTEADY:
+        return []
+    return [
+        f"This machine is not steady: by the quickest of its last {len(pace.seen)} measurements this run would take "
+        f"{duration(least)}, by the slowest {duration(most)}. The price does not depend on it."
+    ]
+
+
+def _price_sentence(rate: int, seconds: float, source: Source) -> str:
+    if not rate:
+        return "Local training is free in this course: nothing is held."
+    if source == Source.GUESS:
+        return (
+            f"Local training costs {dollars(rate)} an hour in this course. This machine has not been measured yet: the run "
+            "is charged the seconds that it takes, and never more than is expected here for its work."
+        )
+    return (
+        f"Charged for {duration(seconds)} of work at this machine's idle speed, at {dollars(rate)} an hour, however long it "
+        "takes beside others: the price is nearly exact unless the run ends early, which costs less."
     )
 
 

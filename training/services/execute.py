@@ -2,6 +2,7 @@
 
 import logging
 import time
+from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections
@@ -10,7 +11,7 @@ from teams.models import Method
 from teams.services.prices import PriceUnknown
 from training.launcher import INTERRUPTED, Engine
 from training.models import InvalidTransition, RunStatus, TrainingRun
-from training.services import cloud, finish, live, local_time, queue, spec
+from training.services import cloud, finish, idle_speed, live, local_time, queue, spec
 from training.services.finish import Failure
 from training.services.heartbeat import Heartbeat
 from training.services.recorder import LeaseLost, Recorder
@@ -104,7 +105,7 @@ def _conclude(run: TrainingRun, lease: str, recorder: Recorder, exit_code: int |
         )
         finish.give_up(run, lease, f"{how}.")
         return f"run {run.pk}: {how}"
-    finish.fail(run, lease, ENGINES_SAY_NOTHING)
+    finish.fail(run, lease, ENGINES_SAY_NOTHING, **finish.nothing_kept(run))
     return f"run {run.pk} failed: exit {exit_code}"
 
 
@@ -113,13 +114,16 @@ def _succeed(run: TrainingRun, lease: str) -> str:
         result = finish.read_result(run.folder)
     except (FileNotFoundError, ValueError) as error:
         log.warning("run %s left no result: %s", run.pk, error)
-        finish.fail(run, lease, ENGINES_SAY_NOTHING)
+        finish.fail(run, lease, ENGINES_SAY_NOTHING, **finish.nothing_kept(run))
         return f"run {run.pk} failed: no result"
+    fields: dict[str, Any] = {}
     if run.method == Method.LORA:
         result["machine"] = local_time.machine()
+        if work := idle_speed.work_of_engine(result.get("work")):
+            fields["work"] = work
     if run.method == Method.DSPY:
         result["prompt_tokens"] = finish.program_prompt_tokens(run.folder)
-    finish.succeed(run, lease, result=result, result_model=f"run-{run.key}")
+    finish.succeed(run, lease, result=result, result_model=f"run-{run.key}", **fields)
     return f"run {run.pk} succeeded"
 
 
@@ -127,7 +131,7 @@ def _abandon(run: TrainingRun, lease: str, error: BaseException) -> None:
     """This worker cannot go on: hand the run back now. Where even that fails, the lease runs out and the reconciler does it."""
     try:
         if _status(run, lease) == RunStatus.CANCELLING:
-            finish.end_cancelled(run, lease)
+            finish.end_cancelled(run, lease, **finish.kept_by_checkpoint(run))
         else:
             finish.give_up(run, lease, f"{type(error).__name__} in the worker.")
     except (DatabaseError, LeaseLost, InvalidTransition) as trouble:

@@ -15,7 +15,7 @@ from teams.services.prices import PriceUnknown
 from training.launcher import storable
 from training.models import MOST_ATTEMPTS, Artifact, RunEvent, RunStatus, TrainingRun
 from training.run_files import file_in, files_in, open_in
-from training.services import charges, live, queue
+from training.services import charges, idle_speed, live, queue
 
 RESULT_FILE = "result.json"
 ARTIFACTS = {
@@ -94,15 +94,37 @@ def end_cancelled(run: TrainingRun, lease: str | None, **fields: Any) -> None:
 
 
 def give_up(run: TrainingRun, lease: str, reason: str, *, last: Failure = LOST) -> None:
-    """An attempt ended without a result: another one goes on from the checkpoint, or, after the third, the run fails."""
+    """An attempt ended without a result: another one goes on from the checkpoint, or, after the third, the run fails.
+
+    Local work that no checkpoint kept is charged to nobody; what a provider was paid stays paid.
+    """
     if run.attempt >= MOST_ATTEMPTS:
-        fail(run, lease, last)
+        fail(run, lease, last, **nothing_kept(run))
         return
     with transaction.atomic():
-        run.move_to(RunStatus.QUEUED, fence=lease)
+        run.move_to(RunStatus.QUEUED, fence=lease, **kept_by_checkpoint(run))
         RunEvent.objects.create(run=run, kind="note", data={"message": f"Attempt {run.attempt} ended early: {reason}"})
         transaction.on_commit(lambda: queue.dispatch(run))
     live.changed(run)
+
+
+def kept_by_checkpoint(run: TrainingRun) -> dict[str, Any]:
+    """The fields of a local run whose attempt was lost: back to what the checkpoint held that this attempt began from.
+
+    The next attempt says, as its first word, what the newest checkpoint holds; until then nobody knows.
+    """
+    if run.method != Method.LORA:
+        return {}
+    started = run.events.filter(kind="started").order_by("-id").first()
+    work = idle_speed.work_of_engine(started.data.get("work")) if started is not None else {}
+    if not work.get("steps"):
+        work = {}  # it began from nothing
+    return {"work": work, "training_tokens": work.get("tokens", 0)}
+
+
+def nothing_kept(run: TrainingRun) -> dict[str, Any]:
+    """The fields of a local run that ended without its team's doing and left nothing."""
+    return {"work": {}} if run.method == Method.LORA else {}
 
 
 def settle(run: TrainingRun, confidence: Confidence) -> bool:

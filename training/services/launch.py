@@ -72,6 +72,7 @@ def launch(
             expected_cost=reckoned.expected,
             most_cost=reckoned.most,
             provider=charges.provider_name(base_model),
+            idle_speed=reckoned.idle_speed,
         )
         money.hold(team=team, key=run.hold_key, amount=reckoned.most, person=person, expected=reckoned.comparable)
         audit.record(course=team.course, person=person, action="run launched", what=str(run), team=team)

@@ -99,9 +99,14 @@ class Pace:
 
 def tokens_of(base: BaseModel, version: DatasetVersion) -> int:
     """Tokens of one pass over a version: counted in the base's own template where it is on this machine and that is quick."""
-    if base.hosting == Hosting.BUNDLED and version.row_count <= COUNTED_ROWS:
+    if is_counted(base, version):
         return _counted(base.name, version.content_hash, version)
     return version.token_estimate
+
+
+def is_counted(base: BaseModel, version: DatasetVersion) -> bool:
+    """Whether `tokens_of` counts; otherwise it estimates from the characters."""
+    return base.hosting == Hosting.BUNDLED and version.row_count <= COUNTED_ROWS
 
 
 @lru_cache(maxsize=256)
@@ -145,10 +150,10 @@ def pace_of(base: BaseModel, *, quantization: str) -> Pace:
     if trials:
         done = done.filter(Q(finished_at__gt=trials[0].at) | Q(result__machine=trials[0].machine))
     recent = done.order_by("-finished_at")[:RECENT_RUNS]
-    runs = [_seen(run.compute_seconds, run.result.get("metrics") or {}, guess) for run in recent]
+    runs = [seen(run.compute_seconds, run.result.get("metrics") or {}, guess) for run in recent]
     known = [run for run in runs if run is not None]
     trials = trials[: RECENT_RUNS - len(known)]
-    tried = [one for trial in trials if (one := _seen(trial.compute_seconds, trial.metrics, guess)) is not None]
+    tried = [one for trial in trials if (one := seen(trial.compute_seconds, trial.metrics, guess)) is not None]
     return Pace((*known, *tried) or (guess,), len(known), trial=bool(tried))
 
 
@@ -159,8 +164,11 @@ def _latest_trials(base: BaseModel) -> list[PaceTrial]:
     return list(trials.filter(machine=newest.machine)[:RECENT_RUNS]) if newest is not None else []
 
 
-def _seen(seconds: float, metrics: dict[str, Any], guess: Seen) -> Seen | None:
-    """One run as its engine measured it; None for one that did not measure its steps. What it did nothing of is guessed."""
+def seen(seconds: float, metrics: dict[str, Any], guess: Seen) -> Seen | None:
+    """One run as its engine measured it; None for one that did not measure its steps. What it did nothing of is guessed.
+
+    `seconds`: of the whole run by the clock. `metrics`: of the engine's result.
+    """
 
     def figure(name: str) -> float:
         return float(metrics.get(name) or 0)

@@ -90,13 +90,10 @@ def _bases() -> list[BaseModel]:
 
 
 def _is_known(base: BaseModel, here: str) -> bool:
-    runs = local_time.worked_through(base, quantization=local_time.WHOLE).filter(result__machine=here)
+    """Runs don't count: they are made beside others' work, and say nothing of the idle machine that a price is made of."""
     made = PaceTrial.objects.filter(base_model=base, machine=here)
     measured = made.filter(trouble="")
-    if (
-        measured.filter(compute_seconds__gte=HEAVY_SECONDS).exists()
-        or runs.count() + measured.count() >= local_time.RECENT_RUNS
-    ):
+    if measured.filter(compute_seconds__gte=HEAVY_SECONDS).exists() or measured.count() >= local_time.RECENT_RUNS:
         return True
     return made.exclude(trouble="").filter(at__gte=timezone.now() - FAILURES_SINCE).count() >= FAILURES_BORNE
 

@@ -73,7 +73,7 @@ def _without_worker(found: Findings) -> None:
 def _hand_on(run: TrainingRun, found: Findings) -> None:
     try:
         if run.status == RunStatus.CANCELLING:
-            finish.end_cancelled(run, run.lease)
+            finish.end_cancelled(run, run.lease, **finish.kept_by_checkpoint(run))
             found.ended.append(run.pk)
         elif run.status == RunStatus.RUNNING:
             finish.give_up(run, run.lease, "its worker stopped.")

@@ -8,7 +8,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections, t
 
 from training.launcher import Event
 from training.models import RunEvent, TrainingRun
-from training.services import live
+from training.services import idle_speed, live
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,9 @@ class Recorder:
 
     def take(self, event: Event) -> None:
         """Remember one event of the engine."""
-        kind, data = event["event"], {key: _cut(value) for key, value in event.items() if key != "event"}
+        kind = event["event"]
+        kept_back = ("event",) if kind == "started" else ("event", "work")  # `started` tells what a checkpoint had kept
+        data = {key: _cut(value) for key, value in event.items() if key not in kept_back}
         if kind == "failed":
             self.failure = event
         elif kind == "done":
@@ -88,9 +90,19 @@ def _cut(value: Any) -> Any:
 
 
 def _fields_of(kind: str, event: Event) -> dict[str, Any]:
-    """What an event says about the run as a whole."""
+    """What an event says about the run as a whole.
+
+    `work` counts from the run's first step to here, without what was lost with a killed attempt, so the last one told is
+    what the run is charged for.
+    """
+    work = idle_speed.work_of_engine(event.get("work"))
+    return _fields_of_kind(kind, event) | ({"work": work} if work else {})
+
+
+def _fields_of_kind(kind: str, event: Event) -> dict[str, Any]:
     if kind == "started":
-        return {"total_steps": _count(event, "total_steps")}
+        from_step = {"training_tokens": _count(event["work"], "tokens")} if isinstance(event.get("work"), dict) else {}
+        return {"total_steps": _count(event, "total_steps"), **from_step}
     if kind == "step":
         fields = {
             "step": _count(event, "step"),

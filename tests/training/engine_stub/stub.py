@@ -1,8 +1,11 @@
 """A stand-in for both engines: keeps the contract of ARCHITECTURE.md, learns nothing, and misbehaves when `settings.stub` says so.
 
 `stub`: "works", "refuses" (a `failed` event), "mute" (exit 3 without a word), "dies" (SIGKILL at its first attempt only),
-"dies always", "waits" (until SIGTERM, then leaves with a checkpoint), "waits once" (at its first attempt), "deaf" (ignores
-SIGTERM), "babbles" (no JSON).
+"dies always", "dies at the end" (of its first attempt, after its last checkpoint), "waits" (until SIGTERM, then leaves with
+a checkpoint), "waits once" (at its first attempt), "deaf" (ignores SIGTERM), "babbles" (no JSON).
+
+`stub_checkpoint`: keeps a checkpoint every so many steps, as LoRA does, and goes on from it. It counts its `work` like LoRA: what
+a killed attempt did after its last checkpoint is in no count.
 """
 
 import json
@@ -13,9 +16,19 @@ import time
 from pathlib import Path
 from typing import Any
 
+CHECKPOINT = Path("checkpoint.json")
+TOKENS_OF_STEP, VALIDATION_TOKENS, TOTAL_STEPS = 100, 60, 4
+
 
 def say(event: str, **values: Any) -> None:
     print(json.dumps({"event": event, **values}), flush=True)
+
+
+def kept() -> dict[str, int]:
+    if CHECKPOINT.exists():
+        found: dict[str, int] = json.loads(CHECKPOINT.read_text())
+        return found
+    return dict.fromkeys(("steps", "tokens", "validation_tokens", "answers", "saves"), 0)
 
 
 def main(artefact: str) -> int:
@@ -28,22 +41,26 @@ def main(artefact: str) -> int:
     print(f"attempt {attempt} of {kind}", file=sys.stderr, flush=True)
     if kind == "mute":
         return 3
-    say("started", total_steps=4, versions={"stub": "1"})
-    for question in spec["sample_questions"][:1]:
-        say("sample", stage="before", step=0, question=question, answer="The answer is <b>23</b>.")
+    work = kept()
+    say("started", total_steps=TOTAL_STEPS, versions={"stub": "1"}, from_step=work["steps"], work=work)
+    for question in spec["sample_questions"][:1] if not work["steps"] else []:
+        work["answers"] += 1
+        say("sample", stage="before", step=0, question=question, answer="The answer is <b>23</b>.", work=work)
     if kind == "babbles":
         print("Segmentation fault (core dumped)\x00", flush=True)
         say("sample", stage="before", step=0, question="What?", answer="a\x00b\ud800c")
         say("validation", step=0, loss=float("nan"))
-    for step in range(1, 5):
+    for step in range(work["steps"] + 1, TOTAL_STEPS + 1):
+        work |= {"steps": step, "tokens": TOKENS_OF_STEP * step}
         say(
             "step",
             step=step,
             total_steps=4,
             loss=4.0 / step,
             learning_rate=0.1,
-            tokens=100 * step,
+            tokens=TOKENS_OF_STEP * step,
             tokens_per_second=50.0,
+            work=work,
         )
         say(
             "calls",
@@ -53,19 +70,29 @@ def main(artefact: str) -> int:
             cached_input_tokens=10 * step,
             output_tokens=100 * step,
         )
+        if (every := spec["settings"].get("stub_checkpoint")) and step % every == 0:
+            work["saves"] += 1
+            CHECKPOINT.write_text(json.dumps(work))
         misbehave(kind, step, attempt)
     if kind == "refuses":
         say("failed", code="diverged", message="The loss became infinite.", mend="Lower the learning rate.")
         return 1
-    say("validation", step=4, loss=1.5)
+    work["validation_tokens"] += VALIDATION_TOKENS
+    say("validation", step=4, loss=1.5, work=work)
+    if spec["settings"].get("stub_checkpoint"):
+        CHECKPOINT.write_text(json.dumps(work | {"validation_tokens": 0}))
+    if kind == "dies at the end" and attempt == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    work["answers"] += 1
+    work["saves"] += 1
     say("score", stage="after", score=0.75, low=0.6, high=0.9, n=8)
-    leave(artefact, spec)
+    leave(artefact, spec, work)
     say("done")
     return 0
 
 
 def misbehave(kind: str, step: int, attempt: int) -> None:
-    if step == 2 and (kind == "dies always" or (kind == "dies" and attempt == 1)):
+    if (step >= 2 and kind == "dies always") or (step == 2 and kind == "dies" and attempt == 1):
         os.kill(os.getpid(), signal.SIGKILL)
     if step == 2 and (kind in ("waits", "deaf") or (kind == "waits once" and attempt == 1)):
         signal.signal(signal.SIGTERM, signal.SIG_IGN if kind == "deaf" else lambda *_: sys.exit(143))
@@ -74,7 +101,7 @@ def misbehave(kind: str, step: int, attempt: int) -> None:
             time.sleep(60)
 
 
-def leave(artefact: str, spec: dict[str, Any]) -> None:
+def leave(artefact: str, spec: dict[str, Any], work: dict[str, int]) -> None:
     path = Path(artefact)
     path.parent.mkdir(exist_ok=True)
     path.write_text("made by the stub")
@@ -85,5 +112,6 @@ def leave(artefact: str, spec: dict[str, Any]) -> None:
         "seed": spec["seed"],
         "metrics": {"tokens_per_second": 50.0},
         "system_prompt": "You are seven.",
+        "work": work,
     }
     Path("result.json").write_text(json.dumps(result))

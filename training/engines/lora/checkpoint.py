@@ -16,7 +16,11 @@ Tensors = dict[str, Tensor]
 
 @dataclass
 class Progress:
-    """How far a run has come. Losses are means over trained tokens; steps are optimiser steps."""
+    """How far a run has come. Losses are means over trained tokens; steps are optimiser steps.
+
+    Lies in every checkpoint, so what it counts is work that was kept: an attempt that begins again from a checkpoint
+    counts on from there, and what a killed attempt did after its last checkpoint is in no count.
+    """
 
     step: int = 0
     tokens: int = 0
@@ -31,6 +35,20 @@ class Progress:
     best_step: int = 0
     worse_in_a_row: int = 0
     sampled_step: int = -1
+    validated_tokens: int = 0
+    answers: int = 0
+    saves: int = 0
+
+    def work(self) -> dict[str, int]:
+        """What the run has done so far, for the launcher, which charges it. A checkpoint that was only written because
+        the engine had to leave is not among `saves`: the plan of the run did not ask for it."""
+        return {
+            "steps": self.step,
+            "tokens": self.tokens,
+            "validation_tokens": self.validated_tokens,
+            "answers": self.answers,
+            "saves": self.saves,
+        }
 
 
 @dataclass

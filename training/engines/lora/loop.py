@@ -127,6 +127,7 @@ class Loop:
             self.save()
             raise
         self.save()
+        self.progress.saves += 1  # after saving: an attempt that begins again at the end saves, and counts, once
         if self.state.best is not None:
             self.state.put_adapter(self.state.best)
         return ending
@@ -147,6 +148,7 @@ class Loop:
             self.group.check(self.stop)
             self._train_step()
             if settings.save_every and progress.step % settings.save_every == 0:
+                progress.saves += 1
                 self.save()
 
     def _train_step(self) -> None:
@@ -204,14 +206,17 @@ class Loop:
             learning_rate=self.plan.learning_rate(progress.step - 1),
             tokens=progress.tokens,
             tokens_per_second=round(progress.tokens / progress.seconds, 1),
+            work=progress.work(),
         )
 
     def _validate(self) -> None:
         progress = self.progress
         if not self.plan.validation or progress.validated_step == progress.step:
             return
-        with self.timings.validation(sum(len(row) for row in self.plan.validation)):
+        tokens = sum(len(row) for row in self.plan.validation)
+        with self.timings.validation(tokens):
             loss = self.validation_loss()
+        progress.validated_tokens += tokens
         progress.validated_step, progress.last_validation = progress.step, loss
         if progress.first_validation is None:
             progress.first_validation = loss
@@ -220,7 +225,7 @@ class Loop:
             self.state.best = self.state.adapter()
         elif progress.step:
             progress.worse_in_a_row += 1
-        self.events.emit("validation", step=progress.step, loss=loss)
+        self.events.emit("validation", step=progress.step, loss=loss, work=progress.work())
 
     @torch.no_grad()
     def validation_loss(self) -> float:
@@ -241,7 +246,12 @@ class Loop:
     def _sample_if_due(self) -> None:
         every, progress = self.plan.settings.sample_every, self.progress
         if every and progress.step and progress.step % every == 0 and progress.sampled_step != progress.step:
-            self.group.first_only(lambda: self.sample(progress.step))
+            answers = progress.answers
+            try:
+                self.group.first_only(lambda: self.sample(progress.step))
+            except Interrupted:
+                progress.answers = answers  # the next attempt asks all of them again
+                raise
             progress.sampled_step = progress.step
 
     def _collate(self, examples: list[Example]) -> Batch:

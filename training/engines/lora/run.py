@@ -36,7 +36,6 @@ from lora.rows import RowSet, read_rows
 from lora.sampling import Sampler
 from lora.spec import Spec, fingerprint
 from lora.templates import ChatTemplate, end_token_ids, template_of
-from lora.timings import Timings
 
 RESULT = Path("result.json")
 NO_TEMPLATE = "The base model has no chat template; the engine's own (Teacher:/Student:) is used and saved."
@@ -97,10 +96,11 @@ def _train_in(group: Alone, spec: Spec, events: Events, stop: StopSignal, began:
         threads=group.size * torch.get_num_threads(),
         processes=group.size,
         from_step=loop.progress.step,
+        work=loop.progress.work(),  # of earlier attempts: what their checkpoint kept
     )
 
     def ask(stage: str, step: int) -> None:
-        _sample(spec, sampler, material.model, events, stage, step, loop.timings)
+        _sample(spec, sampler, events, stage, step, loop)
 
     def ask_before() -> None:
         with material.model.disable_adapter():
@@ -124,7 +124,8 @@ def _leave_artefacts(spec: Spec, material: Material, loop: Loop, ending: Ending,
         spec, material.hardware.precision, material.train, material.validation, metrics, ending, versions()
     )
     save_adapter(material.model, material.tokenizer, material.template, material.train, card)
-    _write_result(spec, material, metrics | {"wall_seconds": round(time.perf_counter() - began, 3)}, ending)
+    metrics |= {"wall_seconds": round(time.perf_counter() - began, 3)}
+    _write_result(spec, material, metrics, ending, loop.progress.work())
     shutil.rmtree(CHECKPOINT.parent)
 
 
@@ -197,19 +198,19 @@ def _loop(spec: Spec, material: Material, events: Events, stop: StopSignal, samp
     torch.manual_seed(spec.seed)
 
     def sample(step: int) -> None:
-        _sample(spec, sampler, material.model, events, "during", step, loop.timings)
+        _sample(spec, sampler, events, "during", step, loop)
 
     loop = Loop(plan, material.model, loss_sum, material.hardware, events, stop, sample, material.group)
     return loop
 
 
-def _sample(
-    spec: Spec, sampler: Sampler, model: PeftModel, events: Events, stage: str, step: int, timings: Timings
-) -> None:
+def _sample(spec: Spec, sampler: Sampler, events: Events, stage: str, step: int, loop: Loop) -> None:
     for question in spec.sample_questions:
-        with timings.answer():
-            answer = sampler.answer(model, question)
-        events.emit("sample", stage=stage, step=step, question=question, answer=answer)
+        with loop.timings.answer():
+            answer = sampler.answer(loop.state.model, question)
+        loop.progress.answers += 1
+        work = loop.progress.work()
+        events.emit("sample", stage=stage, step=step, question=question, answer=answer, work=work)
 
 
 def _metrics(progress: Progress, material: Material, total_steps: int) -> dict[str, object]:
@@ -238,7 +239,9 @@ def _peak_memory_mb() -> float:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20, 1)
 
 
-def _write_result(spec: Spec, material: Material, metrics: dict[str, object], ending: Ending) -> None:
+def _write_result(
+    spec: Spec, material: Material, metrics: dict[str, object], ending: Ending, work: dict[str, int]
+) -> None:
     result = {
         "schema": 1,
         "run": spec.run,
@@ -253,6 +256,7 @@ def _write_result(spec: Spec, material: Material, metrics: dict[str, object], en
         "stopped": ending,
         "processes": material.group.size,
         "metrics": metrics,
+        "work": work,
     }
     aside = RESULT.with_suffix(".tmp")
     aside.write_text(json.dumps(result, indent=1, ensure_ascii=False), encoding="utf-8")
