@@ -8,16 +8,32 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | sort
 
-$(VENV)/.runtime: requirements.txt
+# Packages come from the lock, whole and checked by hash (`--no-deps`: nothing that the lock does not name). torch is the
+# one exception: PyPI's build, the build for processors and the one that a university compiles itself are different files of
+# one version, so its pin is exact and its hash is not asked. It comes last: all that it needs beside CUDA is then there.
+$(VENV)/.runtime: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Set PYTHON=python3.11.") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet torch==2.13.0
-	$(BIN)/python -m pip install --quiet -r requirements.txt
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt
-	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements-dev.lock
 	@touch $@
+
+LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-package torch --quiet \
+	--custom-compile-command "make lock"
+
+# Needs .venv/bin/uv, and not that what is installed agrees with the lock: it is for when it does not.
+lock: ## take requirements*.txt over into the locks; what is locked already keeps its version (UPGRADE=1: newest of all)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet $$(grep -o '^uv==[^ ]*' requirements-dev.txt)
+	$(LOCK) $(if $(UPGRADE),--upgrade) requirements.txt -o requirements.lock
+	$(LOCK) $(if $(UPGRADE),--upgrade) requirements-dev.txt -c requirements.lock -o requirements-dev.lock
+
+# Not part of `check`: it asks an advisory service on the internet, and today's answer is no property of a commit.
+audit: $(VENV)/.dev ## look every locked package up in the public advisories; says "not checked" where they cannot be reached
+	sh tests/audit.sh
 
 demo: $(VENV)/.runtime ## run the whole course on this machine: web, workers, Redis, model servers (Ctrl-C stops all)
 	@exec $(BIN)/python manage.py start --demo --port $(PORT)
@@ -74,6 +90,6 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 clean: ## remove the environment; the data in var/ stays
-	rm -rf $(VENV) .venv-bench .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-bench .venv-audit .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help demo browser test lint types imports migrations deploy-check postgres check bench chaos chaos-postgres screenshots format clean
+.PHONY: help lock audit demo browser test lint types imports migrations deploy-check postgres check bench chaos chaos-postgres screenshots format clean
