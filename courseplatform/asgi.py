@@ -3,6 +3,9 @@ import sys
 
 import django
 
+from courseplatform import private_files
+
+private_files.write_privately()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "courseplatform.settings")
 django.setup(set_prefix=False)
 

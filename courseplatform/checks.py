@@ -7,6 +7,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from courseplatform import private_files
+
 
 @register()
 def our_datasets_app_is_imported(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
@@ -69,3 +71,25 @@ def somebody_says_that_it_is_https(app_configs: Sequence[Any] | None, **kwargs: 
     hint = "Set TRUSTED_PROXIES to the address of your reverse proxy, for example TRUSTED_PROXIES=127.0.0.1. "
     hint += "Where uvicorn has the certificate itself, silence this check."
     return [Warning("HTTPS is on, and no proxy's X-Forwarded-Proto is believed.", hint=hint, id="courseplatform.W005")]
+
+
+@register()
+def data_is_private(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """W001: other users of the machine can read the data, or the file with the secrets."""
+    places = {Path(settings.VAR_DIR): "700"}
+    if (settings.BASE_DIR / ".env").exists():
+        places[settings.BASE_DIR / ".env"] = "600"
+    database = settings.DATABASES["default"]
+    if database["ENGINE"] == "django.db.backends.sqlite3":
+        path = Path(str(database["NAME"]))
+        if settings.VAR_DIR not in path.parents:  # below VAR_DIR its folder protects it
+            places[path] = "600"
+    return [
+        Warning(
+            f"{path} can be read by other users of this machine. It holds password hashes, mail or secrets.",
+            hint=f"chmod {mode} {path} (`manage.py start` does so with VAR_DIR by itself)",
+            id="courseplatform.W001",
+        )
+        for path, mode in places.items()
+        if private_files.is_open(path)
+    ]

@@ -6,6 +6,8 @@ import shutil
 import socket
 from pathlib import Path
 
+from courseplatform import private_files
+
 
 class NoRedis(Exception):
     """No server binary was found."""
@@ -32,7 +34,7 @@ def command(*, port: int, folder: Path, password: str = "") -> list[str]:
 
     The password stands in a file that only this user can read: whoever can write to Redis can make a worker run code.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    private_files.make_folder(folder)
     lines = [
         f"port {port}",
         "bind 127.0.0.1",
@@ -45,8 +47,7 @@ def command(*, port: int, folder: Path, password: str = "") -> list[str]:
     if password:
         lines.append(f"requirepass {password}")
     config = folder / "server.conf"
-    config.touch(mode=0o600)
-    config.write_text("\n".join(lines) + "\n")
+    private_files.write(config, "\n".join(lines) + "\n")
     return [find_binary(), str(config)]
 
 

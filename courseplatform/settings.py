@@ -1,6 +1,11 @@
-"""Settings from the environment and `.env`. Production (`DEBUG` off) refuses to start without its secrets."""
+"""Settings from the environment and `.env`.
+
+DEBUG is off unless the environment turns it on. No secret has a public default: each comes from the environment or from
+VAR_DIR/secrets.json, which `manage.py start` (and DEBUG) makes and keeps. Without either nothing starts.
+"""
 
 import os
+import sys
 import tempfile
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +15,8 @@ import environ
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from courseplatform import private_files
+
 django_stubs_ext.monkeypatch()  # lets `forms.ModelForm[Course]` be written
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -18,26 +25,39 @@ VAR_DIR = BASE_DIR / "var"
 env = environ.Env()
 env.read_env(BASE_DIR / ".env", overwrite=False)
 
-DEBUG = env.bool("DEBUG", default=True)
+DEBUG = env.bool("DEBUG", default=False)
 VAR_DIR = Path(env.str("VAR_DIR", default=str(VAR_DIR)))
-VAR_DIR.mkdir(parents=True, exist_ok=True)
+private_files.make_folder(VAR_DIR)
+
+# A platform that one machine made for itself: every command on it finds the same secrets.
+STARTS_HERE = sys.argv[1:2] == ["start"]
+KEPT_SECRETS = private_files.kept_secrets(VAR_DIR, make=DEBUG or STARTS_HERE)
+LOOPBACK = ["localhost", "127.0.0.1", "[::1]"]
 
 
-def _secret_key() -> str:
-    given: str = env.str("SECRET_KEY", default="")
+def _secret(name: str) -> str:
+    given: str = env.str(name, default="") or KEPT_SECRETS.get(name, "")
     if given:
         return given
-    if not DEBUG:
-        raise ImproperlyConfigured("SECRET_KEY is not set. Put a long random SECRET_KEY in the environment or in .env.")
-    return "development-only-not-a-secret-" + "0" * 40
+    raise ImproperlyConfigured(
+        f"{name} is not set, and {VAR_DIR} holds no platform that was started on this machine. "
+        f"In production set {name} to a long random text, in the environment or in .env (SECRET_KEY, SERVICE_TOKEN and "
+        "ALLOWED_HOSTS are needed). On your own machine run `make demo` or `manage.py start` once, which makes secrets "
+        "of its own, or set DEBUG=1 to develop."
+    )
 
 
-SECRET_KEY = _secret_key()
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
+SECRET_KEY = _secret("SECRET_KEY")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=LOOPBACK if KEPT_SECRETS else [])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-if not DEBUG and not ALLOWED_HOSTS:
+if not ALLOWED_HOSTS:
     raise ImproperlyConfigured(
         "ALLOWED_HOSTS is not set. Name the host people use, for example ALLOWED_HOSTS=course.example.edu."
+    )
+if DEBUG and not set(ALLOWED_HOSTS) <= {*LOOPBACK, "testserver"}:
+    raise ImproperlyConfigured(
+        f"DEBUG=1 shows the inside of the platform on its error pages, so it is for {', '.join(LOOPBACK)} only, and "
+        f"ALLOWED_HOSTS names {', '.join(ALLOWED_HOSTS)}. Set DEBUG=0, or leave ALLOWED_HOSTS away."
     )
 
 INSTALLED_APPS = [
@@ -161,9 +181,14 @@ WHITENOISE_USE_FINDERS = DEBUG
 if not DEBUG:
     STORAGES = {
         "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-        "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+        "staticfiles": {
+            "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage",
+            "OPTIONS": {"file_permissions_mode": 0o644, "directory_permissions_mode": 0o755},
+        },
     }
 MEDIA_ROOT = VAR_DIR / "media"
+FILE_UPLOAD_PERMISSIONS = 0o600  # Django's own default lets every user of the server read what was uploaded
+FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 FILE_UPLOAD_TEMP_DIR = None
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("PASTE_LIMIT_BYTES", default=10 * 1024 * 1024)
 
@@ -205,6 +230,8 @@ EMAIL_TIMEOUT = env.int(
 SITE_URL = env.str("SITE_URL", default="http://localhost:8000")  # for links in mail
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="course@localhost")
 
+SERVICE_STATE = env.str("SERVICE_STATE", default="")  # where `manage.py start` says which service is failing
+
 # --- Redis and RQ: wake-up calls and live progress; never the truth -------------------------------------------------
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 RQ_COMMON = {"URL": REDIS_URL, "SERIALIZER": "rq.serializers.JSONSerializer", "DEFAULT_TIMEOUT": 6 * 3600}
@@ -219,11 +246,7 @@ REHEARSAL_URL = env.str("REHEARSAL_URL", default="http://127.0.0.1:8303/v1")
 REHEARSAL = not OPENAI_API_KEY  # said on every page, row and ledger entry that it touches
 MODEL_SERVER_URL = env.str("MODEL_SERVER_URL", default="http://127.0.0.1:8301/v1")
 PROGRAM_SERVER_URL = env.str("PROGRAM_SERVER_URL", default="http://127.0.0.1:8302/v1")
-SERVICE_TOKEN = env.str("SERVICE_TOKEN", default="development-service-token" if DEBUG else "")
-if not DEBUG and not SERVICE_TOKEN:
-    raise ImproperlyConfigured(
-        "SERVICE_TOKEN is not set. The web process and the model servers share it; any long random text does."
-    )
+SERVICE_TOKEN = _secret("SERVICE_TOKEN")  # the web process and the model servers share it
 RUNS_ROOT = VAR_DIR / "runs"
 BASE_MODELS_ROOT = BASE_DIR / "training" / "base_models"
 ENGINES_ROOT = BASE_DIR / "training" / "engines"
@@ -242,10 +265,19 @@ PACE_TRIAL_SECONDS = env.float(
 )  # of training, to learn this machine's pace; 0: no trials
 CLOUD_POLL_SECONDS = env.int("CLOUD_POLL_SECONDS", default=20 if OPENAI_API_KEY else 2)
 
+# --- What is said when something goes wrong: never a secret ------------------------------------------------------------
+DEFAULT_EXCEPTION_REPORTER = "courseplatform.redaction.Reporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "courseplatform.redaction.Filter"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "()": "courseplatform.redaction.Formatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        }
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="WARNING")},
     "loggers": {"httpx": {"level": "WARNING"}, "openai": {"level": "WARNING"}, "axes": {"level": "ERROR"}},

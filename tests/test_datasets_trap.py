@@ -31,7 +31,7 @@ def test_the_web_process_does_not_load_torch():
     import subprocess
 
     program = (
-        "import os, sys, django; os.environ['DJANGO_SETTINGS_MODULE'] = 'courseplatform.settings'; django.setup();"
+        "import os, sys, django; os.environ['DJANGO_SETTINGS_MODULE'] = 'tests.settings'; django.setup();"
         "import courseplatform.urls; from django.urls import get_resolver; get_resolver().url_patterns;"
         "import courseplatform.asgi;"
         "sys.exit(', '.join({'torch', 'transformers', 'peft'} & set(sys.modules)) or 0)"

@@ -21,7 +21,11 @@ class SafeWorker(Worker):  # type: ignore[misc]  # RQ ships no types that mypy f
     """`manage.py rqworker training --worker-class training.worker.SafeWorker --serializer rq.serializers.JSONSerializer`"""
 
     def work(self, *args: Any, **options: Any) -> bool:
-        """Import what jobs need once, here: each job then is a fork that has it already."""
+        """Import what jobs need once, here: each job then is a fork that has it already.
+
+        What a job writes is this user's alone, however the worker was started.
+        """
+        os.umask(0o077)
         import_module("training.jobs")
         import_module(settings.ROOT_URLCONF)  # pages' fragments are rendered in jobs, links and all
         return bool(super().work(*args, **options))

@@ -37,7 +37,7 @@ def measure() -> dict[str, dict[str, Any]]:
         env = os.environ | {
             "VAR_DIR": folder,
             "DATABASE_URL": f"sqlite:///{folder}/large.sqlite3",
-            "DJANGO_SETTINGS_MODULE": "courseplatform.settings",
+            "DJANGO_SETTINGS_MODULE": "tests.settings",
             "REDIS_URL": "redis://127.0.0.1:9/0",  # nobody listens: the queue page says so at once
         }
         subprocess.run([sys.executable, "manage.py", "migrate", "--verbosity", "0"], cwd=ROOT, env=env, check=True)

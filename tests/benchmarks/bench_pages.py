@@ -25,7 +25,7 @@ def measure() -> dict[str, dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         env = os.environ | {
             "VAR_DIR": folder,
-            "DJANGO_SETTINGS_MODULE": "courseplatform.settings",
+            "DJANGO_SETTINGS_MODULE": "tests.settings",
             "LOG_LEVEL": "ERROR",
         }
         env.pop("DATABASE_URL", None)

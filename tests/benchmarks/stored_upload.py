@@ -101,7 +101,7 @@ def _main(source: Path, folder: Path) -> dict[str, Any]:
 
     port = redis_server.free_port()
     os.environ |= {
-        "DJANGO_SETTINGS_MODULE": "courseplatform.settings",
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
         "LOG_LEVEL": "ERROR",
         "VAR_DIR": str(folder / "var"),
         "DATABASE_URL": f"sqlite:///{folder / 'stored.sqlite3'}",

@@ -42,7 +42,7 @@ class Platform:
 
     def environment(self) -> dict[str, str]:
         """For this platform's processes, and for one that works on its database."""
-        foreign = ("REDIS_URL", "DATABASE_URL", "OPENAI_API_KEY")
+        foreign = ("REDIS_URL", "DATABASE_URL", "OPENAI_API_KEY", "DJANGO_SETTINGS_MODULE")
         kept = {name: value for name, value in os.environ.items() if name not in foreign}
         return kept | {"VAR_DIR": str(self.folder), "PYTHONUNBUFFERED": "1", "PACE_TRIAL_SECONDS": str(self.pace_trial)}
 

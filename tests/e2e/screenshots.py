@@ -23,7 +23,7 @@ NAMES = {"dspy": "Second-grade dialogues", "openai": "Second-grade chats", "lora
 
 def _password() -> str:
     """The demo's; its module needs a configured Django."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "courseplatform.settings")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     django.setup()
     from courseplatform.management.commands.seed_demo import PASSWORD
 

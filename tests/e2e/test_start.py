@@ -1,6 +1,5 @@
 """`make demo` from the outside: it starts, says where, stops cleanly, and continues with its data."""
 
-import os
 import socket
 import sqlite3
 import subprocess
@@ -60,7 +59,7 @@ def test_a_busy_port_is_a_clear_message(tmp_path):
         done = subprocess.run(
             [sys.executable, "manage.py", "start", "--port", str(port)],
             cwd=ROOT,
-            env=os.environ | {"VAR_DIR": str(tmp_path / "var")},
+            env=Platform(tmp_path / "var").environment(),
             capture_output=True,
             text=True,
             check=False,

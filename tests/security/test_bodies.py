@@ -229,7 +229,7 @@ def test_every_view_with_a_file_in_its_form_declares_a_limit():
 
 APP = """
 import os, django
-os.environ["DJANGO_SETTINGS_MODULE"] = "courseplatform.settings"
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
 django.setup()
 from courseplatform.proxies import behind_proxies
 

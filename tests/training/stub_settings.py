@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from courseplatform.settings import *  # noqa: F403
+from tests.settings import *  # noqa: F403
 
 ENGINES_ROOT = Path(__file__).with_name("engine_stub")
 SILENCED_SYSTEM_CHECKS = ["courseplatform.E002"]  # the stub is no rehearsal provider

@@ -338,6 +338,7 @@ def from_environment(runs_root: Path) -> ProgramServer:
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
+    os.umask(0o077)  # what it writes is for the platform's user alone
     parser = argparse.ArgumentParser(prog="dspy_program.serve", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)

@@ -40,6 +40,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def main() -> None:
+    os.umask(0o077)  # what it writes is for the platform's user alone
     arguments = _arguments()
     token = os.environ.get("SERVICE_TOKEN", "")
     if not token:

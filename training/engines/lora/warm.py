@@ -159,6 +159,7 @@ def _import_everything() -> None:
 
 
 def main() -> None:
+    os.umask(0o077)  # what it writes is for the platform's user alone
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--socket", type=Path, required=True)
     path = parser.parse_args().socket

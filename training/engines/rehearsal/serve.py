@@ -187,6 +187,7 @@ def bound_socket(host: str, port: int) -> socket.socket:
 
 def main() -> None:
     """Starts the provider and serves until SIGTERM or SIGINT."""
+    os.umask(0o077)  # what it writes is for the platform's user alone
     options = arguments(sys.argv[1:])
     tokens.encoding()
     store = Store(options.state)
