@@ -12,6 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 from rq import Worker
 
+from courseplatform import service_state
 from teams.models import Course
 from training.models import ACTIVE, RunStatus, TrainingRun
 from training.services import queue
@@ -29,6 +30,17 @@ class Server:
     name: str
     does: str
     trouble: str
+
+
+@dataclass(frozen=True)
+class Crashing:
+    """A service that keeps crashing, for an instructor: `means` says what does not work meanwhile. `log`: below VAR_DIR."""
+
+    name: str
+    means: str
+    since: datetime
+    next_try: datetime | None
+    log: str
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,29 @@ class Disk:
     @property
     def tight(self) -> bool:
         return self.free < FEW_BYTES
+
+
+# Service of `machine.services`: (what an instructor calls it, what does not work without it).
+SERVICES = {
+    "redis": ("The queue", "Launched runs wait, and pages do not move by themselves."),
+    "model-server": ("The model server", "LoRA bots and base models do not answer."),
+    "program-server": ("The program server", "DSPy bots do not answer."),
+    "lora-warm": ("The preload server", "LoRA runs start some seconds later. Nothing else is missing."),
+    "rehearsal": ("The practice provider", "DSPy and OpenAI runs, and their bots, stand still."),
+    "worker-training": ("The training worker", "No LoRA or DSPy run starts. Queued runs keep their place."),
+    "worker-quick": ("The quick worker", "Large uploads, mail, OpenAI runs and reports wait."),
+    "scheduler": ("The scheduler", "Runs that lost their worker are not recovered by themselves."),
+    "web": ("The web server", "Pages are slow to come or do not come at all."),
+}
+
+
+def crashing() -> list[Crashing]:
+    """Empty where all is well, and where somebody else than `manage.py start` runs the services."""
+    found = []
+    for one in service_state.read(settings.SERVICE_STATE):
+        name, means = SERVICES.get(one.name, (one.name, "What it does is missing."))
+        found.append(Crashing(name, means, one.since_when, one.tried_next, f"logs/{one.name}.log"))
+    return found
 
 
 def servers() -> list[Server]:

@@ -1,8 +1,6 @@
 """Which processes one machine runs, and with which environment: the laptop's whole course."""
 
-import json
 import os
-import secrets
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,17 +43,6 @@ class Ports:
         return cls(web, *chosen)
 
 
-def kept_secrets() -> dict[str, str]:
-    """Random secrets of this machine, made once and kept in VAR_DIR, readable by this user only."""
-    path = settings.VAR_DIR / "secrets.json"
-    if not path.exists():
-        made = {name: secrets.token_urlsafe(48) for name in ("SECRET_KEY", "SERVICE_TOKEN", "REDIS_PASSWORD")}
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(made))
-    found: dict[str, str] = json.loads(path.read_text())
-    return found
-
-
 def _warm_socket() -> Path | None:
     """Where LoRA runs find the process that has torch loaded; None where it cannot be (then each run loads it itself)."""
     path = Path(settings.VAR_DIR) / "lora.sock"
@@ -64,7 +51,7 @@ def _warm_socket() -> Path | None:
 
 def environment(ports: Ports) -> dict[str, str]:
     """What the processes see: this process's own environment first, then what makes one machine complete."""
-    kept = kept_secrets()
+    kept = settings.KEPT_SECRETS
     mine = {
         "DEBUG": "0",
         "HTTPS": "0",
@@ -73,6 +60,7 @@ def environment(ports: Ports) -> dict[str, str]:
         "ALLOWED_HOSTS": "localhost,127.0.0.1",
         "CSRF_TRUSTED_ORIGINS": f"http://localhost:{ports.web},http://127.0.0.1:{ports.web}",
         "VAR_DIR": str(settings.VAR_DIR),
+        "SERVICE_STATE": str(service_state()),
         "DATABASE_URL": settings.SQLITE_DEFAULT,
         "REDIS_URL": f"redis://:{kept['REDIS_PASSWORD']}@127.0.0.1:{ports.redis}/0",
         "MODEL_SERVER_URL": f"http://127.0.0.1:{ports.models}/v1",
@@ -100,11 +88,13 @@ def engine_environment(env: dict[str, str]) -> dict[str, str]:
 
 def services(ports: Ports, env: dict[str, str]) -> list[Service]:
     """Redis first (unless REDIS_URL was given), web last: what it needs is then there."""
-    kept = kept_secrets()
+    kept = settings.KEPT_SECRETS
     own_redis = "REDIS_URL" not in os.environ
     manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
     redis = redis_server.command(port=ports.redis, folder=settings.VAR_DIR / "redis", password=kept["REDIS_PASSWORD"])
     web = [
+        "courseplatform.asgi:application",
+        "--no-access-log",
         "--host",
         "127.0.0.1",
         "--port",
@@ -118,14 +108,12 @@ def services(ports: Ports, env: dict[str, str]) -> list[Service]:
         "warning",
     ]
     return [
-        *([Service("redis", redis, env, last=True)] if own_redis else []),
+        *([Service("redis", redis, env, last=True, vital=True)] if own_redis else []),
         *_model_services(ports, env),
         Service("worker-training", [*manage, "rqworker", "training", *RQ], env),
         Service("worker-quick", [*manage, "rqworker", "quick", *RQ], env),
         Service("scheduler", [*manage, "schedule"], env),
-        Service(
-            "web", [sys.executable, "-m", "uvicorn", "courseplatform.asgi:application", "--no-access-log", *web], env
-        ),
+        Service("web", [sys.executable, "-m", "uvicorn", *web], env, vital=True),
     ]
 
 
@@ -169,3 +157,8 @@ def health_urls(ports: Ports, env: dict[str, str]) -> dict[str, str]:
 
 def logs() -> Path:
     return Path(settings.VAR_DIR) / "logs"
+
+
+def service_state() -> Path:
+    """Which services are failing: written by the supervisor, read by the web process."""
+    return Path(settings.VAR_DIR) / "services.json"

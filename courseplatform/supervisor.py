@@ -2,6 +2,11 @@
 
 Every child leads a session of its own and asks the kernel to be told when the supervisor dies, so that Ctrl-C, SIGTERM and
 even kill -9 of the supervisor leave no process behind. Redis ends last: workers still write to it while they stop.
+
+A service that keeps ending is marked as failing, where the queue page and the health check find it, and is tried again at
+growing intervals; all others keep running. Only before the platform was ever ready does a failing web process or Redis end
+it: then somebody waits at the terminal for an address that will not come. Afterwards runs and chats are under way, what
+stops a service (a full disk, too little memory) may pass, and nothing is worth ending them for.
 """
 
 import ctypes
@@ -11,12 +16,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from courseplatform import service_state
+from courseplatform.private_files import PRIVATE_UMASK, make_folder
+from courseplatform.service_state import Failing
+
 PR_SET_PDEATHSIG = 1
-TRIES_IN_A_ROW = 5
-STABLE_SECONDS = 10.0
 STOP_STEPS = (
     (signal.SIGTERM, 8.0),
     (signal.SIGTERM, 4.0),
@@ -24,18 +31,42 @@ STOP_STEPS = (
 )  # RQ ends a running job at the second
 
 
+@dataclass(frozen=True)
+class Patience:
+    """When a service is failing, and when it is tried again. All in seconds.
+
+    `ends` within `window` make it failing, and `stable` of life end that. `waits`: before the next try, the longer the more
+    often it ended before it had lived for `quick`; the last one counts from there on.
+    """
+
+    ends: int = 5
+    window: float = 300.0
+    quick: float = 10.0
+    stable: float = 30.0
+    waits: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0)
+
+
 @dataclass
 class Service:
-    """One process to keep alive. `last` services end after all others."""
+    """One process to keep alive. `last` services end after all others; without a `vital` one nothing can begin."""
 
     name: str
     command: list[str]
     env: dict[str, str]
     last: bool = False
+    vital: bool = False
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
-    failures: int = 0
     not_before: float = 0.0
+    quick_ends: int = 0  # in a row
+    ends: list[float] = field(default_factory=list)  # when it ended lately
+    code: int | None = None  # how it last ended
+    failing_since: float | None = None  # seconds since 1970, as is `next_try`
+    next_try: float | None = None
+
+
+def _privately(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _die_with_parent() -> None:
@@ -45,20 +76,27 @@ def _die_with_parent() -> None:
 
 @dataclass
 class Supervisor:
-    """`say` prints a line for the person at the terminal; what the processes print goes to `logs`/<name>.log.
+    """`say` prints a line for the person at the terminal; what the processes print goes to `logs`/<name>.log; `state` is the
+    file that tells the web process which services are failing.
 
     `stopping` is set by a signal's handler, so it is no threading.Event: its lock may be held by the very code that the
-    handler interrupts, which then waits for ever.
+    handler interrupts, which then waits for ever. `ready`: the platform once answered as a whole.
     """
 
     services: list[Service]
     logs: Path
     say: Callable[[str], None]
+    state: Path
+    patience: Patience = Patience()
+    clock: Callable[[], float] = time.monotonic
     stopping: bool = False
+    ready: bool = False
+    _published: list[Failing] | None = None
 
     def start(self, service: Service) -> None:
-        self.logs.mkdir(parents=True, exist_ok=True)
-        with (self.logs / f"{service.name}.log").open("ab") as log:
+        """Raises OSError where the program cannot be started at all."""
+        make_folder(self.logs)
+        with open(self.log_of(service.name), "ab", opener=_privately) as log:
             service.process = subprocess.Popen(
                 service.command,
                 env=service.env,
@@ -66,46 +104,102 @@ class Supervisor:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                umask=PRIVATE_UMASK,
                 preexec_fn=_die_with_parent,
             )
-        service.started_at = time.monotonic()
+        service.started_at = self.clock()
 
     def request_stop(self, *_signal: object) -> None:
         """Let `watch` return; the handler of the signals that end the platform."""
         self.stopping = True
 
     def watch(self) -> bool:
-        """Keep everything running until it is to stop. False when one process would not stay up."""
+        """Keep everything running until it is to stop. False when it cannot begin, because a vital service is failing."""
         while not self.stopping:
-            for service in self.services:
-                if not self._keep_alive(service):
-                    return False
+            self.look()
+            hopeless = [service for service in self.services if service.vital and service.failing_since]
+            if hopeless and not self.ready:
+                for service in hopeless:
+                    self.say(f"{service.name} does not stay up.{self._last_words(service)}")
+                return False
             time.sleep(0.3)
         return True
 
-    def _keep_alive(self, service: Service) -> bool:
-        now = time.monotonic()
+    def look(self) -> None:
+        """One round: start what is to be started, note what ended or recovered, tell the web process."""
+        for service in self.services:
+            self._keep_alive(service)
+        self._publish()
+
+    def failing(self) -> list[Failing]:
+        """What keeps crashing now, for the file and for the person at the terminal."""
+        found = []
+        for service in self.services:
+            if service.failing_since is not None:
+                next_try = service.next_try if service.process is None else None
+                found.append(Failing(service.name, service.failing_since, next_try, service.code))
+        return found
+
+    def log_of(self, name: str) -> Path:
+        return self.logs / f"{name}.log"
+
+    def _keep_alive(self, service: Service) -> None:
+        now = self.clock()
         if service.process is None:
             if now >= service.not_before:
-                self.start(service)
-            return True
+                self._try_to_start(service)
+            return
         code = service.process.poll()
         if code is None:
-            return True
+            if service.failing_since is not None and now - service.started_at >= self.patience.stable:
+                service.failing_since = None
+                self.say(f"{service.name} has recovered.")
+            return
         _kill_group(service.process, signal.SIGKILL)
         service.process = None
-        service.failures = service.failures + 1 if now - service.started_at < STABLE_SECONDS else 1
-        if service.failures > TRIES_IN_A_ROW:
-            self.say(
-                f"{service.name} ended {service.failures} times in a row (last code {code}).{self._last_words(service)}"
-            )
-            return False
-        service.not_before = now + min(0.5 * 2 ** (service.failures - 1), 8.0)
-        self.say(f"{service.name} ended with code {code}; starting it again. Its log: {self.logs / service.name}.log")
-        return True
+        self._note_the_end(service, code, lived=now - service.started_at)
+
+    def _try_to_start(self, service: Service) -> None:
+        try:
+            self.start(service)
+        except OSError as error:
+            self.say(f"{service.name} cannot be started: {error}")
+            service.process = None
+            self._note_the_end(service, None, lived=0.0)
+
+    def _note_the_end(self, service: Service, code: int | None, *, lived: float) -> None:
+        now, patience = self.clock(), self.patience
+        service.code = code
+        service.ends = [moment for moment in service.ends if now - moment < patience.window] + [now]
+        service.quick_ends = service.quick_ends + 1 if lived < patience.quick else 1
+        wait = patience.waits[min(service.quick_ends, len(patience.waits)) - 1]
+        service.not_before, service.next_try = now + wait, round(time.time() + wait)
+        where = f"Its log: {self.log_of(service.name)}"
+        if service.failing_since is None and len(service.ends) >= patience.ends:
+            service.failing_since = time.time()
+            self.say(f"{service.name} keeps ending (last code {code}). Everything else keeps running. {where}")
+        elif service.failing_since is None:
+            self.say(f"{service.name} ended with code {code}; starting it again. {where}")
+
+    def _publish(self) -> None:
+        """Only what changed. The next try comes with an end, so it changes no more often than that."""
+        failing = self.failing()
+        if failing == self._published:
+            return
+        try:
+            service_state.publish(self.state, failing)
+        except OSError as error:  # a full disk: what the file says is then older than the truth, until the next round
+            if self._published is not None:
+                self.say(f"{self.state} cannot be written: {error}")
+            self._published = None
+            return
+        self._published = failing
 
     def _last_words(self, service: Service) -> str:
-        lines = (self.logs / f"{service.name}.log").read_text(errors="replace").splitlines()[-15:]
+        try:
+            lines = self.log_of(service.name).read_text(errors="replace").splitlines()[-15:]
+        except OSError:
+            lines = []
         return "\n  " + "\n  ".join(lines)
 
     def stop(self) -> None:
@@ -121,6 +215,7 @@ class Supervisor:
         for service in self.services:
             if service.process is not None:
                 _kill_group(service.process, signal.SIGKILL)
+        self.state.unlink(missing_ok=True)
 
 
 def _kill_group(process: subprocess.Popen[bytes], sign: signal.Signals) -> None:

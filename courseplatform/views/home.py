@@ -1,14 +1,18 @@
 """Where everyone's work begins: the course for its instructor, the team for its members."""
 
+import logging
+from dataclasses import asdict
 from typing import Any
 
-from django.db import connection
+from django.conf import settings
+from django.db import DatabaseError, connection
 from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.utils.crypto import constant_time_compare
 from django.utils.http import urlencode
 
-from courseplatform import progress
+from courseplatform import progress, service_state
 from datasets.models import Dataset, DatasetVersion
 from evaluation.models import Submission
 from teams.access import Access, SignedInRequest, course_view, public_view, team_view
@@ -16,13 +20,32 @@ from teams.models import Course, Membership, Method, Milestone, Role, Team
 from teams.services import costs
 from training.models import TrainingRun
 
+log = logging.getLogger(__name__)
+
 
 @public_view
 def healthz(request: HttpRequest) -> JsonResponse:
-    """For the supervisor and load balancers: the process answers and its database does too."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-    return JsonResponse({"status": "ok"})
+    """For load balancers and monitoring, which need no account.
+
+    200 `ok`; 200 `degraded`: pages work, and a service of this machine keeps crashing; 503 `down`: no database. Which
+    service it is, is said only to who sends the SERVICE_TOKEN (`Authorization: Bearer …`).
+    """
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        log.exception("the health check finds no database")
+        return JsonResponse({"status": "down"}, status=503)
+    failing = service_state.read(settings.SERVICE_STATE)
+    said: dict[str, Any] = {"status": "degraded" if failing else "ok"}
+    if _sends_the_token(request):
+        said["failing"] = [asdict(one) for one in failing]
+    return JsonResponse(said)
+
+
+def _sends_the_token(request: HttpRequest) -> bool:
+    sent = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    return constant_time_compare(sent, settings.SERVICE_TOKEN)
 
 
 @course_view(Access.STUDENT)

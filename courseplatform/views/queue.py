@@ -17,6 +17,7 @@ def course_queue(request: SignedInRequest, course: Course) -> HttpResponse:
     context = {
         "workers": workers,
         "redis_trouble": trouble,
+        "crashing": fleet.crashing(),
         "servers": fleet.servers(),
         "active": fleet.active_runs(course),
         "failed": fleet.failed_runs(course),

@@ -5,13 +5,14 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any, TextIO
 
 import httpx
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from courseplatform import machine, redis_server
+from courseplatform import machine, private_files, redis_server
 from courseplatform.supervisor import Supervisor
 
 
@@ -23,6 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--demo", action="store_true", help="seed the demo course and print its sign-ins")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        self._close_the_folder()
         ports = machine.Ports.choose(options["port"])
         lock = self._only_one()
         if redis_server.answers(ports.web):
@@ -30,7 +32,8 @@ class Command(BaseCommand):
                 f"Port {ports.web} is in use by another program. Choose another: make demo PORT={ports.web + 1}"
             )
         env = machine.environment(ports)
-        supervisor = Supervisor(machine.services(ports, env), machine.logs(), self.stdout.write)
+        services = machine.services(ports, env)
+        supervisor = Supervisor(services, machine.logs(), self.stdout.write, machine.service_state())
         for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(sign, supervisor.request_stop)
         try:
@@ -42,7 +45,7 @@ class Command(BaseCommand):
             lock.close()
         self.stdout.write("All stopped. Your data is in " + str(settings.VAR_DIR))
         if not stayed_up:
-            raise CommandError("One process would not stay up; its last words are above.")
+            raise CommandError("The platform cannot begin; the last words of what does not stay up are above.")
 
     def _run(self, supervisor: Supervisor, ports: machine.Ports, env: dict[str, str], demo: bool) -> bool:
         """Redis and the model server first: seeding already sends work to the queues, and torch takes longest to load."""
@@ -55,6 +58,18 @@ class Command(BaseCommand):
                 supervisor.start(service)
         threading.Thread(target=self._announce, args=(supervisor, ports, env, demo), daemon=True).start()
         return supervisor.watch()
+
+    def _close_the_folder(self) -> None:
+        """A platform of an older version left its data readable by every user of the machine."""
+        private_files.write_privately()
+        try:
+            was_open = private_files.close_folder(Path(settings.VAR_DIR))
+        except private_files.NotPrivate as error:
+            raise CommandError(str(error)) from error
+        if was_open:
+            self.stdout.write(
+                f"{settings.VAR_DIR} was readable by other users of this machine. It is closed to them now."
+            )
 
     def _only_one(self) -> TextIO:
         """Two supervisors over one database and one Redis folder would run everything twice."""
@@ -89,10 +104,15 @@ class Command(BaseCommand):
         began = time.monotonic()
         while waiting and not supervisor.stopping:
             waiting = {name: url for name, url in waiting.items() if not _is_up(url)}
+            given_up = {one.name for one in supervisor.failing()} if set(waiting) - {"web"} else set()
+            waiting = {name: url for name, url in waiting.items() if name == "web" or name not in given_up}
             time.sleep(0.2)
         if supervisor.stopping:
             return
+        supervisor.ready = True
         lines = ["", f"Ready after {time.monotonic() - began:.0f} s:  http://localhost:{ports.web}/", ""]
+        for one in supervisor.failing():
+            lines.append(f"  {one.name} keeps ending and is tried again. Its log: {supervisor.log_of(one.name)}")
         if demo:
             from courseplatform.management.commands.seed_demo import PASSWORD, SIGN_INS
 
