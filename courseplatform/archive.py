@@ -35,6 +35,7 @@ LEFT_OUT = frozenset(
         "teams.notice",
         "teams.mailchoice",
         "teams.outgoingmail",
+        "teams.teamrequest",  # who is in which team is told by the memberships
         "teams.budgetalert",
         "teams.ledgersum",
         "datasets.import",

@@ -27,7 +27,19 @@ from evaluation.models import (
 from evaluation.models.grading import UnappliedSave
 from evaluation.services import gradings, rubrics, scripts, submissions
 from evaluation.services.interviews import script_for
-from teams.models import BudgetRequest, Confidence, LedgerEntry, Membership, Method, Milestone, Section, Team, User
+from teams.models import (
+    BudgetRequest,
+    Confidence,
+    LedgerEntry,
+    Membership,
+    Method,
+    Milestone,
+    Role,
+    Section,
+    Team,
+    TeamRequest,
+    User,
+)
 from teams.services import budget_requests, money
 from tests import factories
 from tests.evaluation.conftest import make_run
@@ -57,6 +69,7 @@ class World:
     comparison: Comparison
     regrade: RegradeRequest
     request: BudgetRequest
+    asked: TeamRequest
     section: Section
     milestone: Milestone
     entry: LedgerEntry
@@ -82,6 +95,7 @@ class World:
             "spender_id": self.team.pk,
             "membership_id": self.team.memberships.get().pk,
             "request_id": self.request.pk,
+            "asked_id": self.asked.pk,
             "dataset_id": self.dataset.pk,
             "number": self.run.number if name.startswith("run_") else self.version.number,
             "key": self._key(name),
@@ -176,6 +190,7 @@ def make_world(team: Team, professor: User, mark: str) -> World:
             submission=submission, criterion=submission.rubric.criteria.order_by("pk")[0], words=mark, person=member
         ),
         request=budget_requests.ask(team=team, person=member, amount=1_000_000, reason=f"{mark} needs more"),
+        asked=_request_of_a_newcomer(team, mark),
         section=Section.objects.create(course=team.course, name=f"{mark} section"),
         milestone=Milestone.objects.create(
             course=team.course, position=100 + team.pk, title="A step of the whole course", goal=Milestone.Goal.DSPY
@@ -195,6 +210,11 @@ def make_world(team: Team, professor: User, mark: str) -> World:
 
 def membership_of(team: Team, person: User) -> Membership:
     return Membership.objects.get(course=team.course, person=person)
+
+
+def _request_of_a_newcomer(team: Team, mark: str) -> TeamRequest:
+    newcomer = factories.enrol(team.course, factories.make_person(f"{mark} Newcomer"), Role.STUDENT)
+    return TeamRequest.objects.create(team=team, membership=newcomer)
 
 
 def _turn(conversation: Conversation, mark: str) -> Turn:

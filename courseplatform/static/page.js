@@ -7,9 +7,9 @@ document.addEventListener("htmx:afterSwap", (event) => {
   if (box) box.scrollTop = box.scrollHeight;
 });
 
-// Destructive forms ask first.
+// Destructive forms ask first; where only one of a form's buttons destroys, that button does.
 document.addEventListener("submit", (event) => {
-  const question = event.target.dataset.confirm;
+  const question = event.submitter?.dataset.confirm || event.target.dataset.confirm;
   if (question && !window.confirm(question)) event.preventDefault();
 });
 

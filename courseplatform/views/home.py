@@ -17,7 +17,8 @@ from datasets.models import Dataset, DatasetVersion
 from evaluation.models import Submission
 from teams.access import Access, SignedInRequest, course_view, public_view, team_view
 from teams.models import Course, Membership, Method, Milestone, Role, Team
-from teams.services import costs
+from teams.services import costs, team_requests
+from teams.services.courses import CODES
 from training.models import TrainingRun
 
 log = logging.getLogger(__name__)
@@ -56,11 +57,7 @@ def course_home(request: SignedInRequest, course: Course) -> HttpResponse:
     if request.membership.role == Role.STUDENT:
         if request.membership.team_id:
             return redirect("team_home", team_id=request.membership.team_id)
-        teams = course.teams.filter(practice=False).prefetch_related(_people())
-        practice = _practice(course)
-        return render(
-            request, "teams/course_join_team.html", {"teams": teams, "practice": practice, "section": "course"}
-        )
+        return _find_a_team(request, course)
     rows, join = team_rows(course), request.build_absolute_uri("/join/")
     context = {
         "rows": rows,
@@ -68,10 +65,36 @@ def course_home(request: SignedInRequest, course: Course) -> HttpResponse:
         "practice": _practice(course),
         "section": "course",
         "join_url": join,
-        "student_link": f"{join}?{urlencode({'code': course.student_code})}",
-        "professor_link": f"{join}?{urlencode({'code': course.professor_code})}",
+        "codes": _codes(course, join),
+        "requests": team_requests.waiting(course),
     }
     return render(request, "teams/course_home.html", context)
+
+
+def _find_a_team(request: SignedInRequest, course: Course) -> HttpResponse:
+    """For a student who is in none yet."""
+    context = {
+        "teams": course.teams.filter(practice=False).prefetch_related(_people()),
+        "practice": _practice(course),
+        "asked": team_requests.of_student(request.membership),
+        "declined": team_requests.declined_by(request.membership),
+        "section": "course",
+    }
+    return render(request, "teams/course_join_team.html", context)
+
+
+def _codes(course: Course, join: str) -> list[dict[str, Any]]:
+    """What the page shows of each join code."""
+    return [
+        {
+            "role": role,
+            "label": f"{role.label}s",
+            "code": getattr(course, field),
+            "open": getattr(course, f"{field}_open"),
+            "link": f"{join}?{urlencode({'code': getattr(course, field)})}",
+        }
+        for role, field in CODES.items()
+    ]
 
 
 def _practice(course: Course) -> Team | None:
@@ -116,6 +139,7 @@ def team_home(request: SignedInRequest, team: Team) -> HttpResponse:
     own_costs = costs.of_team(team)
     context = {
         "section": "team",
+        "requests": team_requests.waiting(team.course).filter(team=team),
         "practice": _practice(team.course),
         "own_team": request.membership.team if team.practice else None,
         "runs": runs,

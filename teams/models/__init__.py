@@ -1,6 +1,6 @@
 from teams.models.audit import AuditEntry
 from teams.models.billing import BillCheck, BilledDay
-from teams.models.course import Course, Membership, Milestone, ProfessorAssignment, Role, Section, Team
+from teams.models.course import Course, Membership, Milestone, ProfessorAssignment, Role, Section, Team, TeamRequest
 from teams.models.mail import MailKind, MailState, OutgoingMail
 from teams.models.money import (
     BudgetAccount,
@@ -50,5 +50,6 @@ __all__ = [
     "Role",
     "Section",
     "Team",
+    "TeamRequest",
     "User",
 ]

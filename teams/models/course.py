@@ -27,6 +27,8 @@ class Course(models.Model):
     term = models.CharField(max_length=60, blank=True)
     student_code = models.CharField(max_length=12, unique=True, default=new_code)
     professor_code = models.CharField(max_length=12, unique=True, default=new_code)
+    student_code_open = models.BooleanField(default=True, help_text="Whether the code lets new students in.")
+    professor_code_open = models.BooleanField(default=True, help_text="Whether the code lets new professors in.")
     starts_on = models.DateField(null=True, blank=True)
     ends_on = models.DateField(null=True, blank=True)
     team_budget = models.BigIntegerField(default=25_000_000, help_text="Micro-dollars each new team may spend.")
@@ -103,6 +105,14 @@ class Team(models.Model):
     practice = models.BooleanField(
         default=False, help_text="A sandbox that every student of the course may enter; never graded."
     )
+    started_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="started_teams",
+        help_text="The student who made it; empty where an instructor or a class list did.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -112,6 +122,8 @@ class Team(models.Model):
             models.UniqueConstraint(
                 fields=["course"], condition=models.Q(practice=True), name="one_practice_team_per_course"
             ),
+            # Each team brings a budget of its own: nobody gets a second one by being quick.
+            models.UniqueConstraint(fields=["course", "started_by"], name="one_started_team_per_person"),
         ]
 
     def __str__(self) -> str:
@@ -150,6 +162,34 @@ class Membership(models.Model):
         if self.role == Role.INSTRUCTOR or self.team_id == team.pk:
             return True
         return team.practice and team.course.practice_open and self.role == Role.STUDENT
+
+
+class TeamRequest(models.Model):
+    """A student asks to be in a team. Somebody of the team, or the instructor, says yes or no; nobody is in unasked."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        APPROVED = "approved", "Approved"
+        DECLINED = "declined", "Declined"
+        WITHDRAWN = "withdrawn", "Withdrawn"
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="requests")
+    membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="team_requests")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
+    asked_at = models.DateTimeField(auto_now_add=True)
+    decided_at = models.DateTimeField(null=True)
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        ordering = ["asked_at", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["membership"], condition=models.Q(state="waiting"), name="one_waiting_team_request"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.membership.person} asks to be in {self.team}"
 
 
 class ProfessorAssignment(models.Model):

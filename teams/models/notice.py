@@ -19,6 +19,7 @@ class NoticeKind(models.TextChoices):
     GRADE = "grade", "A grade was released"
     BUDGET = "budget", "Budget alerts and requests"
     COMMENT = "comment", "Comments on your work"
+    TEAM = "team", "Requests to be in a team"
     ANNOUNCEMENT = "announcement", "Announcements"
 
 

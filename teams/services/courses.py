@@ -1,8 +1,21 @@
 """Courses, teams and who teaches whom."""
 
-from django.db import IntegrityError, transaction
+from collections.abc import Iterable
 
-from teams.models import BudgetAccount, Course, CourseAccount, Membership, ProfessorAssignment, Role, Team, User
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from teams.models import (
+    BudgetAccount,
+    Course,
+    CourseAccount,
+    Membership,
+    ProfessorAssignment,
+    Role,
+    Team,
+    TeamRequest,
+    User,
+)
 from teams.models.course import new_code
 from teams.services import audit, budget_alerts, money, plan
 
@@ -59,51 +72,84 @@ def change_course(*, course: Course, person: User, limit: int | None, changed: d
             )
 
 
-def join_course(*, person: User, code: str) -> Membership:
-    """Enter the course whose student or professor code this is. Joining again changes nothing. Raises CourseRefused."""
+CODES: dict[Role, str] = {Role.STUDENT: "student_code", Role.PROFESSOR: "professor_code"}
+
+
+def course_of_code(code: str) -> tuple[Course, Role]:
+    """The course that this code is of, and the role that it gives, open or closed. Raises CourseRefused where there is none."""
     wanted = code.strip().upper().replace(" ", "").replace("-", "")
-    for field, role in (("student_code", Role.STUDENT), ("professor_code", Role.PROFESSOR)):
+    for role, field in CODES.items():
         course = Course.objects.filter(**{field: wanted}).first()
         if course is not None:
-            membership, new = Membership.objects.get_or_create(course=course, person=person, defaults={"role": role})
-            if not membership.active:
-                raise CourseRefused(f"You were taken out of {course}. Ask your instructor to let you in again.")
-            if new:
-                audit.record(course=course, person=person, action="joined", what=role.label)
-            return membership
+            return course, role
     raise CourseRefused(
         f"No course has the code “{code.strip()[:20]}”. Check it with your instructor: codes have 8 letters and digits."
     )
 
 
-def create_team(*, course: Course, name: str, person: User) -> Team:
-    """A team with its budget account. Raises CourseRefused when the name is taken."""
+def check_code(code: str) -> tuple[Course, Role]:
+    """The same, for somebody new. Raises CourseRefused also where the code is closed."""
+    course, role = course_of_code(code)
+    if not getattr(course, f"{CODES[role]}_open"):
+        raise CourseRefused(
+            f"{course} takes in nobody new by this code at the moment. Ask your instructor to open it or to invite you."
+        )
+    return course, role
+
+
+def join_course(*, person: User, code: str) -> Membership:
+    """Enter the course whose student or professor code this is. Joining again changes nothing. Raises CourseRefused."""
+    course, role = course_of_code(code)
+    here = Membership.objects.filter(course=course, person=person).first()
+    if here is None:
+        check_code(code)
+    with transaction.atomic():
+        membership, new = Membership.objects.get_or_create(course=course, person=person, defaults={"role": role})
+        if new:
+            audit.record(course=course, person=person, action="joined", what=role.label)
+    if not membership.active:
+        raise CourseRefused(f"You were taken out of {course}. Ask your instructor to let you in again.")
+    return membership
+
+
+def create_team(*, course: Course, name: str, person: User, started_by: User | None = None) -> Team:
+    """A team with its budget account. Raises CourseRefused when the name is taken, or the student started one already."""
     try:
         with transaction.atomic():
-            team = Team.objects.create(course=course, name=name)
+            team = Team.objects.create(course=course, name=name, started_by=started_by)
             money.open_account(team=team, limit=course.team_budget)
             audit.record(course=course, team=team, person=person, action="team created", what=name)
     except IntegrityError as error:
+        if "started" in str(error):
+            raise CourseRefused(STARTED_ONE) from error
         raise CourseRefused(f"There is already a team named “{name}” in this course. Choose another name.") from error
     return team
 
 
-def put_in_team(*, membership: Membership, team: Team | None, person: User) -> None:
-    """Move a student into `team`, or out of every team. Raises CourseRefused when the team is full or the role is wrong."""
+STARTED_ONE = "You started a team in this course already. Ask your instructor to put you in one."
+IN_ONE_ALREADY = "You are in a team already. Ask your instructor to move you."
+
+
+def put_in_team(*, membership: Membership, team: Team | None, person: User, only_if_free: bool = False) -> None:
+    """Move a student into `team`, or out of every team. Raises CourseRefused when the team is full or the role is wrong.
+
+    `only_if_free`: the student must be in none at the moment of the change, whatever this process read before.
+    """
     if membership.role != Role.STUDENT:
         raise CourseRefused(
             f"{membership.person} is {membership.get_role_display().lower()} here; only students are in teams."
         )
     with transaction.atomic():
         if team is not None:
-            locked = Team.objects.select_for_update().get(pk=team.pk, course_id=membership.course_id)
-            if locked.memberships.filter(active=True).exclude(pk=membership.pk).count() >= membership.course.team_size:
-                raise CourseRefused(
-                    f"{team.name} is full ({membership.course.team_size} people). Choose another team or make one."
-                )
+            _check_place(membership, team)
         before = membership.team.name if membership.team else None
+        rows = Membership.objects.filter(pk=membership.pk, role=Role.STUDENT)
+        if only_if_free:
+            rows = rows.filter(team=None, active=True)
+        if not rows.update(team=team):
+            raise CourseRefused(f"{membership.person} is in another team by now, or in none of this course's.")
         membership.team = team
-        membership.save(update_fields=["team"])
+        forget_requests([membership.pk])
         audit.record(
             course=membership.course,
             team=team,
@@ -115,13 +161,32 @@ def put_in_team(*, membership: Membership, team: Team | None, person: User) -> N
         )
 
 
+def _check_place(membership: Membership, team: Team) -> None:
+    """Locks the team: two who take its last place wait for each other."""
+    locked = Team.objects.select_for_update().get(pk=team.pk, course_id=membership.course_id)
+    if locked.memberships.filter(active=True).exclude(pk=membership.pk).count() >= membership.course.team_size:
+        raise CourseRefused(
+            f"{team.name} is full ({membership.course.team_size} people). Choose another team or make one."
+        )
+
+
+def forget_requests(memberships: Iterable[int]) -> None:
+    """Who was put into a team, or out of one, asks no other any more."""
+    waiting = TeamRequest.objects.filter(membership__in=list(memberships), state=TeamRequest.State.WAITING)
+    waiting.update(state=TeamRequest.State.WITHDRAWN, decided_at=timezone.now())
+
+
 def start_own_team(*, membership: Membership, name: str) -> Team:
-    """A student makes a team and is in it. Raises CourseRefused."""
-    if membership.team_id:
-        raise CourseRefused("You are in a team already. Ask your instructor to move you.")
+    """A student makes a team and is in it, once in a course: each team brings a budget. Raises CourseRefused."""
+    person = membership.person
     with transaction.atomic():
-        team = create_team(course=membership.course, name=name, person=membership.person)
-        put_in_team(membership=membership, team=team, person=membership.person)
+        here = Membership.objects.select_for_update().select_related("course").get(pk=membership.pk)
+        if here.team_id:
+            raise CourseRefused(IN_ONE_ALREADY)
+        if Team.objects.filter(course=here.course, started_by=person).exists():
+            raise CourseRefused(STARTED_ONE)
+        team = create_team(course=here.course, name=name, person=person, started_by=person)
+        put_in_team(membership=here, team=team, person=person, only_if_free=True)
     return team
 
 
@@ -185,8 +250,20 @@ def set_budget(*, team: Team, limit: int, person: User) -> None:
         )
 
 
-def renew_codes(*, course: Course, person: User) -> None:
-    """New join codes; the old ones stop working, and everybody who is in stays in."""
-    course.student_code, course.professor_code = new_code(), new_code()
-    course.save(update_fields=["student_code", "professor_code"])
-    audit.record(course=course, person=person, action="join codes renewed", what=str(course))
+def renew_code(*, course: Course, role: Role, person: User) -> None:
+    """A new join code for this role; the old one stops working, and everybody who is in stays in."""
+    field = CODES[role]
+    setattr(course, field, new_code())
+    with transaction.atomic():
+        course.save(update_fields=[field])
+        audit.record(course=course, person=person, action="join code renewed", what=role.label)
+
+
+def switch_code(*, course: Course, role: Role, is_open: bool, person: User) -> None:
+    """Whether the join code of this role lets anybody new in. Who is in stays in."""
+    field = f"{CODES[role]}_open"
+    with transaction.atomic():
+        if Course.objects.filter(pk=course.pk, **{field: not is_open}).update(**{field: is_open}):
+            action = "join code opened" if is_open else "join code closed"
+            audit.record(course=course, person=person, action=action, what=role.label)
+    setattr(course, field, is_open)

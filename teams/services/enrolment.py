@@ -10,7 +10,7 @@ from django.db.models import ForeignObjectRel
 
 from teams.models import Course, Membership, Role, Section, Team, User
 from teams.services import audit, invitations
-from teams.services.courses import CourseRefused, create_team, put_in_team
+from teams.services.courses import CourseRefused, create_team, forget_requests, put_in_team
 
 
 def create_section(*, course: Course, name: str, person: User) -> Section:
@@ -181,7 +181,9 @@ def form_teams(*, course: Course, size: int, by_section: bool, seed: int, shown:
             )
         for group in groups:
             team = create_team(course=course, name=group.name, person=person)
-            Membership.objects.filter(pk__in=[member.pk for member in group.members]).update(team=team)
+            members = [member.pk for member in group.members]
+            Membership.objects.filter(pk__in=members).update(team=team)
+            forget_requests(members)
         what = f"{len(groups)} teams of up to {size}, seed {seed}"
         made = {group.name: [str(member.person) for member in group.members] for group in groups}
         audit.record(course=course, person=person, action="teams formed", what=what, after=made)

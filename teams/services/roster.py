@@ -274,6 +274,8 @@ def _enrol_one(
         for name, value in changes.items():
             setattr(membership, name, value)
         membership.save(update_fields=list(changes))
+        if "team" in changes:
+            courses.forget_requests([membership.pk])
         done.changed += not added
 
 

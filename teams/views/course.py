@@ -7,10 +7,10 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
-from teams.access import Access, SignedInRequest, course_maker_view, course_view
+from teams.access import Access, SignedInRequest, course_maker_view, course_view, team_view
 from teams.forms import CourseForm, TeamNameForm, TeamSettingsForm
-from teams.models import Course, CourseAccount, Membership, Role
-from teams.services import courses
+from teams.models import Course, CourseAccount, Membership, Role, Team
+from teams.services import courses, team_requests
 
 
 @course_maker_view
@@ -41,9 +41,20 @@ def course_edit(request: SignedInRequest, course: Course) -> HttpResponse:
 
 @course_view(Access.INSTRUCTOR)
 @require_POST
-def course_codes_renew(request: SignedInRequest, course: Course) -> HttpResponse:
-    courses.renew_codes(course=course, person=request.user)
-    messages.success(request, "There are new join codes. The old ones no longer work.")
+def course_code(request: SignedInRequest, course: Course) -> HttpResponse:
+    """The join code of one role: open it, close it, or make a new one."""
+    role, wanted = request.POST.get("role", ""), request.POST.get("do", "")
+    if role not in courses.CODES or wanted not in ("open", "close", "renew"):
+        messages.error(request, "Nothing was changed: press one of the buttons beside a join code.")
+        return redirect("course_home", course_id=course.pk)
+    whom = f"{Role(role).label.lower()}s"
+    if wanted == "renew":
+        courses.renew_code(course=course, role=Role(role), person=request.user)
+        messages.success(request, f"There is a new join code for {whom}. The old one no longer works.")
+    else:
+        courses.switch_code(course=course, role=Role(role), is_open=wanted == "open", person=request.user)
+        said = "lets new people in" if wanted == "open" else "lets nobody new in"
+        messages.success(request, f"The join code for {whom} {said}. Who is in the course stays in.")
     return redirect("course_home", course_id=course.pk)
 
 
@@ -73,15 +84,40 @@ def team_new(request: SignedInRequest, course: Course) -> HttpResponse:
 @course_view(Access.STUDENT)
 @require_POST
 def team_join(request: SignedInRequest, course: Course, joined_id: int) -> HttpResponse:
-    """A student without a team joins one of this course."""
-    team = get_object_or_404(course.teams.filter(practice=False), pk=joined_id)
+    """A student without a team asks to be in one of this course."""
+    team = get_object_or_404(course.teams.filter(practice=False).select_related("course"), pk=joined_id)
     try:
-        if request.membership.team_id:
-            raise courses.CourseRefused("You are in a team already. Ask your instructor to move you.")
-        courses.put_in_team(membership=request.membership, team=team, person=request.user)
+        team_requests.ask(membership=request.membership, team=team)
+        messages.success(request, f"{team} is asked. Somebody of the team, or your instructor, lets you in.")
     except courses.CourseRefused as error:
         messages.error(request, str(error))
-        return redirect("course_home", course_id=course.pk)
+    return redirect("course_home", course_id=course.pk)
+
+
+@course_view(Access.STUDENT)
+@require_POST
+def team_request_withdraw(request: SignedInRequest, course: Course) -> HttpResponse:
+    team_requests.withdraw(membership=request.membership)
+    return redirect("course_home", course_id=course.pk)
+
+
+@team_view(Access.MEMBER)
+@require_POST
+def team_request_answer(request: SignedInRequest, team: Team, asked_id: int) -> HttpResponse:
+    """`do`: approve or decline, by somebody of the team or the instructor, who comes back to where they were."""
+    asked = get_object_or_404(team_requests.waiting(team.course).filter(team=team), pk=asked_id)
+    name, wanted = str(asked.membership.person), request.POST.get("do", "")
+    try:
+        if wanted == "approve":
+            team_requests.approve(request=asked, person=request.user)
+            messages.success(request, f"{name} is in {team} now.")
+        elif wanted == "decline":
+            team_requests.decline(request=asked, person=request.user)
+            messages.success(request, f"{name} is told that {team} declined.")
+    except courses.CourseRefused as error:
+        messages.error(request, str(error))
+    if request.membership.role == Role.INSTRUCTOR and request.POST.get("from") == "course":
+        return redirect("course_home", course_id=team.course_id)
     return redirect("team_home", team_id=team.pk)
 
 

@@ -95,8 +95,8 @@ def test_an_invented_person_or_decision_changes_nothing(client_for, staff, membe
 
 
 def test_the_platforms_record_shows_no_entry_of_a_course(client_for, staff, course, instructor):
-    courses.renew_codes(course=course, person=instructor)
-    assert "join codes renewed" not in client_for(staff).get("/accounts/record/").content.decode()
+    courses.renew_code(course=course, role=Role.STUDENT, person=instructor)
+    assert "join code renewed" not in client_for(staff).get("/accounts/record/").content.decode()
 
 
 def test_staff_get_to_these_pages_from_their_home_page_and_others_do_not_see_them(

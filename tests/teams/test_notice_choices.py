@@ -10,7 +10,7 @@ from evaluation.models import GradeStatus
 from evaluation.services import gradings, results, submissions
 from teams import impersonation
 from teams.models import Membership, Notice, NoticeKind, Role
-from teams.services import budget_requests, money, notices
+from teams.services import budget_requests, money, notices, team_requests
 from tests import factories
 from tests.evaluation.conftest import make_run
 from training.models import RunStatus, TrainingRun
@@ -49,7 +49,12 @@ def happen(redis_server, course, team, member, professor, instructor):
     def announced():
         notices.announce(course=course, author=instructor, text="No class on Monday.")
 
+    def asked_to_join():
+        newcomer = factories.enrol(course, factories.make_person("Nora"), Role.STUDENT)
+        team_requests.ask(membership=newcomer, team=team)
+
     doing = {
+        NoticeKind.TEAM: asked_to_join,
         NoticeKind.RUN: run_ends,
         NoticeKind.GRADE: grade_released,
         NoticeKind.BUDGET: budget_answered,
