@@ -134,7 +134,8 @@ def test_the_instructor_and_a_class_list_need_no_approval(team, newcomer, instru
 
 def at_once(number: int, work: Callable[[int], Any]) -> list[Any]:
     """What each of `number` threads came to; they begin together."""
-    together, results = threading.Barrier(number), [None] * number
+    together = threading.Barrier(number)
+    results: list[Any] = [None] * number
 
     def run(place: int) -> None:
         together.wait(30)
