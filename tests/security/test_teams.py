@@ -28,8 +28,7 @@ def answer(client, request, do):
 
 
 def team_of(membership) -> Team | None:
-    membership.refresh_from_db()
-    return membership.team
+    return Membership.objects.get(pk=membership.pk).team
 
 
 # --- Strangers ---------------------------------------------------------------------------------------------------------
