@@ -39,6 +39,7 @@ LEFT_OUT = frozenset(
         "teams.budgetalert",
         "teams.ledgersum",
         "datasets.import",
+        "teams.archiveimport",
         "training.endpointkey",  # a key opens one platform only
         "training.endpointcall",
     }

@@ -91,6 +91,7 @@ TABLE: dict[str, Access] = {
     "base_model_new": Access.INSTRUCTOR,
     "base_model_switch": Access.INSTRUCTOR,
     "run_import": Access.MEMBER,
+    "run_import_detail": Access.MEMBER,
     "run_rows": Access.MEMBER,
     "run_checkpoint": Access.MEMBER,
     "endpoint_models": Access.PUBLIC,

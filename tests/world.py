@@ -28,6 +28,9 @@ from evaluation.models.grading import UnappliedSave
 from evaluation.services import gradings, rubrics, scripts, submissions
 from evaluation.services.interviews import script_for
 from teams.models import (
+    ArchiveImport,
+    ArchiveKind,
+    ArchiveStatus,
     BudgetRequest,
     Confidence,
     LedgerEntry,
@@ -57,6 +60,7 @@ class World:
     dataset: Dataset
     version: DatasetVersion
     import_: Import
+    archive_import: ArchiveImport
     review: Review
     run: TrainingRun
     conversation: Conversation
@@ -80,6 +84,8 @@ class World:
     def _key(self, name: str) -> Any:
         if name == "standard_detail":
             return self.standard.key
+        if name == "run_import_detail":
+            return self.archive_import.key
         if name.startswith("comparison_"):
             return self.comparison.key
         return self.import_.key if name.startswith("import_") else self.conversation.key
@@ -176,6 +182,15 @@ def make_world(team: Team, professor: User, mark: str) -> World:
         dataset=version.dataset,
         version=version,
         import_=_import_with_a_problem(team, member, mark),
+        archive_import=ArchiveImport.objects.create(
+            kind=ArchiveKind.RUN,
+            team=team,
+            person=member,
+            filename=f"{mark}.zip",
+            size=1,
+            status=ArchiveStatus.REFUSED,
+            refusal=mark,
+        ),
         review=reviews.ask(version=version, person=member),
         run=run,
         conversation=conversation,

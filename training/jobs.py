@@ -1,6 +1,6 @@
 """RQ entry points: an id in, one service call."""
 
-from training.services import cloud, execute, pace_trial
+from training.services import cloud, execute, imported, pace_trial
 
 
 def execute_run(run_id: int) -> str:
@@ -9,6 +9,10 @@ def execute_run(run_id: int) -> str:
 
 def poll_run(run_id: int) -> str:
     return cloud.poll(run_id)
+
+
+def read_run_archive(import_id: int, attempt: int) -> str:
+    return imported.read_run_archive(import_id=import_id, attempt=attempt)
 
 
 def measure_pace(base_model_id: int) -> str:

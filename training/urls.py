@@ -21,6 +21,7 @@ urlpatterns: list[URLPattern] = [
     path("courses/<int:course_id>/training/models/<int:model_id>/", course.base_model_switch, name="base_model_switch"),
     path("teams/<int:team_id>/runs/", runs.run_list, name="run_list"),
     path("teams/<int:team_id>/runs/import/", bundles.run_import, name="run_import"),
+    path("teams/<int:team_id>/runs/import/<uuid:key>/", bundles.run_import_detail, name="run_import_detail"),
     path("teams/<int:team_id>/runs/compare/", runs.run_compare, name="run_compare"),
     path("teams/<int:team_id>/runs/new/<str:method>/", start.run_new, name="run_new"),
     path("teams/<int:team_id>/runs/<int:number>/", runs.run_detail, name="run_detail"),

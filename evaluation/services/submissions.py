@@ -14,7 +14,7 @@ from evaluation.services.rubrics import draft_of, rubric_for
 from teams.models import Team, User
 from teams.services import audit
 from training.models import RunStatus, TrainingRun
-from training.services.endpoints import endpoint_for
+from training.services.endpoints import endpoint_for, why_out_of_reach
 
 BUNDLE_SCHEMA = 1
 
@@ -50,6 +50,8 @@ def submit(*, team: Team, run: TrainingRun, person: User) -> Submission:
         raise CannotSubmit("This is the practice team: nothing is handed in here. Submit a run of your own team.")
     if run.status != RunStatus.SUCCEEDED:
         raise CannotSubmit(f"{run} has not finished. Choose a run that is done.")
+    if why := why_out_of_reach(run):
+        raise CannotSubmit(why)
     with transaction.atomic():
         before = Submission.objects.select_for_update().for_team(team).current().first()
         if before is not None and (reason := _why_not_replace(before)):

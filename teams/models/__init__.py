@@ -1,3 +1,4 @@
+from teams.models.archive_import import AT_WORK, ArchiveImport, ArchiveKind, ArchiveStatus
 from teams.models.audit import AuditEntry
 from teams.models.billing import BillCheck, BilledDay
 from teams.models.course import Course, Membership, Milestone, ProfessorAssignment, Role, Section, Team, TeamRequest
@@ -20,7 +21,11 @@ from teams.models.notice import Announcement, MailChoice, Notice, NoticeKind
 from teams.models.people import OutsideIdentity, User
 
 __all__ = [
+    "AT_WORK",
     "Announcement",
+    "ArchiveImport",
+    "ArchiveKind",
+    "ArchiveStatus",
     "AuditEntry",
     "BillCheck",
     "BilledDay",

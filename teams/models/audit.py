@@ -13,6 +13,7 @@ class AuditEntry(models.Model):
     what = models.CharField(max_length=200)
     before = models.JSONField(null=True)
     after = models.JSONField(null=True)
+    imported = models.BooleanField(default=False, help_text="Came with an imported course: another platform wrote it.")
 
     class Meta:
         ordering = ["-at", "-id"]

@@ -139,6 +139,9 @@ class Membership(models.Model):
     team = models.ForeignKey(Team, on_delete=models.SET_NULL, null=True, blank=True, related_name="memberships")
     section = models.ForeignKey(Section, on_delete=models.SET_NULL, null=True, blank=True, related_name="memberships")
     active = models.BooleanField(default=True, help_text="Off: the person keeps the work done and can no longer enter.")
+    imported_email = models.EmailField(
+        blank=True, help_text="The address that an imported course names for this person. Nobody here is linked to it."
+    )
     joined_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

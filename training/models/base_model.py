@@ -14,11 +14,13 @@ class Hosting(models.TextChoices):
     BUNDLED = "bundled", "Comes with the platform"
     HUGGING_FACE = "hugging_face", "Hugging Face id or local folder"
     PROVIDER = "provider", "At the provider"
+    ELSEWHERE = "elsewhere", "On another platform: known by name only"
 
 
 class BaseModelQuerySet(models.QuerySet["BaseModel"]):
     def for_course(self, course: Course) -> "BaseModelQuerySet":
-        return self.filter(Q(course=course) | Q(course=None), enabled=True)
+        mine = self.filter(Q(course=course) | Q(course=None), enabled=True)
+        return mine.exclude(hosting=Hosting.ELSEWHERE)
 
     def listed(self, course: Course) -> "BaseModelQuerySet":
         """As the instructor sees them: the course's own, also those that are not offered now, and everybody's."""
@@ -62,7 +64,7 @@ class BaseModel(models.Model):
     @property
     def local(self) -> bool:
         """Runs on this machine, whatever the key."""
-        return self.hosting != Hosting.PROVIDER
+        return self.hosting in (Hosting.BUNDLED, Hosting.HUGGING_FACE)
 
     def suggested(self) -> dict[str, Any]:
         """LoRA settings that were found to suit this model; empty where nobody has measured any."""

@@ -96,6 +96,9 @@ class TrainingRun(models.Model):
     seed = models.PositiveIntegerField(default=17)
     status = models.CharField(max_length=12, choices=RunStatus.choices, default=RunStatus.QUEUED)
     rehearsal = models.BooleanField(default=False)
+    imported = models.BooleanField(
+        default=False, help_text="Came in with an archive: nothing about this machine can be learned from it."
+    )
 
     created_by = models.ForeignKey(django_settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
     created_at = models.DateTimeField(auto_now_add=True)

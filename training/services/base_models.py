@@ -46,7 +46,14 @@ def add_base_model(*, course: Course, person: User, name: str, label: str) -> Ba
 
 
 def switch_base_model(*, base: BaseModel, person: User) -> None:
-    """Offered or not offered from now on. Runs that were made with it stay, and can be talked to."""
+    """Offered or not offered from now on. Runs that were made with it stay, and can be talked to.
+
+    Raises BaseModelRefused for one that is known by name only: it came with an imported course.
+    """
+    if base.hosting == Hosting.ELSEWHERE:
+        raise BaseModelRefused(
+            f"{base.name} is on another platform, and only its name came with the course. Add it below under its name or folder."
+        )
     with transaction.atomic():
         base.enabled = not base.enabled
         base.save(update_fields=["enabled"])

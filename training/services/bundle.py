@@ -13,12 +13,11 @@ import msgspec
 from django.conf import settings
 
 from datasets.services.versions import stored_rows
+from training.archives.contents import EVENT_KINDS
+from training.archives.manifest import EVENTS, MANIFEST, ROWS, SCHEMA, SIGNATURE
 from training.models import RunEvent, TrainingRun
 from training.run_files import is_file_in, open_in
 
-SCHEMA = 2
-MANIFEST, SIGNATURE, ROWS, EVENTS = "run.json", "run.json.signature", "rows.jsonl", "events.jsonl"
-EVENT_KINDS = ("step", "validation", "sample", "score")
 FIGURES = ("step", "total_steps", "train_loss", "validation_loss", "score_before", "score_after")
 MEMORY_BYTES = 8 * 1024 * 1024
 

@@ -15,7 +15,7 @@ CHAT_TEMPERATURE = 0.7
 
 
 class NotReady(Exception):
-    """The run has not finished, so there is nothing to talk to."""
+    """There is nothing to talk to: the run has not finished, or its model is on another platform."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ def endpoint_for(run: TrainingRun) -> ChatEndpoint:
     """Where `run` answers, with the system prompt it was trained with. Raises NotReady for an unfinished run."""
     if run.status != RunStatus.SUCCEEDED:
         raise NotReady(f"{run} has not finished, so it cannot answer yet.")
+    if why := why_out_of_reach(run):
+        raise NotReady(why)
     base = run.base_model
     prompt = str(run.result.get("system_prompt") or "")
     if run.method == Method.LORA:
@@ -48,8 +50,22 @@ def endpoint_for(run: TrainingRun) -> ChatEndpoint:
     return _at_provider(run.result_model, prompt, Method.OPENAI, base)
 
 
+def why_out_of_reach(run: TrainingRun) -> str:
+    """Why nobody can talk to an imported run here, in a sentence; empty for a run that answers."""
+    if run.method == Method.OPENAI and run.status == RunStatus.SUCCEEDED and not run.result_model:
+        return (
+            f"{run} came with an imported course, and its model stays in the provider account it was trained with. "
+            "Nobody can talk to it here: train again to have a bot."
+        )
+    if run.base_model.hosting == Hosting.ELSEWHERE:
+        return f"{run} needs {run.base_model.name}, which is not on this platform, so nobody can talk to it here."
+    return ""
+
+
 def endpoint_for_base(base_model: BaseModel) -> ChatEndpoint:
-    """Where the untrained base model answers: the picture before, beside a run's after."""
+    """Where the untrained base model answers: the picture before, beside a run's after. Raises NotReady."""
+    if base_model.hosting == Hosting.ELSEWHERE:
+        raise NotReady(f"{base_model.name} is not on this platform, so nobody can talk to it here.")
     if base_model.local:
         return _local(settings.MODEL_SERVER_URL, base_model.name, "", Method(base_model.method), base_model)
     return _at_provider(base_model.name, "", Method(base_model.method), base_model)

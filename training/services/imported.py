@@ -1,228 +1,272 @@
-"""A run bundle becomes a run of a team: labelled, never charged, with its rows, curves and answers."""
+"""A run archive becomes a run of a team: labelled, never charged, with its rows, curves and answers.
 
-import json
-import math
+The archive is read in the child of `teams.sandbox` (`training.archives.run_child`), in the quick worker. What comes back is
+plain data of named fields and files by our own names; here it is compared with what this course has, and kept.
+"""
+
+import hmac
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
-from uuid import uuid4
+from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 from django.conf import settings as django_settings
 from django.db import transaction
 from django.utils import timezone
+from msgspec import Meta
 
-from datasets import formats
 from datasets.models import DatasetVersion
 from datasets.services import versions
-from datasets.services.blocks import StoredRow
-from datasets.services.reading import plain
-from teams.models import Method, Team, User
-from teams.services import audit
-from training.launcher import storable
+from datasets.services.blocks import read_frames
+from teams import sandbox
+from teams.models import ArchiveImport, Method, Team, User
+from teams.services import archive_imports, audit
+from training.archives import adapter, contents
+from training.archives.manifest import (
+    ALLOWED,
+    CONFIG,
+    MANIFEST,
+    MOST_BYTES,
+    MOST_LINES_BYTES,
+    MOST_TEXT_BYTES,
+    PROGRAM,
+    RESULT,
+    Manifest,
+    read_manifest,
+)
+from training.archives.program import Program, document
 from training.models import Artifact, BaseModel, Origin, RunEvent, RunStatus, TrainingRun
-from training.services import bundle_contents, finish, spec
-from training.services.bundle import EVENT_KINDS, EVENTS, ROWS
-from training.services.bundle_files import Bundle, BundleRefused, open_bundle, unpack
+from training.run_files import file_in
+from training.services import adapters, finish, spec
+from training.services.bundle import signature
 from training.services.charges import provider_name
+from training.services.endpoints import provider_address
 from training.services.launch import next_number
 
-MOST_ROWS, MOST_EVENTS, LONGEST_LINE, LONGEST_TEXT = 200_000, 50_000, 1_000_000, 4_000
-KEPT_RESULT = (
-    "system_prompt",
-    "instructions",
-    "demos",
-    "examples",
-    "versions",
-    "data_sha256",
-    "stopped",
-    "hyperparameters",
-    "metrics",
-)
-LONGEST_ROW_ID = 40  # as what is said of single rows is kept
-TABLES, MOST_SHOWN = ("demos", "examples"), 200
-OF_THE_OTHER_MACHINE = (
-    "tokens_per_second", "seconds_per_step", "seconds_per_token", "train_seconds", "load_seconds", "validation_seconds",
-    "sample_seconds", "seconds_per_answer", "save_seconds", "wall_seconds", "peak_memory_mb",
-)  # fmt: skip
+CHILD = "training.archives.run_child"
+LIMITS = sandbox.Limits(seconds=180, cpu_seconds=120, memory_mb=1024, file_mb=700, output_mb=8)
+MOST_EVENTS_BYTES = 300_000_000
 
 
-def import_bundle(*, team: Team, person: User, file: IO[bytes]) -> TrainingRun:
-    """Raises BundleRefused with a sentence, and leaves nothing behind then."""
-    bundle = open_bundle(file)
-    base = _base_model(bundle, team)
-    replaced = bundle_contents.contents(bundle, base)
-    rows, events = _rows(bundle), _events(bundle)
-    folder = Path(django_settings.RUNS_ROOT) / str(key := uuid4())
+class ImportRefused(Exception):
+    """This archive is not taken; the message says what in it, why, and what to do."""
+
+
+class Counted(msgspec.Struct, frozen=True):
+    rows: Annotated[int, Meta(ge=1, le=contents.MOST_ROWS)]
+    turns: Annotated[int, Meta(ge=0)]
+    tokens: Annotated[int, Meta(ge=0)]
+    content_hash: Annotated[str, Meta(max_length=64)]
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What the child says. Its files are `manifest`, `rows`, `events`, and `file-<place>` for each of `files`."""
+
+    manifest: Manifest
+    result: dict[str, Any]
+    signature: str
+    sha256: Annotated[str, Meta(max_length=64)]
+    files: list[int]
+    rows: Counted
+    config: adapter.AdapterConfig | None = None
+    tensors: dict[str, tuple[int, int]] = {}
+    template: str = ""
+    program: Program | None = None
+
+
+def read_run_archive(*, import_id: int, attempt: int) -> str:
+    """The worker's job: the run, or a sentence why not. What the archive cannot help is raised, and tried again."""
+    import_ = archive_imports.begin(import_id=import_id, attempt=attempt)
+    if import_ is None:
+        return "not needed"
+    beat = archive_imports.heartbeat(import_)
     try:
-        unpack(bundle, folder, replaced)
-        result = _result(bundle, folder)
-        spec.write_json(folder / finish.RESULT_FILE, result)
-        with transaction.atomic():
-            version = _version(bundle, team, person, rows)
-            run = _run(bundle, team, person, base, version, key=key, result=result)
-            RunEvent.objects.bulk_create([RunEvent(run=run, **event) for event in events], batch_size=1_000)
-            Artifact.objects.bulk_create(finish.collect_artifacts(run))
-            _say_where_from(bundle, run, person)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    return run
+        run = import_run(import_=import_, beat=beat)
+    except archive_imports.Superseded:
+        return "superseded"
+    except (ImportRefused, sandbox.SandboxError) as refused:
+        archive_imports.refuse(import_, str(refused))
+        return "refused"
+    archive_imports.forget_file(import_)
+    return f"run {run.pk}"
 
 
-def _base_model(bundle: Bundle, team: Team) -> BaseModel:
-    manifest = bundle.manifest
-    base = BaseModel.objects.offered(team.course, manifest.method).filter(name=manifest.base_model).first()
-    if base is None:
-        raise BundleRefused(
-            f"It was trained on {manifest.base_model}, which this course does not offer for {manifest.method.label} now. "
-            "Ask your instructor to add that base model, then import it again."
-        )
-    return base
+def import_run(*, import_: ArchiveImport, beat: Callable[[str], None]) -> TrainingRun:
+    """Raises ImportRefused or sandbox.SandboxError with a sentence, and leaves nothing behind then."""
+    assert import_.team is not None
+    inputs = {"upload": import_.file_path}
+    with sandbox.opened(CHILD, limits=LIMITS, files=inputs, folder=import_.folder / "box") as box:
+        beat("Checking every file in it")
+        said = box.run({}, on_tick=lambda: beat(""))
+        answer = msgspec.convert(said, Answer, strict=False)
+        return _Arrival(import_, import_.team, import_.person, box, answer).bring()
 
 
-def _rows(bundle: Bundle) -> list[StoredRow]:
-    """Every row through the same reader as an upload's."""
-    found = []
-    for number, line in enumerate(_lines(bundle, ROWS, MOST_ROWS), start=1):
+class _Arrival:
+    """One archive that was read, on its way into `team`."""
+
+    def __init__(self, import_: ArchiveImport, team: Team, person: User, box: sandbox.Box, answer: Answer) -> None:
+        self.import_, self.team, self.person, self.box, self.answer = import_, team, person, box, answer
+        self.manifest, self.signed = self._manifest()
+        self.method = Method(self.manifest.method)
+        self.base = self._base_model()
+        # The same at every attempt, so that what an attempt left that was killed is found and replaced.
+        self.key: UUID = import_.key
+        self.folder = Path(django_settings.RUNS_ROOT) / str(self.key)
+
+    def bring(self) -> TrainingRun:
+        rewritten = self._rewritten()
+        events = self._events()
+        version, new = self._version()
         try:
-            row = msgspec.json.decode(line, type=StoredRow)
-            read, problems = formats.from_object(formats.to_shape(plain(row), row.shape), line=number)
-        except (msgspec.MsgspecError, formats.ConversionRefused, KeyError, TypeError) as wrong:
-            raise BundleRefused(f"{ROWS}, line {number}: not a row of this platform ({wrong}).") from wrong
-        if read is None or read.messages != row.messages:
-            said = problems[0].message if problems else "it reads differently here"
-            raise BundleRefused(f"{ROWS}, line {number}: {said}")
-        if len(row.id) > LONGEST_ROW_ID:
-            raise BundleRefused(f"{ROWS}, line {number}: its id is longer than {LONGEST_ROW_ID} characters.")
-        found.append(row)
-    return found
+            self._write_files(rewritten)
+            return self._keep(version, events)
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            if new:
+                versions.delete_dataset(dataset=version.dataset, person=self.person)
+            raise
 
+    def _manifest(self) -> tuple[Manifest, bool]:
+        """Where our signature is under it, run.json itself is believed and not what the child made of it."""
+        with self.box.open("manifest", most_bytes=MOST_TEXT_BYTES) as file:
+            text = file.read()
+        if not hmac.compare_digest(self.answer.signature.encode(), signature(text).encode()):
+            return self.answer.manifest, False
+        return read_manifest(text), True
 
-def _lines(bundle: Bundle, path: str, most: int) -> Iterator[bytes]:
-    found = 0
-    with bundle.archive.open(path) as member:
-        while line := member.readline(LONGEST_LINE + 1):
-            if len(line) > LONGEST_LINE or found == most:
-                raise BundleRefused(f"{path} has more than {most:,} lines, or a line longer than a million characters.")
-            if line.strip():
-                found += 1
-                yield line
+    def _base_model(self) -> BaseModel:
+        wanted, method = self.manifest.base_model, self.method
+        base = BaseModel.objects.offered(self.team.course, method).filter(name=wanted).first()
+        if base is None:
+            raise ImportRefused(
+                f"{MANIFEST}, base_model: It was trained on {wanted}, which this course does not offer for {method.label} "
+                "now. Ask your instructor to add that base model, then import it again."
+            )
+        return base
 
+    def _rewritten(self) -> dict[str, bytes]:
+        """Files that this platform writes in its own words, from the fields that were named."""
+        if self.method == Method.LORA and self.answer.config is not None:
+            try:
+                adapters.check_fits(self.answer.tensors, self.base)
+                adapters.check_template(self.answer.template, self.base, signed=self.signed)
+            except adapters.AdapterRefused as refused:
+                raise ImportRefused(str(refused)) from refused
+            return {CONFIG: adapters.config_text(self.answer.config, self.base)}
+        if self.method == Method.DSPY and self.answer.program is not None:
+            address, _ = provider_address(rehearsal=self.base.rehearsal)
+            return {PROGRAM: document(self.answer.program, model=self.base.name, base_url=address)}
+        if not self.signed:
+            raise ImportRefused(
+                "run.json.signature: An OpenAI model stays in the provider's account. This archive was not exported by this "
+                "platform, or was changed since, so its model cannot be used here. Upload its rows as a dataset and train again."
+            )
+        return {}
 
-def _events(bundle: Bundle) -> list[dict[str, Any]]:
-    """Curve points, answers and scores, each with the fields that the pages read and no other."""
-    found = []
-    for number, line in enumerate(_lines(bundle, EVENTS, MOST_EVENTS), start=1):
-        try:
-            event = storable(json.loads(line))
-            kind, step, data = event["kind"], event["step"], event["data"]
-        except (ValueError, TypeError, KeyError, RecursionError) as wrong:
-            raise BundleRefused(f"{EVENTS}, line {number}: not an event ({wrong}).") from wrong
-        numbered = step is None or (isinstance(step, int) and 0 <= step < 2**31)
-        if kind not in EVENT_KINDS or not numbered or not isinstance(data, dict):
-            raise BundleRefused(f"{EVENTS}, line {number}: not an event of a run.")
-        found.append({"kind": kind, "step": step, "data": {name: _small(data[name]) for name in data if name in SHOWN}})
-    return found
+    def _events(self) -> list[contents.Event]:
+        with self.box.open("events", most_bytes=MOST_EVENTS_BYTES) as file:
+            return [msgspec.json.decode(line, type=contents.Event) for line in file]
 
-
-SHOWN = {"loss", "total_steps", "learning_rate", "stage", "question", "answer", "score", "low", "high", "n", "failed"}
-
-
-def _small(value: Any) -> Any:
-    if isinstance(value, str):
-        return value[:LONGEST_TEXT]
-    return value if isinstance(value, int | float) and math.isfinite(value) else None
-
-
-def _result(bundle: Bundle, folder: Path) -> dict[str, Any]:
-    """What the pages and the chat read of a result. Speeds belong to the machine that made it: they would spoil estimates."""
-    said = storable(bundle.manifest.result)
-    result = {name: said[name] for name in KEPT_RESULT if name in said}
-    if "system_prompt" in result:
-        result["system_prompt"] = str(result["system_prompt"] or "")[:20_000]
-    for name in TABLES:
-        if name in result:
-            result[name] = _table(result[name])
-    if "instructions" in result:
-        result["instructions"] = str(result["instructions"])[:20_000]
-    if isinstance(metrics := result.get("metrics"), dict):
-        result["metrics"] = {name: _small(metrics[name]) for name in metrics if name not in OF_THE_OTHER_MACHINE}
-    if bundle.manifest.method == Method.DSPY:
-        result["prompt_tokens"] = finish.program_prompt_tokens(folder)
-    return {**result, "schema": 1, "seed": bundle.manifest.seed, "imported": True}
-
-
-def _table(said: Any) -> list[dict[str, Any]]:
-    rows = [row for row in said if isinstance(row, dict)] if isinstance(said, list) else []
-    return [{str(name): _small(value) for name, value in row.items()} for row in rows[:MOST_SHOWN]]
-
-
-def _version(bundle: Bundle, team: Team, person: User, rows: list[StoredRow]) -> DatasetVersion:
-    """The team's own version with this content, or a new dataset with the bundle's rows."""
-    data = bundle.manifest.dataset
-    here = DatasetVersion.objects.for_team(team).filter(content_hash=data.content_hash).first()
-    if here is not None:
-        return here
-    try:
-        made = versions.create_version(
-            dataset=versions.create_dataset(team=team, name=f"{data.name} (imported)", person=person),
-            rows=rows,
-            shape=data.shape,
-            person=person,
+    def _version(self) -> tuple[DatasetVersion, bool]:
+        """The team's own version with this content, or a new dataset with the archive's rows; and whether it is new."""
+        data, counted = self.manifest.dataset, self.answer.rows
+        here = DatasetVersion.objects.for_team(self.team).filter(content_hash=counted.content_hash).first()
+        if here is not None:
+            return here, False
+        path = self.import_.folder / "rows"
+        self.box.take("rows", to=path, most_bytes=MOST_LINES_BYTES)
+        dataset = versions.create_dataset(team=self.team, name=f"{data.name} (imported)", person=self.person)
+        made = versions.store(
+            dataset=dataset,
+            blocks=read_frames(path),
+            content_hash=counted.content_hash,
+            row_count=counted.rows,
+            turn_count=counted.turns,
+            token_estimate=counted.tokens,
+            shape=data.shape if data.shape in SHAPES else "messages",
+            person=self.person,
             note="Came with an imported run.",
-            source_name="run bundle",
+            source_name="run archive",
         )
-    except (versions.NoRows, msgspec.ValidationError) as wrong:
-        raise BundleRefused(f"Its rows cannot be kept: {wrong}") from wrong
-    if made.content_hash != data.content_hash:
-        raise BundleRefused("Its rows are not those that run.json names: the hash of the dataset differs.")
-    return made
+        return made, True
+
+    def _write_files(self, rewritten: dict[str, bytes]) -> None:
+        names = ALLOWED[self.manifest.method]
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True, mode=0o700)
+        for place in self.answer.files:
+            if not 0 <= place < len(names) or names[place] == RESULT:
+                continue
+            target = file_in(self.folder, names[place])
+            target.parent.mkdir(exist_ok=True)
+            if names[place] in rewritten:
+                target.write_bytes(rewritten[names[place]])
+            else:
+                self.box.take(f"file-{place}", to=target, most_bytes=MOST_BYTES)
+        if self.method == Method.DSPY:
+            self.answer.result["prompt_tokens"] = finish.program_prompt_tokens(self.folder)
+        spec.write_json(file_in(self.folder, RESULT), self.answer.result)
+
+    def _keep(self, version: DatasetVersion, events: list[contents.Event]) -> TrainingRun:
+        run = self._run(version)
+        artifacts = finish.collect_artifacts(run)
+        rows = [RunEvent(run=run, kind=one.kind, step=one.step, data=one.data) for one in events]
+        with transaction.atomic():
+            Team.objects.select_for_update().get(pk=self.team.pk)
+            run.number = next_number(self.team)
+            run.save(force_insert=True)
+            RunEvent.objects.bulk_create(rows, batch_size=1_000)
+            Artifact.objects.bulk_create(artifacts)
+            self._say_where_from(run)
+            archive_imports.done(self.import_, report={"run": run.number})
+        return run
+
+    def _run(self, version: DatasetVersion) -> TrainingRun:
+        manifest = self.manifest
+        return TrainingRun(
+            key=self.key,
+            team=self.team,
+            name=contents.storable_text(manifest.name) or "Imported run",
+            method=manifest.method,
+            base_model=self.base,
+            dataset_version=version,
+            settings=contents.bounded(manifest.settings),
+            seed=manifest.seed,
+            rehearsal=self.base.rehearsal,
+            imported=True,
+            status=RunStatus.SUCCEEDED,
+            created_by=self.person,
+            finished_at=timezone.now(),
+            provider=provider_name(self.base),
+            result=self.answer.result,
+            result_model=manifest.model if self.method == Method.OPENAI else f"run-{self.key}",
+            **msgspec.structs.asdict(manifest.figures),
+        )
+
+    def _say_where_from(self, run: TrainingRun) -> None:
+        words = contents.storable_text(self.manifest.words) or f"run {self.manifest.run}"
+        known = TrainingRun.objects.for_team(run.team).filter(key=self.manifest.run).first() if self.signed else None
+        Origin.objects.create(
+            run=run,
+            kind=Origin.Kind.BUNDLE,
+            source=known,
+            words=words,
+            sha256=self.answer.sha256,
+            signed=self.signed,
+            brought_by=self.person,
+        )
+        RunEvent.objects.create(run=run, kind="note", data={"message": f"Imported from a run archive: {words}."})
+        audit.record(
+            course=run.team.course,
+            team=run.team,
+            person=self.person,
+            action="run imported",
+            what=str(run),
+            after={"sha256": self.answer.sha256, "signed": self.signed, "from": words},
+        )
 
 
-def _run(
-    bundle: Bundle,
-    team: Team,
-    person: User,
-    base: BaseModel,
-    version: DatasetVersion,
-    *,
-    key: Any,
-    result: dict[str, Any],
-) -> TrainingRun:
-    manifest, now = bundle.manifest, timezone.now()
-    Team.objects.select_for_update().get(pk=team.pk)
-    return TrainingRun.objects.create(
-        key=key,
-        team=team,
-        number=next_number(team),
-        name=manifest.name or "Imported run",
-        method=manifest.method,
-        base_model=base,
-        dataset_version=version,
-        settings=storable(manifest.settings),
-        seed=manifest.seed,
-        rehearsal=base.rehearsal,
-        status=RunStatus.SUCCEEDED,
-        created_by=person,
-        finished_at=now,
-        provider=provider_name(base),
-        result=result,
-        result_model=manifest.model if manifest.method == Method.OPENAI else f"run-{key}",
-        **msgspec.structs.asdict(manifest.figures),
-    )
-
-
-def _say_where_from(bundle: Bundle, run: TrainingRun, person: User) -> None:
-    words = storable(bundle.manifest.words) or f"run {bundle.manifest.run}"
-    source = TrainingRun.objects.for_team(run.team).filter(key=bundle.manifest.run).first() if bundle.signed else None
-    Origin.objects.create(
-        run=run, kind=Origin.Kind.BUNDLE, source=source, words=words, sha256=bundle.sha256, signed=bundle.signed,
-        brought_by=person,
-    )  # fmt: skip
-    RunEvent.objects.create(run=run, kind="note", data={"message": f"Imported from a bundle: {words}."})
-    audit.record(
-        course=run.team.course, team=run.team, person=person, action="run imported", what=str(run),
-        after={"sha256": bundle.sha256, "signed": bundle.signed, "from": words},
-    )  # fmt: skip
+SHAPES = ("dialogue", "messages", "instruction", "preference")

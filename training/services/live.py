@@ -9,6 +9,7 @@ from django.template.loader import render_to_string
 from teams import live
 from training.models import RunStatus, TrainingRun
 from training.services import progress
+from training.services.endpoints import why_out_of_reach
 
 SAFE_SECONDS = 5  # clocks of two machines may differ a little; news that come twice do no harm
 TEMPLATE = "training/run_detail.html"
@@ -29,12 +30,15 @@ SHOWN_IN = {
 
 def context(run: TrainingRun) -> dict[str, Any]:
     """What every fragment may read."""
+    out_of_reach = why_out_of_reach(run)
     return {
         "run": run,
         "team": run.team,
         "panel": progress.panel(run),
         "headline": progress.headline(run),
-        "talks": run.status == RunStatus.SUCCEEDED,
+        "done": run.status == RunStatus.SUCCEEDED,
+        "talks": run.status == RunStatus.SUCCEEDED and not out_of_reach,
+        "out_of_reach": out_of_reach,
         "artifacts": run.artifacts.all(),
     }
 

@@ -135,6 +135,7 @@ def _processor() -> str:
 def worked_through(base: BaseModel, *, quantization: str) -> "QuerySet[TrainingRun]":
     """LoRA runs on this base, in these bits, that were done in one go: those that tell how fast a machine is."""
     done = TrainingRun.objects.filter(base_model=base, method=Method.LORA, status=RunStatus.SUCCEEDED, attempt=1)
+    done = done.exclude(imported=True)  # another machine's, or anybody's invention
     in_these_bits = Q(settings__quantization=quantization)
     if quantization == WHOLE:
         in_these_bits |= Q(settings__quantization__isnull=True)

@@ -85,7 +85,9 @@ def latest_of(bases: Iterable[BaseModel]) -> dict[int, PaceTrial]:
 
 def _bases() -> list[BaseModel]:
     """Those whose weights lie in a folder here: a trial downloads nothing."""
-    offered = BaseModel.objects.filter(method=Method.LORA, enabled=True).exclude(hosting=Hosting.PROVIDER)
+    offered = BaseModel.objects.filter(
+        method=Method.LORA, enabled=True, hosting__in=[Hosting.BUNDLED, Hosting.HUGGING_FACE]
+    )
     return [base for base in offered if Path(base.weights).is_dir()]
 
 

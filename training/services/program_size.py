@@ -99,7 +99,7 @@ def _asked(version: DatasetVersion, settings: dict[str, Any], seed: int) -> floa
 def _measured(base: BaseModel, optimizer: str) -> tuple[float, float] | None:
     """By what factor recent runs with this model and optimiser read and wrote more than reckoned."""
     runs = TrainingRun.objects.filter(
-        base_model=base, settings__optimizer=optimizer, status=RunStatus.SUCCEEDED, calls_used__gt=0
+        base_model=base, settings__optimizer=optimizer, status=RunStatus.SUCCEEDED, calls_used__gt=0, imported=False
     )
     recent = list(runs.select_related("dataset_version").order_by("-finished_at")[:RECENT_RUNS])
     if not recent:

@@ -46,8 +46,12 @@ def base_model_new(request: SignedInRequest, course: Course) -> HttpResponse:
 @require_POST
 def base_model_switch(request: SignedInRequest, course: Course, model_id: int) -> HttpResponse:
     base = get_object_or_404(BaseModel, course=course, pk=model_id)
-    switch_base_model(base=base, person=request.user)
-    messages.success(request, f"{base} is {'offered' if base.enabled else 'no longer offered'}.")
+    try:
+        switch_base_model(base=base, person=request.user)
+    except BaseModelRefused as refused:
+        messages.error(request, str(refused))
+    else:
+        messages.success(request, f"{base} is {'offered' if base.enabled else 'no longer offered'}.")
     return redirect("course_training", course_id=course.pk)
 
 

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from evaluation.services import chat, interviews
-from teams.services import billing, erasing, mail
+from teams.services import archive_imports, billing, erasing, mail
 from training.services import deployments, pace_trial, reconcile
 
 RETENTION_SECONDS = 3600
@@ -25,6 +25,7 @@ class Command(BaseCommand):
         rounds = [
             (settings.RECONCILE_SECONDS, reconcile.reconcile),
             (settings.RECONCILE_SECONDS, mail.sweep),
+            (settings.RECONCILE_SECONDS, archive_imports.sweep),
             (settings.RECONCILE_SECONDS, chat.sweep),
             (settings.RECONCILE_SECONDS, interviews.sweep),
             (settings.RECONCILE_SECONDS, deployments.sweep),

@@ -1,0 +1,93 @@
+"""`run.json`: what a run archive says about itself, and which files it may bring."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from teams.sandbox_child import Refusal
+
+SCHEMA = 2
+MANIFEST, SIGNATURE, ROWS, EVENTS = "run.json", "run.json.signature", "rows.jsonl", "events.jsonl"
+MOST_FILES, MOST_BYTES, MOST_TEXT_BYTES = 40, 400_000_000, 5_000_000
+MOST_LINES_BYTES = 250_000_000  # rows and curves
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".h5")
+WEIGHTS, CONFIG = "adapter/adapter_model.safetensors", "adapter/adapter_config.json"
+TEMPLATE, PROGRAM, RESULT = "adapter/chat_template.jinja", "program.json", "result.json"
+ALLOWED: dict[str, tuple[str, ...]] = {
+    "lora": (
+        RESULT,
+        WEIGHTS,
+        CONFIG,
+        TEMPLATE,
+        "adapter/README.md",
+        "adapter/tokenizer.json",
+        "adapter/tokenizer_config.json",
+        "adapter/special_tokens_map.json",
+    ),
+    "dspy": (RESULT, PROGRAM),
+    "openai": (RESULT, "result.csv", "train.jsonl", "validation.jsonl"),
+}
+"""The only files that a run of each method may bring. Their place here is all that names them on their way in."""
+NEEDED: dict[str, tuple[str, ...]] = {"lora": (WEIGHTS, CONFIG), "dspy": (PROGRAM,), "openai": ()}
+Text = Annotated[str, Meta(max_length=300)]
+Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Whole = Annotated[int, Meta(ge=0, lt=2**31)]
+Setting = int | float | str | bool | list[str] | dict[str, float] | None
+
+
+class ArchiveFile(msgspec.Struct, frozen=True):
+    path: Text
+    sha256: Hash
+    bytes: Annotated[int, Meta(ge=0, le=MOST_BYTES)]
+
+
+class ArchiveData(msgspec.Struct, frozen=True):
+    name: Text
+    content_hash: Text
+    shape: Text = "messages"
+
+
+class Figures(msgspec.Struct, frozen=True):
+    step: Whole = 0
+    total_steps: Whole = 0
+    train_loss: float | None = None
+    validation_loss: float | None = None
+    score_before: float | None = None
+    score_after: float | None = None
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What does not fit is refused with the field's name."""
+
+    schema: int
+    run: UUID
+    method: Literal["lora", "dspy", "openai"]
+    base_model: Text
+    seed: Whole
+    dataset: ArchiveData
+    files: Annotated[list[ArchiveFile], Meta(max_length=MOST_FILES)]
+    settings: Annotated[dict[Text, Setting], Meta(max_length=100)]
+    name: Annotated[str, Meta(max_length=80)] = ""
+    words: Text = ""
+    model: Annotated[str, Meta(max_length=200)] = ""
+    rehearsal: bool = False
+    figures: Figures = Figures()
+    result: dict[str, Any] = {}
+
+
+def read_manifest(text: bytes) -> Manifest:
+    """Raises Refusal."""
+    try:
+        found = msgspec.json.decode(text, type=Manifest)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as wrong:
+        raise Refusal(MANIFEST, "", f"It is not one of this platform: {wrong}.") from wrong
+    if found.schema != SCHEMA:
+        raise Refusal(
+            MANIFEST,
+            "schema",
+            f"It was exported by another version of the platform ({found.schema}, this one reads {SCHEMA}). "
+            "Export the run again.",
+        )
+    return found
