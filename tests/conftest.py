@@ -12,10 +12,12 @@ import pytest
 from asgiref.sync import SyncToAsync
 from django.apps import apps
 from django.core import serializers
-from django.db import connections
+from django.db import connection, connections
+from django.db.transaction import Atomic
 from django.test import Client, TransactionTestCase
 
 from courseplatform import redis_server as server
+from datasets.services import measure
 from teams.models import Course, Role, Team, User
 from teams.services import mail
 from tests import factories
@@ -79,6 +81,24 @@ def mail_leaves_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
     """
     if not request.node.get_closest_marker("mail_waits"):
         monkeypatch.setattr(mail, "wake", mail.deliver)
+
+
+@pytest.fixture(autouse=True)
+def measured_once_committed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is to be measured when a transaction is committed is measured so too inside the one that a test is wrapped in."""
+    leave = Atomic.__exit__
+
+    def leave_and_measure(self: Atomic, *error: Any) -> None:
+        leave(self, *error)
+        open_ones = connection.atomic_blocks
+        if not open_ones or not getattr(open_ones[-1], "_from_testcase", False):
+            return  # committed for good, or still inside a transaction of the platform's own
+        waiting = [entry for entry in connection.run_on_commit if getattr(entry[1], "func", None) is measure.begin]
+        connection.run_on_commit = [entry for entry in connection.run_on_commit if entry not in waiting]
+        for _, begin, _ in waiting:
+            begin()
+
+    monkeypatch.setattr(Atomic, "__exit__", leave_and_measure)
 
 
 @pytest.fixture(scope="session")

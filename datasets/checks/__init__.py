@@ -23,8 +23,9 @@ Everything takes `datasets.formats.Row` objects in a sequence; a row's place in 
 `speaker(rows) -> dict`: {"trains_the_teacher", "share", "lines", "evidence": [sentence…], "advanced": [[term, times]…],
     "college_level"}. `teaches(row) -> bool`; `swapped(row) -> Row | None`: teacher and student
     changed over. `coverage(rows)`; `suggest_labels(row) -> {label: value}` for labels the row has not.
-`find_private(rows) -> list[Finding]`: Finding(index, line, field, kind, excerpt, start, end, text, severity, reason). Severity
-    "high" and "medium" identify a child; "low" (a teacher's name) is worth a look and need not stop anything.
+`find_private(rows, *, most_of_a_text=100) -> list[Finding]`: Finding(index, line, field, kind, excerpt, start, end, text,
+    severity, reason, more); `more` of the last one listed of a text counts its others, `counted(findings)` all.
+    Severity "high" and "medium" identify a child; "low" (a teacher's name) is worth a look and need not stop anything.
 `pseudonyms(rows, findings, *, salt="") -> list[Row]`: new rows with every finding replaced, the same person by the same name.
 `near_duplicates(rows, threshold=0.8) -> list[list[int]]`; `exact_duplicates(rows) -> list[list[int]]` (groups of indexes);
     `leakage(train, validation)`; `openings(rows)`.
@@ -39,7 +40,7 @@ from datasets.checks.coverage import coverage, suggest_labels
 from datasets.checks.duplicates import exact_duplicates, leakage, near_duplicates, openings
 from datasets.checks.files import FileReport, check_file
 from datasets.checks.language import beyond_grade_two, language
-from datasets.checks.privacy import Finding, find_private
+from datasets.checks.privacy import Finding, counted, find_private
 from datasets.checks.pseudonyms import pseudonyms
 from datasets.checks.reporting import Report, report
 from datasets.checks.speaker import speaker, swapped, teaches
@@ -57,6 +58,7 @@ __all__ = [
     "advice",
     "beyond_grade_two",
     "check_file",
+    "counted",
     "coverage",
     "exact_duplicates",
     "find_private",

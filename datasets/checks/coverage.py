@@ -54,16 +54,17 @@ _MISCONCEPTIONS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     for name, pattern in (
         ("the sun moves around the Earth", r"sun (?:goes|moves|travels|walks)\b.{0,20}\b(?:around|across|to bed|down|behind)"),
         ("heavy things always sink", r"\b(?:heavy|big) (?:things|ones|stuff)\b.{0,20}\bsink"),
-        ("heavy things fall faster", r"heav\w+ .{0,25}falls? (?:faster|quicker|first)"),
+        ("heavy things fall faster", r"heav\w{1,6} .{0,25}falls? (?:faster|quicker|first)"),
         ("plants eat soil", r"plants? (?:eat|eats|drink|gets? food from)\b.{0,20}\b(?:soil|dirt)|food in (?:it|the (?:soil|dirt))"),
         ("seasons come from the distance to the sun",
          r"(?:closer|farther|far away|close)\b.{0,25}\bsun\b.{0,40}(?:summer|winter|warm|cold|hot)"),
         ("the moon makes its own light", r"moon (?:makes|has|is) (?:its own )?(?:a )?light"),
         ("clouds are cotton or smoke", r"clouds? (?:are|is) (?:made of )?(?:cotton|smoke|fluff)"),
         ("the bigger denominator is the bigger fraction",
-         r"\bbecause \w+ is bigger than \w+.{0,30}(?:fraction|piece|half|third|fourth)"),
+         r"\bbecause \w{1,20} is bigger than \w{1,20}.{0,30}(?:fraction|piece|half|third|fourth)"),
         ("adding digits without carrying", r"(?:forgot to (?:carry|regroup)|don'?t carry)"),
-        ("subtraction can be turned round", r"(?:can'?t|cannot) take \w+ (?:from|away from) \w+.{0,30}(?:so i|turn|switch|flip)"),
+        ("subtraction can be turned round",
+         r"(?:can'?t|cannot) take \w{1,20} (?:from|away from) \w{1,20}.{0,30}(?:so i|turn|switch|flip)"),
         ("the equals sign means the answer comes", r"equals? (?:sign )?means? (?:the answer|you write|do it)"),
         ("a square is not a rectangle", r"squares? (?:is|are)(?:n'?t| not) (?:an? )?rectangles?"),
     )
@@ -73,6 +74,9 @@ _CORRECTED = re.compile(
     re.IGNORECASE,
 )
 _HARD_MATH = re.compile(r"\d{3,}|[×÷*/]|\bfractions?\b|\btimes\b|\bdivid\w+")
+_EXPLAINING = re.compile(r"\b(?:why|how|explain)\b", re.IGNORECASE)
+_LONGEST_VALUE = 80
+"""Characters of a label's value that are counted by; a label that long is none to chart."""
 _CHECKED_LABELS = ("subject", "difficulty", "emotion", "misconception", "special_case")
 
 
@@ -109,9 +113,20 @@ def _difficulty(asked: str) -> str:
     if not asked:
         return ""
     length = len(asked.split())
-    if _HARD_MATH.search(asked) or length > 35 or re.search(r"\bwhy\b.*\bhow\b|\bexplain\b", asked, re.IGNORECASE):
+    if _HARD_MATH.search(asked) or length > 35 or _asks_to_explain(asked):
         return "hard"
     return "easy" if length <= 9 else "medium"
+
+
+def _asks_to_explain(asked: str) -> bool:
+    """Whether one line asks why and then how, or for an explanation. Word by word: `why.*how` would be quadratic."""
+    for line in asked.splitlines():
+        why = False
+        for word in _EXPLAINING.findall(line):
+            if word.lower() == "explain" or (why and word.lower() == "how"):
+                return True
+            why = why or word.lower() == "why"
+    return False
 
 
 def _misconception(asked: str, said: str) -> str:
@@ -135,7 +150,7 @@ def coverage(rows: Sequence[Row]) -> dict[str, dict[str, dict[str, int]]]:
     for row in rows:
         suggested = suggest_labels(row)
         for label in LABELS:
-            given = row.labels.get(label, "")
+            given = row.labels.get(label, "")[:_LONGEST_VALUE]
             counted[label]["given"][given] += 1
             if label in _CHECKED_LABELS:
                 counted[label]["suggested"][given or suggested.get(label, "")] += 1

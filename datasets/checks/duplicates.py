@@ -5,7 +5,7 @@ sets.
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from zlib import crc32
 
@@ -17,6 +17,12 @@ from datasets.formats import Row
 PERMUTATIONS = 64
 MOST_COMPARED = 30_000
 """Near-duplicates are looked for among this many rows at most; a report says where there were more."""
+MOST_IN_A_BUCKET = 8
+"""Rows with equal parts of their signatures that a new row is compared with: else thousands of rows that are all somewhat
+alike would each be compared with all the others. A group of doubles is found by any of its members."""
+_AT_ONCE = 4096
+"""Shingles mixed at once: each needs half a kilobyte for that."""
+_LONGEST_OPENING = 120
 _PLAIN = re.compile(r"[^\w]+")
 
 
@@ -43,14 +49,17 @@ def _shingles(text: str) -> frozenset[int]:
 
 def _signature(shingles: frozenset[int], base: MinHash) -> MinHash:
     own = base.copy()
-    values = np.fromiter(shingles, dtype=np.uint64, count=len(shingles))
-    mixed = (values[:, None] * base.permutations[0] + base.permutations[1]) % np.uint64((1 << 61) - 1)
-    own.hashvalues = np.minimum(own.hashvalues, (mixed & np.uint64((1 << 32) - 1)).min(axis=0))
+    all_values = np.fromiter(shingles, dtype=np.uint64, count=len(shingles))
+    for start in range(0, len(all_values), _AT_ONCE):
+        values = all_values[start : start + _AT_ONCE]
+        mixed = (values[:, None] * base.permutations[0] + base.permutations[1]) % np.uint64((1 << 61) - 1)
+        own.hashvalues = np.minimum(own.hashvalues, (mixed & np.uint64((1 << 32) - 1)).min(axis=0))
     return own
 
 
 def _jaccard(one: frozenset[int], other: frozenset[int]) -> float:
-    return len(one & other) / len(one | other)
+    both = len(one & other)
+    return both / (len(one) + len(other) - both)
 
 
 class _Index:
@@ -59,16 +68,38 @@ class _Index:
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
         self.base = MinHash(num_perm=PERMUTATIONS, seed=1)
-        self.lsh = MinHashLSH(threshold=max(0.3, threshold - 0.1), num_perm=PERMUTATIONS)
+        bands = MinHashLSH(threshold=max(0.3, threshold - 0.1), num_perm=PERMUTATIONS)  # asked for b and r only
+        self.starts = range(0, bands.b * bands.r, bands.r)
+        self.width = bands.r
+        self.buckets: dict[tuple[int, bytes], list[int]] = {}
         self.shingles: dict[int, frozenset[int]] = {}
 
     def alike(self, shingles: frozenset[int], signature: MinHash) -> list[tuple[int, float]]:
-        found = ((key, _jaccard(shingles, self.shingles[key])) for key in self.lsh.query(signature))
-        return sorted((key, similarity) for key, similarity in found if similarity >= self.threshold)
+        """(key, similarity) of rows at least as like as the threshold, among `MOST_IN_A_BUCKET` of each bucket."""
+        candidates = {key for bucket in self._buckets(signature) for key in self.buckets.get(bucket, ())}
+        found = []
+        for key in sorted(candidates):
+            similarity = self._similarity(shingles, self.shingles[key])
+            if similarity >= self.threshold:
+                found.append((key, similarity))
+        return found
+
+    def _similarity(self, one: frozenset[int], other: frozenset[int]) -> float:
+        """0 where the sizes alone rule the threshold out."""
+        smaller, larger = sorted((len(one), len(other)))
+        return _jaccard(one, other) if smaller >= self.threshold * larger else 0.0
+
+    def _buckets(self, signature: MinHash) -> Iterator[tuple[int, bytes]]:
+        for start in self.starts:
+            yield start, signature.hashvalues[start : start + self.width].tobytes()
 
     def add(self, key: int, shingles: frozenset[int], signature: MinHash) -> None:
         self.shingles[key] = shingles
-        self.lsh.insert(key, signature, check_duplication=False)
+        for bucket in self._buckets(signature):
+            held = self.buckets.setdefault(bucket, [])
+            if len(held) == MOST_IN_A_BUCKET:
+                held.pop(1)  # the first member stands for the oldest group, the others for what came last
+            held.append(key)
 
 
 class Groups:
@@ -142,7 +173,7 @@ def openings(rows: Sequence[Row], words: int = 3, least: int = 3) -> list[dict[s
     for row in rows:
         for text in row.student_text():
             total += 1
-            counted[" ".join(_PLAIN.sub(" ", text.lower()).split()[:words])] += 1
+            counted[" ".join(_PLAIN.sub(" ", text.lower()).split()[:words])[:_LONGEST_OPENING]] += 1
     common = [(start, times) for start, times in counted.most_common(20) if times >= least and start]
     return [{"words": start, "count": times, "share": round(times / total, 4)} for start, times in common]
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from datasets.checks.words import given_names, is_grade_two, is_spoken, sentences, syllables, words
+from datasets.checks.words import LONGEST_WORD, given_names, is_grade_two, is_spoken, sentences, syllables, words
 
 LEAST_WORDS = 100
 """Below this many words a reading grade is noise and is not given."""
@@ -33,7 +33,7 @@ _ADULT = re.compile(
     r"in other words|for instance|specifically|essentially|fundamentally|subsequently|however,|it is important to|"
     r"it'?s important to|it is worth|keep in mind|as a result|in order to|plays? a (?:crucial|vital|key|"
     r"important) role|"
-    r"on the other hand|a variety of|such as the|refers? to|is defined as|due to|utili[sz]e\w*|demonstrate\w*|"
+    r"on the other hand|a variety of|such as the|refers? to|is defined as|due to|utili[sz]e\w{0,3}|demonstrate\w{0,3}|"
     r"that'?s (?:a )?(?:great|excellent|wonderful|good|interesting) question|great question|i'?d be happy to|"
     r"would you like me to|let'?s work through|does that make sense|certainly!|of course!|i hope this helps|feel free to)",
     re.IGNORECASE,
@@ -66,7 +66,7 @@ class Counts:
             if not is_grade_two(word):
                 self.hard += count > 1
                 if not is_spoken(word):
-                    self.beyond[word.lower().replace("’", "'")] += 1
+                    self.beyond[word[:LONGEST_WORD].lower().replace("’", "'")] += 1
 
     def spache(self) -> float:
         """The Spache grade of what was counted (any amount of it; see `language` for when that means something)."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import msgspec
@@ -21,6 +21,8 @@ _LAST = (
     "Pebble", "Thistle", "Willowby", "Acorn", "Bluebell", "Cloudberry", "Daybreak", "Evergreen", "Foxglove",
     "Goldleaf", "Honeycomb", "Ivywood",
 )  # fmt: skip
+_WORD = re.compile(r"\w+")
+_COMPOUND = re.compile(r"\w+(?:[-'’]\w+)?")
 _TITLE = re.compile(r"^(Mr|Mrs|Ms|Miss|Mx|Dr|Coach|Principal)\.? ")
 
 
@@ -31,10 +33,10 @@ class Pseudonyms:
     """
 
     def __init__(self, salt: str = "") -> None:
-        self.salt = salt
-        self.first: dict[str, str] = {}
-        self.last: dict[str, str] = {}
+        self.first = _Names(salt, _FIRST)
+        self.last = _Names(salt, _LAST)
         self.other: dict[tuple[str, str], str] = {}
+        self.count_of: Counter[str] = Counter()
 
     def of(self, finding: Finding) -> str:
         """The replacement for a finding's text."""
@@ -42,33 +44,43 @@ class Pseudonyms:
             return self._name(finding.text)
         key = (finding.kind, re.sub(r"\W+", "", finding.text).lower())
         if key not in self.other:
-            count = sum(1 for kind, _ in self.other if kind == finding.kind)
-            self.other[key] = _stand_in(finding.kind, count)
+            self.other[key] = _stand_in(finding.kind, self.count_of[finding.kind])
+            self.count_of[finding.kind] += 1
         return self.other[key]
 
     def _name(self, text: str) -> str:
         title = _TITLE.match(text)
         parts = text[title.end() :].split() if title else text.split()
         if title and len(parts) == 1:
-            return title.group() + self._pick(self.last, parts[0], _LAST)
-        replaced = [self._pick(self.first, parts[0], _FIRST)]
+            return title.group() + self.last.of(parts[0])
+        replaced = [self.first.of(parts[0])]
         if len(parts) > 1:
-            replaced.append(self._pick(self.last, parts[-1], _LAST))
+            replaced.append(self.last.of(parts[-1]))
         return (title.group() if title else "") + " ".join(replaced)
 
-    def _pick(self, chosen: dict[str, str], name: str, pool: tuple[str, ...]) -> str:
+
+class _Names:
+    """Made-up names out of a pool, each used for one real name; with a number behind it where the pool is used up."""
+
+    def __init__(self, salt: str, pool: tuple[str, ...]) -> None:
+        self.salt, self.pool = salt, pool
+        self.chosen: dict[str, str] = {}
+        self.taken: set[str] = set()
+
+    def of(self, name: str) -> str:
         key = name.lower()
-        if key not in chosen:
-            start = int.from_bytes(hashlib.sha256(f"{self.salt}:{key}".encode()).digest()[:4], "big")
-            taken = set(chosen.values())
-            for step in range(len(pool)):
-                candidate = pool[(start + step) % len(pool)]
-                if candidate not in taken and candidate.lower() != key:
-                    break
-            else:
-                candidate = f"{pool[start % len(pool)]}{len(chosen)}"
-            chosen[key] = candidate
-        return chosen[key]
+        if key not in self.chosen:
+            self.chosen[key] = self._new(key)
+            self.taken.add(self.chosen[key])
+        return self.chosen[key]
+
+    def _new(self, key: str) -> str:
+        start = int.from_bytes(hashlib.sha256(f"{self.salt}:{key}".encode()).digest()[:4], "big")
+        for step in range(len(self.pool)):
+            candidate = self.pool[(start + step) % len(self.pool)]
+            if candidate not in self.taken and candidate.lower() != key:
+                return candidate
+        return f"{self.pool[start % len(self.pool)]}{len(self.chosen)}"
 
 
 def _stand_in(kind: str, count: int) -> str:
@@ -103,14 +115,34 @@ def _renamed(row: Row, by_field: dict[str, list[Finding]], chosen: Pseudonyms) -
             if finding.kind == "name" and finding.severity == "high":
                 alone[finding.text.split()[0]] = chosen.of(finding).split()[0]
     for field, text in list(texts_of(copy)):
-        changed = text
-        for finding in sorted(by_field.get(field, []), key=lambda item: -item.start):
-            changed = changed[: finding.start] + chosen.of(finding) + changed[finding.end :]
-        for name, replacement in alone.items():
-            changed = re.sub(rf"\b{re.escape(name)}\b", replacement, changed)
+        changed = _replaced(text, by_field.get(field, []), alone, chosen)
         if changed != text:
             _put(copy, field, changed)
     return copy
+
+
+def _replaced(text: str, findings: list[Finding], alone: dict[str, str], chosen: Pseudonyms) -> str:
+    """The text with its findings and, between them, the first names `alone` changed, in one go from left to right."""
+    pieces: list[str] = []
+    end = 0
+    for finding in sorted(findings, key=lambda item: item.start):
+        pieces.append(_without_first_names(text[end : finding.start], alone))
+        pieces.append(chosen.of(finding))
+        end = finding.end
+    pieces.append(_without_first_names(text[end:], alone))
+    return "".join(pieces)
+
+
+def _without_first_names(text: str, alone: dict[str, str]) -> str:
+    """Words that are one of the names changed; of Emma-Lee, where only Emma is one, the first part."""
+    if not alone:
+        return text
+
+    def change(found: re.Match[str]) -> str:
+        whole = found.group()
+        return alone.get(whole) or _WORD.sub(lambda part: alone.get(part.group(), part.group()), whole)
+
+    return _COMPOUND.sub(change, text)
 
 
 def _put(row: Row, field: str, text: str) -> None:

@@ -72,7 +72,7 @@ def _duplicates(rows: Sequence[Row]) -> dict[str, Any]:
 def _privacy_counts(privacy: list[Finding]) -> dict[str, int]:
     counted: dict[str, int] = {}
     for finding in privacy:
-        counted[finding.kind] = counted.get(finding.kind, 0) + 1
+        counted[finding.kind] = counted.get(finding.kind, 0) + 1 + finding.more
     return counted
 
 

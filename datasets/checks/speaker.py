@@ -11,7 +11,8 @@ _SYSTEM_ROLE = re.compile(
     r"\b(?:you are|you're|act as|role:?|pretend to be|play(?:ing)?|simulate|respond as)\b(.{0,120})", re.IGNORECASE
 )
 _TEACHER_OR_CHILD = re.compile(
-    r"\b(?P<child>second[- ]grade\w*|2nd[- ]grade\w*|grade 2|(?:[78]|seven|eight)[- ]year\w*|child|kid|student|pupil|boy|girl)\b"
+    r"\b(?P<child>second[- ]grade\w{0,12}|2nd[- ]grade\w{0,12}|grade 2|(?:[78]|seven|eight)[- ]year\w{0,12}"
+    r"|child|kid|student|pupil|boy|girl)\b"
     r"|\b(?P<teacher>teacher|tutor|professor|instructor|educator|teaching assistant|helpful assistant|ai assistant|lecturer)\b",
     re.IGNORECASE,
 )
@@ -33,12 +34,12 @@ _ASKS_FOR_HELP = re.compile(
     re.IGNORECASE,
 )
 _ADVANCED = re.compile(
-    r"\b(?:derivatives?|chain rule|calculus|integrals?|theorem|hypotenuse|pythagorean|quadratic|algebra\w*|"
-    r"trigonometr\w*|logarithm\w*|"
-    r"chlorophyll|chloroplasts?|photosynthesis|glucose|mitochondria\w*|newton'?s (?:first|second|third) law|"
+    r"\b(?:derivatives?|chain rule|calculus|integrals?|theorem|hypotenuse|pythagorean|quadratic|algebra\w{0,12}|"
+    r"trigonometr\w{0,12}|logarithm\w{0,12}|"
+    r"chlorophyll|chloroplasts?|photosynthesis|glucose|mitochondria\w{0,12}|newton'?s (?:first|second|third) law|"
     r"tectonic|mantle|"
-    r"precipitation|atmospher\w*|electromagnet\w*|molecul\w*|thermodynamic\w*|polynomial\w*|probabilit\w*|metaphor\w*|"
-    r"constitution\w*|democra\w*|hypothes\w*|algorithm\w*|sin\(x|cos\(x|f\(x\)|f'\(|equilibrium)",
+    r"precipitation|atmospher\w{0,12}|electromagnet\w{0,12}|molecul\w{0,12}|thermodynamic\w{0,12}|polynomial\w{0,12}|probabilit\w{0,12}|metaphor\w{0,12}|"
+    r"constitution\w{0,12}|democra\w{0,12}|hypothes\w{0,12}|algorithm\w{0,12}|sin\(x|cos\(x|f\(x\)|f'\(|equilibrium)",
     re.IGNORECASE,
 )
 _MOST_LINES = 200

@@ -8,13 +8,16 @@ from pathlib import Path
 
 _DATA = Path(__file__).parent / "data"
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|\d+(?:[.,:]\d+)*")
-_SENTENCE_END = re.compile(r"(?:[.!?…]+[\"'”’)\]]*)(?:\s+(?![a-z])|$)|[!?]+(?=[A-Z])|\n\s*\n")
+# A run of stops is looked at from its beginning only: from each of its characters would be quadratic.
+_SENTENCE_END = re.compile(r"(?:(?<![.!?…])[.!?…]+[\"'”’)\]]*)(?:\s+(?![a-z])|$)|(?<![!?])[!?]+(?=[A-Z])|\n\s*\n")
 _VOWELS = re.compile(r"[aeiouy]+")
 _SPLIT_VOWELS = re.compile(r"(?<![cgtsx])i[aou](?!u)(?![nr]s?$)|[aeiou]ing$|(?<!q)u[ao](?!r)|eo(?!u)(?!n$)|ism$")
 _SILENT_ENDING = re.compile(r"[^aeiouy]e$|[^aeiouydt]ed$|[^aeiouycgszx]es$")
 _SILENT_MIDDLE = re.compile(
     r"(?<=[^aeiouy]{1}[aeiou][^aeiouy])e(?=(?:ly|ful|less|ment|ness|s?board|thing|where|time)s?$)"
 )
+LONGEST_WORD = 40
+"""What has more letters is no word that anybody knows; nothing is remembered of it, so that no text fills the memory."""
 _CONTRACTIONS = ("n't", "'s", "'re", "'ll", "'ve", "'d", "'m", "'")
 
 _SYLLABLES = {
@@ -73,9 +76,15 @@ def sentences(text: str) -> list[str]:
     return [piece for piece in _SENTENCE_END.split(text) if _WORD.search(piece)]
 
 
-@lru_cache(maxsize=50_000)
 def syllables(word: str) -> int:
     """Syllables of an English word by rule, at least 1; a number counts as one."""
+    if len(word) > LONGEST_WORD:
+        return max(1, len(_VOWELS.findall(word.lower())))
+    return _syllables(word)
+
+
+@lru_cache(maxsize=50_000)
+def _syllables(word: str) -> int:
     plain = word.lower().replace("’", "'")
     plain = plain.removesuffix("'s").replace("'", "")
     if plain in _SYLLABLES:
@@ -93,7 +102,8 @@ def syllables(word: str) -> int:
 
 
 _SPOKEN = re.compile(
-    r"u+m+|u+h+|h+m+|mm+|m?hm+|huh|oo+h|aw+|a+h+|e+w+|wow+|yay+|yeah|yep|yup|nope|okay|oops|whoa|yum(?:my)?|"
+    r"u{1,9}m{1,9}|u{1,9}h{1,9}|h{1,9}m{1,9}|m{2,9}|m?hm{1,9}|huh|o{2,9}h|aw{1,9}|a{1,9}h{1,9}|e{1,9}w{1,9}|wow{1,9}|yay{1,9}|"
+    r"yeah|yep|yup|nope|okay|oops|whoa|yum(?:my)?|"
     r"mom(?:my|ma)?|mama|dad(?:dy)?|gran(?:dma|dpa|ny)|kid(?:do|s)?|recess|snack(?:s|y)?|pizza|cookies?|superhero(?:es)?"
 )
 
@@ -105,9 +115,15 @@ def is_spoken(word: str) -> bool:
     return bool(_SPOKEN.fullmatch(word.lower().replace("’", "'").removesuffix("'s")))
 
 
-@lru_cache(maxsize=50_000)
 def is_grade_two(word: str) -> bool:
     """Whether a second-grader knows the word: on the list, a regular form of one on it, a number, or a given name."""
+    if len(word) > LONGEST_WORD:
+        return not word[0].isalpha()
+    return _is_grade_two(word)
+
+
+@lru_cache(maxsize=50_000)
+def _is_grade_two(word: str) -> bool:
     plain = word.lower().replace("’", "'")
     if not plain[:1].isalpha() or len(plain) == 1:
         return True

@@ -6,7 +6,7 @@ Consecutive versions share their equal blocks, so editing one row of 100,000 wri
 import hashlib
 import struct
 import zlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,14 +116,14 @@ class Totals:
 class KnownRows:
     """The rows of the version before: where content or question is the same, a row keeps its id."""
 
-    by_content: dict[bytes, list[str]] = field(default_factory=dict)
+    by_content: dict[bytes, deque[str]] = field(default_factory=dict)
     by_prompt: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, rows: Iterable[StoredRow]) -> "KnownRows":
         known, prompts = cls(), Counter[str]()
         for row in rows:
-            known.by_content.setdefault(_key(formats.fingerprint(row)), []).append(row.id)
+            known.by_content.setdefault(_key(formats.fingerprint(row)), deque()).append(row.id)
             prompt = row.prompt()
             prompts[prompt] += 1
             known.by_prompt[prompt] = row.id
@@ -144,6 +144,7 @@ class RowIds:
     def __init__(self, known: KnownRows | None = None) -> None:
         self.known = known or KnownRows()
         self.given: set[str] = set()
+        self.serials: Counter[str] = Counter()
 
     def give(self, row: formats.Row, fingerprint: str) -> str:
         row_id = self._known_id(row, fingerprint) or self._fresh_id(fingerprint)
@@ -161,17 +162,20 @@ class RowIds:
     def _known_id(self, row: formats.Row, fingerprint: str) -> str | None:
         if not self.known.by_content:
             return None
-        candidates = self.known.by_content.get(_key(fingerprint), [])
-        for row_id in (*candidates, self.known.by_prompt.get(row.prompt(), "")):
-            if row_id and row_id not in self.given:
+        candidates = self.known.by_content.get(_key(fingerprint))
+        while candidates:  # each is looked at once: there may be thousands of equal rows
+            row_id = candidates.popleft()
+            if row_id not in self.given:
                 return row_id
-        return None
+        row_id = self.known.by_prompt.get(row.prompt(), "")
+        return row_id if row_id and row_id not in self.given else None
 
     def _fresh_id(self, fingerprint: str) -> str:
-        row_id, serial = fingerprint[:12], 1
+        base = row_id = fingerprint[:12]
         while row_id in self.given:
-            serial += 1
-            row_id = f"{fingerprint[:12]}-{serial}"
+            # Counting goes on where it stopped: from 1 for each of many equal rows would be quadratic.
+            self.serials[base] = max(2, self.serials[base] + 1)
+            row_id = f"{base}-{self.serials[base]}"
         return row_id
 
 

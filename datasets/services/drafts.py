@@ -143,7 +143,6 @@ def remove_row(*, version: DatasetVersion, position: int, person: User) -> Shown
     return ShownRow(position, before, made)
 
 
-@transaction.atomic
 def add_row(*, dataset: Dataset, row: formats.Row, person: User) -> DraftChange:
     """A new row at the end of the next version, on top of the newest one or of the version already being edited.
 
@@ -153,12 +152,18 @@ def add_row(*, dataset: Dataset, row: formats.Row, person: User) -> DraftChange:
     base = newest(dataset)
     if base is None:
         raise EditRefused("Upload some rows first; then single ones can be added.")
-    draft, _ = Draft.objects.select_for_update().get_or_create(dataset=dataset, defaults={"base": base})
-    taken = {kept.id for kept in stored_rows(draft.base)} | set(draft.changes.values_list("row_id", flat=True))
-    stored = StoredRow.of(row, fresh_id(row, taken))
-    return DraftChange.objects.create(
-        draft=draft, row_id=stored.id, kind=ChangeKind.ADD, row=_as_json(stored), changed_by=person
-    )
+    draft = Draft.objects.filter(dataset=dataset).select_related("base").first()
+    edited = draft.base if draft else base
+    taken = {kept.id for kept in stored_rows(edited)}  # reads every row: not while others wait to write
+    with transaction.atomic():
+        draft, _ = Draft.objects.select_for_update().get_or_create(dataset=dataset, defaults={"base": edited})
+        if draft.base_id != edited.pk:
+            raise EditRefused("Somebody saved the edits while yours was being added. Add the row once more.")
+        taken |= set(draft.changes.values_list("row_id", flat=True))
+        stored = StoredRow.of(row, fresh_id(row, taken))
+        return DraftChange.objects.create(
+            draft=draft, row_id=stored.id, kind=ChangeKind.ADD, row=_as_json(stored), changed_by=person
+        )
 
 
 def take_back(*, draft: Draft, row_id: str) -> None:
@@ -173,15 +178,39 @@ def drop(*, draft: Draft) -> None:
     draft.delete()
 
 
-@transaction.atomic
 def publish(*, draft: Draft, person: User, note: str) -> DatasetVersion:
     """All edits as the next version; untouched blocks are shared with the version before.
 
-    Raises versions.NothingChanged and versions.NoRows; the draft is gone only when the version is there.
+    Raises versions.NothingChanged, versions.NoRows, and EditRefused where somebody edited meanwhile; the draft is gone only
+    when the version is there.
     """
-    draft = Draft.objects.select_for_update(of=("self",)).select_related("base__dataset__team__course").get(pk=draft.pk)
-    base, totals = draft.base, Totals()
-    blocks = list(_edited(draft, totals))
+    seen, totals = _state(draft), Totals()
+    blocks = list(_edited(draft, totals))  # reads every row of the version: not while others wait to write
+    with transaction.atomic():
+        return _publish(draft, seen, blocks, totals, person=person, note=note)
+
+
+def _state(draft: Draft) -> list[tuple[int, object]]:
+    """The edits as they are now: equal later means that nobody touched one meanwhile."""
+    return list(draft.changes.order_by("id").values_list("id", "changed_at"))
+
+
+def _publish(
+    draft: Draft,
+    seen: list[tuple[int, object]],
+    blocks: list[Block],
+    totals: Totals,
+    *,
+    person: User,
+    note: str,
+) -> DatasetVersion:
+    locked = Draft.objects.select_for_update(of=("self",)).select_related("base__dataset__team__course")
+    now = locked.filter(pk=draft.pk).first()
+    if now is None:
+        raise EditRefused("The edits were saved or dropped by somebody else.")
+    draft, base = now, now.base
+    if _state(draft) != seen:
+        raise EditRefused("Somebody changed a row while yours were being saved. Look at the edits, then save again.")
     counts = {kind: draft.changes.filter(kind=kind).count() for kind in ChangeKind}
     told = ", ".join(f"{count} {ChangeKind(kind).label.lower()}" for kind, count in counts.items() if count)
     made = versions.store(

@@ -1,23 +1,30 @@
-"""What the checks say about a version, kept on the version. Big versions are measured by the quick worker."""
+"""What the checks say about a version, kept on the version. Big versions are measured by the quick worker.
+
+Nothing is measured inside a transaction: whoever else wants to write would wait for it. Until a version is measured nothing is
+known of its privacy, and what needs to know (`privacy.cloud_refusal`) refuses.
+"""
 
 import logging
+from functools import partial
 from typing import Any
 
 import django_rq
 import msgspec
 import redis.exceptions
-from django.db import transaction
+import zstandard
+from django.db import connection, transaction
 from django.utils import timezone
 
 from datasets import checks, formats
 from datasets.models import DatasetVersion, FindingJustification
 from datasets.services import token_sizes
 from datasets.services.blocks import StoredRow
-from datasets.services.reading import plain, stored_rows
+from datasets.services.reading import places, plain, stored_rows
 
 log = logging.getLogger(__name__)
 
-INLINE_ROWS = 300
+INLINE_ROWS, INLINE_BYTES = 300, 200_000
+"""What a request measures itself, after its transaction: a fraction of a second, whatever the rows say. More goes to the worker."""
 MEASURED_ROWS = 10_000
 """Rows that the quality checks look at; of a bigger version an even sample. Privacy is always checked in every row."""
 PRIVACY_BATCH = 2_000
@@ -33,12 +40,33 @@ def finding_key(row_id: str, field: str, text: str) -> FindingKey:
     return row_id, field[:LONGEST_FIELD], text[:LONGEST_TEXT]
 
 
+class InsideTransaction(Exception):
+    """Measuring was asked for while a transaction is open."""
+
+
 def start(version: DatasetVersion) -> None:
-    """Measure now, or have the quick worker do it where that would make a person wait."""
-    if version.row_count <= INLINE_ROWS:
+    """Measure once the version is committed, or have the quick worker do it where that would make a person wait."""
+    # robust: the version is kept whatever the checks run into; its page offers to start them again.
+    transaction.on_commit(partial(begin, version), robust=True)
+
+
+def begin(version: DatasetVersion) -> None:
+    """What `start` does, with no transaction open."""
+    if is_small(version):
         measure(version)
     else:
-        transaction.on_commit(lambda: _enqueue(version))
+        _enqueue(version)
+
+
+def is_small(version: DatasetVersion) -> bool:
+    """Whether a request may measure it. The bytes are those of all that the rows hold, labels and other keys too."""
+    if version.row_count > INLINE_ROWS:
+        return False
+    try:
+        sizes = [zstandard.frame_content_size(bytes(place.block.rows)) for place in places(version)]
+    except zstandard.ZstdError:  # a block of before November 2026 says no size
+        return False
+    return sum(sizes) <= INLINE_BYTES
 
 
 def _enqueue(version: DatasetVersion) -> None:
@@ -51,11 +79,13 @@ def _enqueue(version: DatasetVersion) -> None:
 
 
 def measure(version: DatasetVersion) -> None:
-    """Run all checks and write what they found. The rows stay what they are."""
+    """Run all checks and write what they found. The rows stay what they are. Raises InsideTransaction."""
+    if _in_transaction():
+        raise InsideTransaction(f"{version} would be measured while others wait to write.")
     step = -(-version.row_count // MEASURED_ROWS)
     sample: list[formats.Row] = []
     counted: list[tuple[int, StoredRow]] = []
-    findings: list[dict[str, Any]] = []
+    findings = _Findings(version)
     batch: list[formats.Row] = []
     ids: list[str] = []
     for position, stored in enumerate(stored_rows(version)):
@@ -67,34 +97,59 @@ def measure(version: DatasetVersion) -> None:
         batch.append(row)
         ids.append(stored.id)
         if len(batch) == PRIVACY_BATCH:
-            findings += _private(batch, ids)
+            findings.look(batch, ids)
             batch = []
-    findings += _private(batch, ids)
+    findings.look(batch, ids)
     report = {
         "quality": checks.report(sample).quality,
-        "privacy": findings[:KEPT_FINDINGS],
+        "privacy": findings.kept,
+        "privacy_found": findings.count,
         "sampled": len(sample) if step > 1 else 0,
         "token_sizes": token_sizes.measure(counted, version.row_count),
     }
     version.report, version.measured_at = report, timezone.now()
     with transaction.atomic():  # a finding judged between the count and its writing would be counted wrongly
         DatasetVersion.objects.select_for_update(no_key=True).get(pk=version.pk)
-        version.open_privacy_findings = len(findings) - _justified(version, findings)
+        version.open_privacy_findings = findings.open()
         version.save(update_fields=["report", "measured_at", "open_privacy_findings"])
 
 
-def _private(rows: list[formats.Row], ids: list[str]) -> list[dict[str, Any]]:
-    """Findings as plain data. `rows` are the last of those that `ids` names; `index` counts from the first of all."""
-    first, found = len(ids) - len(rows), []
-    for finding in checks.find_private(rows):
-        index = first + finding.index
-        found.append({**msgspec.to_builtins(finding), "index": index, "row_id": ids[index]})
-    return found
+def _in_transaction() -> bool:
+    """Inside one that holds back others; the one that Django's tests wrap around themselves is not meant."""
+    blocks = connection.atomic_blocks
+    return bool(blocks) and not getattr(blocks[-1], "_from_testcase", False)
 
 
-def _justified(version: DatasetVersion, findings: list[dict[str, Any]]) -> int:
-    """How many of the findings a person has found harmless in this or an earlier version."""
-    said = FindingJustification.objects.filter(dataset=version.dataset).values_list("row_id", "field", "text")
-    known = set(said)
-    keys = (finding_key(finding["row_id"], finding["field"], finding["text"]) for finding in findings)
-    return sum(key in known for key in keys)
+class _Findings:
+    """Findings as plain data, the first `KEPT_FINDINGS`; of the others only whether they are open."""
+
+    def __init__(self, version: DatasetVersion) -> None:
+        self.version = version
+        self.kept: list[dict[str, Any]] = []
+        self.count = 0
+        self.open_beyond = 0
+        self.said = self._said()
+
+    def look(self, rows: list[formats.Row], ids: list[str]) -> None:
+        """`rows` are the last of those that `ids` names; `index` counts from the first of all."""
+        first = len(ids) - len(rows)
+        for finding in checks.find_private(rows):
+            index = first + finding.index
+            self.count += 1 + finding.more
+            if len(self.kept) < KEPT_FINDINGS:
+                found = msgspec.to_builtins(finding)
+                self.kept.append(found | {"index": index, "row_id": ids[index], "field": finding.field[:LONGEST_FIELD]})
+                self.open_beyond += finding.more
+            else:
+                key = finding_key(ids[index], finding.field, finding.text)
+                self.open_beyond += finding.more + (key not in self.said)
+
+    def open(self) -> int:
+        """How many nobody has found harmless in this or an earlier version. What is not listed can't be justified singly."""
+        said = self._said()
+        keys = (finding_key(finding["row_id"], finding["field"], finding["text"]) for finding in self.kept)
+        return self.open_beyond + sum(key not in said for key in keys)
+
+    def _said(self) -> set[FindingKey]:
+        found = FindingJustification.objects.filter(dataset=self.version.dataset)
+        return set(found.values_list("row_id", "field", "text"))

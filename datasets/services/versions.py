@@ -146,7 +146,7 @@ def store(
         )
         _place(version, dataset.team, blocks)
         _record(version, person)
-    measure.start(version)
+        measure.start(version)
     return version
 
 

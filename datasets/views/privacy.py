@@ -25,6 +25,7 @@ def version_privacy(request: HttpRequest, team: Team, dataset_id: int, number: i
         "refusal": privacy.cloud_refusal(version),
         "findings": privacy.shown(version, start, start + PAGE),
         "kept": len(findings),
+        "found": version.report.get("privacy_found", len(findings)),
         "previous": max(0, start - PAGE) if start else None,
         "next": start + PAGE if start + PAGE < len(findings) else None,
         "form": JustificationForm(initial={"reason": version.privacy_justification}),

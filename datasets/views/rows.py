@@ -145,7 +145,7 @@ def draft_save(request: SignedInRequest, team: Team, dataset_id: int) -> HttpRes
     draft = _draft(team, dataset_id)
     try:
         made = drafts.publish(draft=draft, person=request.user, note=request.POST.get("note", "")[:300])
-    except (versions.NothingChanged, versions.NoRows) as refusal:
+    except (versions.NothingChanged, versions.NoRows, drafts.EditRefused) as refusal:
         messages.error(request, f"{refusal} No version was made; your edits are still here.")
         return redirect("draft_detail", team.pk, dataset_id)
     messages.success(request, f"Your edits are version {made.number} now.")

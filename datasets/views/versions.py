@@ -71,7 +71,7 @@ def version_quality(request: SignedInRequest, team: Team, dataset_id: int, numbe
 @require_POST
 def version_measure(request: HttpRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
     """Run the checks again."""
-    measure.start(find_version(team, dataset_id, number))
+    measure.begin(find_version(team, dataset_id, number))
     return redirect("version_quality", team.pk, dataset_id, number)
 
 

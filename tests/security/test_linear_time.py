@@ -1,0 +1,232 @@
+"""Every check takes time in proportion to what it reads, whatever an attacker wrote into the rows."""
+
+import importlib
+import inspect
+import io
+import json
+import pkgutil
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from datasets import checks
+from datasets.checks import words
+from datasets.checks.privacy import MOST_OF_A_TEXT
+from datasets.formats import Row, fingerprint
+from datasets.services.blocks import KnownRows, RowIds, StoredRow
+from datasets.services.comparing import word_changes
+from tests.security import hostile
+
+GROWTH = 4
+"""The larger input is so many times the smaller one: work in proportion grows by 4, quadratic work by 16."""
+MOST_GROWTH = 8.0
+NO_MEASURABLE_TIME = 0.01
+"""Seconds of CPU. What does the larger input in less is quick; quadratic work on these sizes takes many times as long."""
+TRIES = 5
+
+TEXT_SIZE, ROW_COUNT = 4_000, 400
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """CPU time of this thread: other processes on the machine do not count."""
+    begun = time.thread_time()
+    work()
+    return time.thread_time() - begun
+
+
+def grows_in_proportion(work: Callable[[Any], object], make: Callable[[int], Any], size: int) -> bool:
+    """Whether `work` on `make(size)` takes about `GROWTH` times as long as on a quarter of it. Best of a few tries each."""
+    large = make(size)
+    longest = seconds(lambda: work(large))
+    if longest < NO_MEASURABLE_TIME:
+        return True
+    small = make(size // GROWTH)
+    shortest = seconds(lambda: work(small))
+    for _ in range(TRIES):
+        if longest <= MOST_GROWTH * shortest:
+            return True
+        longest = min(longest, seconds(lambda: work(large)))
+        shortest = max(shortest, seconds(lambda: work(small)))
+    return longest <= MOST_GROWTH * shortest
+
+
+def _rows_of_a_file(rows: list[Row]) -> Any:
+    lines = "\n".join(json.dumps({"messages": row.messages}) for row in rows)
+    return checks.check_file(io.BytesIO(lines.encode()), filename="rows.jsonl")
+
+
+def _each_text(check: Callable[[str], object]) -> Callable[[list[Row]], object]:
+    return lambda rows: [check(message["content"]) for row in rows for message in row.messages]
+
+
+def _each_row(check: Callable[[Row], object]) -> Callable[[list[Row]], object]:
+    return lambda rows: [check(row) for row in rows]
+
+
+SPECIAL: dict[str, Callable[[list[Row]], object]] = {
+    "check_file": _rows_of_a_file,
+    "pseudonyms": lambda rows: checks.pseudonyms(rows, checks.find_private(rows, most_of_a_text=None)),
+    "leakage": lambda rows: checks.leakage(rows[::2], rows[1::2]),
+    "split": lambda rows: checks.split(rows, 0.1, 17),
+}
+"""Checks that take more than rows."""
+READS_NO_TEXT = {"advice", "counted", "guideline", "tokens_of"}
+"""They take numbers, findings, or one row with a tokenizer (`tokens` calls it)."""
+
+
+def _all_checks() -> dict[str, Callable[[list[Row]], object]]:
+    """Every function that `datasets.checks` offers, ready for a list of rows. One that fits nowhere fails the test below."""
+    found: dict[str, Callable[[list[Row]], object]] = {}
+    for name in checks.__all__:
+        check = getattr(checks, name)
+        if inspect.isclass(check) or not callable(check) or name in READS_NO_TEXT:
+            continue
+        first = next(iter(inspect.signature(check).parameters))
+        if name in SPECIAL:
+            found[name] = SPECIAL[name]
+        elif first == "rows":
+            found[name] = check
+        elif first == "row":
+            found[name] = _each_row(check)
+        elif first == "text":
+            found[name] = _each_text(check)
+        elif first == "texts":
+            found[name] = lambda rows, check=check: check([text for row in rows for text in row.student_text()])
+    return found
+
+
+ALL_CHECKS = _all_checks()
+
+
+def test_every_check_is_walked():
+    offered = {name for name in checks.__all__ if inspect.isfunction(getattr(checks, name))}
+    missing = offered - set(ALL_CHECKS) - READS_NO_TEXT
+    assert not missing, f"Say in SPECIAL how to run {missing} on rows, so that hostile text is tried on them."
+    assert len(ALL_CHECKS) >= 14
+
+
+@pytest.mark.parametrize("name", sorted(ALL_CHECKS))
+def test_a_check_is_linear_in_hostile_text(name):
+    check = ALL_CHECKS[name]
+    slow = [kind for kind, make in hostile.long_texts() if not grows_in_proportion(check, make, TEXT_SIZE)]
+    assert not slow, f"{name} grows faster than the text, given {slow}"
+
+
+@pytest.mark.parametrize("name", sorted(ALL_CHECKS))
+def test_a_check_is_linear_in_hostile_rows(name):
+    check = ALL_CHECKS[name]
+    slow = [kind for kind, make in hostile.MANY_ROWS.items() if not grows_in_proportion(check, make, ROW_COUNT)]
+    assert not slow, f"{name} grows faster than the rows, given {slow}"
+
+
+def _patterns() -> Iterator[tuple[str, "re.Pattern[str]"]]:
+    for module in pkgutil.iter_modules(checks.__path__):
+        held = vars(importlib.import_module(f"datasets.checks.{module.name}"))
+        for name, value in held.items():
+            for place, pattern in enumerate(_inside(value)):
+                yield f"{module.name}.{name}[{place}]", pattern
+
+
+def _inside(value: Any) -> Iterator["re.Pattern[str]"]:
+    if isinstance(value, re.Pattern):
+        yield value
+    elif isinstance(value, dict):
+        yield from _inside(tuple(value.values()))
+    elif isinstance(value, tuple | list):
+        for part in value:
+            yield from _inside(part)
+
+
+PATTERNS = dict(_patterns())
+
+
+def test_every_pattern_of_the_checks_is_walked():
+    assert len(PATTERNS) >= 40
+
+
+@pytest.mark.parametrize("name", sorted(PATTERNS))
+def test_a_pattern_is_linear_in_what_it_looks_for_repeated(name):
+    """Beside the checks as a whole: a rule that stands behind another one today may stand first tomorrow."""
+    pattern = PATTERNS[name]
+
+    def look(text: str) -> object:
+        return sum(1 for _ in pattern.finditer(text))
+
+    slow = []
+    for opener, piece in hostile.texts_against(pattern):
+
+        def make(size: int, piece: str = piece, opener: str = opener) -> str:
+            return f"{opener}{piece * (size // len(piece))}\u00b7"
+
+        if not grows_in_proportion(look, make, 6_000):
+            slow.append(opener + piece)
+    assert not slow, f"{pattern.pattern} takes more than linear time on repeated {slow[:8]}"
+
+
+def _equal_rows(count: int) -> list[Row]:
+    return [hostile.talk("Why?", line=number) for number in range(count)]
+
+
+def test_ids_for_equal_rows_are_given_in_linear_time():
+    def give(rows: list[Row]) -> object:
+        ids = RowIds()
+        return [ids.give(row, fingerprint(row)) for row in rows]
+
+    assert grows_in_proportion(give, _equal_rows, 4_000)
+    assert give(_equal_rows(3))[1:] == [f"{give(_equal_rows(1))[0]}-2", f"{give(_equal_rows(1))[0]}-3"]
+
+
+def test_equal_rows_find_their_ids_of_the_version_before_in_linear_time():
+    def give(rows: list[Row]) -> object:
+        stored = [StoredRow.of(row, f"id-{number}") for number, row in enumerate(rows)]
+        ids = RowIds(KnownRows.of(stored))
+        return [ids.give(row, fingerprint(row)) for row in rows]
+
+    assert grows_in_proportion(give, _equal_rows, 4_000)
+    assert give(_equal_rows(3)) == ["id-0", "id-1", "id-2"]
+
+
+def test_changes_are_shown_in_linear_time():
+    def change(words: list[str]) -> object:
+        return word_changes(" ".join(f"a {word}" for word in words), " ".join(f"a {word[::-1]}" for word in words))
+
+    assert grows_in_proportion(change, lambda size: [f"x{number}y" for number in range(size)], 800)
+
+
+def test_findings_of_a_text_are_capped_and_the_others_counted():
+    text = "Write to emma@school.org. " * (MOST_OF_A_TEXT + 4_212)
+    rows = [hostile.talk("Hello there."), Row(line=2, messages=[{"role": "user", "content": text}])]
+    found = checks.find_private(rows)
+    assert len(found) == MOST_OF_A_TEXT and [finding.more for finding in found[-2:]] == [0, 4_212]
+    assert checks.counted(found) == MOST_OF_A_TEXT + 4_212
+    everything = checks.find_private(rows, most_of_a_text=None)
+    assert len(everything) == MOST_OF_A_TEXT + 4_212
+    assert "emma" not in checks.pseudonyms(rows, everything)[1].messages[0]["content"], "pseudonyms replace all of them"
+
+
+def test_a_word_made_of_endings_is_checked_like_any_other():
+    """It went a call deeper for each ending, and measuring ended with a RecursionError."""
+    word = "a" + "'s" * 2_000
+    assert checks.language([f"The {word} is big."])["words"] == 4
+    assert checks.report([hostile.talk(word)]).quality["rows"] == 1
+
+
+def test_giant_words_are_not_remembered():
+    """50,000 remembered words of a megabyte each would fill the memory of the web process."""
+    words._is_grade_two.cache_clear()
+    words._syllables.cache_clear()
+    giants = [f"{'bcd' * 100}{hostile._letters(number)}" for number in range(50)]
+    report = checks.report([hostile.talk(*giants)])
+    assert words._is_grade_two.cache_info().currsize < 10 and words._syllables.cache_info().currsize < 10
+    assert all(len(word) <= words.LONGEST_WORD for word, _ in report.quality["language"]["beyond_grade_2"]["top"])
+
+
+def test_a_text_that_repeats_a_long_word_gives_a_small_report():
+    """A report is kept in one field of the database and read with every page."""
+    long = "x" * 100_000
+    row = hostile.talk(f"{long} Elementary School", long)
+    row.labels["emotion"] = long
+    assert len(json.dumps(checks.report([row]).quality)) < 20_000
