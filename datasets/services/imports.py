@@ -64,16 +64,16 @@ def import_file(
     *, team: Team, dataset: Dataset | None, name: str, file: "UploadedFile[bytes]", person: User | None
 ) -> Import:
     """Keep the file and have it checked: at once where it is small, else by the quick worker."""
-    with transaction.atomic():
-        made = Import.objects.create(
-            team=team,
-            dataset=dataset,
-            name=dataset.name if dataset else name.strip()[:80],
-            filename=_filename(file),
-            size=file.size or 0,
-            created_by=person,
-        )
-        _keep(made, file)
+    made = Import(
+        team=team,
+        dataset=dataset,
+        name=dataset.name if dataset else name.strip()[:80],
+        filename=_filename(file),
+        size=file.size or 0,
+        created_by=person,
+    )
+    _keep(made, file)  # before there is a row: a big file takes long to copy, and nobody shall wait to write for that
+    made.save()
     return check(import_=made)
 
 
