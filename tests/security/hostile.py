@@ -150,6 +150,6 @@ MANY_ROWS: dict[str, Callable[[int], list[Row]]] = {
 def texts_against(pattern: "re.Pattern[str]") -> Iterator[tuple[str, str]]:
     """(opener, piece to repeat) that a pattern's own words suggest, beside those that suit any pattern."""
     for piece in REPEATED.values():
-        yield from ((opener, piece) for opener in OPENERS[:4])
+        yield from ((opener, piece) for opener in OPENERS[:3])
     for word in sorted(set(re.findall(r"[A-Za-z]{2,}", pattern.pattern))):
         yield from (("", piece) for piece in (word, f"{word} ", f"{word}-", f"{word.capitalize()} "))

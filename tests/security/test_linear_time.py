@@ -122,6 +122,21 @@ def test_a_check_is_linear_in_hostile_rows(name):
     assert not slow, f"{name} grows faster than the rows, given {slow}"
 
 
+@pytest.mark.parametrize("name", ["find_private", "pseudonyms"])
+def test_thousands_of_findings_in_one_text_are_found_and_replaced_in_linear_time(name):
+    """What stopped every write of the platform for over a minute."""
+
+    def make(count: int) -> list[Row]:
+        return [Row(line=1, messages=[{"role": "user", "content": "a@b.cc 801-555-2368 " * count}])]
+
+    assert grows_in_proportion(ALL_CHECKS[name], make, 3_000)
+
+
+@pytest.mark.parametrize("name", ["near_duplicates", "leakage"])
+def test_thousands_of_rows_that_are_all_somewhat_alike_are_compared_in_linear_time(name):
+    assert grows_in_proportion(ALL_CHECKS[name], hostile.MANY_ROWS["nearly alike"], 1_200)
+
+
 def _patterns() -> Iterator[tuple[str, "re.Pattern[str]"]]:
     for module in pkgutil.iter_modules(checks.__path__):
         held = vars(importlib.import_module(f"datasets.checks.{module.name}"))
@@ -161,7 +176,7 @@ def test_a_pattern_is_linear_in_what_it_looks_for_repeated(name):
         def make(size: int, piece: str = piece, opener: str = opener) -> str:
             return f"{opener}{piece * (size // len(piece))}\u00b7"
 
-        if not grows_in_proportion(look, make, 6_000):
+        if not grows_in_proportion(look, make, 10_000):
             slow.append(opener + piece)
     assert not slow, f"{pattern.pattern} takes more than linear time on repeated {slow[:8]}"
 
