@@ -93,10 +93,11 @@ def measured_once_committed(monkeypatch: pytest.MonkeyPatch) -> None:
         open_ones = connection.atomic_blocks
         if not open_ones or not getattr(open_ones[-1], "_from_testcase", False):
             return  # committed for good, or still inside a transaction of the platform's own
-        waiting = [entry for entry in connection.run_on_commit if getattr(entry[1], "func", None) is measure.begin]
-        connection.run_on_commit = [entry for entry in connection.run_on_commit if entry not in waiting]
-        for _, begin, _ in waiting:
-            begin()
+        entries: list[Any] = connection.run_on_commit  # (savepoints, function, robust)
+        waiting = [entry for entry in entries if getattr(entry[1], "func", None) is measure.begin]
+        connection.run_on_commit = [entry for entry in entries if entry not in waiting]
+        for entry in waiting:
+            entry[1]()
 
     monkeypatch.setattr(Atomic, "__exit__", leave_and_measure)
 

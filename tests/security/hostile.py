@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 
-from datasets.formats import Row
+from datasets.formats import Message, Row
 
 LONGEST_TURN = 50_000
 """Characters of one turn; longer texts are told in several, as the row rules would have it."""
@@ -12,7 +12,7 @@ LONGEST_TURN = 50_000
 def talk(*texts: str, line: int = 1) -> Row:
     """A row in which teacher and student say the same texts."""
     roles = ("user", "assistant")
-    messages = [{"role": role, "content": text} for text in texts for role in roles]
+    messages: list[Message] = [{"role": role, "content": text} for text in texts for role in roles]
     return Row(line=line, messages=messages, labels={"subject": texts[0][:50]}, extra={"note": texts[0]})
 
 
@@ -91,7 +91,7 @@ def _maker(piece: str) -> Callable[[int], list[Row]]:
 
 
 def _said(question: str, answer: str, line: int) -> Row:
-    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    messages: list[Message] = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
     return Row(line=line, messages=messages)
 
 

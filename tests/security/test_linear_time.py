@@ -62,6 +62,10 @@ def _each_text(check: Callable[[str], object]) -> Callable[[list[Row]], object]:
     return lambda rows: [check(message["content"]) for row in rows for message in row.messages]
 
 
+def _all_answers(check: Callable[[list[str]], object]) -> Callable[[list[Row]], object]:
+    return lambda rows: check([text for row in rows for text in row.student_text()])
+
+
 def _each_row(check: Callable[[Row], object]) -> Callable[[list[Row]], object]:
     return lambda rows: [check(row) for row in rows]
 
@@ -94,7 +98,7 @@ def _all_checks() -> dict[str, Callable[[list[Row]], object]]:
         elif first == "text":
             found[name] = _each_text(check)
         elif first == "texts":
-            found[name] = lambda rows, check=check: check([text for row in rows for text in row.student_text()])
+            found[name] = _all_answers(check)
     return found
 
 
@@ -186,7 +190,7 @@ def _equal_rows(count: int) -> list[Row]:
 
 
 def test_ids_for_equal_rows_are_given_in_linear_time():
-    def give(rows: list[Row]) -> object:
+    def give(rows: list[Row]) -> list[str]:
         ids = RowIds()
         return [ids.give(row, fingerprint(row)) for row in rows]
 
@@ -195,7 +199,7 @@ def test_ids_for_equal_rows_are_given_in_linear_time():
 
 
 def test_equal_rows_find_their_ids_of_the_version_before_in_linear_time():
-    def give(rows: list[Row]) -> object:
+    def give(rows: list[Row]) -> list[str]:
         stored = [StoredRow.of(row, f"id-{number}") for number, row in enumerate(rows)]
         ids = RowIds(KnownRows.of(stored))
         return [ids.give(row, fingerprint(row)) for row in rows]
