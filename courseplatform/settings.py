@@ -249,6 +249,8 @@ PROGRAM_SERVER_URL = env.str("PROGRAM_SERVER_URL", default="http://127.0.0.1:830
 SERVICE_TOKEN = _secret("SERVICE_TOKEN")  # the web process and the model servers share it
 RUNS_ROOT = VAR_DIR / "runs"
 BASE_MODELS_ROOT = BASE_DIR / "training" / "base_models"
+# The tiny model in the repository cannot learn a team's own rows: it is there for tests, which need a run of seconds.
+OFFER_TEST_MODEL = env.bool("OFFER_TEST_MODEL", default=False)
 ENGINES_ROOT = BASE_DIR / "training" / "engines"
 
 # --- Limits, each stated on the page it concerns ------------------------------------------------------------------------

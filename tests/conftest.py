@@ -18,10 +18,12 @@ from django.test import Client, TransactionTestCase
 
 from courseplatform import redis_server as server
 from datasets.services import measure
+from datasets.services.base_folders import TINY
 from teams.models import Course, Role, Team, User
 from teams.services import mail
 from tests import factories
 from tests.evaluation.model_server import ModelServer, serving
+from training.models import BaseModel
 
 # A slow machine is no failure, and the same commit gives the same verdict.
 hypothesis.settings.register_profile("course", deadline=None, derandomize=True)
@@ -42,6 +44,7 @@ def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """What the migrations put into the tables (prices, base models, the rubric) comes back after a test that empties them."""
     with django_db_blocker.unblock():
+        BaseModel.objects.filter(name=TINY).update(enabled=True)  # trains in seconds; see OFFER_TEST_MODEL
         labels = ("teams", "datasets", "training", "evaluation")
         models = [model for model in apps.get_models() if model._meta.app_label in labels]
         kept = [
@@ -68,6 +71,7 @@ def private_folders(settings: Any, tmp_path: Path) -> None:
     settings.RUNS_ROOT = tmp_path / "var" / "runs"
     settings.MEDIA_ROOT = tmp_path / "var" / "media"
     settings.RUNS_ROOT.mkdir(parents=True)
+    settings.OFFER_TEST_MODEL = True
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.STATIC_ROOT = tmp_path
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"

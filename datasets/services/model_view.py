@@ -10,7 +10,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from jinja2 import Template, TemplateError, nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
@@ -18,7 +17,7 @@ from jinja2.runtime import Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
-from datasets.services import openai_tokens
+from datasets.services import base_folders, openai_tokens
 from datasets.services.blocks import StoredRow
 from datasets.services.reading import for_engine
 
@@ -74,8 +73,8 @@ class _Generation(Extension):
 
 def base_models() -> list[str]:
     """Names of the base models on this machine whose tokenizer can be read."""
-    root = Path(settings.BASE_MODELS_ROOT)
-    return sorted(path.parent.name for path in root.glob("*/tokenizer.json") if _template_file(path.parent) is not None)
+    readable = (path for path in base_folders.folders() if (path / "tokenizer.json").exists())
+    return [path.name for path in readable if _template_file(path) is not None]
 
 
 def lora(row: StoredRow, base: str) -> Seen:
@@ -123,7 +122,7 @@ def context_of(base: str) -> int | None:
 
 
 def _of(base: str) -> tuple[Tokenizer, str, dict[str, Any]]:
-    folder = Path(settings.BASE_MODELS_ROOT) / base
+    folder = base_folders.base_folder(base)
     return _loaded(str(folder), (folder / "tokenizer.json").stat().st_mtime)
 
 

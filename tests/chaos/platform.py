@@ -43,6 +43,7 @@ class Platform:
             "VAR_DIR": str(var),
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
+            "OFFER_TEST_MODEL": "1",
             "DJANGO_SETTINGS_MODULE": "tests.chaos.settings",
             "CHAOS_CLOCK": str(self.clock),
             "OPENAI_API_KEY": KEY,

@@ -31,10 +31,11 @@ def chromium() -> str:
 
 class Platform:
     """`manage.py start` over a folder of its own; with the demo course unless `demo` is False. `pace_trial`: seconds that the
-    machine trains to learn its own pace; none, so that no journey's own runs wait for that."""
+    machine trains to learn its own pace; none, so that no journey's own runs wait for that. `test_model`: offer the tiny base,
+    whose runs take seconds, in place of the one that people get."""
 
-    def __init__(self, folder: Path, *, demo: bool = True, pace_trial: float = 0) -> None:
-        self.folder, self.port, self.pace_trial = folder, free_port(), pace_trial
+    def __init__(self, folder: Path, *, demo: bool = True, pace_trial: float = 0, test_model: bool = True) -> None:
+        self.folder, self.port, self.pace_trial, self.test_model = folder, free_port(), pace_trial, test_model
         self.options = ["--demo"] if demo else []
         self.url = f"http://localhost:{self.port}"
         self.output = folder.parent / f"{folder.name}-output.txt"
@@ -44,7 +45,12 @@ class Platform:
         """For this platform's processes, and for one that works on its database."""
         foreign = ("REDIS_URL", "DATABASE_URL", "OPENAI_API_KEY", "DJANGO_SETTINGS_MODULE")
         kept = {name: value for name, value in os.environ.items() if name not in foreign}
-        return kept | {"VAR_DIR": str(self.folder), "PYTHONUNBUFFERED": "1", "PACE_TRIAL_SECONDS": str(self.pace_trial)}
+        return kept | {
+            "VAR_DIR": str(self.folder),
+            "PYTHONUNBUFFERED": "1",
+            "PACE_TRIAL_SECONDS": str(self.pace_trial),
+            "OFFER_TEST_MODEL": str(int(self.test_model)),
+        }
 
     def start(self) -> float:
         """Seconds until the address was printed."""

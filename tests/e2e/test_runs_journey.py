@@ -202,10 +202,10 @@ def test_an_instructor_adds_a_base_model_and_a_team_trains_on_it(
     expect(head.get_by_text("Our own small student is offered for LoRA from now on.")).to_be_visible()
 
     page = sign_in(LARK)
-    page.goto(f"{ground.lark}runs/new/lora/?preset=quick")
+    page.goto(f"{ground.lark}runs/new/lora/")
     page.get_by_label("Base model", exact=True).select_option(label="Our own small student")
     expect(page.get_by_text("will be held")).to_be_visible()
-    start(page)
+    start(page, epochs="1")
     watch(page)
     expect(page.get_by_role("heading", name="Our own small student")).to_be_visible()
     follow(page.get_by_role("link", name="Chat with it"))

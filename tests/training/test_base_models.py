@@ -147,7 +147,7 @@ def test_a_big_base_is_guessed_slower(course: Course, instructor: User, folder: 
     sizes = {"vocab_size": 49_152, "hidden_size": 576, "num_attention_heads": 9, "num_key_value_heads": 3,
              "num_hidden_layers": 30, "intermediate_size": 1_536, "tie_word_embeddings": True}  # fmt: skip
     (folder / "config.json").write_text(json.dumps(CONFIG | sizes))
-    bundled = BaseModel.objects.get(hosting=Hosting.BUNDLED)
+    bundled = BaseModel.objects.get(name="tiny-student")
     slow, usual = local_time.guessed(base), local_time.guessed(bundled)
     assert slow.by_token > usual.by_token * 5
     assert slow.by_answer > usual.by_answer * 5
@@ -179,7 +179,7 @@ def test_another_courses_model_and_everybodys_cannot_be_switched(
     client_for: ClientFor, instructor: User, course: Course, other_course: Course, folder: Path
 ) -> None:
     theirs = add_base_model(course=other_course, person=instructor, name=str(folder), label="Theirs")
-    bundled = BaseModel.objects.get(hosting=Hosting.BUNDLED)
+    bundled = BaseModel.objects.get(name="tiny-student")
     for base in (theirs, bundled):
         answer = client_for(instructor).post(reverse("base_model_switch", args=[course.pk, base.pk]))
         assert answer.status_code == 404

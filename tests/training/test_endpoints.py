@@ -58,7 +58,7 @@ def test_an_openai_run_answers_at_the_provider_or_its_rehearsal(start: Launch, s
 
 
 def test_base_models_answer_untrained(db: None, settings: Any) -> None:
-    local = endpoint_for_base(BaseModel.objects.get(method=Method.LORA))
+    local = endpoint_for_base(BaseModel.objects.get(name="tiny-student"))
     assert (local.base_url, local.model) == (settings.MODEL_SERVER_URL, "tiny-student")
     cloud = endpoint_for_base(BaseModel.objects.filter(method=Method.OPENAI, rehearsal=True).earliest("id"))
     assert (cloud.base_url, cloud.model) == (settings.REHEARSAL_URL, "rehearsal-gpt-4o-mini-2024-07-18")

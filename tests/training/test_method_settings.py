@@ -26,6 +26,7 @@ def filled(team: Team, version: DatasetVersion, method: Method, **changes: Any) 
     base = BaseModel.objects.offered(team.course, method).order_by("id").first()
     form = FORMS[method](team)
     values = {name: form.get_initial_for_field(field, name) for name, field in form.fields.items()}
+    values |= {"preset": "own"} if method == Method.LORA else {}
     values |= {"dataset_version": version.pk, "base_model": base.pk if base else None, "validation_fraction": "0.2"}
     return FORMS[method](team, {name: value for name, value in (values | changes).items() if value is not None})
 

@@ -28,7 +28,7 @@ SETTINGS = {"epochs": 3, "batch_size": 4, "sample_every": 5, "save_every": 7, "v
 
 @pytest.fixture
 def bundled(db: None) -> BaseModel:
-    return BaseModel.objects.get(method=Method.LORA, hosting=Hosting.BUNDLED)
+    return BaseModel.objects.get(name="tiny-student")
 
 
 @pytest.fixture

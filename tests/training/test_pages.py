@@ -39,7 +39,7 @@ def text(response: Any) -> str:
 def form(version: DatasetVersion, **changes: Any) -> dict[str, Any]:
     from training.models import BaseModel
 
-    base = BaseModel.objects.get(method=Method.LORA)
+    base = BaseModel.objects.get(name="tiny-student")
     key = "11111111-1111-4111-8111-111111111111"
     return LORA | {"dataset_version": version.pk, "base_model": base.pk, "key": key} | changes
 

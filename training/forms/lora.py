@@ -4,12 +4,16 @@ from importlib.util import find_spec
 from typing import Any
 
 from django import forms
+from django.db.models import QuerySet
 
-from teams.models import Method
-from training.forms.run import RunForm
-from training.models import TrainingRun
+from datasets.models import DatasetVersion
+from teams.models import Method, Team
+from training.forms.run import Offered, RunForm
+from training.models import BaseModel, TrainingRun
+from training.services import estimate, lora_presets
 from training.services.spec import SAVE_EVERY_STEPS
 
+SHARES_SENT = ("validation_fraction", "rows_share")
 TARGETS = {
     "q_proj,v_proj": "Query and value (the guide's choice)",
     "q_proj,k_proj,v_proj,o_proj": "All of attention",
@@ -31,16 +35,29 @@ USUAL: dict[str, Any] = {
 
 class LoraForm(RunForm):
     method = Method.LORA
-    essential = (*RunForm.essential, "epochs", "learning_rate")
-    advanced = ("rank", "alpha", "dropout", "target_modules", "batch_size", "gradient_accumulation", "max_length",
-                "warmup_ratio", "weight_decay", "early_stopping_patience", "sample_every", "precision", "quantization",
-                "gradient_checkpointing", *RunForm.advanced)  # fmt: skip
-    presets = {
-        "quick": ("Quick look", {"epochs": 1}),
-        "balanced": ("Balanced", {}),
-        "careful": ("Careful", {"epochs": 10, "learning_rate": 1e-3, "early_stopping_patience": 3}),
-    }
+    essential = (*RunForm.essential, "preset")
+    own = tuple(lora_presets.COURSE_GUIDE)  # what a preset decides, and a person may decide alone
+    advanced = (
+        "gradient_accumulation",
+        "max_length",
+        "warmup_ratio",
+        "weight_decay",
+        "early_stopping_patience",
+        "sample_every",
+        "precision",
+        "quantization",
+        "gradient_checkpointing",
+        *RunForm.advanced,
+    )
 
+    preset = forms.ChoiceField(
+        choices=list(lora_presets.LABELS.items()),
+        initial=lora_presets.RECOMMENDED,
+        required=False,
+        widget=forms.RadioSelect,
+        label="Settings",
+        help_text="What they are stands beside the price. Both presets on the same rows make a good first comparison.",
+    )
     epochs = forms.IntegerField(
         min_value=1, max_value=100, initial=3, label="Epochs", help_text="How often the model reads every row."
     )
@@ -122,6 +139,44 @@ class LoraForm(RunForm):
         help_text="Every so many steps; 0 asks only before and after.",
     )
 
+    def __init__(self, team: Team, data: Any = None, *args: Any, **kwargs: Any) -> None:
+        super().__init__(team, self._with_preset(team, data), *args, **kwargs)
+        if not self.is_bound:
+            self._start_from_recommended()
+
+    def _with_preset(self, team: Team, data: Any) -> Any:
+        """What was sent, with the values of the preset that was chosen in place of the fields that it decides."""
+        chosen = data.get("preset", lora_presets.OWN) if data else lora_presets.OWN
+        version = _asked(DatasetVersion.objects.for_team(team), data, "dataset_version")
+        base = _asked(BaseModel.objects.offered(team.course, self.method), data, "base_model")
+        if chosen not in (lora_presets.RECOMMENDED, lora_presets.GUIDE) or version is None or base is None:
+            return data
+        share = {name: _number(data.get(name), 0.0 if name == "validation_fraction" else 1.0) for name in SHARES_SENT}
+        rows = estimate.training_share(version, share)
+        values = {name: str(value) for name, value in lora_presets.settings_of(chosen, base, rows).items()}
+        return {**{name: data.get(name) for name in data}, **values}
+
+    def _start_from_recommended(self) -> None:
+        """The fields of a person's own settings begin at what is recommended for what stands chosen."""
+        version, base = (self._chosen(name) for name in ("dataset_version", "base_model"))
+        if isinstance(version, DatasetVersion) and isinstance(base, BaseModel):
+            rows = estimate.training_share(version, {"validation_fraction": self["validation_fraction"].initial})
+            for name, value in lora_presets.recommended(base, rows).items():
+                self.fields[name].initial = value
+
+    def _chosen(self, name: str) -> Any:
+        """The row that an unbound form shows as chosen."""
+        initial = self.get_initial_for_field(self.fields[name], name)
+        field = self.fields[name]
+        assert isinstance(field, forms.ModelChoiceField)
+        if not isinstance(initial, int) or field.queryset is None:
+            return initial
+        return field.queryset.filter(pk=initial).first()
+
+    def settings_sentence(self) -> str:
+        """What will be trained with, in one line. Only for a valid form."""
+        return lora_presets.sentence(self.cleaned_data)
+
     def clean_quantization(self) -> str:
         chosen: str = self.cleaned_data["quantization"]
         if chosen not in ("", "none") and find_spec("bitsandbytes") is None:
@@ -134,6 +189,7 @@ class LoraForm(RunForm):
     def settings(self) -> dict[str, Any]:
         chosen = {n: v for n, v in super().settings().items() if n not in USUAL or v not in (None, "", USUAL[n])}
         patience = chosen["early_stopping_patience"] if chosen["validation_fraction"] else 0
+        chosen.pop("preset", None)
         return chosen | {
             "target_modules": chosen["target_modules"].split(","),
             "early_stopping_patience": patience,
@@ -142,4 +198,20 @@ class LoraForm(RunForm):
 
     @classmethod
     def initial_from(cls, run: TrainingRun) -> dict[str, Any]:
-        return super().initial_from(run) | {"target_modules": ",".join(run.settings.get("target_modules", ()))}
+        layers = ",".join(run.settings.get("target_modules", ()))
+        return super().initial_from(run) | {"target_modules": layers, "preset": lora_presets.OWN}
+
+
+def _asked(rows: "QuerySet[Offered]", data: Any, name: str) -> "Offered | None":
+    """The row that a form names; None for no row, or one that is not this team's to choose."""
+    asked = str(data.get(name, "")) if data else ""
+    return rows.filter(pk=int(asked)).first() if asked.isascii() and asked.isdecimal() and len(asked) < 18 else None
+
+
+def _number(text: Any, otherwise: float) -> float:
+    """A share that was sent; `otherwise` where it is none: the field itself says so."""
+    try:
+        found = float(text)
+    except (TypeError, ValueError):
+        return otherwise
+    return found if 0 <= found <= 1 else otherwise

@@ -16,10 +16,11 @@ Offered = TypeVar("Offered", bound=Model)
 
 
 class RunForm(forms.Form):
-    """What every method asks. `essential` and `advanced` name the fields in the order in which the page shows them."""
+    """What every method asks. `essential`, `own` and `advanced` name the fields in the order in which the page shows them."""
 
     method: Method
     essential: tuple[str, ...] = ("name", "dataset_version", "base_model")
+    own: tuple[str, ...] = ()
     advanced: tuple[str, ...] = ("validation_fraction", "rows_share", "seed")
     presets: dict[str, tuple[str, dict[str, Any]]] = {}
 
@@ -62,8 +63,8 @@ class RunForm(forms.Form):
         bases = BaseModel.objects.offered(team.course, self.method).order_by("id")
         self.has_dataset = self._choose("dataset_version", versions) is not None
         self.fields["key"].initial = uuid4
-        self._suggest(self._choose("base_model", bases))
-        for name in (*self.essential, *self.advanced):
+        self.has_base = self._choose("base_model", bases) is not None
+        for name in (*self.essential, *self.own, *self.advanced):
             self.fields[name].widget.attrs.setdefault("aria-describedby", f"id_{name}_helptext")
 
     def _choose(self, name: str, rows: QuerySet[Offered]) -> Offered | None:
@@ -77,14 +78,16 @@ class RunForm(forms.Form):
         field.initial = first
         return first
 
-    def _suggest(self, base: BaseModel | None) -> None:
-        """Start from what suits the base model that is offered first."""
-        for name, value in (base.suggested() if base else {}).items():
-            if name in self.fields:
-                self.fields[name].initial = value
-
     def essential_fields(self) -> list[forms.BoundField]:
         return [self[name] for name in self.essential]
+
+    def own_fields(self) -> list[forms.BoundField]:
+        """Settings that are asked only of a person who takes none of the presets."""
+        return [self[name] for name in self.own]
+
+    def settings_sentence(self) -> str:
+        """What will be trained with, in one line; empty where the fields say it themselves."""
+        return ""
 
     def advanced_fields(self) -> list[forms.BoundField]:
         return [self[name] for name in self.advanced]

@@ -5,6 +5,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from datasets.services.base_folders import base_folder
 from teams.models import Course, Method
 
 DEFAULTS_FILE = "lora_defaults.json"
@@ -46,6 +47,8 @@ class BaseModel(models.Model):
     rehearsal = models.BooleanField(default=False)
     shutdown_on = models.DateField(null=True, blank=True)
     enabled = models.BooleanField(default=True)
+    weights_sha256 = models.CharField(max_length=64, blank=True, help_text="Of the weights that lie here.")
+    trouble = models.CharField(max_length=500, blank=True, help_text="Why it could not be installed, and what to do.")
 
     objects = BaseModelQuerySet.as_manager()
 
@@ -68,7 +71,7 @@ class BaseModel(models.Model):
 
     def suggested(self) -> dict[str, Any]:
         """LoRA settings that were found to suit this model; empty where nobody has measured any."""
-        path = settings.BASE_MODELS_ROOT / self.name / DEFAULTS_FILE
+        path = base_folder(self.name) / DEFAULTS_FILE
         if self.hosting != Hosting.BUNDLED or not path.is_file():
             return {}
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -77,4 +80,4 @@ class BaseModel(models.Model):
     @property
     def weights(self) -> str:
         """What the LoRA engine and the model server load: a folder or a Hugging Face id."""
-        return str(settings.BASE_MODELS_ROOT / self.name) if self.hosting == Hosting.BUNDLED else self.name
+        return str(base_folder(self.name)) if self.hosting == Hosting.BUNDLED else self.name

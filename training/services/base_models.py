@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
+from datasets.services.base_folders import TINY
 from teams.models import Course, Method, User
 from teams.services import audit
 from training.models import BaseModel, Hosting
@@ -65,8 +66,9 @@ def write_list() -> Path:
     """The file that the model server reads when it is asked for a base that it does not know: {name: folder or id}."""
     path = Path(settings.VAR_DIR) / LIST_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    added = BaseModel.objects.filter(method=Method.LORA, hosting=Hosting.HUGGING_FACE)
-    write_json(path, {base.name: base.weights for base in added})
+    added = BaseModel.objects.filter(method=Method.LORA).exclude(hosting=Hosting.PROVIDER).exclude(name=TINY)
+    served = (base for base in added if base.enabled or base.hosting == Hosting.HUGGING_FACE)
+    write_json(path, {base.name: base.weights for base in served})
     return path
 
 

@@ -4,12 +4,13 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 
+from datasets.services.base_folders import TINY
 from teams.models import Method
 from training.models import BaseModel, Hosting, RunStatus, TrainingRun
 from training.services.charges import provider_name
 
-LOCAL_CONTEXT_TOKENS = 512  # the bundled model's
-HUGGING_FACE_CONTEXT_TOKENS = 2_048
+TINY_CONTEXT_TOKENS = 512
+LOCAL_CONTEXT_TOKENS = 2_048  # of what local bases read, which is more: a long memory makes answers slow on a processor
 PROVIDER_CONTEXT_TOKENS = 16_000  # far below what gpt-4o-mini reads: a chat's memory costs money at every turn
 CHAT_TEMPERATURE = 0.7
 
@@ -79,11 +80,9 @@ def provider_address(*, rehearsal: bool) -> tuple[str, str]:
 
 
 def _local(base_url: str, model: str, system_prompt: str, method: Method, base: BaseModel) -> ChatEndpoint:
-    contexts = {
-        Hosting.BUNDLED: LOCAL_CONTEXT_TOKENS,
-        Hosting.HUGGING_FACE: HUGGING_FACE_CONTEXT_TOKENS,
-        Hosting.PROVIDER: PROVIDER_CONTEXT_TOKENS,
-    }
+    context = LOCAL_CONTEXT_TOKENS if base.local else PROVIDER_CONTEXT_TOKENS
+    if base.name == TINY:
+        context = TINY_CONTEXT_TOKENS
     return ChatEndpoint(
         base_url=base_url,
         api_key=settings.SERVICE_TOKEN,
@@ -94,7 +93,7 @@ def _local(base_url: str, model: str, system_prompt: str, method: Method, base: 
         method=method,
         provider=provider_name(base),
         rehearsal=base.rehearsal,
-        context_tokens=contexts[Hosting(base.hosting)],
+        context_tokens=context,
     )
 
 

@@ -10,7 +10,7 @@ from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course
 from training.forms import BaseModelForm, PolicyForm
 from training.models import BaseModel
-from training.services import pace_trial
+from training.services import bundled_bases, pace_trial
 from training.services.base_models import BaseModelRefused, add_base_model, folders_root, switch_base_model
 from training.services.policy import change_policy, policy_of
 
@@ -56,13 +56,13 @@ def base_model_switch(request: SignedInRequest, course: Course, model_id: int) -
 
 
 def _page(request: SignedInRequest, course: Course, policy: PolicyForm, adding: BaseModelForm) -> HttpResponse:
-    models = list(BaseModel.objects.listed(course))
+    models = [*BaseModel.objects.listed(course), *bundled_bases.missing()]
     trials = pace_trial.latest_of(models)
     context = {
         "section": "queue",
         "form": policy,
         "adding": adding,
-        "models": [(model, trials.get(model.pk)) for model in models],
+        "models": [(model, trials.get(model.pk), bundled_bases.card_of(model)) for model in models],
         "folders": folders_root(),
     }
     bad = bool(policy.errors or adding.errors)

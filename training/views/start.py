@@ -12,6 +12,7 @@ from teams.models import Method, Team
 from teams.services.money import BudgetRefused
 from training.forms import FORMS, RunForm
 from training.models import TrainingRun
+from training.services import bundled_bases
 from training.services.advice import Advice, advise
 from training.services.launch import LaunchRefused, launch
 
@@ -23,18 +24,23 @@ def run_new(request: SignedInRequest, team: Team, method: str) -> HttpResponse:
     form_class = _form_class(method)
     if request.method == "POST":
         form = form_class(team, request.POST)
-        advice = _advice(team, form)  # before the launch: what refuses it must not hide the price
+        context = _context(team, form, form)  # before the launch: what refuses it must not hide the price
         if form.is_valid() and (run := _launch(request, team, form)):
             messages.success(request, f"{run} is queued.")
             return redirect("run_detail", team.pk, run.number)
-        return render(request, TEMPLATE, _context(team, form, advice), status=422)
+        return render(request, TEMPLATE, context, status=422)
     # The quality page asks by htmx too, for the price of the usual settings: it sends no form and takes it from the whole page.
-    if request.htmx and "dataset_version" in request.GET:
+    if request.htmx and "dataset_version" in request.GET and not _asks_for_preset(request, form_class):
         form = form_class(team, request.GET)
-        return render(request, f"{TEMPLATE}#advice", _context(team, form, _advice(team, form)))
+        return render(request, f"{TEMPLATE}#advice", _context(team, form, form))
     form = form_class(team, initial=_initial(request, team, form_class))
     filled = form_class(team, {**_defaults(form)})
-    return render(request, TEMPLATE, _context(team, form, _advice(team, filled)))
+    return render(request, TEMPLATE, _context(team, form, filled))
+
+
+def _asks_for_preset(request: SignedInRequest, form_class: type[RunForm]) -> bool:
+    """A click on a preset sends what stands in the form, to keep it, and gets the whole page."""
+    return request.GET.get("preset", "") in form_class.presets
 
 
 def _form_class(method: str) -> type[RunForm]:
@@ -44,7 +50,8 @@ def _form_class(method: str) -> type[RunForm]:
 
 
 def _initial(request: SignedInRequest, team: Team, form_class: type[RunForm]) -> dict[str, Any]:
-    """From an earlier run (`?from=3`), a preset (`?preset=quick`), a chosen version (`?version=12`), or the defaults."""
+    """From an earlier run (`?from=3`), a preset (`?preset=quick`) beside what stands in the form already (its name, dataset
+    and base model), a chosen version (`?version=12`), or the defaults."""
     initial: dict[str, Any] = {}
     number, preset, version = (request.GET.get(name, "") for name in ("from", "preset", "version"))
     if number.isdecimal():
@@ -52,6 +59,11 @@ def _initial(request: SignedInRequest, team: Team, form_class: type[RunForm]) ->
         initial = form_class.initial_from(run) if run else {}
     if preset in form_class.presets:
         initial |= form_class.presets[preset][1]
+    for name in ("dataset_version", "base_model"):
+        if request.GET.get(name, "").isdecimal():
+            initial[name] = int(request.GET[name])
+    if request.GET.get("name"):
+        initial["name"] = request.GET["name"]
     if version.isdecimal():
         initial["dataset_version"] = int(version)
     return initial
@@ -96,7 +108,9 @@ def _launch(request: SignedInRequest, team: Team, form: RunForm) -> TrainingRun 
         return None
 
 
-def _context(team: Team, form: RunForm, advice: Advice | None) -> dict[str, Any]:
+def _context(team: Team, form: RunForm, asked: RunForm) -> dict[str, Any]:
+    """`asked`: what the price is for: the form as it was sent, or as it would be if nobody changed it."""
+    advice = _advice(team, asked)
     return {
         "section": "runs",
         "team": team,
@@ -104,5 +118,7 @@ def _context(team: Team, form: RunForm, advice: Advice | None) -> dict[str, Any]
         "method": form.method,
         "methods": Method.choices,
         "advice": advice,
+        "settings_sentence": asked.settings_sentence() if asked.is_valid() else "",
+        "missing_bases": bundled_bases.missing() if form.method == Method.LORA else [],
         "presets": [(name, label) for name, (label, _) in form.presets.items()],
     }

@@ -85,7 +85,11 @@ class Command(BaseCommand):
     def _prepare(self, env: dict[str, str], *, demo: bool) -> None:
         """Migrate, collect static files, seed: in the environment that the processes will have."""
         self.stdout.write("Preparing the database…")
-        commands = [["migrate", "--verbosity", "0"], ["collectstatic", "--noinput", "--verbosity", "0"]]
+        commands = [
+            ["migrate", "--verbosity", "0"],
+            ["collectstatic", "--noinput", "--verbosity", "0"],
+            ["install_base_model"],
+        ]
         if demo:
             commands.append(["seed_demo"])
         for command in commands:
