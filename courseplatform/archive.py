@@ -24,7 +24,7 @@ from django.db import DatabaseError, models, transaction
 from django.db.models import Q
 
 from teams.models import BudgetAccount, Course, Hold, HoldState, LedgerEntry, Membership, Role, User
-from teams.services import audit, ledger_sums
+from teams.services import audit, identity, invitations, ledger_sums
 from training.models import Artifact, TrainingRun
 from training.run_files import is_file_in, open_in
 
@@ -267,6 +267,8 @@ def _people(reader: Reader) -> dict[int, int]:
         if new:
             account.set_unusable_password()
             account.save(update_fields=["password"])
+        elif identity.hand_over(account):
+            invitations.send_password_link(email=account.email)
         found[int(row["pk"])] = account.pk
     return found
 

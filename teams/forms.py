@@ -66,38 +66,28 @@ class JoinForm(forms.Form):
     )
 
 
-class AccountForm(forms.Form):
-    """Who a new person is, and the password of their choice."""
+class PersonForm(forms.Form):
+    """Who a new person is."""
 
     name = forms.CharField(max_length=120, widget=forms.TextInput(attrs={"autocomplete": "name"}))
-    email = forms.EmailField(label="E-mail", widget=forms.EmailInput(attrs={"autocomplete": "email"}))
+    email = forms.EmailField(label="E-mail", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "email"}))
+
+    def clean_email(self) -> str:
+        return str(self.cleaned_data["email"]).lower()
+
+
+class SignUpForm(PersonForm, JoinForm):
+    """A new person asks to enter with a course code. Whether the address has an account is nobody's business here."""
+
+
+class FirstAccountForm(PersonForm):
+    """The one account that needs no course and no mail."""
+
     password = forms.CharField(
         strip=False,
         help_text="At least 10 characters, not only digits, not a common password.",
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
-
-    def clean_email(self) -> str:
-        email = str(self.cleaned_data["email"]).lower()
-        if User.objects.filter(email__iexact=email).exists():
-            raise ValidationError(
-                "There is an account with this e-mail already. Sign in first, then enter the course code."
-            )
-        return email
-
-    def clean_password(self) -> str:
-        password = str(self.cleaned_data["password"])
-        person = User(email=self.cleaned_data.get("email", ""), name=self.cleaned_data.get("name", ""))
-        password_validation.validate_password(password, person)
-        return password
-
-
-class SignUpForm(AccountForm, JoinForm):
-    """A new person enters with a course code: there are no accounts without a course."""
-
-
-class FirstAccountForm(AccountForm):
-    """The one account that needs no course."""
 
     code = forms.CharField(
         label="Set-up code",
@@ -106,6 +96,12 @@ class FirstAccountForm(AccountForm):
             attrs={"autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false", "class": "mono"}
         ),
     )
+
+    def clean_password(self) -> str:
+        password = str(self.cleaned_data["password"])
+        person = User(email=self.cleaned_data.get("email", ""), name=self.cleaned_data.get("name", ""))
+        password_validation.validate_password(password, person)
+        return password
 
 
 class _DatesInOrder(forms.ModelForm[Course]):

@@ -20,7 +20,7 @@ from courseplatform import redis_server as server
 from datasets.services import measure
 from datasets.services.base_folders import TINY
 from teams.models import Course, Role, Team, User
-from teams.services import mail
+from teams.services import mail, throttle
 from tests import factories
 from tests.evaluation.model_server import ModelServer, serving
 from training.models import BaseModel
@@ -75,6 +75,11 @@ def private_folders(settings: Any, tmp_path: Path) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.STATIC_ROOT = tmp_path
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+
+
+@pytest.fixture(autouse=True)
+def nobody_tried_yet() -> None:
+    throttle.forget_everything()
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower
@@ -13,13 +14,21 @@ class UserManager(BaseUserManager["User"]):
         """Raises ValueError when the e-mail address is empty."""
         if not email:
             raise ValueError("A person needs an e-mail address to sign in.")
-        user = self.model(email=self.normalize_email(email).lower(), **fields)
-        user.set_password(password)
+        return self.create_hashed(email, make_password(password), **fields)
+
+    def create_hashed(self, email: str, hashed: str, **fields: Any) -> "User":
+        """With a password that was hashed already: that takes long, and a transaction would keep all others waiting."""
+        if not email:
+            raise ValueError("A person needs an e-mail address to sign in.")
+        user = self.model(email=self.normalize_email(email).lower(), password=hashed, **fields)
         user.save(using=self._db)
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+        """By `manage.py createsuperuser`: who can write to the server's database needs no mail to show who they are."""
+        return self.create_user(
+            email, password, is_staff=True, is_superuser=True, email_verified_at=timezone.now(), **fields
+        )
 
     def get_by_natural_key(self, username: str | None) -> "User":
         return self.get(email__iexact=username)
@@ -30,6 +39,9 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     email = models.EmailField(unique=True)
     name = models.CharField(max_length=120)
+    email_verified_at = models.DateTimeField(
+        null=True, blank=True, help_text="When somebody showed that this address is theirs; empty: nobody did."
+    )
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
     joined_at = models.DateTimeField(default=timezone.now)
@@ -47,8 +59,13 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @property
     def is_expected(self) -> bool:
-        """Invited, and has not entered by any door yet."""
-        return self.is_active and self.last_login is None and not self.has_usable_password()
+        """Invited, and has not shown yet that the address is theirs: only the mailed link, or the university, lets them in."""
+        return self.is_active and not self.is_proven and not self.has_usable_password()
+
+    @property
+    def is_proven(self) -> bool:
+        """Whoever signs in with this account can read the mailbox of its address, or could when they showed it."""
+        return self.email_verified_at is not None
 
 
 class OutsideIdentity(models.Model):

@@ -5,7 +5,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from teams.models import User
-from teams.services import audit
+from teams.services import audit, identity, invitations
 from teams.services.courses import CourseRefused
 
 
@@ -36,7 +36,10 @@ def _set_open(account: User, is_open: bool, person: User) -> None:
 
 
 def allow_courses(*, account: User, person: User) -> None:
+    """Who never proved the address gets the link to a password, and whoever has the account is out until then."""
     with transaction.atomic():
+        if identity.hand_over(account):
+            invitations.send_password_link(email=account.email)
         account.user_permissions.add(_course_permission())
         _record(account, person, "may create courses")
 

@@ -17,13 +17,10 @@ from teams.models import (
     User,
 )
 from teams.models.course import new_code
-from teams.services import audit, budget_alerts, money, plan
+from teams.services import audit, budget_alerts, identity, money, plan
+from teams.services.refused import CourseRefused as CourseRefused
 
 WHOLE_BUDGET = "limit of the whole course"
-
-
-class CourseRefused(Exception):
-    """The change is not possible; the text says why and what to do, for the person who asked."""
 
 
 def create_course(*, person: User, name: str, term: str, course_limit: int | None = None, **fields: object) -> Course:
@@ -103,6 +100,8 @@ def join_course(*, person: User, code: str) -> Membership:
     here = Membership.objects.filter(course=course, person=person).first()
     if here is None:
         check_code(code)
+        if role != Role.STUDENT:
+            need_proof(person)
     with transaction.atomic():
         membership, new = Membership.objects.get_or_create(course=course, person=person, defaults={"role": role})
         if new:
@@ -110,6 +109,12 @@ def join_course(*, person: User, code: str) -> Membership:
     if not membership.active:
         raise CourseRefused(f"You were taken out of {course}. Ask your instructor to let you in again.")
     return membership
+
+
+def need_proof(person: User) -> None:
+    """Raises CourseRefused for an account that anybody could have made with this address."""
+    if not person.is_proven:
+        raise CourseRefused("Confirm your e-mail address first: the bar on top of the page sends you the link.")
 
 
 def create_team(*, course: Course, name: str, person: User, started_by: User | None = None) -> Team:
@@ -179,6 +184,7 @@ def forget_requests(memberships: Iterable[int]) -> None:
 def start_own_team(*, membership: Membership, name: str) -> Team:
     """A student makes a team and is in it, once in a course: each team brings a budget. Raises CourseRefused."""
     person = membership.person
+    need_proof(person)
     with transaction.atomic():
         here = Membership.objects.select_for_update().select_related("course").get(pk=membership.pk)
         if here.team_id:
@@ -191,7 +197,10 @@ def start_own_team(*, membership: Membership, name: str) -> Team:
 
 
 def set_role(*, membership: Membership, role: Role, person: User) -> None:
-    """A student grades no team any more. Raises CourseRefused for the only instructor of the course."""
+    """A student grades no team any more. Who becomes more than a student, and has not confirmed the address, gets the link.
+
+    Raises CourseRefused for the only instructor of the course.
+    """
     instructors = Membership.objects.filter(course=membership.course, role=Role.INSTRUCTOR, active=True)
     if membership.role == Role.INSTRUCTOR and role != Role.INSTRUCTOR and instructors.count() == 1:
         raise CourseRefused("A course needs an instructor: make somebody else instructor first.")
@@ -203,6 +212,8 @@ def set_role(*, membership: Membership, role: Role, person: User) -> None:
         if role == Role.STUDENT:
             membership.assigned_teams.all().delete()
         membership.save(update_fields=["role", "team"])
+        if role not in (before, Role.STUDENT) and not membership.person.is_proven:
+            identity.give_by_address(account=membership.person, course=membership.course)
         audit.record(
             course=membership.course,
             person=person,

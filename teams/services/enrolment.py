@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import ForeignObjectRel
 
 from teams.models import Course, Membership, Role, Section, Team, User
-from teams.services import audit, invitations
+from teams.services import audit, identity
 from teams.services.courses import CourseRefused, create_team, forget_requests, put_in_team
 
 
@@ -47,7 +47,7 @@ def put_in_section(*, membership: Membership, section: Section | None, person: U
 
 
 def invite(*, course: Course, email: str, name: str, role: Role, team: Team | None, person: User) -> Membership:
-    """Enrol one person and mail them; a new one gets the link to a password. Raises CourseRefused."""
+    """Enrol one person and mail them; who never proved the address gets the link to a password. Raises CourseRefused."""
     with transaction.atomic():
         account, new = User.objects.get_or_create(email=email.strip().lower(), defaults={"name": name})
         if new:
@@ -61,7 +61,7 @@ def invite(*, course: Course, email: str, name: str, role: Role, team: Team | No
         if team is not None:
             put_in_team(membership=membership, team=team, person=person)
         audit.record(course=course, person=person, action="invited", what=str(membership))
-        invitations.invite(person=account, course=course)
+        identity.give_by_address(account=account, course=course)
     return membership
 
 

@@ -2,6 +2,7 @@
 
 import logging
 
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Permission
 from django.db import transaction
 from django.utils.crypto import constant_time_compare, salted_hmac
@@ -43,15 +44,19 @@ def print_code() -> None:
 
 
 def make(*, given_code: str, name: str, email: str, password: str) -> User:
-    """The person who runs this platform: may create courses and sees the staff pages. Raises SetUpRefused."""
+    """The person who runs this platform: may create courses and sees the staff pages. Raises SetUpRefused.
+
+    The code from the server's own log shows who they are; the address is confirmed by mail, which may not be set up yet.
+    """
+    if not constant_time_compare(_plain(given_code), _plain(code())):
+        raise SetUpRefused("This is not the set-up code. Copy it from the window or the log of the server.")
+    hashed = make_password(password)  # before the transaction, and only for who has the code
     with transaction.atomic():
         # Locking the one row that both need makes two simultaneous set-ups wait for each other.
         permission = Permission.objects.select_for_update().get(codename="add_course", content_type__app_label="teams")
         if not wanted():
             raise SetUpRefused("Somebody has set this platform up already. Ask them for an account.")
-        if not constant_time_compare(_plain(given_code), _plain(code())):
-            raise SetUpRefused("This is not the set-up code. Copy it from the window or the log of the server.")
-        person = User.objects.create_user(email, password, name=name, is_staff=True)
+        person = User.objects.create_hashed(email, hashed, name=name, is_staff=True)
         person.user_permissions.add(permission)
         audit.record(course=None, person=person, action="platform set up", what=str(person))
     return person

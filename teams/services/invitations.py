@@ -7,8 +7,8 @@ ONE_MAIL_EVERY = 120  # seconds, for one address: a stranger must not be able to
 
 
 def invite(*, person: User, course: Course) -> None:
-    """Mail, after the transaction, that the person is enrolled: with the link to a first password where they have none."""
-    kind = MailKind.ENROLLED if person.has_usable_password() or not person.is_expected else MailKind.INVITATION
+    """Mail, after the transaction, that the person is enrolled: with the link to a password where they may need one."""
+    kind = MailKind.ENROLLED if person.is_proven else MailKind.INVITATION
     mail.queue(kind=kind, people=[person], course=course)
 
 

@@ -34,10 +34,10 @@ def _enrolled(mail: OutgoingMail) -> Letter:
 
 
 def _invitation(mail: OutgoingMail) -> Letter:
-    """To somebody who has no password. Who set one meanwhile is only told of the enrolment."""
+    """To somebody whose address nobody proved. Who did meanwhile is only told of the enrolment."""
     person = mail.person
     assert person is not None, "an invitation is to somebody"
-    if person.has_usable_password():
+    if person.is_proven:
         return _enrolled(mail)
     text = (
         f"Hello {person},\n\nyou are enrolled in {mail.course}. Set your password here to enter:\n\n"
@@ -60,6 +60,40 @@ def _password(mail: OutgoingMail) -> Letter | None:
     return Letter("Set a new password", text)
 
 
+def _confirm(mail: OutgoingMail) -> Letter | None:
+    person = mail.person
+    assert person is not None, "only somebody with an account confirms an address"
+    if person.is_proven:
+        return None
+    text = (
+        f"Hello {person},\n\nyou have an account on the course platform with this address. Confirm that it is yours:\n\n"
+        f"{settings.SITE_URL}{links.confirm_link(person)}\n\nThe link works for {_days()} days, while you are signed in. "
+        "If you made no such account, do not open it. “Forgot your password?” on the sign-in page gives the account to you.\n"
+    )
+    return Letter("Confirm your e-mail address", text)
+
+
+def _join(mail: OutgoingMail) -> Letter | None:
+    """The page that asks for it does not know whether the address has an account: this is where that is looked up."""
+    name, code = mail.details["name"], mail.details["code"]
+    person = account_of(mail.address)
+    if person is None and User.objects.filter(email__iexact=mail.address).exists():
+        return None  # it was switched off
+    if person is not None and person.is_proven:
+        text = (
+            f"Hello {person},\n\nsomebody, probably you, wants to join a course with this address. You have an account here "
+            f"already. Sign in and enter the course:\n\n{settings.SITE_URL}{links.code_link(code)}\n\n"
+            "If it was not you, do nothing.\n"
+        )
+        return Letter("Enter your course", text)
+    text = (
+        f"Hello {name},\n\nset your password here to enter your course:\n\n"
+        f"{settings.SITE_URL}{links.join_link(name=name, email=mail.address, code=code)}\n\n"
+        f"The link works for {_days()} days. If you did not ask for it, do nothing: no account is made.\n"
+    )
+    return Letter("Enter your course", text)
+
+
 def account_of(address: str) -> User | None:
     """The open account with this address, capitals aside."""
     person = User.objects.filter(email__iexact=address, is_active=True).first()
@@ -76,4 +110,6 @@ WRITERS: dict[MailKind, Callable[[OutgoingMail], Letter | None]] = {
     MailKind.ENROLLED: _enrolled,
     MailKind.INVITATION: _invitation,
     MailKind.PASSWORD: _password,
+    MailKind.CONFIRM: _confirm,
+    MailKind.JOIN: _join,
 }

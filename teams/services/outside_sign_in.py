@@ -14,7 +14,7 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 
 from teams.models import Course, OutsideIdentity, User
-from teams.services import audit, first_account
+from teams.services import audit, first_account, identity
 
 
 class SignInRefused(Exception):
@@ -58,6 +58,8 @@ def enter(claims: Claims) -> User:
 def _enter(claims: Claims) -> User:
     with transaction.atomic():
         person = _known(claims) or _link(claims)
+        if person.email.lower() == claims.email:
+            identity.prove(person)  # by the service, which verified the address
         if not person.is_active:
             raise SignInRefused("This account is switched off. Ask your instructor.")
         audit.record(course=None, person=person, action="signed in", what=f"through {settings.OIDC_NAME}")

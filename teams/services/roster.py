@@ -10,7 +10,7 @@ from django.core.validators import validate_email
 from django.db import transaction
 
 from teams.models import Course, Membership, Role, Section, Team, User
-from teams.services import audit, courses, invitations
+from teams.services import audit, courses, identity
 
 MOST_LINES = 2_000
 COLUMNS = ("name", "first", "last", "email", "section", "team")
@@ -189,6 +189,10 @@ class _Known:
         account, membership = self.accounts.get(line.email), self.memberships.get(line.email)
         if account is None and not line.name:
             line.problems.append("The name is missing, and nobody has an account with this address yet.")
+        if account is not None and account.is_staff and not account.is_proven:
+            line.problems.append(
+                "Runs this platform and has not confirmed the address yet: ask them to, then try again."
+            )
         if account is not None and not account.is_active:
             line.problems.append("This account is switched off by whoever runs the platform.")
         if membership is not None and membership.role != role:
@@ -259,7 +263,7 @@ def _enrol_one(
     membership, added = Membership.objects.get_or_create(course=course, person=account, defaults={"role": role})
     done.added += added
     if added:
-        invitations.invite(person=account, course=course)
+        identity.give_by_address(account=account, course=course)
     changes: dict[str, Any] = {}
     if line.section and line.section not in sections:
         sections[line.section] = Section.objects.create(course=course, name=line.section)

@@ -19,6 +19,7 @@ def ask(*, membership: Membership, team: Team) -> TeamRequest:
         raise CourseRefused("Only students are in teams.")
     if membership.team_id:
         raise CourseRefused(courses.IN_ONE_ALREADY)
+    courses.need_proof(person)
     if team.memberships.filter(active=True).count() >= team.course.team_size:
         raise CourseRefused(f"{team.name} is full ({team.course.team_size} people). Choose another team or make one.")
     if membership.team_requests.filter(team=team, state=TeamRequest.State.DECLINED).exists():

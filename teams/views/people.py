@@ -18,6 +18,7 @@ from teams.services import courses, enrolment, erasing, invitations, mail, roste
 
 PAGE_PEOPLE = 50
 MOST_MAILS = 20
+TAKES_EFFECT = "{} enters by the link that is mailed to {}: nobody has shown yet that this address is theirs."
 
 
 @course_view(Access.INSTRUCTOR)
@@ -90,6 +91,8 @@ def membership_edit(request: SignedInRequest, course: Course, membership_id: int
             form.add_error(None, str(error))
         else:
             messages.success(request, f"Saved: {membership}.")
+            if membership.person.is_expected:
+                messages.warning(request, TAKES_EFFECT.format(membership.person, membership.person.email))
             return redirect("course_people", course_id=course.pk)
     context = {"form": form, "shown": membership, "section": "people"}
     return render(request, "teams/membership_edit.html", context, status=422 if form.errors else 200)

@@ -1,6 +1,7 @@
 """The whole platform, started as a person starts it, and a real browser in front of it."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from courseplatform.redis_server import free_port
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS, STOP_SECONDS = 600, 120
 PATIENCE_MS = 120_000  # a busy machine is no failure
+LINK = re.compile(r"/(?:password/set|join)/[^?\s]\S+")
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -179,6 +182,27 @@ def signed_in(page: Page, email: str) -> Page:
     page.get_by_label("Password").fill(PASSWORD)
     follow(page.get_by_role("button", name="Sign in"))
     return page
+
+
+def mailed_link(platform: Platform, address: str) -> str:
+    """The path in the mail to `address`: `manage.py start` puts mail into files, as soon as a worker has sent it."""
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while time.monotonic() < deadline:
+        for file in (platform.folder / "mail").glob("*"):
+            for raw in file.read_bytes().split(b"-" * 79 + b"\n"):
+                mail = message_from_bytes(raw, policy=policy.default)
+                if mail["To"] == address and (found := LINK.search(mail.get_content())):
+                    return found[0]
+        time.sleep(0.1)
+    raise AssertionError(f"no mail with a link for {address}")
+
+
+def enter_by_link(page: Page, platform: Platform, address: str, password: str) -> None:
+    """Open the mailed link and choose a password there."""
+    page.goto(mailed_link(platform, address))
+    page.get_by_label("New password", exact=True).fill(password)
+    page.get_by_label("New password confirmation").fill(password)
+    follow(page.get_by_role("button", name="Set it and enter"))
 
 
 @pytest.fixture

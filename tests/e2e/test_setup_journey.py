@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Callable, Iterator
-from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.conftest import ROOT, Platform, follow, pages_at
+from tests.e2e.conftest import ROOT, Platform, enter_by_link, follow, pages_at
 from tests.e2e.test_journey import PASSPHRASE, ask, choose, score_everything, start, upload, watch
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
@@ -32,22 +31,9 @@ def new_page(empty_platform: Platform, browser: Browser) -> Iterator[Callable[[]
         yield open_one
 
 
-def password_link(platform: Platform, address: str) -> str:
-    """The path that was mailed to `address`: `manage.py start` puts mail into files."""
-    for file in (platform.folder / "mail").iterdir():
-        for raw in file.read_bytes().split(b"-" * 79 + b"\n"):
-            mail = message_from_bytes(raw, policy=policy.default)
-            if mail["To"] == address and (found := re.search(r"/password/set/\S+", mail.get_content())):
-                return found[0]
-    raise AssertionError(f"no mail with a link for {address}")
-
-
 def enter(page: Page, platform: Platform, address: str) -> None:
     """Follow the mailed invitation."""
-    page.goto(password_link(platform, address))
-    page.get_by_label("New password", exact=True).fill(PASSPHRASE)
-    page.get_by_label("New password confirmation").fill(PASSPHRASE)
-    follow(page.get_by_role("button", name="Set it and enter"))
+    enter_by_link(page, platform, address, PASSPHRASE)
 
 
 def set_up(page: Page, platform: Platform) -> None:

@@ -166,7 +166,7 @@ def test_the_worker_is_woken_through_the_quick_queue(redis_server, monkeypatch):
 def test_no_link_that_opens_something_is_ever_kept(course, outsider):
     """Who reads the database, or a copy of it, enters no account with what is in this table."""
     outsider.set_unusable_password()
-    outsider.last_login = None
+    outsider.email_verified_at = None
     outsider.save()
     invitations.invite(person=outsider, course=course)
     invitations.send_password_link(email=outsider.email)

@@ -1,22 +1,23 @@
+import re
+
 import pytest
 from django.contrib.auth.models import Permission
 
 from teams.models import AuditEntry, Course, Membership, Role, Team, User
-from teams.services import courses
+from teams.services import courses, links
 from tests import factories
 
 
-def test_a_new_person_joins_with_the_student_code_and_makes_a_team(client, course):
-    page = client.post(
-        "/join/",
-        {
-            "code": course.student_code.lower(),
-            "name": "New",
-            "email": "New@example.edu",
-            "password": "a long passphrase",
-        },
-    )
-    assert page.status_code == 302
+def test_a_new_person_joins_with_the_student_code_and_makes_a_team(
+    client, course, mailoutbox, django_capture_on_commit_callbacks
+):
+    form = {"code": course.student_code.lower(), "name": "New", "email": "New@example.edu"}
+    with django_capture_on_commit_callbacks(execute=True):
+        assert "Look into your mailbox" in client.post("/join/", form).content.decode()
+    found = re.search(r"/join/[^?\s]+", mailoutbox[0].body)
+    assert found
+    page = client.post(found[0], {"new_password1": "a long passphrase", "new_password2": "a long passphrase"})
+    assert page.url == f"/courses/{course.pk}/"
     person = User.objects.get(email="new@example.edu")
     assert person.memberships.get().role == Role.STUDENT
     client.post(f"/courses/{course.pk}/teams/new/", {"name": "Willow"})
@@ -25,9 +26,7 @@ def test_a_new_person_joins_with_the_student_code_and_makes_a_team(client, cours
 
 
 def test_a_wrong_code_makes_no_account_and_says_what_to_do(client, course):
-    page = client.post(
-        "/join/", {"code": "WRONG", "name": "N", "email": "n@example.edu", "password": "a long passphrase"}
-    )
+    page = client.post("/join/", {"code": "WRONG", "name": "N", "email": "n@example.edu"})
     assert page.status_code == 422
     assert "No course has the code" in page.content.decode()
     assert not User.objects.filter(email="n@example.edu").exists()
@@ -46,9 +45,8 @@ def test_joining_again_does_not_change_the_role(course, instructor):
 
 
 def test_a_weak_password_is_refused(client, course):
-    page = client.post(
-        "/join/", {"code": course.student_code, "name": "N", "email": "n@example.edu", "password": "12345678"}
-    )
+    link = links.join_link(name="N", email="n@example.edu", code=course.student_code)
+    page = client.post(link, {"new_password1": "12345678", "new_password2": "12345678"})
     assert page.status_code == 422
     assert not User.objects.filter(email="n@example.edu").exists()
 

@@ -1,0 +1,2 @@
+class CourseRefused(Exception):
+    """The change is not possible; the text says why and what to do, for the person who asked."""
