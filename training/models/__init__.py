@@ -5,10 +5,12 @@ from training.models.pace import PaceTrial
 from training.models.policy import MOST_RUNS_AT_ONCE, USUAL_RUNS_AT_ONCE, TrainingPolicy
 from training.models.run import (
     ACTIVE,
+    CREATING,
     ENDED,
     MOST_ATTEMPTS,
     Artifact,
     InvalidTransition,
+    Missing,
     RunEvent,
     RunStatus,
     TrainingRun,
@@ -17,6 +19,7 @@ from training.models.run import (
 
 __all__ = [
     "ACTIVE",
+    "CREATING",
     "ENDED",
     "MOST_ATTEMPTS",
     "MOST_RUNS_AT_ONCE",
@@ -29,6 +32,7 @@ __all__ = [
     "EndpointKey",
     "Hosting",
     "InvalidTransition",
+    "Missing",
     "Origin",
     "PaceTrial",
     "RunEvent",

@@ -48,6 +48,18 @@ ACTIVE = frozenset(status for status, following in NEXT.items() if following)
 ENDED = frozenset(status for status, following in NEXT.items() if not following)
 HELD = frozenset({RunStatus.RUNNING, RunStatus.WAITING, RunStatus.CANCELLING})  # where a lease may be held
 MOST_ATTEMPTS = 3
+CREATING = "creating"  # the provider's status from just before a job is made until it is seen
+
+
+class Missing(models.TextChoices):
+    """What a run that succeeded at its provider could not read there yet. It can be talked to all the same."""
+
+    EVENTS = "events", "the loss curve"
+    TABLE = "table", "the result file"
+    CHECKPOINTS = "checkpoints", "the checkpoints"
+    TOKENS = "tokens", "how many tokens were trained on"
+    PAGE = "page", "when the provider switches the model off"
+    FILES = "files", "the files in its folder here"
 
 
 class InvalidTransition(Exception):
@@ -139,6 +151,12 @@ class TrainingRun(models.Model):
     result_model = models.CharField(max_length=200, blank=True, help_text="What a chat asks for: run-<key> or ft:…")
     result = models.JSONField(default=dict, help_text="The engine's result.json.")
 
+    missing = models.JSONField(default=list, help_text="Parts of a paid result that were not read yet (Missing).")
+    missing_tries = models.PositiveSmallIntegerField(
+        default=0, help_text="How often they were asked for since the end."
+    )
+    missing_next = models.DateTimeField(null=True, help_text="When they are asked for again; empty: not any more.")
+
     error_code = models.CharField(max_length=60, blank=True)
     error_message = models.TextField(blank=True)
     error_mend = models.TextField(blank=True)
@@ -161,6 +179,16 @@ class TrainingRun(models.Model):
     @property
     def is_active(self) -> bool:
         return self.status in ACTIVE
+
+    @property
+    def job_unknown(self) -> bool:
+        """The provider was asked for a job, and nobody knows whether it made one."""
+        return self.provider_status == CREATING and not self.provider_job
+
+    @property
+    def missing_parts(self) -> list[str]:
+        """What is missing, in words."""
+        return [part.label for part in Missing if part in self.missing]
 
     @property
     def seconds(self) -> float | None:

@@ -5,20 +5,23 @@ it the provider's own list is asked what is there already.
 """
 
 import base64
-import binascii
-import csv
-import io
+import copy
+import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx
 import openai
 from openai.types.fine_tuning import FineTuningJob
+from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
 from training.launcher import storable
+from training.providers.values import finite, step_number, text, token_count
 
 METADATA_KEY = "run"
 TIMEOUT_SECONDS = 60.0
@@ -28,6 +31,20 @@ ASK_SECONDS = 20.0
 NO_FILE, CLOSED = "file-none", "training_not_available"
 ASK_AGAIN_SECONDS = (0.5, 2.0, 5.0)  # after a creation whose answer was lost
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
+
+STATUS_LENGTH = 40  # of the column
+MOST_EVENTS, MOST_CHECKPOINTS = 20_000, 1_000  # a list without an end is no reason to read without an end
+MOST_TABLE_BYTES = 64 * 2**20
+EXTRA_SECONDS, EXTRA_RETRIES = 15.0, 1  # for what a run can do without
+REFUSED_FOR_NOW = frozenset({"provider_key", "provider_forbidden", "insufficient_quota"})
+"""Codes of refusals that end when somebody sets the account right: nothing is known of the run."""
+GARBLED = (
+    openai.APIResponseValidationError, ValueError, TypeError, AttributeError, LookupError, RecursionError,
+)  # fmt: skip
+"""What the client, or our reading of its answer, raises where the answer is no answer: a page of HTML, half a document,
+another shape. All that is done inside `_call` is asking and reading, so these mean nothing else there."""
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -90,40 +107,53 @@ class Reply:
     output_tokens: int
 
 
-@dataclass(frozen=True)
-class ResultPoint:
-    """One step of the result file."""
-
-    step: int
-    train_loss: float | None
-    validation_loss: float | None
-
-
 class FineTuning:
     """The calls that a run needs. All raise ProviderAway or ProviderRefused, never the client's own errors.
 
     So does making one: without a key nothing can be asked.
     """
 
-    def __init__(self, *, base_url: str, api_key: str, timeout: float = TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        api_key: str,
+        timeout: float = TIMEOUT_SECONDS,
+        http_client: httpx.Client | None = None,
+    ) -> None:
         if not api_key:
             raise ProviderAway("No key for the provider is set (OPENAI_API_KEY).")
-        self._client = openai.OpenAI(base_url=base_url, api_key=api_key, timeout=timeout, max_retries=SAFE_RETRIES)
+        self._client = openai.OpenAI(
+            base_url=base_url, api_key=api_key, timeout=timeout, max_retries=SAFE_RETRIES, http_client=http_client
+        )
+
+    def hurried(self) -> "FineTuning":
+        """The same provider, asked with less patience: for what a run can do without."""
+        other = copy.copy(self)
+        other._client = self._client.with_options(timeout=EXTRA_SECONDS, max_retries=EXTRA_RETRIES)
+        return other
 
     def shutdown_date(self, model: str) -> date | None:
         """When the provider will switch the model off, where it says so. The client's types do not know the field."""
-        answer = self._call(lambda: self._client.models.with_raw_response.retrieve(model))
-        said = answer.http_response.json().get("shutdown_date")
-        return date.fromisoformat(said[:10]) if isinstance(said, str) else None
+
+        def read() -> date | None:
+            said = self._client.models.with_raw_response.retrieve(model).http_response.json().get("shutdown_date")
+            return date.fromisoformat(said[:10]) if isinstance(said, str) else None
+
+        return self._call(read)
 
     def upload(self, path: Path, name: str) -> str:
         """The id of the file; one that an earlier attempt uploaded under this name is used again."""
-        for file in self._call(lambda: list(self._client.files.list(purpose="fine-tune", limit=LISTED))):
-            if file.filename == name and file.status != "error":
-                return file.id
+
+        def there() -> str | None:
+            listed = islice(self._client.files.list(purpose="fine-tune", limit=LISTED), MOST_EVENTS)
+            ours = (file.id for file in listed if file.filename == name and file.status != "error")
+            return next(ours, None)
+
+        if found := self._call(there):
+            return found
         with path.open("rb") as content:
-            uploaded = self._call(lambda: self._client.files.create(file=(name, content), purpose="fine-tune"))
-        return uploaded.id
+            return self._call(lambda: self._client.files.create(file=(name, content), purpose="fine-tune").id)
 
     def delete_file(self, file_id: str) -> None:
         """A file that is gone already counts as deleted."""
@@ -153,12 +183,12 @@ class FineTuning:
         return self._keep_one(run_key)
 
     def job(self, job_id: str) -> ProviderJob:
-        return _job(self._call(lambda: self._client.fine_tuning.jobs.retrieve(job_id)))
+        return self._call(lambda: _job(self._client.fine_tuning.jobs.retrieve(job_id)))
 
     def cancel(self, job_id: str) -> ProviderJob:
         """Ask the job to stop; one that has ended meanwhile comes back as it is."""
         try:
-            return _job(self._call(lambda: self._client.fine_tuning.jobs.cancel(job_id)))
+            return self._call(lambda: _job(self._client.fine_tuning.jobs.cancel(job_id)))
         except ProviderRefused:
             return self.job(job_id)
 
@@ -168,35 +198,30 @@ class FineTuning:
 
         def read() -> None:
             fresh.clear()
-            for event in self._client.fine_tuning.jobs.list_events(job_id, limit=LISTED):
+            for event in islice(self._client.fine_tuning.jobs.list_events(job_id, limit=LISTED), MOST_EVENTS):
                 if event.id in known:
                     return
                 data = storable(event.data) if event.type == "metrics" and isinstance(event.data, dict) else None
-                fresh.append(JobEvent(event.id, storable(event.message), data))
+                fresh.append(JobEvent(text(event.id), storable(str(event.message or "")), data))
 
         self._call(read)
         return fresh[::-1]
 
     def checkpoints(self, job_id: str) -> list[Checkpoint]:
         """What the provider kept of the last epochs, by step."""
-        listed = self._call(lambda: list(self._client.fine_tuning.jobs.checkpoints.list(job_id, limit=LISTED)))
-        found = [
-            Checkpoint(
-                one.step_number,
-                one.fine_tuned_model_checkpoint,
-                one.metrics.train_loss,
-                one.metrics.full_valid_loss if one.metrics.full_valid_loss is not None else one.metrics.valid_loss,
-            )
-            for one in listed
-        ]
-        return sorted(found, key=lambda one: one.step)
+
+        def read() -> list[Checkpoint]:
+            listed = self._client.fine_tuning.jobs.checkpoints.list(job_id, limit=LISTED)
+            return [_checkpoint(one) for one in islice(listed, MOST_CHECKPOINTS)]
+
+        return sorted(self._call(read), key=lambda one: one.step)
 
     def refuse_if_closed(self, model: str) -> None:
         """Raises ProviderRefused where the account may not train, before any row is sent: a job on a file that is not
         there is refused for the account first, and makes nothing."""
         once = self._client.with_options(max_retries=0)
         try:
-            made = self._call(lambda: once.fine_tuning.jobs.create(model=model, training_file=NO_FILE))
+            made = self._call(lambda: _job(once.fine_tuning.jobs.create(model=model, training_file=NO_FILE)))
         except ProviderRefused as refused:
             if refused.code == CLOSED:
                 raise
@@ -207,38 +232,52 @@ class FineTuning:
         """One answer at temperature 0; asked once, because every answer costs."""
         once = self._client.with_options(max_retries=0, timeout=ASK_SECONDS)
         system: list[Any] = [{"role": "system", "content": system_prompt}] if system_prompt else []
-        answer = self._call(
-            lambda: once.chat.completions.create(
+
+        def read() -> Reply:
+            answer = once.chat.completions.create(
                 model=model,
                 messages=[*system, {"role": "user", "content": question}],
                 temperature=0,
                 max_tokens=max_tokens,
             )
-        )
-        used, details = answer.usage, answer.usage.prompt_tokens_details if answer.usage else None
-        return Reply(
-            text=storable(answer.choices[0].message.content or "") if answer.choices else "",
-            input_tokens=used.prompt_tokens if used else 0,
-            cached_input_tokens=(details.cached_tokens or 0) if details else 0,
-            output_tokens=used.completion_tokens if used else 0,
-        )
+            used, details = answer.usage, answer.usage.prompt_tokens_details if answer.usage else None
+            return Reply(
+                text=storable(answer.choices[0].message.content or "") if answer.choices else "",
+                input_tokens=used.prompt_tokens if used else 0,
+                cached_input_tokens=(details.cached_tokens or 0) if details else 0,
+                output_tokens=used.completion_tokens if used else 0,
+            )
+
+        return self._call(read)
 
     def result_table(self, file_id: str) -> bytes:
-        """The result file as CSV; providers send it plain or as base64."""
-        content = self._call(lambda: self._client.files.content(file_id).read())
-        if b"step" in content[:200]:
-            return content
-        try:
-            return base64.b64decode(content, validate=True)
-        except binascii.Error:
+        """The result file as CSV; providers send it plain or as base64. What is neither counts as not answered."""
+
+        def read() -> bytes:
+            with self._client.files.with_streaming_response.content(file_id) as answer:
+                content, until = b"", time.monotonic() + TIMEOUT_SECONDS
+                for piece in answer.iter_bytes():
+                    content += piece
+                    if len(content) > MOST_TABLE_BYTES or time.monotonic() > until:
+                        raise ValueError("a result file of more than 64 MiB, or a minute")
+            if b"step" not in content[:200]:
+                content = base64.b64decode(content, validate=True)
+            if b"step" not in content[:200]:
+                raise ValueError("no result file: it has no column named step")
             return content
 
+        return self._call(read)
+
     def _jobs(self, run_key: str) -> list[ProviderJob]:
-        wanted = {METADATA_KEY: run_key}
-        listed = self._call(lambda: list(self._client.fine_tuning.jobs.list(limit=LISTED, metadata=wanted)))
-        # Not every compatible server filters: believe only what the job itself says.
-        ours = [_job(job) for job in listed if (job.metadata or {}).get(METADATA_KEY) == run_key]
-        return sorted(ours, key=lambda job: (job.created_at, job.id))
+
+        def read() -> list[ProviderJob]:
+            listed = self._client.fine_tuning.jobs.list(limit=LISTED, metadata={METADATA_KEY: run_key})
+            # Not every compatible server filters: believe only what the job itself says.
+            every = islice(listed, MOST_EVENTS)
+            ours = [_job(job) for job in every if (job.metadata or {}).get(METADATA_KEY) == run_key]
+            return sorted(ours, key=lambda job: (job.created_at, job.id))
+
+        return self._call(read)
 
     def _find_after_silence(self, run_key: str) -> ProviderJob:
         for seconds in ASK_AGAIN_SECONDS:
@@ -264,35 +303,35 @@ class FineTuning:
             raise ProviderAway(f"The provider cannot be reached ({type(error).__name__}).") from error
         except openai.APIStatusError as error:
             raise _problem(error) from error
+        except httpx.HTTPError as error:  # the client hands through what happens while a body comes
+            raise ProviderAway(f"The provider's answer broke off ({type(error).__name__}).") from error
+        except GARBLED as error:
+            log.warning("an answer of the provider cannot be read", exc_info=True)
+            raise ProviderAway(f"The provider's answer cannot be read ({type(error).__name__}).") from error
 
 
-def points(table: bytes) -> Iterator[ResultPoint]:
-    """The steps of a result file; a row without a step number is left out."""
-    for row in csv.DictReader(io.StringIO(table.decode("utf-8", "replace"))):
-        step = row.get("step", "")
-        if step and step.isdigit():
-            yield ResultPoint(int(step), _number(row.get("train_loss")), _number(row.get("valid_loss")))
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return float(text) if text else None
-    except ValueError:
-        return None
+def _checkpoint(one: FineTuningJobCheckpoint) -> Checkpoint:
+    measured = one.metrics
+    loss = measured.full_valid_loss if measured.full_valid_loss is not None else measured.valid_loss
+    step = step_number(one.step_number)
+    if step is None:
+        raise ValueError("a checkpoint without a step")
+    return Checkpoint(step, text(one.fine_tuned_model_checkpoint, 200), finite(measured.train_loss), finite(loss))
 
 
 def _job(job: FineTuningJob) -> ProviderJob:
+    """Raises one of GARBLED for an answer that is no job."""
     chosen = job.hyperparameters.to_dict() if job.hyperparameters else {}
     return ProviderJob(
-        id=job.id,
-        status=str(job.status),
-        created_at=job.created_at,
-        fine_tuned_model=job.fine_tuned_model or "",
-        trained_tokens=job.trained_tokens,
-        result_files=tuple(job.result_files or ()),
-        error_code=(job.error.code or "") if job.error else "",
-        error_message=(job.error.message or "") if job.error else "",
-        hyperparameters=dict(chosen),
+        id=text(job.id),
+        status=text(job.status)[:STATUS_LENGTH],
+        created_at=int(job.created_at or 0),
+        fine_tuned_model=text(job.fine_tuned_model, 200) if job.fine_tuned_model else "",
+        trained_tokens=token_count(job.trained_tokens),
+        result_files=tuple(file for file in job.result_files or () if isinstance(file, str)),
+        error_code=storable(str(job.error.code or "") if job.error else ""),
+        error_message=storable(str(job.error.message or "") if job.error else ""),
+        hyperparameters=storable(dict(chosen)),
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypedDict
 from teams.models import Confidence, Course, Hold, Method, PriceKind, User
 from teams.services.money import Charge, dollars
 from teams.services.prices import PriceUnknown, Quote, price_of
-from training.models import BaseModel, TrainingRun
+from training.models import BaseModel, Missing, TrainingRun
 from training.services import call_journal, idle_speed
 
 if TYPE_CHECKING:
@@ -194,7 +194,9 @@ def _openai_priced(run: TrainingRun) -> _Priced:
     quote, note = training_price(course=run.team.course, model=run.base_model.name)
     if run.input_tokens:
         note = f"{note[:180]}, and the sample questions at the prices of asking"
-    return _Priced(quote.cost(run.training_tokens) + samples_cost(run), note, _tokens_of(run))
+    counted_here = Confidence.ESTIMATED if Missing.TOKENS in run.missing else None
+    price = quote.cost(run.training_tokens) + samples_cost(run)
+    return _Priced(price, note, _tokens_of(run), confidence=counted_here)
 
 
 def _tokens_of(used: TrainingRun | call_journal.PaidCalls) -> CountedTokens:

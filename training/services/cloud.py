@@ -1,38 +1,50 @@
 """OpenAI runs: rows go up, one job is made, short looks follow it to its end. No worker waits in between."""
 
 import json
-from dataclasses import asdict
+import logging
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from datasets.models import Shape
 from datasets.services import versions
-from teams.models import Confidence
-from training.models import InvalidTransition, RunEvent, RunStatus, TrainingRun
+from teams.models import Confidence, LedgerEntry
+from teams.services import money
+from training.models import CREATING, ENDED, InvalidTransition, Missing, RunEvent, RunStatus, TrainingRun
 from training.providers.openai_api import (
+    REFUSED_FOR_NOW,
     FineTuning,
-    JobEvent,
     ProviderAway,
     ProviderJob,
     ProviderRefused,
-    points,
 )
-from training.services import finish, live, queue, spec, tokens
-from training.services.cloud_samples import ask_samples
+from training.services import cloud_result, finish, live, queue, spec
 from training.services.endpoints import provider_address
 from training.services.finish import Failure
 from training.services.launch import DPO, SUPERVISED
 from training.services.recorder import LeaseLost
 
 UPLOAD_FIELDS = ("role", "content", "weight")
-RESULT_TABLE = "result.csv"
 AWAY = Failure(
     "provider_away",
     "The provider did not answer three times over many minutes, so the run was not started there.",
     "Start it again later. Nothing was charged.",
 )
+
+ENDED_THERE = Failure(
+    "provider_cancelled",
+    "The job was cancelled at the provider, not here.",
+    "Ask your instructor who did it. What it had trained on until then is charged. Start the run again if you want it.",
+)
+PATIENCE = timedelta(hours=6)
+LISTS_LAG = timedelta(minutes=10)  # a provider may list a job a little later than it made it
+UNSEEN = "unseen"  # in a note's data: whether the job can't be seen from then on
+UNREAD = "The job has ended, and what it trained on cannot be read yet. The provider is asked again."
+
+log = logging.getLogger(__name__)
 
 
 def provider_for(run: TrainingRun) -> FineTuning:
@@ -44,12 +56,13 @@ def start(run: TrainingRun, lease: str) -> str:
     """Make the provider's job, once, and let the run wait for it."""
     try:
         provider = provider_for(run)
-        job = provider.find_job(str(run.key)) or _create(run, lease, provider)
+        job = _find(run, lease, provider) or _create(run, lease, provider)
     except ProviderAway as away:
         finish.give_up(run, lease, str(away), last=AWAY)
         return f"run {run.pk}: {away}"
     except ProviderRefused as refused:
-        finish.fail(run, lease, Failure(refused.code, refused.message, refused.mend))
+        # Refused is not made: nobody needs to look for a job.
+        finish.fail(run, lease, Failure(refused.code, refused.message, refused.mend), provider_status="")
         clean_up(run)
         return f"run {run.pk} failed: {refused.code}"
     if job is None:
@@ -59,6 +72,15 @@ def start(run: TrainingRun, lease: str) -> str:
     if not run.write(lease, provider_job=job.id, provider_status=job.status):
         raise LeaseLost(f"run {run.pk}")
     return _wait(run, lease, job)
+
+
+def _find(run: TrainingRun, lease: str, provider: FineTuning) -> ProviderJob | None:
+    """The job that an earlier attempt made; None where the provider says that there is none."""
+    job = provider.find_job(str(run.key))
+    if job is None and run.provider_status and not run.write(lease, provider_status=""):
+        raise LeaseLost(f"run {run.pk}")
+    run.provider_status = job.status if job else ""
+    return job
 
 
 def _wait(run: TrainingRun, lease: str, job: ProviderJob) -> str:
@@ -74,7 +96,7 @@ def _wait(run: TrainingRun, lease: str, job: ProviderJob) -> str:
 def _create(run: TrainingRun, lease: str, provider: FineTuning) -> ProviderJob | None:
     """None when the run was cancelled before anything was made."""
     files = spec.write_rows(run)
-    _say_shutdown(run, provider)
+    _may_train(run, lease, provider)
     parts = [("train", files.train_ids)] + ([("validation", files.validation_ids)] if files.validation_ids else [])
     ids: list[str] = []
     for part, row_ids in parts:
@@ -86,6 +108,9 @@ def _create(run: TrainingRun, lease: str, provider: FineTuning) -> ProviderJob |
         raise LeaseLost(f"run {run.pk}")
     if TrainingRun.objects.filter(pk=run.pk, status=RunStatus.CANCELLING).exists():
         return None
+    if not run.write(lease, provider_status=CREATING):
+        raise LeaseLost(f"run {run.pk}")
+    run.provider_status = CREATING
     return provider.create_job_once(str(run.key), _body(run, ids))
 
 
@@ -103,13 +128,20 @@ def _body(run: TrainingRun, file_ids: list[str]) -> dict[str, Any]:
     return body | ({"validation_file": file_ids[1]} if len(file_ids) > 1 else {})
 
 
-def _say_shutdown(run: TrainingRun, provider: FineTuning) -> None:
-    """Whether the model exists and the account may train it is asked before any row leaves this machine."""
+def _may_train(run: TrainingRun, lease: str, provider: FineTuning) -> None:
+    """Whether the account may train is asked before any row leaves this machine. Raises ProviderAway, ProviderRefused.
+
+    When the model's last day is belongs to it, but not every server has a page for a model: that is a note.
+    """
     provider.refuse_if_closed(run.base_model.name)
-    ends = provider.shutdown_date(run.base_model.name)
-    if ends is not None:
-        message = f"The provider switches {run.base_model.name} off on {ends}: chats with this run will end then."
-        RunEvent.objects.create(run=run, kind="note", data={"message": message})
+    try:
+        cloud_result.say_shutdown(run, provider.hurried())
+    except (ProviderAway, ProviderRefused) as trouble:
+        if isinstance(trouble, ProviderRefused) and trouble.code == "provider_key":
+            raise
+        if not run.write(lease, missing=[Missing.PAGE]):
+            raise LeaseLost(f"run {run.pk}") from trouble
+        run.missing = [Missing.PAGE]
 
 
 def _as_provider_takes_it(run: TrainingRun, part: str, row_ids: list[str]) -> Path:
@@ -126,127 +158,131 @@ def _as_provider_takes_it(run: TrainingRun, part: str, row_ids: list[str]) -> Pa
 
 
 def poll(run_id: int) -> str:
-    """One short look at the provider's job; harmless to repeat and to run twice at once."""
+    """One short look at the provider's job; harmless to repeat and to run twice at once.
+
+    Of a run that has ended it deletes the rows at the provider and asks for what is missing.
+    """
     run = TrainingRun.objects.with_related().filter(pk=run_id).first()
+    if run is not None and run.status in ENDED:
+        return _after_the_end(run)
     lease = run.borrow() if run is not None else None
     if run is None or lease is None:
         return "nothing to look at"
     try:
-        return _look(run, lease, provider_for(run))
+        said = _look(run, lease, provider_for(run))
     except ProviderAway as away:
         return f"run {run.pk}: {away}"
     except ProviderRefused as refused:
-        # The job was made and may have trained, or go on: its cost stays unknown until the provider's bill is in.
-        failure = Failure(refused.code, refused.message, refused.mend)
-        finish.fail(run, lease, failure, confidence=Confidence.UNKNOWN)
-        return f"run {run.pk} failed: {refused.code}"
+        return _unseen(run, lease, refused)
     finally:
         run.give_back(lease)
+    if not run.is_active:
+        clean_up(run)
+    return said
 
 
 def _look(run: TrainingRun, lease: str, provider: FineTuning) -> str:
     job = provider.job(run.provider_job)
+    if _last_unseen(run) is not None:
+        said = "The provider shows the job again."
+        RunEvent.objects.create(run=run, kind="note", data={"message": said, UNSEEN: False})
     if run.status == RunStatus.CANCELLING and not job.ended:
         job = provider.cancel(run.provider_job)
-    kinds = _record_events(run, lease, provider, job)
-    if job.ended:
-        clean_up(run)
     if job.status == "succeeded":
-        _succeed(run, lease, provider, job)
-    elif job.status == "failed":
-        finish.fail(run, lease, _why(job), provider_status=job.status, training_tokens=_tokens_so_far(run, job))
-    elif job.status == "cancelled":
-        finish.end_cancelled(run, lease, provider_status=job.status, training_tokens=_tokens_so_far(run, job))
-    else:
-        live.progressed(run, kinds | {"started"})
+        return cloud_result.keep(run, lease, provider, job)
+    if job.ended:
+        return _end_without_model(run, lease, provider, job)
+    try:
+        kinds = cloud_result.record_events(run, provider.hurried(), job, lease)
+    except (ProviderAway, ProviderRefused) as trouble:
+        log.warning("run %s: events not read: %s", run.pk, trouble)
+        run.write(lease, provider_status=job.status)
+        run.provider_status, kinds = job.status, set()
+    live.progressed(run, kinds | {"started"})
     return f"run {run.pk}: {job.status}"
 
 
-def _record_events(run: TrainingRun, lease: str, provider: FineTuning, job: ProviderJob) -> set[str]:
-    """Write what is new since the last look. Gives the kinds that were written."""
-    known = set(run.events.filter(data__has_key="event").values_list("data__event", flat=True))
-    rows = [row for event in provider.new_events(job.id, known) for row in _rows(run, event)]
-    fields: dict[str, Any] = {"provider_status": job.status}
-    for row in rows:
-        if row.kind == "step":
-            fields |= {"step": row.step, "train_loss": row.data["loss"], "total_steps": row.data["total_steps"]}
-        elif row.kind == "validation":
-            fields["validation_loss"] = row.data["loss"]
-    with transaction.atomic():
-        if not run.write(lease, **fields):
-            raise InvalidTransition(f"run {run.pk} is looked at by somebody else")
-        RunEvent.objects.bulk_create(rows)
-    run.refresh_from_db(fields=[*fields])
-    return {row.kind for row in rows}
-
-
-def _rows(run: TrainingRun, event: JobEvent) -> list[RunEvent]:
-    data = event.metrics
-    if data is None or not isinstance(data.get("step"), int | float):
-        return [RunEvent(run=run, kind="note", data={"event": event.id, "message": event.message})]
-    step, loss = int(data["step"]), data.get("train_loss")
-    total = int(data.get("total_steps") or run.total_steps)
-    found = [RunEvent(run=run, kind="step", step=step, data={"event": event.id, "loss": loss, "total_steps": total})]
-    measured = data.get("full_valid_loss") or data.get("valid_loss")
-    if measured is not None:
-        found.append(RunEvent(run=run, kind="validation", step=step, data={"event": event.id, "loss": measured}))
-    return found
-
-
-def _succeed(run: TrainingRun, lease: str, provider: FineTuning, job: ProviderJob) -> None:
-    if job.result_files:
-        table = provider.result_table(job.result_files[0])
-        run.file(RESULT_TABLE).write_bytes(table)
-        _fill_gaps(run, table)
-    if job.fine_tuned_model:
-        ask_samples(run, lease, provider, model=job.fine_tuned_model)
-    result = run.result | {
-        "schema": 1,
-        "seed": run.seed,
-        "hyperparameters": job.hyperparameters,
-        "job": job.id,
-        "fine_tuned_model": job.fine_tuned_model,
-        "checkpoints": _checkpoints(provider, job),
-        "metrics": {"trained_tokens": job.trained_tokens, "steps": run.step},
-    }
-    spec.write_json(run.file(finish.RESULT_FILE), result)
-    finish.succeed(
-        run,
-        lease,
-        result=result,
-        result_model=job.fine_tuned_model,
-        training_tokens=_tokens_so_far(run, job),
-        provider_status=job.status,
-    )
-
-
-def _checkpoints(provider: FineTuning, job: ProviderJob) -> list[dict[str, Any]]:
-    """Not every compatible server keeps any, or knows the question."""
+def _end_without_model(run: TrainingRun, lease: str, provider: FineTuning, job: ProviderJob) -> str:
+    """A job that failed or was cancelled may be billed all the same: by its tokens, or by the share of its steps we saw."""
+    confidence = Confidence.ESTIMATED if job.trained_tokens is None else Confidence.EXACT
     try:
-        return [asdict(one) for one in provider.checkpoints(job.id)]
-    except (ProviderAway, ProviderRefused):
-        return []
+        cloud_result.record_events(run, provider.hurried(), job, lease)
+    except (ProviderAway, ProviderRefused) as trouble:
+        if job.trained_tokens is None:
+            unread = cloud_result.note_once(run, UNREAD)
+            if timezone.now() - unread.at < PATIENCE:
+                return f"run {run.pk}: {job.status}, {trouble}"
+            confidence = Confidence.UNKNOWN
+    known = {"provider_status": job.status, "training_tokens": cloud_result.tokens_so_far(run, job)}
+    run.refresh_from_db(fields=["status"])
+    if job.status == "failed":
+        finish.fail(run, lease, _why(job), confidence=confidence, **known)
+    elif run.status != RunStatus.CANCELLING:
+        finish.fail(run, lease, ENDED_THERE, confidence=confidence, **known)
+    else:
+        finish.end_cancelled(run, lease, confidence=confidence, **known)
+    return f"run {run.pk}: {job.status}"
 
 
-def _tokens_so_far(run: TrainingRun, job: ProviderJob) -> int:
-    """What an unfinished job has trained on: the provider's word, or the share of its steps that we saw."""
-    if job.trained_tokens is not None:
-        return job.trained_tokens
-    epochs = job.hyperparameters.get("n_epochs")
-    if not run.total_steps or not isinstance(epochs, int):
-        return 0  # it ended before its first step
-    return tokens.count_training_file(run.file(spec.TRAIN_FILE)) * epochs * run.step // run.total_steps
+def _unseen(run: TrainingRun, lease: str, refused: ProviderRefused) -> str:
+    """The job was made, and may have been paid for: whoever cannot see it now may see it when the account is set right.
+
+    One that the provider does not know for hours is over. Its cost stays unknown until the provider's bill is in.
+    """
+    unseen = _last_unseen(run)
+    if unseen is None:
+        said = f"{refused.message} The job may go on there; it is looked for again."
+        unseen = RunEvent.objects.create(run=run, kind="note", data={"message": said, UNSEEN: True})
+    if refused.code in REFUSED_FOR_NOW or timezone.now() - unseen.at < PATIENCE:
+        return f"run {run.pk} is not seen: {refused.code}"
+    failure = Failure(refused.code, refused.message, refused.mend)
+    finish.fail(run, lease, failure, confidence=Confidence.UNKNOWN)
+    clean_up(run)
+    return f"run {run.pk} failed: {refused.code}"
 
 
-def _fill_gaps(run: TrainingRun, table: bytes) -> None:
-    """Steps that no event told (events are sampled, and old ones are dropped) come from the result file."""
-    told = set(run.events.filter(kind__in=("step", "validation")).values_list("kind", "step"))
-    missing = []
-    for point in points(table):
-        for kind, loss in (("step", point.train_loss), ("validation", point.validation_loss)):
-            if loss is not None and (kind, point.step) not in told:
-                missing.append(RunEvent(run=run, kind=kind, step=point.step, data={"loss": loss}))
-    RunEvent.objects.bulk_create(missing)
+def _last_unseen(run: TrainingRun) -> RunEvent | None:
+    """The note that says since when the job is not seen; None while it is."""
+    last = run.events.filter(kind="note", data__has_key=UNSEEN).order_by("-id").first()
+    return last if last is not None and last.data[UNSEEN] else None
+
+
+def _after_the_end(run: TrainingRun) -> str:
+    clean_up(run)
+    if run.job_unknown and run.finished_at is not None and run.finished_at <= timezone.now() - LISTS_LAG:
+        return _look_for_orphan(run)
+    due = run.missing_next is not None and run.missing_next <= timezone.now()
+    if run.status != RunStatus.SUCCEEDED or not run.missing or not due:
+        return "nothing to look at"
+    try:
+        return cloud_result.fill_in(run, provider_for(run))
+    except (ProviderAway, ProviderRefused) as trouble:
+        return f"run {run.pk}: {trouble}"
+
+
+def _look_for_orphan(run: TrainingRun) -> str:
+    """A run ended while nobody knew whether its job was made: one that was made is cancelled, one that was not costs nothing."""
+    try:
+        provider = provider_for(run)
+        job = provider.find_job(str(run.key))
+        if job is not None and not job.ended:
+            job = provider.cancel(job.id)
+    except (ProviderAway, ProviderRefused) as trouble:
+        return f"run {run.pk}: {trouble}"
+    if job is not None:
+        TrainingRun.objects.filter(pk=run.pk).update(provider_job=job.id, provider_status=job.status)
+        said = f"The provider had made the job {job.id} after all. It was asked to end it; the bill will show what it cost."
+        RunEvent.objects.create(run=run, kind="note", data={"message": said})
+        return f"run {run.pk}: found {job.id}, {job.status}"
+    with transaction.atomic():
+        if not TrainingRun.objects.filter(pk=run.pk, provider_status=CREATING).update(provider_status=""):
+            return "nothing to look at"
+        entry = LedgerEntry.objects.filter(key=run.hold_key).first()
+        if entry is not None and entry.delta:
+            money.correct(entry=entry, delta=-entry.delta, why="The provider says that it never made this run's job.")
+        said = "The provider says that it never made this run's job. What was charged is given back."
+        RunEvent.objects.create(run=run, kind="note", data={"message": said})
+    return f"run {run.pk}: no job was made"
 
 
 def _why(job: ProviderJob) -> Failure:

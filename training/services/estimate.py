@@ -108,6 +108,12 @@ def rows_in_share(rows: int, settings: dict[str, Any]) -> int:
     return max(1, round(rows * float(settings.get(ROWS_SHARE, 1))))
 
 
+def one_epoch_tokens(version: DatasetVersion, settings: dict[str, Any]) -> int:
+    """Tokens that an OpenAI run reads in one pass over its training rows."""
+    read = PAIR_FACTOR if settings.get("training") == "dpo" else 1
+    return math.ceil(size_of(version).tokens * read * training_share(version, settings) / version.row_count)
+
+
 def expected_epochs(rows: int) -> int:
     """What "auto" means for a number of rows, by the rule in OpenAI's cookbook."""
     if rows * AUTO_EPOCHS < AUTO_EXAMPLES:
@@ -118,8 +124,7 @@ def expected_epochs(rows: int) -> int:
 def _openai(course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any]) -> Estimate:
     quote, note = training_price(course=course, model=base.name)
     size, rows = size_of(version), training_share(version, settings)
-    read = PAIR_FACTOR if settings.get("training") == "dpo" else 1
-    one_epoch = math.ceil(size.tokens * read * rows / version.row_count)
+    one_epoch = one_epoch_tokens(version, settings)
     asked = settings.get("n_epochs", "auto")
     epochs = expected_epochs(rows) if asked == "auto" else int(asked)
     margin = COUNT_MARGIN * (AUTO_EPOCHS_MARGIN if asked == "auto" else 1)

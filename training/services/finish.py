@@ -41,10 +41,28 @@ LOST = Failure(
     "Start it again with smaller settings. If that fails too, tell your instructor: the queue page shows what broke.",
 )
 
+MAYBE_MADE = Failure(
+    "provider_silent",
+    "The provider was asked to make this run's job and then did not answer any more, so nobody knows whether it did.",
+    "Ask your instructor to look for the job at the provider. What was held is kept as charged until the provider's bill "
+    "shows what it cost.",
+)
 
-def succeed(run: TrainingRun, lease: str, *, result: dict[str, Any], result_model: str, **fields: Any) -> None:
-    """Keep what was made and settle. Raises InvalidTransition when the run is no longer ours."""
-    artifacts = collect_artifacts(run)
+
+def succeed(
+    run: TrainingRun,
+    lease: str,
+    *,
+    result: dict[str, Any],
+    result_model: str,
+    artifacts: list[Artifact] | None = None,
+    **fields: Any,
+) -> None:
+    """Keep what was made and settle. `artifacts`: where they were collected before.
+
+    Raises InvalidTransition when the run is no longer ours.
+    """
+    artifacts = collect_artifacts(run) if artifacts is None else artifacts
     with transaction.atomic():
         run.move_to(RunStatus.SUCCEEDED, fence=lease, result=result, result_model=result_model, **fields)
         for artifact in artifacts:
@@ -84,11 +102,13 @@ def fail(
     live.changed(run)
 
 
-def end_cancelled(run: TrainingRun, lease: str | None, **fields: Any) -> None:
-    """The work has stopped: charge what was used, give the rest back."""
+def end_cancelled(
+    run: TrainingRun, lease: str | None, *, confidence: Confidence = Confidence.ESTIMATED, **fields: Any
+) -> None:
+    """The work has stopped: charge what was used, give the rest back; where nobody knows what it was, all that is held."""
     with transaction.atomic():
         run.move_to(RunStatus.CANCELLED, fence=lease, **fields)
-        settle(run, Confidence.ESTIMATED)
+        settle(run, Confidence.UNKNOWN if run.job_unknown else confidence)
         transaction.on_commit(lambda: queue.wake_team(run.team))
     live.changed(run)
 
@@ -96,10 +116,14 @@ def end_cancelled(run: TrainingRun, lease: str | None, **fields: Any) -> None:
 def give_up(run: TrainingRun, lease: str, reason: str, *, last: Failure = LOST) -> None:
     """An attempt ended without a result: another one goes on from the checkpoint, or, after the third, the run fails.
 
-    Local work that no checkpoint kept is charged to nobody; what a provider was paid stays paid.
+    Local work that no checkpoint kept is charged to nobody; what a provider was paid stays paid. `last` says why it
+    failed then.
     """
     if run.attempt >= MOST_ATTEMPTS:
-        fail(run, lease, last, **nothing_kept(run))
+        if run.job_unknown:
+            fail(run, lease, MAYBE_MADE, confidence=Confidence.UNKNOWN)
+        else:
+            fail(run, lease, last, **nothing_kept(run))
         return
     with transaction.atomic():
         run.move_to(RunStatus.QUEUED, fence=lease, **kept_by_checkpoint(run))

@@ -12,7 +12,7 @@ from django.utils import timezone
 from teams.models import Confidence, Hold, HoldState
 from teams.services.money import HOLD_LIFETIME
 from teams.services.sweeping import each_alone
-from training.models import ENDED, InvalidTransition, RunStatus, TrainingRun, lease_owner
+from training.models import CREATING, ENDED, InvalidTransition, RunStatus, TrainingRun, lease_owner
 from training.services import cloud, finish, queue
 
 log = logging.getLogger(__name__)
@@ -27,9 +27,10 @@ class Findings:
     woken: list[int] = field(default_factory=list)
     settled: list[int] = field(default_factory=list)
     cleaned: list[int] = field(default_factory=list)
+    asked_again: list[int] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return any((self.handed_on, self.ended, self.woken, self.settled, self.cleaned))
+        return any((self.handed_on, self.ended, self.woken, self.settled, self.cleaned, self.asked_again))
 
 
 def reconcile() -> Findings:
@@ -39,6 +40,7 @@ def reconcile() -> Findings:
     _without_call(found)
     _unsettled(found)
     _uncleaned(found)
+    _incomplete(found)
     return found
 
 
@@ -117,8 +119,24 @@ def _uncleaned(found: Findings) -> None:
 
 
 def _clean_up(run: TrainingRun, found: Findings) -> None:
-    if cloud.clean_up(run):
+    """By a worker: a provider that hangs must not keep this clock from everything else."""
+    if queue.dispatch_poll(run) == "queued":
         found.cleaned.append(run.pk)
+
+
+def _incomplete(found: Findings) -> None:
+    """Paid results of which something could not be read, where it is time to ask again; jobs that may have been made."""
+    now = timezone.now()
+    due = TrainingRun.objects.filter(status=RunStatus.SUCCEEDED, missing_next__lte=now)
+    unknown = TrainingRun.objects.filter(
+        status__in=ENDED, provider_status=CREATING, provider_job="", finished_at__lte=now - cloud.LISTS_LAG
+    )
+    each_alone([*due, *unknown], lambda run: _ask_again(run, found))
+
+
+def _ask_again(run: TrainingRun, found: Findings) -> None:
+    if queue.dispatch_poll(run) == "queued":
+        found.asked_again.append(run.pk)
 
 
 def repeat(rounds: list[tuple[float, Callable[[], object]]], stopped: Callable[[float], bool]) -> None:
