@@ -242,6 +242,8 @@ class FineTuning:
                 max_tokens=max_tokens,
             )
             used = usage_of(answer.usage)
+            if used is None and not answer.choices:
+                raise ValueError("no answer, and no word on what was used")
             return Reply(
                 text=storable(answer.choices[0].message.content or "") if answer.choices else "",
                 input_tokens=used.input_tokens if used else 0,
