@@ -34,6 +34,7 @@ AT_ONCE_KNOWN_ROWS = 5_000
 AT_ONCE_MB = 384
 AT_ONCE_PLACES = 2
 """Children that read for pages at the same time, in one web process."""
+WORKER_MB = 1536
 WORKER_SECONDS = 120
 """Of the processor's time, for the biggest file that is accepted. A text of 200 MB takes about 10."""
 MOST_PROBLEM_BYTES = 64 * 1024**2
@@ -72,7 +73,9 @@ def _limits_of_the_child(at_once: bool) -> sandbox.Limits:
     file_mb = 2 * limits().max_bytes // sandbox.MEGABYTE + 64
     if at_once:
         return sandbox.Limits(seconds=AT_ONCE_SECONDS, memory_mb=AT_ONCE_MB, file_mb=file_mb, nice=0)
-    return sandbox.Limits(seconds=4 * WORKER_SECONDS, cpu_seconds=WORKER_SECONDS + 30, memory_mb=1536, file_mb=file_mb)
+    return sandbox.Limits(
+        seconds=4 * WORKER_SECONDS, cpu_seconds=WORKER_SECONDS + 30, memory_mb=WORKER_MB, file_mb=file_mb
+    )
 
 
 def read(import_: Import, *, rows: Path, problems: Path, at_once: bool, on_progress: Progress) -> Outcome:
