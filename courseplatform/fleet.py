@@ -118,6 +118,8 @@ def _trouble(url: str) -> str:
     except httpx.TimeoutException:
         return "does not answer within a second: it is busy loading a model, or it hangs."
     except httpx.HTTPError:
+        if settings.SERVICE_STATE:
+            return "is not running. It is started again by itself."
         return "is not running. Start the platform again, or ask whoever runs it."
     if answer.status_code == httpx.codes.OK:
         return ""

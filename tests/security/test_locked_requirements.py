@@ -57,7 +57,7 @@ def test_installing_takes_nothing_that_the_lock_does_not_name():
     commands = [
         line for line in (ROOT / "Makefile").read_text().splitlines() if "pip install" in line and "-r " in line
     ]
-    assert len(commands) == 2
+    assert len(commands) >= 2
     assert all("--no-deps --require-hashes" in line for line in commands)
     torch = pins("requirements.txt")["torch"]
     assert f"torch=={torch}\n" in (ROOT / "Makefile").read_text()
