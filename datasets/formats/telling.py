@@ -8,18 +8,14 @@ from datasets.formats.rows import Problem, Row, excerpt_of
 from datasets.formats.strictjson import JsonFault
 
 
-def blank_line(line: int, more: int = 0) -> Problem:
-    """`more`: blank lines after it that are not told one by one."""
-    message = "The line is blank and was passed over."
-    if more:
-        message = f"The line is blank and was passed over, and so were {more:,} blank lines after it."
+def blank_line(line: int) -> Problem:
     return Problem(
         line=line,
         column=None,
         field="",
         code="blank_line",
         severity="info",
-        message=message,
+        message="The line is blank and was passed over.",
         mend="Nothing to do.",
         fixable=True,
     )

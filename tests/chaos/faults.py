@@ -12,15 +12,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
+from django.db import OperationalError, connection
+from django.db.models import F
 
-from teams.models import Method
-from tests.chaos import processes
+from teams.models import Course, Method
+from tests.chaos import hosts, processes
 from tests.chaos.processes import wait_for
 from tests.chaos.scene import CREATE_SECONDS, HOUR, Row, Scene
 
 EVERY = (Method.LORA, Method.DSPY, Method.OPENAI)
 AT_THE_PROVIDER = (Method.DSPY, Method.OPENAI)
+JOURNAL_WRITES = 900  # fewer than the thousand pages after which SQLite begins its journal anew
 OUTAGE_SECONDS = 9.0  # longer than a lease (6) and than the database's patience (3)
 FORKING = (Method.LORA,) if len(os.sched_getaffinity(0)) > 1 else ()  # on one core it trains alone
 CREATING: dict[str, Any] = {"create_delay": CREATE_SECONDS}
@@ -38,6 +40,18 @@ class Fault:
     methods: tuple[Method, ...] = EVERY
     provider: dict[str, Any] = field(default_factory=lambda: CREATING)
     waits_first: bool = False
+
+    together: tuple[tuple[str, ...], ...] = (("lora", "openai"), ("dspy",))  # LoRA and DSPy share the one training slot
+
+    def play(self, scene: Scene, methods: list[Method]) -> list[Row]:
+        """Launch a run of each method, break what the fault breaks at the moment it waits for, and see what is left."""
+        scene.platform.wait_until_whole()
+        scene.platform.clock.write_text("0")
+        scene.provider.set_faults(**self.provider)
+        scene.begin(methods, self.name, waiting=self.waits_first)
+        with self.strike(scene):
+            scene.platform.let_engines_go()
+        return scene.recover()
 
 
 def _service_killed(name: str) -> Strike:
@@ -151,7 +165,13 @@ def _cut_connections() -> None:
 
 @contextlib.contextmanager
 def disk_full(scene: Scene) -> Iterator[None]:
-    """The platform's whole folder (database, Redis' file, runs, logs) is a small disk, filled to the last byte."""
+    """The platform's whole folder (database, Redis' file, runs, logs) is a small disk, filled to the last byte.
+
+    SQLite's journal is emptied first, and what is left of its room is used up.
+    """
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     filler = scene.platform.var / "filler"
     with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while file.write(b"\0" * 65_536):
@@ -159,9 +179,22 @@ def disk_full(scene: Scene) -> Iterator[None]:
     with filler.open("ab", buffering=0) as file, contextlib.suppress(OSError):
         while file.write(b"\0"):
             pass
+    _use_up_the_journal()
     yield
     time.sleep(OUTAGE_SECONDS)
     filler.unlink()
+
+
+def _use_up_the_journal() -> None:
+    """Write until SQLite finds no room: it keeps some, and would settle answers and runs as if nothing were wrong."""
+    if connection.vendor != "sqlite":
+        return  # its files are elsewhere: what fails is the runs' folder, Redis and the logs
+    for _ in range(JOURNAL_WRITES):
+        try:
+            Course.objects.update(name=F("name"))
+        except OperationalError:
+            return
+    raise processes.Stuck("the disk is not full: the database can be written")
 
 
 @contextlib.contextmanager
@@ -218,16 +251,9 @@ FAULTS = (
     ),
     Fault("clock-ahead", "the platform's clock (timezone.now) jumps an hour ahead", _clock_jumps(HOUR)),
     Fault("clock-back", "the platform's clock (timezone.now) jumps an hour back", _clock_jumps(-HOUR)),
+    Fault("schedulers", "a second scheduler beside the first, until all is over", hosts.two_schedulers),
+    Fault("migration", f"the table of runs made anew and locked for {hosts.MIGRATION_SECONDS} s", hosts.migration),
+    Fault("host", "kill -9 of every process at once, and a new start", hosts.host_lost),
+    Fault("restore", "a backup from the middle of the run put back after its end", hosts.older_restore),
 )  # fmt: skip
 CONTROL = Fault("none", "nothing is broken", nothing)
-
-
-def strike(scene: Scene, fault: Fault, methods: list[Method]) -> list[Row]:
-    """Launch a run of each method, break what the fault breaks at the moment it waits for, and see what is left."""
-    scene.platform.wait_until_whole()
-    scene.platform.clock.write_text("0")
-    scene.provider.set_faults(**fault.provider)
-    scene.begin(methods, fault.name, waiting=fault.waits_first)
-    with fault.strike(scene):
-        scene.platform.let_engines_go()
-    return scene.recover()

@@ -20,6 +20,7 @@ from tests.chaos.processes import wait_for
 from tests.chaos.provider import KEY, ROOT
 
 LEASE_SECONDS, RECONCILE_SECONDS, POLL_SECONDS = 6, 2, 1
+START_SECONDS = 600.0  # a machine that has other work takes minutes to load torch three times
 SERVICES = {  # name: what its command line holds
     "redis": "-server ",  # it renames itself: valkey-server 127.0.0.1:port
     "worker-training": "manage.py rqworker training",
@@ -35,12 +36,17 @@ SERVICES = {  # name: what its command line holds
 class Platform:
     """`manage.py start` and everything it started. `var` is its VAR_DIR."""
 
-    def __init__(self, var: Path, output: Path, provider_url: str) -> None:
+    def __init__(self, var: Path, output: Path, provider_url: str, mail_url: str) -> None:
         self.var, self.output, self.port = var, output, free_port()
         self.clock = var / "clock"
-        passed_on = ("PATH", "HOME", "LANG", "TMPDIR", "DATABASE_URL", "REDIS_SERVER")
+        temporary = output.with_name("tmp")  # of this platform alone, so that what is left there is its own
+        temporary.mkdir()
+        passed_on = ("PATH", "HOME", "LANG", "DATABASE_URL", "REDIS_SERVER")
         self.environment = {name: os.environ[name] for name in passed_on if name in os.environ} | {
             "VAR_DIR": str(var),
+            "TMPDIR": str(temporary),
+            "EMAIL_URL": mail_url,
+            "EMAIL_TIMEOUT": "3",
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
             "OFFER_TEST_MODEL": "1",
@@ -64,7 +70,7 @@ class Platform:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        wait_for(self._is_ready, "the platform does not start")
+        wait_for(self._is_ready, "the platform does not start", START_SECONDS)
         scheduler = wait_for(lambda: self.service("scheduler"), "the scheduler does not run")
         self.seen_inside = processes.environment_of(scheduler)
 
@@ -81,6 +87,16 @@ class Platform:
         except subprocess.TimeoutExpired:
             self.process.kill()  # its children are told by the kernel
             return self.process.wait()
+
+    def lose_everything(self) -> None:
+        """kill -9 of every process at once: held first, so that none of them sees another die."""
+        below = [pid for pid in processes.pids() if self.process.pid in processes.ancestors_of(pid)]
+        everything = {self.process.pid, *below, *self.engines()}
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in everything:
+                processes.send(pid, number)
+        self.process.wait()
+        wait_for(lambda: not any(processes.is_alive(pid) for pid in everything), "some process did not die")
 
     def said(self) -> str:
         return self.output.read_text(errors="replace")

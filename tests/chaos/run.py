@@ -15,18 +15,19 @@ import time
 from pathlib import Path
 
 from tests.chaos import processes
+from tests.chaos.mail_server import MailServer
 from tests.chaos.platform import Platform
 from tests.chaos.processes import Stuck
 from tests.chaos.provider import ROOT, Provider
 
 DISK = "size=256m"
 OWN_MOUNTS = "CHAOS_OWN_MOUNTS"
-TOGETHER = (("lora", "openai"), ("dspy",))  # LoRA and DSPy share the one training slot
+NEEDS_A_SMALL_DISK = ("disk", "disk-answer")
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("methods", nargs="?", default="lora,dspy,openai")
+    parser.add_argument("methods", nargs="?", default="lora,dspy,openai,upload,mail")
     parser.add_argument("faults", nargs="?", default="")
     parser.add_argument("--report", type=Path, default=ROOT / "chaos.json")
     return parser.parse_args()
@@ -63,16 +64,19 @@ def main() -> None:
     disk = small_disk(var)
     healthy = False
     provider = Provider(folder / "provider", folder / "provider.log")
-    platform = Platform(var, folder / "output", provider.url)
+    mail = MailServer()
+    mail.start()
+    platform = Platform(var, folder / "output", provider.url, mail.url)
     try:
         provider.start()
         platform.start()
         os.environ.update(platform.seen_inside)
-        healthy = play(platform, provider, options, disk=disk)
+        healthy = play(platform, provider, mail, options, disk=disk)
     finally:
         platform.let_engines_go()
         code = platform.stop()
         provider.stop()
+        mail.stop()
         platform.keep_logs(folder)
     left = [processes.command_of(pid) for pid in platform.strays()]
     print(f"\nstopped with {code}, processes left: {left or 'none'}; {time.monotonic() - began:.0f} s in all")
@@ -83,28 +87,30 @@ def main() -> None:
     shutil.rmtree(folder)
 
 
-def play(platform: Platform, provider: Provider, options: argparse.Namespace, *, disk: bool) -> bool:
+def play(platform: Platform, provider: Provider, mail: MailServer, options: argparse.Namespace, *, disk: bool) -> bool:
     """Every fault on every method. Prints the table as it grows and writes the report. True when nothing is broken."""
     import django
 
     django.setup()
-    from tests.chaos import faults
+    from tests.chaos.everything import all_faults
+    from tests.chaos.faults import CONTROL
     from tests.chaos.scene import Scene, as_json
 
     scene, rows, healthy = Scene(platform, provider), [], True
-    wanted = options.faults.split(",") if options.faults else [fault.name for fault in faults.FAULTS]
+    everything = [*all_faults(mail), CONTROL]
+    wanted = options.faults.split(",") if options.faults else [fault.name for fault in everything[:-1]]
     print(f"{'method':<7} {'fault':<17} {'outcome':<44} jobs charges orphans held  seconds", flush=True)
-    for fault in (fault for fault in (*faults.FAULTS, faults.CONTROL) if fault.name in wanted):
-        if fault.name == "disk" and not disk:
-            print("        disk: not done, a file system may not be mounted here")
+    for fault in (fault for fault in everything if fault.name in wanted):
+        if fault.name in NEEDS_A_SMALL_DISK and not disk:
+            print(f"        {fault.name}: not done, a file system may not be mounted here")
             continue
-        for group in TOGETHER:
+        for group in fault.together:
             methods = [name for name in fault.methods if name in group and name in options.methods.split(",")]
             if not methods:
                 continue
             began = time.monotonic()
             try:
-                made = faults.strike(scene, fault, methods)
+                made = fault.play(scene, methods)
             except Stuck as stuck:
                 print(f"{','.join(methods):<7} {fault.name:<17} STUCK: {stuck}", flush=True)
                 return False

@@ -4,11 +4,17 @@ Needs a Django that looks at the platform's database; so it is imported after th
 """
 
 import json
+import os
 import signal
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from django.conf import settings
+from django.db import connections
+
+from datasets.services.base_folders import TINY
+from teams import live
 from teams.models import BudgetAccount, Hold, HoldState, LedgerEntry, Method, Team, User
 from tests import factories
 from tests.chaos import processes
@@ -79,7 +85,8 @@ class Scene:
             wait_for(lambda: self._begun(run) and there(run), f"the {method} run does not begin")  # noqa: B023
 
     def _launch(self, method: Method, fault: str) -> TrainingRun:
-        base = BaseModel.objects.filter(method=method, rehearsal=False).latest("id")
+        bases = BaseModel.objects.filter(method=method, rehearsal=False)
+        base = bases.get(name=TINY) if method == Method.LORA else bases.latest("id")
         return launch(
             team=self.team, person=self.person, method=method, base_model=base, dataset_version=self.version,
             settings=SETTINGS[method], seed=17, name=fault,
@@ -121,10 +128,31 @@ class Scene:
         worker = wait_for(lambda: self.platform.service(self.worker_of(run)), "there is no worker")
         return wait_for(lambda: processes.children_of(worker), "the worker has no job")[0]
 
-    def recover(self) -> list[Row]:
-        """Wait until every run has ended and the platform is whole; then say what is left. Raises Stuck."""
+    def look_again(self) -> None:
+        """The platform was started anew: its Redis is at another port now."""
+        os.environ.update(self.platform.seen_inside)
+        settings.REDIS_URL = os.environ["REDIS_URL"]
+        for queue in settings.RQ_QUEUES.values():
+            queue["URL"] = settings.REDIS_URL
+        live._connection.cache_clear()
+        connections.close_all()
+
+    def bot_of(self, method: Method) -> TrainingRun:
+        """A run of the team that succeeded; where there is none yet it is made first."""
+        done = TrainingRun.objects.filter(team=self.team, method=method, status=RunStatus.SUCCEEDED)
+        if not done.exists():
+            run = self._launch(method, "a bot to talk to")
+            wait_for(lambda: self._has_ended(run), f"run {run.pk} ({method}) does not end")
+        return done.latest("id")
+
+    def wait_for_the_end(self) -> None:
+        """Of every run. Raises Stuck."""
         for run in self.runs:
             wait_for(lambda: self._has_ended(run), f"run {run.pk} ({run.method}) does not end")  # noqa: B023
+
+    def recover(self) -> list[Row]:
+        """Wait until every run has ended and the platform is whole; then say what is left. Raises Stuck."""
+        self.wait_for_the_end()
         self.platform.wait_until_whole()
         return [self._left_by(self._now(run)) for run in self.runs]
 

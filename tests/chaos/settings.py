@@ -8,6 +8,8 @@ from django.utils import timezone
 
 from courseplatform.settings import *  # noqa: F403
 
+if os.environ.get("CHAOS_LATER"):  # for `tests.chaos.hosts.migration` alone
+    INSTALLED_APPS += ["tests.chaos.later"]  # noqa: F405
 CLOCK = Path(os.environ["CHAOS_CLOCK"])  # seconds that every process of this platform believes to be later
 _real_now = timezone.now
 
