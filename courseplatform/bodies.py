@@ -19,7 +19,7 @@ from django.template.defaultfilters import filesizeformat
 from django.urls import Resolver404, resolve
 
 from teams import access, impersonation
-from teams.body_limits import STRANGER, limit_for
+from teams.body_limits import FORM_AROUND, MEMBER, STRANGER, limit_for
 from teams.models import User
 
 START_SECONDS = 30  # within which the first 64 kB have come
@@ -82,10 +82,12 @@ class Body:
 
 
 def too_long(limit: int) -> str:
-    return (
-        f"This page takes at most {filesizeformat(limit)} at once, and more was sent. Nothing was saved. "
-        "Go back, make it smaller, and send it again; sign in first if you are not."
-    )
+    """The size as the form says it, without the room for the form's other fields."""
+    shown = limit - FORM_AROUND if limit > MEMBER else limit
+    said = f"This page takes at most {filesizeformat(shown)} at once, and more was sent. Nothing was saved. "
+    if limit == STRANGER:
+        return said + "Sign in first if you are not, or make it smaller, and send it again."
+    return said + "Go back, make it smaller, and send it again."
 
 
 def _length(scope: Message) -> int:

@@ -17,14 +17,14 @@ def switch_on(*, course: Course, person: User) -> Team:
     """
     with transaction.atomic():
         team = course.teams.filter(practice=True).first() or _make(course)
-        for sample in samples.available():
-            if not Dataset.objects.for_team(team).filter(name=sample.title).exists():
-                made = imports.import_file(
-                    team=team, dataset=None, name=sample.title, file=sample.as_upload(), person=person
-                )
-                if made.is_open:
-                    imports.accept(import_=made, person=person)
         _set(course, True, person)
+    for sample in samples.available():  # after it: no file is read inside a transaction
+        if not Dataset.objects.for_team(team).filter(name=sample.title).exists():
+            made = imports.import_file(
+                team=team, dataset=None, name=sample.title, file=sample.as_upload(), person=person, wait=True
+            )
+            if made.is_open:
+                imports.accept(import_=made, person=person)
     return team
 
 

@@ -104,7 +104,8 @@ def _compared(run: TrainingRun, entry: LedgerEntry | None, expected: int | None)
     if entry is None:
         return None
     if not entry.rehearsal:
-        return _Compared(run.expected_cost, run.most_cost, entry.delta) if entry.delta else None
+        used = entry.delta + entry.beyond_hold  # the charge stopped at the hold; what was used tells of the estimate
+        return _Compared(run.expected_cost, run.most_cost, used) if used else None
     if expected is None or not entry.would_have_cost:
         return None  # launched before estimates of rehearsals were kept, or nothing was used
     return _Compared(expected, None, entry.would_have_cost)

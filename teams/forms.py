@@ -119,7 +119,10 @@ class CourseForm(_DatesInOrder):
         help_text="Empty: only the teams' own budgets count.",
     )
     daily_chat_cap = DollarsField(
-        label="Most one person may spend on chat in a day, in dollars", required=False, help_text="Empty: no cap."
+        label="Most one person may spend on chat in a day, in dollars",
+        required=False,
+        help_text="Counts for whoever asks, also in a teammate's conversation, and calls with endpoint keys for whoever made "
+        "the key. Standard interviews and grading do not count. Empty: no cap.",
     )
     team_budget = DollarsField(label="Budget of each new team, in dollars", initial=25_000_000)
     compute_rate = DollarsField(

@@ -69,7 +69,7 @@ class Limits:
     """Of all its answers together."""
     messages: int = 20_000
     nice: int = 5
-    """It yields the processor to pages that people wait for."""
+    """At least: it yields the processor to pages that people wait for."""
 
 
 class SandboxError(Exception):

@@ -96,7 +96,7 @@ def _fence_in(settings: dict[str, Any]) -> list[str]:
     }
     for kind, values in hard.items():
         resource.setrlimit(kind, values)
-    os.nice(limits["nice"])
+    os.nice(max(0, limits["nice"] - os.nice(0)))
     os.umask(0o077)
     packages = [found.parent for found in ROOT.glob("*/__init__.py")]
     for package in packages:

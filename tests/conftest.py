@@ -111,6 +111,12 @@ def measured_once_committed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Atomic, "__exit__", leave_and_measure)
 
 
+@pytest.fixture(autouse=True)
+def patient_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How fast this machine is decides no test: a small file is read at once, however long that takes."""
+    monkeypatch.setattr("datasets.services.intake.AT_ONCE_SECONDS", 300.0)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The third-party files beside the checkout; tests that need them skip where they are absent."""

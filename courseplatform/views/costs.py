@@ -25,6 +25,7 @@ def course_costs(request: SignedInRequest, course: Course) -> HttpResponse:
         "held": sum(row.held for row in rows),
         "limit": sum(row.limit for row in rows),
         "would_have_cost": sum(row.would_have_cost for row in rows),
+        "beyond": costs.beyond_holds(course),
         "requests": requests,
         "needs": _needs(rows, requests),
         "forecast": costs.forecast(course),

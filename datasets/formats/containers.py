@@ -20,6 +20,8 @@ class Piece(NamedTuple):
     column: int
     raw: bytes
     fault: JsonFault | None = None
+    more: int = 0
+    """Further blank lines right after this one that have no piece of their own."""
 
 
 _WRAPPED = re.compile(r'\s*\{\s*"(?:' + "|".join(WRAPPERS) + r')"\s*:\s*\[\s*[\[{]', re.IGNORECASE)
@@ -124,7 +126,7 @@ def too_long(max_bytes: int) -> JsonFault:
     )
 
 
-def pieces_of(first: int, lines: Iterable[bytes | None], blank: list[int], max_bytes: int) -> Iterator[Piece]:
+def pieces_of(first: int, lines: Iterable[bytes | None], blank: "BlankLines", max_bytes: int) -> Iterator[Piece]:
     """A piece for each line; blank lines come as pieces with empty text when a row follows, so those at the end of the
     file not at all. `blank` keeps the numbers of those that wait for one.
     """
@@ -133,17 +135,35 @@ def pieces_of(first: int, lines: Iterable[bytes | None], blank: list[int], max_b
             yield Piece(number, 1, b"", too_long(max_bytes))
             continue
         if not line or (line[0] <= 32 and not line.strip()):
-            blank.append(number)
+            blank.add(number)
             continue
-        yield from blank_pieces(blank)
+        yield from blank.pieces()
         yield Piece(number, 1, line)
 
 
-def blank_pieces(blank: list[int]) -> Iterator[Piece]:
-    """The blank lines that waited for a row; none waits afterwards."""
-    for number in blank:
-        yield Piece(number, 1, b"")
-    blank.clear()
+class BlankLines:
+    """Blank lines that wait for a row to follow. Few are told one by one: a file may be nothing but line ends."""
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+        self.more = 0
+
+    def add(self, number: int) -> None:
+        if len(self.numbers) < _MOST_BLANK_LINES:
+            self.numbers.append(number)
+        else:
+            self.more += 1
+
+    def pieces(self) -> Iterator[Piece]:
+        """A piece without text for each; none waits afterwards."""
+        for number in self.numbers[:-1]:
+            yield Piece(number, 1, b"")
+        for number in self.numbers[-1:]:
+            yield Piece(number, 1, b"", more=self.more)
+        self.numbers, self.more = [], 0
+
+
+_MOST_BLANK_LINES = 100
 
 
 _TOKEN = re.compile(rb'"[^"\\\n]*(?:\\[^\n][^"\\\n]*)*"|[{}\[\],\n"]', re.DOTALL)

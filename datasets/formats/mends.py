@@ -27,7 +27,9 @@ MENDS: dict[str, str] = {
 }
 """code -> what the repair does; every problem with `fixable` has its code here."""
 
-_TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|,(?=\s*(?:[\]}]|$))', re.DOTALL)
+# A string that never ends goes on to the end of the text: tried again at each of its quotes, it would take quadratic time.
+_STRING = r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)'
+_TOKENS = re.compile(_STRING + r"|,(?=\s*(?:[\]}]|$))", re.DOTALL)
 _ESCAPED_SURROGATE = re.compile(
     r"\\\\|(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 )
@@ -70,7 +72,7 @@ def _is_json(value: Any) -> bool:
     return value is None or isinstance(value, str | bool | int | float)
 
 
-_LITERAL_TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|\b(?:True|False|None)\b', re.DOTALL)
+_LITERAL_TOKENS = re.compile(_STRING + r"|\b(?:True|False|None)\b", re.DOTALL)
 _LITERALS = {"True": "true", "False": "false", "None": "null"}
 
 

@@ -7,9 +7,9 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from datasets.formats.containers import (
+    BlankLines,
     Piece,
     Splitter,
-    blank_pieces,
     container_of,
     is_wrapped,
     line_batches,
@@ -30,6 +30,7 @@ from datasets.formats.rows import (
 )
 from datasets.formats.rules import check_row
 from datasets.formats.shapes import expanded, shaped
+from datasets.formats.sheets import sheet_lines
 from datasets.formats.source import Progress, Source
 from datasets.formats.strictjson import JsonFault, parse
 from datasets.formats.tables import (
@@ -40,7 +41,6 @@ from datasets.formats.tables import (
     known_columns,
     looks_like_header,
     looks_like_transcript,
-    sheet_lines,
     table_objects,
     transcript_objects,
 )
@@ -117,12 +117,23 @@ class Reader:
         self.source.close()
 
     def _read(self) -> Iterator[Row | Problem | PlainRun]:
+        problems = 0
         try:
-            yield from self._by_container()
+            for item in self._by_container():
+                yield item
+                problems += isinstance(item, Problem)
+                if problems > self.limits.max_problems:
+                    raise self._too_many_problems()
         finally:
             self.source.close()
         if self.source.on_progress:
             self.source.on_progress(self.source.total, self.source.total, self.rows)
+
+    def _too_many_problems(self) -> UnreadableFile:
+        message = f"The file has more than {self.limits.max_problems:,} problems, so it was not read to its end."
+        return UnreadableFile(
+            "too_many_problems", message, "Correct the commonest one first, or check that it is the file you meant."
+        )
 
     def _by_container(self) -> Iterator[Row | Problem | PlainRun]:
         if self.source.is_sheet:
@@ -180,10 +191,10 @@ class Reader:
 
     def _lines(self) -> Iterator[Row | Problem | PlainRun]:
         """JSON lines: those of a chunk together where all are plain chat rows, else line by line."""
-        longest, blank = self.limits.max_row_bytes, list[int]()
+        longest, blank = self.limits.max_row_bytes, BlankLines()
         for first, lines in line_batches(self._chunks(), longest):
             if run := self._plain_run(first, lines):
-                for piece in blank_pieces(blank):
+                for piece in blank.pieces():
                     yield from self._piece(piece)
                 yield run
                 continue
@@ -209,7 +220,7 @@ class Reader:
         fault = piece.fault
         if fault is None and not piece.raw:
             if not (self.fenced and piece.line == 1):
-                yield blank_line(piece.line)
+                yield blank_line(piece.line, piece.more)
             return
         text: str | None = None
         mended: list[str] = []

@@ -97,6 +97,12 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True):
     max_depth: int = 32
     max_unpack_ratio: int = 200
     """A compressed file that grows by more than this (and past 16 MB) is refused as a bomb."""
+    max_columns: int = 1000
+    """Of a table: its widest record."""
+    max_members: int = 1000
+    """Of an Excel file, which is a zip of many files."""
+    max_problems: int = 500_000
+    """A file with more of them is not read to its end: it is not what it was taken for."""
 
 
 class ColumnMapping(msgspec.Struct, kw_only=True, frozen=True):

@@ -1,6 +1,5 @@
 """One JSON value (or table row) to one canonical row: which shape it is, what goes where, what is left over."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +15,7 @@ from datasets.formats.names import (
     WRAPPERS,
     plain_key,
 )
-from datasets.formats.rows import LABELS, ColumnMapping, Message, Problem, Row, RowFault, Shape, excerpt_of
+from datasets.formats.rows import LABELS, ColumnMapping, Limits, Message, Problem, Row, RowFault, Shape, excerpt_of
 from datasets.formats.strictjson import JsonFault, parse
 from datasets.formats.turns import TurnList
 
@@ -130,8 +129,8 @@ def _unpacked(value: Any) -> Any:
     """A list of turns written as JSON text in a table's cell."""
     if isinstance(value, str) and value.lstrip()[:1] == "[":
         try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
+            return parse(value.encode("utf-8", "replace"), max_depth=Limits().max_depth)
+        except JsonFault:
             return value
     return value
 

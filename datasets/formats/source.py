@@ -288,6 +288,8 @@ def refuse_other_zips(file: BinaryIO, limits: Limits) -> None:
         raise _bomb(unpacked // packed)
     allowed = min(limits.max_bytes, limits.max_sheet_bytes)
     if unpacked > allowed:
-        message = f"The sheet unpacks to {unpacked / 1024**2:,.0f} MB; {allowed / 1024**2:,.0f} MB is the limit here."
+        largest = max(entries, key=lambda entry: entry.file_size).filename[:80]
+        size = f"{unpacked / 1024**2:,.0f} MB, most of it {largest}"
+        message = f"The Excel file unpacks to {size}; {allowed / 1024**2:,.0f} MB is the limit here."
         raise UnreadableFile("too_large", message, "Split it, or save it as CSV.")
     file.seek(0)

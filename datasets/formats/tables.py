@@ -1,36 +1,18 @@
-"""Tables (CSV, TSV, Excel sheets) and written-out conversations, as objects with their lines."""
+"""Tables (CSV and TSV; `sheets` has Excel) and written-out conversations, as objects with their lines."""
 
 import csv
 import re
-import zipfile
-import zlib
-from collections.abc import Iterable, Iterator
-from itertools import repeat
-from typing import Any, BinaryIO
-from xml.etree.ElementTree import ParseError
+from collections.abc import Iterator
+from typing import Any
 
 from datasets.formats.containers import lines_of, too_long
 from datasets.formats.names import PAIRS, TURN_LISTS, plain_key, standard_role
 from datasets.formats.rows import Limits, Problem, UnreadableFile, excerpt_of
+from datasets.formats.sheets import Cells, TableLine, too_wide
 from datasets.formats.strictjson import JsonFault, decode_utf8
 
-Cells = list[Any]
 _SPEAKER = re.compile(r"^\s*(?:[-*>]\s*)?\[?\**([A-Za-z][A-Za-z\- ]{0,24}?\s?\d{0,2})\**\]?\s*[:：]\**\s*(.*)$")
-_DAMAGED = (
-    *(zipfile.BadZipFile, zlib.error, ParseError, OSError, EOFError, NotImplementedError),
-    *(KeyError, ValueError, TypeError, AttributeError, IndexError, AssertionError, OverflowError, RuntimeError),
-)
-"""What openpyxl raises on files that are not what they say: it checks little, so that its own slips mean the same."""
 _TURN_GROUP = ("conversation_id", "dialogue_id", "dialog_id", "conversation", "dialogue", "id", "row", "session")
-
-
-class TableLine:
-    """One record of a table with the line it starts on, or what is wrong with it."""
-
-    __slots__ = ("cells", "line", "problem")
-
-    def __init__(self, line: int, cells: Cells, problem: Problem | None = None) -> None:
-        self.line, self.cells, self.problem = line, cells, problem
 
 
 def delimiter_of(first_line: str, suffix: str) -> str:
@@ -59,34 +41,54 @@ def known_columns(names: set[str]) -> bool:
     return pair or bool(names & set(TURN_LISTS))
 
 
+class _RecordTooLong(Exception):
+    pass
+
+
 class _Lines:
     """Text lines for csv.reader that remembers the line it is at and the first undecodable place of a record."""
 
     def __init__(self, chunks: Iterator[bytes], limits: Limits) -> None:
         self.lines = lines_of(chunks, limits.max_row_bytes)
+        self.most = limits.max_row_bytes
         self.number = 0
+        self.record_bytes = 0
         self.fault: tuple[int, JsonFault] | None = None
 
     def __iter__(self) -> Iterator[str]:
-        for number, line in self.lines:
-            self.number = number
-            if line is None:
-                self.fault = self.fault or (number, too_long(0))
-                continue
-            try:
-                yield decode_utf8(line) + "\n"
-            except JsonFault as fault:
-                self.fault = self.fault or (number, fault)
-                yield line.decode("utf-8", "replace") + "\n"
+        return self
+
+    def __next__(self) -> str:
+        number, line = next(self.lines)
+        self.number = number
+        if line is None:
+            self.fault = self.fault or (number, too_long(self.most))
+            return "\n"
+        self.record_bytes += len(line)
+        if self.record_bytes > self.most:
+            raise _RecordTooLong
+        try:
+            if b"\x00" in line:
+                raise _nul_in_table(line)
+            return decode_utf8(line) + "\n"
+        except JsonFault as fault:
+            self.fault = self.fault or (number, fault)
+            return line.decode("utf-8", "replace").replace("\x00", "") + "\n"
+
+
+def _nul_in_table(line: bytes) -> JsonFault:
+    message = "There is a NUL character (U+0000) in this record; databases and tokenizers refuse it."
+    return JsonFault("null_character", line.index(b"\x00"), message, "Remove it, or save the file again as UTF-8.")
 
 
 def csv_lines(chunks: Iterator[bytes], delimiter: str, limits: Limits) -> Iterator[TableLine]:
-    """The records of a CSV file, each with its line; broken ones carry their problem."""
+    """The records of a CSV file, each with its line; broken ones carry their problem. Raises `UnreadableFile`."""
     csv.field_size_limit(limits.max_row_bytes)
     lines = _Lines(chunks, limits)
-    reader = csv.reader(iter(lines), delimiter=delimiter, strict=True)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         start = lines.number + 1
+        lines.record_bytes = 0
         try:
             cells = next(reader)
         except StopIteration:
@@ -94,7 +96,14 @@ def csv_lines(chunks: Iterator[bytes], delimiter: str, limits: Limits) -> Iterat
         except csv.Error as error:
             yield TableLine(start, [], _csv_problem(start, str(error), limits))
             continue
-        if lines.fault:
+        except _RecordTooLong:
+            yield TableLine(start, [], _csv_problem(start, "field larger", limits))
+            reader = csv.reader(lines, delimiter=delimiter, strict=True)  # the old one is still inside that record
+            continue
+        if len(cells) > limits.max_columns:
+            lines.fault = None
+            yield TableLine(start, [], too_wide(start, len(cells), limits))
+        elif lines.fault:
             number, fault = lines.fault
             lines.fault = None
             problem = _problem(number, fault.code, fault.message, fault.mend, column=fault.at + 1)
@@ -110,7 +119,7 @@ def _csv_problem(line: int, error: str, limits: Limits) -> Problem:
             line, "csv_open_quote", message, 'Close the quote ("); a quote inside a text is written twice ("").'
         )
     if "field larger" in error:
-        message = f"One cell holds more than {limits.max_row_bytes / 1024:,.0f} KB; a quote may be missing."
+        message = f"One record holds more than {limits.max_row_bytes / 1024:,.0f} KB; a quote may be missing."
         return _problem(line, "row_too_long", message, 'Close the quote ("), or shorten the text.')
     message = "Quotes are misplaced in this record."
     return _problem(
@@ -118,74 +127,14 @@ def _csv_problem(line: int, error: str, limits: Limits) -> Problem:
     )
 
 
-def sheet_lines(file: BinaryIO, limits: Limits) -> Iterator[TableLine]:
-    """The records of the first sheet of an .xlsx file that has any. Raises `UnreadableFile`."""
-    from openpyxl import load_workbook
-
-    try:
-        book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
-        formulas = load_workbook(file, read_only=True, keep_links=False) if _has_formulas(file) else None
-        for place, sheet in enumerate(book.worksheets):
-            written = formulas.worksheets[place].iter_rows() if formulas else repeat(())
-            found = False
-            for number, (cells, cells_written) in enumerate(
-                zip(sheet.iter_rows(values_only=True), written, strict=False), 1
-            ):
-                values = ["" if cell is None else cell if isinstance(cell, str) else _cell_text(cell) for cell in cells]
-                problem = _formula_problem(number, cells, cells_written)
-                if problem or any(values):
-                    found = True
-                    yield TableLine(number, values, problem)
-            if found:
-                break
-        book.close()
-    except _DAMAGED as error:
-        message = f"The Excel file is damaged ({type(error).__name__})."
-        raise UnreadableFile(
-            "xlsx_damaged", message, "Open it in Excel and save it again, or save it as CSV."
-        ) from None
-
-
-def _has_formulas(file: BinaryIO) -> bool:
-    """Whether any sheet has one: reading formulas as well as values takes twice as long."""
-    with zipfile.ZipFile(file) as archive:
-        for name in archive.namelist():
-            if name.startswith("xl/worksheets/") and name.endswith(".xml"):
-                with archive.open(name) as sheet:
-                    kept = b""
-                    while chunk := sheet.read(256 * 1024):
-                        if b"<f>" in kept + chunk or b"<f " in kept + chunk:
-                            return True
-                        kept = chunk[-2:]
-    return False
-
-
-def _formula_problem(number: int, cells: Iterable[Any], written: Iterable[Any]) -> Problem | None:
-    """A formula without its result: a program wrote the file, and no spreadsheet has reckoned it yet."""
-    for value, cell in zip(cells, written, strict=False):
-        if value is None and cell.data_type == "f":
-            message = (
-                f"Cell {cell.coordinate} holds a formula ({str(cell.value)[:40]}) whose result is not in the file."
-            )
-            mend = "Open the file in Excel or LibreOffice and save it, or paste the column as values; then upload it again."
-            return _problem(number, "formula_without_value", message, mend)
-    return None
-
-
-def _cell_text(cell: Any) -> str:
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    return str(cell)
-
-
 def table_objects(lines: Iterator[TableLine]) -> Iterator[tuple[int, dict[str, str] | Problem]]:
     """(line, object) for each record under the header, or its problem. Cells of columns without a name are left out."""
     header: list[str] = []
     for record in lines:
-        if record.problem:
+        if record.problem and (header or record.problem.code != "too_many_columns"):
             yield record.line, record.problem
         elif not header:
-            header = _header(record.cells)
+            header = _header_of(record)
             if (
                 sum(map(bool, header)) < 2
                 and len(header) > 1
@@ -202,6 +151,12 @@ def table_objects(lines: Iterator[TableLine]) -> Iterator[tuple[int, dict[str, s
             )
         elif any(str(cell).strip() for cell in record.cells):
             yield record.line, {name: cell for name, cell in zip(header, record.cells, strict=False) if name}
+
+
+def _header_of(record: TableLine) -> list[str]:
+    if record.problem and record.problem.code == "too_many_columns":
+        raise UnreadableFile(record.problem.code, record.problem.message, record.problem.mend)
+    return _header(record.cells)
 
 
 def _title_line(record: TableLine) -> Problem:
@@ -274,8 +229,7 @@ def looks_like_transcript(head: str) -> bool:
 
 def transcript_objects(chunks: Iterator[bytes], limits: Limits) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
     """One dialogue for each block of lines; a blank line or a line of dashes ends it; lines without a speaker go on."""
-    start = 0
-    turns: list[dict[str, Any]] = []
+    talk = _Talk(limits)
     for number, raw in lines_of(chunks, limits.max_row_bytes):
         try:
             line = decode_utf8(raw) if raw is not None else ""
@@ -288,19 +242,52 @@ def transcript_objects(chunks: Iterator[bytes], limits: Limits) -> Iterator[tupl
             continue
         found = _SPEAKER.match(line)
         if not line.strip(" \t-=_*#"):
-            if turns:
-                yield start, {"dialogue": turns}
-            turns = []
+            yield from talk.ended()
         elif found and standard_role(found[1]):
-            start = start if turns else number
-            turns.append({"role": found[1].strip().lower(), "content": found[2].strip()})
-        elif turns:
-            turns[-1]["content"] = f"{turns[-1]['content']}\n{line.strip()}".strip()
+            talk.speak(number, found[1].strip().lower(), found[2].strip())
+        elif talk.turns:
+            talk.go_on(line.strip())
         else:
             message = "Nobody is named as speaking this line."
             yield number, _problem(number, "no_speaker", message, "Begin it with “Teacher:” or “Student:”.", text=line)
-    if turns:
-        yield start, {"dialogue": turns}
+    yield from talk.ended()
+
+
+class _Talk:
+    """A dialogue that is being written out, line by line; one that grows too long is given up, not held."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.start = self.size = 0
+        self.turns: list[tuple[str, list[str]]] = []
+
+    def speak(self, number: int, role: str, said: str) -> None:
+        self.start = self.start if self.turns else number
+        self._add(said)
+        if not self._too_long:
+            self.turns.append((role, [said]))
+
+    def go_on(self, said: str) -> None:
+        self._add(said)
+        if not self._too_long:
+            self.turns[-1][1].append(said)
+
+    def _add(self, said: str) -> None:
+        self.size += len(said) + 1
+
+    @property
+    def _too_long(self) -> bool:
+        return self.size > self.limits.max_row_bytes
+
+    def ended(self) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
+        if self._too_long:
+            long = too_long(self.limits.max_row_bytes)
+            mend = "Put a blank line between two conversations."
+            yield self.start, _problem(self.start, long.code, long.message, mend)
+        elif self.turns:
+            turns = [{"role": role, "content": "\n".join(said).strip()} for role, said in self.turns]
+            yield self.start, {"dialogue": turns}
+        self.turns, self.size = [], 0
 
 
 def _problem(line: int, code: str, message: str, mend: str, *, column: int | None = None, text: str = "") -> Problem:

@@ -8,14 +8,18 @@ from datasets.formats.rows import Problem, Row, excerpt_of
 from datasets.formats.strictjson import JsonFault
 
 
-def blank_line(line: int) -> Problem:
+def blank_line(line: int, more: int = 0) -> Problem:
+    """`more`: blank lines after it that are not told one by one."""
+    message = "The line is blank and was passed over."
+    if more:
+        message = f"The line is blank and was passed over, and so were {more:,} blank lines after it."
     return Problem(
         line=line,
         column=None,
         field="",
         code="blank_line",
         severity="info",
-        message="The line is blank and was passed over.",
+        message=message,
         mend="Nothing to do.",
         fixable=True,
     )

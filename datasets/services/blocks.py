@@ -241,6 +241,12 @@ def _row_with_id(row: formats.Row, ids: RowIds) -> NamedRows:
     return NamedRows.of(StoredRow.of(row, ids.give(row, fingerprint)), fingerprint)
 
 
+def plain_digests_of(rows: Sequence[PlainStoredRow]) -> bytes:
+    """The fingerprints of plain rows, joined: what `formats.fingerprint` gives for each."""
+    chats = [row.messages for row in rows]
+    return b"".join(formats.plain_digests(formats.PlainRun(0, chats, 0, 0)))
+
+
 def write_frame(file: BinaryIO, block: Block) -> None:
     file.write(_FRAME.pack(bytes.fromhex(block.content_hash), block.row_count, len(block.data)))
     file.write(block.data)
@@ -249,9 +255,29 @@ def write_frame(file: BinaryIO, block: Block) -> None:
 def read_frames(path: Path) -> Iterator[Block]:
     """The blocks of a file that `write_frame` made."""
     with path.open("rb") as file:
-        while head := file.read(_FRAME.size):
+        yield from read_blocks(file)
+
+
+class BrokenFrames(ValueError):
+    """The file is no row of blocks."""
+
+
+def read_blocks(file: BinaryIO, *, most_bytes: int = 2**40, whole: bool = True) -> Iterator[Block]:
+    """The blocks that `write_frame` wrote. Raises BrokenFrames for one of more than `most_bytes`, and for one that
+    breaks off, unless `whole` is False: then that one is passed over.
+    """
+    while head := file.read(_FRAME.size):
+        if len(head) == _FRAME.size:
             digest, row_count, length = _FRAME.unpack(head)
-            yield Block(digest.hex(), row_count, file.read(length))
+            if length > most_bytes or not 0 < row_count <= BLOCK_ROWS:
+                raise BrokenFrames(f"a block of {row_count} rows and {length} bytes")
+            data = file.read(length)
+            if len(data) == length:
+                yield Block(digest.hex(), row_count, data)
+                continue
+        if whole:
+            raise BrokenFrames("a block that breaks off")
+        return
 
 
 def row_from(data: dict[str, Any]) -> formats.Row:

@@ -7,42 +7,35 @@ A file without any problem becomes a version at once.
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import django_rq
 import redis.exceptions
-from django.conf import settings
 from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
 from django.db import transaction
 from django.utils import timezone
 
 from datasets import formats
+from datasets.intake.problems import Tally, clean
 from datasets.models import Dataset, DatasetVersion, Decision, Import, ImportStatus
-from datasets.services import versions
-from datasets.services.blocks import (
-    KnownRows,
-    RowIds,
-    StoredRow,
-    Totals,
-    packed,
-    read_frames,
-    unpack,
-    with_ids,
-    write_frame,
-)
-from datasets.services.problems import ProblemLog, Tally, clean, storable
-from datasets.services.reading import newest, stored_rows
+from datasets.models.imports import OPEN
+from datasets.services import intake, versions
+from datasets.services.blocks import StoredRow, read_frames, unpack
+from datasets.services.reading import newest
 from teams import live
 from teams.models import Team, User
 
 log = logging.getLogger(__name__)
 
 INLINE_BYTES = 2 * 1024 * 1024
+"""A bigger file is never read while a page waits."""
 PROGRESS_SECONDS = 0.25
 """Progress is told no more often: telling costs a query and a message."""
+MOST_AT_WORK = 3
+"""Files of one team that wait or are read at the same time: the quick worker is everybody's."""
 SILENT_SECONDS = 90
 """After this long without a sign of life a check counts as dead and may be started again."""
 
@@ -55,15 +48,21 @@ class NotReady(Exception):
     """The import is not in a state in which this can be done; the message says what it waits for."""
 
 
-def limits() -> formats.Limits:
-    """What the platform accepts; the upload page states the same figures."""
-    return formats.Limits(max_bytes=settings.DATASET_MAX_BYTES, max_rows=settings.DATASET_MAX_ROWS)
-
-
 def import_file(
-    *, team: Team, dataset: Dataset | None, name: str, file: "UploadedFile[bytes]", person: User | None
+    *,
+    team: Team,
+    dataset: Dataset | None,
+    name: str,
+    file: "UploadedFile[bytes]",
+    person: User | None,
+    wait: bool = False,
 ) -> Import:
-    """Keep the file and have it checked: at once where it is small, else by the quick worker."""
+    """Keep the file and have it checked: at once where that is quick, else by the quick worker; with `wait` here and now,
+    however long it takes. Raises NotReady where too many files of the team are being checked already.
+    """
+    working = Import.objects.filter(team=team, status__in=(ImportStatus.WAITING, ImportStatus.READING))
+    if working.count() >= MOST_AT_WORK:
+        raise NotReady(f"{MOST_AT_WORK} files of your team are being checked. Wait until one is done, or discard one.")
     made = Import(
         team=team,
         dataset=dataset,
@@ -72,9 +71,13 @@ def import_file(
         size=file.size or 0,
         created_by=person,
     )
-    _keep(made, file)  # before there is a row: a big file takes long to copy, and nobody shall wait to write for that
-    made.save()
-    return check(import_=made)
+    try:
+        _keep(made, file)
+        made.save()
+    except BaseException:
+        shutil.rmtree(made.folder, ignore_errors=True)
+        raise
+    return check(import_=made, wait=wait)
 
 
 def replace_file(*, import_: Import, file: "UploadedFile[bytes]") -> Import:
@@ -85,7 +88,7 @@ def replace_file(*, import_: Import, file: "UploadedFile[bytes]") -> Import:
 
 
 def _filename(file: "UploadedFile[bytes]") -> str:
-    return (file.name or "pasted text")[-200:]
+    return clean((file.name or "pasted text")[-200:])
 
 
 def _keep(import_: Import, file: "UploadedFile[bytes]") -> None:
@@ -100,16 +103,23 @@ def _keep(import_: Import, file: "UploadedFile[bytes]") -> None:
     temporary.replace(import_.file_path)
 
 
-def check(*, import_: Import, **changed: Any) -> Import:
-    """Check the file (again), with other mends, mapping or file where `changed` names them."""
+def check(*, import_: Import, wait: bool = False, **changed: Any) -> Import:
+    """Check the file (again), with other mends, mapping or file where `changed` names them. `wait`: see `import_file`."""
     _refuse_unless_open(import_)
     attempt = import_.attempt + 1
-    Import.objects.filter(pk=import_.pk).update(
+    open_still = Import.objects.filter(pk=import_.pk, attempt=import_.attempt, status__in=OPEN)
+    begun = open_still.update(
         status=ImportStatus.WAITING, attempt=attempt, progress=0, progress_rows=0, progress_at=timezone.now(), **changed
     )
+    if not begun:
+        raise NotReady(
+            "Somebody else has just decided on this file, or is having it checked. Look at the report again."
+        )
     import_.refresh_from_db()
-    if import_.size <= INLINE_BYTES:
+    if wait:
         read_import(import_id=import_.pk, attempt=attempt)
+    elif import_.size <= INLINE_BYTES:
+        read_import(import_id=import_.pk, attempt=attempt, at_once=True)
     else:
         transaction.on_commit(lambda: _enqueue(import_, attempt))
     import_.refresh_from_db()
@@ -145,81 +155,59 @@ def _enqueue(import_: Import, attempt: int) -> None:
         log.warning("import %s waits, the queue can't be reached: %s", import_.pk, error)
 
 
-def read_import(*, import_id: int, attempt: int) -> None:
-    """Read the file of this attempt and write the report; accept at once where there is nothing to ask.
+def read_import(*, import_id: int, attempt: int, at_once: bool = False) -> None:
+    """Have the file of this attempt read and write the report; accept at once where there is nothing to ask.
 
-    Does nothing when the attempt is no longer the newest one or was begun already (duplicate delivery).
+    Does nothing when the attempt is no longer the newest one or was begun already (duplicate delivery). With `at_once` a
+    file that takes longer than a page may wait is left to the worker.
     """
     begun = Import.objects.filter(pk=import_id, attempt=attempt, status=ImportStatus.WAITING)
     if not begun.update(status=ImportStatus.READING, progress_at=timezone.now()):
         return
     import_ = Import.objects.get(pk=import_id)
+    mine = Import.objects.filter(pk=import_id, attempt=attempt, status=ImportStatus.READING)
     try:
-        tally = _read(import_)
+        tally = _read(import_, at_once)
     except Superseded:
         return
+    except intake.TakesLonger:
+        if mine.update(status=ImportStatus.WAITING, progress_at=timezone.now()):
+            transaction.on_commit(lambda: _enqueue(import_, attempt))
+        return
     except BaseException:
-        Import.objects.filter(pk=import_id, attempt=attempt).update(status=ImportStatus.UNREADABLE)
+        mine.update(status=ImportStatus.UNREADABLE)
         raise
     import_.refresh_from_db()
-    if (
-        import_.status == ImportStatus.READY
-        and not tally.needs_a_person
-        and import_.sure != "unsure"
-        and not import_.mends
-    ):
+    if not tally.needs_a_person and _is_clear(import_):
         with suppress(versions.NothingChanged):  # told by the import itself: closed, pointing to the version it equals
             accept(import_=import_, person=import_.created_by)
-    if import_.size > INLINE_BYTES:
+    if not at_once:
         live.emit(import_.topic, live.END, "checked")
 
 
-def _read(import_: Import) -> Tally:
-    totals, tally = Totals(), Tally()
-    rows_part = _part(import_.rows_path, import_.attempt)
-    problems_part = _part(import_.problems_path, import_.attempt)
-    parent = newest(import_.dataset) if import_.dataset else None
-    ids = RowIds(KnownRows.of(stored_rows(parent)) if parent else None)
-    readable = True
-    with ProblemLog(problems_part) as problems, rows_part.open("wb") as file:
-        try:
-            reader = formats.read(
-                import_.file_path,
-                filename=import_.filename,
-                limits=limits(),
-                mapping=formats.ColumnMapping(**import_.mapping) if import_.mapping else None,
-                mends=frozenset(import_.mends),
-                on_progress=_progress(import_),
-            )
-            for block in packed(with_ids(_good_rows(reader, tally, problems), ids), totals):
-                write_frame(file, block)
-        except formats.UnreadableFile as refusal:
-            readable = False
-            _note(refusal.as_problem(), tally, problems)
-    recognition = reader.recognition if readable else formats.Recognition()
-    _finish(import_, totals, tally, recognition, readable)
-    return tally
+def _is_clear(import_: Import) -> bool:
+    """Whether the file says itself what its rows are, and nobody has asked for anything else."""
+    return import_.status == ImportStatus.READY and import_.sure != "unsure" and not import_.mends
 
 
-def _good_rows(reader: formats.Reader, tally: Tally, problems: ProblemLog) -> Iterator[formats.Row | formats.PlainRun]:
-    for item in reader.runs():
-        if isinstance(item, formats.Problem):
-            _note(item, tally, problems)
-        else:
-            yield item
-
-
-def _note(problem: formats.Problem, tally: Tally, problems: ProblemLog) -> None:
-    kept = storable(problem)
-    tally.add(kept)
-    problems.add(kept)
+def _read(import_: Import, at_once: bool) -> Tally:
+    rows, problems = (_part(path, import_.attempt) for path in (import_.rows_path, import_.problems_path))
+    try:
+        outcome = intake.read(
+            import_, rows=rows, problems=problems, at_once=at_once, on_progress=_progress(import_, at_once)
+        )
+        _finish(import_, outcome, rows, problems)
+    finally:
+        rows.unlink(missing_ok=True)
+        problems.unlink(missing_ok=True)
+    return outcome.tally
 
 
 def _part(path: Path, attempt: int) -> Path:
     return path.with_name(f"{path.name}.{attempt}.part")
 
 
-def _progress(import_: Import) -> Callable[[int, int, int], None]:
+def _progress(import_: Import, at_once: bool) -> Callable[[int, int, int], None]:
     told_at = 0.0
 
     def tell(done: int, total: int, rows: int) -> None:
@@ -231,23 +219,24 @@ def _progress(import_: Import) -> Callable[[int, int, int], None]:
         mine = Import.objects.filter(pk=import_.pk, attempt=import_.attempt, status=ImportStatus.READING)
         if not mine.update(progress=percent, progress_rows=rows, progress_at=timezone.now()):
             raise Superseded
-        if import_.size > INLINE_BYTES:
+        if not at_once:
             live.emit(import_.topic, "progress", f"{percent} % read, {rows:,} rows so far")
 
     return tell
 
 
-def _finish(import_: Import, totals: Totals, tally: Tally, recognition: formats.Recognition, readable: bool) -> None:
+def _finish(import_: Import, outcome: intake.Outcome, rows: Path, problems: Path) -> None:
     """Put the report in place. A file that broke off half-way is ready too where good rows came before the break."""
+    totals, tally, recognition = outcome.totals, outcome.tally, outcome.recognition
     if not totals.rows and not tally.groups:
         tally.add(NO_ROWS)
     mine = Import.objects.filter(pk=import_.pk, attempt=import_.attempt, status=ImportStatus.READING)
     written = mine.update(
-        status=ImportStatus.READY if readable or totals.rows else ImportStatus.UNREADABLE,
+        status=ImportStatus.READY if outcome.readable or totals.rows else ImportStatus.UNREADABLE,
         shape=totals.shape if totals.rows else "",
-        recognised=recognition.sentence()[:400] if readable else "",
-        sure=recognition.sure if readable else "unsure",
-        columns=[clean(name) for name in recognition.columns[:200]],
+        recognised=clean(recognition.sentence())[:400] if outcome.readable else "",
+        sure=recognition.sure if outcome.readable else "unsure",
+        columns=[clean(name) for name in recognition.columns],
         good_rows=totals.rows,
         bad_rows=tally.bad_rows,
         turn_count=totals.turns,
@@ -257,14 +246,10 @@ def _finish(import_: Import, totals: Totals, tally: Tally, recognition: formats.
         progress=100,
         progress_rows=totals.rows,
     )
-    for path in (import_.rows_path, import_.problems_path):
-        part = _part(path, import_.attempt)
-        if written:
-            part.replace(path)
-        else:
-            part.unlink(missing_ok=True)
     if not written:
         raise Superseded
+    rows.replace(import_.rows_path)
+    problems.replace(import_.problems_path)
 
 
 NO_ROWS = formats.Problem(

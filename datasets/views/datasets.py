@@ -7,7 +7,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from datasets.forms import NewDatasetForm, UploadForm
 from datasets.models import Dataset, DatasetVersion, Import, ImportStatus
-from datasets.services import drafts, imports, samples, versions
+from datasets.services import drafts, imports, intake, samples, versions
 from teams.access import Access, SignedInRequest, team_view
 from teams.body_limits import takes_file
 from teams.models import Team
@@ -33,8 +33,11 @@ def dataset_new(request: SignedInRequest, team: Team) -> HttpResponse:
     form = NewDatasetForm(request.POST, request.FILES) if request.method == "POST" else NewDatasetForm()
     if form.is_bound and form.is_valid():
         name = versions.free_name(team, form.chosen_name)
-        made = imports.import_file(team=team, dataset=None, name=name, file=form.upload, person=request.user)
-        return after_check(request, made)
+        try:
+            made = imports.import_file(team=team, dataset=None, name=name, file=form.upload, person=request.user)
+            return after_check(request, made)
+        except imports.NotReady as refusal:
+            form.add_error(None, str(refusal))
     context = {"form": form, "samples": samples.available()}
     return upload_page(request, team, context)
 
@@ -47,15 +50,20 @@ def dataset_upload(request: SignedInRequest, team: Team, dataset_id: int) -> Htt
     dataset = get_object_or_404(Dataset.objects.for_team(team), pk=dataset_id)
     form = UploadForm(request.POST, request.FILES) if request.method == "POST" else UploadForm()
     if form.is_bound and form.is_valid():
-        made = imports.import_file(team=team, dataset=dataset, name=dataset.name, file=form.upload, person=request.user)
-        return after_check(request, made)
+        try:
+            made = imports.import_file(
+                team=team, dataset=dataset, name=dataset.name, file=form.upload, person=request.user
+            )
+            return after_check(request, made)
+        except imports.NotReady as refusal:
+            form.add_error(None, str(refusal))
     return upload_page(request, team, {"form": form, "dataset": dataset})
 
 
 def upload_page(request: HttpRequest, team: Team, context: dict[str, Any]) -> HttpResponse:
     form: UploadForm = context["form"]
     status = 422 if form.is_bound and form.errors else 200
-    everything = {"section": "datasets", "team": team, "limits": imports.limits(), **context}
+    everything = {"section": "datasets", "team": team, "limits": intake.limits(), **context}
     return render(request, "datasets/dataset_new.html", everything, status=status)
 
 
@@ -108,5 +116,9 @@ def dataset_sample(request: SignedInRequest, team: Team, name: str) -> HttpRespo
         messages.error(request, "There is no such sample.")
         return redirect("dataset_list", team.pk)
     title = versions.free_name(team, sample.title)
-    made = imports.import_file(team=team, dataset=None, name=title, file=sample.as_upload(), person=request.user)
+    try:
+        made = imports.import_file(team=team, dataset=None, name=title, file=sample.as_upload(), person=request.user)
+    except imports.NotReady as refusal:
+        messages.error(request, str(refusal))
+        return redirect("dataset_list", team.pk)
     return after_check(request, made)

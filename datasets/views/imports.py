@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from datasets.forms import MappingForm, UploadForm
 from datasets.models import Import
-from datasets.services import imports, problems, versions
+from datasets.services import imports, intake, problems, versions
 from datasets.views.datasets import after_check
 from datasets.views.downloads import download
 from teams import live
@@ -63,7 +63,7 @@ def _report(request: HttpRequest, team: Team, import_: Import) -> dict[str, Any]
         "mapping_form": MappingForm(initial=import_.mapping or {}, columns=import_.columns)
         if import_.columns
         else None,
-        "limits": imports.limits(),
+        "limits": intake.limits(),
     }
 
 

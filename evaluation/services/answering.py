@@ -23,10 +23,20 @@ from evaluation.services import bots, closing
 from evaluation.services.clean import MAX_ANSWER_CHARACTERS, clean
 from evaluation.services.closing import Answered
 from evaluation.services.outlets import Outlet, here
-from evaluation.services.reasons import EMPTY_ANSWER, LEFT_BEHIND, NOT_ASKED, in_plain_words
+from evaluation.services.reasons import (
+    EMPTY_ANSWER,
+    LEFT_BEHIND,
+    NOT_ASKED,
+    NOT_SENT_NOW,
+    in_plain_words,
+    usage_in_error,
+)
 from evaluation.services.wire import Wire
-from training.services.charges import TokenUsage
-from training.services.endpoints import ChatEndpoint
+from teams.models import Hold
+from teams.services.prices import PriceUnknown
+from training.services.calls.prepare import PreparedCall
+from training.services.calls.usage import usage_of
+from training.services.endpoints import ChatEndpoint, NotReady
 
 log = logging.getLogger(__name__)
 
@@ -46,27 +56,30 @@ BROKEN = (
     LookupError,
     AttributeError,
 )  # the client wraps only what comes before the stream; what comes in it may be of any form
+NOT_SENT = (bots.DearerThanHeld, bots.QuestionTooLong, PriceUnknown, NotReady)
 
 
 @dataclass(frozen=True)
 class Job:
     turn: Turn
-    endpoint: ChatEndpoint
-    messages: list[bots.Message]
+    call: PreparedCall
 
 
 def load(turn_id: int) -> Job:
-    """All that answering needs, in one visit to the database."""
+    """All that answering needs, in one visit to the database. Raises NOT_SENT where what was held does not pay for it."""
     turn = Turn.objects.select_related(
         "conversation__submission",
         "asked_by",
         "conversation__run__team__course",
         "conversation__run__base_model",
     ).get(pk=turn_id)
-    endpoint = bots.endpoint_of(turn.conversation)
+    held = Hold.objects.values_list("amount", flat=True).get(key=turn.hold_key)
     earlier = turn.conversation.turns.current().filter(position__lt=turn.position)
-    messages, _ = bots.messages_for(endpoint, list(earlier.remembered()), turn.question)
-    return Job(turn, endpoint, messages)
+    # What was priced may have changed since: an answer that was stopped may have come all the same, say.
+    call, left_out = bots.prepared(turn.conversation, list(earlier.remembered()), turn.question, most=held)
+    if left_out != turn.left_out:
+        Turn.objects.filter(pk=turn.pk).update(left_out=left_out)
+    return Job(turn, call)
 
 
 async def answer(turn_id: int, *, database: Database) -> None:
@@ -77,6 +90,10 @@ async def answer(turn_id: int, *, database: Database) -> None:
             job: Job = await database(load, turn_id)
         except asyncio.CancelledError:
             await database(_never_asked, turn_id, outlet)
+            return
+        except NOT_SENT as refused:
+            log.warning("turn %s was not sent: %s", turn_id, refused or type(refused).__name__)
+            await database(_not_sent, turn_id)
             return
         outlet.begin(job.turn.topic)
         await _see_through(job, outlet, database)
@@ -95,6 +112,7 @@ async def _see_through(job: Job, outlet: Outlet, database: Database) -> None:
         await _settle(database, _stopped, job, outlet)
     except BROKEN as error:
         log.warning("turn %s was not answered: %s", job.turn.key, error)
+        outlet.usage = outlet.usage or usage_in_error(error)
         await _settle(database, _failed, job, outlet, in_plain_words(error))
     else:
         await _settle(database, _complete, job, outlet)
@@ -176,14 +194,8 @@ def client_of(endpoint: ChatEndpoint) -> openai.AsyncOpenAI:
 
 async def _read(job: Job, outlet: Outlet) -> None:
     """Read the stream as it comes. The client's own objects for each piece would cost more than all the rest of its way."""
-    endpoint = job.endpoint
-    async with client_of(endpoint).chat.completions.with_streaming_response.create(
-        model=endpoint.model,
-        messages=cast(Any, job.messages),
-        temperature=endpoint.temperature,
-        max_tokens=bots.answer_tokens(endpoint),
-        stream=True,
-        stream_options={"include_usage": True},
+    async with client_of(job.call.endpoint).chat.completions.with_streaming_response.create(
+        **cast(Any, job.call.arguments()), stream=True, stream_options={"include_usage": True}
     ) as response:
         async for line in response.iter_lines():
             if not line.startswith("data:"):
@@ -200,16 +212,17 @@ async def _read(job: Job, outlet: Outlet) -> None:
 
 def _understood(chunk: Any, outlet: Outlet, request: httpx.Request) -> str:
     """The text in one chunk of the stream; its usage goes to the outlet. Raises openai.APIError for an error in the stream."""
-    if not isinstance(chunk, dict) or chunk.get("error"):
+    if not isinstance(chunk, dict):
         raise openai.APIError("an error came in the stream", request, body=chunk)
-    if usage := chunk.get("usage"):
-        outlet.usage = TokenUsage.reported(openai.types.CompletionUsage.model_validate(usage))
+    outlet.usage = usage_of(chunk.get("usage")) or outlet.usage
+    if chunk.get("error"):
+        raise openai.APIError("an error came in the stream", request, body=chunk)
     choices = chunk.get("choices") or [{}]
     return clean((choices[0].get("delta") or {}).get("content") or "")
 
 
 def _answered(job: Job, outlet: Outlet) -> Answered:
-    usage = outlet.usage or closing.estimate(job.turn, outlet.text)
+    usage = outlet.usage or job.call.counted_here(outlet.text)
     return Answered(outlet.text, usage, outlet.first_token_ms)
 
 
@@ -226,6 +239,10 @@ def _never_asked(turn_id: int, outlet: Outlet) -> None:
         closing.fail(turn=turn, message=NOT_ASKED)
     else:
         closing.never_asked(turn=turn)
+
+
+def _not_sent(turn_id: int) -> None:
+    closing.fail(turn=Turn.objects.get(pk=turn_id), message=NOT_SENT_NOW)
 
 
 def _stopped(job: Job, outlet: Outlet) -> None:

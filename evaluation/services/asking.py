@@ -1,9 +1,12 @@
 """Puts an interview's questions to a bot, several at once, and hands the replies back one by one."""
 
+import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from queue import Full, Queue
 from typing import Any, cast
 
 import httpx
@@ -12,12 +15,20 @@ import openai
 from evaluation.models import InterviewQuestion, Turn, Wording
 from evaluation.services import bots
 from evaluation.services.clean import MAX_ANSWER_CHARACTERS, clean
-from evaluation.services.reasons import in_plain_words, maybe_billed
-from training.services.charges import TokenUsage
+from evaluation.services.reasons import in_plain_words, maybe_billed, usage_in_error
+from training.models import TrainingRun
+from training.services import charges
+from training.services.calls.prepare import PreparedCall, prepare
+from training.services.calls.purse import Purse, Unanswered
+from training.services.calls.usage import TokenUsage, usage_of
+from training.services.charges import TokenPrices
 from training.services.endpoints import ChatEndpoint
-from training.services.tokens import count_text
 
 AT_ONCE = 4  # answers asked for at the same time: the model server batches them
+IN_HAND = (
+    AT_ONCE + 2
+)  # answers that are asked for and not kept yet, at most: one of each thread, one handed over, one written
+LOOK_SECONDS = 0.5
 TRIES, WAIT_SECONDS = 3, 2.0
 ANSWER_SECONDS = 120.0
 NO_REPLY = (AttributeError, TypeError, LookupError, ValueError)  # a page of HTML where a completion should be
@@ -27,12 +38,15 @@ NONSENSE = (
 )
 
 
+BROKE = "Something broke on our side while the bot was asked. Tell whoever runs this platform."
+MOST_IS_USED = (
+    "The answers so far used up all that this interview may cost, because some got lost on the way or were longer than the "
+    "model was asked for. Start the interview again."
+)
+
+
 class CouldNotAsk(Exception):
     """The bot did not answer, tried several times; the message says why in plain words."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.before: list[Reply] = []  # what it had answered of the same task by then, which is paid for
 
 
 @dataclass(frozen=True)
@@ -56,98 +70,159 @@ class Reply:
     output_tokens: int
 
 
-def ask_all(endpoint: ChatEndpoint, tasks: list[Task], lost: list[int]) -> Iterator[Reply]:
-    """Replies in the order of the tasks. Raises CouldNotAsk when every reply that came all the same was yielded.
+@dataclass(frozen=True)
+class Bot:
+    """Who is asked, at which prices (None: free), and out of what."""
 
-    `lost` grows by the input tokens of each try that got no answer and may be charged for all the same.
+    run: TrainingRun
+    endpoint: ChatEndpoint
+    prices: TokenPrices | None
+    purse: Purse
+
+    def call(self, spoken: list[Turn], question: str, *, later_input: int = 0) -> PreparedCall:
+        """Raises `bots.QuestionTooLong`."""
+        messages, _ = bots.messages_for(self.endpoint, spoken, question)
+        return prepare(self.run, self.endpoint, messages, prices=self.prices, later_input=later_input)
+
+    def cost(self, usage: TokenUsage) -> int:
+        """Micro-dollars."""
+        return charges.chat_cost(self.run, **usage.counted, prices=self.prices).cost
+
+
+class _Stopped(Exception):
+    """Nobody reads the replies any more: nothing more is asked."""
+
+
+class _Hand:
+    """From the threads that ask to the one that keeps, one reply at a time.
+
+    A thread asks on only when its last reply was taken: so a worker that is killed loses few answers that were paid for
+    (`IN_HAND`), however long one of them takes.
+    """
+
+    def __init__(self) -> None:
+        self._items: Queue[Reply | CouldNotAsk | None] = Queue(maxsize=1)
+        self._closed = threading.Event()
+
+    def give(self, item: "Reply | CouldNotAsk | None") -> None:
+        """Raises _Stopped when nobody takes it any more."""
+        while not self._closed.is_set():
+            try:
+                self._items.put(item, timeout=LOOK_SECONDS)
+            except Full:
+                continue
+            return
+        raise _Stopped
+
+    def take(self) -> "Reply | CouldNotAsk | None":
+        return self._items.get()
+
+    def close(self) -> None:
+        self._closed.set()
+
+
+def ask_all(bot: Bot, tasks: list[Task]) -> Iterator[Reply]:
+    """Replies as they come. Raises CouldNotAsk when every reply that came all the same was yielded.
+
+    No call is made that the bot's purse does not pay for; calls that got no answer are written down there.
     """
     client = openai.OpenAI(
-        base_url=endpoint.base_url,
-        api_key=endpoint.api_key or "none",
+        base_url=bot.endpoint.base_url,
+        api_key=bot.endpoint.api_key or "none",
         max_retries=0,
         timeout=openai.Timeout(ANSWER_SECONDS, connect=10.0),
     )
+    hand = _Hand()
     with client, ThreadPoolExecutor(AT_ONCE) as pool:
-        waiting = [pool.submit(_ask, client, endpoint, task, lost) for task in tasks if task.wordings]
+        asked = [pool.submit(_ask, client, bot, task, hand) for task in tasks if task.wordings]
         try:
-            yield from _what_came(waiting)
+            yield from _what_comes(hand, asked)
         finally:
-            _cancel(waiting)
+            hand.close()
+            _cancel(asked)
 
 
-def _what_came(waiting: list[Future[list[Reply]]]) -> Iterator[Reply]:
+def _what_comes(hand: _Hand, asked: list[Future[None]]) -> Iterator[Reply]:
+    """Until each task that was begun has said that it is over (None)."""
     trouble: CouldNotAsk | None = None
-    for one in waiting:
-        try:
-            yield from one.result()
-        except CouldNotAsk as error:
-            trouble = trouble or error
-            _cancel(waiting)  # what nobody has been asked yet
-            yield from error.before
-        except CancelledError:
-            continue
+    under_way = len(asked)
+    while under_way:
+        item = hand.take()
+        if item is None:
+            under_way -= 1
+        elif isinstance(item, CouldNotAsk):
+            under_way -= 0 if trouble else _cancel(asked)  # what nobody has been asked yet
+            trouble = trouble or item
+        else:
+            yield item
     if trouble is not None:
         raise trouble
 
 
-def _cancel(waiting: list[Future[list[Reply]]]) -> None:
-    for one in waiting:
-        one.cancel()
+def _cancel(asked: list[Future[None]]) -> int:
+    """How many had not begun."""
+    return sum(one.cancel() for one in asked)
 
 
-def _ask(client: openai.OpenAI, endpoint: ChatEndpoint, task: Task, lost: list[int]) -> list[Reply]:
-    replies: list[Reply] = []
+def _ask(client: openai.OpenAI, bot: Bot, task: Task, hand: _Hand) -> None:
     first = task.first_answer
-    for wording in task.wordings:
-        spoken = [Turn(question=task.question.question, answer=first)] if wording == Wording.FOLLOW_UP and first else []
-        messages, _ = bots.messages_for(endpoint, spoken, getattr(task.question, wording))
-        try:
-            reply = _reply_to(client, endpoint, task, wording, messages, lost)
-        except CouldNotAsk as error:
-            error.before = replies
-            raise
-        replies.append(reply)
-        first = reply.text if wording == Wording.QUESTION else first
-    return replies
-
-
-def _reply_to(
-    client: openai.OpenAI,
-    endpoint: ChatEndpoint,
-    task: Task,
-    wording: Wording,
-    messages: list[bots.Message],
-    lost: list[int],
-) -> Reply:
-    answer = _create(client, endpoint, messages, lost, seed=task.repeat)
     try:
-        return _reply(task, wording, answer, messages, endpoint)
+        for wording in task.wordings:
+            follows = wording == Wording.FOLLOW_UP and first
+            spoken = [Turn(question=task.question.question, answer=first)] if follows else []
+            call = bot.call(spoken, getattr(task.question, wording))
+            reply = _reply_to(client, bot, task, wording, call)
+            first = reply.text if wording == Wording.QUESTION else first
+            hand.give(reply)
+    except CouldNotAsk as error:
+        hand.give(error)
+    except _Stopped:
+        return
+    except Exception as error:
+        hand.give(CouldNotAsk(f"{BROKE} ({type(error).__name__})"))
+        raise
+    finally:
+        with suppress(_Stopped):
+            hand.give(None)
+
+
+def _reply_to(client: openai.OpenAI, bot: Bot, task: Task, wording: Wording, call: PreparedCall) -> Reply:
+    answer = _create(client, bot, call, seed=task.repeat)
+    try:
+        text, usage = _said(answer, call)
     except NO_REPLY as nonsense:
-        lost.append(bots.input_tokens(endpoint, messages))
+        bot.purse.write_down(Unanswered(call, None))
         raise CouldNotAsk(NONSENSE) from nonsense
+    bot.purse.put_back(call.most - bot.cost(usage))
+    return Reply(task.question, wording, task.repeat, text, **usage.counted)
 
 
-def _create(
-    client: openai.OpenAI, endpoint: ChatEndpoint, messages: list[bots.Message], lost: list[int], *, seed: int
-) -> Any:
-    """One answer with the bot's own decoding; the seed makes a repetition repeatable where the server honours it."""
+def _create(client: openai.OpenAI, bot: Bot, call: PreparedCall, *, seed: int) -> Any:
+    """One answer with the bot's own decoding; the seed makes a repetition repeatable where the server honours it.
+
+    Each try is paid for before it is made, because one that got no answer may be charged for all the same.
+    """
     for attempt in range(1, TRIES + 1):
+        if not bot.purse.take(call.most):
+            raise CouldNotAsk(MOST_IS_USED)
         try:
-            return client.chat.completions.create(
-                model=endpoint.model,
-                messages=cast(Any, messages),
-                temperature=endpoint.temperature,
-                max_tokens=bots.answer_tokens(endpoint),
-                seed=seed,
-            )
+            return client.chat.completions.create(**cast(Any, call.arguments()), seed=seed)
         except (openai.OpenAIError, httpx.HTTPError) as error:
-            if maybe_billed(error):
-                lost.append(bots.input_tokens(endpoint, messages))
+            _came_to_nothing(bot, call, error)
             lasting = isinstance(error, openai.APIStatusError) and error.status_code in (400, 401, 403, 404)
             if lasting or attempt == TRIES:
                 raise CouldNotAsk(_why(error)) from error
             time.sleep(WAIT_SECONDS * attempt)
     raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _came_to_nothing(bot: Bot, call: PreparedCall, error: Exception) -> None:
+    usage = usage_in_error(error)
+    if usage is not None or maybe_billed(error):
+        bot.purse.write_down(Unanswered(call, usage))
+        bot.purse.put_back(0 if usage is None else call.most - bot.cost(usage))
+    else:
+        bot.purse.put_back(call.most)
 
 
 def _why(error: Exception) -> str:
@@ -158,18 +233,7 @@ def _why(error: Exception) -> str:
     )
 
 
-def _reply(
-    task: Task, wording: Wording, completion: Any, messages: list[bots.Message], endpoint: ChatEndpoint
-) -> Reply:
+def _said(completion: Any, call: PreparedCall) -> tuple[str, TokenUsage]:
+    """The answer and its tokens, counted by us where the provider did not. Raises one of NO_REPLY for no completion."""
     text = clean((completion.choices[0].message.content or "") if completion.choices else "")[:MAX_ANSWER_CHARACTERS]
-    if completion.usage:
-        usage = TokenUsage.reported(completion.usage)
-    else:
-        usage = TokenUsage(bots.input_tokens(endpoint, messages), 0, count_text(text), exact=False)
-    return Reply(
-        task.question,
-        wording,
-        task.repeat,
-        text,
-        **usage.counted,
-    )
+    return text, usage_of(completion.usage) or call.counted_here(text)

@@ -4,54 +4,62 @@ from dataclasses import replace
 
 from evaluation.models import Conversation, Turn
 from evaluation.services.clean import MAX_ANSWER_CHARACTERS
+from teams.models import Method
 from training.services import charges
-from training.services.charges import LOCAL_PROVIDER, ChatCost, TokenUsage
-from training.services.endpoints import ChatEndpoint, endpoint_for, endpoint_for_base
-from training.services.tokens import count_messages
-
-Message = dict[str, str]
-SMALL_VOCABULARY_FACTOR = 1.7  # 1,024 pieces where OpenAI has 200,000: measured on the guide's dialogues
+from training.services.calls.prepare import Message, PreparedCall, answer_tokens, input_tokens, prepare
+from training.services.calls.usage import TokenUsage
+from training.services.charges import ChatCost
+from training.services.endpoints import ChatEndpoint, NotReady, endpoint_for, endpoint_for_base
 
 
 def endpoint_of(conversation: Conversation) -> ChatEndpoint:
     """Where and how the bot of this conversation is asked. Raises what `endpoint_for` raises.
 
-    An interview speaks with what was handed in: model, prompt and decoding come from the frozen bundle.
+    An interview speaks with what was handed in: prompt and decoding come from the frozen bundle. A DSPy program brings
+    both itself, and its length is the run's.
     """
     if conversation.untrained:
         return endpoint_for_base(conversation.run.base_model)
     endpoint = endpoint_for(conversation.run)
-    if conversation.submission is None:
+    if conversation.submission is None or endpoint.method == Method.DSPY:
         return endpoint
     frozen = conversation.submission.bundle["chat"]
     return replace(
         endpoint,
-        model=frozen["model"],
         system_prompt=frozen["system_prompt"],
         temperature=frozen["temperature"],
         max_tokens=frozen["max_tokens"],
     )
 
 
-def answer_tokens(endpoint: ChatEndpoint) -> int:
-    """The longest answer asked for: at most a third of the model's memory, so that the talk so far has room."""
-    return min(endpoint.max_tokens, endpoint.context_tokens // 3)
+def refuse_another_model(conversation: Conversation, endpoint: ChatEndpoint) -> None:
+    """Raises NotReady where the run answers as another model than the one that was handed in: only its own is priced."""
+    submission = conversation.submission
+    if submission is not None and submission.bundle["chat"]["model"] != endpoint.model:
+        raise NotReady("This bot is no longer the one that was handed in. Please tell your instructor.")
 
 
-def input_tokens(endpoint: ChatEndpoint, messages: list[Message]) -> int:
-    """An estimate from above: OpenAI's tokenizer, stretched for the small vocabularies of local models."""
-    counted = count_messages(messages)
-    return counted if endpoint.provider != LOCAL_PROVIDER else round(counted * SMALL_VOCABULARY_FACTOR)
+def prepared(
+    conversation: Conversation, earlier: list[Turn], question: str, *, most: int | None = None
+) -> tuple[PreparedCall, int]:
+    """The call that asks `question` after `earlier`, and how many of the oldest turns had to be left out of it.
 
-
-def most_cost(conversation: Conversation, *, input_tokens: int, max_tokens: int) -> int:
-    """Micro-dollars to hold for one answer. Raises PriceUnknown."""
-    run = conversation.run
-    if conversation.untrained:
-        return charges.base_chat_most(
-            run.base_model, course=run.team.course, input_tokens=input_tokens, max_tokens=max_tokens
-        )
-    return charges.chat_most(run, input_tokens=input_tokens, max_tokens=max_tokens)
+    They are left out to fit the model's memory, and to cost at most `most` micro-dollars where that is given: what was
+    held before the talk grew, say. Raises QuestionTooLong when not even the question alone fits, PriceUnknown, and what
+    `endpoint_for` raises.
+    """
+    endpoint = endpoint_of(conversation)
+    refuse_another_model(conversation, endpoint)
+    _, left_out = messages_for(endpoint, earlier, question)
+    while True:
+        messages, more = messages_for(endpoint, earlier[left_out:], question)
+        left_out += more
+        call = prepare(conversation.run, endpoint, messages, untrained=conversation.untrained)
+        if most is None or call.most <= most:
+            return call, left_out
+        if left_out == len(earlier):
+            raise DearerThanHeld
+        left_out += 1
 
 
 def cost(conversation: Conversation, usage: TokenUsage) -> ChatCost:
@@ -96,3 +104,7 @@ class QuestionTooLong(Exception):
             "This question is too long for the bot to read at once. Make it shorter by about "
             f"{max(1, tokens_over * 3 // 4)} words, or ask it in two parts."
         )
+
+
+class DearerThanHeld(Exception):
+    """Since the money was held, the price rose or the prompt grew: the question alone may cost more. It is not sent."""

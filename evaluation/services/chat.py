@@ -89,21 +89,17 @@ def _checked(question: str) -> str:
 
 def _new_turn(conversation: Conversation, question: str, person: User, *, replaces: Turn | None) -> Turn:
     """The row and its hold, both or neither."""
-    endpoint = bots.endpoint_of(conversation)
     current = conversation.turns.current()
     if replaces is not None:
         current = current.exclude(pk=replaces.pk)
     try:
-        messages, left_out = bots.messages_for(endpoint, list(current.remembered()), question)
+        call, left_out = bots.prepared(conversation, list(current.remembered()), question)
     except bots.QuestionTooLong as error:
         raise ChatRefused(str(error)) from error
-    most = bots.most_cost(
-        conversation, input_tokens=bots.input_tokens(endpoint, messages), max_tokens=bots.answer_tokens(endpoint)
-    )
     try:
         with transaction.atomic():
             turn = Turn(conversation=conversation, question=question, asked_by=person, left_out=left_out)
-            return _save_turn(turn, replaces, most)
+            return _save_turn(turn, replaces, call.most)
     except IntegrityError as error:
         raise ChatRefused("The student is still answering. Wait for the answer, or press Stop.") from error
 
@@ -119,8 +115,8 @@ def _save_turn(turn: Turn, replaces: Turn | None, most: int) -> Turn:
         team=conversation.run.team,
         key=turn.hold_key,
         amount=most,
-        person=conversation.person,
-        subject_kind="turn" if conversation.submission_id is None else money.GRADING,
+        person=turn.asked_by,
+        subject_kind=money.TURN if conversation.submission_id is None else money.GRADING,
         lifetime=HOLD_LIFETIME,
     )
     if not conversation.title:

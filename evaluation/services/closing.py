@@ -13,8 +13,8 @@ from teams.services import money
 from teams.services.money import Charge
 from teams.services.sweeping import each_alone
 from training.services import charges
-from training.services.charges import TokenUsage
-from training.services.tokens import count_text
+from training.services.calls.prepare import answer_tokens, unpriced
+from training.services.calls.usage import TokenUsage
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,12 @@ class Answered:
 
 
 def estimate(turn: Turn, text: str) -> TokenUsage:
-    """TokenUsage where the provider could not tell: our own count of what was sent and of what came back."""
-    endpoint = bots.endpoint_of(turn.conversation)
-    earlier = turn.conversation.turns.current().filter(position__lt=turn.position)
+    """TokenUsage where the provider could not tell, and who asked is gone: our own count, from the talk as it is now."""
+    conversation = turn.conversation
+    endpoint = bots.endpoint_of(conversation)
+    earlier = conversation.turns.current().filter(position__lt=turn.position)
     messages, _ = bots.messages_for(endpoint, list(earlier.remembered()), turn.question)
-    return TokenUsage(bots.input_tokens(endpoint, messages), 0, count_text(text), exact=False)
+    return unpriced(conversation.run, endpoint, messages, untrained=conversation.untrained).counted_here(text)
 
 
 def complete(*, turn: Turn, answered: Answered) -> None:
@@ -78,7 +79,7 @@ def _book_the_most(turn: Turn) -> None:
     if held is None or not held.amount:  # free: on this machine, or a rehearsal
         money.release(key=turn.hold_key)
         return
-    longest = bots.answer_tokens(bots.endpoint_of(turn.conversation))
+    longest = answer_tokens(bots.endpoint_of(turn.conversation))
     charge = _charge(turn, replace(estimate(turn, ""), output_tokens=longest))
     money.settle(key=turn.hold_key, charge=charges.at_most(charge, held.amount))
 

@@ -5,7 +5,7 @@ answered is a row each, so an interview that is taken up again asks only what is
 """
 
 import logging
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import timedelta
 from uuid import uuid4
 
@@ -24,18 +24,22 @@ from evaluation.models import (
     InterviewScript,
     InterviewStatus,
     Submission,
+    Turn,
     Wording,
 )
 from evaluation.services import bots, judging
-from evaluation.services.asking import CouldNotAsk, Reply, Task, ask_all
-from teams.models import Confidence, Course, User
+from evaluation.services.asking import IN_HAND, Bot, CouldNotAsk, Reply, Task, ask_all
+from teams.models import Course, Hold, User
 from teams.services import money
 from teams.services.money import Charge
 from teams.services.prices import PriceUnknown
 from teams.services.sweeping import each_alone
 from training.models import TrainingRun
 from training.services import charges
-from training.services.charges import TokenUsage
+from training.services.calls import prepare as prepare_calls
+from training.services.calls.prepare import PreparedCall
+from training.services.calls.purse import Purse, Unanswered
+from training.services.calls.usage import TokenUsage
 from training.services.endpoints import endpoint_for
 
 log = logging.getLogger(__name__)
@@ -45,6 +49,7 @@ QUEUE, JOB_SECONDS = "quick", 3 * 3600
 MAX_REPEATS = 5
 SILENT_FOR = timedelta(minutes=3)
 HOLD_LIFETIME = timedelta(days=1)
+SPARE_CALLS = IN_HAND  # held for beside those that are wanted
 NOT_MEASURED = (
     "The bot answered everything, but the answers could not be measured: something broke on our side. The answers are paid "
     "for. Tell whoever runs this platform, then start the interview again."
@@ -111,15 +116,18 @@ def start_for_grader(*, submission: Submission, person: User) -> Interview:
 
 
 def _most(run: TrainingRun, questions: list[InterviewQuestion], repeats: int) -> int:
-    endpoint = endpoint_for(run)
-    answer = bots.answer_tokens(endpoint)
-    total = 0
-    for question in questions:
-        for wording in wordings_of(question):
-            messages, _ = bots.messages_for(endpoint, [], getattr(question, wording))
-            asked = bots.input_tokens(endpoint, messages) + (answer if wording == Wording.FOLLOW_UP else 0)
-            total += repeats * charges.chat_most(run, input_tokens=asked, max_tokens=answer)
-    return total
+    """Every wording's call at its most, and a few more: tries that got no answer may be charged for too."""
+    bot = Bot(run, endpoint_for(run), charges.chat_prices(run), Purse(0))
+    calls = [_call(bot, question, wording) for question in questions for wording in wordings_of(question)]
+    spare = SPARE_CALLS * max((call.most for call in calls), default=0)
+    return repeats * sum(call.most for call in calls) + spare
+
+
+def _call(bot: Bot, question: InterviewQuestion, wording: Wording) -> PreparedCall:
+    """As it is asked, but that nobody knows yet what the follow-up follows: the longest answer."""
+    follows = prepare_calls.answer_tokens(bot.endpoint) if wording == Wording.FOLLOW_UP else 0
+    spoken = [Turn(question=question.question, answer=" ")] if follows else []
+    return bot.call(spoken, getattr(question, wording), later_input=follows)
 
 
 def wordings_of(question: InterviewQuestion) -> list[Wording]:
@@ -136,14 +144,21 @@ def send_for_worker(interview: Interview) -> None:
 
 
 def claim(interview_id: int) -> Interview | None:
-    """One worker at a time: a new interview, or one whose worker fell silent."""
+    """One worker at a time: a new interview, or one whose worker fell silent, which may have had calls under way."""
     now = timezone.now()
-    free = Q(status=InterviewStatus.QUEUED) | Q(status=InterviewStatus.RUNNING, heartbeat_at__lt=now - SILENT_FOR)
-    rows = Interview.objects.filter(free, pk=interview_id)
-    if not rows.update(status=InterviewStatus.RUNNING, heartbeat_at=now):
+    rows = Interview.objects.filter(pk=interview_id)
+    begun = {"status": InterviewStatus.RUNNING, "heartbeat_at": now}
+    related = rows.select_related(
+        "run__team__course", "run__base_model", "run__dataset_version", "script", "started_by"
+    )
+    if rows.filter(status=InterviewStatus.QUEUED).update(**begun):
+        return related.get()
+    silent = rows.filter(status=InterviewStatus.RUNNING, heartbeat_at__lt=now - SILENT_FOR)
+    if not silent.update(**begun):
         return None
-    related = Interview.objects.select_related("run__team__course", "run__base_model", "run__dataset_version", "script")
-    return related.get(pk=interview_id)
+    interview = related.get()
+    _book_interrupted(interview)
+    return interview
 
 
 def carry_out(interview_id: int) -> str:
@@ -151,16 +166,15 @@ def carry_out(interview_id: int) -> str:
     interview = claim(interview_id)
     if interview is None:
         return "nothing to do"
-    lost: list[int] = []
     try:
-        for reply in ask_all(endpoint_for(interview.run), missing(interview), lost):
-            if not keep(interview, reply):
-                return "someone else ended it"
+        if not _ask_the_rest(interview):
+            return "someone else ended it"
     except CouldNotAsk as error:
         settle(interview, InterviewStatus.FAILED, error_message=str(error))
         return "failed"
-    finally:
-        book_lost(interview, lost)
+    except (PriceUnknown, bots.QuestionTooLong) as error:
+        settle(interview, InterviewStatus.FAILED, error_message=f"Not asked to the end: {error}")
+        return "failed"
     try:
         judging.hear(interview)
         found = {"metrics": asdict(measure(asked_of(interview))), "in_training": contaminated(interview)}
@@ -169,6 +183,35 @@ def carry_out(interview_id: int) -> str:
         raise
     settle(interview, InterviewStatus.DONE, **found)
     return "done"
+
+
+def _ask_the_rest(interview: Interview) -> bool:
+    """False when somebody else ended the interview. Raises CouldNotAsk, PriceUnknown. What got lost is booked either way."""
+    bot = _bot_of(interview)
+    try:
+        return all(keep(interview, reply) for reply in ask_all(bot, missing(interview)))
+    finally:
+        book_unanswered(interview, bot.purse.unanswered)
+
+
+def _bot_of(interview: Interview) -> Bot:
+    """With what is left of the hold: all of it but what the answers so far cost."""
+    run = interview.run
+    prices = charges.chat_prices(run)
+    paid = charges.chat_cost(run, **_used(interview).counted, prices=prices).cost
+    held = Hold.objects.values_list("amount", flat=True).get(key=interview.hold_key)
+    return Bot(run, endpoint_for(run), prices, Purse(max(0, held - paid)))
+
+
+def _book_interrupted(interview: Interview) -> None:
+    """The worker before was killed: as many calls as it has in hand at once may have been made, and be charged for."""
+    try:
+        bot = _bot_of(interview)
+    except PriceUnknown:
+        return  # nothing more is asked then
+    waiting = [_call(bot, task.question, wording) for task in missing(interview) for wording in task.wordings]
+    calls = sorted(waiting, key=lambda call: -call.most)[:IN_HAND]
+    book_unanswered(interview, [Unanswered(call, None) for call in calls])
 
 
 def missing(interview: Interview) -> list[Task]:
@@ -209,38 +252,45 @@ def settle(interview: Interview, status: InterviewStatus, **fields: object) -> N
     with transaction.atomic():
         if interview.move_to(status, finished_at=timezone.now(), **fields):
             judging.give_up(interview)
-            money.settle(key=interview.hold_key, charge=_charge(interview))
+            if interview.answers.exists():
+                money.settle(key=interview.hold_key, charge=_charge(interview))
+            else:
+                money.release(key=interview.hold_key)
 
 
-def book_lost(interview: Interview, lost: list[int]) -> None:
-    """An entry of its own for each try that got no answer: the most it can have cost, as unknown.
-
-    None where the price is gone: the interview itself is charged with all that is held then.
-    """
-    longest = bots.answer_tokens(endpoint_for(interview.run)) if lost else 0
-    for asked in lost:
-        try:
-            most = charges.chat_most(interview.run, input_tokens=asked, max_tokens=longest)
-        except PriceUnknown:
-            return
-        if not most:
+def book_unanswered(interview: Interview, calls: list[Unanswered]) -> None:
+    """An entry of its own for each call that got no answer, out of the interview's hold: what the provider said that it
+    used, or the most it can have cost, as unknown."""
+    for one in calls:
+        if not one.call.most:
             continue  # free: on this machine, or a rehearsal
         key = f"{interview.hold_key}-lost-{uuid4().hex[:12]}"
-        charge = replace(
-            _charge(interview), cost=most, input_tokens=asked, cached_input_tokens=0, output_tokens=longest,
-            confidence=Confidence.UNKNOWN, price_note=charges.NO_ANSWER,
-        )  # fmt: skip
-        money.hold(team=interview.run.team, key=key, amount=0, person=interview.started_by, subject_kind="interview")
-        money.settle(key=key, charge=charge)
+        charge = _charge_of(interview, one)
+        with transaction.atomic():
+            money.carve(key=interview.hold_key, into=key, amount=charge.cost)
+            money.settle(key=key, charge=charge)
 
 
-def _charge(interview: Interview) -> Charge:
+def _charge_of(interview: Interview, one: Unanswered) -> Charge:
+    usage = one.usage or TokenUsage(one.call.input_tokens, 0, one.call.max_tokens, exact=False)
+    charge = _priced(interview, usage)
+    return charge if one.usage is not None else charges.at_most(charge, one.call.most)
+
+
+def _used(interview: Interview) -> TokenUsage:
     answers = list(interview.answers.all())
     asked, cached, answered = (
         sum(getattr(answer, name) for answer in answers)
         for name in ("input_tokens", "cached_input_tokens", "output_tokens")
     )
-    usage = TokenUsage(asked, cached, answered, exact=True)
+    return TokenUsage(asked, cached, answered, exact=True)
+
+
+def _charge(interview: Interview) -> Charge:
+    return _priced(interview, _used(interview))
+
+
+def _priced(interview: Interview, usage: TokenUsage) -> Charge:
     return charges.answer_charge(
         charges.cost_or_hold(
             lambda: charges.chat_cost(interview.run, **usage.counted), run=interview.run, hold_key=interview.hold_key

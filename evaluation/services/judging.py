@@ -6,8 +6,9 @@ a stand-in has no judgement, so without a key the judge is refused, in words. Wh
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
+from uuid import uuid4
 
 import httpx
 import openai
@@ -36,7 +37,8 @@ from teams.services import audit, money
 from teams.services.money import BudgetRefused, Charge
 from teams.services.prices import PriceUnknown
 from training.services import charges
-from training.services.charges import PRICE_BOOK_PROVIDER, TokenPrices, TokenUsage
+from training.services.calls.usage import TokenUsage, usage_of
+from training.services.charges import PRICE_BOOK_PROVIDER, TokenPrices
 from training.services.endpoints import provider_address
 from training.services.tokens import count_messages, count_text
 
@@ -171,12 +173,22 @@ def _book_the_most(opinion: JudgeOpinion) -> None:
     with transaction.atomic():
         _close(opinion, OpinionStatus.FAILED, BROKE_OFF)
         held = Hold.objects.get(key=opinion.hold_key)
-        person, method = opinion.interview.started_by, Method(opinion.interview.run.method)
-        charge = Charge(
-            KIND, str(opinion.key), method, PRICE_BOOK_PROVIDER, opinion.model, held.amount, charges.NO_ANSWER,
-            Confidence.UNKNOWN, person=person,
-        )  # fmt: skip
-        money.settle(key=opinion.hold_key, charge=charge)
+        money.settle(key=opinion.hold_key, charge=_unknown(opinion, held.amount))
+
+
+def _unknown(opinion: JudgeOpinion, most: int) -> Charge:
+    person, method = opinion.interview.started_by, Method(opinion.interview.run.method)
+    return Charge(
+        KIND,
+        str(opinion.key),
+        method,
+        PRICE_BOOK_PROVIDER,
+        opinion.model,
+        most,
+        charges.NO_ANSWER,
+        Confidence.UNKNOWN,
+        person=person,
+    )
 
 
 def sections(interview: Interview) -> Iterator[tuple[Subject, list[tuple[str, str]]]]:
@@ -215,13 +227,17 @@ def _lost(opinion: JudgeOpinion, error: Exception, messages: list[dict[str, str]
         if not maybe_billed(error):
             money.release(key=opinion.hold_key)
             return
+        held = Hold.objects.get(key=opinion.hold_key).amount
         usage = TokenUsage(count_messages(messages), 0, judge_prompt.REPLY_TOKENS, exact=False)
-        charge = replace(_charge(opinion, usage, prices), confidence=Confidence.UNKNOWN)
-        money.settle(key=opinion.hold_key, charge=charge)
+        money.settle(key=opinion.hold_key, charge=charges.at_most(_charge(opinion, usage, prices), held))
 
 
 def _open(interview: Interview, subject: Subject, *, private: bool, most: int) -> JudgeOpinion:
-    """The row and its hold, both or neither; after a worker that broke off, the ones that are there. Raises BudgetRefused."""
+    """The row and its hold, both or neither. Raises BudgetRefused.
+
+    After a worker that broke off the row is there, and its question may have been asked and billed: that is booked, at the
+    most that was held for it, and held for once more.
+    """
     wanted = {"model": interview.judge_model, "prompt_version": judge_prompt.PROMPT_VERSION}
     with transaction.atomic():
         opinion, made = JudgeOpinion.objects.get_or_create(interview=interview, subject=subject, defaults=wanted)
@@ -230,7 +246,17 @@ def _open(interview: Interview, subject: Subject, *, private: bool, most: int) -
         elif made:
             team, person = interview.run.team, interview.started_by
             money.hold(team=team, key=opinion.hold_key, amount=most, person=person, subject_kind=KIND)
+        elif opinion.status == OpinionStatus.ASKING:
+            _book_interrupted(opinion, most)
     return opinion
+
+
+def _book_interrupted(opinion: JudgeOpinion, most: int) -> None:
+    """A hold of its own for what was asked before, so that the opinion's hold pays for what is asked now."""
+    key = f"{opinion.hold_key}-lost-{uuid4().hex[:12]}"
+    team, person = opinion.interview.run.team, opinion.interview.started_by
+    money.hold(team=team, key=key, amount=most, person=person, subject_kind=KIND)
+    money.settle(key=key, charge=_unknown(opinion, most))
 
 
 def _holds_personal_data(exchanges: list[tuple[str, str]]) -> bool:
@@ -238,7 +264,7 @@ def _holds_personal_data(exchanges: list[tuple[str, str]]) -> bool:
 
 
 def _most(prices: TokenPrices, messages: list[dict[str, str]]) -> int:
-    return _cost(prices, count_messages(messages), judge_prompt.REPLY_TOKENS)
+    return _cost(prices, charges.with_margin(count_messages(messages)), judge_prompt.REPLY_TOKENS)
 
 
 def _create(model: str, messages: list[dict[str, str]]) -> Any:
@@ -264,9 +290,8 @@ def _create(model: str, messages: list[dict[str, str]]) -> Any:
 def _said(completion: Any, messages: list[dict[str, str]]) -> tuple[str, TokenUsage]:
     """The reply and its tokens, counted by us where the provider did not say. Raises one of NO_REPLY for no completion at all."""
     text = clean((completion.choices[0].message.content or "") if completion.choices else "")
-    if completion.usage is None:
-        return text, TokenUsage(count_messages(messages), 0, count_text(text), exact=False)
-    return text, TokenUsage.reported(completion.usage)
+    counted_here = TokenUsage(count_messages(messages), 0, count_text(text), exact=False)
+    return text, usage_of(completion.usage) or counted_here
 
 
 def _keep(opinion: JudgeOpinion, text: str, charge: Charge) -> None:

@@ -12,7 +12,7 @@ from html import escape
 from weakref import WeakKeyDictionary
 
 from teams import live
-from training.services.charges import TokenUsage
+from training.services.calls.usage import TokenUsage
 
 TOGETHER_SECONDS = 0.2  # what comes meanwhile goes to the other processes together
 KEEP_ALIVE_SECONDS = 15.0

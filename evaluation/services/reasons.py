@@ -3,12 +3,19 @@
 import httpx
 import openai
 
+from training.services.calls.usage import TokenUsage, usage_in
+
 AGAIN = "Nothing was charged. Press “Try again”."
 PERHAPS = (
     "Where this bot costs money it may be charged all the same: the costs page has it as unknown until the provider's bill "
     "is in. Press “Try again”."
 )
 EMPTY_ANSWER = "The bot said nothing at all. Press “Try again”. If it stays silent, ask in other words."
+NOT_SENT_NOW = f"What this answer may cost has changed since the question was asked, so it was not sent. {AGAIN}"
+OUT_OF_FORMAT = (
+    "The bot's answer was not in the form that its program wants, so there is nothing to show. The model was asked all the "
+    "same, and where it costs money that is charged. Press “Try again”, or ask in other words."
+)
 NOT_ASKED = f"The server was restarted before it could ask the bot. {AGAIN}"
 LEFT_BEHIND = f"The answer broke off because the server was restarted. {PERHAPS}"
 BY_STATUS = {
@@ -28,6 +35,8 @@ NEVER_REACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, ht
 
 def in_plain_words(error: Exception) -> str:
     """One sentence on what happened and one on what to do."""
+    if usage_in_error(error) is not None:
+        return OUT_OF_FORMAT
     if isinstance(error, openai.APIStatusError):
         return BY_STATUS.get(error.status_code, BUSY)
     if not maybe_billed(error):
@@ -35,6 +44,11 @@ def in_plain_words(error: Exception) -> str:
     if isinstance(error, openai.APITimeoutError | httpx.TimeoutException):
         return SLOW
     return BROKE_OFF
+
+
+def usage_in_error(error: BaseException) -> TokenUsage | None:
+    """What was used for all that, where a refusal says so: a DSPy program's model was asked, and its answer was of no use."""
+    return usage_in(error.response) if isinstance(error, openai.APIStatusError) else None
 
 
 def maybe_billed(error: BaseException) -> bool:

@@ -113,7 +113,7 @@ class BudgetRequest(models.Model):
 
 
 class Hold(models.Model):
-    """The most that one run or one chat turn may cost, kept aside until it is settled or released."""
+    """The most that one run or one chat turn may cost, kept aside until it is settled or released. No charge passes it."""
 
     account = models.ForeignKey(BudgetAccount, on_delete=models.CASCADE, related_name="holds")
     key = models.CharField(max_length=120, unique=True)
@@ -161,6 +161,9 @@ class LedgerEntry(models.Model):
     price_note = models.CharField(max_length=300, help_text="The prices this was computed with, their source and date.")
     confidence = models.CharField(max_length=10, choices=Confidence.choices)
     rehearsal = models.BooleanField(default=False)
+    beyond_hold = models.BigIntegerField(
+        default=0, help_text="Micro-dollars used above what was held: the platform's loss, charged to nobody."
+    )
     would_have_cost = models.BigIntegerField(
         null=True, help_text="Micro-dollars at the real model's price, for a rehearsal."
     )
@@ -172,8 +175,13 @@ class LedgerEntry(models.Model):
                 condition=Q(after=F("before") + F("delta")), name="ledger_after_is_before_plus_delta"
             ),
             models.CheckConstraint(condition=Q(after__gte=0), name="ledger_after_not_negative"),
+            models.CheckConstraint(condition=Q(beyond_hold__gte=0), name="ledger_beyond_hold_not_negative"),
         ]
-        indexes = [models.Index(fields=["account", "-at"]), models.Index(fields=["subject_kind", "subject_id"])]
+        indexes = [
+            models.Index(fields=["account", "-at"]),
+            models.Index(fields=["subject_kind", "subject_id"]),
+            models.Index(fields=["account", "-id"], condition=Q(beyond_hold__gt=0), name="ledger_beyond_hold"),
+        ]
 
 
 class LedgerSum(models.Model):

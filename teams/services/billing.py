@@ -103,7 +103,9 @@ def _asked_for_here(provider: str) -> QuerySet[LedgerEntry]:
 
 
 def booked_on(provider: str, day: date) -> int:
-    return int(entries_on(provider, day).aggregate(sum=Sum("delta"))["sum"] or 0)
+    """What the ledgers know of, with what no team was charged because it went beyond a hold: the provider bills that too."""
+    sums = entries_on(provider, day).aggregate(charged=Sum("delta"), beyond=Sum("beyond_hold"))
+    return int(sums["charged"] or 0) + int(sums["beyond"] or 0)
 
 
 def _lower_unknown(provider: str, day: date, billed: dict[date, int]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any, TextIO
 
-from django.db.models import QuerySet, Sum
+from django.db.models import Count, QuerySet, Sum
 from django.utils import timezone
 
 from teams.models import BudgetAccount, Course, LedgerEntry, LedgerSum, Method, Team, User
@@ -30,7 +30,9 @@ LEDGER_COLUMNS = [
     "compute seconds",
     "confidence",
     "price",
+    "above the hold",
 ]
+NEWEST_BEYOND = 20
 LONGEST_ID = 19  # digits; databases hold no longer one
 FIRST_YEAR, LAST_YEAR = 2000, 2100
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -120,6 +122,25 @@ def entries_of(course: Course, field: str, value: str) -> QuerySet[LedgerEntry]:
     return rows.filter(**{field: value})
 
 
+@dataclass(frozen=True)
+class BeyondHolds:
+    """What was used above what was held, which no team pays: micro-dollars, in how many entries, and the newest of them."""
+
+    total: int
+    number: int
+    newest: list[LedgerEntry]
+
+
+def beyond_holds(course: Course) -> BeyondHolds | None:
+    """None where every use kept to its hold."""
+    rows = LedgerEntry.objects.filter(account__team__course=course, beyond_hold__gt=0)
+    found = rows.order_by().aggregate(total=Sum("beyond_hold"), number=Count("pk"))
+    if not found["number"]:
+        return None
+    newest = rows.select_related("account__team").order_by("-id")[:NEWEST_BEYOND]
+    return BeyondHolds(found["total"], found["number"], list(newest))
+
+
 def forecast(course: Course) -> int | None:
     """Micro-dollars spent by the last day if the pace since the first day stays; None where the dates do not allow it."""
     today = timezone.localdate()
@@ -148,7 +169,7 @@ def safe_cell(value: object) -> str:
 CSV_FIELDS = (
     *("at", "account__team__name", "person__name", "person__email", "subject_kind", "subject_id", "method"),
     *("provider", "model", "delta", "would_have_cost", "rehearsal", "input_tokens", "cached_input_tokens"),
-    *("output_tokens", "training_tokens", "compute_seconds", "confidence", "price_note"),
+    *("output_tokens", "training_tokens", "compute_seconds", "confidence", "price_note", "beyond_hold"),
 )
 
 
@@ -161,7 +182,7 @@ def write_ledger_csv(course: Course, out: TextIO) -> None:
     writer.writerow(LEDGER_COLUMNS)
     entries = LedgerEntry.objects.filter(account__team__course=course).order_by("id").values_list(*CSV_FIELDS)
     for at, team, name, email, *rest in entries.iterator(2000):
-        what, (delta, would, rehearsal), tokens, (seconds, confidence, note) = (
+        what, (delta, would, rehearsal), tokens, (seconds, confidence, note, beyond) = (
             rest[:5],
             rest[5:8],
             rest[8:12],
@@ -169,4 +190,5 @@ def write_ledger_csv(course: Course, out: TextIO) -> None:
         )
         money = [f"{delta / 1e6:.6f}", "" if would is None else f"{would / 1e6:.6f}", "yes" if rehearsal else "no"]
         texts = [safe_cell(value) for value in (team, name or email or "", *what)]
-        writer.writerow([at.isoformat(), *texts, *money, *tokens, f"{seconds:.1f}", confidence, safe_cell(note)])
+        measured = [*tokens, f"{seconds:.1f}", confidence, safe_cell(note), f"{beyond / 1e6:.6f}" if beyond else ""]
+        writer.writerow([at.isoformat(), *texts, *money, *measured])

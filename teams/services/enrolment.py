@@ -65,6 +65,16 @@ def invite(*, course: Course, email: str, name: str, role: Role, team: Team | No
     return membership
 
 
+def take_back(*, membership: Membership, person: User) -> None:
+    """An account whose address nobody proved goes to whoever can read its mailbox. Raises CourseRefused."""
+    with transaction.atomic():
+        account = User.objects.select_for_update().get(pk=membership.person_id)
+        if account.is_proven:
+            raise CourseRefused(f"{account} has confirmed the address by now.")
+        identity.give_by_address(account=account, course=membership.course)
+        audit.record(course=membership.course, person=person, action="account taken back", what=str(account))
+
+
 def withdraw(*, membership: Membership, person: User) -> None:
     """Take back an invitation that nobody followed; the link stops working. Raises CourseRefused once they have entered."""
     with transaction.atomic():

@@ -71,7 +71,7 @@ def change_password(*, person: User, password: str) -> None:
     if not User.objects.filter(pk=person.pk, password=person.password, is_active=True).update(password=hashed):
         raise LinkUsed
     person.password = hashed
-    throttle.forgive("sign-in", about=person.email)
+    throttle.forgive("password-change", about=person.email)
 
 
 def send_confirmation(person: User) -> bool:

@@ -25,8 +25,11 @@ from teams.models import (
 )
 from teams.services import budget_alerts, ledger_sums
 
+TURN, ENDPOINT = "turn", "endpoint"
+CHAT_KINDS = (TURN, ENDPOINT)  # what a person's daily chat cap counts: own questions, and calls with keys of theirs
 GRADING = "grading"  # a hold for a grader's interview: a team that has spent all its money is graded all the same
 HOLD_LIFETIME = timedelta(days=3)
+MOST_RECORDED = 2**62  # micro-dollars; a provider may report any number, and a column holds no larger one
 
 
 class BudgetRefused(Exception):
@@ -90,8 +93,9 @@ def hold(
     `expected`: the estimate to compare the actual cost with, for a rehearsal at the real model's price.
 
     Raises BudgetRefused when spending is frozen, when spent + held + amount would pass the team's or the course's limit, or
-    when a chat turn (`subject_kind` "turn") would pass the person's daily cap. A grader's interview (`GRADING`) is stopped by
-    the course's limit and a freeze only, and is charged to the team like everything that its bot costs.
+    when a chat turn or an endpoint call (`CHAT_KINDS`) would pass the daily cap of `person`: who asks, whoever's talk it is.
+    A grader's interview (`GRADING`) is stopped by the course's limit and a freeze only, and is charged to the team like
+    everything that its bot costs.
     """
     try:
         with transaction.atomic():
@@ -127,7 +131,7 @@ def _admit(account: BudgetAccount, amount: int, person: User | None, subject_kin
     if not CourseAccount.objects.filter(room, course=course).update(held=F("held") + amount):
         message = "The course's whole budget is used up. Ask your instructor."
         raise BudgetRefused(amount, 0, message)
-    if subject_kind == "turn" and person is not None and course.daily_chat_cap is not None:
+    if subject_kind in CHAT_KINDS and person is not None and course.daily_chat_cap is not None:
         _check_daily_cap(course, course.daily_chat_cap, person, amount)
     admitted = BudgetAccount.objects.filter(pk=account.pk)
     if subject_kind != GRADING:
@@ -141,7 +145,7 @@ def _admit(account: BudgetAccount, amount: int, person: User | None, subject_kin
 def _check_daily_cap(course: Course, cap: int, person: User, amount: int) -> None:
     """Safe from races because the course's account row is locked by the update before."""
     today = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-    mine = {"account__team__course": course, "person": person, "subject_kind": "turn"}
+    mine = {"account__team__course": course, "person": person, "subject_kind__in": CHAT_KINDS}
     spent = LedgerEntry.objects.filter(at__gte=today, **mine).aggregate(sum=Sum("delta"))["sum"] or 0
     held = (
         Hold.objects.filter(state=HoldState.OPEN, created_at__gte=today, **mine).aggregate(sum=Sum("amount"))["sum"]
@@ -149,7 +153,8 @@ def _check_daily_cap(course: Course, cap: int, person: User, amount: int) -> Non
     )
     if spent + held + amount > cap:
         message = (
-            f"You have reached today's chat limit of {dollars(cap)}. It starts again at midnight; local bots are free."
+            f"This could pass today's chat limit of {dollars(cap)} for one person, calls with endpoint keys included. "
+            "It starts again at midnight; local bots are free."
         )
         raise BudgetRefused(amount, max(0, cap - spent - held), message)
 
@@ -157,12 +162,14 @@ def _check_daily_cap(course: Course, cap: int, person: User, amount: int) -> Non
 def settle(*, key: str, charge: Charge) -> LedgerEntry:
     """Turn the hold `key` into the charge that it was for. Idempotent: a second call returns the first entry.
 
-    An actual cost above the hold is recorded as it is: the ledger tells the truth, and the limit stops what comes next.
-    Raises Hold.DoesNotExist for an unknown key, ValueError when the hold was released before.
+    The charge stops at the hold, which is the most that people were told; what was used above it is recorded beside it
+    (`beyond_hold`) as the platform's loss. Raises Hold.DoesNotExist for an unknown key, ValueError when the hold was
+    released before.
     """
     with transaction.atomic():
-        hold_row = Hold.objects.select_related("account__team").get(key=key)
-        if not _close(hold_row, HoldState.SETTLED, charge.cost):
+        hold_row = _locked(key)
+        cost = min(max(0, charge.cost), hold_row.amount)
+        if not _close(hold_row, HoldState.SETTLED, cost):
             if hold_row.state == HoldState.SETTLED:
                 return LedgerEntry.objects.get(key=key)
             raise ValueError(
@@ -177,9 +184,10 @@ def settle(*, key: str, charge: Charge) -> LedgerEntry:
             account_id=hold_row.account_id,
             key=key,
             person=charge.person or hold_row.person,
-            delta=charge.cost,
-            before=after - charge.cost,
+            delta=cost,
+            before=after - cost,
             after=after,
+            beyond_hold=min(max(0, charge.cost - cost), MOST_RECORDED),
             subject_kind=charge.subject_kind,
             subject_id=charge.subject_id,
             method=charge.method,
@@ -188,12 +196,36 @@ def settle(*, key: str, charge: Charge) -> LedgerEntry:
             price_note=charge.price_note,
             confidence=charge.confidence,
             rehearsal=charge.rehearsal,
-            would_have_cost=charge.would_have_cost,
+            would_have_cost=charge.would_have_cost and min(max(0, charge.would_have_cost), MOST_RECORDED),
             **used,
         )
         ledger_sums.add(entry)
         budget_alerts.check(hold_row.account_id)
     return entry
+
+
+def carve(*, key: str, into: str, amount: int) -> int:
+    """Move up to `amount` micro-dollars of the open hold `key` into a hold `into` of its own, to be settled by itself.
+
+    The account holds as much as before, so whatever is carved out of a hold and what is left of it never cost more than
+    the hold was. Returns what was moved; a second call with the same `into` moves nothing more.
+    """
+    with transaction.atomic():
+        hold_row = _locked(key)
+        carved = Hold.objects.filter(key=into).first()
+        if carved is not None:
+            return carved.amount
+        moved = min(amount, hold_row.amount) if hold_row.state == HoldState.OPEN else 0
+        Hold.objects.filter(pk=hold_row.pk).update(amount=F("amount") - moved)
+        Hold.objects.create(
+            account=hold_row.account,
+            key=into,
+            amount=moved,
+            person=hold_row.person,
+            subject_kind=hold_row.subject_kind,
+            expires_at=hold_row.expires_at,
+        )
+        return moved
 
 
 def correct(*, entry: LedgerEntry, delta: int, why: str) -> LedgerEntry | None:
@@ -231,18 +263,29 @@ def correct(*, entry: LedgerEntry, delta: int, why: str) -> LedgerEntry | None:
 def release(*, key: str) -> bool:
     """Give the held money back. True when this call did it, False when the hold was closed or never opened."""
     with transaction.atomic():
-        hold_row = Hold.objects.select_related("account__team").filter(key=key).first()
-        return hold_row is not None and _close(hold_row, HoldState.RELEASED, 0)
+        try:
+            hold_row = _locked(key)
+        except Hold.DoesNotExist:
+            return False
+        return _close(hold_row, HoldState.RELEASED, 0)
+
+
+def _locked(key: str) -> Hold:
+    """The hold as it is now, while nobody else can move money of its course: call in a transaction.
+
+    The lock is the course's row, first, as in `_admit`. Raises Hold.DoesNotExist.
+    """
+    hold_row = Hold.objects.select_related("account__team").get(key=key)
+    CourseAccount.objects.filter(course_id=hold_row.account.team.course_id).update(held=F("held"))
+    hold_row.refresh_from_db(fields=["amount", "state"])
+    return hold_row
 
 
 def _close(hold_row: Hold, state: HoldState, cost: int) -> bool:
-    """Close an open hold and move its money, course first. False when another call closed it; `hold_row` then shows how."""
-    course_accounts = CourseAccount.objects.filter(course_id=hold_row.account.team.course_id)
-    course_accounts.update(held=F("held"))  # takes the lock, in the same order as `_admit`
+    """Close a hold that is `_locked` and move its money, course first. False when another call had closed it before."""
     if not Hold.objects.filter(pk=hold_row.pk, state=HoldState.OPEN).update(state=state, closed_at=timezone.now()):
-        hold_row.refresh_from_db()
         return False
     moved = {"held": F("held") - hold_row.amount, "spent": F("spent") + cost}
-    course_accounts.update(**moved)
+    CourseAccount.objects.filter(course_id=hold_row.account.team.course_id).update(**moved)
     BudgetAccount.objects.filter(pk=hold_row.account_id).update(**moved)
     return True

@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 # By purpose: (tries about one account or address of a mailbox, tries from one network address).
 LIMITS: Mapping[str, tuple[str, str]] = {
     "sign-in": ("5/minute;20/hour;60/day", "60/minute;600/hour"),
+    "sign-in-again": ("10/minute;40/hour;120/day", "60/minute;600/hour"),  # in a browser that knew the password once
+    "password-change": ("5/minute;20/hour;60/day", "100/10 minutes;1000/day"),
+    "outside-sign-in": ("1000/minute;10000/day", "120/minute;1200/hour"),
     "join": ("3/10 minutes;10/day", "100/10 minutes;1000/day"),
     "password-link": ("3/10 minutes;10/day", "60/10 minutes;600/day"),
     "password-set": ("10/10 minutes;40/day", "100/10 minutes;1000/day"),

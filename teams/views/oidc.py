@@ -9,11 +9,12 @@ from django.views.decorators.http import require_GET
 
 from teams import oidc
 from teams.access import public_view
-from teams.services import outside_sign_in
+from teams.services import outside_sign_in, throttle
 from teams.services.outside_sign_in import SignInRefused
-from teams.views.sign_in import BACKEND
+from teams.views.sign_in import BACKEND, place, too_many
 
 NEXT = "oidc_next"
+AWAY_SECONDS = 1800
 
 
 @public_view
@@ -23,10 +24,17 @@ def oidc_start(request: HttpRequest) -> HttpResponse:
     if not oidc.configured():
         return _refused(request, "Signing in through another service is not set up on this platform.")
     try:
+        throttle.count("outside-sign-in", place=place(request))
         answer = oidc.send_to_provider(request)
+    except throttle.TooMany as error:
+        return too_many(request, error)
     except SignInRefused as error:
         return _refused(request, str(error))
-    request.session[NEXT] = request.GET.get("next", "")
+    request.session[NEXT] = request.GET.get("next", "")[:1000]
+    if not request.user.is_authenticated:
+        request.session.set_expiry(
+            AWAY_SECONDS
+        )  # a row for each stranger who presses the button must not stay for weeks
     return answer
 
 
@@ -42,6 +50,7 @@ def oidc_callback(request: HttpRequest) -> HttpResponse:
     except SignInRefused as error:
         return _refused(request, str(error))
     wanted = request.session.pop(NEXT, "")
+    request.session.set_expiry(None)
     login(request, person, backend=BACKEND)
     if not person.memberships.exists():
         messages.success(request, "You are signed in. Next: enter the code of your course.")

@@ -132,6 +132,10 @@ SWITCHES: dict[str, tuple[Callable[..., None], str]] = {
     "out": (enrolment.deactivate, "{name} can no longer enter. All their work stays."),
     "in": (enrolment.reactivate, "{name} can enter again."),
     "erase": (erasing.erase, "Name and address are gone. What the team made is still there."),
+    "take_back": (
+        enrolment.take_back,
+        "{name} enters by the link that is mailed to the address, and nobody else does.",
+    ),
     "withdraw": (enrolment.withdraw, "The invitation of {name} is withdrawn; its link no longer works."),
 }
 

@@ -13,7 +13,7 @@ from django.urls import reverse, reverse_lazy
 from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods
 
-from teams import oidc
+from teams import known_browser, oidc
 from teams.access import SignedInRequest, public_view, signed_in_view
 from teams.forms import FirstAccountForm, JoinForm, PasswordLinkForm, SignInForm, SignUpForm
 from teams.models import Course, Membership, Role, User
@@ -47,9 +47,11 @@ class SignInView(auth_views.LoginView):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         about = request.POST.get("username", "")[:254]
+        mark = known_browser.mark_of(request, about)
         try:
             throttle.check("sign-in", place=place(request))
-            throttle.count("sign-in", about=about)  # before the password is looked at: many tries at once are as many
+            # Before the password is looked at: many tries at once are as many.
+            throttle.count("sign-in-again" if mark else "sign-in", about=f"{about} {mark}".strip())
         except throttle.TooMany as error:
             return too_many(request, error)
         return super().post(request, *args, **kwargs)
@@ -62,8 +64,14 @@ class SignInView(auth_views.LoginView):
         return super().form_invalid(form)
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
-        throttle.forgive("sign-in", about=form.cleaned_data["username"])
-        return super().form_valid(form)
+        email = form.cleaned_data["username"]
+        if mark := known_browser.mark_of(self.request, email):
+            throttle.forgive("sign-in-again", about=f"{email} {mark}")
+        else:
+            throttle.forgive("sign-in", about=email)
+        response = super().form_valid(form)
+        known_browser.remember(response, email)
+        return response
 
 
 class PasswordChangeView(auth_views.PasswordChangeView):
@@ -74,7 +82,7 @@ class PasswordChangeView(auth_views.PasswordChangeView):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
-            throttle.count("sign-in", about=cast(User, request.user).email)
+            throttle.count("password-change", about=cast(User, request.user).email)
         except throttle.TooMany as error:
             return too_many(request, error)
         return super().post(request, *args, **kwargs)

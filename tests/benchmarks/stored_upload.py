@@ -25,6 +25,12 @@ def peak_mb() -> float:
     return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
 
 
+def cpu_seconds() -> float:
+    """Of this process and of the children that it has ended: the file is read by one (`teams.sandbox`)."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
+
+
 def _measure(source: Path) -> dict[str, Any]:
     from django.core.management import call_command
 
@@ -47,10 +53,10 @@ def upload(source: Path, team: Any, member: Any) -> tuple[Any, dict[str, Any]]:
     with TemporaryUploadedFile(source.name, "application/jsonl", source.stat().st_size, None) as received:
         _copied(source, received)
         received.seek(0)
-        began, wall_began = time.process_time(), time.perf_counter()
+        began, wall_began = cpu_seconds(), time.perf_counter()
         import_ = imports.import_file(team=team, dataset=None, name="Rows", file=received, person=member)
         imports.read_import(import_id=import_.pk, attempt=import_.attempt)
-        seconds, wall = time.process_time() - began, time.perf_counter() - wall_began
+        seconds, wall = cpu_seconds() - began, time.perf_counter() - wall_began
     import_.refresh_from_db()
     assert import_.status == ImportStatus.ACCEPTED and import_.version is not None, import_.problem_groups
     good, bad = import_.version.row_count, import_.bad_rows

@@ -200,7 +200,7 @@ def test_a_compressed_file_that_breaks_off_keeps_what_came_before(upload: Upload
 def test_no_file_of_the_json_test_suite_breaks_the_page(upload: Upload, browser: Client, shared_data: Path) -> None:
     files = sorted((shared_data / "json_test_suite").glob("*.json"))
     assert len(files) > 100
-    for file in files:
+    for file in files[::4]:  # each starts a reader of its own; `test_formats_json` reads all of them
         import_ = upload(file.read_bytes(), file.name)
         assert import_.status in (ImportStatus.READY, ImportStatus.UNREADABLE, ImportStatus.ACCEPTED), file.name
         if file.name.startswith("n_"):

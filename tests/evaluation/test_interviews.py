@@ -133,13 +133,31 @@ def test_tries_without_an_answer_may_be_billed_and_are_booked_as_unknown(
     assert (account.spent, account.held) == (sum(entry.delta for entry in lost), 0)
 
 
-def test_an_interview_whose_price_is_gone_is_charged_with_all_that_was_held(interview, team):
-    held = BudgetAccount.objects.get(team=team).held
-    Price.objects.all().delete()
+def test_an_interview_whose_price_went_while_it_was_asked_is_charged_with_all_that_was_held(
+    interview, team, monkeypatch
+):
+    held, keep = BudgetAccount.objects.get(team=team).held, interviews.keep
+
+    def keep_without_prices(*args):
+        Price.objects.all().delete()
+        return keep(*args)
+
+    monkeypatch.setattr(interviews, "keep", keep_without_prices)
     assert interviews.carry_out(interview.pk) == "done"
     entry = LedgerEntry.objects.get()
     assert (entry.delta, entry.confidence) == (held, Confidence.UNKNOWN)
     assert BudgetAccount.objects.get(team=team).held == 0
+
+
+def test_an_interview_whose_price_is_gone_before_it_is_asked_asks_nothing_and_costs_nothing(
+    interview, team, model_server
+):
+    Price.objects.all().delete()
+    assert interviews.carry_out(interview.pk) == "failed"
+    interview.refresh_from_db()
+    assert "No price is known" in interview.error_message
+    account = BudgetAccount.objects.get(team=team)
+    assert (account.held, account.spent, model_server.asked) == (0, 0, [])
 
 
 def test_answers_that_came_while_another_question_failed_are_kept_and_paid(interview, model_server, team, monkeypatch):

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.hashers import MD5PasswordHasher
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from limits import parse_many
 
@@ -126,6 +127,40 @@ def test_guessing_at_one_account_is_stopped_from_everywhere_at_once(client, know
     assert "Too many tries. Wait" in stopped.content.decode()
     assert 0 < int(stopped["Retry-After"]) <= 60
     assert hashed == [], "and costs nothing any more"
+
+
+def test_a_guesser_elsewhere_locks_nobody_out_of_the_browser_they_always_use(client, known):
+    """Whoever knows the address could else keep a professor out, an hour before the grades are due."""
+    assert try_password(client, known, "203.0.113.1", PASSWORD).status_code == 302
+    client.get("/")
+    del client.cookies["sessionid"]
+    for number in range(6):
+        stranger = Client()
+        last = try_password(stranger, known, f"198.51.100.{number}")
+    assert last.status_code == 429
+    assert try_password(Client(), known, "203.0.113.1", PASSWORD).status_code == 429
+    assert try_password(client, known, "203.0.113.1", PASSWORD).status_code == 302
+
+
+def test_the_cookie_of_one_account_opens_no_new_tries_at_another(client, known):
+    assert try_password(client, known, password=PASSWORD).status_code == 302
+    del client.cookies["sessionid"]
+    statuses = [try_password(client, "unproven@example.edu").status_code for _ in range(6)]
+    assert statuses[-1] == 429
+
+
+def test_a_known_browser_does_not_guess_for_ever(client, known):
+    assert try_password(client, known, password=PASSWORD).status_code == 302
+    del client.cookies["sessionid"]
+    statuses = [try_password(client, known, f"203.0.113.{number}").status_code for number in range(11)]
+    assert statuses[-1] == 429
+
+
+@pytest.mark.parametrize("value", ["", "nonsense", "W10:x:y"])
+def test_an_invented_cookie_is_none(client, known, value):
+    client.cookies["known_browser"] = value
+    statuses = [try_password(client, known, f"203.0.113.{number}").status_code for number in range(6)]
+    assert statuses[-1] == 429
 
 
 def test_a_forwarded_address_makes_no_new_place(client, known):

@@ -141,7 +141,7 @@ def test_the_refusal_is_said_in_words(db, ask, path):
     said = ask(path, 2 * MB).page.decode()
     assert "Too much at once" in said
     assert "64.0\xa0KB" in said
-    assert "sign in first" in said
+    assert "Sign in first" in said
 
 
 def test_a_file_of_the_pages_own_takes_nothing_at_all(db, ask, rolled):
@@ -195,7 +195,7 @@ def test_the_largest_file_is_the_operators_decision(ask, client_for, team, membe
     settings.DATASET_MAX_BYTES = 2 * MB
     request = ask(reverse("dataset_new", args=[team.pk]), 4 * MB, cookie=cookie_of(member, client_for))
     assert request.status == 413
-    assert "3.0\xa0MB" in request.page.decode()
+    assert "2.0\xa0MB" in request.page.decode()
 
 
 def test_a_course_archive_is_for_those_who_may_create_courses(ask, client_for, instructor):

@@ -157,6 +157,18 @@ def test_the_instructor_sees_whose_address_is_not_confirmed(client_for, course, 
     assert "enters by the link that is mailed to" in page
 
 
+def test_an_instructor_takes_back_an_account_that_had_its_role_before_addresses_were_proven(
+    client_for, course, instructor, squatter, delivered
+):
+    membership = factories.enrol(course, squatter, Role.PROFESSOR)
+    theirs = client_for(squatter)
+    switch = f"/courses/{course.pk}/people/{membership.pk}/switch/"
+    (mail,) = delivered(lambda: client_for(instructor).post(switch, {"do": "take_back"}))
+    assert theirs.get("/").status_code == 302
+    assert owner_opens(mail).get(f"/courses/{course.pk}/grading/").status_code == 200
+    assert delivered(lambda: client_for(instructor).post(switch, {"do": "take_back"})) == []
+
+
 # --- Joining with a code ---------------------------------------------------------------------------------------------------
 
 

@@ -100,10 +100,11 @@ def test_free_local_work_is_never_blocked(course):
     assert account(broke).spent == 0
 
 
-def test_an_actual_cost_above_the_hold_is_recorded_as_it_is(team):
+def test_a_charge_stops_at_the_hold_and_what_was_used_above_it_is_recorded(team):
     money.hold(team=team, key="run-1", amount=10)
-    money.settle(key="run-1", charge=charge(25))
-    assert (account(team).held, account(team).spent) == (0, 25)
+    entry = money.settle(key="run-1", charge=charge(25))
+    assert (account(team).held, account(team).spent) == (0, 10)
+    assert (entry.delta, entry.beyond_hold) == (10, 15)
 
 
 def test_the_database_itself_refuses_a_ledger_entry_that_does_not_add_up(team):

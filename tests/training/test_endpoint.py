@@ -32,7 +32,7 @@ from tests.evaluation.conftest import make_prices, make_run, model_server
 from tests.evaluation.model_server import Script
 from training.models import CallStatus, EndpointCall, EndpointKey, TrainingRun
 from training.services import deployments, endpoints
-from training.services.charges import TokenUsage
+from training.services.calls.usage import TokenUsage
 from training.services.endpoint_places import OF_ONE_TEAM
 
 __all__ = ["model_server"]

@@ -24,7 +24,8 @@ class OpenaiForm(RunForm):
     n_epochs = forms.CharField(
         initial="auto",
         label="Epochs",
-        help_text="How often the model reads every row: auto, or 1 to 50. You pay for each.",
+        help_text="How often the model reads every row: 1 to 50, or auto for OpenAI's rule (more for fewer rows). "
+        "You pay for each.",
     )
     batch_size = forms.CharField(
         initial="auto", label="Batch size", help_text="Rows read before each step: auto, or 1 to 256."

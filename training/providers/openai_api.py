@@ -22,6 +22,7 @@ from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
 from training.launcher import storable
 from training.providers.values import finite, step_number, text, token_count
+from training.services.calls.usage import usage_of
 
 METADATA_KEY = "run"
 TIMEOUT_SECONDS = 60.0
@@ -99,7 +100,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer and the tokens that the provider counted for it; `input_tokens` with the cached ones."""
+    """An answer and the tokens that the provider counted for it, 0 where it did not; `input_tokens` with the cached ones."""
 
     text: str
     input_tokens: int
@@ -240,12 +241,14 @@ class FineTuning:
                 temperature=0,
                 max_tokens=max_tokens,
             )
-            used, details = answer.usage, answer.usage.prompt_tokens_details if answer.usage else None
+            used = usage_of(answer.usage)
+            if used is None and not answer.choices:
+                raise ValueError("no answer, and no word on what was used")
             return Reply(
                 text=storable(answer.choices[0].message.content or "") if answer.choices else "",
-                input_tokens=used.prompt_tokens if used else 0,
-                cached_input_tokens=(details.cached_tokens or 0) if details else 0,
-                output_tokens=used.completion_tokens if used else 0,
+                input_tokens=used.input_tokens if used else 0,
+                cached_input_tokens=used.cached_input_tokens if used else 0,
+                output_tokens=used.output_tokens if used else 0,
             )
 
         return self._call(read)

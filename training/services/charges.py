@@ -1,17 +1,16 @@
 """What models cost: prices looked up for a course, charges made of what was measured."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypedDict
+from typing import Any
 
 from teams.models import Confidence, Course, Hold, Method, PriceKind, User
 from teams.services.money import Charge, dollars
 from teams.services.prices import PriceUnknown, Quote, price_of
 from training.models import BaseModel, Missing, TrainingRun
 from training.services import call_journal, idle_speed
-
-if TYPE_CHECKING:
-    from openai.types import CompletionUsage
+from training.services.calls.usage import CountedTokens, TokenUsage
 
 PRICE_BOOK_PROVIDER = "openai"  # whose prices apply, the rehearsal's "would have cost" included
 REHEARSAL_PROVIDER = "rehearsal"
@@ -19,6 +18,7 @@ LOCAL_PROVIDER = "local"
 SAMPLE_QUESTION_TOKENS, SAMPLE_ANSWER_TOKENS = 1_500, 120  # most of one sample question asked at a provider
 NO_ANSWER = "the most it can have cost, because no answer came"  # as the ledger says it
 NO_PRICE = "all that was held, because the price is gone from the book"  # as the ledger says it
+COUNT_MARGIN, COUNT_SLACK = 1.1, 8
 PROGRAM_CALLS_PER_TURN = 2  # a DSPy program asks once more when it cannot read the first answer
 
 
@@ -48,39 +48,6 @@ class ChatCost:
     provider: str
     model: str
     rehearsal: bool
-
-
-class CountedTokens(TypedDict):
-    """Tokens as prices and charges name them."""
-
-    input_tokens: int
-    cached_input_tokens: int
-    output_tokens: int
-
-
-@dataclass(frozen=True)
-class TokenUsage:
-    """Tokens of one answer; `input_tokens` counts the cached ones too. `exact`: the provider said so."""
-
-    input_tokens: int
-    cached_input_tokens: int
-    output_tokens: int
-    exact: bool
-
-    @classmethod
-    def reported(cls, said: "CompletionUsage") -> "TokenUsage":
-        """The provider's own count."""
-        details = said.prompt_tokens_details
-        cached = (details.cached_tokens or 0) if details else 0
-        return cls(said.prompt_tokens, cached, said.completion_tokens, exact=True)
-
-    @property
-    def counted(self) -> CountedTokens:
-        return {
-            "input_tokens": self.input_tokens,
-            "cached_input_tokens": self.cached_input_tokens,
-            "output_tokens": self.output_tokens,
-        }
 
 
 def answer_charge(
@@ -239,11 +206,25 @@ def samples_estimate(*, course: Course, model: str, questions: int) -> tuple[int
     return expected, highest
 
 
-def chat_cost(run: TrainingRun, *, input_tokens: int, cached_input_tokens: int, output_tokens: int) -> ChatCost:
-    """What a chat turn with a finished run cost, from the tokens that the provider reported. Raises PriceUnknown."""
-    return _chat_cost(
-        run.team.course, run.base_model, asked_model(run), input_tokens, cached_input_tokens, output_tokens
-    )
+def chat_prices(run: TrainingRun) -> TokenPrices | None:
+    """What answers of a finished run cost, for who asks often; None where they are made here. Raises PriceUnknown."""
+    return None if run.base_model.local else token_prices(course=run.team.course, model=asked_model(run))
+
+
+def chat_cost(
+    run: TrainingRun,
+    *,
+    input_tokens: int,
+    cached_input_tokens: int,
+    output_tokens: int,
+    prices: TokenPrices | None = None,
+) -> ChatCost:
+    """What a chat turn with a finished run cost, from the tokens that the provider reported. Raises PriceUnknown.
+
+    `prices`: as `chat_prices` found them; else they are looked up.
+    """
+    used = (input_tokens, cached_input_tokens, output_tokens)
+    return _chat_cost(run.team.course, run.base_model, asked_model(run), *used, prices=prices)
 
 
 def base_chat_cost(
@@ -253,23 +234,54 @@ def base_chat_cost(
     return _chat_cost(course, base_model, base_model.name, input_tokens, cached_input_tokens, output_tokens)
 
 
-def chat_most(run: TrainingRun, *, input_tokens: int, max_tokens: int) -> int:
-    """Micro-dollars to hold for one chat turn: `input_tokens` as estimated by the caller, `max_tokens` of answer.
+def request_tokens(run: TrainingRun, input_tokens: int) -> int:
+    """The most that one request to the model may read: what the caller counted, a DSPy program's own prompt, a margin."""
+    brought = _whole(run.result.get("prompt_tokens")) if run.method == Method.DSPY else 0
+    return with_margin(input_tokens + brought)
+
+
+def chat_most(run: TrainingRun, *, input_tokens: int, max_tokens: int, prices: TokenPrices | None = None) -> int:
+    """Micro-dollars to hold for one chat turn: `input_tokens` as counted by the caller, `max_tokens` of answer.
 
     A DSPy program adds its instructions and demonstrations to what the teacher says and may ask twice. 0 for LoRA and
     rehearsals. Raises PriceUnknown.
     """
-    if run.method == Method.DSPY:
-        input_tokens = PROGRAM_CALLS_PER_TURN * (input_tokens + int(run.result.get("prompt_tokens", 0)))
-        max_tokens *= PROGRAM_CALLS_PER_TURN
-    return chat_cost(run, input_tokens=input_tokens, cached_input_tokens=0, output_tokens=max_tokens).cost
+    calls = PROGRAM_CALLS_PER_TURN if run.method == Method.DSPY else 1
+    asked = calls * request_tokens(run, input_tokens)
+    answered = calls * max_tokens
+    return chat_cost(run, input_tokens=asked, cached_input_tokens=0, output_tokens=answered, prices=prices).cost
+
+
+def program_limits(run: TrainingRun, *, input_tokens: int, max_tokens: int) -> dict[str, Any] | None:
+    """What `chat_most` priced, for the program server to keep to, whatever the program says; None for other methods."""
+    if run.method != Method.DSPY:
+        return None
+    return {
+        "model": run.base_model.name,
+        "max_tokens": max_tokens,
+        "calls": PROGRAM_CALLS_PER_TURN,
+        "input_tokens": request_tokens(run, input_tokens),
+    }
 
 
 def base_chat_most(base_model: BaseModel, *, course: Course, input_tokens: int, max_tokens: int) -> int:
     """Micro-dollars to hold for one chat turn with an untrained base model. Raises PriceUnknown."""
     return base_chat_cost(
-        base_model, course=course, input_tokens=input_tokens, cached_input_tokens=0, output_tokens=max_tokens
+        base_model,
+        course=course,
+        input_tokens=with_margin(input_tokens),
+        cached_input_tokens=0,
+        output_tokens=max_tokens,
     ).cost
+
+
+def with_margin(counted: int) -> int:
+    """A provider may count a little otherwise than we do, and frame messages with more."""
+    return math.ceil(counted * COUNT_MARGIN) + COUNT_SLACK
+
+
+def _whole(value: Any) -> int:
+    return max(0, value) if isinstance(value, int) else 0
 
 
 def cost_or_hold(priced: Callable[[], ChatCost], *, run: TrainingRun, hold_key: str) -> ChatCost:
@@ -291,11 +303,20 @@ def asked_model(run: TrainingRun) -> str:
     return run.result_model if run.method == Method.OPENAI else run.base_model.name
 
 
-def _chat_cost(course: Course, base_model: BaseModel, model: str, asked: int, cached: int, answered: int) -> ChatCost:
+def _chat_cost(
+    course: Course,
+    base_model: BaseModel,
+    model: str,
+    asked: int,
+    cached: int,
+    answered: int,
+    *,
+    prices: TokenPrices | None = None,
+) -> ChatCost:
     provider = provider_name(base_model)
     if base_model.local:
         return ChatCost(0, None, "answered on this machine: free", Confidence.EXACT, provider, model, rehearsal=False)
-    prices = token_prices(course=course, model=model)
+    prices = prices or token_prices(course=course, model=model)
     price = prices.cost(input_tokens=asked, cached_input_tokens=cached, output_tokens=answered)
     if base_model.rehearsal:
         return ChatCost(0, price, prices.note, Confidence.EXACT, provider, model, rehearsal=True)

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from datasets.models import Shape
 from datasets.services import versions
-from teams.models import Confidence, LedgerEntry
+from teams.models import Confidence, Hold, HoldState, LedgerEntry
 from teams.services import money
 from training.models import CREATING, ENDED, InvalidTransition, Missing, RunEvent, RunStatus, TrainingRun
 from training.providers.openai_api import (
@@ -21,7 +21,8 @@ from training.providers.openai_api import (
     ProviderJob,
     ProviderRefused,
 )
-from training.services import cloud_result, finish, live, queue, spec
+from training.services import cloud_result, estimate, finish, live, queue, spec, tokens
+from training.services.charges import training_price
 from training.services.endpoints import provider_address
 from training.services.finish import Failure
 from training.services.launch import DPO, SUPERVISED
@@ -96,6 +97,7 @@ def _wait(run: TrainingRun, lease: str, job: ProviderJob) -> str:
 def _create(run: TrainingRun, lease: str, provider: FineTuning) -> ProviderJob | None:
     """None when the run was cancelled before anything was made."""
     files = spec.write_rows(run)
+    _refuse_dearer(run)
     _may_train(run, lease, provider)
     parts = [("train", files.train_ids)] + ([("validation", files.validation_ids)] if files.validation_ids else [])
     ids: list[str] = []
@@ -117,7 +119,7 @@ def _create(run: TrainingRun, lease: str, provider: FineTuning) -> ProviderJob |
 def _body(run: TrainingRun, file_ids: list[str]) -> dict[str, Any]:
     kind = str(run.settings.get("training", SUPERVISED))
     names = ("n_epochs", "batch_size", "learning_rate_multiplier", *(("beta",) if kind == DPO else ()))
-    chosen = {name: run.settings.get(name, "auto") for name in names}
+    chosen = {name: run.settings.get(name, "auto") for name in names} | {"n_epochs": estimate.epochs_of(run)}
     body: dict[str, Any] = {
         "model": run.base_model.name,
         "training_file": file_ids[0],
@@ -126,6 +128,22 @@ def _body(run: TrainingRun, file_ids: list[str]) -> dict[str, Any]:
         "suffix": str(run.settings.get("suffix") or f"run-{run.number}"),
     }
     return body | ({"validation_file": file_ids[1]} if len(file_ids) > 1 else {})
+
+
+def _refuse_dearer(run: TrainingRun) -> None:
+    """Before any row leaves: what is asked for costs no more than what is held. Raises ProviderRefused, PriceUnknown."""
+    if run.rehearsal:
+        return
+    held = Hold.objects.filter(key=run.hold_key, state=HoldState.OPEN).values_list("amount", flat=True).first() or 0
+    read = estimate.tokens_read(run.settings, tokens.count_training_file(run.file(spec.TRAIN_FILE)))
+    cost = training_price(course=run.team.course, model=run.base_model.name)[0].cost(read * estimate.epochs_of(run))
+    if cost > held:
+        raise ProviderRefused(
+            "dearer_than_held",
+            f"Training on these rows may cost {money.dollars(cost)} now, more than the {money.dollars(held)} that was held "
+            "for it.",
+            "Nothing was sent and nothing is charged. Start the run again with changes: it is priced anew.",
+        )
 
 
 def _may_train(run: TrainingRun, lease: str, provider: FineTuning) -> None:

@@ -46,7 +46,7 @@ def keep(run: TrainingRun, lease: str, provider: FineTuning, job: ProviderJob) -
     trained = job.trained_tokens if job.trained_tokens is not None else estimated_tokens(run, job)
     if looks <= LOOKS_THAT_READ:
         missing = _read(run, hurried, job, missing)
-        ask_samples(run, lease, provider, model=name)
+        ask_samples(run, lease, provider, model=name, trained_tokens=trained)
     result = run.result | {
         "schema": 1,
         "seed": run.seed,
@@ -129,13 +129,10 @@ def say_shutdown(run: TrainingRun, provider: FineTuning) -> None:
 
 def estimated_tokens(run: TrainingRun, job: ProviderJob) -> int:
     """What a job that succeeded has trained on, where the provider does not say: counted here, for the epochs it names."""
-    version, settings = run.dataset_version, run.settings
     epochs = job.hyperparameters.get("n_epochs")
     if not isinstance(epochs, int) or epochs < 1:
-        asked = settings.get("n_epochs", "auto")
-        rows = estimate.training_share(version, settings)
-        epochs = estimate.expected_epochs(rows) if asked == "auto" else int(asked)
-    return estimate.one_epoch_tokens(version, settings) * epochs
+        epochs = estimate.epochs_of(run)
+    return estimate.one_epoch_tokens(run.dataset_version, run.settings) * epochs
 
 
 def tokens_so_far(run: TrainingRun, job: ProviderJob) -> int:

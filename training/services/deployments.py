@@ -15,9 +15,9 @@ from teams.services.sweeping import each_alone
 from training.models import CallStatus, Deployment, EndpointCall, EndpointKey, RunStatus, TrainingRun
 from training.models.endpoint import SHOWN_CHARACTERS
 from training.services import charges
-from training.services.charges import TokenUsage
+from training.services.calls.usage import TokenUsage
 
-SUBJECT = "endpoint"
+SUBJECT = money.ENDPOINT
 HOLD_LIFETIME = timedelta(hours=1)
 FORGOTTEN_AFTER = timedelta(minutes=15)
 MOST_KEYS = 20
@@ -181,8 +181,9 @@ def _check_day(key: EndpointKey, most: int) -> None:
 def close_call(*, call: EndpointCall, status: CallStatus, usage: TokenUsage) -> None:
     """Settle what was used. A second call changes nothing."""
     charge = _charge(call, usage)
+    charged = min(charge.cost, call.cost)  # while it is open, its cost is the most that was held
     with transaction.atomic():
-        if _move(call, status, charge.cost, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens):
+        if _move(call, status, charged, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens):
             money.settle(key=call.hold_key, charge=charge)
 
 

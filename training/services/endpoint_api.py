@@ -8,19 +8,15 @@ from typing import Any
 import httpx
 
 from training.models import TrainingRun
-from training.services import charges
-from training.services.charges import LOCAL_PROVIDER, TokenUsage
-from training.services.endpoints import ChatEndpoint, NotReady, endpoint_for
-from training.services.tokens import count_messages, count_text
+from training.services.calls.prepare import Message, PreparedCall, prepare
+from training.services.calls.usage import TokenUsage, usage_of
+from training.services.endpoints import NotReady, endpoint_for
 
-SMALL_VOCABULARY = 1.7  # a local model's tokens for one of OpenAI's
 MOST_BYTES, MOST_MESSAGES = 200_000, 200
 READ = frozenset({"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "user", "n"})
 FIXED = frozenset({"temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "stop", "logit_bias"})
 NEVER_REACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 TIMEOUT = httpx.Timeout(90.0, connect=10.0)
-
-Message = dict[str, str]
 
 
 class ApiError(Exception):
@@ -44,26 +40,17 @@ class ApiError(Exception):
 
 @dataclass(frozen=True)
 class Asked:
-    """A checked request. `messages` begin with the prompt that the bot was trained with."""
+    """A checked request. The call's messages begin with the prompt that the bot was trained with."""
 
     model: str
-    endpoint: ChatEndpoint
-    messages: list[Message]
-    max_tokens: int
+    run: TrainingRun
+    call: PreparedCall
     stream: bool
     usage_wanted: bool
-    input_tokens: int
-    most: int
 
     def body(self) -> dict[str, Any]:
         """The same request as the platform's own chat makes."""
-        sent: dict[str, Any] = {
-            "model": self.endpoint.model,
-            "messages": self.messages,
-            "temperature": self.endpoint.temperature,
-            "max_tokens": self.max_tokens,
-        }
-        return sent | ({"stream": True, "stream_options": {"include_usage": True}} if self.stream else {})
+        return self.call.body(stream=self.stream)
 
 
 def read_body(raw: bytes) -> dict[str, Any]:
@@ -99,22 +86,18 @@ def asked(body: dict[str, Any], run: TrainingRun) -> Asked:
         raise ApiError(409, str(not_ready)) from not_ready
     messages = _messages(body.get("messages"))
     system = [{"role": "system", "content": endpoint.system_prompt}] if endpoint.system_prompt else []
-    max_tokens = min(endpoint.max_tokens, endpoint.context_tokens // 3, _wanted_tokens(body))
-    counted = count_messages([*system, *messages])
-    counted = round(counted * SMALL_VOCABULARY) if endpoint.provider == LOCAL_PROVIDER else counted
-    if counted > endpoint.context_tokens - max_tokens:
-        said = f"This bot reads about {endpoint.context_tokens - max_tokens} tokens at once; your messages have about {counted}."
+    call = prepare(run, endpoint, [*system, *messages], max_tokens=_wanted_tokens(body))
+    room = endpoint.context_tokens - call.max_tokens
+    if call.input_tokens > room:
+        said = f"This bot reads about {room} tokens at once; your messages have about {call.input_tokens}."
         raise ApiError(400, said, code="context_length_exceeded", param="messages")
     options = body.get("stream_options")
     return Asked(
         model=str(body["model"]),
-        endpoint=endpoint,
-        messages=[*system, *messages],
-        max_tokens=max_tokens,
+        run=run,
+        call=call,
         stream=bool(body.get("stream")),
         usage_wanted=isinstance(options, dict) and bool(options.get("include_usage")),
-        input_tokens=counted,
-        most=charges.chat_most(run, input_tokens=counted, max_tokens=max_tokens),
     )
 
 
@@ -148,20 +131,6 @@ def _message(one: Any) -> Message:
     return {"role": role, "content": content.replace("\x00", "").encode("utf-8", "replace").decode()}
 
 
-def usage_of(said: Any) -> TokenUsage | None:
-    """The provider's own count, where it gave one."""
-    if not isinstance(said, dict) or not isinstance(said.get("prompt_tokens"), int):
-        return None
-    details = said.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, dict) else 0
-    return TokenUsage(said["prompt_tokens"], int(cached or 0), int(said.get("completion_tokens") or 0), exact=True)
-
-
-def estimated(request: Asked, text: str) -> TokenUsage:
-    """Our own count, where the provider could not tell."""
-    return TokenUsage(request.input_tokens, 0, count_text(text), exact=False)
-
-
 @dataclass
 class Answer:
     """What came so far. `begun`: somebody reads it."""
@@ -183,9 +152,9 @@ async def pieces(response: httpx.Response, request: Asked, answer: Answer) -> As
             yield b"data: [DONE]\n\n"
             return
         chunk = json.loads(data)
+        answer.usage = usage_of(chunk.get("usage")) or answer.usage
         if "error" in chunk:
             raise httpx.RemoteProtocolError("the provider broke the stream off with an error")
-        answer.usage = usage_of(chunk.get("usage")) or answer.usage
         if chunk.get("choices"):
             answer.text += chunk["choices"][0].get("delta", {}).get("content") or ""
         elif not request.usage_wanted:

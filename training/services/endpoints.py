@@ -1,6 +1,6 @@
 """Where a finished run, or an untrained base model, answers chats, and exactly how it must be asked."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django.conf import settings
 
@@ -13,6 +13,7 @@ TINY_CONTEXT_TOKENS = 512
 LOCAL_CONTEXT_TOKENS = 2_048  # of what local bases read, which is more: a long memory makes answers slow on a processor
 PROVIDER_CONTEXT_TOKENS = 16_000  # far below what gpt-4o-mini reads: a chat's memory costs money at every turn
 CHAT_TEMPERATURE = 0.7
+MOST_PROGRAM_TOKENS = 4_000
 
 
 class NotReady(Exception):
@@ -47,7 +48,8 @@ def endpoint_for(run: TrainingRun) -> ChatEndpoint:
         return _local(settings.MODEL_SERVER_URL, run.result_model, prompt, Method.LORA, base)
     if run.method == Method.DSPY:
         # The program brings its own instructions: nothing may be added to what was optimised.
-        return _local(settings.PROGRAM_SERVER_URL, run.result_model, "", Method.DSPY, base)
+        found = _local(settings.PROGRAM_SERVER_URL, run.result_model, "", Method.DSPY, base)
+        return replace(found, max_tokens=program_answer_tokens(run))
     return _at_provider(run.result_model, prompt, Method.OPENAI, base)
 
 
@@ -61,6 +63,14 @@ def why_out_of_reach(run: TrainingRun) -> str:
     if run.base_model.hosting == Hosting.ELSEWHERE:
         return f"{run} needs {run.base_model.name}, which is not on this platform, so nobody can talk to it here."
     return ""
+
+
+def program_answer_tokens(run: TrainingRun) -> int:
+    """The longest answer of a DSPy program, its reasoning included: as it was optimised, so it is priced and asked."""
+    chosen = run.settings.get("max_tokens")
+    if not isinstance(chosen, int) or isinstance(chosen, bool) or chosen < 1:
+        return int(settings.CHAT_MAX_ANSWER_TOKENS)
+    return min(chosen, MOST_PROGRAM_TOKENS)
 
 
 def endpoint_for_base(base_model: BaseModel) -> ChatEndpoint:

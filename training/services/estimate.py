@@ -12,7 +12,7 @@ from datasets.services import versions
 from teams.models import Course, Method
 from teams.services.durations import duration
 from teams.services.money import dollars
-from training.models import BaseModel
+from training.models import BaseModel, TrainingRun
 from training.services import idle_speed, local_time, lora_memory, program_size, tokens
 from training.services.charges import samples_estimate, token_prices, training_price
 from training.services.idle_speed import Source, compute_cost
@@ -21,7 +21,6 @@ from training.services.questions import SAMPLE_QUESTIONS
 ROWS_SHARE = "rows_share"  # the setting of a run that trains on a part of its rows
 COUNTED_ROWS = 3_000  # bigger versions are estimated from their size: counting them would make a person wait
 COUNT_MARGIN = 1.1  # the provider's own count may differ a little from ours
-AUTO_EPOCHS_MARGIN = 2  # "auto" is the provider's choice; its published rule is what we expect
 AUTO_EPOCHS, AUTO_EXAMPLES, AUTO_MOST_EPOCHS = 3, 100, 25
 PAIR_FACTOR = 2  # DPO reads the question with both of its answers
 OPENAI_SECONDS, REHEARSAL_SECONDS = 1_200.0, 30.0
@@ -56,25 +55,34 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Size:
-    """Tokens of one pass over a version; `counted` is False where they were reckoned from its characters."""
+    """Tokens of one pass over a version; `counted` is False where they were estimated from its characters.
+
+    `rows`: of each row, longest first, where they were counted.
+    """
 
     tokens: int
     counted: bool
+    rows: tuple[int, ...] = ()
+
+    def most_in(self, rows: int) -> int:
+        """Tokens of the longest `rows` rows: any choice of as many has no more."""
+        return sum(self.rows[:rows]) if self.counted else self.tokens
 
 
 def size_of(version: DatasetVersion) -> Size:
     """Tokens as OpenAI counts them, counted where that is quick."""
     if version.row_count > COUNTED_ROWS:
         return Size(version.token_estimate, counted=False)
-    return Size(_counted(version.content_hash, version), counted=True)
+    rows = _counted(version.content_hash, version)
+    return Size(sum(rows), counted=True, rows=rows)
 
 
 @lru_cache(maxsize=256)
-def _counted(content_hash: str, version: DatasetVersion) -> int:
+def _counted(content_hash: str, version: DatasetVersion) -> tuple[int, ...]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.jsonl"
         versions.write_jsonl(version, path, shape="messages")
-        return tokens.count_training_file(path)
+        return tuple(sorted(tokens.count_training_rows(path), reverse=True))
 
 
 def estimate(
@@ -110,33 +118,42 @@ def rows_in_share(rows: int, settings: dict[str, Any]) -> int:
 
 def one_epoch_tokens(version: DatasetVersion, settings: dict[str, Any]) -> int:
     """Tokens that an OpenAI run reads in one pass over its training rows."""
-    read = PAIR_FACTOR if settings.get("training") == "dpo" else 1
-    return math.ceil(size_of(version).tokens * read * training_share(version, settings) / version.row_count)
+    read = tokens_read(settings, size_of(version).tokens)
+    return math.ceil(read * training_share(version, settings) / version.row_count)
 
 
 def expected_epochs(rows: int) -> int:
-    """What "auto" means for a number of rows, by the rule in OpenAI's cookbook."""
+    """What "auto" means for a number of rows, by the rule in OpenAI's cookbook: so it is priced, and so it is asked for."""
     if rows * AUTO_EPOCHS < AUTO_EXAMPLES:
         return min(AUTO_MOST_EPOCHS, math.ceil(AUTO_EXAMPLES / max(1, rows)))
     return AUTO_EPOCHS
+
+
+def epochs_of(run: TrainingRun) -> int:
+    """How often an OpenAI run's rows are read: what its price was made of."""
+    asked = run.settings.get("n_epochs", "auto")
+    return expected_epochs(training_share(run.dataset_version, run.settings)) if asked == "auto" else int(asked)
+
+
+def tokens_read(settings: dict[str, Any], counted: int) -> int:
+    """Tokens of one epoch over rows of `counted` tokens."""
+    return counted * (PAIR_FACTOR if settings.get("training") == "dpo" else 1)
 
 
 def _openai(course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any]) -> Estimate:
     quote, note = training_price(course=course, model=base.name)
     size, rows = size_of(version), training_share(version, settings)
     one_epoch = one_epoch_tokens(version, settings)
+    most_epoch = max(one_epoch, tokens_read(settings, size.most_in(rows)))
     asked = settings.get("n_epochs", "auto")
     epochs = expected_epochs(rows) if asked == "auto" else int(asked)
-    margin = COUNT_MARGIN * (AUTO_EPOCHS_MARGIN if asked == "auto" else 1)
     trained = one_epoch * epochs
     asked_expected, asked_most = samples_estimate(course=course, model=base.name, questions=len(SAMPLE_QUESTIONS))
     expected = quote.cost(trained) + asked_expected
-    most = quote.cost(math.ceil(trained * margin)) + asked_most
+    most = quote.cost(math.ceil(most_epoch * epochs * COUNT_MARGIN)) + asked_most
     because = [
         f"{one_epoch:,} tokens ({'counted' if size.counted else 'reckoned from the characters'}) x {epochs} epochs at {note}.",
-        "The provider chooses the epochs; the most allows for twice as many."
-        if asked == "auto"
-        else "The most allows for a token count 10 % above ours.",
+        "The most allows for a token count 10 % above ours, and for your longest rows.",
     ]
     if asked_most:
         because.append(

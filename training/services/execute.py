@@ -112,6 +112,8 @@ def _conclude(run: TrainingRun, lease: str, recorder: Recorder, exit_code: int |
 def _succeed(run: TrainingRun, lease: str) -> str:
     try:
         result = finish.read_result(run.folder)
+        if run.method == Method.DSPY:
+            result["prompt_tokens"] = finish.program_prompt_tokens(run.folder)
     except (FileNotFoundError, ValueError) as error:
         log.warning("run %s left no result: %s", run.pk, error)
         finish.fail(run, lease, ENGINES_SAY_NOTHING, **finish.nothing_kept(run))
@@ -121,8 +123,6 @@ def _succeed(run: TrainingRun, lease: str) -> str:
         result["machine"] = local_time.machine()
         if work := idle_speed.work_of_engine(result.get("work")):
             fields["work"] = work
-    if run.method == Method.DSPY:
-        result["prompt_tokens"] = finish.program_prompt_tokens(run.folder)
     finish.succeed(run, lease, result=result, result_model=f"run-{run.key}", **fields)
     return f"run {run.pk} succeeded"
 

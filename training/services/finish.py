@@ -16,6 +16,7 @@ from training.launcher import storable
 from training.models import MOST_ATTEMPTS, Artifact, RunEvent, RunStatus, TrainingRun
 from training.run_files import file_in, files_in, open_in
 from training.services import charges, idle_speed, live, queue
+from training.services.calls import program_prompt
 
 RESULT_FILE = "result.json"
 ARTIFACTS = {
@@ -23,7 +24,6 @@ ARTIFACTS = {
     Method.DSPY: ("program.json", RESULT_FILE),
     Method.OPENAI: ("result.csv", "train.jsonl", "validation.jsonl", RESULT_FILE),
 }
-CHARACTERS_PER_TOKEN = 3  # careful: program.json is mostly prose
 
 
 @dataclass(frozen=True)
@@ -196,8 +196,8 @@ def read_result(folder: Path) -> dict[str, Any]:
 
 
 def program_prompt_tokens(folder: Path) -> int:
-    """About how many tokens a DSPy program puts before each question."""
-    return file_in(folder, "program.json").stat().st_size // CHARACTERS_PER_TOKEN
+    """How many tokens a DSPy program puts before each question, counted from above: the program server sends no more."""
+    return program_prompt.most_tokens(file_in(folder, "program.json").read_text(encoding="utf-8"))
 
 
 def _artifact(run: TrainingRun, name: str) -> Artifact:

@@ -26,5 +26,11 @@ def count_messages(messages: Iterable[Mapping[str, Any]]) -> int:
 
 def count_training_file(path: Path) -> int:
     """Tokens that one epoch over a file of engine rows trains on, as OpenAI's cookbook counts them."""
+    return sum(count_training_rows(path))
+
+
+def count_training_rows(path: Path) -> list[int]:
+    """The same, of each row."""
     with path.open(encoding="utf-8") as lines:
-        return sum(count_messages(json.loads(line)["messages"]) - TOKENS_PER_REPLY for line in lines if line.strip())
+        rows = [json.loads(line) for line in lines if line.strip()]
+    return [count_messages(row["messages"]) - TOKENS_PER_REPLY for row in rows]

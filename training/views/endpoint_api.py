@@ -18,7 +18,7 @@ from teams.services.money import BudgetRefused
 from teams.services.prices import PriceUnknown
 from training.models import CallStatus, Deployment, EndpointCall, EndpointKey
 from training.services import deployments
-from training.services.charges import TokenUsage
+from training.services.calls.usage import TokenUsage, usage_in, usage_of
 from training.services.deployments import DayIsSpent, KeyRefused, TooManyCalls
 from training.services.endpoint_api import (
     MOST_BYTES,
@@ -28,10 +28,8 @@ from training.services.endpoint_api import (
     ApiError,
     Asked,
     asked,
-    estimated,
     pieces,
     read_body,
-    usage_of,
 )
 from training.services.endpoint_places import places
 
@@ -77,7 +75,9 @@ async def endpoint_chat(request: HttpRequest) -> HttpResponseBase:
 
 async def _answer(request: HttpRequest, key: EndpointKey) -> HttpResponseBase:
     call, wanted = await _opened(request, key)
-    web = httpx.AsyncClient(timeout=TIMEOUT, headers={"Authorization": f"Bearer {wanted.endpoint.api_key or 'none'}"})
+    web = httpx.AsyncClient(
+        timeout=TIMEOUT, headers={"Authorization": f"Bearer {wanted.call.endpoint.api_key or 'none'}"}
+    )
     try:
         response = await _send(web, call, wanted)
     except BaseException:
@@ -123,7 +123,7 @@ def _open(request: HttpRequest, key: EndpointKey) -> tuple[EndpointCall, Asked]:
         raise ApiError(404, said, code="model_not_found", param="model")
     try:
         wanted = asked(body, run)
-        call = deployments.open_call(key=key, run=run, most=wanted.most, streamed=wanted.stream)
+        call = deployments.open_call(key=key, run=run, most=wanted.call.most, streamed=wanted.stream)
     except (BudgetRefused, DayIsSpent) as refused:
         raise ApiError(402, str(refused), kind="insufficient_quota", code="insufficient_quota") from refused
     except PriceUnknown as unknown:
@@ -157,7 +157,9 @@ async def _to_its_end(work: Awaitable[Done]) -> Done:
 async def _send(web: httpx.AsyncClient, call: EndpointCall, wanted: Asked) -> httpx.Response:
     """Raises ApiError where no answer begins; the call is closed then."""
     try:
-        sent = web.build_request("POST", f"{wanted.endpoint.base_url.rstrip('/')}/chat/completions", json=wanted.body())
+        sent = web.build_request(
+            "POST", f"{wanted.call.endpoint.base_url.rstrip('/')}/chat/completions", json=wanted.body()
+        )
         response = await web.send(sent, stream=True)
     except asyncio.CancelledError:
         await _fail(call, wanted, maybe_billed=True)
@@ -169,11 +171,29 @@ async def _send(web: httpx.AsyncClient, call: EndpointCall, wanted: Asked) -> ht
         said = "The model's server took too long." if slow else "The model's server does not answer at the moment."
         raise ApiError(504 if slow else 503, f"{said} Try again later.", kind="server_error") from error
     if response.status_code != httpx.codes.OK:
-        await response.aclose()
-        await _fail(call, wanted, maybe_billed=False)
-        status = 429 if response.status_code == 429 else 502
-        raise ApiError(status, "The model's server refused. Nothing was charged. Try again later.", kind="server_error")
+        raise await _refused(response, call, wanted)
     return response
+
+
+async def _refused(response: httpx.Response, call: EndpointCall, wanted: Asked) -> ApiError:
+    """A refusal costs nothing, unless it says what was used: a DSPy program's model was asked, and its answer no use."""
+    try:
+        await response.aread()
+        usage = usage_in(response)
+    except asyncio.CancelledError:
+        await _fail(call, wanted, maybe_billed=True)
+        raise
+    except httpx.HTTPError:
+        usage = None
+    finally:
+        await response.aclose()
+    if usage is not None:
+        await _close(call, CallStatus.FAILED, usage)
+        said = "The bot's answer was not in the form that its program wants. The model was asked, which is charged."
+        return ApiError(502, said, kind="server_error", code="answer_out_of_format")
+    await _fail(call, wanted, maybe_billed=False)
+    status = 429 if response.status_code == 429 else 502
+    return ApiError(status, "The model's server refused. Nothing was charged. Try again later.", kind="server_error")
 
 
 async def _whole(web: httpx.AsyncClient, response: httpx.Response, call: EndpointCall, wanted: Asked) -> JsonResponse:
@@ -189,7 +209,7 @@ async def _whole(web: httpx.AsyncClient, response: httpx.Response, call: Endpoin
     finally:
         await response.aclose()
         await web.aclose()
-    usage = usage_of(said.get("usage")) or estimated(wanted, text)
+    usage = usage_of(said.get("usage")) or wanted.call.counted_here(text)
     await _close(call, CallStatus.DONE, usage)
     return JsonResponse(said | {"model": wanted.model})
 
@@ -217,7 +237,7 @@ async def _end(
         await _fail(call, wanted, maybe_billed=True)
     else:
         status = CallStatus.DONE if answer.whole else CallStatus.BROKEN
-        await _close(call, status, answer.usage or estimated(wanted, answer.text))
+        await _close(call, status, answer.usage or wanted.call.counted_here(answer.text))
     await response.aclose()
     await web.aclose()
 
@@ -227,7 +247,7 @@ async def _close(call: EndpointCall, status: CallStatus, usage: TokenUsage) -> N
 
 
 async def _fail(call: EndpointCall, wanted: Asked, *, maybe_billed: bool) -> None:
-    usage = TokenUsage(wanted.input_tokens, 0, wanted.max_tokens, exact=False)
+    usage = TokenUsage(wanted.call.input_tokens, 0, wanted.call.max_tokens, exact=False)
     await _to_its_end(sync_to_async(deployments.fail_call)(call=call, usage=usage, maybe_billed=maybe_billed))
 
 

@@ -5,6 +5,7 @@ import threading
 from typing import Any
 
 from django.conf import settings
+from django.contrib.sessions.backends.db import SessionStore
 from django.core.management.base import BaseCommand
 
 from evaluation.services import chat, interviews
@@ -32,6 +33,7 @@ class Command(BaseCommand):
             (settings.CLOUD_POLL_SECONDS, reconcile.poll_waiting),
             (settings.RECONCILE_SECONDS, pace_trial.ask_for_trials),
             (RETENTION_SECONDS, erasing.apply_retention),
+            (RETENTION_SECONDS, SessionStore.clear_expired),
             (BILL_SECONDS, billing.check_bill),
         ]
         reconcile.repeat(rounds, over.wait)

@@ -62,7 +62,12 @@ def _course(instructor: User, professor: User, first: User, second: User) -> tup
 def _dataset(team: Team, person: User, name: str, path: Path) -> None:
     """Through the same import as a person's upload, so that the demo shows what an upload gives."""
     made = imports.import_file(
-        team=team, dataset=None, name=name, file=SimpleUploadedFile(path.name, path.read_bytes()), person=person
+        team=team,
+        dataset=None,
+        name=name,
+        file=SimpleUploadedFile(path.name, path.read_bytes()),
+        person=person,
+        wait=True,
     )
     if made.is_open:
         imports.accept(import_=made, person=person)

@@ -10,8 +10,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from datasets.checks import FileReport, check_file
-from datasets.services.imports import limits
+from datasets.checks import FileReport
+from datasets.services.checking import check_file
 
 _MOST_SHOWN = 50
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -32,7 +32,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         worst = 0
         for name in options["files"]:
-            checked = check_file(Path(name), filename=name, limits=limits(), shape=options["shape"])
+            checked = check_file(Path(name), filename=name, shape=options["shape"])
             worst = max(worst, checked.exit_code())
             if options["as_json"]:
                 self._say(json.dumps(checked.as_json(), ensure_ascii=True))

@@ -4,18 +4,19 @@ import asyncio
 import traceback
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dspy
 from dspy.clients.engines.lm15_engine import AsyncLM15Engine
 from dspy.utils.exceptions import AdapterParseError
 
+from dspy_program.confining import Limits, found_in, too_long
 from dspy_program.engine import StreamingEngine
 from dspy_program.examples import format_history, merge_messages
 from dspy_program.failure import EngineFailure, provider_failure
 from dspy_program.field_stream import FieldStream
-from dspy_program.meter import Meter
+from dspy_program.meter import BudgetExceeded, Meter
 from dspy_program.program import SavedProgram, adapter, make_lm
 
 _FIELD, _BEFORE_IT = "student_response", frozenset({"reasoning"})
@@ -57,15 +58,23 @@ def _broken(error: Exception) -> EngineFailure:
     return EngineFailure("program_failed", said, "This is a fault of the platform: tell the instructor.", 500)
 
 
-class Answer:
-    """The answer to one request. `pieces` may be used once; `meter` and `finish_reason` are final when it has ended."""
+def _same(one: EngineFailure | None, other: EngineFailure) -> bool:
+    return one is not None and one.code == other.code
 
-    def __init__(self, program: SavedProgram, inputs: Dialogue, upstream: AsyncLM15Engine) -> None:
-        self.meter = Meter()
+
+class Answer:
+    """The answer to one request. `pieces` may be used once; `meter` and `finish_reason` are final when it has ended.
+
+    Nothing leaves that passes `limits`, whatever the program says.
+    """
+
+    def __init__(self, program: SavedProgram, inputs: Dialogue, upstream: AsyncLM15Engine, limits: Limits) -> None:
+        self.meter = Meter(max_calls=limits.calls)
+        self._limits = limits
         self._program, self._inputs = program, inputs
         self._queue: asyncio.Queue[Any] = asyncio.Queue()
         self._stream = FieldStream(_FIELD, _BEFORE_IT)
-        self._engine = StreamingEngine(self.meter, upstream, on_start=self._begin, on_text=self._take)
+        self._engine = StreamingEngine(self.meter, upstream, on_start=self._begin, on_text=self._take, limits=limits)
 
     @property
     def finish_reason(self) -> str:
@@ -95,23 +104,31 @@ class Answer:
 
     async def _predict(self) -> str:
         # No retries: a person is waiting, and can ask again.
-        lm = make_lm(self._program.serving, _OnlyAsync(), async_engine=self._engine, cache=False, num_retries=0)
+        serving = replace(self._program.serving, model=self._limits.model, max_tokens=self._limits.max_tokens)
+        lm = make_lm(serving, _OnlyAsync(), async_engine=self._engine, cache=False, num_retries=0)
         try:
             with dspy.context(lm=lm, adapter=adapter(), disable_history=True):
                 prediction = await self._program.module.acall(
                     conversation_history=self._inputs.conversation_history, teacher_prompt=self._inputs.teacher_prompt
                 )
-        except AdapterParseError as error:
-            raise EngineFailure(
+        except Exception as error:
+            raise self._failure(error) from error
+        return str(prediction.student_response)
+
+    def _failure(self, error: Exception) -> EngineFailure:
+        ours = found_in(error)
+        asked_again = self.meter.usage().calls > 0
+        out_of_calls = isinstance(error, BudgetExceeded) or self.meter.tripped is not None
+        # A second prompt that would pass the limits is not sent: then the first answer was the only one.
+        if isinstance(error, AdapterParseError) or out_of_calls or (asked_again and _same(ours, too_long())):
+            return EngineFailure(
                 "answer_out_of_format",
-                "The model did not keep to the answer format, twice.",
+                "The model did not keep to the answer format, so there is nothing to show.",
                 "Ask again; if it stays so, the program needs a stronger model.",
                 502,
-            ) from error
-        except Exception as error:
-            traceback.print_exc()
-            raise provider_failure(error) or _broken(error) from error
-        return str(prediction.student_response)
+            )
+        traceback.print_exc()
+        return ours or provider_failure(error) or _broken(error)
 
     def _begin(self) -> None:
         if not self._stream.shown:  # a second call, after an answer out of format, starts anew

@@ -4,6 +4,7 @@ DSPy's own counters under-count optimisers up to 20 times and book cache hits as
 here, from the provider's answer itself.
 """
 
+import json
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -11,13 +12,13 @@ from typing import Any
 from dspy import lm15
 from dspy.clients.engines.lm15_engine import AsyncLM15Engine, LM15Engine, timeouts_for
 
+from dspy_program import tokens
+from dspy_program.confining import Limits, confined, texts_of, too_long
 from dspy_program.failure import FINAL_CODES, EngineFailure, kinds, provider_failure
 from dspy_program.meter import Meter, Ticket
 
 # Overhead of a chat message's frame, in tokens, on top of its text.
 _FRAME_TOKENS = 16
-# Nothing was asked for: the cap must still reserve something for the answer.
-_DEFAULT_OUTPUT_TOKENS = 4096
 # Waiting mends "too many requests"; a server that is not there or hangs seldom comes while we wait.
 _PATIENCE = {"rate_limited": 4.0, "provider_unreachable": 0.5, "provider_timeout": 0.5}
 # A class chats at the same time, each chat holding a connection for as long as its answer takes.
@@ -67,16 +68,21 @@ class ProviderClosed(Exception):
 
 
 class MeteredEngine:
-    """DSPy's native engine behind a `Meter` and a `ProviderHealth`. One attempt per call; thread-safe."""
+    """DSPy's native engine behind a `Meter` and a `ProviderHealth`. One attempt per call; thread-safe.
 
-    def __init__(self, meter: Meter, health: ProviderHealth, config: Any) -> None:
+    Whatever an optimiser asks for, what leaves is one answer of `model` with at most `max_tokens`, as the meter reserves.
+    """
+
+    def __init__(self, meter: Meter, health: ProviderHealth, config: Any, *, model: str, max_tokens: int) -> None:
         self.meter, self.health = meter, health
+        self._model, self._max_tokens = model, max_tokens
         self._inner = LM15Engine(config)
 
     def complete(self, request: Any) -> Any:
         """The provider's answer. Raises BudgetExceeded or ProviderClosed before a call that must not be made."""
         if self.health.failure is not None:
             raise ProviderClosed(str(self.health.failure))
+        request = confined(request, model=self._model, max_tokens=self._max_tokens)
         ticket = self.meter.reserve(**_bounds(request))
         try:
             response = self._inner.complete(request)
@@ -96,7 +102,7 @@ class MeteredEngine:
 
 
 class StreamingEngine:
-    """Async engine for one chat answer: streams from the provider and meters it.
+    """Async engine for one chat answer: streams from the provider and meters it, within `limits`.
 
     `on_start` is called before each LM call, `on_text` with each piece of its answer.
     The inner engine is borrowed: it lives as long as the server, this one as long as the request.
@@ -109,13 +115,18 @@ class StreamingEngine:
         *,
         on_start: Callable[[], None],
         on_text: Callable[[str], Awaitable[None]],
+        limits: Limits,
     ) -> None:
         self.meter = meter
+        self._limits = limits
         self.finish_reason = "stop"
         self._inner, self._on_start, self._on_text = inner, on_start, on_text
 
     async def complete(self, request: Any) -> Any:
-        """The whole answer, once its stream has ended."""
+        """The whole answer, once its stream has ended. Raises BudgetExceeded or EngineFailure before a call is made."""
+        request = confined(request, model=self._limits.model, max_tokens=self._limits.max_tokens)
+        if self._is_too_long(request):
+            raise too_long()
         ticket = self.meter.reserve(**_bounds(request))
         self._on_start()
         try:
@@ -126,6 +137,10 @@ class StreamingEngine:
         book_answer(self.meter, ticket, response.usage)
         self.finish_reason = "length" if response.finish_reason == "length" else "stop"
         return response
+
+    def _is_too_long(self, request: Any) -> bool:
+        most = self._limits.input_tokens
+        return most is not None and tokens.count_request(texts_of(request), request.config.response_format) > most
 
     async def _collect(self, request: Any) -> Any:
         texts: list[str] = []
@@ -173,11 +188,6 @@ def book_failure(meter: Meter, ticket: Ticket, error: BaseException) -> None:
 
 def _bounds(request: Any) -> dict[str, int]:
     # A token is at least one byte of text, so the bytes bound the tokens.
-    texts = [request.system if isinstance(request.system, str) else _part_text(request.system or ())]
-    texts += [_part_text(message.parts) for message in request.messages]
-    size = sum(len(text.encode("utf-8", "replace")) + _FRAME_TOKENS for text in texts)
-    return {"input_most": size, "output_most": request.config.max_tokens or _DEFAULT_OUTPUT_TOKENS}
-
-
-def _part_text(parts: Any) -> str:
-    return "".join(getattr(part, "text", "") or "" for part in parts)
+    sent = [*texts_of(request), json.dumps(request.config.response_format or "")]
+    size = sum(len(text.encode("utf-8", "replace")) + _FRAME_TOKENS for text in sent)
+    return {"input_most": size, "output_most": request.config.max_tokens}

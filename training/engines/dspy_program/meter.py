@@ -137,8 +137,8 @@ class Meter:
     def settle(
         self, ticket: Ticket, *, input_tokens: int | None, cached_tokens: int, output_tokens: int | None
     ) -> None:
-        """Book an answered call; None tokens = the provider did not report usage."""
-        if input_tokens is None or output_tokens is None:
+        """Book an answered call; None tokens, or fewer than none = the provider did not report usage."""
+        if input_tokens is None or output_tokens is None or min(input_tokens, cached_tokens, output_tokens) < 0:
             entry: dict[str, Any] = {"call": ticket.number, "unreported": True}
         else:
             entry = {"call": ticket.number, "tokens": [input_tokens, cached_tokens, output_tokens]}

@@ -28,7 +28,7 @@ from dspy_program.events import Events
 from dspy_program.examples import NO_HISTORY, Data, Turn
 from dspy_program.failure import EngineFailure, disk_failure, provider_failure
 from dspy_program.meter import STOPPED_AT_BUDGET, Meter
-from dspy_program.optimizers import Job, Watch, optimise
+from dspy_program.optimizers import Job, Watch, longest_answer, optimise
 from dspy_program.program import Serving, StudentSimulationModel, adapter, dump, make_lm, save, write_json
 from dspy_program.report import report, versions
 from dspy_program.scoring import Judge, Scorer
@@ -76,7 +76,8 @@ class Run:
         self.calls_before_start = self.meter.usage().calls
         self.health = ProviderHealth(patience=max(8, 3 * self.settings.num_threads))
         config = router_config(api_key=api_key, base_url=spec.base_url, timeout_seconds=self.settings.timeout_seconds)
-        engine = MeteredEngine(self.meter, self.health, config)
+        longest = longest_answer(self.settings.max_tokens)
+        engine = MeteredEngine(self.meter, self.health, config, model=spec.model, max_tokens=longest)
         self.serving = Serving(spec.model, spec.base_url, self.settings.temperature, self.settings.max_tokens)
         self.lm = make_lm(self.serving, engine, cache=True, num_retries=RETRIES)
         self.scorer = Scorer(spec.weights, Judge(self.lm) if self.settings.judge == "model" else None)

@@ -16,6 +16,7 @@ from dspy_program.spec import Settings
 # A failed example must never make an optimiser give up: the meter and the provider's health decide that.
 _NEVER = 1_000_000
 _GEPA_MOST = 60
+INSTRUCTION_TOKENS = 1000
 
 
 class Watch(BaseCallback):  # type: ignore[misc]  # DSPy ships no types
@@ -86,7 +87,12 @@ class Job:
 
     def prompt_lm(self) -> Any:
         """The LM that writes instructions: they are longer than a child's answer."""
-        return self.lm.copy(temperature=1.0, max_tokens=max(1000, self.settings.max_tokens))
+        return self.lm.copy(temperature=1.0, max_tokens=longest_answer(self.settings.max_tokens))
+
+
+def longest_answer(max_tokens: int) -> int:
+    """Tokens of the longest answer that a run asks for: instructions, where an optimiser has them written."""
+    return max(INSTRUCTION_TOKENS, max_tokens)
 
 
 def optimise(job: Job) -> Any:

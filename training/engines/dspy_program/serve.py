@@ -1,9 +1,10 @@
 """Serves optimised programs: `python -P -m dspy_program.serve --port P --runs-root DIR`, OpenAI-compatible.
 
 Model `run-<key>` is the program in `<runs root>/<key>/program.json`, run exactly as trained: its own instructions,
-demonstrations, temperature and token limit (a request's are not used). Only what the child says is shown; usage is the
-sum over all LM calls the answer took. Environment: `SERVICE_TOKEN` (bearer, required), `OPENAI_API_KEY`,
-`OPENAI_BASE_URL` (goes before the address in the program), `ALLOWED_BASE_URLS` (more addresses programs may name).
+demonstrations and temperature (a request's are not used). Model, length, calls and prompt are held to the request's
+`limits`, which the platform priced. Only what the child says is shown; usage is the sum over all LM calls the answer
+took. Environment: `SERVICE_TOKEN` (bearer, required), `OPENAI_API_KEY`, `OPENAI_BASE_URL` (goes before the address in
+the program), `ALLOWED_BASE_URLS` (more addresses programs may name).
 """
 
 import argparse
@@ -32,6 +33,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from dspy_program.answering import Answer, dialogue
+from dspy_program.confining import Limits
 from dspy_program.engine import router_config
 from dspy_program.failure import EngineFailure
 from dspy_program.meter import Meter
@@ -41,6 +43,7 @@ OPENAI = "https://api.openai.com/v1"
 TIMEOUT_SECONDS = 120.0
 BODY_BYTES = 2_000_000
 MOST_PROGRAMS = 64
+CALLS = 2  # the answer, and once more where it was out of format
 _MODEL = re.compile(r"run-([A-Za-z0-9][A-Za-z0-9_.-]{0,99})")
 
 
@@ -79,6 +82,15 @@ class StreamOptions(msgspec.Struct):
     include_usage: bool = False
 
 
+class AskedLimits(msgspec.Struct, forbid_unknown_fields=True):
+    """What one answer may ask of the provider; see `confining.Limits`."""
+
+    model: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    max_tokens: Annotated[int, msgspec.Meta(ge=1, le=32_000)]
+    calls: Annotated[int, msgspec.Meta(ge=1, le=10)]
+    input_tokens: Annotated[int, msgspec.Meta(ge=1)]
+
+
 class ChatRequest(msgspec.Struct):
     """The part of OpenAI's request that this server reads; the rest is ignored, the program decides it."""
 
@@ -86,6 +98,14 @@ class ChatRequest(msgspec.Struct):
     messages: Annotated[list[ChatMessage], msgspec.Meta(min_length=1, max_length=2_000)]
     stream: bool = False
     stream_options: StreamOptions | None = None
+    limits: AskedLimits | None = None
+
+    def limits_for(self, program: SavedProgram) -> Limits:
+        """The platform's; without any, the program's own model and length, and DSPy's second try at an answer."""
+        if self.limits is None:
+            return Limits(program.serving.model, program.serving.max_tokens, CALLS)
+        asked = self.limits
+        return Limits(asked.model, asked.max_tokens, asked.calls, asked.input_tokens)
 
 
 @dataclass
@@ -206,7 +226,7 @@ class ProgramServer:
             inputs = dialogue([message.spoken() for message in asked.messages], program)
         except ValueError as error:
             raise ApiError(400, str(error), code="bad_messages", kind="invalid_request_error") from error
-        answer = Answer(program, inputs, self.upstreams.for_program(program))
+        answer = Answer(program, inputs, self.upstreams.for_program(program), asked.limits_for(program))
         pieces = answer.pieces()
         reply = _Reply(answer, asked)
         # Until the first words come nothing is sent, so that a refusal can still be an HTTP status.
@@ -235,7 +255,9 @@ class _Reply:
     def whole(self, text: str) -> dict[str, Any]:
         message = {"role": "assistant", "content": text}
         choice = {"index": 0, "message": message, "finish_reason": self.answer.finish_reason}
-        return {**self.base, "object": "chat.completion", "choices": [choice], "usage": _usage(self.answer.meter)}
+        usage = _usage(self.answer.meter)
+        told = {"usage": usage} if usage else {}
+        return {**self.base, "object": "chat.completion", "choices": [choice], **told}
 
     async def frames(self, first: str, pieces: AsyncIterator[str]) -> AsyncIterator[str]:
         try:
@@ -248,9 +270,9 @@ class _Reply:
         finally:
             await pieces.aclose()  # type: ignore[attr-defined]  # it is an async generator
         yield self._chunk({}, self.answer.finish_reason)
-        if self.asked.stream_options is not None and self.asked.stream_options.include_usage:
-            kind = {"object": "chat.completion.chunk", "choices": []}
-            yield _frame({**self.base, **kind, "usage": _usage(self.answer.meter)})
+        usage = _usage(self.answer.meter)
+        if usage and self.asked.stream_options is not None and self.asked.stream_options.include_usage:
+            yield _frame({**self.base, "object": "chat.completion.chunk", "choices": [], "usage": usage})
         yield "data: [DONE]\n\n"
 
     def _chunk(self, delta: dict[str, str], finish_reason: str | None = None) -> str:
@@ -298,12 +320,14 @@ async def _read(request: Request) -> ChatRequest:
 def _api_error(failure: EngineFailure, meter: Meter) -> ApiError:
     statuses = {"provider_timeout": 504, "rate_limited": 429, "quota_exhausted": 429, "bad_settings": 500}
     status = failure.status or statuses.get(failure.code, 502)
-    usage = _usage(meter) if meter.usage().calls else None
-    return ApiError(status, str(failure), code=failure.code, kind="provider_error", usage=usage)
+    return ApiError(status, str(failure), code=failure.code, kind="provider_error", usage=_usage(meter))
 
 
-def _usage(meter: Meter) -> dict[str, Any]:
+def _usage(meter: Meter) -> dict[str, Any] | None:
+    """None where nothing was answered, or the provider did not count a call: then nobody knows what it used."""
     used = meter.usage()
+    if used.unreported_calls or used.calls == used.failed_calls:
+        return None
     return {
         "prompt_tokens": used.input_tokens,
         "completion_tokens": used.output_tokens,
