@@ -22,7 +22,7 @@ urlpatterns = [
     path(
         "courses/<int:course_id>/costs/entries/<int:entry_id>/", costs.course_ledger_entry, name="course_ledger_entry"
     ),
-    path("teams/<int:team_id>/costs/entries/<int:entry_id>/", costs.team_ledger_entry, name="team_ledger_entry"),
+    path("teams/<int:team_id>/costs/entries/<str:key>/", costs.team_ledger_entry, name="team_ledger_entry"),
     path("courses/<int:course_id>/copy/", copy.course_copy, name="course_copy"),
     path("courses/<int:course_id>/queue/", queue.course_queue, name="course_queue"),
     path("courses/<int:course_id>/queue/wake/", queue.queue_wake, name="queue_wake"),

@@ -18,6 +18,7 @@ from evaluation.models import (
     Turn,
 )
 from teams.models import Course, Hold, LedgerEntry, Method, Team
+from teams.services import money
 from training.models import RunStatus, TrainingRun
 
 NEWEST = 200  # runs: enough to judge an estimator, the same work whatever the size of the course
@@ -142,13 +143,13 @@ def subject_of(entry: LedgerEntry, team: Team, *, is_instructor: bool) -> Subjec
         return _run_subject(run) if run else Subject("a run that is gone", "")
     if entry.subject_kind == "endpoint":
         return Subject("an answer to a program, at the team's endpoint", reverse("team_endpoint", args=[team.pk]))
-    if entry.subject_kind == "interview":
-        asked = Interview.objects.for_team(team).filter(key=entry.subject_id).select_related("run").first()
+    if entry.subject_kind in ("interview", money.GRADING):
+        asked = Interview.objects.filter(run__team=team, key=entry.subject_id).select_related("run").first()
         if asked is not None:
             said = f"the standard interview of {asked.run}"
             return Subject(said, reverse("standard_detail", args=[team.pk, asked.key]))
-    if entry.subject_kind == "judge":
-        judged = Interview.objects.for_team(team).filter(opinions__key=entry.subject_id).select_related("run").first()
+    if entry.subject_kind in ("judge", money.GRADING):
+        judged = Interview.objects.filter(run__team=team, opinions__key=entry.subject_id).select_related("run").first()
         if judged is not None:
             said = f"a judge's opinion of the standard interview of {judged.run}"
             return Subject(said, reverse("standard_detail", args=[team.pk, judged.key]))
@@ -157,11 +158,14 @@ def subject_of(entry: LedgerEntry, team: Team, *, is_instructor: bool) -> Subjec
 
 
 def _correction_subject(entry: LedgerEntry, team: Team, is_instructor: bool) -> Subject:
-    corrected = entry.subject_id
-    if not LedgerEntry.objects.filter(account__team=team, pk=corrected).exists():
+    corrected = LedgerEntry.objects.filter(account__team=team, pk=entry.subject_id).first()
+    if corrected is None:
         return Subject("the correction of an entry that is gone", "")
-    place = ("course_ledger_entry", team.course_id) if is_instructor else ("team_ledger_entry", team.pk)
-    return Subject("the correction of an earlier entry", reverse(place[0], args=[place[1], corrected]))
+    if is_instructor:
+        address = reverse("course_ledger_entry", args=[team.course_id, corrected.pk])
+    else:
+        address = reverse("team_ledger_entry", args=[team.pk, corrected.key])
+    return Subject("the correction of an earlier entry", address)
 
 
 def _is_key(text: str) -> bool:

@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, render
 from courseplatform import value
 from teams.access import Access, SignedInRequest, course_view, team_view
 from teams.models import BudgetRequest, Course, CourseAccount, LedgerEntry, Role, Team
-from teams.services import billing, costs, money
+from teams.services import billing, costs, money, team_ledger
 
 NEAR = 0.8  # of its budget: the first alert goes out there
 
@@ -74,13 +74,15 @@ def course_ledger_entry(request: SignedInRequest, course: Course, entry_id: int)
 
 
 @team_view(Access.MEMBER)
-def team_ledger_entry(request: SignedInRequest, team: Team, entry_id: int) -> HttpResponse:
-    rows = LedgerEntry.objects.filter(account__team=team).select_related("person")
-    return _entry_page(request, get_object_or_404(rows, pk=entry_id), team, "team")
+def team_ledger_entry(request: SignedInRequest, team: Team, key: str) -> HttpResponse:
+    """One of the team's own, by its key: numbers would tell how much was charged in between."""
+    rows = team_ledger.own_entries(team).exclude(subject_kind=team_ledger.CORRECTION).select_related("person")
+    return _entry_page(request, get_object_or_404(rows, key=key), team, "team")
 
 
 def _entry_page(request: SignedInRequest, entry: LedgerEntry, team: Team, section: str) -> HttpResponse:
     is_instructor = request.membership.role == Role.INSTRUCTOR
     subject = value.subject_of(entry, team, is_instructor=is_instructor)
     context = {"entry": entry, "spender": team, "subject": subject, "section": section}
+    context["corrections"] = team_ledger.corrections_of(entry)
     return render(request, "teams/ledger_entry.html", context)

@@ -147,7 +147,7 @@ class LedgerEntry(models.Model):
     before = models.BigIntegerField()
     after = models.BigIntegerField()
     subject_kind = models.CharField(
-        max_length=20, help_text="What was paid for: run, turn, interview, endpoint, correction."
+        max_length=20, help_text="What was paid for: run, turn, interview, endpoint, judge, grading, correction."
     )
     subject_id = models.CharField(max_length=40)
     method = models.CharField(max_length=10, choices=Method.choices)

@@ -9,12 +9,15 @@ from teams.services import notices
 THRESHOLDS = (80, 100)
 
 
-def check(account_id: int) -> None:
-    """Compare the account with the thresholds; call inside the transaction that changed it."""
+def check(account_id: int, *, by_a_grader: bool = False) -> None:
+    """Compare the account with the thresholds; call inside the transaction that changed it.
+
+    What a grader spends tells the team nothing: a notice would say when she grades. The team's own next charge tells it.
+    """
     account = BudgetAccount.objects.select_related("team__course").get(pk=account_id)
     for shared in CourseAccount.objects.select_related("course").filter(course=account.team.course):
         check_course(shared)
-    if not account.limit:
+    if by_a_grader or not account.limit:
         return
     used = 100 * (account.spent + account.held) // account.limit
     for percent in THRESHOLDS:

@@ -10,6 +10,7 @@ from django.db.models import Count, QuerySet, Sum
 from django.utils import timezone
 
 from teams.models import BudgetAccount, Course, LedgerEntry, LedgerSum, Method, Team, User
+from teams.services import ledger_sums, team_ledger
 
 LEDGER_COLUMNS = [
     "time",
@@ -62,7 +63,15 @@ def by_team(course: Course) -> list[TeamCosts]:
 
 
 def of_team(team: Team) -> TeamCosts:
-    return _costs(BudgetAccount.objects.filter(team=team))[0]
+    """As far as the team itself is told today (`team_ledger`)."""
+    row = _costs(BudgetAccount.objects.filter(team=team))[0]
+    hidden = team_ledger.untold(team)
+    row.spent -= hidden.spent
+    row.held -= hidden.held
+    row.would_have_cost -= hidden.would_have_cost
+    if hidden.spent:
+        row.by_method[ledger_sums.CHAT] -= hidden.spent
+    return row
 
 
 def _costs(accounts: QuerySet[BudgetAccount]) -> list[TeamCosts]:

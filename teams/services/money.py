@@ -139,7 +139,7 @@ def _admit(account: BudgetAccount, amount: int, person: User | None, subject_kin
     if not admitted.update(held=F("held") + amount):
         account.refresh_from_db()
         raise BudgetRefused(amount, account.left)
-    budget_alerts.check(account.pk)
+    budget_alerts.check(account.pk, by_a_grader=subject_kind == GRADING)
 
 
 def _check_daily_cap(course: Course, cap: int, person: User, amount: int) -> None:
@@ -165,6 +165,7 @@ def settle(*, key: str, charge: Charge) -> LedgerEntry:
     The charge stops at the hold, which is the most that people were told; what was used above it is recorded beside it
     (`beyond_hold`) as the platform's loss. Raises Hold.DoesNotExist for an unknown key, ValueError when the hold was
     released before.
+    What was held for a grader stays marked as such, because its team is told the day only (`team_ledger`).
     """
     with transaction.atomic():
         hold_row = _locked(key)
@@ -188,7 +189,7 @@ def settle(*, key: str, charge: Charge) -> LedgerEntry:
             before=after - cost,
             after=after,
             beyond_hold=min(max(0, charge.cost - cost), MOST_RECORDED),
-            subject_kind=charge.subject_kind,
+            subject_kind=GRADING if hold_row.subject_kind == GRADING else charge.subject_kind,
             subject_id=charge.subject_id,
             method=charge.method,
             provider=charge.provider,
@@ -200,7 +201,7 @@ def settle(*, key: str, charge: Charge) -> LedgerEntry:
             **used,
         )
         ledger_sums.add(entry)
-        budget_alerts.check(hold_row.account_id)
+        budget_alerts.check(hold_row.account_id, by_a_grader=hold_row.subject_kind == GRADING)
     return entry
 
 

@@ -8,10 +8,12 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, Max
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from teams.models import Announcement, Course, MailChoice, MailKind, Notice, NoticeKind, User
 from teams.services import audit, mail
 
+MARK_LENGTH = 16
 SAME_AGAIN = timedelta(minutes=5)  # a person who means it twice waits; one who pressed twice does not
 
 
@@ -69,7 +71,10 @@ def read_all(*, person: User) -> int:
 
 @dataclass(frozen=True)
 class Bell:
-    """What the bar shows: how many are unread; `mark` changes with every new one and when they are read."""
+    """What the bar shows: how many are unread; `mark` changes with every new one and when they are read.
+
+    The mark stands in every page, so it is no number from which one could count what others were told.
+    """
 
     unread: int
     mark: str
@@ -78,7 +83,8 @@ class Bell:
 def bell(*, person: User) -> Bell:
     """One query."""
     found = Notice.objects.filter(person=person, read_at=None).aggregate(unread=Count("pk"), newest=Max("pk"))
-    return Bell(found["unread"], f"{found['unread']}-{found['newest'] or 0}")
+    state = f"{person.pk} {found['unread']} {found['newest']}"
+    return Bell(found["unread"], salted_hmac("teams.notices.bell", state, algorithm="sha256").hexdigest()[:MARK_LENGTH])
 
 
 def choose(*, person: User, in_app: set[str], by_mail: set[str]) -> None:

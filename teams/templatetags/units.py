@@ -24,7 +24,12 @@ def percent_of(part: float | None, whole: float | None) -> int:
     return 0 if not part or not whole else max(0, min(100, round(100 * part / whole)))
 
 
-PAID_FOR = {"turn": "answer", "endpoint": "answer to a program", "judge": "judge's opinion"}
+PAID_FOR = {
+    "turn": "answer",
+    "endpoint": "answer to a program",
+    "judge": "judge's opinion",
+    "grading": "professor's interview",
+}
 
 
 @register.filter

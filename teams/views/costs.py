@@ -1,9 +1,11 @@
 """What was spent, entry by entry, and at which prices. The costs page shows grades too, so it is in `courseplatform`."""
 
 import io
+from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -12,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 from teams.access import Access, SignedInRequest, course_view, team_view
 from teams.forms import BudgetRequestForm, PriceForm
 from teams.models import Course, LedgerEntry, Team
-from teams.services import costs, prices
+from teams.services import costs, prices, team_ledger
 from teams.services.money import dollars
 
 PAGE_ROWS = 50
@@ -59,21 +61,30 @@ def course_costs_csv(request: SignedInRequest, course: Course) -> HttpResponse:
 def course_team_costs(request: SignedInRequest, course: Course, spender_id: int) -> HttpResponse:
     """Every entry of one team, for the instructor."""
     team = get_object_or_404(course.teams.select_related("account"), pk=spender_id)
-    return _ledger_page(request, team, "costs")
+    entries = LedgerEntry.objects.filter(account__team=team)
+    return _ledger_page(request, team, entries, {"account": team.account, "section": "costs"})
 
 
 @team_view(Access.MEMBER)
 def team_costs(request: SignedInRequest, team: Team) -> HttpResponse:
-    """The same truth, for the team itself."""
-    return _ledger_page(request, team, "team")
+    """The same for the team itself, but for what would tell when a professor grades it."""
+    context = {
+        "account": team_ledger.figures(team),
+        "section": "team",
+        "form": BudgetRequestForm(),
+        "requests": team.account.requests.select_related("decided_by")[:5],
+        "grading_days": team_ledger.grading_days(team),
+    }
+    return _ledger_page(request, team, team_ledger.own_entries(team), context)
 
 
-def _ledger_page(request: SignedInRequest, team: Team, section: str) -> HttpResponse:
-    entries = LedgerEntry.objects.filter(account__team=team).select_related("person")
-    page = Paginator(entries, PAGE_ROWS).get_page(request.GET.get("page"))
-    context = {"spender": team, "account": team.account, "page": page, "section": section, "form": BudgetRequestForm()}
-    context["requests"] = team.account.requests.select_related("decided_by")[:5]
-    return render(request, "teams/team_costs.html", context)
+def _ledger_page(
+    request: SignedInRequest, team: Team, entries: QuerySet[LedgerEntry], context: dict[str, Any]
+) -> HttpResponse:
+    page = Paginator(entries.select_related("person"), PAGE_ROWS).get_page(request.GET.get("page"))
+    corrected = team_ledger.corrected_by([one for one in page if one.subject_kind == team_ledger.CORRECTION])
+    rows = [(one, corrected.get(one.pk)) for one in page]
+    return render(request, "teams/team_costs.html", {**context, "spender": team, "page": page, "rows": rows})
 
 
 @course_view(Access.INSTRUCTOR)

@@ -269,10 +269,11 @@ def test_a_correction_is_made_once_and_leads_to_what_it_corrects(
     correction = LedgerEntry.objects.get(subject_kind="correction")
     assert correction.delta == -500_000
     subject = value.subject_of(correction, team, is_instructor=False)
-    assert subject.address == f"/teams/{team.pk}/costs/entries/{unknown.pk}/"
-    page = client_for(member).get(f"/teams/{team.pk}/costs/entries/{correction.pk}/").content.decode()
-    assert "−$0.50" in page
-    assert subject.address in page
+    assert subject.address == f"/teams/{team.pk}/costs/entries/{unknown.key}/"
+    listed = client_for(member).get(f"/teams/{team.pk}/costs/").content.decode()
+    assert f'<a href="{subject.address}">correction</a>' in listed
+    page = client_for(member).get(subject.address).content.decode()
+    assert "Corrected on" in page and "−$0.50" in page
 
 
 def test_unknown_charges_that_were_billed_stay(team: Team, billed: Bill) -> None:

@@ -109,11 +109,11 @@ def test_an_entry_leads_to_its_run_for_the_team_and_for_the_instructor(client_fo
     run = make_run(team, name="First try")
     entry = spend(team, run.hold_key, 40, subject_id=str(run.key))
     for person, address in (
-        (member, f"/teams/{team.pk}/costs/entries/{entry.pk}/"),
+        (member, f"/teams/{team.pk}/costs/entries/{entry.key}/"),
         (instructor, f"/courses/{course.pk}/costs/entries/{entry.pk}/"),
     ):
         assert f"/teams/{team.pk}/runs/{run.number}/" in text_of(client_for(person), address)
-    assert f"/costs/entries/{entry.pk}/" in text_of(client_for(member), f"/teams/{team.pk}/costs/")
+    assert f"/costs/entries/{entry.key}/" in text_of(client_for(member), f"/teams/{team.pk}/costs/")
     assert f"/costs/entries/{entry.pk}/" in text_of(client_for(instructor), f"/courses/{course.pk}/costs/{team.pk}/")
 
 
@@ -126,21 +126,20 @@ def talk(team, member):
 def test_an_entry_of_an_answer_leads_to_its_talk(client_for, team, member, talk):
     conversation, turn = talk
     entry = spend(team, turn.hold_key, 4, subject_kind="turn", subject_id=str(turn.key))
-    page = text_of(client_for(member), f"/teams/{team.pk}/costs/entries/{entry.pk}/")
+    page = text_of(client_for(member), f"/teams/{team.pk}/costs/entries/{entry.key}/")
     assert f"/teams/{team.pk}/chat/{conversation.key}/" in page
 
 
-def test_an_answer_to_a_professor_is_named_and_the_team_gets_no_link(
-    client_for, course, team, member, instructor, talk
+def test_an_answer_to_a_professor_leads_the_instructor_to_its_grade_and_the_team_nowhere(
+    client_for, course, team, member, instructor, professor, talk
 ):
     conversation, turn = talk
     submission = submissions.submit(team=team, run=conversation.run, person=member)
     conversation.submission = submission
     conversation.save()
+    money.hold(team=team, key=turn.hold_key, amount=4, person=professor, subject_kind=money.GRADING)
     entry = spend(team, turn.hold_key, 4, subject_kind="turn", subject_id=str(turn.key))
-    own = text_of(client_for(member), f"/teams/{team.pk}/costs/entries/{entry.pk}/")
-    assert "to a professor" in own
-    assert "Go there" not in own
+    assert client_for(member).get(f"/teams/{team.pk}/costs/entries/{entry.key}/").status_code == 404
     theirs = text_of(client_for(instructor), f"/courses/{course.pk}/costs/entries/{entry.pk}/")
     assert f"/courses/{course.pk}/grades/{submission.pk}/" in theirs
 
@@ -149,7 +148,7 @@ def test_another_teams_entry_is_not_found(client_for, course, team, other_team, 
     factories.enrol(course, factories.make_person(), Role.STUDENT)
     for strange in (other_team, other_course_team):
         entry = spend(strange, f"run-{strange.pk}", 4)
-        assert client_for(member).get(f"/teams/{team.pk}/costs/entries/{entry.pk}/").status_code == 404
+        assert client_for(member).get(f"/teams/{team.pk}/costs/entries/{entry.key}/").status_code == 404
     assert client_for(instructor).get(f"/courses/{course.pk}/costs/entries/{entry.pk}/").status_code == 404
 
 
@@ -158,4 +157,4 @@ def test_an_entry_whose_subject_is_gone_still_opens(client_for, team, member):
         [("00000000-0000-0000-0000-000000000000", "a run that is gone"), ("not-a-key", "run not-a-key")]
     ):
         entry = spend(team, f"run-{number}", 4, subject_id=key)
-        assert said in text_of(client_for(member), f"/teams/{team.pk}/costs/entries/{entry.pk}/")
+        assert said in text_of(client_for(member), f"/teams/{team.pk}/costs/entries/{entry.key}/")

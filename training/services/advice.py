@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from datasets.models import DatasetVersion
-from teams.models import BudgetAccount, Method, Team
+from teams.models import Method, Team
+from teams.services import team_ledger
 from teams.services.prices import PriceUnknown
 from training.models import BaseModel
 from training.services import estimate, launch
@@ -31,7 +32,7 @@ def advise(
     seed: int,
 ) -> Advice:
     """What to say about these choices before they become a run."""
-    left = BudgetAccount.objects.get(team=team).left
+    figures = team_ledger.figures(team)
     refusal = launch.why_not(
         team=team, method=method, base_model=base_model, version=dataset_version, settings=settings
     )
@@ -47,7 +48,7 @@ def advise(
         )
     except PriceUnknown as unknown:
         refusal = refusal or str(unknown)
-    if reckoned is not None and reckoned.most > left:
+    if reckoned is not None and reckoned.most > figures.really_left:
         refusal = (
             refusal
             or "The most this can cost is more than your team has left. Make it smaller, or ask your instructor."
@@ -58,4 +59,4 @@ def advise(
             f"The provider switches {base_model} off on {base_model.shutdown_on:%d %B %Y}; chats with it end then."
         )
     size = launch.size_advice(method, estimate.training_share(dataset_version, settings))
-    return Advice(size, left, reckoned, refusal, warnings)
+    return Advice(size, figures.left, reckoned, refusal, warnings)
