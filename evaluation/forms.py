@@ -125,6 +125,7 @@ class RegradeForm(forms.Form):
         assert isinstance(criterion, CriterionField) and isinstance(chosen, TurnsField)
         criterion.queryset = Criterion.objects.filter(pk__in=[one.pk for one in criteria])
         chosen.queryset = Turn.objects.filter(pk__in=[turn.pk for turn in turns])
+        chosen.to_field_name = "key"  # a turn's number would tell when it was asked
         if not turns:
             del self.fields["turns"]
 

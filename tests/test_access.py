@@ -41,9 +41,9 @@ EXPECTED: dict[Access, dict[str, object]] = {
     | {"anonymous": SIGN_IN, "outsider": MISSING, "instructor": ADMITTED},
     Access.MEMBER: dict.fromkeys(ROLES, MISSING) | {"anonymous": SIGN_IN, "member": ADMITTED, "instructor": ADMITTED},
 }
-# A grading belongs to its grader alone: the instructor reads results on the grades pages.
+# A grading belongs to its grader alone, and so does the code of a review: the instructor reads results on the grades pages.
 QUERY = {"conversation_new": "?run={run}"}
-GRADERS_OWN = ("grading_", "interview_")
+GRADERS_OWN = ("grading_", "interview_", "review_detail", "review_comment", "review_approve")
 
 
 def routes() -> Iterator[URLPattern]:

@@ -88,7 +88,14 @@ class World:
             return self.archive_import.key
         if name.startswith("comparison_"):
             return self.comparison.key
+        if name == "team_ledger_entry":
+            return self.entry.key
         return self.import_.key if name.startswith("import_") else self.conversation.key
+
+    def _number(self, name: str) -> int:
+        if name == "calibration_detail":
+            return 1
+        return self.run.number if name.startswith("run_") else self.version.number
 
     def values(self, name: str) -> dict[str, Any]:
         """What each part of the URL called `name` stands for in this world."""
@@ -103,18 +110,17 @@ class World:
             "request_id": self.request.pk,
             "asked_id": self.asked.pk,
             "dataset_id": self.dataset.pk,
-            "number": self.run.number if name.startswith("run_") else self.version.number,
+            "number": self._number(name),
             "key": self._key(name),
             "turn_key": self.interview_turn.key if interview else self.turn.key,
-            "code": self.grading.code if interview else self.review.code,
-            "score_id": self.grading.grade.scores.order_by("pk")[0].pk if interview else 0,
-            "save_id": self.kept.pk,
+            "code": self.grading.code if interview else self.review.code_for(self.grading.grader.person),
+            "criterion": "vocabulary",
+            "kept": self.kept.code,
             "submission_id": self.submission.pk,
             "criterion_id": self.submission.rubric.criteria.order_by("pk")[0].pk,
             "regrade_id": self.regrade.pk,
             "rubric_id": self.team.course.rubrics.get().pk,
             "script_id": self.team.course.interview_scripts.get().pk,
-            "transcript": "maple",
             "row_id": self.row_id,
             "section_id": self.section.pk,
             "milestone_id": self.milestone.pk,

@@ -4,6 +4,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.utils.crypto import salted_hmac
 
 from datasets.models.dataset import Dataset, DatasetVersion
 from teams.models import Course, Role, Team, User
@@ -27,7 +28,7 @@ class ReviewQuerySet(models.QuerySet["Review"]):
 
 
 class Review(models.Model):
-    """A team's request that teachers look at the rows of a version. Professors see its code, never the team."""
+    """A team's request that teachers look at the rows of a version. Each reader knows it by a code of her own."""
 
     code = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     version = models.OneToOneField(DatasetVersion, on_delete=models.CASCADE, related_name="review")
@@ -40,10 +41,10 @@ class Review(models.Model):
     class Meta:
         ordering = ["asked_at"]
 
-    @property
-    def blind_name(self) -> str:
-        """What a professor calls this dataset."""
-        return f"Dataset {str(self.code)[:4].upper()}"
+    def code_for(self, reader: User) -> uuid.UUID:
+        """Its name in this person's URLs. Neither the team nor another reader can tell which code is the same dataset."""
+        digest = salted_hmac("datasets.review", f"{self.code} {reader.pk}", algorithm="sha256").digest()
+        return uuid.UUID(bytes=digest[:16], version=4)
 
 
 class RowComment(models.Model):

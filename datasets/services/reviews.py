@@ -3,6 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.urls import reverse
@@ -12,12 +13,30 @@ from datasets import formats
 from datasets.models import Dataset, DatasetVersion, Review, RowApproval, RowComment
 from datasets.services.blocks import StoredRow
 from datasets.services.reading import plain, stored_rows
-from teams.models import NoticeKind, User
+from teams.models import Course, NoticeKind, User
 from teams.services import notices
 
 
 class NoSuchRow(Exception):
     """The row is not in the version under review."""
+
+
+@dataclass(frozen=True)
+class BlindReview:
+    """A review as one reader knows it: `code` is hers alone, and so is the name made of it."""
+
+    code: UUID
+    review: Review
+
+    @property
+    def name(self) -> str:
+        return f"Dataset {str(self.code)[:4].upper()}"
+
+
+def open_for(course: Course, reader: User) -> list[BlindReview]:
+    """What this person may look at, in the order of her codes: random, stable, and not that of asking."""
+    found = Review.objects.for_reviewer(course, reader)
+    return sorted((BlindReview(one.code_for(reader), one) for one in found), key=lambda one: one.code)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 from datasets.models import DatasetVersion, Review
 from datasets.services import reviews
 from datasets.services.blocks import StoredRow
+from datasets.services.reviews import BlindReview
 from datasets.views.versions import find_version, frame, position
 from teams.access import Access, SignedInRequest, course_view, team_view
 from teams.models import Course, Team
@@ -39,48 +40,58 @@ def _row(request: HttpRequest, version: DatasetVersion, row_id: str) -> tuple[St
 @course_view(Access.PROFESSOR)
 @require_GET
 def review_list(request: SignedInRequest, course: Course) -> HttpResponse:
-    found = Review.objects.for_reviewer(course, request.user)
+    found = reviews.open_for(course, request.user)
     return render(request, "datasets/review_list.html", {"section": "review", "course": course, "reviews": found})
+
+
+def find_review(request: SignedInRequest, course: Course, code: UUID) -> BlindReview:
+    """By the code that this reader knows it by, or 404."""
+    for one in reviews.open_for(course, request.user):
+        if one.code == code:
+            return one
+    raise Http404("No such review.")
 
 
 @course_view(Access.PROFESSOR)
 @require_GET
 def review_detail(request: SignedInRequest, course: Course, code: UUID) -> HttpResponse:
-    review = get_object_or_404(Review.objects.for_reviewer(course, request.user), code=code)
-    context = {"section": "review", "course": course, "review": review} | _paged(request, review.version)
+    blind = find_review(request, course, code)
+    context = {"section": "review", "course": course, "blind": blind} | _paged(request, blind.review.version)
     return render(request, "datasets/review_detail.html", context)
 
 
 @course_view(Access.PROFESSOR)
 @require_POST
 def review_comment(request: SignedInRequest, course: Course, code: UUID, row_id: str) -> HttpResponse:
-    review = get_object_or_404(Review.objects.for_reviewer(course, request.user), code=code)
-    row, place = _row(request, review.version, row_id)
+    blind = find_review(request, course, code)
+    version = blind.review.version
+    row, place = _row(request, version, row_id)
     try:
         reviews.comment(
-            version=review.version, row=row, person=request.user, text=request.POST.get("text", ""), by_reviewer=True
+            version=version, row=row, person=request.user, text=request.POST.get("text", ""), by_reviewer=True
         )
     except ValueError as refusal:
         messages.error(request, str(refusal))
-    return _reviewed(request, course, review, place)
+    return _reviewed(request, course, blind, place)
 
 
 @course_view(Access.PROFESSOR)
 @require_POST
 def review_approve(request: SignedInRequest, course: Course, code: UUID, row_id: str) -> HttpResponse:
-    review = get_object_or_404(Review.objects.for_reviewer(course, request.user), code=code)
-    row, place = _row(request, review.version, row_id)
+    blind = find_review(request, course, code)
+    version = blind.review.version
+    row, place = _row(request, version, row_id)
     wanted = request.POST.get("approved") == "yes"
-    reviews.approve(version=review.version, row=row, person=request.user, approved=wanted)
-    return _reviewed(request, course, review, place)
+    reviews.approve(version=version, row=row, person=request.user, approved=wanted)
+    return _reviewed(request, course, blind, place)
 
 
-def _reviewed(request: SignedInRequest, course: Course, review: Review, place: int) -> HttpResponse:
+def _reviewed(request: SignedInRequest, course: Course, blind: BlindReview, place: int) -> HttpResponse:
     """The row again: in place where htmx asks, else the page at that row."""
     if not request.htmx:
-        return redirect(f"/courses/{course.pk}/review/{review.code}/?row={place + 1}")
-    item = reviews.reviewed(review.version, request.user, place, place + 1)[0]
-    return render(request, "datasets/review_detail.html#row", {"course": course, "review": review, "item": item})
+        return redirect(f"/courses/{course.pk}/review/{blind.code}/?row={place + 1}")
+    item = reviews.reviewed(blind.review.version, request.user, place, place + 1)[0]
+    return render(request, "datasets/review_detail.html#row", {"course": course, "blind": blind, "item": item})
 
 
 @team_view(Access.MEMBER)

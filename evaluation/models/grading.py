@@ -87,6 +87,7 @@ class CriterionScore(models.Model):
 class UnappliedSave(models.Model):
     """A save that was based on an old state: kept beside what is there, until its author chooses."""
 
+    code = models.UUIDField(default=uuid.uuid4, unique=True, editable=False, help_text="Its name in URLs.")
     grade = models.ForeignKey(Grade, on_delete=models.CASCADE, related_name="unapplied")
     criterion = models.ForeignKey(Criterion, on_delete=models.PROTECT, null=True, help_text="Empty: overall comment.")
     level = models.PositiveSmallIntegerField(null=True)

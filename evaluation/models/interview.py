@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from teams.days import start_of_today
 from teams.models import Course, Team
 from training.models import TrainingRun
 
@@ -78,7 +79,8 @@ ACTIVE_INTERVIEW = (InterviewStatus.QUEUED, InterviewStatus.RUNNING)
 
 class InterviewQuerySet(models.QuerySet["Interview"]):
     def for_team(self, team: Team) -> "InterviewQuerySet":
-        return self.filter(run__team=team)
+        """What the team may see: its own, and a grader's from the day after it ended, so that no minute is told."""
+        return self.filter(Q(for_grading=False) | Q(finished_at__lt=start_of_today()), run__team=team)
 
 
 class Interview(models.Model):
@@ -88,6 +90,9 @@ class Interview(models.Model):
     run = models.ForeignKey(TrainingRun, on_delete=models.PROTECT, related_name="interviews")
     script = models.ForeignKey(InterviewScript, on_delete=models.PROTECT, related_name="interviews")
     repeats = models.PositiveSmallIntegerField(default=1)
+    for_grading = models.BooleanField(
+        default=False, help_text="A grader had it held: the team learns no more than the day."
+    )
     status = models.CharField(max_length=8, choices=InterviewStatus.choices, default=InterviewStatus.QUEUED)
     error_message = models.TextField(blank=True)
     metrics = models.JSONField(default=dict, help_text="See evaluation.metrics.Metrics.")
@@ -105,7 +110,9 @@ class Interview(models.Model):
         ordering = ["-created_at", "-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["run"], condition=Q(status__in=["queued", "running"]), name="one_interview_of_a_run_at_a_time"
+                fields=["run", "for_grading"],
+                condition=Q(status__in=["queued", "running"]),
+                name="one_interview_of_a_run_at_a_time",
             ),
             models.CheckConstraint(condition=Q(status__in=InterviewStatus.values), name="interview_status_known"),
         ]

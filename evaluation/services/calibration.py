@@ -50,8 +50,9 @@ def criteria() -> dict[str, Criterion]:
     return {row.key: row for row in rows}
 
 
-def transcript(key: str) -> AnchorTranscript | None:
-    return next((one for one in TRANSCRIPTS if one.key == key), None)
+def transcript(number: int) -> AnchorTranscript | None:
+    """The one at this place in the list, from 1. Its key stays inside: it is also a demo team's name."""
+    return TRANSCRIPTS[number - 1] if 1 <= number <= len(TRANSCRIPTS) else None
 
 
 def commit(*, grader: Membership, anchor: AnchorTranscript, levels: Mapping[str, int]) -> Calibration:

@@ -102,7 +102,7 @@ def report(interview: Interview) -> dict[str, Any]:
 
 def of_run(run: TrainingRun) -> dict[str, Any]:
     """What the newest finished interview of a run counted, for a result; empty where there is none."""
-    done = Interview.objects.filter(run=run, status=InterviewStatus.DONE).first()
+    done = Interview.objects.for_team(run.team).filter(run=run, status=InterviewStatus.DONE).first()
     return {"interview": done, "figures": figures(done.metrics)} if done else {}
 
 

@@ -60,6 +60,10 @@ class InterviewRefused(Exception):
     """It was not started; the message says why."""
 
 
+class BotWithdrawn(InterviewRefused):
+    """The team has replaced the bot. The only refusal whose words fit a blind page."""
+
+
 def script_for(course: Course) -> InterviewScript:
     """The course's own newest script, or the one that ships."""
     rows = InterviewScript.objects.filter(Q(course=course) | Q(course=None))
@@ -67,9 +71,10 @@ def script_for(course: Course) -> InterviewScript:
 
 
 def start(
-    *, run: TrainingRun, person: User, repeats: int = 1, held_for: str = "interview", judge: bool = False
+    *, run: TrainingRun, person: User, repeats: int = 1, for_grading: bool = False, judge: bool = False
 ) -> Interview:
     """Hold the most it can cost and send for a worker. `judge`: the instructor wants a judge's opinion of this one.
+    `for_grading`: a grader asks for it, so it runs beside one of the team's own and the team is not told when.
 
     Raises InterviewRefused, BudgetRefused, PriceUnknown, or NotReady for an unfinished run.
     """
@@ -83,14 +88,19 @@ def start(
     try:
         with transaction.atomic():
             interview = Interview.objects.create(
-                run=run, script=script, repeats=repeats, started_by=person, judge_model=who
+                run=run,
+                script=script,
+                repeats=repeats,
+                started_by=person,
+                judge_model=who,
+                for_grading=for_grading,
             )
             money.hold(
                 team=run.team,
                 key=interview.hold_key,
                 amount=most,
                 person=person,
-                subject_kind=held_for,
+                subject_kind=_kind(interview),
                 lifetime=HOLD_LIFETIME,
             )
     except IntegrityError as error:
@@ -111,8 +121,13 @@ def start_for_grader(*, submission: Submission, person: User) -> Interview:
     if there is not None and there.status != InterviewStatus.FAILED:
         return there
     if submission.replaced_at is not None:
-        raise InterviewRefused("This bot was withdrawn: a newer one is in your list.")
-    return start(run=submission.run, person=person, held_for=money.GRADING)
+        raise BotWithdrawn("This bot was withdrawn: a newer one is in your list.")
+    return start(run=submission.run, person=person, for_grading=True)
+
+
+def _kind(interview: Interview) -> str:
+    """What its holds are for."""
+    return money.GRADING if interview.for_grading else "interview"
 
 
 def _most(run: TrainingRun, questions: list[InterviewQuestion], repeats: int) -> int:

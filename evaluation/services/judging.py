@@ -245,7 +245,8 @@ def _open(interview: Interview, subject: Subject, *, private: bool, most: int) -
             _close(opinion, OpinionStatus.FAILED, PRIVATE)
         elif made:
             team, person = interview.run.team, interview.started_by
-            money.hold(team=team, key=opinion.hold_key, amount=most, person=person, subject_kind=KIND)
+            kind = money.GRADING if interview.for_grading else KIND
+            money.hold(team=team, key=opinion.hold_key, amount=most, person=person, subject_kind=kind)
         elif opinion.status == OpinionStatus.ASKING:
             _book_interrupted(opinion, most)
     return opinion

@@ -1,4 +1,4 @@
-"""Why a bot did not answer, in words for a student or a professor. Names no model, address or key: blind pages show it too."""
+"""Why a bot did not answer, in words for a student or a professor. Names no model, address or key; a blind page says less still."""
 
 import httpx
 import openai
@@ -30,6 +30,7 @@ AWAY = f"The model's server does not answer at the moment. {AGAIN} If it goes on
 SLOW = f"The model's server took too long. {PERHAPS}"
 BROKE_OFF = f"The connection to the model's server broke off. {PERHAPS}"
 UNSURE = frozenset({EMPTY_ANSWER, LEFT_BEHIND, SLOW, BROKE_OFF})  # the provider had the question and may charge for it
+WITHOUT_HELP = frozenset({BY_STATUS[401], BY_STATUS[403], BY_STATUS[404]})  # asking again is of no use
 NEVER_REACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
@@ -49,6 +50,15 @@ def in_plain_words(error: Exception) -> str:
 def usage_in_error(error: BaseException) -> TokenUsage | None:
     """What was used for all that, where a refusal says so: a DSPy program's model was asked, and its answer was of no use."""
     return usage_in(error.response) if isinstance(error, openai.APIStatusError) else None
+
+
+def for_a_grader(message: str) -> str:
+    """The same on a blind page: nothing of servers, keys, models or money, because each method fails in its own way."""
+    if message in ("", EMPTY_ANSWER):
+        return message
+    if message in WITHOUT_HELP:
+        return "The student cannot answer. Please tell your instructor. What you have written is saved."
+    return "The student did not answer this time. Press “Try again”. If that goes on, please tell your instructor."
 
 
 def maybe_billed(error: BaseException) -> bool:

@@ -119,7 +119,10 @@ class SubmissionResult:
 
 
 def results_of(submissions: Iterable[Submission]) -> list[SubmissionResult]:
-    """One result a submission, with a constant number of queries."""
+    """One result a submission, with a constant number of queries.
+
+    Graders are numbered by their random codes: in the order of assigning, "professor 1" would be the first of the roster.
+    """
     wanted = list(submissions)
     scores = CriterionScore.objects.select_related("criterion")
     gradings = (
@@ -127,7 +130,7 @@ def results_of(submissions: Iterable[Submission]) -> list[SubmissionResult]:
         .select_related("grade", "grader__person")
         .prefetch_related(Prefetch("grade__scores", queryset=scores))
         .annotate(revision_count=Count("grade__revisions"))
-        .order_by("id")
+        .order_by("code")
     )
     by_submission: dict[int, list[Grading]] = {submission.pk: [] for submission in wanted}
     for grading in gradings:
@@ -177,13 +180,13 @@ class MarkedTurn:
 
 
 def marked_turns(submission: Submission) -> list[MarkedTurn]:
-    """The marked answers of the committed interviews, in the order of the talks: what stands behind the levels."""
+    """The marked answers of the committed interviews, talk by talk in a random order: what stands behind the levels."""
     counts = {
         "grading__submission": submission,
         "grading__grade__status": GradeStatus.COMMITTED,
         "turn__replaced_at": None,
     }
-    place = ("turn__conversation_id", "turn__position")
+    place = ("turn__conversation__key", "turn__position")
     marked: dict[int, MarkedTurn] = {}
     for tag in (
         TurnTag.objects.filter(**counts).select_related("turn__conversation", "criterion").order_by(*place, "label")
@@ -191,7 +194,7 @@ def marked_turns(submission: Submission) -> list[MarkedTurn]:
         marked.setdefault(tag.turn_id, MarkedTurn(tag.turn, [], [])).tags.append(tag)
     for one in TurnCorrection.objects.filter(**counts).select_related("turn__conversation").order_by(*place):
         marked.setdefault(one.turn_id, MarkedTurn(one.turn, [], [])).better.append(one.answer)
-    return sorted(marked.values(), key=lambda one: (one.turn.conversation_id, one.turn.position))
+    return sorted(marked.values(), key=lambda one: (one.turn.conversation.key, one.turn.position))
 
 
 def adjudicate(*, submission: Submission, criterion: Criterion, level: int, reason: str, person: User) -> Adjudication:

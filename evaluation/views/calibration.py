@@ -18,7 +18,7 @@ def calibration_list(request: SignedInRequest, course: Course) -> HttpResponse:
     done = set(Calibration.objects.for_grader(request.membership).values_list("transcript", flat=True))
     context = {
         "course": course,
-        "transcripts": [(anchor, anchor.key in done) for anchor in TRANSCRIPTS],
+        "transcripts": [(number, anchor, anchor.key in done) for number, anchor in enumerate(TRANSCRIPTS, start=1)],
         "progress": calibration.progress_of(request.membership),
         "section": "grading",
     }
@@ -27,9 +27,9 @@ def calibration_list(request: SignedInRequest, course: Course) -> HttpResponse:
 
 @course_view(Access.PROFESSOR)
 @require_http_methods(["GET", "POST"])
-def calibration_detail(request: SignedInRequest, course: Course, transcript: str) -> HttpResponse:
+def calibration_detail(request: SignedInRequest, course: Course, number: int) -> HttpResponse:
     """Levels once for each criterion; after committing, the difference. What came first stays."""
-    anchor = calibration.transcript(transcript)
+    anchor = calibration.transcript(number)
     if anchor is None:
         raise Http404("No such transcript.")
     chosen: dict[str, int] = {}
@@ -37,7 +37,7 @@ def calibration_detail(request: SignedInRequest, course: Course, transcript: str
         chosen = _chosen(request)
         if set(chosen) == set(CRITERIA):
             calibration.commit(grader=request.membership, anchor=anchor, levels=chosen)
-            return redirect("calibration_detail", course_id=course.pk, transcript=anchor.key)
+            return redirect("calibration_detail", course_id=course.pk, number=number)
         messages.error(request, "Choose a level for each criterion; then you see the intended ones.")
     rows = calibration.compared(grader=request.membership, anchor=anchor)
     context = {

@@ -36,7 +36,9 @@ def conversation_list(request: SignedInRequest, team: Team) -> HttpResponse:
     shown = shown.annotate(questions=Count("turns", filter=Q(turns__replaced_at=None)))[:100]
     runs = TrainingRun.objects.for_team(team).finished().select_related("base_model", "dataset_version__dataset")
     deleted = (
-        Conversation.objects.filter(key=request.GET["deleted"], run__team=team) if "deleted" in request.GET else None
+        Conversation.objects.filter(key=request.GET["deleted"], run__team=team, submission=None)
+        if "deleted" in request.GET
+        else None
     )
     context = {"conversations": shown, "runs": runs, "deleted": deleted and deleted.first(), "section": "chat"}
     return render(request, "evaluation/conversation_list.html", context)

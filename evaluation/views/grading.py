@@ -106,16 +106,20 @@ def _card(cards: list[dict[str, Any]], score: CriterionScore) -> dict[str, Any]:
 
 @course_view(Access.PROFESSOR)
 @require_POST
-def grading_score(request: SignedInRequest, course: Course, code: UUID, score_id: int) -> HttpResponse:
-    """Autosave of one criterion. A save made from an old state comes back with both states to choose from."""
+def grading_score(request: SignedInRequest, course: Course, code: UUID, criterion: str) -> HttpResponse:
+    """Autosave of one criterion. A save made from an old state comes back with both states to choose from.
+
+    A criterion is named by its key, which is the same for every bot: a score's number would tell who handed in first.
+    """
     grading = find_grading(request, code)
-    score = get_object_or_404(grading.grade.scores.select_related("criterion", "grade"), pk=score_id)
+    score = get_object_or_404(grading.grade.scores.select_related("criterion", "grade"), criterion__key=criterion)
     form = MarksForm(request.POST, score=score)
     if not form.is_valid():
         return HttpResponse("Not saved: load the page again.", status=422, content_type="text/plain")
     saved = grades.save_score(score=score, marks=form.marks(), version=form.cleaned_data["version"])
     if not request.htmx:
-        return redirect(reverse("grading_detail", kwargs={"course_id": course.pk, "code": code}) + f"#score-{score.pk}")
+        page = reverse("grading_detail", kwargs={"course_id": course.pk, "code": code})
+        return redirect(f"{page}#criterion-{criterion}")
     grading.grade.refresh_from_db()
     context = grade_context(course, grading)
     part = "criterion_conflict" if saved is grades.Saved.KEPT_ASIDE else "criterion_saved"
@@ -141,10 +145,10 @@ def grading_comment(request: SignedInRequest, course: Course, code: UUID) -> Htt
 
 @course_view(Access.PROFESSOR)
 @require_POST
-def grading_choose(request: SignedInRequest, course: Course, code: UUID, save_id: int) -> HttpResponse:
+def grading_choose(request: SignedInRequest, course: Course, code: UUID, kept: UUID) -> HttpResponse:
     """End a conflict between two windows."""
     grading = find_grading(request, code)
-    unapplied = get_object_or_404(UnappliedSave.objects.select_related("grade"), pk=save_id, grade=grading.grade)
+    unapplied = get_object_or_404(UnappliedSave.objects.select_related("grade"), code=kept, grade=grading.grade)
     grades.choose(unapplied=unapplied, use_it=request.POST.get("use") == "kept")
     return redirect("grading_detail", course_id=course.pk, code=code)
 
@@ -175,7 +179,7 @@ def grading_revise(request: SignedInRequest, course: Course, code: UUID) -> Http
         return redirect("grading_detail", course_id=course.pk, code=code)
     context, form = grade_context(course, grading), ReasonForm(request.POST or None)
     scores = [card["score"] for card in context["criteria"]]
-    parts = {score: MarksForm(request.POST or None, score=score, prefix=str(score.pk)) for score in scores}
+    parts = {score: MarksForm(request.POST or None, score=score, prefix=score.criterion.key) for score in scores}
     if request.method == "POST" and form.is_valid() and all(part.is_valid() for part in parts.values()):
         grades.revise(
             grade=grading.grade,

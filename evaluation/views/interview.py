@@ -85,7 +85,7 @@ def interview_tag(request: SignedInRequest, course: Course, code: UUID, turn_key
     talk = find_talk(request, course, code)
     turn, chosen = find_turn(talk, turn_key), request.POST.get("criterion", "")
     assert talk.grading is not None
-    criterion = next((one for one in talk.criteria() if str(one.pk) == chosen), None)
+    criterion = next((one for one in talk.criteria() if one.key == chosen), None)
     tags.toggle(grading=talk.grading, turn=turn, label=request.POST.get("label", ""), criterion=criterion)
     if request.htmx:
         return turn_shown(request, talk, turn)

@@ -1,10 +1,12 @@
 """A team has its runs interviewed by the standard script and compares what the answers show."""
 
+from datetime import date, datetime
 from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
 from evaluation.models import Interview
@@ -22,9 +24,9 @@ def standard_list(request: SignedInRequest, team: Team) -> HttpResponse:
     if request.method == "POST":
         return _start(request, team)
     script, is_instructor = interviews.script_for(team.course), request.membership.role == Role.INSTRUCTOR
-    done = Interview.objects.for_team(team).select_related("run", "script", "started_by")[:100]
+    done = Interview.objects.for_team(team).select_related("run", "script")[:100]
     context = {
-        "interviews": done,
+        "interviews": sorted(done, key=_by_day, reverse=True),
         "points": interview_report.quality_points(team),
         "progress": interview_report.progress(team),
         "runs": TrainingRun.objects.for_team(team).finished().select_related("dataset_version__dataset"),
@@ -33,6 +35,11 @@ def standard_list(request: SignedInRequest, team: Team) -> HttpResponse:
         "section": "chat",
     }
     return render(request, "evaluation/standard_list.html", context)
+
+
+def _by_day(interview: Interview) -> tuple[date, bool, datetime]:
+    """Newest first; a grader's stands at the end of its day, so that its place tells no minute."""
+    return timezone.localdate(interview.created_at), not interview.for_grading, interview.created_at
 
 
 def _start(request: SignedInRequest, team: Team) -> HttpResponse:

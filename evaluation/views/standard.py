@@ -8,7 +8,7 @@ from django.views.decorators.http import require_http_methods
 
 from evaluation.models import GradeStatus, Grading
 from evaluation.services import interview_report, interviews
-from evaluation.services.interviews import InterviewRefused
+from evaluation.services.interviews import BotWithdrawn, InterviewRefused
 from evaluation.views.grading import find_grading
 from evaluation.views.talk import BLIND_REFUSAL, REFUSALS
 from teams.access import Access, SignedInRequest, course_view
@@ -22,9 +22,9 @@ def grading_standard(request: SignedInRequest, course: Course, code: UUID) -> Ht
     if request.method == "POST":
         try:
             interviews.start_for_grader(submission=grading.submission, person=request.user)
-        except InterviewRefused as error:
+        except BotWithdrawn as error:
             refusal = str(error)
-        except REFUSALS:
+        except (InterviewRefused, *REFUSALS):
             refusal = BLIND_REFUSAL
         else:
             return redirect("grading_standard", course_id=course.pk, code=code)

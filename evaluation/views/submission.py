@@ -10,6 +10,7 @@ from evaluation.models import Submission
 from evaluation.services import deadlines, interview_report, regrades, results, submissions
 from evaluation.services.next_steps import next_steps
 from teams.access import Access, SignedInRequest, team_view
+from teams.days import start_of_today
 from teams.models import Team
 from training.models import TrainingRun
 
@@ -42,12 +43,12 @@ def _submit(request: SignedInRequest, team: Team) -> HttpResponse:
 
 
 def _details(submission: Submission) -> dict[str, object]:
-    """Levels and comments only once they are released."""
+    """Levels and comments only once they are released; who has graded, only up to yesterday, so that no minute is told."""
     details: dict[str, object] = {
         "may_replace": submissions.may_replace(submission),
         "bundle_hash": submissions.bundle_hash(submission),
         "graders": submission.gradings.count(),
-        "graded": submission.gradings.filter(grade__status="committed").count(),
+        "graded": submission.gradings.filter(grade__committed_at__lt=start_of_today()).count(),
     }
     if submission.released_at:
         result, marked = results.results_of([submission])[0], results.marked_turns(submission)

@@ -12,6 +12,7 @@ from evaluation.services import tags
 from evaluation.services.answer_stream import answer_events
 from evaluation.services.chat import ChatRefused
 from evaluation.services.reading import Piece, pieces, reading_of
+from evaluation.services.reasons import for_a_grader
 from teams.access import SignedInRequest
 from teams.services.money import BudgetRefused
 from teams.services.prices import PriceUnknown
@@ -25,12 +26,13 @@ BLIND_REFUSAL = (
 
 @dataclass(frozen=True)
 class TurnCard:
-    """One question and its answer on the page. `marks`: what this grader left on it."""
+    """One question and its answer on the page. `marks`: what this grader left on it. `trouble`: why no answer came."""
 
     turn: Turn
     is_last: bool
     marks: tags.TurnMarks
     pieces: list[Piece]
+    trouble: str
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,13 @@ class Talk:
         turns = list(self.conversation.turns.current())
         marked = tags.marks_by_turn(self.grading) if self.grading else {}
         return [
-            TurnCard(turn, turn is turns[-1], marked.get(turn.pk, tags.TurnMarks()), pieces(turn.answer))
+            TurnCard(
+                turn,
+                turn is turns[-1],
+                marked.get(turn.pk, tags.TurnMarks()),
+                pieces(turn.answer),
+                for_a_grader(turn.error_message) if self.grading else turn.error_message,
+            )
             for turn in turns
         ]
 
@@ -67,13 +75,13 @@ class Talk:
         """What a grader's tags can speak to."""
         return list(self.grading.submission.rubric.criteria.all()) if self.grading else []
 
-    def evidence(self) -> list[tuple[int, tags.Evidence]]:
-        """For a grader: the score's id and what the interview says beside it now."""
+    def evidence(self) -> list[tuple[str, tags.Evidence]]:
+        """For a grader: the criterion's key and what the interview says beside it now."""
         if self.grading is None:
             return []
-        scores = list(self.grading.grade.scores.select_related("criterion"))
-        found = tags.evidence(grading=self.grading, criteria=[score.criterion for score in scores])
-        return [(score.pk, found[score.criterion_id]) for score in scores]
+        criteria = self.criteria()
+        found = tags.evidence(grading=self.grading, criteria=criteria)
+        return [(criterion.key, found[criterion.pk]) for criterion in criteria]
 
 
 def question_put(request: SignedInRequest, talk: Talk, act: Callable[[], object]) -> HttpResponse:

@@ -21,8 +21,12 @@ def review(version: DatasetVersion, member: User) -> Review:
 
 
 @pytest.fixture
-def review_url(review: Review, course: Course) -> str:
-    return f"/courses/{course.pk}/review/{review.code}/"
+def review_url(review: Review, course: Course, professor: User) -> str:
+    return address(review, course, professor)
+
+
+def address(review: Review, course: Course, reader: User) -> str:
+    return f"/courses/{course.pk}/review/{review.code_for(reader)}/"
 
 
 def first_row_id(version: DatasetVersion) -> str:
@@ -37,8 +41,8 @@ def test_a_team_asks_and_the_professor_finds_the_rows(
     browser.post(f"{version_url}review/ask/")
     review = Review.objects.get()
     listed = client_for(professor).get(f"/courses/{course.pk}/review/").content.decode()
-    assert review.blind_name in listed
-    rows = client_for(professor).get(f"/courses/{course.pk}/review/{review.code}/").content.decode()
+    assert address(review, course, professor) in listed
+    rows = client_for(professor).get(address(review, course, professor)).content.decode()
     assert "What is 1 + 2?" in rows
 
 
@@ -102,22 +106,24 @@ def test_an_approval_is_taken_back(
 
 
 def test_a_professor_sees_only_reviews_of_assigned_teams(
-    client_for: ClientFor, professor: User, course: Course, team: Team, review_url: str
+    client_for: ClientFor, professor: User, course: Course, team: Team, review: Review, review_url: str
 ) -> None:
     other = factories.make_person("Quinn Professor")
     factories.enrol(course, other, "professor")  # type: ignore[arg-type]
     factories.assign(team, other)
     assert client_for(professor).get(review_url).status_code == 404
-    assert client_for(other).get(review_url).status_code == 200
+    assert client_for(other).get(review_url).status_code == 404, "a code is one reader's"
+    assert client_for(other).get(address(review, course, other)).status_code == 200
 
 
 @pytest.mark.parametrize(
     ("who", "status"), [("member", 403), ("outsider", 404), ("instructor", 200), ("professor", 200)]
 )
 def test_who_may_open_the_reviewers_page(
-    request: pytest.FixtureRequest, client_for: ClientFor, review_url: str, who: str, status: int
+    request: pytest.FixtureRequest, client_for: ClientFor, course: Course, review: Review, who: str, status: int
 ) -> None:
-    assert client_for(request.getfixturevalue(who)).get(review_url).status_code == status
+    reader = request.getfixturevalue(who)
+    assert client_for(reader).get(address(review, course, reader)).status_code == status
 
 
 def test_a_closed_review_is_gone_for_reviewers(

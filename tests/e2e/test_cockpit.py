@@ -129,16 +129,16 @@ def test_a_grade_goes_in_also_when_two_saves_were_answered_in_the_wrong_order(
     page = sign_in(open_page(), professor)
     page.goto(f"/courses/{course.pk}/grading/{world.grading.code}/")
     late: list[tuple[Route, APIResponse]] = []
-    page.route("**/scores/**", lambda route: late.append((route, route.fetch())), times=1)
+    page.route("**/criteria/**", lambda route: late.append((route, route.fetch())), times=1)
     criteria = page.locator("[data-criterion]").filter(has=page.locator("input[name=level]"))
     criteria.nth(0).locator("input[name=level][value='2']").check()
     while not late:  # the first save is through before the others begin; only its answer comes last
         page.wait_for_timeout(20)
     for number in range(1, criteria.count()):
-        with page.expect_response(lambda response: "/scores/" in response.url and response.ok):
+        with page.expect_response(lambda response: "/criteria/" in response.url and response.ok):
             criteria.nth(number).locator("input[name=level][value='2']").check()
     [(route, answer)] = late
-    with page.expect_response(lambda response: "/scores/" in response.url and response.ok):
+    with page.expect_response(lambda response: "/criteria/" in response.url and response.ok):
         route.fulfill(response=answer)
     page.get_by_role("button", name="Submit grade").click()
     expect(page.get_by_text("Submitted").first).to_be_visible()

@@ -102,7 +102,7 @@ def score_everything(page: Page) -> None:
     criteria = page.locator("[data-criterion]").filter(has=page.locator("input[name=level]"))
     for number in range(criteria.count()):
         criterion = criteria.nth(number)
-        with page.expect_response(lambda response: "/scores/" in response.url and response.ok):
+        with page.expect_response(lambda response: "/criteria/" in response.url and response.ok):
             criterion.locator(f"input[name=level][value='{2 + number % 3}']").check()
 
 

@@ -56,7 +56,7 @@ def test_a_bot_is_graded_from_the_keyboard_and_its_result_is_printed(
     mark_the_answer(page)
     for number in range(CRITERIA):
         press(page, "n")
-        with page.expect_response(lambda response: "/scores/" in response.url and response.ok):
+        with page.expect_response(lambda response: "/criteria/" in response.url and response.ok):
             press(page, "0" if number == 7 else str(1 + number % 4))
     press(page, "p", "p", "n", "c")
     page.keyboard.type("It never counts.")

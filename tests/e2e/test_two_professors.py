@@ -40,7 +40,7 @@ def choose(page: Page, number: int, level: int) -> None:
 
 
 def saved(page: Page, number: int, level: int) -> None:
-    with page.expect_response(lambda response: "/scores/" in response.url and response.ok):
+    with page.expect_response(lambda response: "/criteria/" in response.url and response.ok):
         choose(page, number, level)
 
 

@@ -10,7 +10,7 @@ from evaluation.services import calibration
 
 @pytest.fixture
 def address(course):
-    return reverse("calibration_detail", kwargs={"course_id": course.pk, "transcript": TRANSCRIPTS[0].key})
+    return reverse("calibration_detail", kwargs={"course_id": course.pk, "number": 1})
 
 
 def agreed_levels(anchor):
@@ -51,7 +51,7 @@ def test_a_transcript_without_a_level_for_each_criterion_is_not_committed(client
 
 
 def test_an_unknown_transcript_is_not_found(client_for, professor, course):
-    url = reverse("calibration_detail", kwargs={"course_id": course.pk, "transcript": "nowhere"})
+    url = reverse("calibration_detail", kwargs={"course_id": course.pk, "number": 99})
     assert client_for(professor).get(url).status_code == 404
 
 

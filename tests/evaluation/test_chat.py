@@ -221,7 +221,7 @@ def test_a_stopped_turn_whose_process_died_is_settled_by_the_sweeper_as_estimate
     assert (entry.confidence, BudgetAccount.objects.get(team=team).held) == (Confidence.ESTIMATED, 0)
     assert 0 < entry.delta < Hold.objects.get().amount
     assert chat.sweep() == 0
-    for page in (f"/teams/{team.pk}/costs/", f"/teams/{team.pk}/costs/entries/{entry.pk}/"):
+    for page in (f"/teams/{team.pk}/costs/", f"/teams/{team.pk}/costs/entries/{entry.key}/"):
         assert "estimated" in client_for(member).get(page).content.decode().lower()
 
 

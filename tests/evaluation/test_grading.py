@@ -135,7 +135,7 @@ def url_of(grading, name="grading_detail", **more):
 
 def save(client, grading, score, *, htmx=True, **data):
     headers = {"HX-Request": "true"} if htmx else {}
-    return client.post(url_of(grading, "grading_score", score_id=score.pk), data, headers=headers)
+    return client.post(url_of(grading, "grading_score", criterion=score.criterion.key), data, headers=headers)
 
 
 def test_a_draft_saves_itself_and_is_there_on_the_next_visit(grading, professor, client_for):
@@ -180,7 +180,7 @@ def test_the_professor_chooses_between_two_windows(use, expected, grading, profe
     save(client, grading, score, level="2", comment="first", version=0)
     save(client, grading, score, level="4", comment="second", version=0)
     kept = UnappliedSave.objects.get()
-    client.post(url_of(grading, "grading_choose", save_id=kept.pk), {"use": use})
+    client.post(url_of(grading, "grading_choose", kept=kept.code), {"use": use})
     score.refresh_from_db()
     assert (score.level, score.comment) == expected
     assert "Kept aside" not in client.get(url_of(grading)).content.decode()
@@ -238,8 +238,9 @@ def test_criteria_without_a_level_ask_before_the_grade_is_submitted(grading, pro
 def test_the_first_revision_is_kept_for_ever(grading, professor, client_for):
     grade = committed(grading, level=3)
     data = {"reason": "We talked about it.", "comment": "Better than I thought."}
-    for score in grade.scores.all():
-        data |= {f"{score.pk}-level": "4", f"{score.pk}-comment": "", f"{score.pk}-version": str(score.version)}
+    for score in grade.scores.select_related("criterion"):
+        key = score.criterion.key
+        data |= {f"{key}-level": "4", f"{key}-comment": "", f"{key}-version": str(score.version)}
     assert client_for(professor).post(url_of(grading, "grading_revise"), data).status_code == 302
     first, second = grade.revisions.all()
     assert {score["level"] for score in first.scores} == {3}
@@ -249,7 +250,7 @@ def test_the_first_revision_is_kept_for_ever(grading, professor, client_for):
 
 def test_a_revision_needs_a_reason(grading, professor, client_for):
     grade = committed(grading)
-    data = {f"{score.pk}-level": "4" for score in grade.scores.all()}
+    data = {f"{score.criterion.key}-level": "4" for score in grade.scores.select_related("criterion")}
     assert client_for(professor).post(url_of(grading, "grading_revise"), data).status_code == 422
     assert grade.revisions.count() == 1
 
@@ -313,7 +314,7 @@ def test_no_page_of_a_professor_tells_whose_bot_it_is(
     shown.append(client.post(url_of(grading, "grading_commit"), {"version": 0}))
     shown.append(client.get(url_of(grading)))
     kept = UnappliedSave.objects.get()
-    shown.append(client.post(url_of(grading, "grading_choose", save_id=kept.pk), {"use": "kept"}))
+    shown.append(client.post(url_of(grading, "grading_choose", kept=kept.code), {"use": "kept"}))
     committed(grading)
     shown += [client.get(url_of(grading)), client.get(url_of(grading, "grading_revise"))]
     results.release(submission=grading.submission, person=person)

@@ -99,7 +99,7 @@ def test_each_call_is_priced_held_and_settled_under_its_own_kind(interview, team
 def test_the_ledger_names_what_a_judges_call_was_for(interview, team, member, client_for):
     interviews.carry_out(interview.pk)
     entry = LedgerEntry.objects.filter(subject_kind="judge")[0]
-    page = client_for(member).get(reverse("team_ledger_entry", kwargs={"team_id": team.pk, "entry_id": entry.pk}))
+    page = client_for(member).get(reverse("team_ledger_entry", kwargs={"team_id": team.pk, "key": entry.key}))
     assert "opinion of the standard interview of" in page.content.decode().replace("&#x27;", "'")
 
 

@@ -55,7 +55,7 @@ def test_each_ready_tag_counts_beside_the_criteria_it_speaks_to(label, speaks_to
 
 def test_a_tag_in_ones_own_words_counts_beside_the_criterion_it_was_tied_to(grading, turn, client_for, page):  # noqa: F811
     curriculum = grading.submission.rubric.criteria.get(key="curriculum")
-    html = tag(client_for, grading, turn, label="  Third  grade ", criterion=curriculum.pk)
+    html = tag(client_for, grading, turn, label="  Third  grade ", criterion=curriculum.key)
     assert "Third grade" in html and f"Speaks to: {curriculum.name}" in html and "1 tagged third grade" in html
     assert evidence_of(grading, "third grade") == {"curriculum"}
     assert page().count("1 tagged third grade") == 1
@@ -178,7 +178,7 @@ def test_the_result_shows_every_marked_answer_once_with_all_its_tags(
 ):
     flow = grading.submission.rubric.criteria.get(key="flow")
     tag(client_for, grading, turn, label="too grown-up")
-    tag(client_for, grading, turn, label="robot words", criterion=flow.pk)
+    tag(client_for, grading, turn, label="robot words", criterion=flow.key)
     committed(grading)
     results.release(submission=grading.submission, person=instructor)
     html = client_for(member).get(reverse("submission_detail", kwargs={"team_id": team.pk})).content.decode()
@@ -197,7 +197,7 @@ def test_the_result_draws_each_criterion_and_each_professors_own_level(
     second_professor(team)
     gradings.ensure_gradings(course=course)
     for level, one in zip(
-        (2, 3), grading.submission.gradings.select_related("grade", "grader__person").order_by("id"), strict=True
+        (2, 3), grading.submission.gradings.select_related("grade", "grader__person").order_by("code"), strict=True
     ):
         committed(one, level)
     results.release(submission=grading.submission, person=instructor)

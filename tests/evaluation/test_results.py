@@ -2,13 +2,15 @@
 
 import csv
 import io
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
-from evaluation.models import Grading, Submission
+from evaluation.models import Grade, Grading, Submission
 from evaluation.services import chat, grades, gradings, results, submissions
 from evaluation.services.grades import Marks
 from teams.models import AuditEntry
@@ -41,7 +43,9 @@ def test_the_team_sees_levels_comments_and_tagged_answers_only_after_release(
     grades.commit(grade=grading.grade, seen_version=grading.grade.version, person=professor)
     client = client_for(member)
     before = team_page(client, team)
-    assert "Too tidy by half." not in before and "1 of 1 professor graded" in before
+    assert "Too tidy by half." not in before and "0 of 1 professor graded" in before, "the minute is not told"
+    Grade.objects.update(committed_at=timezone.now() - timedelta(days=1))
+    assert "1 of 1 professor graded" in team_page(client, team)
     where = {"course_id": team.course_id, "submission_id": grading.submission_id}
     client_for(instructor).post(reverse("grade_release", kwargs=where))
     after = team_page(client, team)

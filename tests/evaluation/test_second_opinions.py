@@ -117,7 +117,7 @@ def test_a_request_points_at_a_criterion_and_marked_answers(
     results.release(submission=submission, person=instructor)
     criterion = submission.rubric.criteria.get(position=3)
     client = client_for(member)
-    assert "decides what happens next" in ask(client, team, criterion, turns=[turn.pk]).content.decode()
+    assert "decides what happens next" in ask(client, team, criterion, turns=[turn.key]).content.decode()
     made = RegradeRequest.objects.get()
     assert made.criterion == criterion and list(made.turns.all()) == [turn]
     assert "asked about this criterion already" in ask(client, team, criterion).content.decode()
@@ -181,7 +181,7 @@ def test_nothing_is_lost_when_one_professor_loses_the_connection(run, member, te
     first, second = client_for(professor), client_for(professor)
     for client, half in ((first, scores[:4]), (second, scores[4:])):
         for score in half:
-            url = url_of(grading, "grading_score", score_id=score.pk)
+            url = url_of(grading, "grading_score", criterion=score.criterion.key)
             client.post(url, {"level": "3", "comment": "", "version": 0}, headers={"HX-Request": "true"})
     second.post(url_of(grading, "grading_commit"), {"version": 8})
     grading.grade.refresh_from_db()

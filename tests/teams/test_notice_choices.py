@@ -141,7 +141,7 @@ def test_the_instructors_comment_comes_from_the_review_page(client_for, course, 
     version = factories.make_dataset_version(team, person=member)
     review = reviews.ask(version=version, person=member)
     row = first_row(version)
-    page = f"/courses/{course.pk}/review/{review.code}/{row.id}/comment/"
+    page = f"/courses/{course.pk}/review/{review.code_for(instructor)}/{row.id}/comment/"
     client_for(instructor).post(page, {"text": "Shorter, please.", "position": 0})
     assert "Shorter, please." in member.notices.get().text
 
