@@ -46,9 +46,14 @@ def queue(*, kind: MailKind, people: Iterable[User], course: Course | None, subj
         transaction.on_commit(lambda: wake())
 
 
-def queue_to_address(*, kind: MailKind, address: str, details: dict[str, str] | None = None) -> None:
-    """To an address of which nothing is known: the same work, whether an account has it or not."""
-    OutgoingMail.objects.create(kind=kind, address=address.strip().lower(), details=details or {})
+def queue_to_address(
+    *, kind: MailKind, address: str, course: Course | None = None, details: dict[str, str] | None = None
+) -> None:
+    """To an address of which nothing is known: the same work, whether an account has it or not.
+
+    `course`: whose instructors are told where it cannot be delivered.
+    """
+    OutgoingMail.objects.create(kind=kind, address=address.strip().lower(), course=course, details=details or {})
     transaction.on_commit(lambda: wake())
 
 
@@ -190,8 +195,13 @@ def _wait_for_server(mail: OutgoingMail, said: str) -> None:
 
 def undelivered(course: Course) -> QuerySet[OutgoingMail]:
     """What people of this course were not reached by: given up, or waiting for a server that does not answer."""
-    stuck = course.mails.filter(state=MailState.FAILED) | course.mails.filter(state=MailState.WAITING, tries__gt=0)
-    return stuck.exclude(error="").select_related("person").order_by("-pk")
+    return undelivered_anywhere().filter(course=course)
+
+
+def undelivered_anywhere() -> QuerySet[OutgoingMail]:
+    """The same of the whole platform, for those who run it."""
+    stuck = OutgoingMail.objects.filter(state__in=[MailState.FAILED, MailState.WAITING])
+    return stuck.exclude(error="").select_related("person", "course").order_by("-pk")
 
 
 def try_again(course: Course) -> int:

@@ -74,7 +74,10 @@ def _confirm(mail: OutgoingMail) -> Letter | None:
 
 
 def _join(mail: OutgoingMail) -> Letter | None:
-    """The page that asks for it does not know whether the address has an account: this is where that is looked up."""
+    """The page that asks for it does not know whether the address has an account: this is where that is looked up.
+
+    The name is not in it: whoever typed it could have us mail their own words to anybody.
+    """
     name, code = mail.details["name"], mail.details["code"]
     person = account_of(mail.address)
     if person is None and User.objects.filter(email__iexact=mail.address).exists():
@@ -87,7 +90,7 @@ def _join(mail: OutgoingMail) -> Letter | None:
         )
         return Letter("Enter your course", text)
     text = (
-        f"Hello {name},\n\nset your password here to enter your course:\n\n"
+        f"Hello,\n\nsomebody, probably you, wants to join a course with this address. Set your password here to enter:\n\n"
         f"{settings.SITE_URL}{links.join_link(name=name, email=mail.address, code=code)}\n\n"
         f"The link works for {_days()} days. If you did not ask for it, do nothing: no account is made.\n"
     )

@@ -21,9 +21,10 @@ def ask_to_join(*, name: str, email: str, code: str) -> None:
 
     The code comes first and is all that the answer depends on: nothing here tells whether the address has an account.
     """
-    courses.check_code(code)
+    course, _ = courses.check_code(code)
     if not mail.just_sent(address=email.strip(), kinds=[MailKind.JOIN], seconds=ONE_MAIL_EVERY):
-        mail.queue_to_address(kind=MailKind.JOIN, address=email, details={"name": name, "code": code})
+        details = {"name": name, "code": code}
+        mail.queue_to_address(kind=MailKind.JOIN, address=email, course=course, details=details)
 
 
 def has_own_way_in(joining: Joining) -> bool:

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from teams import impersonation
 from teams.access import SignedInRequest, signed_in_view, staff_view
 from teams.models import AuditEntry, User
-from teams.services import accounts, billing, erasing
+from teams.services import accounts, billing, erasing, mail
 from teams.services.courses import CourseRefused
 
 MOST_FOUND = 20
@@ -42,7 +42,14 @@ def account_list(request: SignedInRequest) -> HttpResponse:
     wanted = request.GET.get("q", "").strip()
     page = Paginator(accounts.find(wanted), PAGE_ACCOUNTS).get_page(request.GET.get("page"))
     rows = [(one, any(right.codename == "add_course" for right in one.user_permissions.all())) for one in page]
-    return render(request, "teams/account_list.html", {"page": page, "rows": rows, "q": wanted})
+    context = {
+        "page": page,
+        "rows": rows,
+        "q": wanted,
+        "undelivered": mail.undelivered_anywhere()[:MOST_FOUND],
+        "mail_leaves": mail.leaves_this_machine(),
+    }
+    return render(request, "teams/account_list.html", context)
 
 
 @staff_view

@@ -220,6 +220,25 @@ def test_notices_of_another_course_are_not_shown(client_for, course, other_cours
     assert outsider.email not in page
 
 
+def test_a_stranger_cannot_have_their_own_words_mailed_to_anybody(client, course):
+    words = "Win a prize at http://evil.example"
+    client.post("/join/", {"code": course.student_code, "name": words, "email": "victim@example.edu"})
+    assert mail.deliver() == 1
+    assert "evil" not in f"{django_mail.outbox[0].body} {django_mail.outbox[0].subject}"
+
+
+def test_an_instructor_and_who_runs_the_platform_see_where_a_newcomers_mail_was_refused(
+    client, client_for, course, instructor, monkeypatch
+):
+    client.post("/join/", {"code": course.student_code, "name": "Nora", "email": "nroa@example.edu"})
+    fail_with(monkeypatch, SMTPRecipientsRefused({"nroa@example.edu": (550, b"no such mailbox")}))
+    mail.deliver()
+    assert "nroa@example.edu" in client_for(instructor).get(f"/courses/{course.pk}/people/").content.decode()
+    instructor.is_staff = True
+    instructor.save()
+    assert "nroa@example.edu" in client_for(instructor).get("/accounts/").content.decode()
+
+
 def test_a_flood_of_requests_puts_one_mail_into_a_mailbox(client, member):
     for _ in range(5):
         client.post("/password/forgotten/", {"email": member.email.upper()})
