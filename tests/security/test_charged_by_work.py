@@ -21,7 +21,7 @@ from teams.models import Confidence, Course, LedgerEntry, Method, Team, User
 from tests import factories
 from tests.training.money import account, entry_of, no_money_is_held
 from training import jobs
-from training.models import BaseModel, Hosting, PaceTrial, RunStatus, TrainingRun
+from training.models import BaseModel, PaceTrial, RunStatus, TrainingRun
 from training.services import (
     call_journal,
     cancel,
@@ -53,7 +53,7 @@ def charged(course: Course, team: Team) -> None:
 
 @pytest.fixture
 def base(db: None) -> BaseModel:
-    return BaseModel.objects.get(method=Method.LORA, hosting=Hosting.BUNDLED)
+    return BaseModel.objects.get(name="tiny-student")
 
 
 @pytest.fixture
@@ -133,7 +133,9 @@ def test_the_ledger_and_the_runs_page_show_the_work_beside_the_seconds_it_took(
     TrainingRun.objects.filter(pk=run.pk).update(compute_seconds=95.0)
     entry = charge_of(run)
     assert entry.compute_seconds == pytest.approx(entry.delta * 3600 / RATE, abs=0.001)
-    assert entry.price_note.startswith("3.0 s of work at this machine's idle speed, at $36.00 an hour; it took 0.")
+    assert entry.price_note.startswith(
+        "Charged for 3.0 s of work at this machine's idle speed, at $36.00 an hour; it took 0."
+    )
     page = client_for(member).get(f"/teams/{team.pk}/runs/{run.number}/").content.decode()
     assert "3.0 s of work" in page
     assert "1 min 35 s" in page
@@ -229,7 +231,7 @@ def test_a_charge_stops_at_the_most_that_was_held(start: Launch, measured: PaceT
     run.work = {"steps": 4, "tokens": 400_000, "validation_tokens": 60, "answers": 2, "saves": 1}
     charge = charges.run_charge(run)
     assert charge.cost == run.most_cost
-    assert "the most it can cost" in charge.price_note
+    assert "Charged the most it can cost" in charge.price_note
 
 
 def test_what_an_engine_counts_is_believed_only_as_a_count() -> None:
@@ -254,7 +256,7 @@ def test_a_cancelled_run_is_charged_the_work_until_then(
     done = {"steps": 2, "tokens": 200, "validation_tokens": 0, "answers": 1, "saves": 0}
     assert run.work == done
     assert charge_of(run).delta == pytest.approx(price_of(done), abs=1)
-    assert charge_of(run).confidence == Confidence.ESTIMATED
+    assert charge_of(run).confidence == Confidence.EXACT
     assert no_money_is_held(team)
 
 

@@ -177,7 +177,11 @@ def test_a_paid_result_is_kept_when_nothing_else_can_be_read(
     between.spoil(*EVERY, way=WAYS[way])
     run = look(paid)
     assert is_usable(run, team)
-    assert charge_of(run).delta == 3 * run.training_tokens
+    lost = run.events.filter(kind=charges.LOST_SAMPLE).count()
+    assert lost == (0 if way in ("404", "500", "403") else 1), "a question that was sent may be billed"
+    assert charge_of(run).delta == 3 * run.training_tokens + charges.samples_cost(run)
+    assert charge_of(run).confidence == (Confidence.UNKNOWN if lost else Confidence.EXACT)
+    assert (charges.samples_cost(run) > 0) == bool(lost)
     assert run.missing == [Missing.EVENTS, Missing.TABLE, Missing.CHECKPOINTS]
     page = page_of(run, client_for, member)
     assert "This bot is ready. Not read at the provider yet: the loss curve, the result file, the checkpoints." in page

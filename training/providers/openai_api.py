@@ -39,6 +39,7 @@ MOST_TABLE_BYTES = 64 * 2**20
 EXTRA_SECONDS, EXTRA_RETRIES = 15.0, 1  # for what a run can do without
 REFUSED_FOR_NOW = frozenset({"provider_key", "provider_forbidden", "insufficient_quota"})
 """Codes of refusals that end when somebody sets the account right: nothing is known of the run."""
+NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 GARBLED = (
     openai.APIResponseValidationError, ValueError, TypeError, AttributeError, LookupError, RecursionError,
 )  # fmt: skip
@@ -51,7 +52,14 @@ T = TypeVar("T")
 
 
 class ProviderAway(Exception):
-    """No answer, or "later": nothing is wrong with the run, try again."""
+    """No answer, or "later": nothing is wrong with the run, try again.
+
+    `maybe_done`: the request was sent, and may have been carried out and billed.
+    """
+
+    def __init__(self, message: str, *, maybe_done: bool = False) -> None:
+        super().__init__(message)
+        self.maybe_done = maybe_done
 
 
 class ProviderRefused(Exception):
@@ -245,7 +253,7 @@ class FineTuning:
             if used is None and not answer.choices:
                 raise ValueError("no answer, and no word on what was used")
             return Reply(
-                text=storable(answer.choices[0].message.content or "") if answer.choices else "",
+                text=storable(str(answer.choices[0].message.content or "")) if answer.choices else "",
                 input_tokens=used.input_tokens if used else 0,
                 cached_input_tokens=used.cached_input_tokens if used else 0,
                 output_tokens=used.output_tokens if used else 0,
@@ -303,14 +311,16 @@ class FineTuning:
         try:
             return what()
         except openai.APIConnectionError as error:  # time-outs are among them
-            raise ProviderAway(f"The provider cannot be reached ({type(error).__name__}).") from error
+            said = f"The provider cannot be reached ({type(error).__name__})."
+            raise ProviderAway(said, maybe_done=not isinstance(error.__cause__, NEVER_SENT)) from error
         except openai.APIStatusError as error:
             raise _problem(error) from error
         except httpx.HTTPError as error:  # the client hands through what happens while a body comes
-            raise ProviderAway(f"The provider's answer broke off ({type(error).__name__}).") from error
+            raise ProviderAway(f"The provider's answer broke off ({type(error).__name__}).", maybe_done=True) from error
         except GARBLED as error:
             log.warning("an answer of the provider cannot be read", exc_info=True)
-            raise ProviderAway(f"The provider's answer cannot be read ({type(error).__name__}).") from error
+            said = f"The provider's answer cannot be read ({type(error).__name__})."
+            raise ProviderAway(said, maybe_done=True) from error
 
 
 def _checkpoint(one: FineTuningJobCheckpoint) -> Checkpoint:

@@ -17,6 +17,7 @@ REHEARSAL_PROVIDER = "rehearsal"
 LOCAL_PROVIDER = "local"
 SAMPLE_QUESTION_TOKENS, SAMPLE_ANSWER_TOKENS = 1_500, 120  # most of one sample question asked at a provider
 NO_ANSWER = "the most it can have cost, because no answer came"  # as the ledger says it
+LOST_SAMPLE = "sample_lost"  # kind of a run's event: a sample question that may be billed though no answer came
 NO_PRICE = "all that was held, because the price is gone from the book"  # as the ledger says it
 COUNT_MARGIN, COUNT_SLACK = 1.1, 8
 PROGRAM_CALLS_PER_TURN = 2  # a DSPy program asks once more when it cannot read the first answer
@@ -144,7 +145,9 @@ def run_charge(run: TrainingRun, *, confidence: Confidence = Confidence.EXACT) -
 
 def _lora_priced(run: TrainingRun) -> _Priced:
     local = idle_speed.cost_of(run)
-    return _Priced(local.cost, local.note, _tokens_of(run), local.seconds)
+    return _Priced(
+        local.cost, local.note, _tokens_of(run), local.seconds, Confidence.EXACT
+    )  # counted, however it ended
 
 
 def _dspy_priced(run: TrainingRun) -> _Priced:
@@ -161,9 +164,12 @@ def _openai_priced(run: TrainingRun) -> _Priced:
     quote, note = training_price(course=run.team.course, model=run.base_model.name)
     if run.input_tokens:
         note = f"{note[:180]}, and the sample questions at the prices of asking"
-    counted_here = Confidence.ESTIMATED if Missing.TOKENS in run.missing else None
-    price = quote.cost(run.training_tokens) + samples_cost(run)
-    return _Priced(price, note, _tokens_of(run), confidence=counted_here)
+    price, sure = quote.cost(run.training_tokens) + samples_cost(run), None
+    if run.events.filter(kind=LOST_SAMPLE).exists():
+        note, sure = f"{NO_ANSWER} to a sample question, and {note}", Confidence.UNKNOWN
+    elif Missing.TOKENS in run.missing:
+        sure = Confidence.ESTIMATED
+    return _Priced(price, note, _tokens_of(run), confidence=sure)
 
 
 def _tokens_of(used: TrainingRun | call_journal.PaidCalls) -> CountedTokens:
@@ -175,9 +181,12 @@ def _tokens_of(used: TrainingRun | call_journal.PaidCalls) -> CountedTokens:
 
 
 def samples_cost(run: TrainingRun) -> int:
-    """Micro-dollars of the sample questions that were asked at the provider, each model at its own price. Raises PriceUnknown."""
+    """Micro-dollars of the sample questions that were asked at the provider, each model at its own price, those whose answer
+    was lost at their most. Raises PriceUnknown."""
     used: dict[str, list[int]] = {}
-    for data in run.events.filter(kind="sample", data__has_key="input_tokens").values_list("data", flat=True):
+    for data in run.events.filter(kind__in=("sample", LOST_SAMPLE), data__has_key="input_tokens").values_list(
+        "data", flat=True
+    ):
         sums = used.setdefault(str(data["model"]), [0, 0, 0])
         for place, name in enumerate(("input_tokens", "cached_input_tokens", "output_tokens")):
             sums[place] += int(data[name])

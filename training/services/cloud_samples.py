@@ -9,6 +9,7 @@ from training.models import InvalidTransition, RunEvent, TrainingRun
 from training.providers.openai_api import FineTuning, ProviderAway, ProviderRefused, Reply
 from training.services import tokens
 from training.services.charges import (
+    LOST_SAMPLE,
     SAMPLE_ANSWER_TOKENS,
     SAMPLE_QUESTION_TOKENS,
     samples_cost,
@@ -35,11 +36,26 @@ def ask_samples(run: TrainingRun, lease: str, provider: FineTuning, *, model: st
     try:
         _refuse_unpriced(run, prompt, [name for _, name, _ in wanted], trained_tokens)
         for stage, name, question in wanted:
-            reply = provider.ask(model=name, system_prompt=prompt, question=question, max_tokens=SAMPLE_ANSWER_TOKENS)
+            reply = _ask(run, provider, name, prompt, question)
             _write(run, lease, stage, name, question, reply)
     except (PriceUnknown, ProviderAway, ProviderRefused) as trouble:
         message = f"Not all sample questions were asked: {trouble}"
         RunEvent.objects.create(run=run, kind="note", data={"message": message})
+
+
+def _ask(run: TrainingRun, provider: FineTuning, model: str, prompt: str, question: str) -> Reply:
+    """Raises ProviderAway, ProviderRefused. A call that may be billed though no answer came counts at its most."""
+    try:
+        return provider.ask(model=model, system_prompt=prompt, question=question, max_tokens=SAMPLE_ANSWER_TOKENS)
+    except ProviderAway as away:
+        if away.maybe_done:
+            most = {
+                "input_tokens": SAMPLE_QUESTION_TOKENS,
+                "cached_input_tokens": 0,
+                "output_tokens": SAMPLE_ANSWER_TOKENS,
+            }
+            RunEvent.objects.create(run=run, kind=LOST_SAMPLE, data={"model": model, **most})
+        raise
 
 
 def _refuse_unpriced(run: TrainingRun, prompt: str, wanted: list[str], trained_tokens: int) -> None:

@@ -20,7 +20,7 @@ from training.services.local_time import Seen, Work
 
 SECONDS_PER_HOUR = 3600
 QUICKEST_RUNS = 50
-NOTHING_KEPT = "no work was kept, so nothing is charged"
+NOTHING_KEPT = "No work was kept, so nothing is charged"
 RATE, SOURCE = "compute_rate", "source"
 
 
@@ -84,8 +84,8 @@ def cost_of(run: TrainingRun) -> LocalCost:
         return LocalCost(0, 0.0, f"{NOTHING_KEPT}; {took}")
     note = f"{duration(seconds)} of work at this machine's idle speed, at {dollars(rate)} an hour; {took}"
     if cost > run.most_cost:
-        return LocalCost(run.most_cost, seconds, f"the most it can cost, for {note}")
-    return LocalCost(cost, seconds, note)
+        return LocalCost(run.most_cost, seconds, f"Charged the most it can cost, for {note}")
+    return LocalCost(cost, seconds, f"Charged for {note}")
 
 
 def work_of_engine(told: object) -> dict[str, int]:
