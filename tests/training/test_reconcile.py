@@ -161,7 +161,7 @@ def test_a_hold_that_waited_for_a_price_is_settled_when_the_price_is_there(start
     Price.objects.all().delete()
     lease = run.claim()
     assert lease is not None
-    run.write(lease, input_tokens=1_000_000)
+    run.write(lease, input_tokens=50_000)
     finish.fail(run, lease, finish.Failure("x", "x", "x"))
     assert hold_state(run) == HoldState.OPEN, "an unknown price is not 0"
     assert [reconcile.reconcile().settled for _ in range(3)] == [[], [], []]
@@ -171,7 +171,7 @@ def test_a_hold_that_waited_for_a_price_is_settled_when_the_price_is_there(start
     assert reconcile.reconcile().settled == [run.pk]
     entry = entry_of(run)
     assert entry is not None
-    assert entry.delta == 150_000
+    assert entry.delta == 7_500
     assert no_money_is_held(team)
 
 
