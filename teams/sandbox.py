@@ -319,8 +319,8 @@ class _Talk:
         if code == 0 and isinstance(last.get("result"), dict):
             self._refuse_excess()
             return _object(last["result"])
-        complaint = self.complaints.decode("utf-8", "backslashreplace")
-        log.warning("sandbox: %s ended with %s: %s", self.process.args, code, complaint)
+        # Quoted: what a hostile child says must not look like lines of our log, nor reach a terminal's controls.
+        log.warning("sandbox: %s ended with %s: %r", self.process.args, code, self.complaints[-4000:])
         raise Crashed(f"exit code {code}")
 
     def end(self) -> None:

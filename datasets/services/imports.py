@@ -212,7 +212,7 @@ def _progress(import_: Import, at_once: bool) -> Callable[[int, int, int], None]
 
     def tell(done: int, total: int, rows: int) -> None:
         nonlocal told_at
-        if done < total and time.monotonic() - told_at < PROGRESS_SECONDS:
+        if time.monotonic() - told_at < PROGRESS_SECONDS:
             return
         told_at = time.monotonic()
         percent = min(100, round(100 * done / total)) if total else 0

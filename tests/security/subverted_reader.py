@@ -95,6 +95,11 @@ def tells_nonsense(tell):
         tell(told)
 
 
+def tells_without_end(tell):
+    for _ in range(15_000):
+        tell({"done": 9, "total": 9, "rows": 9})
+
+
 def refuses_with_markup(tell):
     raise sandbox_child.Refusal("<script>alert(1)</script>", "\u202e\x00", "reason\n" * 10_000)
 

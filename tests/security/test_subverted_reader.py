@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from datasets import formats
 from datasets.models import DatasetVersion, Import, ImportStatus
@@ -15,7 +17,7 @@ from datasets.services import intake, versions
 from tests.security import subverted_reader
 
 Upload = Callable[..., Import]
-HONEST = {"nothing_wrong", "recognises_too_much", "tells_nonsense", "a_number_too_big"}
+HONEST = {"nothing_wrong", "recognises_too_much", "tells_nonsense", "a_number_too_big", "tells_without_end"}
 """What the reader leaves can be kept: it may be untrue of the file, never harmful."""
 WITH_PROBLEMS = {
     *("answers_with_huge_numbers", "counts_below_nothing", "very_many_problems", "a_problem_with_a_huge_text"),
@@ -78,6 +80,12 @@ def test_nothing_hostile_is_kept(send: Upload, browser: Client, settings: Any, a
     assert not list(var.glob("sandbox/*"))
     if import_.good_rows:
         _can_be_used(import_, browser)
+
+
+def test_a_child_that_tells_without_end_does_not_write_without_end(send: Upload) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        send("tells_without_end")
+    assert len(queries) < 1500, "of 15,000 things told"
 
 
 def _can_be_used(import_: Import, browser: Client) -> None:
