@@ -151,7 +151,9 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "sign_in"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign_in"
-AXES_FAILURE_LIMIT = 6
+AXES_FAILURE_LIMIT = (
+    30  # behind the limits of `teams.services.throttle`; lower, it would lock people out for others on their campus
+)
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_USERNAME_FORM_FIELD = "username"  # its default would be the model's field, `email`, which no form sends

@@ -39,7 +39,7 @@ def enter_by_link(*, joining: Joining, password: str) -> Membership:
     person = User.objects.filter(email__iexact=joining.email).first()
     if person is None:
         return _enter_anew(joining, make_password(password))
-    if person.is_proven or not person.is_active:
+    if person.is_proven or not person.is_active or mail_texts.runs_the_platform_unproven(person):
         raise CourseRefused("There is an account with this address already. Sign in, then enter the course code.")
     try:
         identity.set_password_by_link(person=person, password=password)

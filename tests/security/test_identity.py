@@ -148,6 +148,23 @@ def test_the_account_of_who_runs_the_platform_is_no_mailboxs_to_take(client_for,
     assert "has not confirmed" in str(roster.preview(course=course, text=ADDRESS, role=Role.STUDENT).bad[0].problems)
 
 
+def test_a_slip_in_the_first_accounts_address_gives_the_platform_to_nobody(client, db, course, delivered):
+    """The mail goes to a stranger then, who must not be able to make the account theirs."""
+    person = first_account_of("iris@exmaple.edu")
+    stranger = Client()
+    assert delivered(lambda: stranger.post("/password/forgotten/", {"email": person.email})) == []
+    link = links.join_link(name="Stranger", email=person.email, code=course.student_code)
+    assert stranger.post(link, PASSWORD).status_code == 422
+    person.refresh_from_db()
+    assert person.check_password(factories.PASSWORD)
+    (mail,) = delivered(lambda: identity.send_confirmation(person))
+    assert stranger.post(link_in(mail))["Location"].startswith("/sign-in/")
+
+
+def first_account_of(address: str) -> User:
+    return User.objects.create_user(address, factories.PASSWORD, name="Iris", is_staff=True)
+
+
 def test_the_instructor_sees_whose_address_is_not_confirmed(client_for, course, instructor, squatter):
     factories.enrol(course, squatter, Role.STUDENT)
     people_page = f"/courses/{course.pk}/people/"
