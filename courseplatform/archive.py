@@ -39,6 +39,8 @@ LEFT_OUT = frozenset(
         "teams.budgetalert",
         "teams.ledgersum",
         "datasets.import",
+        "teams.diskaccount",  # of this machine's disk
+        "teams.diskuse",
         "teams.archiveimport",
         "training.endpointkey",  # a key opens one platform only
         "training.endpointcall",

@@ -9,11 +9,13 @@ from datetime import timedelta
 from pathlib import Path
 
 from django.db import models, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from courseplatform import archive
-from datasets.models import Dataset
-from teams.models import AuditEntry, Course, Hold, HoldState, LedgerEntry, Role, Team, User
+from courseplatform.erasing_rows import forget_freed_pages
+from datasets.models import Dataset, Import
+from teams.models import ArchiveImport, AuditEntry, Course, Hold, HoldState, LedgerEntry, Role, Team, User
 from teams.services import audit
 from training.models import ENDED, TrainingRun
 from training.services import cloud
@@ -61,10 +63,13 @@ def delete_course(*, course: Course, person: User, leave_uploads: bool = False) 
         if left and not leave_uploads:
             raise UploadsRemain(left)
         folders = [run.folder for run in TrainingRun.objects.filter(team__course=course)]
+        runs = len(folders)
+        folders += [one.folder for one in Import.objects.filter(team__course=course)]
+        folders += [one.folder for one in ArchiveImport.objects.filter(Q(team__course=course) | Q(course=course))]
         counts: dict[str, object] = {
             "people": course.memberships.count(),
             "teams": course.teams.count(),
-            "runs": len(folders),
+            "runs": runs,
         }
         students = list(_students_of_this_course_alone(course).values_list("pk", flat=True))
         for model in reversed(archive.in_order()):
@@ -100,6 +105,7 @@ def _rows(model: type[models.Model], course: Course) -> models.QuerySet[models.M
 def _remove_files(folders: list[Path]) -> None:
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
+    forget_freed_pages()
 
 
 def remove_team(*, team: Team, person: User) -> None:
@@ -116,4 +122,7 @@ def remove_team(*, team: Team, person: User) -> None:
                 f"{team} has data, runs or costs, which stay on record. Move its people to other teams instead."
             )
         audit.record(course=team.course, person=person, action="team removed", what=team.name)
+        folders = [one.folder for one in Import.objects.filter(team=locked)]
+        folders += [one.folder for one in ArchiveImport.objects.filter(team=locked)]
         locked.delete()
+        transaction.on_commit(lambda: _remove_files(folders))

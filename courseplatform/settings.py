@@ -91,6 +91,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "courseplatform.bodies.RefusedBodyMiddleware",
+    "courseplatform.full_disk.FullDiskMiddleware",
     "courseplatform.lost_pages.LostPageMiddleware",
     "teams.impersonation.ReadOnlyMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -131,7 +132,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON;",
     }
     # A file, because several threads cannot share SQLite in memory; one per test session, because sessions run side by side.
     DATABASES["default"]["TEST"] = {"NAME": str(Path(tempfile.gettempdir()) / f"course-test-{os.getpid()}.sqlite3")}
@@ -256,6 +257,13 @@ OFFER_TEST_MODEL = env.bool("OFFER_TEST_MODEL", default=False)
 ENGINES_ROOT = BASE_DIR / "training" / "engines"
 
 # --- Limits, each stated on the page it concerns ------------------------------------------------------------------------
+# What a team and a whole course may keep on this machine, in bytes, where the instructor says nothing else.
+TEAM_DISK_BYTES = env.int("TEAM_DISK_BYTES", default=2 * 10**9)
+COURSE_DISK_BYTES = env.int("COURSE_DISK_BYTES", default=40 * 10**9)
+# Days that files are kept after their use is over: docs/retention.md.
+UPLOAD_KEPT_DAYS = env.int("UPLOAD_KEPT_DAYS", default=14)
+OPEN_IMPORT_KEPT_DAYS = env.int("OPEN_IMPORT_KEPT_DAYS", default=60)
+CHECKPOINT_KEPT_DAYS = env.int("CHECKPOINT_KEPT_DAYS", default=14)
 DATASET_MAX_BYTES = env.int("DATASET_MAX_BYTES", default=200 * 1024 * 1024)
 RUN_ARCHIVE_MAX_BYTES = env.int("RUN_ARCHIVE_MAX_BYTES", default=1024**3)
 COURSE_ARCHIVE_MAX_BYTES = env.int("COURSE_ARCHIVE_MAX_BYTES", default=2 * 1024**3)

@@ -1,6 +1,6 @@
 from django.urls import include, path
 
-from courseplatform.views import archive, copy, costs, guide, home, plan, queue
+from courseplatform.views import archive, copy, costs, erasing, guide, home, plan, queue
 
 urlpatterns = [
     path("", include("teams.urls")),
@@ -11,6 +11,11 @@ urlpatterns = [
     path("guide/<slug:topic>/", guide.guide_topic, name="guide_topic"),
     path("courses/<int:course_id>/practice/", guide.practice_switch, name="practice_switch"),
     path("courses/import/", archive.course_import, name="course_import"),
+    path(
+        "teams/<int:team_id>/datasets/<int:dataset_id>/versions/<int:number>/rows/<int:position>/erase/",
+        erasing.row_erase,
+        name="row_erase",
+    ),
     path("courses/<int:course_id>/export/", archive.course_archive, name="course_archive"),
     path("courses/<int:course_id>/delete/", archive.course_delete, name="course_delete"),
     path("courses/<int:course_id>/teams/<int:edited_id>/remove/", archive.team_remove, name="team_remove"),

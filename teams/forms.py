@@ -354,3 +354,30 @@ class MilestoneForm(forms.ModelForm[Milestone]):
         fields = ["title", "goal", "due_on"]
         labels = {"title": "Step", "goal": "Done when", "due_on": "By"}
         widgets = {"due_on": forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")}
+
+
+class DiskLimitForm(forms.Form):
+    """How much may be kept: in GB, empty for the platform's default. `team`: whose; empty for the whole course."""
+
+    team = forms.IntegerField(required=False)
+    gigabytes = forms.DecimalField(
+        required=False,
+        min_value=Decimal(0),
+        max_value=Decimal(100_000),
+        decimal_places=6,
+        error_messages={
+            "invalid": "Write the limit as a number of GB, such as 2 or 0.5.",
+            "min_value": "A limit can't be below 0 GB.",
+            "max_value": "A limit can be 100,000 GB at most.",
+        },
+    )
+
+    @property
+    def limit(self) -> int | None:
+        """Bytes. Valid forms only."""
+        given = self.cleaned_data["gigabytes"]
+        return None if given is None else int(given * 10**9)
+
+    @property
+    def limit_errors(self) -> list[str]:
+        return [str(error) for errors in self.errors.values() for error in errors]

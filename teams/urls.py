@@ -1,6 +1,6 @@
 from django.urls import path
 
-from teams.views import audit, budget, costs, course, notices, oidc, people, plan, sign_in, staff
+from teams.views import audit, budget, costs, course, notices, oidc, people, plan, sign_in, staff, storage
 
 urlpatterns = [
     path("", sign_in.home, name="home"),
@@ -46,6 +46,8 @@ urlpatterns = [
     path("courses/<int:course_id>/costs/by/<str:field>/", costs.course_costs_by, name="course_costs_by"),
     path("courses/<int:course_id>/costs/by/<str:field>/entries/", costs.course_entries, name="course_entries"),
     path("courses/<int:course_id>/costs/<int:spender_id>/", costs.course_team_costs, name="course_team_costs"),
+    path("courses/<int:course_id>/storage/", storage.course_storage, name="course_storage"),
+    path("courses/<int:course_id>/storage/limit/", storage.storage_limit, name="storage_limit"),
     path("courses/<int:course_id>/prices/", costs.course_prices, name="course_prices"),
     path(
         "courses/<int:course_id>/budget/<int:request_id>/", budget.budget_request_answer, name="budget_request_answer"

@@ -72,6 +72,9 @@ class DatasetVersion(models.Model):
     skipped_rows = models.PositiveIntegerField(
         default=0, help_text="Rows left out because a person chose to keep the good ones."
     )
+    erased_rows = models.PositiveIntegerField(
+        default=0, help_text="Rows that were erased from it later, because a person's data had to go."
+    )
     report = models.JSONField(
         default=dict, help_text="What `datasets.checks.report` found: keys `quality`, `privacy`, `sampled`."
     )

@@ -73,6 +73,7 @@ class Import(models.Model):
     version = models.ForeignKey(DatasetVersion, on_delete=models.SET_NULL, null=True, related_name="imports")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
+    files_kept = models.BooleanField(default=True, help_text="Off once its files were deleted: docs/retention.md.")
 
     objects = ImportQuerySet.as_manager()
 
@@ -86,6 +87,11 @@ class Import(models.Model):
     @property
     def folder(self) -> Path:
         return Path(settings.VAR_DIR) / "imports" / str(self.key)
+
+    @property
+    def disk_key(self) -> str:
+        """Under which its bytes are counted (`teams.services.disk`)."""
+        return f"import-{self.key}"
 
     @property
     def file_path(self) -> Path:

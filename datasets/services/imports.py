@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ from datasets.services import intake, versions
 from datasets.services.blocks import StoredRow, read_frames, unpack
 from datasets.services.reading import newest
 from teams import live
-from teams.models import Team, User
+from teams.models import DiskKind, Team, User
+from teams.services import disk
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,7 @@ PROGRESS_SECONDS = 0.25
 """Progress is told no more often: telling costs a query and a message."""
 MOST_AT_WORK = 3
 """Files of one team that wait or are read at the same time: the quick worker is everybody's."""
+STRAY_SECONDS = 3600
 SILENT_SECONDS = 90
 """After this long without a sign of life a check counts as dead and may be started again."""
 
@@ -58,7 +61,7 @@ def import_file(
     wait: bool = False,
 ) -> Import:
     """Keep the file and have it checked: at once where that is quick, else by the quick worker; with `wait` here and now,
-    however long it takes. Raises NotReady where too many files of the team are being checked already.
+    however long it takes. Raises NotReady where too many files of the team are being checked already, and disk.DiskFull.
     """
     working = Import.objects.filter(team=team, status__in=(ImportStatus.WAITING, ImportStatus.READING))
     if working.count() >= MOST_AT_WORK:
@@ -71,11 +74,12 @@ def import_file(
         size=file.size or 0,
         created_by=person,
     )
+    disk.reserve(team=team, key=made.disk_key, kind=DiskKind.UPLOAD, size=made.size)
     try:
         _keep(made, file)
         made.save()
     except BaseException:
-        shutil.rmtree(made.folder, ignore_errors=True)
+        _forget_files(made)
         raise
     return check(import_=made, wait=wait)
 
@@ -83,6 +87,7 @@ def import_file(
 def replace_file(*, import_: Import, file: "UploadedFile[bytes]") -> Import:
     """A corrected file in place of the one that was sent. Mends and mapping asked for the old file are forgotten."""
     _refuse_unless_open(import_)
+    disk.reserve(team=import_.team, key=import_.disk_key, kind=DiskKind.UPLOAD, size=file.size or 0)
     _keep(import_, file)
     return check(import_=import_, filename=_filename(file), size=file.size or 0, mends=[], mapping=None)
 
@@ -178,8 +183,11 @@ def read_import(*, import_id: int, attempt: int, at_once: bool = False) -> None:
         mine.update(status=ImportStatus.UNREADABLE)
         raise
     import_.refresh_from_db()
+    disk.settle(team=import_.team, key=import_.disk_key, kind=DiskKind.UPLOAD, size=disk.size_of(import_.folder))
     if not tally.needs_a_person and _is_clear(import_):
-        with suppress(versions.NothingChanged):  # told by the import itself: closed, pointing to the version it equals
+        # NothingChanged is told by the import itself: closed, pointing to the version it equals. Where the disk is full the
+        # report stays, and whoever accepts it is told.
+        with suppress(versions.NothingChanged, disk.DiskFull):
             accept(import_=import_, person=import_.created_by)
     if not at_once:
         live.emit(import_.topic, live.END, "checked")
@@ -266,7 +274,7 @@ NO_ROWS = formats.Problem(
 def accept(*, import_: Import, person: User | None) -> DatasetVersion:
     """The good rows become the next version; that bad ones were left out is recorded with who said so.
 
-    Raises NotReady, and versions.NothingChanged (the import is then closed and points to the version it equals).
+    Raises NotReady, disk.DiskFull, and versions.NothingChanged (the import is then closed and points to the version it equals).
     """
     unchanged: versions.NothingChanged | None = None
     with transaction.atomic():
@@ -331,4 +339,49 @@ def discard(*, import_: Import) -> None:
     """Close the import and delete its file."""
     _refuse_unless_open(import_)
     Import.objects.filter(pk=import_.pk).update(status=ImportStatus.DISCARDED, decided_at=timezone.now())
+    _forget_files(import_)
+
+
+def _forget_files(import_: Import) -> None:
     shutil.rmtree(import_.folder, ignore_errors=True)
+    disk.release(import_.disk_key)
+
+
+def forget(import_: Import) -> None:
+    """Delete the files of an import in any state, and close it if it is open."""
+    Import.objects.open().filter(pk=import_.pk).update(status=ImportStatus.DISCARDED, decided_at=timezone.now())
+    _prune(import_)
+
+
+def prune() -> int:
+    """For the scheduler: files of imports whose use is over (docs/retention.md), and folders that no import names. How many."""
+    now = timezone.now()
+    over = Import.objects.filter(
+        status__in=(ImportStatus.ACCEPTED, ImportStatus.DISCARDED),
+        decided_at__lt=now - timedelta(days=settings.UPLOAD_KEPT_DAYS),
+    )
+    left = Import.objects.open().filter(created_at__lt=now - timedelta(days=settings.OPEN_IMPORT_KEPT_DAYS))
+    gone = 0
+    for import_ in over.filter(files_kept=True).iterator(200):
+        gone += _prune(import_)
+    for import_ in left.exclude(status=ImportStatus.READING).iterator(200):
+        Import.objects.filter(pk=import_.pk).update(status=ImportStatus.DISCARDED, decided_at=now)
+        gone += _prune(import_)
+    return gone + _prune_strays()
+
+
+def _prune(import_: Import) -> int:
+    _forget_files(import_)
+    return Import.objects.filter(pk=import_.pk).update(files_kept=False)
+
+
+def _prune_strays() -> int:
+    """Folders without a row: a crash between the file and its row, or a deleted team. Young ones may be an upload of now."""
+    root = Path(settings.VAR_DIR) / "imports"
+    known = {str(key) for key in Import.objects.values_list("key", flat=True)}
+    before = time.time() - STRAY_SECONDS
+    strays = [one for one in root.glob("*") if one.name not in known and one.stat().st_mtime < before]
+    for folder in strays:
+        shutil.rmtree(folder, ignore_errors=True)
+        disk.release(f"import-{folder.name}")
+    return len(strays)

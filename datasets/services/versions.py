@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from django.db import transaction
-from django.db.models import ProtectedError, RestrictedError
+from django.db.models import ProtectedError, RestrictedError, Sum
+from django.db.models.functions import Length
 
 from datasets import formats
 from datasets.models import Dataset, DatasetVersion, RowBlock, Shape, VersionBlock
 from datasets.services import measure
 from datasets.services.blocks import Block, KnownRows, RowIds, StoredRow, Totals, packed, row_from, with_ids
 from datasets.services.reading import for_engine, newest, next_number, places, plain, row_at, rows, stored_rows
-from teams.models import Team, User
-from teams.services import audit
+from teams.models import DiskKind, Team, User
+from teams.services import audit, disk
 
 STORE_AT_ONCE = 64
 __all__ = [
@@ -127,7 +128,10 @@ def store(
     source_name: str,
     **fields: Any,
 ) -> DatasetVersion:
-    """Store packed blocks as the next version and have it measured. `fields` are those of `DatasetVersion`."""
+    """Store packed blocks as the next version and have it measured. `fields` are those of `DatasetVersion`.
+
+    Raises NoRows, NothingChanged, and disk.DiskFull where the team's rows would take more than it may keep.
+    """
     if not fields["row_count"]:
         raise NoRows("There are no rows to keep.")
     with transaction.atomic():
@@ -170,11 +174,15 @@ def _place(version: DatasetVersion, team: Team, blocks: Iterable[Block]) -> None
 
 
 def _place_some(version: DatasetVersion, team: Team, blocks: list[Block], first_row: int) -> int:
+    hashes = [block.content_hash for block in blocks]
+    known = set(RowBlock.objects.filter(team=team, content_hash__in=hashes).values_list("content_hash", flat=True))
+    new = sum(len(block.data) for block in blocks if block.content_hash not in known)
+    if new:
+        disk.grow(team=team, key=rows_key(team), kind=DiskKind.ROWS, by=new)
     RowBlock.objects.bulk_create(
         [RowBlock(team=team, content_hash=b.content_hash, row_count=b.row_count, rows=b.data) for b in blocks],
         ignore_conflicts=True,
     )
-    hashes = [block.content_hash for block in blocks]
     stored = dict(RowBlock.objects.filter(team=team, content_hash__in=hashes).values_list("content_hash", "pk"))
     places = []
     for block in blocks:
@@ -286,10 +294,22 @@ def delete_version(*, version: DatasetVersion, person: User) -> None:
 
 def delete_dataset(*, dataset: Dataset, person: User) -> None:
     """All versions and the files they came from. Raises VersionInUse where a run was trained on one."""
-    folders = [import_.folder for import_ in dataset.imports.all()]
+    kept = [(import_.folder, import_.disk_key) for import_ in dataset.imports.all()]
     _delete(dataset, dataset.team, dataset.name, person)
-    for folder in folders:
+    for folder, key in kept:
         shutil.rmtree(folder, ignore_errors=True)
+        disk.release(key)
+
+
+def rows_key(team: Team) -> str:
+    """Under which the team's stored rows are counted (`teams.services.disk`)."""
+    return f"rows-{team.pk}"
+
+
+def count_rows(team: Team) -> None:
+    """Count the team's stored rows anew."""
+    size = RowBlock.objects.filter(team=team).aggregate(size=Sum(Length("rows")))["size"] or 0
+    disk.settle(team=team, key=rows_key(team), kind=DiskKind.ROWS, size=size)
 
 
 def _delete(target: Dataset | DatasetVersion, team: Team, what: str, person: User) -> None:
@@ -299,6 +319,7 @@ def _delete(target: Dataset | DatasetVersion, team: Team, what: str, person: Use
             target.delete()
             RowBlock.objects.filter(team=team, places=None).delete()
             audit.record(course=team.course, team=team, person=person, action="dataset deleted", what=what)
+        count_rows(team)
     except ProtectedError as error:
         raise VersionInUse(_why_in_use(what, error.protected_objects)) from error
     except RestrictedError as error:

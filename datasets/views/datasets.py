@@ -11,6 +11,7 @@ from datasets.services import drafts, imports, intake, samples, versions
 from teams.access import Access, SignedInRequest, team_view
 from teams.body_limits import takes_file
 from teams.models import Team
+from teams.services import disk
 
 
 @team_view(Access.MEMBER)
@@ -22,6 +23,7 @@ def dataset_list(request: HttpRequest, team: Team) -> HttpResponse:
         "datasets": Dataset.objects.for_team(team).with_newest(),
         "imports": Import.objects.for_team(team).open(),
         "samples": samples.available(),
+        "disk": disk.of_team(team),
     }
     return render(request, "datasets/dataset_list.html", context)
 
@@ -36,7 +38,7 @@ def dataset_new(request: SignedInRequest, team: Team) -> HttpResponse:
         try:
             made = imports.import_file(team=team, dataset=None, name=name, file=form.upload, person=request.user)
             return after_check(request, made)
-        except imports.NotReady as refusal:
+        except (imports.NotReady, disk.DiskFull) as refusal:
             form.add_error(None, str(refusal))
     context = {"form": form, "samples": samples.available()}
     return upload_page(request, team, context)
@@ -55,7 +57,7 @@ def dataset_upload(request: SignedInRequest, team: Team, dataset_id: int) -> Htt
                 team=team, dataset=dataset, name=dataset.name, file=form.upload, person=request.user
             )
             return after_check(request, made)
-        except imports.NotReady as refusal:
+        except (imports.NotReady, disk.DiskFull) as refusal:
             form.add_error(None, str(refusal))
     return upload_page(request, team, {"form": form, "dataset": dataset})
 

@@ -2,6 +2,7 @@ from teams.models.archive_import import AT_WORK, ArchiveImport, ArchiveKind, Arc
 from teams.models.audit import AuditEntry
 from teams.models.billing import BillCheck, BilledDay
 from teams.models.course import Course, Membership, Milestone, ProfessorAssignment, Role, Section, Team, TeamRequest
+from teams.models.disk import DiskAccount, DiskKind, DiskUse
 from teams.models.mail import MailKind, MailState, OutgoingMail
 from teams.models.money import (
     BudgetAccount,
@@ -35,6 +36,9 @@ __all__ = [
     "Confidence",
     "Course",
     "CourseAccount",
+    "DiskAccount",
+    "DiskKind",
+    "DiskUse",
     "Hold",
     "HoldState",
     "LedgerEntry",

@@ -70,6 +70,11 @@ class ArchiveImport(models.Model):
         return Path(settings.VAR_DIR) / "archives" / str(self.key)
 
     @property
+    def disk_key(self) -> str:
+        """Under which its bytes are counted (`teams.services.disk`)."""
+        return f"archive-{self.key}"
+
+    @property
     def file_path(self) -> Path:
         """What was sent, byte for byte."""
         return self.folder / "upload"

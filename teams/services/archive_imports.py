@@ -13,11 +13,13 @@ from typing import Any
 
 import django_rq
 import redis.exceptions
+from django.conf import settings
 from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from teams.models import AT_WORK, ArchiveImport, ArchiveKind, ArchiveStatus, Team, User
+from teams.models import AT_WORK, ArchiveImport, ArchiveKind, ArchiveStatus, DiskKind, Team, User
+from teams.services import disk
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +47,7 @@ class OneAtATime(Exception):
 
 
 def receive(*, kind: ArchiveKind, person: User, team: Team | None, file: "UploadedFile[bytes]") -> ArchiveImport:
-    """Keep the file and have it read. Raises OneAtATime."""
+    """Keep the file and have it read. Raises OneAtATime, and disk.DiskFull."""
     try:
         with transaction.atomic():
             made = ArchiveImport.objects.create(
@@ -54,13 +56,26 @@ def receive(*, kind: ArchiveKind, person: User, team: Team | None, file: "Upload
     except IntegrityError as busy:
         raise OneAtATime("Another archive of yours is being read. Wait until it is done, then send this one.") from busy
     try:
+        if team is not None:
+            disk.reserve(team=team, key=made.disk_key, kind=DiskKind.ARCHIVE, size=made.size)
+        else:
+            _refuse_beyond_a_course(made.size)
         _keep(made, file)
     except BaseException:
+        forget_file(made)
         made.delete()
-        shutil.rmtree(made.folder, ignore_errors=True)
         raise
     transaction.on_commit(lambda: _enqueue(made))
     return made
+
+
+def _refuse_beyond_a_course(size: int) -> None:
+    """A course's archive has no course yet whose limit could be asked."""
+    if size > settings.COURSE_DISK_BYTES:
+        raise disk.DiskFull(
+            f"This archive has {disk.told(size)}; a course may keep {disk.told(settings.COURSE_DISK_BYTES)} on this machine. "
+            "Ask whoever runs the platform for more."
+        )
 
 
 def _keep(import_: ArchiveImport, file: "UploadedFile[bytes]") -> None:
@@ -129,6 +144,7 @@ def refuse(import_: ArchiveImport, why: str) -> None:
 
 def forget_file(import_: ArchiveImport) -> None:
     shutil.rmtree(import_.folder, ignore_errors=True)
+    disk.release(import_.disk_key)
 
 
 def sweep() -> int:

@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OVERHEAD_LIMIT_MS, MEMORY_LIMIT_MB = 250, 400
 ASK_PER_SECOND = {200: 20.0, 1000: 12.5}
 TEAM_SIZE = 5
-START_SECONDS, ANSWER_SECONDS = 60, 300
+START_SECONDS, ANSWER_SECONDS = 300, 300
 EVENTS = re.compile(r'sse-connect="([^"]+)"')
 OUR_MARKUP = re.compile(r"<span.*?</span>", re.DOTALL)  # what people and models write arrives escaped
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import httpx
 
-from courseplatform import redis_server
+from courseplatform import machine, redis_server
 from tests.benchmarks.bench_chat import _cookie, _is_up, _running
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,7 +92,7 @@ def _started(folder: Path, stack: ExitStack) -> tuple[str, dict[str, Any]]:
     )
     if seeded.returncode:
         raise RuntimeError(seeded.stderr)
-    stack.enter_context(_running([sys.executable, "manage.py", "rqworker", "quick"], env, lambda: True))
+    stack.enter_context(_running([sys.executable, "manage.py", "rqworker", "quick", *machine.RQ], env, lambda: True))
     web = ["uvicorn", "courseplatform.asgi:application", "--no-access-log", "--log-level", "warning"]
     stack.enter_context(
         _running([sys.executable, "-m", *web, "--port", str(ports["web"])], env, lambda: _is_up(ports["web"]))

@@ -207,6 +207,11 @@ class TrainingRun(models.Model):
         return f"run-{self.key}"
 
     @property
+    def disk_key(self) -> str:
+        """Under which its files are counted (`teams.services.disk`)."""
+        return f"run-{self.key}"
+
+    @property
     def folder(self) -> Path:
         """Where the run's engine works and what it makes stays."""
         return Path(django_settings.RUNS_ROOT) / str(self.key)

@@ -15,7 +15,7 @@ from teams.services.prices import PriceUnknown
 from training.launcher import storable
 from training.models import MOST_ATTEMPTS, Artifact, RunEvent, RunStatus, TrainingRun
 from training.run_files import file_in, files_in, open_in
-from training.services import charges, idle_speed, live, queue
+from training.services import charges, idle_speed, live, queue, run_disk
 from training.services.calls import program_prompt
 
 RESULT_FILE = "result.json"
@@ -72,6 +72,7 @@ def succeed(
         settle(run, Confidence.EXACT if not _unreported(result) else Confidence.ESTIMATED)
         _tell(run, f"{run} is done: talk to it.")
         transaction.on_commit(lambda: queue.wake_team(run.team))
+    run_disk.count(run)
     live.changed(run)
 
 
@@ -99,6 +100,7 @@ def fail(
         settle(run, confidence)
         _tell(run, f"{run} failed: {failure.message}")
         transaction.on_commit(lambda: queue.wake_team(run.team))
+    run_disk.count(run)
     live.changed(run)
 
 
@@ -110,6 +112,7 @@ def end_cancelled(
         run.move_to(RunStatus.CANCELLED, fence=lease, **fields)
         settle(run, Confidence.UNKNOWN if run.job_unknown else confidence)
         transaction.on_commit(lambda: queue.wake_team(run.team))
+    run_disk.count(run)
     live.changed(run)
 
 

@@ -5,6 +5,7 @@ plain data of named fields and files by our own names; here it is compared with 
 """
 
 import hmac
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -21,8 +22,8 @@ from datasets.models import DatasetVersion
 from datasets.services import versions
 from datasets.services.blocks import read_frames
 from teams import sandbox
-from teams.models import ArchiveImport, Method, Team, User
-from teams.services import archive_imports, audit
+from teams.models import ArchiveImport, DiskKind, Method, Team, User
+from teams.services import archive_imports, audit, disk
 from training.archives import adapter, contents
 from training.archives.manifest import (
     ALLOWED,
@@ -125,6 +126,7 @@ class _Arrival:
             return self._keep(version, events)
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
+            disk.release(f"run-{self.key}")
             if new:
                 versions.delete_dataset(dataset=version.dataset, person=self.person)
             raise
@@ -196,6 +198,7 @@ class _Arrival:
     def _write_files(self, rewritten: dict[str, bytes]) -> None:
         names = ALLOWED[self.manifest.method]
         shutil.rmtree(self.folder, ignore_errors=True)
+        self._reserve_disk()
         self.folder.mkdir(parents=True, mode=0o700)
         for place in self.answer.files:
             if not 0 <= place < len(names) or names[place] == RESULT:
@@ -209,6 +212,16 @@ class _Arrival:
         if self.method == Method.DSPY:
             self.answer.result["prompt_tokens"] = finish.program_prompt_tokens(self.folder)
         spec.write_json(file_in(self.folder, RESULT), self.answer.result)
+
+    def _reserve_disk(self) -> None:
+        size = 0
+        for place in self.answer.files:
+            with self.box.open(f"file-{place}", most_bytes=MOST_BYTES) as file:
+                size += os.fstat(file.fileno()).st_size
+        try:
+            disk.reserve(team=self.team, key=f"run-{self.key}", kind=DiskKind.RUN, size=size)
+        except disk.DiskFull as full:
+            raise ImportRefused(str(full)) from full
 
     def _keep(self, version: DatasetVersion, events: list[contents.Event]) -> TrainingRun:
         run = self._run(version)

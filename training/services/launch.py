@@ -8,11 +8,11 @@ from django.db.models import Max
 
 from datasets.models import DatasetVersion, Shape
 from datasets.services.privacy import cloud_refusal
-from teams.models import Method, Team, User
-from teams.services import audit, money
+from teams.models import DiskKind, Method, Team, User
+from teams.services import audit, disk, money
 from teams.services.prices import PriceUnknown
 from training.models import BaseModel, RunStatus, TrainingRun
-from training.services import charges, estimate, lora_memory, queue
+from training.services import charges, estimate, lora_memory, queue, run_disk
 
 FEWEST_ROWS = {Method.DSPY: 4, Method.OPENAI: 10, Method.LORA: 4}
 SUPERVISED, DPO = "supervised", "dpo"
@@ -53,6 +53,7 @@ def launch(
         )
     except PriceUnknown as unknown:
         raise LaunchRefused(str(unknown)) from unknown
+    size = run_disk.estimate(dataset_version, method, base_model, settings)
     with transaction.atomic():
         Team.objects.select_for_update().get(pk=team.pk)  # run numbers are given one at a time
         if key is not None and (before := TrainingRun.objects.for_team(team).filter(key=key).first()):
@@ -74,10 +75,18 @@ def launch(
             provider=charges.provider_name(base_model),
             idle_speed=reckoned.idle_speed,
         )
+        _reserve_disk(run, size)
         money.hold(team=team, key=run.hold_key, amount=reckoned.most, person=person, expected=reckoned.comparable)
         audit.record(course=team.course, person=person, action="run launched", what=str(run), team=team)
         transaction.on_commit(lambda: queue.dispatch(run))
     return run
+
+
+def _reserve_disk(run: TrainingRun, size: int) -> None:
+    try:
+        disk.reserve(team=run.team, key=run.disk_key, kind=DiskKind.RUN, size=size)
+    except disk.DiskFull as full:
+        raise LaunchRefused(str(full)) from full
 
 
 def why_not(

@@ -12,6 +12,7 @@ from teams.access import Access, SignedInRequest, team_view
 from teams.body_limits import takes_file
 from teams.models import ArchiveKind, ArchiveStatus, Team
 from teams.services import archive_imports
+from teams.services.disk import DiskFull
 from training.forms import BundleForm
 from training.models import RunStatus
 from training.services.bundle import write_bundle
@@ -36,8 +37,8 @@ def run_import(request: SignedInRequest, team: Team) -> HttpResponse:
             import_ = archive_imports.receive(
                 kind=ArchiveKind.RUN, person=request.user, team=team, file=form.cleaned_data["file"]
             )
-        except archive_imports.OneAtATime as busy:
-            form.add_error("file", str(busy))
+        except (archive_imports.OneAtATime, DiskFull) as refused:
+            form.add_error("file", str(refused))
         else:
             return redirect("run_import_detail", team.pk, import_.key)
     context = {"section": "runs", "team": team, "form": form}

@@ -8,9 +8,10 @@ from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.management.base import BaseCommand
 
+from datasets.services import imports
 from evaluation.services import chat, interviews
 from teams.services import archive_imports, billing, erasing, mail
-from training.services import deployments, pace_trial, reconcile
+from training.services import deployments, pace_trial, reconcile, run_disk
 
 RETENTION_SECONDS = 3600
 BILL_SECONDS = 600  # how often it is asked whether tonight's check is made
@@ -34,6 +35,8 @@ class Command(BaseCommand):
             (settings.RECONCILE_SECONDS, pace_trial.ask_for_trials),
             (RETENTION_SECONDS, erasing.apply_retention),
             (RETENTION_SECONDS, SessionStore.clear_expired),
+            (RETENTION_SECONDS, imports.prune),
+            (RETENTION_SECONDS, run_disk.prune),
             (BILL_SECONDS, billing.check_bill),
         ]
         reconcile.repeat(rounds, over.wait)

@@ -1,0 +1,63 @@
+"""What runs keep on this machine: an estimate before, the files' own bytes after, and what is deleted when."""
+
+import shutil
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.utils import timezone
+
+from datasets.models import DatasetVersion
+from teams.models import DiskKind, Method
+from teams.services import disk
+from training.models import ENDED, BaseModel, TrainingRun
+from training.services import lora_memory
+
+LOGS_AND_RESULT = 5 * disk.MB
+UNKNOWN_ADAPTER = 200 * disk.MB
+BYTES_PER_TOKEN = 6
+"""Of the rows as a run's folder holds them, roles and quotes included; prose has about four letters a token."""
+CHECKPOINT = "checkpoint"
+
+
+def estimate(version: DatasetVersion, method: Method, base_model: BaseModel, settings: dict[str, Any]) -> int:
+    """Bytes that a run may come to keep: its rows, its logs, and for LoRA its checkpoint and adapters."""
+    rows = BYTES_PER_TOKEN * version.token_estimate + 500 * version.row_count
+    if method != Method.LORA:
+        return LOGS_AND_RESULT + 2 * rows
+    room = lora_memory.room()
+    mean = version.token_estimate / version.row_count
+    needed = lora_memory.need_here(base_model.weights, settings, mean, room) if room else None
+    # In memory the adapter lies with its gradients and the optimizer; the checkpoint holds no gradients, the folder the adapter.
+    return LOGS_AND_RESULT + rows + (needed.adapter if needed else UNKNOWN_ADAPTER)
+
+
+def count(run: TrainingRun) -> None:
+    """Count what lies in the run's folder, in place of the estimate."""
+    disk.settle(team=run.team, key=run.disk_key, kind=DiskKind.RUN, size=disk.size_of(run.folder))
+
+
+def prune() -> int:
+    """For the scheduler: checkpoints of runs that ended long ago, and folders that no run names. How many."""
+    before = timezone.now() - timedelta(days=django_settings.CHECKPOINT_KEPT_DAYS)
+    ended = TrainingRun.objects.filter(status__in=ENDED, finished_at__lt=before).select_related("team__course")
+    gone = 0
+    for run in ended.iterator(200):
+        if (run.folder / CHECKPOINT).is_dir():
+            shutil.rmtree(run.folder / CHECKPOINT, ignore_errors=True)
+            count(run)
+            gone += 1
+    return gone + _prune_strays()
+
+
+def _prune_strays() -> int:
+    """Folders without a row. Young ones may be an import that is being made."""
+    known = {str(key) for key in TrainingRun.objects.values_list("key", flat=True)}
+    before = timezone.now().timestamp() - 24 * 3600
+    folders = [one for one in Path(django_settings.RUNS_ROOT).glob("*") if one.is_dir()]
+    strays = [one for one in folders if one.name not in known and one.stat().st_mtime < before]
+    for folder in strays:
+        shutil.rmtree(folder, ignore_errors=True)
+        disk.release(f"run-{folder.name}")
+    return len(strays)
