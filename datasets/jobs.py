@@ -1,7 +1,8 @@
 """RQ entry points: ids in, one service call."""
 
 from datasets.models import DatasetVersion
-from datasets.services import imports, measure
+from datasets.services import imports, measure, rework
+from teams.models import User
 
 
 def check_import(import_id: int, attempt: int) -> None:
@@ -12,3 +13,10 @@ def measure_version(version_id: int) -> None:
     version = DatasetVersion.objects.filter(pk=version_id).first()
     if version is not None:  # deleted meanwhile
         measure.measure(version)
+
+
+def make_version(version_id: int, person_id: int, work: str, option: str) -> None:
+    version = DatasetVersion.objects.select_related("dataset__team__course").filter(pk=version_id).first()
+    person = User.objects.filter(pk=person_id).first()
+    if version is not None and person is not None:  # deleted meanwhile
+        rework.make_and_tell(version=version, person=person, work=work, option=option)

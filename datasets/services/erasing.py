@@ -23,7 +23,7 @@ from datasets.models import (
     RowComment,
     VersionBlock,
 )
-from datasets.services import imports, measure, versions
+from datasets.services import measure, retention, versions
 from datasets.services.blocks import Block, NamedRows, StoredRow, Totals, pack, read_frames, unpack
 from datasets.services.reading import plain
 from teams.models import Team
@@ -227,7 +227,7 @@ def _forget_uploads(team: Team, plans: list[_Plan], search: _Search) -> int:
             continue
         if not import_.is_open and import_.dataset_id not in concerned and not _is_in(import_, search):
             continue
-        imports.forget(import_)
+        retention.forget(import_)
         gone += 1
     return gone
 

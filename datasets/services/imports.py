@@ -9,7 +9,6 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,6 @@ PROGRESS_SECONDS = 0.25
 """Progress is told no more often: telling costs a query and a message."""
 MOST_AT_WORK = 3
 """Files of one team that wait or are read at the same time: the quick worker is everybody's."""
-STRAY_SECONDS = 3600
 SILENT_SECONDS = 90
 """After this long without a sign of life a check counts as dead and may be started again."""
 
@@ -79,7 +77,7 @@ def import_file(
         _keep(made, file)
         made.save()
     except BaseException:
-        _forget_files(made)
+        forget_files(made)
         raise
     return check(import_=made, wait=wait)
 
@@ -339,49 +337,10 @@ def discard(*, import_: Import) -> None:
     """Close the import and delete its file."""
     _refuse_unless_open(import_)
     Import.objects.filter(pk=import_.pk).update(status=ImportStatus.DISCARDED, decided_at=timezone.now())
-    _forget_files(import_)
+    forget_files(import_)
 
 
-def _forget_files(import_: Import) -> None:
+def forget_files(import_: Import) -> None:
+    """The files alone; who looks at the import finds its report's figures still there."""
     shutil.rmtree(import_.folder, ignore_errors=True)
     disk.release(import_.disk_key)
-
-
-def forget(import_: Import) -> None:
-    """Delete the files of an import in any state, and close it if it is open."""
-    Import.objects.open().filter(pk=import_.pk).update(status=ImportStatus.DISCARDED, decided_at=timezone.now())
-    _prune(import_)
-
-
-def prune() -> int:
-    """For the scheduler: files of imports whose use is over (docs/retention.md), and folders that no import names. How many."""
-    now = timezone.now()
-    over = Import.objects.filter(
-        status__in=(ImportStatus.ACCEPTED, ImportStatus.DISCARDED),
-        decided_at__lt=now - timedelta(days=settings.UPLOAD_KEPT_DAYS),
-    )
-    left = Import.objects.open().filter(created_at__lt=now - timedelta(days=settings.OPEN_IMPORT_KEPT_DAYS))
-    gone = 0
-    for import_ in over.filter(files_kept=True).iterator(200):
-        gone += _prune(import_)
-    for import_ in left.exclude(status=ImportStatus.READING).iterator(200):
-        Import.objects.filter(pk=import_.pk).update(status=ImportStatus.DISCARDED, decided_at=now)
-        gone += _prune(import_)
-    return gone + _prune_strays()
-
-
-def _prune(import_: Import) -> int:
-    _forget_files(import_)
-    return Import.objects.filter(pk=import_.pk).update(files_kept=False)
-
-
-def _prune_strays() -> int:
-    """Folders without a row: a crash between the file and its row, or a deleted team. Young ones may be an upload of now."""
-    root = Path(settings.VAR_DIR) / "imports"
-    known = {str(key) for key in Import.objects.values_list("key", flat=True)}
-    before = time.time() - STRAY_SECONDS
-    strays = [one for one in root.glob("*") if one.name not in known and one.stat().st_mtime < before]
-    for folder in strays:
-        shutil.rmtree(folder, ignore_errors=True)
-        disk.release(f"import-{folder.name}")
-    return len(strays)

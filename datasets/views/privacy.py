@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from datasets.forms import JustificationForm
-from datasets.services import privacy, versions
+from datasets.services import privacy, rework, versions
 from datasets.views.versions import find_version, frame, position, whole_number
 from teams.access import Access, SignedInRequest, team_view
 from teams.models import Team
@@ -69,9 +69,15 @@ def finding_justify(request: SignedInRequest, team: Team, dataset_id: int, numbe
 def privacy_pseudonyms(request: SignedInRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
     version = find_version(team, dataset_id, number)
     try:
-        made = privacy.use_pseudonyms(version=version, person=request.user)
+        made = rework.make(version=version, person=request.user, work="pseudonyms")
     except versions.NothingChanged:
         messages.info(request, "There was nothing to replace.")
+        return redirect("version_privacy", team.pk, dataset_id, number)
+    except rework.QueueAway as away:
+        messages.error(request, str(away))
+        return redirect("version_privacy", team.pk, dataset_id, number)
+    if made is None:
+        messages.info(request, rework.UNDER_WAY)
         return redirect("version_privacy", team.pk, dataset_id, number)
     messages.success(
         request, f"Version {made.number} has pseudonyms in place of {version.open_privacy_findings} findings."

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from datasets import checks, formats
 from datasets.forms import RowForm
 from datasets.models import Dataset, Draft
-from datasets.services import drafts, versions
+from datasets.services import drafts, rework, versions
 from datasets.services.reading import plain
 from datasets.views.versions import find_version, frame
 from teams.access import Access, SignedInRequest, team_view
@@ -172,9 +172,15 @@ def draft_undo(request: HttpRequest, team: Team, dataset_id: int, row_id: str) -
 def labels_confirm(request: SignedInRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
     version = find_version(team, dataset_id, number)
     try:
-        made = drafts.confirm_labels(version=version, person=request.user)
+        made = rework.make(version=version, person=request.user, work="labels")
     except versions.NothingChanged:
         messages.info(request, "There was no suggestion to confirm.")
+        return redirect("version_quality", team.pk, dataset_id, number)
+    except rework.QueueAway as away:
+        messages.error(request, str(away))
+        return redirect("version_quality", team.pk, dataset_id, number)
+    if made is None:
+        messages.info(request, rework.UNDER_WAY)
         return redirect("version_quality", team.pk, dataset_id, number)
     messages.success(request, f"Version {made.number} has the suggested labels.")
     return redirect("version_quality", team.pk, dataset_id, made.number)

@@ -7,7 +7,7 @@ from django.utils.text import slugify
 from django.views.decorators.http import require_GET, require_POST
 
 from datasets.models import DatasetVersion, Shape
-from datasets.services import comparing, drafts, measure, quality, speakers, versions
+from datasets.services import comparing, drafts, measure, quality, rework, speakers, versions
 from datasets.views.downloads import download
 from teams.access import Access, SignedInRequest, team_view
 from teams.models import Team
@@ -125,14 +125,18 @@ def version_restore(request: SignedInRequest, team: Team, dataset_id: int, numbe
 def version_swap(request: SignedInRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
     """Teacher and student changed over in all rows, or in those that were recognised as a teacher's."""
     version = find_version(team, dataset_id, number)
+    which = "flagged" if request.POST.get("which") == "flagged" else "all"
     try:
-        made = speakers.swap(version=version, person=request.user, only_flagged=request.POST.get("which") == "flagged")
-    except speakers.NothingToSwap as refusal:
+        made = rework.make(version=version, person=request.user, work="swap", option=which)
+    except (speakers.NothingToSwap, rework.QueueAway) as refusal:
         messages.error(request, str(refusal))
         return redirect("version_quality", team.pk, dataset_id, number)
     except versions.NothingChanged as same:
         messages.info(request, f"Version {same.version.number} has these rows already.")
         return redirect("version_detail", team.pk, dataset_id, same.version.number)
+    if made is None:
+        messages.info(request, rework.UNDER_WAY)
+        return redirect("version_quality", team.pk, dataset_id, number)
     messages.success(request, f"Version {made.number}: {made.note} Read some rows before you train on them.")
     return redirect("version_detail", team.pk, dataset_id, made.number)
 
@@ -147,10 +151,15 @@ def version_fork(request: SignedInRequest, team: Team, dataset_id: int, number: 
         messages.error(request, "Choose the shape that the new dataset shall have.")
         return redirect("version_exports", team.pk, dataset_id, number)
     try:
-        name = f"{version.dataset.name} as {shape}"
-        made = versions.fork(version=version, shape=shape, name=name, person=request.user)
+        made = rework.make(version=version, person=request.user, work="fork", option=shape)
     except versions.ConversionRefused as refusal:
         messages.error(request, f"It can't be done without losing rows. {refusal}")
+        return redirect("version_exports", team.pk, dataset_id, number)
+    except rework.QueueAway as away:
+        messages.error(request, str(away))
+        return redirect("version_exports", team.pk, dataset_id, number)
+    if made is None:
+        messages.info(request, rework.UNDER_WAY)
         return redirect("version_exports", team.pk, dataset_id, number)
     messages.success(request, f"{made.dataset.name} was made. {version} stays as it is.")
     return redirect("version_detail", team.pk, made.dataset_id, made.number)

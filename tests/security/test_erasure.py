@@ -29,7 +29,7 @@ from datasets.models import (
     RowBlock,
     RowComment,
 )
-from datasets.services import drafts, imports, reviews, split, versions
+from datasets.services import drafts, imports, retention, reviews, split, versions
 from datasets.services.reading import plain, row_at
 from teams.models import AuditEntry, DiskUse, Team, User
 from tests import factories
@@ -232,10 +232,10 @@ def test_a_removed_team_leaves_no_files(team: Team, member: User, redis_server: 
 
 def test_files_of_old_uploads_go_and_their_rows_stay(version: DatasetVersion, team: Team, member: User) -> None:
     young, left = Import.objects.get(), _open_import(team, member)
-    assert imports.prune() == 0 and young.folder.exists()
+    assert retention.prune() == 0 and young.folder.exists()
     Import.objects.filter(pk=young.pk).update(decided_at=timezone.now() - timedelta(days=15))
     Import.objects.filter(pk=left.pk).update(created_at=timezone.now() - timedelta(days=61))
-    assert imports.prune() == 2 and imports.prune() == 0
+    assert retention.prune() == 2 and retention.prune() == 0
     left.refresh_from_db()
     assert not young.folder.exists() and not left.folder.exists() and left.status == ImportStatus.DISCARDED
     assert version.row_count == len(list(versions.stored_rows(version)))
@@ -247,9 +247,9 @@ def test_folders_that_no_import_names_go_after_an_hour(team: Team, redis_server:
 
     stray = Path(django_settings.VAR_DIR) / "imports" / "3b9aca00-0000-4000-8000-000000000000"
     stray.mkdir(parents=True)
-    assert imports.prune() == 0 and stray.exists(), "it may be an upload of this moment"
+    assert retention.prune() == 0 and stray.exists(), "it may be an upload of this moment"
     os.utime(stray, (0, 0))
-    assert imports.prune() == 1 and not stray.exists()
+    assert retention.prune() == 1 and not stray.exists()
 
 
 def test_checkpoints_of_finished_runs_go_and_adapters_stay(team: Team, redis_server: str) -> None:
@@ -264,6 +264,16 @@ def test_checkpoints_of_finished_runs_go_and_adapters_stay(team: Team, redis_ser
     assert run_disk.prune() == 1 and run_disk.prune() == 0
     assert not (run.folder / "checkpoint").exists() and (run.folder / "adapter").is_dir()
     assert DiskUse.objects.get(kind="run").size == 1_000
+
+
+def test_what_was_kept_before_there_were_quotas_is_counted(version: DatasetVersion, team: Team) -> None:
+    run = _run_on(version, team)
+    before = dict(DiskUse.objects.values_list("key", "size"))
+    DiskUse.objects.all().delete()
+    retention.prune()
+    run_disk.prune()
+    after = dict(DiskUse.objects.values_list("key", "size"))
+    assert {key: after[key] for key in before} == before and after[run.disk_key] > 0
 
 
 def test_who_may_erase_a_row_is_in_the_team(

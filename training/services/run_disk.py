@@ -9,7 +9,7 @@ from django.conf import settings as django_settings
 from django.utils import timezone
 
 from datasets.models import DatasetVersion
-from teams.models import DiskKind, Method
+from teams.models import DiskKind, DiskUse, Method
 from teams.services import disk
 from training.models import ENDED, BaseModel, TrainingRun
 from training.services import lora_memory
@@ -40,6 +40,7 @@ def count(run: TrainingRun) -> None:
 
 def prune() -> int:
     """For the scheduler: checkpoints of runs that ended long ago, and folders that no run names. How many."""
+    _count_uncounted()
     before = timezone.now() - timedelta(days=django_settings.CHECKPOINT_KEPT_DAYS)
     ended = TrainingRun.objects.filter(status__in=ENDED, finished_at__lt=before).select_related("team__course")
     gone = 0
@@ -49,6 +50,14 @@ def prune() -> int:
             count(run)
             gone += 1
     return gone + _prune_strays()
+
+
+def _count_uncounted() -> None:
+    """Runs of before there were quotas, or that came with a course's archive."""
+    counted = set(DiskUse.objects.filter(kind=DiskKind.RUN).values_list("key", flat=True))
+    for run in TrainingRun.objects.filter(status__in=ENDED).select_related("team__course").iterator(200):
+        if run.disk_key not in counted and run.folder.exists():
+            count(run)
 
 
 def _prune_strays() -> int:

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.management.base import BaseCommand
 
-from datasets.services import imports
+from datasets.services import retention
 from evaluation.services import chat, interviews
 from teams.services import archive_imports, billing, erasing, mail
 from training.services import deployments, pace_trial, reconcile, run_disk
@@ -35,7 +35,7 @@ class Command(BaseCommand):
             (settings.RECONCILE_SECONDS, pace_trial.ask_for_trials),
             (RETENTION_SECONDS, erasing.apply_retention),
             (RETENTION_SECONDS, SessionStore.clear_expired),
-            (RETENTION_SECONDS, imports.prune),
+            (RETENTION_SECONDS, retention.prune),
             (RETENTION_SECONDS, run_disk.prune),
             (BILL_SECONDS, billing.check_bill),
         ]
