@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('teams', '0019_disk_accounts'),
+        ('teams', '0020_disk_accounts'),
     ]
 
     operations = [

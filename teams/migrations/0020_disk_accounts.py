@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('teams', '0018_charges_stop_at_the_hold'),
+        ('teams', '0019_grading_charges'),
     ]
 
     operations = [
