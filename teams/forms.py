@@ -121,8 +121,8 @@ class CourseForm(_DatesInOrder):
     daily_chat_cap = DollarsField(
         label="Most one person may spend on chat in a day, in dollars",
         required=False,
-        help_text="Counts for whoever asks, also in a teammate's conversation, and calls with endpoint keys for whoever made "
-        "the key. Standard interviews and grading do not count. Empty: no cap.",
+        help_text="Counts whoever asks, in anybody's conversation, and calls with endpoint keys for whoever made the key. "
+        "Empty: no cap; interviews and grading never count.",
     )
     team_budget = DollarsField(label="Budget of each new team, in dollars", initial=25_000_000)
     compute_rate = DollarsField(

@@ -6,10 +6,11 @@ from evaluation.models import Conversation, Turn
 from evaluation.services.clean import MAX_ANSWER_CHARACTERS
 from teams.models import Method
 from training.services import charges
-from training.services.calls.prepare import Message, PreparedCall, answer_tokens, input_tokens, prepare
+from training.services.calls.prepare import Message, PreparedCall, answer_tokens, prepare, stretched
 from training.services.calls.usage import TokenUsage
 from training.services.charges import ChatCost
 from training.services.endpoints import ChatEndpoint, NotReady, endpoint_for, endpoint_for_base
+from training.services.tokens import TOKENS_PER_REPLY, count_messages
 
 
 def endpoint_of(conversation: Conversation) -> ChatEndpoint:
@@ -50,16 +51,17 @@ def prepared(
     """
     endpoint = endpoint_of(conversation)
     refuse_another_model(conversation, endpoint)
-    _, left_out = messages_for(endpoint, earlier, question)
+    left_out = 0
     while True:
         messages, more = messages_for(endpoint, earlier[left_out:], question)
         left_out += more
         call = prepare(conversation.run, endpoint, messages, untrained=conversation.untrained)
         if most is None or call.most <= most:
             return call, left_out
-        if left_out == len(earlier):
+        remembered = len(earlier) - left_out
+        if not remembered:
             raise DearerThanHeld
-        left_out += 1
+        left_out += max(1, remembered // 8)
 
 
 def cost(conversation: Conversation, usage: TokenUsage) -> ChatCost:
@@ -76,13 +78,18 @@ def messages_for(endpoint: ChatEndpoint, earlier: list[Turn], question: str) -> 
     Raises QuestionTooLong when not even the question alone fits.
     """
     system = [{"role": "system", "content": endpoint.system_prompt}] if endpoint.system_prompt else []
+    asked = [{"role": "user", "content": question}]
     room = endpoint.context_tokens - answer_tokens(endpoint)
-    for left_out in range(len(earlier) + 1):
-        messages = [*system, *_spoken(earlier[left_out:]), {"role": "user", "content": question}]
-        needed = input_tokens(endpoint, messages)
-        if needed <= room:
-            return messages, left_out
-    raise QuestionTooLong(needed - room)
+    counted = count_messages([*system, *asked])
+    if (needed := stretched(endpoint, counted)) > room:
+        raise QuestionTooLong(needed - room)
+    left_out = len(earlier)
+    for turn in reversed(earlier):  # the newest first, and no more of them than fit: a talk may be as long as it likes
+        counted += count_messages(_spoken([turn])) - TOKENS_PER_REPLY
+        if stretched(endpoint, counted) > room:
+            break
+        left_out -= 1
+    return [*system, *_spoken(earlier[left_out:]), *asked], left_out
 
 
 def _spoken(turns: list[Turn]) -> list[Message]:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from evaluation import judge_prompt
 from evaluation.models import Interview, JudgeOpinion, JudgeUse, Turn, TurnStatus
-from evaluation.services import answering, asking, chat, comparing, interviews, judging, submissions
+from evaluation.services import answering, asking, bots, chat, comparing, interviews, judging, submissions
 from teams.models import BudgetAccount, Confidence, Hold, LedgerEntry, Method, Price, Role, Team, User
 from teams.services import money
 from tests import factories
@@ -403,3 +403,37 @@ def test_a_submission_that_names_another_model_is_not_asked(
     with pytest.raises(NotReady, match="no longer the one"):
         chat.ask(conversation=talk, question="What is ice?", person=member)
     assert recorder.requests == [] and not Hold.objects.exists()
+
+
+def test_a_rehearsed_program_is_not_asked_at_the_real_provider(
+    priced: Team, member: User, recorder: Recorder, programs: str, answers_at_once: None, settings: Any
+) -> None:
+    """A key was set after the rehearsal: nothing is held for a rehearsal, and a lenient server may answer any model name."""
+    talk = chat.open_conversation(run=bot(priced, Method.DSPY, rehearsal=True), person=member)
+    settings.REHEARSAL = False
+    with pytest.raises(NotReady, match="was a rehearsal"):
+        chat.ask(conversation=talk, question="What is ice?", person=member)
+    assert recorder.requests == []
+
+
+def test_a_long_talk_is_counted_from_its_end_and_no_further_than_fits(
+    priced: Team, member: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each question took as long as the square of the talk: growth is what counts, not seconds."""
+    talk = chat.open_conversation(run=bot(priced, Method.OPENAI), person=member)
+    counted: list[int] = []
+    count = bots.count_messages
+
+    def counting(messages: Any) -> int:
+        counted.append(1)
+        return count(messages)
+
+    monkeypatch.setattr(bots, "count_messages", counting)
+    turns = [Turn(conversation=talk, question="What is ice?", answer="Um, cold water. " * 100) for _ in range(400)]
+    work = []
+    for length in (100, 200, 400):
+        counted.clear()
+        _, left_out = bots.messages_for(bots.endpoint_of(talk), turns[:length], "Why?")
+        assert 0 < length - left_out < 100
+        work.append(len(counted))
+    assert work[0] == work[1] == work[2] < 100

@@ -47,6 +47,9 @@ def endpoint_for(run: TrainingRun) -> ChatEndpoint:
     if run.method == Method.LORA:
         return _local(settings.MODEL_SERVER_URL, run.result_model, prompt, Method.LORA, base)
     if run.method == Method.DSPY:
+        if base.rehearsal and not settings.REHEARSAL:
+            # The program server asks one provider: the real one now, which would answer at a price that nobody held.
+            raise NotReady(f"{run} was a rehearsal, and a real provider is set now. Train it again with a real model.")
         # The program brings its own instructions: nothing may be added to what was optimised.
         found = _local(settings.PROGRAM_SERVER_URL, run.result_model, "", Method.DSPY, base)
         return replace(found, max_tokens=program_answer_tokens(run))

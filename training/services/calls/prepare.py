@@ -106,6 +106,10 @@ def answer_tokens(endpoint: ChatEndpoint) -> int:
 
 
 def input_tokens(endpoint: ChatEndpoint, messages: list[Message]) -> int:
-    """An estimate from above: OpenAI's tokenizer, stretched for the small vocabularies of local models."""
-    counted = count_messages(messages)
+    """An estimate from above of what the bot reads."""
+    return stretched(endpoint, count_messages(messages))
+
+
+def stretched(endpoint: ChatEndpoint, counted: int) -> int:
+    """Tokens as OpenAI counts them, stretched for the small vocabularies of local models."""
     return counted if endpoint.provider != LOCAL_PROVIDER else round(counted * SMALL_VOCABULARY_FACTOR)
