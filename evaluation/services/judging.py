@@ -265,7 +265,8 @@ def _holds_personal_data(exchanges: list[tuple[str, str]]) -> bool:
 
 
 def _most(prices: TokenPrices, messages: list[dict[str, str]]) -> int:
-    return _cost(prices, charges.with_margin(count_messages(messages)), judge_prompt.REPLY_TOKENS)
+    asked = charges.with_margin(count_messages(messages))
+    return prices.most(input_tokens=asked, output_tokens=judge_prompt.REPLY_TOKENS)
 
 
 def _create(model: str, messages: list[dict[str, str]]) -> Any:

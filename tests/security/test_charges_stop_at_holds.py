@@ -1,6 +1,7 @@
 """Nobody is charged more than was held for, whatever a provider says that it used; what goes beyond is written down."""
 
 import json
+from datetime import date
 from typing import Any
 
 import pytest
@@ -10,7 +11,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evaluation.services import chat, interviews
-from teams.models import BudgetAccount, Confidence, CourseAccount, Hold, HoldState, LedgerEntry, Method, Team, User
+from teams.models import (
+    BudgetAccount,
+    Confidence,
+    CourseAccount,
+    Hold,
+    HoldState,
+    LedgerEntry,
+    Method,
+    Price,
+    PriceKind,
+    Team,
+    User,
+)
 from teams.services import billing, costs, money
 from tests.evaluation.conftest import make_prices
 from tests.security.paid_bots import bot
@@ -81,6 +94,24 @@ def test_a_programs_provider_may_report_anything_too(
     chat.ask(conversation=chat.open_conversation(run=run, person=member), question="What is ice?", person=member)
     ask({})
     check(team)
+
+
+def test_tokens_from_the_providers_memory_are_held_for_at_the_dearer_price(
+    team: Team, member: User, recorder: Recorder, answers_at_once: None
+) -> None:
+    """Nothing keeps an instructor from a cached price above the fresh one, nor a provider from remembering everything."""
+    make_prices(team)
+    Price.objects.create(
+        course=team.course, provider="openai", model="ft:gpt-test", kind=PriceKind.CACHED_INPUT, per_million=9_000_000,
+        effective_from=date(2026, 1, 1), source="test",
+    )  # fmt: skip
+    recorder.usage = {
+        "prompt_tokens": 17, "completion_tokens": 300, "total_tokens": 317, "prompt_tokens_details": {"cached_tokens": 16},
+    }  # fmt: skip
+    talk = chat.open_conversation(run=bot(team, Method.OPENAI), person=member)
+    chat.ask(conversation=talk, question="What is ice?", person=member)
+    (entry,) = check(team)
+    assert entry.delta == 1 + 16 * 9 + 600 and entry.beyond_hold == 0
 
 
 numbers = st.one_of(st.integers(), st.booleans(), st.floats(), st.none(), st.text(max_size=5), st.just(10**40))

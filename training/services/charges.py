@@ -37,6 +37,11 @@ class TokenPrices:
         fresh = max(0, input_tokens - cached_input_tokens)
         return self.input.cost(fresh) + self.cached_input.cost(cached_input_tokens) + self.output.cost(output_tokens)
 
+    def most(self, *, input_tokens: int, output_tokens: int) -> int:
+        """Micro-dollars, whichever of the input tokens the provider had in its memory: that may be the dearer way."""
+        asked = self.input.cost(input_tokens), self.cached_input.cost(input_tokens)
+        return max(asked) + self.output.cost(output_tokens) + 1  # read in two parts, each is rounded up
+
 
 @dataclass(frozen=True)
 class ChatCost:
@@ -205,13 +210,10 @@ def samples_estimate(*, course: Course, model: str, questions: int) -> tuple[int
         prices = [token_prices(course=course, model=name) for name in (model, f"ft:{model}")]
     except PriceUnknown:
         return 0, 0
-    usual, most = (60, 30), (SAMPLE_QUESTION_TOKENS, SAMPLE_ANSWER_TOKENS)
-    expected, highest = (
-        sum(
-            p.cost(input_tokens=n[0] * questions, cached_input_tokens=0, output_tokens=n[1] * questions) for p in prices
-        )
-        for n in (usual, most)
-    )
+    usual = {"input_tokens": 60 * questions, "cached_input_tokens": 0, "output_tokens": 30 * questions}
+    expected = sum(one.cost(**usual) for one in prices)
+    each = sum(one.most(input_tokens=SAMPLE_QUESTION_TOKENS, output_tokens=SAMPLE_ANSWER_TOKENS) for one in prices)
+    highest = questions * each
     return expected, highest
 
 
@@ -257,8 +259,10 @@ def chat_most(run: TrainingRun, *, input_tokens: int, max_tokens: int, prices: T
     """
     calls = PROGRAM_CALLS_PER_TURN if run.method == Method.DSPY else 1
     asked = calls * request_tokens(run, input_tokens)
-    answered = calls * max_tokens
-    return chat_cost(run, input_tokens=asked, cached_input_tokens=0, output_tokens=answered, prices=prices).cost
+    prices = prices or chat_prices(run)
+    if prices is None or run.base_model.rehearsal:
+        return 0
+    return prices.most(input_tokens=asked, output_tokens=calls * max_tokens)
 
 
 def program_limits(run: TrainingRun, *, input_tokens: int, max_tokens: int) -> dict[str, Any] | None:
@@ -275,13 +279,12 @@ def program_limits(run: TrainingRun, *, input_tokens: int, max_tokens: int) -> d
 
 def base_chat_most(base_model: BaseModel, *, course: Course, input_tokens: int, max_tokens: int) -> int:
     """Micro-dollars to hold for one chat turn with an untrained base model. Raises PriceUnknown."""
-    return base_chat_cost(
-        base_model,
-        course=course,
-        input_tokens=with_margin(input_tokens),
-        cached_input_tokens=0,
-        output_tokens=max_tokens,
-    ).cost
+    if base_model.local:
+        return 0
+    prices = token_prices(course=course, model=base_model.name)
+    if base_model.rehearsal:
+        return 0
+    return prices.most(input_tokens=with_margin(input_tokens), output_tokens=max_tokens)
 
 
 def with_margin(counted: int) -> int:

@@ -69,10 +69,7 @@ def _refuse_unpriced(run: TrainingRun, prompt: str, wanted: list[str], trained_t
     if run.rehearsal:
         return
     most = sum(
-        prices[name].cost(
-            input_tokens=SAMPLE_QUESTION_TOKENS, cached_input_tokens=0, output_tokens=SAMPLE_ANSWER_TOKENS
-        )
-        for name in wanted
+        prices[name].most(input_tokens=SAMPLE_QUESTION_TOKENS, output_tokens=SAMPLE_ANSWER_TOKENS) for name in wanted
     )
     held = Hold.objects.filter(key=run.hold_key, state=HoldState.OPEN).values_list("amount", flat=True).first() or 0
     trained = training_price(course=course, model=run.base_model.name)[0].cost(trained_tokens)
