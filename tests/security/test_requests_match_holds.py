@@ -12,14 +12,14 @@ from django.utils import timezone
 from evaluation import judge_prompt
 from evaluation.models import Interview, JudgeOpinion, JudgeUse, Turn, TurnStatus
 from evaluation.services import answering, asking, bots, chat, comparing, interviews, judging, submissions
-from teams.models import BudgetAccount, Confidence, Hold, LedgerEntry, Method, Price, Role, Team, User
+from teams.models import BudgetAccount, Confidence, CourseAccount, Hold, LedgerEntry, Method, Price, Role, Team, User
 from teams.services import money
 from tests import factories
 from tests.evaluation.conftest import make_prices
 from tests.security.paid_bots import bot, change_program
 from tests.security.recording_provider import KNOWN, Recorder
 from training.models import TrainingRun
-from training.services import charges, deployments
+from training.services import charges, deployments, tokens
 from training.services.endpoints import NotReady
 
 LENGTHS = ("max_tokens", "max_completion_tokens")
@@ -387,9 +387,23 @@ def test_an_interview_taken_up_after_a_kill_still_costs_no_more_than_its_hold(
     Interview.objects.update(heartbeat_at=timezone.now() - 2 * interviews.SILENT_FOR)
     assert interviews.carry_out(interview.pk) == "done"
     check(recorder, models={charges.asked_model(interview.run)}, most_tokens=300)
-    assert recorder.billed <= held
     account = BudgetAccount.objects.get(team=priced)
-    assert (account.held, account.spent <= held) == (0, True)
+    assert account.held == 0
+    assert recorder.billed <= account.spent <= held, "what the killed worker had asked is paid for too"
+
+
+def test_an_interview_asks_no_further_than_its_hold_pays_for(
+    priced: Team, member: User, recorder: Recorder, short_script: object, calls: object
+) -> None:
+    interview = interviews.start(run=bot(priced, Method.OPENAI), person=member)
+    Hold.objects.filter(key=interview.hold_key).update(amount=2_500)
+    BudgetAccount.objects.update(held=2_500)
+    CourseAccount.objects.update(held=2_500)
+    assert interviews.carry_out(interview.pk) == "failed"
+    interview.refresh_from_db()
+    assert interview.error_message == asking.MOST_IS_USED
+    assert 0 < recorder.billed <= 2_500
+    check_money(recorder, priced)
 
 
 def test_a_submission_that_names_another_model_is_not_asked(
@@ -422,7 +436,7 @@ def test_a_long_talk_is_counted_from_its_end_and_no_further_than_fits(
     """Each question took as long as the square of the talk: growth is what counts, not seconds."""
     talk = chat.open_conversation(run=bot(priced, Method.OPENAI), person=member)
     counted: list[int] = []
-    count = bots.count_messages
+    count = tokens.count_messages
 
     def counting(messages: Any) -> int:
         counted.append(1)
