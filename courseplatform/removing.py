@@ -71,13 +71,21 @@ def delete_course(*, course: Course, person: User, leave_uploads: bool = False) 
             "teams": course.teams.count(),
             "runs": runs,
         }
+        names = [import_.names() for import_ in ArchiveImport.objects.filter(course=course)]
         students = list(_students_of_this_course_alone(course).values_list("pk", flat=True))
-        for model in reversed(archive.in_order()):
-            _rows(model, course).delete()
+        delete_rows(course)
         User.objects.filter(pk__in=students).delete()
+        for imported in names:
+            imported.delete()
         before = counts | ({"files left at the provider": left} if left else {})
         audit.record(course=None, person=person, action="course deleted", what=name, before=before)
         transaction.on_commit(lambda: _remove_files(folders))
+
+
+def delete_rows(course: Course) -> None:
+    """Every row of the course, in the opposite order of their references."""
+    for model in reversed(archive.in_order()):
+        _rows(model, course).delete()
 
 
 def _with_uploads(course: Course) -> models.QuerySet[TrainingRun]:

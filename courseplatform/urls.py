@@ -11,6 +11,7 @@ urlpatterns = [
     path("guide/<slug:topic>/", guide.guide_topic, name="guide_topic"),
     path("courses/<int:course_id>/practice/", guide.practice_switch, name="practice_switch"),
     path("courses/import/", archive.course_import, name="course_import"),
+    path("courses/import/<uuid:key>/", archive.course_import_detail, name="course_import_detail"),
     path(
         "teams/<int:team_id>/datasets/<int:dataset_id>/versions/<int:number>/rows/<int:position>/erase/",
         erasing.row_erase,

@@ -28,6 +28,7 @@ urlpatterns = [
     path("courses/<int:course_id>/people/list/", people.course_roster, name="course_roster"),
     path("courses/<int:course_id>/people/invite/", people.course_invite, name="course_invite"),
     path("courses/<int:course_id>/people/teams/", people.teams_form, name="teams_form"),
+    path("courses/<int:course_id>/people/imported/", people.course_people_invite, name="course_people_invite"),
     path("courses/<int:course_id>/people/mail/", people.course_mail_retry, name="course_mail_retry"),
     path("courses/<int:course_id>/people/<int:membership_id>/", people.membership_edit, name="membership_edit"),
     path(

@@ -7,6 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.db.models import JSONField
+
+from courseplatform import archive
+from courseplatform.course_archive import tables
+from courseplatform.course_archive.documents import DOCUMENTS
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("teams", "datasets", "training", "evaluation", "courseplatform")
@@ -113,3 +118,29 @@ def test_every_hx_request_has_a_plain_link_or_action_beside_it():
         if "href=" not in found and "action=" not in found
     ]
     assert without == []
+
+
+def test_every_field_of_a_course_is_decided_upon_for_its_archive() -> None:
+    """A new table or field of a course: write it into `courseplatform/course_archive/tables.py`, as one that comes in with an
+    archive or as `never`; a table that stays behind as a whole goes into `archive.LEFT_OUT`."""
+    assert {archive.label(model) for model in archive.in_order()} == set(tables.BY_LABEL)
+    for model in archive.in_order():
+        table = tables.BY_LABEL[archive.label(model)]
+        columns = {column.attname for column in model._meta.concrete_fields if not column.primary_key}
+        decided = [*table.written, *table.never]
+        assert len(decided) == len(set(decided)), table.label
+        assert columns | set(table.lists) == set(decided) - {"id"}, table.label
+        references = {one.attname: archive.label(one.related_model) for one in archive.references(model)}
+        people = {name for name, label in references.items() if label == "teams.user"}
+        assert set(table.people) == people, table.label
+        assert table.refs == {name: label for name, label in references.items() if name not in people}, table.label
+        documents = {column.attname for column in model._meta.concrete_fields if isinstance(column, JSONField)}
+        assert {(table.label, name) for name in table.documents} <= set(DOCUMENTS)
+        assert documents <= {*table.documents, *table.never}, table.label
+
+
+def test_a_table_of_a_course_archive_comes_after_those_that_it_refers_to() -> None:
+    seen: set[str] = set()
+    for table in tables.TABLES:
+        assert {label for label in table.refs.values() if label != table.label} <= seen, table.label
+        seen.add(table.label)

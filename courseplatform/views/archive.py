@@ -1,19 +1,21 @@
 """A course as a file: taken along, made again elsewhere, and deleted here; and a team that never did anything."""
 
 import tempfile
+from uuid import UUID
 
 from django.contrib import messages
 from django.http import FileResponse, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from courseplatform import archive, removing
 from teams.access import Access, SignedInRequest, course_maker_view, course_view
 from teams.body_limits import takes_file
 from teams.forms import ArchiveForm, DeleteCourseForm
-from teams.models import Course
-from teams.services import audit
+from teams.models import ArchiveKind, ArchiveStatus, Course
+from teams.services import archive_imports, audit
 
 
 @course_view(Access.INSTRUCTOR)
@@ -40,13 +42,37 @@ def course_import(request: SignedInRequest) -> HttpResponse:
     form = ArchiveForm(request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid():
         try:
-            course = archive.read(form.cleaned_data["file"], person=request.user)
-        except archive.ArchiveRefused as error:
-            form.add_error("file", str(error))
+            import_ = archive_imports.receive(
+                kind=ArchiveKind.COURSE, person=request.user, team=None, file=form.cleaned_data["file"]
+            )
+        except archive_imports.OneAtATime as busy:
+            form.add_error("file", str(busy))
         else:
-            messages.success(request, f"{course} is here, with its people, data, runs and grades, and new join codes.")
-            return redirect("course_home", course_id=course.pk)
+            return redirect("course_import_detail", import_.key)
     return render(request, "teams/course_import.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@course_maker_view
+@require_GET
+def course_import_detail(request: SignedInRequest, key: UUID) -> HttpResponse:
+    """How far the import is; then the course, or why there is none and the form once more."""
+    mine = request.user.archive_imports.filter(kind=ArchiveKind.COURSE).select_related("course")
+    import_ = get_object_or_404(mine, key=key)
+    if import_.status == ArchiveStatus.DONE and import_.course is not None:
+        messages.success(
+            request,
+            f"{import_.course} is here, with its data, runs and grades, and new join codes. Its people are names until you "
+            "invite them: see People.",
+        )
+        address = reverse("course_home", args=[import_.course.pk])
+        return HttpResponse(headers={"HX-Redirect": address}) if request.htmx else redirect(address)
+    context = {"import": import_, "form": ArchiveForm()}
+    if request.htmx and import_.is_at_work:
+        return render(request, "teams/course_import.html#waiting", context)
+    page = render(request, "teams/course_import.html", context)
+    if request.htmx:
+        page["HX-Refresh"] = "true"
+    return page
 
 
 @course_view(Access.INSTRUCTOR)

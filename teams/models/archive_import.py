@@ -7,6 +7,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from teams.models.people import User
+
 
 class ArchiveKind(models.TextChoices):
     RUN = "run", "A run"
@@ -60,6 +62,15 @@ class ArchiveImport(models.Model):
 
     def __str__(self) -> str:
         return f"Import of {self.filename}"
+
+    @property
+    def name_start(self) -> str:
+        """How the addresses begin of the names that came with a course: accounts that nobody signs in to."""
+        return f"imported-{self.key}-"
+
+    def names(self) -> "models.QuerySet[User]":
+        """Those that nobody was invited in place of."""
+        return User.objects.filter(email__startswith=self.name_start, is_active=False)
 
     @property
     def is_at_work(self) -> bool:

@@ -110,6 +110,11 @@ def begin(*, import_id: int, attempt: int) -> ArchiveImport | None:
     return ArchiveImport.objects.select_related("person", "team__course").get(pk=import_id)
 
 
+def is_hopeless(import_: ArchiveImport) -> bool:
+    """Its worker died too often."""
+    return import_.attempt > MOST_ATTEMPTS
+
+
 def _mine(import_: ArchiveImport) -> Any:
     return ArchiveImport.objects.filter(pk=import_.pk, attempt=import_.attempt, status=ArchiveStatus.READING)
 
@@ -150,7 +155,8 @@ def forget_file(import_: ArchiveImport) -> None:
 def sweep() -> int:
     """For the scheduler: have archives read whose worker died or whose call was lost. How many."""
     now = timezone.now()
-    ArchiveImport.objects.exclude(status__in=AT_WORK).filter(ended_at__lt=now - KEPT).delete()
+    # One that became a course stays: it says which accounts came with that.
+    ArchiveImport.objects.exclude(status__in=AT_WORK).filter(course=None, ended_at__lt=now - KEPT).delete()
     found = 0
     for import_ in ArchiveImport.objects.filter(status__in=AT_WORK).order_by("id"):
         if now - (import_.alive_at or import_.created_at) > SILENT:
@@ -160,13 +166,13 @@ def sweep() -> int:
 
 
 def _again(import_: ArchiveImport) -> None:
-    """A row that was being read is tried again; one that only waits may be behind others: its call is sent again."""
+    """A row that was being read is tried again; one that only waits may be behind others: its call is sent again.
+
+    After the last attempt one more job is sent: it undoes what that one left, and says that it is given up.
+    """
     was = ArchiveImport.objects.filter(pk=import_.pk, attempt=import_.attempt, status=import_.status)
     if import_.status == ArchiveStatus.WAITING:
         was.update(alive_at=timezone.now())
-    elif import_.attempt >= MOST_ATTEMPTS:
-        refuse(import_, BROKE_DOWN)
-        return
     else:
         was.update(status=ArchiveStatus.WAITING, attempt=import_.attempt + 1, alive_at=timezone.now())
     import_.refresh_from_db()

@@ -98,7 +98,7 @@ def entries_on(provider: str, day: date) -> QuerySet[LedgerEntry]:
 def _asked_for_here(provider: str) -> QuerySet[LedgerEntry]:
     """Not what came with an imported course: another platform asked for that, and it may be on another bill."""
     course = OuterRef("account__team__course")
-    brought = AuditEntry.objects.filter(course=course, action=audit.IMPORTED, at__gte=OuterRef("at"))
+    brought = AuditEntry.objects.filter(course=course, action=audit.IMPORTED, imported=False, at__gte=OuterRef("at"))
     return LedgerEntry.objects.filter(~Exists(brought), provider=provider)
 
 

@@ -24,7 +24,7 @@ def course_audit(request: SignedInRequest, course: Course) -> HttpResponse:
 def course_audit_csv(request: SignedInRequest, course: Course) -> HttpResponse:
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(["time", "person", "action", "what", "team", "before", "after"])
+    writer.writerow(["time", "person", "action", "what", "team", "before", "after", "imported"])
     for entry in course.audit_entries.select_related("person", "team").order_by("id").iterator(2000):
         values = [
             entry.person or "",
@@ -33,6 +33,7 @@ def course_audit_csv(request: SignedInRequest, course: Course) -> HttpResponse:
             entry.team or "",
             in_words(entry.before),
             in_words(entry.after),
+            "imported" if entry.imported else "",
         ]
         writer.writerow([entry.at.isoformat(), *(safe_cell(value) for value in values)])
     headers = {"Content-Disposition": f'attachment; filename="audit-{course.pk}.csv"'}

@@ -13,8 +13,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from teams.access import Access, SignedInRequest, course_view
 from teams.body_limits import takes_file
 from teams.forms import MOST_ROSTER_BYTES, FormTeamsForm, InviteForm, MembershipForm, RosterForm, SectionForm
-from teams.models import Course, Membership, Role
-from teams.services import courses, enrolment, erasing, invitations, mail, roster
+from teams.models import Course, Membership, Role, User
+from teams.services import courses, enrolment, erasing, imported_people, invitations, mail, roster
 
 PAGE_PEOPLE = 50
 MOST_MAILS = 20
@@ -35,11 +35,24 @@ def course_people(request: SignedInRequest, course: Course) -> HttpResponse:
         "waiting": waiting,
         "sections": course.sections.all(),
         "section_form": SectionForm(),
+        "imported": imported_people.waiting(course).count(),
         "undelivered": mail.undelivered(course)[:MOST_MAILS],
         "mail_leaves": mail.leaves_this_machine(),
         "section": "people",
     }
     return render(request, "teams/course_people.html", context)
+
+
+@course_view(Access.INSTRUCTOR)
+@require_POST
+def course_people_invite(request: SignedInRequest, course: Course) -> HttpResponse:
+    """All whose names came with an imported course."""
+    invited, refused = imported_people.invite_all(course=course, person=request.user)
+    if invited:
+        messages.success(request, f"{invited} {'person is' if invited == 1 else 'people are'} invited.")
+    for why in refused[:MOST_MAILS]:
+        messages.warning(request, why)
+    return redirect("course_people", course_id=course.pk)
 
 
 @course_view(Access.INSTRUCTOR)
@@ -128,9 +141,17 @@ def membership_switch(request: SignedInRequest, course: Course, membership_id: i
     return redirect("membership_edit", course_id=course.pk, membership_id=membership_id)
 
 
+def _let_in(*, membership: Membership, person: User) -> None:
+    """Somebody who was taken out; or who came as a name with an imported course, and is invited now."""
+    if membership.imported_email:
+        imported_people.invite(membership=membership, person=person)
+    else:
+        enrolment.reactivate(membership=membership, person=person)
+
+
 SWITCHES: dict[str, tuple[Callable[..., None], str]] = {
     "out": (enrolment.deactivate, "{name} can no longer enter. All their work stays."),
-    "in": (enrolment.reactivate, "{name} can enter again."),
+    "in": (_let_in, "{name} can enter again."),
     "erase": (erasing.erase, "Name and address are gone. What the team made is still there."),
     "take_back": (
         enrolment.take_back,

@@ -215,6 +215,8 @@ def test_an_archive_whose_worker_dies_is_read_again_and_refused_after_the_third_
         ArchiveImport.objects.update(alive_at=timezone.now() - timedelta(minutes=5))
         archive_imports.sweep()
     import_ = ArchiveImport.objects.get()
+    assert imported.read_run_archive(import_id=import_.pk, attempt=import_.attempt) == "given up"
+    import_.refresh_from_db()
     assert import_.status == ArchiveStatus.REFUSED
     assert "broke down three times" in import_.refusal
 

@@ -3,21 +3,39 @@ import json
 import zipfile
 from datetime import timedelta
 
+import django_rq
 import pytest
 from django.contrib.auth.models import Permission
 from django.core.files.uploadedfile import SimpleUploadedFile
+from rq import SimpleWorker
 
 from courseplatform import archive
+from courseplatform.course_archive.bringing import bring_course
+from courseplatform.course_archive.rows import ArchiveRefused
 from datasets.services import reading
 from evaluation.models import GradeStatus, RubricVersion
 from evaluation.services import gradebook, gradings, submissions
-from teams.models import Confidence, Course, Hold, LedgerEntry, LedgerSum, Method, Price, Role, User
-from teams.services import money, plan
+from teams import sandbox
+from teams.models import ArchiveKind, Confidence, Course, Hold, LedgerEntry, LedgerSum, Method, Price, Role, User
+from teams.services import imported_people, money, plan
 from tests import factories
 from tests.evaluation.conftest import make_run
+from tests.security.archive_tools import arrived, opened_here
 from training.models import Artifact, RunStatus, TrainingRun
 
 MARK = "sequoiamark"
+
+
+@pytest.fixture(autouse=True)
+def sandbox_here(monkeypatch):
+    """The child's code in this process; `tests/security/test_archives.py` runs it in a real one."""
+    monkeypatch.setattr(sandbox, "opened", opened_here)
+
+
+def read(file, *, person):
+    """As the worker does it, on this test's connection."""
+    import_ = arrived(ArchiveKind.COURSE, person, file.getvalue())
+    return bring_course(import_=import_, beat=lambda stage: None)
 
 
 def fill(course, team, professor, mark=MARK):
@@ -64,12 +82,12 @@ def counts(course) -> dict[str, int]:
     return {
         archive.label(model): model._default_manager.filter(**{archive.paths()[model][0]: course.pk}).count()
         for model in archive.in_order()
-        if archive.label(model) not in ("teams.auditentry", "teams.membership")
+        if archive.label(model) not in ("teams.auditentry", "teams.membership", "training.basemodel")
     }
 
 
 def test_a_course_comes_back_whole(full, instructor):
-    made = archive.read(exported(full), person=instructor)
+    made = read(exported(full), person=instructor)
     assert made != full
     assert counts(made) == counts(full)
     assert sum(1 for number in counts(made).values() if number) > 15, "this must not pass by exporting nothing"
@@ -81,13 +99,14 @@ def test_a_course_comes_back_whole(full, instructor):
         row.messages for row in reading.stored_rows(full.teams.get().datasets.get().versions.get())
     ]
     run = team.runs.get()
-    assert (run.folder / "result.json").read_text() == f'{{"of": "{MARK}"}}'
+    assert json.loads((run.folder / "result.json").read_text()) == run.result
+    assert run.result["system_prompt"] == full.teams.get().runs.get().result["system_prompt"]
     assert run.result_model == f"run-{run.key}"
     assert run.created_at == full.teams.get().runs.get().created_at
 
 
 def test_the_imported_ledger_replays_and_leads_to_the_imported_run(full, instructor):
-    made = archive.read(exported(full), person=instructor)
+    made = read(exported(full), person=instructor)
     entry = LedgerEntry.objects.get(account__team__course=made)
     run = TrainingRun.objects.get(team__course=made)
     assert (entry.key, entry.subject_id) == (run.hold_key, str(run.key))
@@ -101,7 +120,7 @@ def test_the_imported_ledger_replays_and_leads_to_the_imported_run(full, instruc
 def test_an_imported_correction_belongs_to_the_imported_charge(full, instructor):
     before = LedgerEntry.objects.get()
     money.correct(entry=before, delta=-15, why="not on the bill")
-    made = archive.read(exported(full), person=instructor)
+    made = read(exported(full), person=instructor)
     charge, correction = LedgerEntry.objects.filter(account__team__course=made).order_by("id")
     assert (correction.key, correction.subject_id) == (f"correction-{charge.pk}", str(charge.pk))
     assert correction.for_time == charge.for_time == before.for_time
@@ -122,22 +141,35 @@ def test_a_charge_from_a_file_of_before_there_were_corrections_keeps_its_day(ful
     with zipfile.ZipFile(out, "w") as file:
         for name, content in members.items():
             file.writestr(name, content)
-    made = archive.read(out, person=instructor)
+    made = read(out, person=instructor)
     assert LedgerEntry.objects.get(account__team__course=made).for_time == old
 
 
-def test_elsewhere_people_get_accounts_without_a_password_and_keep_their_roles(full, member, professor, instructor):
+def test_elsewhere_people_are_names_until_they_are_invited(full, member, professor, instructor):
     file = exported(full)
     addresses = {person.pk: person.email for person in (member, professor, instructor)}
     for person in (member, professor, instructor):
         User.objects.filter(pk=person.pk).update(email=f"other-{person.pk}@example.edu")
     importer = factories.make_person("Importer")
-    made = archive.read(file, person=importer)
-    by_address = {one.person.email: one for one in made.memberships.select_related("person", "team")}
-    assert by_address[addresses[member.pk]].team == made.teams.get()
+    before = User.objects.count()
+    made = read(file, person=importer)
+    assert User.objects.filter(email__in=addresses.values()).count() == 0
+    by_address = {one.imported_email: one for one in made.memberships.select_related("person", "team")}
+    imported = by_address[addresses[member.pk]]
+    assert imported.team == made.teams.get()
     assert by_address[addresses[professor.pk]].role == "professor"
-    assert by_address[importer.email].role == "instructor"
-    assert not by_address[addresses[member.pk]].person.has_usable_password()
+    assert [one.person for one in made.memberships.filter(active=True)] == [importer]
+    assert made.memberships.get(person=importer).role == "instructor"
+    assert not imported.person.has_usable_password()
+    assert not imported.person.is_active
+
+    known = factories.make_person("Ana Elsewhere", addresses[member.pk])
+    imported_people.invite(membership=imported, person=importer)
+    imported.refresh_from_db()
+    assert (imported.person, imported.active, imported.imported_email) == (known, True, "")
+    assert made.teams.get().runs.get().conversations.get(submission=None).person == known
+    assert imported_people.invite_all(course=made, person=importer) == (2, [])
+    assert User.objects.count() == before + 3, "names become the people they stood for"
 
 
 def test_no_other_courses_row_and_no_secret_is_in_the_file(full, other_course, other_course_team, settings):
@@ -164,7 +196,7 @@ def test_no_other_courses_row_and_no_secret_is_in_the_file(full, other_course, o
 
 def test_the_own_rubric_stays_the_own_one(full, instructor):
     own = RubricVersion.objects.create(course=full, number=1, name="Ours")
-    made = archive.read(exported(full), person=instructor)
+    made = read(exported(full), person=instructor)
     assert made.rubrics.get().name == "Ours"
     assert own.course == full
     assert RubricVersion.objects.filter(course=None).count() == 1
@@ -203,8 +235,8 @@ def changed(file: io.BytesIO, name: str, text: str) -> io.BytesIO:
 )
 def test_a_damaged_archive_is_refused_whole(full, instructor, name, text):
     before = Course.objects.count()
-    with pytest.raises(archive.ArchiveRefused):
-        archive.read(changed(exported(full), name, text), person=instructor)
+    with pytest.raises((ArchiveRefused, sandbox.Refused)):
+        read(changed(exported(full), name, text), person=instructor)
     assert Course.objects.count() == before
 
 
@@ -216,7 +248,11 @@ def test_a_file_cannot_be_written_outside_its_runs_folder(full, instructor, sett
     forged = changed(file, "training.artifact.jsonl", rows.replace('"result.json"', '"../../escaped"'))
     with zipfile.ZipFile(forged, "a") as target:
         target.writestr(f"runs/{key}/../../escaped", "out")
-    archive.read(forged, person=instructor)
+    with pytest.raises(sandbox.Refused, match="points outside"):
+        read(forged, person=instructor)
+    named = changed(exported(full), "training.artifact.jsonl", rows.replace('"result.json"', '"../../escaped"'))
+    with pytest.raises(ArchiveRefused, match=r"training.artifact.jsonl, line 1, path: .* leaves no such file"):
+        read(named, person=instructor)
     assert not list(settings.VAR_DIR.parent.rglob("escaped"))
 
 
@@ -226,17 +262,26 @@ def test_a_forged_run_cannot_answer_with_another_courses_adapter(full, other_cou
     with zipfile.ZipFile(file) as source:
         row = json.loads(source.read("training.trainingrun.jsonl"))
     row["result_model"] = f"run-{strange.key}"
-    made = archive.read(changed(file, "training.trainingrun.jsonl", json.dumps(row)), person=instructor)
+    made = read(changed(file, "training.trainingrun.jsonl", json.dumps(row)), person=instructor)
     assert made.teams.get().runs.get().result_model != f"run-{strange.key}"
 
 
-def test_only_who_may_create_courses_imports_one_in_the_browser(client_for, full, instructor):
+@pytest.mark.django_db(transaction=True)
+def test_only_who_may_create_courses_imports_one_in_the_browser(client_for, full, instructor, redis_server):
     file = exported(full)
     assert client_for(instructor).get("/courses/import/").status_code == 403
     instructor.user_permissions.add(Permission.objects.get(codename="add_course"))
     client = client_for(User.objects.get(pk=instructor.pk))
-    bad = client.post("/courses/import/", {"file": SimpleUploadedFile("x.zip", b"no zip")})
-    assert bad.status_code == 422
-    assert "not a course archive" in bad.content.decode()
-    page = client.post("/courses/import/", {"file": SimpleUploadedFile("x.zip", file.getvalue())}, follow=True)
-    assert "is here, with its people" in page.content.decode()
+    waiting = client.post("/courses/import/", {"file": SimpleUploadedFile("x.zip", b"no zip")})
+    assert "waits for a free worker" in client.get(waiting["Location"]).content.decode()
+    work()
+    assert "This is not a zip file" in client.get(waiting["Location"]).content.decode()
+    waiting = client.post("/courses/import/", {"file": SimpleUploadedFile("x.zip", file.getvalue())})
+    work()
+    page = client.get(waiting["Location"], follow=True).content.decode()
+    assert "is here, with its data, runs and grades" in page
+
+
+def work():
+    queue = django_rq.get_queue("quick")
+    SimpleWorker([queue], connection=queue.connection, serializer=queue.serializer).work(burst=True)

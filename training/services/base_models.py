@@ -46,6 +46,19 @@ def add_base_model(*, course: Course, person: User, name: str, label: str) -> Ba
     return base
 
 
+def is_known_here(name: str) -> bool:
+    """Whether it may be loaded without being looked at anew: a folder that passes now, or what passed for another course."""
+    if name.startswith(("/", "~", ".")) or "\\" in name:
+        try:
+            found, config = _of_folder(Path(name))
+            _check_config(found, config)
+        except (BaseModelRefused, OSError, ValueError):
+            return False
+        return found == name
+    same = BaseModel.objects.filter(method=Method.LORA, hosting=Hosting.HUGGING_FACE, name=name)
+    return HUB_ID.fullmatch(name) is not None and same.exists()
+
+
 def switch_base_model(*, base: BaseModel, person: User) -> None:
     """Offered or not offered from now on. Runs that were made with it stay, and can be talked to.
 

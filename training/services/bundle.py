@@ -49,6 +49,22 @@ def signature(manifest_text: bytes) -> str:
     return hmac.new(key, manifest_text, hashlib.sha256).hexdigest()
 
 
+def model_proof(run: TrainingRun) -> str:
+    """Says that this platform had this run train this model at its provider: what an imported run must show to be asked."""
+    return _proof(key=str(run.key), model=run.result_model, rehearsal=run.rehearsal)
+
+
+def proves_model(proof: str, *, key: str, model: str, rehearsal: bool) -> bool:
+    return bool(model) and hmac.compare_digest(
+        proof.encode(), _proof(key=key, model=model, rehearsal=rehearsal).encode()
+    )
+
+
+def _proof(*, key: str, model: str, rehearsal: bool) -> str:
+    secret = hashlib.sha256(f"model of a run {settings.SECRET_KEY}".encode()).digest()
+    return hmac.new(secret, json.dumps([key, model, rehearsal]).encode(), hashlib.sha256).hexdigest()
+
+
 def manifest(run: TrainingRun) -> dict[str, Any]:
     """Everything needed to make the same run again."""
     return {

@@ -82,6 +82,9 @@ def read_run_archive(*, import_id: int, attempt: int) -> str:
     import_ = archive_imports.begin(import_id=import_id, attempt=attempt)
     if import_ is None:
         return "not needed"
+    if archive_imports.is_hopeless(import_):
+        archive_imports.refuse(import_, archive_imports.BROKE_DOWN)
+        return "given up"
     beat = archive_imports.heartbeat(import_)
     try:
         run = import_run(import_=import_, beat=beat)
