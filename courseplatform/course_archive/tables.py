@@ -70,7 +70,12 @@ TABLES = (
     table("teams.courseaccount", "limit held spent told_percent", course_id="teams.course"),
     table("teams.price", "provider model kind per_million effective_from revision source", course_id="teams.course"),
     table("teams.announcement", "text at", course_id="teams.course", people="author_id"),
-    table("training.basemodel", "method name label hosting rehearsal shutdown_on enabled", course_id="teams.course"),
+    table(
+        "training.basemodel",
+        "method name label hosting rehearsal shutdown_on enabled",
+        course_id="teams.course",
+        never="weights_sha256 trouble",
+    ),
     table("training.trainingpolicy", "team_runs_at_once", course_id="teams.course"),
     table("evaluation.rubricversion", "number name created_at", course_id="teams.course"),
     table(
@@ -148,7 +153,10 @@ TABLES = (
         people="created_by_id",
         documents="settings idle_speed work result",
         keys="key",
-        never="imported lease lease_until provider_job provider_status provider_files result_model",
+        never=(
+            "imported lease lease_until provider_job provider_status provider_files result_model missing missing_tries "
+            "missing_next"
+        ),
     ),
     table("training.artifact", "path sha256 size", run_id="training.trainingrun"),
     table("datasets.versionblock", "first_row", version_id="datasets.datasetversion", block_id="datasets.rowblock"),
@@ -333,7 +341,7 @@ TABLES = (
         "teams.ledgerentry",
         "key at for_time delta before after subject_kind subject_id method provider model "
         "input_tokens cached_input_tokens output_tokens training_tokens compute_seconds price_note "
-        "confidence rehearsal would_have_cost",
+        "confidence rehearsal would_have_cost beyond_hold",
         account_id="teams.budgetaccount",
         people="person_id",
     ),

@@ -10,8 +10,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from courseplatform.course_archive import bringing
 from teams import sandbox, sandbox_child
 from teams.models import ArchiveImport, ArchiveKind, ArchiveStatus
+from training.services import imported
 
 Members = dict[str, bytes]
 
@@ -120,9 +122,17 @@ class Room(sandbox.Box):
             sandbox_child._inputs.clear()
 
 
+_real = sandbox.opened
+PLAYED = (imported.CHILD, bringing.CHILD)
+
+
 @contextlib.contextmanager
-def opened_here(module: str, *, limits: Any, files: Any, folder: Path) -> Iterator[Room]:
-    """In place of `sandbox.opened`."""
+def opened_here(module: str, *, limits: Any, files: Any, folder: Path) -> Iterator[sandbox.Box]:
+    """In place of `sandbox.opened`, for the readers of archives; all others get a child of their own."""
+    if module not in PLAYED:
+        with _real(module, limits=limits, files=files, folder=folder) as box:
+            yield box
+        return
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as inputs:
         opened = {name: inputs.enter_context(path.open("rb")) for name, path in files.items()}
