@@ -137,3 +137,8 @@ def opened_here(module: str, *, limits: Any, files: Any, folder: Path) -> Iterat
     with contextlib.ExitStack() as inputs:
         opened = {name: inputs.enter_context(path.open("rb")) for name, path in files.items()}
         yield Room(module, limits, folder, opened)
+
+
+def brought(person: Any, file: bytes) -> Any:
+    """The course of an archive, as the worker makes it, on this test's connection."""
+    return bringing.bring_course(import_=arrived(ArchiveKind.COURSE, person, file), beat=lambda stage: None)

@@ -16,9 +16,10 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from teams.models import Course, MailKind, Membership, OutgoingMail, OutsideIdentity, Role, User
+from teams.models import MailKind, Membership, OutgoingMail, OutsideIdentity, Role, User
 from teams.services import accounts, courses, enrolment, first_account, identity, links, outside_sign_in, people, roster
 from tests import factories
+from tests.security.archive_tools import brought
 
 PASSWORD = {"new_password1": "a passphrase of the owner", "new_password2": "a passphrase of the owner"}
 ADDRESS = "future.professor@example.edu"
@@ -118,10 +119,7 @@ def test_a_course_archive_gives_no_role_to_whoever_sits_in_an_account(client_for
         told = [json.loads(line) for line in taken_along.read("people.jsonl").decode().splitlines()]
     assert ADDRESS in [one["email"] for one in told]
     theirs = client_for(squatter)
-    out.seek(0)
-    before = set(Course.objects.values_list("pk", flat=True))
-    archive.read(out, person=instructor)
-    (made,) = set(Course.objects.values_list("pk", flat=True)) - before
+    made = brought(instructor, out.getvalue()).pk
     assert theirs.get(f"/courses/{made}/grading/").status_code in (302, 404)
     there = Membership.objects.filter(course=made, person=squatter).exists()
     assert not there or not may_sign_in(ADDRESS, factories.PASSWORD)
