@@ -207,7 +207,7 @@ TABLES = (
     ),
     table(
         "evaluation.interview",
-        "repeats status error_message in_training judge_model judge_note created_at heartbeat_at finished_at",
+        "repeats for_grading status error_message in_training judge_model judge_note created_at heartbeat_at finished_at",
         run_id="training.trainingrun",
         script_id="evaluation.interviewscript",
         people="started_by_id",
@@ -313,6 +313,7 @@ TABLES = (
         "evaluation.unappliedsave",
         "level cannot_judge comment created_at resolved_at",
         grade_id="evaluation.grade",
+        keys="code",
         criterion_id="evaluation.criterion",
     ),
     table(
