@@ -117,7 +117,7 @@ TABLES = (
     table(
         "datasets.datasetversion",
         "number shape content_hash row_count turn_count token_estimate source_name note "
-        "skipped_rows privacy_justification created_at",
+        "skipped_rows erased_rows privacy_justification created_at",
         dataset_id="datasets.dataset",
         parent_id="datasets.datasetversion",
         people="privacy_justified_by_id created_by_id",
