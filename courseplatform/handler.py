@@ -66,7 +66,8 @@ class Handler(ASGIHandler):
     async def read_body(self, receive: Any) -> Any:
         """As Django's; what was read is let go of where `receive` refuses the rest."""
         limit = settings.FILE_UPLOAD_MAX_MEMORY_SIZE
-        body = tempfile.SpooledTemporaryFile(max_size=limit, mode="w+b", dir=settings.FILE_UPLOAD_TEMP_DIR)  # noqa: SIM115
+        folder = str(settings.FILE_UPLOAD_TEMP_DIR or tempfile.gettempdir())
+        body = tempfile.SpooledTemporaryFile(max_size=limit, mode="w+b", dir=folder)  # noqa: SIM115
         try:
             more = True
             while more:

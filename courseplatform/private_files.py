@@ -12,6 +12,7 @@ from pathlib import Path
 PRIVATE_UMASK = 0o077
 PUBLIC_UMASK = 0o022
 SECRET_NAMES = ("SECRET_KEY", "SERVICE_TOKEN", "REDIS_PASSWORD")
+SYSTEM_USER = 0  # root can read everything anyway
 OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -33,9 +34,15 @@ def close_folder(path: Path) -> bool:
     """Make the folder and take it away from everybody else. True where others could enter it before.
 
     Nothing below it needs a change of its own: who cannot enter a folder opens nothing in it.
-    Raises NotPrivate where the folder belongs to another user.
+    Raises NotPrivate where the folder belongs to another user, who could put his own files in the place of ours.
     """
     make_folder(path)
+    owner = path.stat().st_uid
+    if owner not in (os.geteuid(), SYSTEM_USER):
+        raise NotPrivate(
+            f"{path} belongs to another user (number {owner}), who could exchange what is in it. "
+            f"Start the platform as that user, or set VAR_DIR to a folder of your own."
+        )
     if not is_open(path):
         return False
     try:

@@ -192,7 +192,8 @@ if not DEBUG:
 MEDIA_ROOT = VAR_DIR / "media"
 FILE_UPLOAD_PERMISSIONS = 0o600  # Django's own default lets every user of the server read what was uploaded
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
-FILE_UPLOAD_TEMP_DIR = None
+FILE_UPLOAD_TEMP_DIR = str(VAR_DIR / "arriving")  # private, and swept by `courseplatform.arriving`
+private_files.make_folder(Path(FILE_UPLOAD_TEMP_DIR))
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("PASTE_LIMIT_BYTES", default=10 * 1024 * 1024)
 
 CONTENT_SECURITY_POLICY = {

@@ -71,6 +71,7 @@ def private_folders(settings: Any, tmp_path: Path) -> None:
     settings.RUNS_ROOT = tmp_path / "var" / "runs"
     settings.MEDIA_ROOT = tmp_path / "var" / "media"
     settings.RUNS_ROOT.mkdir(parents=True)
+    settings.FILE_UPLOAD_TEMP_DIR = None
     settings.OFFER_TEST_MODEL = True
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.STATIC_ROOT = tmp_path

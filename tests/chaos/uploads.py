@@ -103,7 +103,8 @@ def play(scene: Scene, strike: Callable[[Scene, str], str], name: str) -> list[R
     import_.refresh_from_db()
     versions = DatasetVersion.objects.filter(dataset__team=scene.team, dataset__name__startswith=f"Upload {name}")
     count, rows = versions.count(), [version.row_count for version in versions]
-    left = visitor.uploads_left(scene.platform.environment["TMPDIR"])
+    places = (scene.platform.environment["TMPDIR"], str(scene.platform.var / "arriving"))
+    left = [name for place in places for name in visitor.uploads_left(place)]
     orphans = len(scene.platform.strays()) + len(left)
     broken = [
         *([f"the import is {import_.status}"] if import_.status != ImportStatus.ACCEPTED else []),

@@ -55,4 +55,4 @@ def port_in(environment: dict[str, str], name: str) -> int:
 
 def uploads_left(folder: str) -> list[str]:
     """What an upload that was cut off left on the disk."""
-    return sorted(entry.name for entry in os.scandir(folder) if entry.name.endswith((".upload", ".part")))
+    return sorted(entry.name for entry in os.scandir(folder) if ".upload" in entry.name or entry.name.endswith(".part"))

@@ -15,7 +15,7 @@ from django.core.files.storage import FileSystemStorage
 from django.test import RequestFactory
 from django.views.debug import get_exception_reporter_class
 
-from courseplatform import checks, private_files, redaction, redis_server
+from courseplatform import arriving, checks, private_files, redaction, redis_server
 from courseplatform.management.commands.start import Command
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -128,6 +128,34 @@ def test_an_older_platforms_folder_is_closed_when_it_starts(tmp_path, settings, 
     assert mode(settings.VAR_DIR) == "0o700"
     assert "readable by other users" in capsys.readouterr().out
     assert not warned_of(settings.VAR_DIR)
+
+
+def test_a_folder_of_another_user_is_refused_though_it_is_closed(tmp_path, monkeypatch):
+    """Whoever owns the folder can put a database of his own in the place of ours."""
+    tmp_path.chmod(0o700)
+    monkeypatch.setattr("os.geteuid", lambda: tmp_path.stat().st_uid + 1)
+    monkeypatch.setattr(private_files, "SYSTEM_USER", -1)
+    with pytest.raises(private_files.NotPrivate, match="belongs to another user"):
+        private_files.close_folder(tmp_path)
+
+
+def test_an_upload_that_a_killed_web_process_left_is_deleted_and_one_on_its_way_is_not(tmp_path, settings):
+    settings.FILE_UPLOAD_TEMP_DIR = tmp_path
+    old, new, other = (tmp_path / name for name in ("a.upload.jsonl", "b.upload.jsonl", "notes.txt"))
+    for path in (old, new, other):
+        path.write_text("rows of children")
+    for path in (old, other):
+        os.utime(path, (0, 0))
+    assert arriving.sweep() == 1
+    assert [path.exists() for path in (old, new, other)] == [False, True, True]
+
+
+def test_an_upload_on_its_way_lies_in_a_private_folder(tmp_path):
+    var = tmp_path / "data"
+    show = "from django.conf import settings; print(settings.FILE_UPLOAD_TEMP_DIR)"
+    done = python("-c", show, var=var, DJANGO_SETTINGS_MODULE="courseplatform.settings", **PRODUCTION)
+    assert done.stdout.strip() == str(var / "arriving"), done.stderr
+    assert mode(var / "arriving") == "0o700"
 
 
 def test_a_database_outside_the_folder_that_others_can_read_is_a_warning(tmp_path, settings, monkeypatch):

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.management.base import BaseCommand
 
+from courseplatform import arriving
 from datasets.services import retention
 from evaluation.services import chat, interviews
 from teams.services import archive_imports, billing, erasing, mail
@@ -37,6 +38,7 @@ class Command(BaseCommand):
             (RETENTION_SECONDS, SessionStore.clear_expired),
             (RETENTION_SECONDS, retention.prune),
             (RETENTION_SECONDS, run_disk.prune),
+            (RETENTION_SECONDS, arriving.sweep),
             (BILL_SECONDS, billing.check_bill),
         ]
         reconcile.repeat(rounds, over.wait)
