@@ -7,7 +7,7 @@ MOST_UPLOAD_MB = 500
 
 class BundleForm(forms.Form):
     file = forms.FileField(
-        label="Bundle (.zip)",
+        label="Run archive (.zip)",
         help_text=f"What “Download all” gave on the page of a finished run. At most {MOST_UPLOAD_MB} MB.",
         error_messages={"required": "Choose the zip file of a run."},
     )
