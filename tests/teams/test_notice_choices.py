@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from datasets.services import reviews
+from datasets.services import reviews, rework
 from datasets.services.reading import row_at
 from evaluation.models import GradeStatus
 from evaluation.services import gradings, results, submissions
@@ -53,7 +53,12 @@ def happen(redis_server, course, team, member, professor, instructor):
         newcomer = factories.enrol(course, factories.make_person("Nora"), Role.STUDENT)
         team_requests.ask(membership=newcomer, team=team)
 
+    def version_made():
+        version = factories.make_dataset_version(team, person=member)
+        rework.make_and_tell(version=version, person=member, work="swap", option="all")
+
     doing = {
+        NoticeKind.DATASET: version_made,
         NoticeKind.TEAM: asked_to_join,
         NoticeKind.RUN: run_ends,
         NoticeKind.GRADE: grade_released,
