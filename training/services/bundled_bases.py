@@ -80,7 +80,7 @@ def install_all(tell: Tell) -> list[BaseModel]:
     for bundled in CATALOGUE.values():
         row = BaseModel.objects.get(course=None, method=Method.LORA, name=bundled.name)
         try:
-            row.weights_sha256 = _weights_of(bundled, tell)
+            row.weights_sha256 = make_ready(bundled, tell)
         except NotInstalled as wrong:
             row.enabled, row.trouble = False, str(wrong)[:500]
         else:
@@ -95,7 +95,7 @@ def _offer_tiny() -> None:
     BaseModel.objects.filter(course=None, name=TINY).update(enabled=settings.OFFER_TEST_MODEL)
 
 
-def _weights_of(bundled: Bundled, tell: Tell) -> str:
+def make_ready(bundled: Bundled, tell: Tell) -> str:
     """The hash of the weights that lie here now; converts the package's file where they do not. Raises NotInstalled."""
     if (written := _recorded(base_folder(bundled.name) / ORIGIN_FILE)) is not None:
         return written
