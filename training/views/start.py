@@ -119,6 +119,6 @@ def _context(team: Team, form: RunForm, asked: RunForm) -> dict[str, Any]:
         "methods": Method.choices,
         "advice": advice,
         "settings_sentence": asked.settings_sentence() if asked.is_valid() else "",
-        "missing_bases": bundled_bases.missing() if form.method == Method.LORA else [],
+        "missing_bases": [] if form.has_base else bundled_bases.missing(),
         "presets": [(name, label) for name, (label, _) in form.presets.items()],
     }
