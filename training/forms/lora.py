@@ -4,12 +4,10 @@ from importlib.util import find_spec
 from typing import Any
 
 from django import forms
-from django.db.models import QuerySet
 
-from datasets.models import DatasetVersion
 from teams.models import Method, Team
-from training.forms.run import Offered, RunForm
-from training.models import BaseModel, TrainingRun
+from training.forms.run import RunForm
+from training.models import TrainingRun
 from training.services import estimate, lora_presets
 from training.services.spec import SAVE_EVERY_STEPS
 
@@ -139,16 +137,17 @@ class LoraForm(RunForm):
         help_text="Every so many steps; 0 asks only before and after.",
     )
 
-    def __init__(self, team: Team, data: Any = None, *args: Any, **kwargs: Any) -> None:
-        super().__init__(team, self._with_preset(team, data), *args, **kwargs)
-        if not self.is_bound:
+    def __init__(self, team: Team, *args: Any, **kwargs: Any) -> None:
+        super().__init__(team, *args, **kwargs)
+        if self.is_bound:
+            self.data = self._with_preset(self.data)
+        else:
             self._start_from_recommended()
 
-    def _with_preset(self, team: Team, data: Any) -> Any:
+    def _with_preset(self, data: Any) -> Any:
         """What was sent, with the values of the preset that was chosen in place of the fields that it decides."""
-        chosen = data.get("preset", lora_presets.OWN) if data else lora_presets.OWN
-        version = _asked(DatasetVersion.objects.for_team(team), data, "dataset_version")
-        base = _asked(BaseModel.objects.offered(team.course, self.method), data, "base_model")
+        chosen = data.get("preset", lora_presets.OWN)
+        version, base = (self._row(name, data.get(name)) for name in ("dataset_version", "base_model"))
         if chosen not in (lora_presets.RECOMMENDED, lora_presets.GUIDE) or version is None or base is None:
             return data
         share = {name: _number(data.get(name), 0.0 if name == "validation_fraction" else 1.0) for name in SHARES_SENT}
@@ -158,20 +157,16 @@ class LoraForm(RunForm):
 
     def _start_from_recommended(self) -> None:
         """The fields of a person's own settings begin at what is recommended for what stands chosen."""
-        version, base = (self._chosen(name) for name in ("dataset_version", "base_model"))
-        if isinstance(version, DatasetVersion) and isinstance(base, BaseModel):
+        chosen = {name: self.get_initial_for_field(self.fields[name], name) for name in self.offered}
+        version, base = (self._row(name, getattr(value, "pk", value)) for name, value in chosen.items())
+        if version is not None and base is not None:
             rows = estimate.training_share(version, {"validation_fraction": self["validation_fraction"].initial})
             for name, value in lora_presets.recommended(base, rows).items():
                 self.fields[name].initial = value
 
-    def _chosen(self, name: str) -> Any:
-        """The row that an unbound form shows as chosen."""
-        initial = self.get_initial_for_field(self.fields[name], name)
-        field = self.fields[name]
-        assert isinstance(field, forms.ModelChoiceField)
-        if not isinstance(initial, int) or field.queryset is None:
-            return initial
-        return field.queryset.filter(pk=initial).first()
+    def _row(self, name: str, key: Any) -> Any:
+        """The row that is named by its key; None for no row, or one that is not this team's to choose."""
+        return next((row for row in self.offered[name] if str(row.pk) == str(key)), None)
 
     def settings_sentence(self) -> str:
         """What will be trained with, in one line. Only for a valid form."""
@@ -200,12 +195,6 @@ class LoraForm(RunForm):
     def initial_from(cls, run: TrainingRun) -> dict[str, Any]:
         layers = ",".join(run.settings.get("target_modules", ()))
         return super().initial_from(run) | {"target_modules": layers, "preset": lora_presets.OWN}
-
-
-def _asked(rows: "QuerySet[Offered]", data: Any, name: str) -> "Offered | None":
-    """The row that a form names; None for no row, or one that is not this team's to choose."""
-    asked = str(data.get(name, "")) if data else ""
-    return rows.filter(pk=int(asked)).first() if asked.isascii() and asked.isdecimal() and len(asked) < 18 else None
 
 
 def _number(text: Any, otherwise: float) -> float:

@@ -59,6 +59,7 @@ class RunForm(forms.Form):
 
     def __init__(self, team: Team, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.offered: dict[str, list[Any]] = {}
         versions = DatasetVersion.objects.for_team(team).select_related("dataset").order_by("-created_at", "-id")
         bases = BaseModel.objects.offered(team.course, self.method).order_by("id")
         self.has_dataset = self._choose("dataset_version", versions) is not None
@@ -71,6 +72,7 @@ class RunForm(forms.Form):
         """Offer these rows, read once; the first stands chosen and is given back. The field by itself would read them again
         for every time that it is drawn."""
         field, offered = self.fields[name], list(rows)
+        self.offered[name] = offered
         assert isinstance(field, forms.ModelChoiceField)
         field.queryset, field.empty_label = rows, None
         field.choices = [(row.pk, str(row)) for row in offered]
