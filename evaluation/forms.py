@@ -1,5 +1,7 @@
 """The shape of what a professor, a team and an instructor send."""
 
+import json
+from collections.abc import Mapping
 from typing import Any, cast
 
 from django import forms
@@ -32,6 +34,8 @@ from evaluation.services.scripts import MAX_QUESTIONS, QuestionDraft, ScriptDraf
 from evaluation.services.tags import CORRECTION_MAX_CHARACTERS
 
 CANNOT_JUDGE = "cannot"
+MOST_BEFORE = 20
+MOST_DIGITS = 4
 
 
 class MarksForm(forms.Form):
@@ -53,9 +57,26 @@ class MarksForm(forms.Form):
         return chosen
 
     def marks(self) -> Marks:
-        chosen, comment = self.cleaned_data["level"], self.cleaned_data["comment"]
-        level = int(chosen) if chosen and chosen != CANNOT_JUDGE else None
-        return Marks(level=level, cannot_judge=chosen == CANNOT_JUDGE, comment=comment)
+        return _marks(self.cleaned_data["level"], self.cleaned_data["comment"])
+
+    def before(self) -> list[Marks]:
+        """What the same page sent earlier and got no answer to."""
+        return [_marks(one.get("level", ""), one.get("comment", "")) for one in sent_before(self.data)]
+
+
+def _marks(chosen: str, comment: str) -> Marks:
+    level = int(chosen) if chosen.isdecimal() and len(chosen) < MOST_DIGITS else None
+    return Marks(level=level, cannot_judge=chosen == CANNOT_JUDGE, comment=comment)
+
+
+def sent_before(data: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The field `before` of a form that saves itself: a JSON list of what it held; nothing where it is none."""
+    try:
+        found = json.loads(data.get("before") or "[]")
+    except (ValueError, RecursionError):
+        return []
+    rows = found[:MOST_BEFORE] if isinstance(found, list) else []
+    return [{str(name): str(value) for name, value in row.items()} for row in rows if isinstance(row, dict)]
 
 
 class CommentForm(forms.Form):

@@ -1,10 +1,12 @@
 from django.urls import path
 
-from teams.views import audit, budget, costs, course, notices, oidc, people, plan, sign_in, staff, storage
+from teams.views import audit, budget, costs, course, notices, oidc, people, plan, session, sign_in, staff, storage
 
 urlpatterns = [
     path("", sign_in.home, name="home"),
     path("sign-in/", sign_in.sign_in, name="sign_in"),
+    path("session/", session.session_state, name="session_state"),
+    path("session/back/", session.session_back, name="session_back"),
     path("sign-out/", sign_in.sign_out, name="sign_out"),
     path("sign-in/university/", oidc.oidc_start, name="oidc_start"),
     path("sign-in/university/back/", oidc.oidc_callback, name="oidc_callback"),

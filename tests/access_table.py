@@ -9,6 +9,8 @@ TABLE: dict[str, Access] = {
     "oidc_start": Access.PUBLIC,
     "oidc_callback": Access.PUBLIC,
     "sign_out": Access.PUBLIC,
+    "session_state": Access.PUBLIC,
+    "session_back": Access.SIGNED_IN,
     "password_change": Access.SIGNED_IN,
     "join": Access.PUBLIC,
     "join_enter": Access.PUBLIC,

@@ -85,35 +85,6 @@ document.addEventListener("keydown", (event) => {
   act();
 });
 
-// A save that did not reach the server is said to be open, and is sent again until it does: nothing written is lost.
-const RETRY_MS = 4000;
-const unsaved = new Set();
-const stillThere = () => [...unsaved].filter((form) => form.isConnected);
-const sayUnsaved = () => {
-  const progress = document.getElementById("progress");
-  if (progress) progress.textContent = "Not saved yet: no connection. Go on, and leave this page open; it saves itself when the connection is back.";
-};
-const sendAgain = () => stillThere().forEach((form) => form.matches(".htmx-request") || htmx.trigger(form, "submit"));
-document.addEventListener("htmx:afterRequest", (event) => {
-  const form = event.detail.elt.closest(".rubric form");
-  if (!form) return;
-  if (event.detail.successful) unsaved.delete(form);
-  else if (event.detail.xhr.status === 0 || event.detail.xhr.status >= 500) unsaved.add(form);
-  if (stillThere().length) sayUnsaved();
-});
-document.addEventListener("htmx:afterSettle", () => { if (stillThere().length) sayUnsaved(); });
-window.addEventListener("online", sendAgain);
-setInterval(sendAgain, RETRY_MS);
-window.addEventListener("beforeunload", (event) => { if (stillThere().length) event.preventDefault(); });
-
-// On a slow line one can choose and write before htmx listens: that is saved as soon as it does. These forms say
-// autocomplete="off", so that no browser fills them with what it remembers.
-const touched = (field) => (field.type === "radio" ? field.checked !== field.defaultChecked : field.value !== field.defaultValue);
-const saveEarly = () => document.querySelectorAll('form[hx-trigger^="change"]').forEach((form) => {
-  if ([...form.elements].some(touched)) htmx.trigger(form, "submit");
-});
-document.addEventListener("DOMContentLoaded", () => setTimeout(saveEarly));
-
 // Answers to two saves may come in the wrong order: the grade goes in with the newest state that this page has been told.
 let newest = 0;
 const keepNewest = () => {
@@ -124,10 +95,11 @@ document.addEventListener("DOMContentLoaded", keepNewest);
 document.addEventListener("htmx:oobAfterSwap", keepNewest);
 
 // Who writes a comment and presses "Submit grade" at once must not race with her own autosave: the grade goes in after it.
-const saving = () => stillThere().length > 0 || document.querySelector(".rubric form.htmx-request") !== null;
+const saving = () => drafts.unsaved().length > 0 || document.querySelector(".rubric form.htmx-request") !== null;
 document.addEventListener("submit", (event) => {
   if (event.target.id !== "commit" || !saving()) return;
   event.preventDefault();
+  drafts.saveAll();
   const form = event.target;
   const whenSaved = () => (saving() ? setTimeout(whenSaved, 50) : form.requestSubmit());
   setTimeout(whenSaved, 50);

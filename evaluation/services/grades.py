@@ -4,7 +4,7 @@ A save names the version it is based on. Based on an old one it is kept beside w
 chooses; it never overwrites.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -19,6 +19,7 @@ from teams.models import User
 
 MAX_COMMENT_CHARACTERS = 4_000
 FIRST_REVISION = 1
+LOOKS = 3  # at what is there, where the same author's saves from a closing and an opening window cross
 
 
 @dataclass(frozen=True)
@@ -44,31 +45,45 @@ class CannotCommit(Exception):
     """The grade stays a draft; the message says why."""
 
 
-def save_score(*, score: CriterionScore, marks: Marks, version: int) -> Saved:
-    """Write the marks of one criterion into the draft, unless they are based on an old version of it."""
-    marks = Marks(marks.level, marks.cannot_judge, clean(marks.comment)[:MAX_COMMENT_CHARACTERS])
-    if marks == Marks(score.level, score.cannot_judge, score.comment):
-        return Saved.SAME
+def save_score(*, score: CriterionScore, marks: Marks, version: int, before: Sequence[Marks] = ()) -> Saved:
+    """Write the marks of one criterion into the draft, unless they are based on an old version of it.
+
+    `before`: what the same page has sent and got no answer to. Where that is what is there, its author has seen it.
+    """
+    marks, own = _as_kept(marks), [_as_kept(one) for one in before]
+    fields = {"level": marks.level, "cannot_judge": marks.cannot_judge, "comment": marks.comment}
     with transaction.atomic():
-        row = CriterionScore.objects.filter(pk=score.pk, version=version, grade__status=GradeStatus.DRAFT)
-        fields = {"level": marks.level, "cannot_judge": marks.cannot_judge, "comment": marks.comment}
-        if row.update(version=F("version") + 1, **fields):
-            _touch(score.grade)
-            return Saved.SAVED
+        for _ in range(LOOKS):
+            there = Marks(score.level, score.cannot_judge, score.comment)
+            if there == marks:
+                return Saved.SAME
+            based_on = score.version if there in own else version
+            row = CriterionScore.objects.filter(pk=score.pk, version=based_on, grade__status=GradeStatus.DRAFT)
+            if row.update(version=F("version") + 1, **fields):
+                _touch(score.grade)
+                return Saved.SAVED
+            score.refresh_from_db(fields=["level", "cannot_judge", "comment", "version"])
         UnappliedSave.objects.create(grade=score.grade, criterion=score.criterion, **fields)
         return Saved.KEPT_ASIDE
 
 
-def save_comment(*, grade: Grade, comment: str, version: int) -> Saved:
-    """Write the overall comment into the draft, unless it is based on an old version of it."""
-    text = clean(comment)[:MAX_COMMENT_CHARACTERS]
-    if text == grade.comment:
-        return Saved.SAME
+def _as_kept(marks: Marks) -> Marks:
+    return Marks(marks.level, marks.cannot_judge, clean(marks.comment)[:MAX_COMMENT_CHARACTERS])
+
+
+def save_comment(*, grade: Grade, comment: str, version: int, before: Sequence[str] = ()) -> Saved:
+    """Write the overall comment into the draft, unless it is based on an old version of it. `before` as in `save_score`."""
+    text, own = clean(comment)[:MAX_COMMENT_CHARACTERS], [clean(one)[:MAX_COMMENT_CHARACTERS] for one in before]
     with transaction.atomic():
-        row = Grade.objects.filter(pk=grade.pk, comment_version=version, status=GradeStatus.DRAFT)
-        if row.update(comment=text, comment_version=F("comment_version") + 1):
-            _touch(grade)
-            return Saved.SAVED
+        for _ in range(LOOKS):
+            if grade.comment == text:
+                return Saved.SAME
+            based_on = grade.comment_version if grade.comment in own else version
+            row = Grade.objects.filter(pk=grade.pk, comment_version=based_on, status=GradeStatus.DRAFT)
+            if row.update(comment=text, comment_version=F("comment_version") + 1):
+                _touch(grade)
+                return Saved.SAVED
+            grade.refresh_from_db(fields=["comment", "comment_version"])
         UnappliedSave.objects.create(grade=grade, comment=text)
         return Saved.KEPT_ASIDE
 

@@ -9,10 +9,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from evaluation.forms import CommentForm, MarksForm, ReasonForm
+from evaluation.forms import CommentForm, MarksForm, ReasonForm, sent_before
 from evaluation.models import CriterionScore, GradeStatus, Grading, UnappliedSave
 from evaluation.services import bundle_check, calibration, deadlines, grades, gradings, tags
-from evaluation.views.talk import Talk
+from evaluation.views.talk import Talk, stored
 from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course
 
@@ -116,7 +116,8 @@ def grading_score(request: SignedInRequest, course: Course, code: UUID, criterio
     form = MarksForm(request.POST, score=score)
     if not form.is_valid():
         return HttpResponse("Not saved: load the page again.", status=422, content_type="text/plain")
-    saved = grades.save_score(score=score, marks=form.marks(), version=form.cleaned_data["version"])
+    version = form.cleaned_data["version"]
+    saved = grades.save_score(score=score, marks=form.marks(), version=version, before=form.before())
     if not request.htmx:
         page = reverse("grading_detail", kwargs={"course_id": course.pk, "code": code})
         return redirect(f"{page}#criterion-{criterion}")
@@ -124,7 +125,8 @@ def grading_score(request: SignedInRequest, course: Course, code: UUID, criterio
     context = grade_context(course, grading)
     part = "criterion_conflict" if saved is grades.Saved.KEPT_ASIDE else "criterion_saved"
     card = _card(context["criteria"], score)
-    return render(request, f"evaluation/grading_detail.html#{part}", {**context, "card": card, "oob": True})
+    response = render(request, f"evaluation/grading_detail.html#{part}", {**context, "card": card, "oob": True})
+    return stored(response, f"criterion-{criterion}")
 
 
 @course_view(Access.PROFESSOR)
@@ -135,12 +137,14 @@ def grading_comment(request: SignedInRequest, course: Course, code: UUID) -> Htt
     form = CommentForm(request.POST)
     if not form.is_valid():
         return HttpResponse("Not saved: load the page again.", status=422, content_type="text/plain")
-    saved = grades.save_comment(grade=grading.grade, **form.cleaned_data)
+    before = [one.get("comment", "") for one in sent_before(request.POST)]
+    saved = grades.save_comment(grade=grading.grade, **form.cleaned_data, before=before)
     if not request.htmx:
         return redirect(reverse("grading_detail", kwargs={"course_id": course.pk, "code": code}) + "#overall")
     grading.grade.refresh_from_db()
     part = "overall_conflict" if saved is grades.Saved.KEPT_ASIDE else "overall_saved"
-    return render(request, f"evaluation/grading_detail.html#{part}", {**grade_context(course, grading), "oob": True})
+    context = {**grade_context(course, grading), "oob": True}
+    return stored(render(request, f"evaluation/grading_detail.html#{part}", context), "overall")
 
 
 @course_view(Access.PROFESSOR)

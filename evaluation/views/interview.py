@@ -10,7 +10,7 @@ from evaluation.forms import CorrectionForm
 from evaluation.models import Turn
 from evaluation.services import chat, tags
 from evaluation.views.grading import find_grading, talk_of
-from evaluation.views.talk import Talk, question_put, turn_shown, turn_streamed
+from evaluation.views.talk import Talk, question_put, stored, turn_shown, turn_streamed
 from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course
 
@@ -109,5 +109,6 @@ def interview_correction(request: SignedInRequest, course: Course, code: UUID, t
             "saved": "" if form.errors else form.cleaned_data["answer"].strip(),
             "refused": form.said(),
         }
-        return render(request, "evaluation/talk.html#correction_saved", context, status=422 if form.errors else 200)
+        response = render(request, "evaluation/talk.html#correction_saved", context, status=422 if form.errors else 200)
+        return response if form.errors else stored(response, f"better-{turn.key}")
     return redirect(f"{talk.page}#turn-{turn.key}")

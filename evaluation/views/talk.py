@@ -84,6 +84,12 @@ class Talk:
         return [(criterion.key, found[criterion.pk]) for criterion in criteria]
 
 
+def stored(response: HttpResponse, name: str) -> HttpResponse:
+    """Says which form's content is in the database now: nothing else counts as saved for the page (`drafts.js`)."""
+    response["Saved"] = name
+    return response
+
+
 def question_put(request: SignedInRequest, talk: Talk, act: Callable[[], object]) -> HttpResponse:
     """Do `act` (ask, ask again, stop) and show the talk as it is then, or why it was refused with the question kept."""
     try:
@@ -94,9 +100,8 @@ def question_put(request: SignedInRequest, talk: Talk, act: Callable[[], object]
         template = "evaluation/talk.html#talk" if request.htmx else "evaluation/talk_refused.html"
         return render(request, template, {**context, "page": talk.page}, status=422)
     if request.htmx:
-        return render(
-            request, "evaluation/talk.html#talk_and_evidence", talk.context(evidence=talk.evidence(), oob=True)
-        )
+        context = talk.context(evidence=talk.evidence(), oob=True)
+        return stored(render(request, "evaluation/talk.html#talk_and_evidence", context), "question")
     return redirect(talk.page + "#ask")
 
 

@@ -7,6 +7,7 @@ from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 
 class UserManager(BaseUserManager["User"]):
@@ -56,6 +57,11 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.name or self.email
+
+    @property
+    def page_mark(self) -> str:
+        """By what an open page knows whose it is: what is kept on a shared device belongs to one person. No primary key."""
+        return salted_hmac("teams.page_mark", str(self.pk), algorithm="sha256").hexdigest()[:16]
 
     @property
     def is_expected(self) -> bool:

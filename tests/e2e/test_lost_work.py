@@ -1,0 +1,107 @@
+"""Marks are never lost under "Saved": each fault alone, and short random walks over all of them (`make chaos` has long ones)."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+from pytest_django.live_server_helper import LiveServer
+
+from evaluation.models import Grading, UnappliedSave
+from evaluation.services.gradings import ensure_gradings
+from teams.models import Role, User
+from tests import factories
+from tests.e2e.marks_walk import Walk, sign_in
+from tests.e2e.test_cockpit import beside_playwrights_loop  # noqa: F401  (a fixture)
+from tests.world import make_world
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900), pytest.mark.django_db(transaction=True)]
+WALKS, STEPS = 2, 5
+
+
+@pytest.fixture
+def walk(live_server: LiveServer, browser: Browser, redis_server: str) -> Iterator[Callable[[int], Walk]]:
+    """A professor at a bot of hers, in a browser of her own."""
+    course = factories.make_course()
+    student = factories.make_person("Mia Member")
+    team = factories.make_team(course, "Maple", student)
+    professor = factories.make_person("Paula Professor", "paula@example.edu")
+    factories.enrol(course, professor, Role.PROFESSOR)
+    world = make_world(team, professor, "marked")
+    UnappliedSave.objects.all().delete()
+    ensure_gradings(course=course)
+    grading = Grading.objects.select_related("submission__team").get(pk=world.grading.pk)
+    context = browser.new_context(base_url=live_server.url)
+    context.set_default_timeout(60_000)
+    page = context.new_page()
+    sign_in(page, User.objects.get(pk=professor.pk))
+    page.close()
+    yield lambda seed: Walk(context, professor, grading, seed)
+    context.close()
+
+
+@pytest.mark.parametrize("fault", Walk.FAULTS)
+def test_what_was_entered_is_stored_after(fault: str, walk: Callable[[int], Walk]) -> None:
+    at = walk(1)
+    at.choose()
+    getattr(at, fault)()
+    at.settle()
+    assert at.stored() == at.wanted
+    assert not UnappliedSave.objects.exists(), "and not as a conflict with herself"
+
+
+def test_steady_typing_is_saved_while_it_goes_on(walk: Callable[[int], Walk]) -> None:
+    """Not only in its first pause."""
+    at = walk(1)
+    box = at.page.locator("#overall textarea")
+    with at.page.expect_response(lambda response: "/comment/" in response.url and response.ok):
+        for _ in range(12):
+            box.press_sequentially("never a pause ", delay=30)
+    box.press_sequentially("the end")
+    at.wanted[0] = ("", box.input_value())
+    at.settle()
+    assert at.stored() == at.wanted
+
+
+def test_two_windows_lose_nothing_to_each_other(walk: Callable[[int], Walk]) -> None:
+    at = walk(1)
+    other = at.open()
+    at.page.locator("#overall textarea").fill("from the first")
+    at.settle()
+    other.locator("#overall textarea").fill("from the second")
+    expect(other.get_by_text("Both are kept; choose one.")).to_be_visible()
+    kept = UnappliedSave.objects.get()
+    assert {kept.comment, at.stored()[0][1]} == {"from the first", "from the second"}
+
+
+def test_another_person_at_the_same_browser_gets_none_of_it(walk: Callable[[int], Walk]) -> None:
+    """What is kept on a device belongs to whom it was written by."""
+    at = walk(1)
+    at.context.set_offline(True)
+    at.write()
+    expect(at.page.get_by_text("Not saved yet: no connection.")).to_be_visible()
+    at.page.close()
+    at.context.set_offline(False)
+    course = at.grading.submission.team.course
+    stranger = factories.make_person("Quinn Professor", "quinn@example.edu")
+    factories.enrol(course, stranger, Role.PROFESSOR)
+    page = at.context.new_page()
+    page.goto("/notices/")
+    page.get_by_role("button", name="Sign out").click()
+    sign_in(page, stranger)
+    page.goto(at.address)
+    expect(page.get_by_role("heading", name="Not found")).to_be_visible()
+    assert at.stored() == {}
+    page.goto("/notices/")
+    page.get_by_role("button", name="Sign out").click()
+    sign_in(page, at.person)
+    at.page = at.open()
+    at.settle()
+    assert at.stored() == at.wanted
+
+
+@pytest.mark.parametrize("seed", range(WALKS))
+def test_a_random_walk_of_faults_loses_nothing(seed: int, walk: Callable[[int], Walk]) -> None:
+    at = walk(seed)
+    at.go(STEPS)
+    assert at.stored() == at.wanted, at.said
+    assert not UnappliedSave.objects.exists(), at.said
