@@ -139,7 +139,7 @@ class Arrival:
                 yield number, row
 
     def _make_people(self) -> None:
-        """Everybody but the importer becomes a name that nobody can sign in as: see docs/adr/0006."""
+        """Everybody but the importer becomes a name that nobody can sign in as: see docs/adr/0007."""
         start = self.import_.name_start
         made: list[tuple[int, User]] = []
         for person in self.answer.people:

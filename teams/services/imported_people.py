@@ -1,6 +1,6 @@
 """People of an imported course: names without access, until an instructor invites who they are.
 
-A file that names an address gives nobody a role (docs/adr/0006). The invitation does, as any other does; what the name
+A file that names an address gives nobody a role (docs/adr/0007). The invitation does, as any other does; what the name
 did in the course is then that person's.
 """
 
