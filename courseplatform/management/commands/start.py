@@ -19,12 +19,16 @@ from courseplatform.supervisor import Supervisor
 class Command(BaseCommand):
     help = "Run the whole platform on this machine: Redis, web, workers, scheduler and model servers. Ctrl-C stops all of it."
 
+    # What this command puts right by itself needs no warning: the checks run once the folder is closed.
+    requires_system_checks: list[str] = []
+
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=8000, help="port of the pages (default 8000)")
         parser.add_argument("--demo", action="store_true", help="seed the demo course and print its sign-ins")
 
     def handle(self, *args: Any, **options: Any) -> None:
         self._close_the_folder()
+        self.check()
         ports = machine.Ports.choose(options["port"])
         lock = self._only_one()
         if redis_server.answers(ports.web):
