@@ -173,8 +173,9 @@ const ask = async (name) => {
   if (Date.now() - before > RETRY_MS) send(name);
 };
 const signInAgain = () => {
+  // Not modal, and the focus stays where it is: who is writing goes on writing, and no key is lost.
   const dialog = document.getElementById("sign-in-again");
-  if (dialog && !dialog.open) dialog.showModal();
+  if (dialog) dialog.setAttribute("open", "");
 };
 const goOn = async () => {
   const dialog = document.getElementById("sign-in-again");

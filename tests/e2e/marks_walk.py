@@ -90,6 +90,8 @@ class Walk:
     def expire(self) -> None:
         """She works on, sees what the bar says, and signs in again in the window that it opens."""
         Session.objects.all().delete()
+        self.choose()  # is refused while she writes on: no key may be lost to what opens then
+        self.write()
         self.write()
         self.page.get_by_role("link", name="Sign in in a new window").wait_for()
         with self.context.expect_page() as opened:
