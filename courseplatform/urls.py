@@ -1,6 +1,6 @@
 from django.urls import include, path
 
-from courseplatform.views import archive, copy, costs, erasing, guide, home, plan, queue
+from courseplatform.views import archive, copy, costs, deleting, erasing, guide, home, plan, queue
 
 urlpatterns = [
     path("", include("teams.urls")),
@@ -17,6 +17,7 @@ urlpatterns = [
         erasing.row_erase,
         name="row_erase",
     ),
+    path("teams/<int:team_id>/runs/<int:number>/delete/", deleting.run_delete, name="run_delete"),
     path("courses/<int:course_id>/export/", archive.course_archive, name="course_archive"),
     path("courses/<int:course_id>/delete/", archive.course_delete, name="course_delete"),
     path("courses/<int:course_id>/teams/<int:edited_id>/remove/", archive.team_remove, name="team_remove"),

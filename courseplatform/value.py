@@ -19,7 +19,7 @@ from evaluation.models import (
 )
 from teams.models import Course, Hold, LedgerEntry, Method, Team
 from teams.services import money
-from training.models import RunStatus, TrainingRun
+from training.models import DeletedRun, RunStatus, TrainingRun
 
 NEWEST = 200  # runs: enough to judge an estimator, the same work whatever the size of the course
 
@@ -140,7 +140,7 @@ def subject_of(entry: LedgerEntry, team: Team, *, is_instructor: bool) -> Subjec
         return Subject(f"{entry.subject_kind} {entry.subject_id}", "")
     if entry.subject_kind == "run":
         run = TrainingRun.objects.for_team(team).filter(key=entry.subject_id).first()
-        return _run_subject(run) if run else Subject("a run that is gone", "")
+        return _run_subject(run) if run else _gone_subject(entry, team)
     if entry.subject_kind == "endpoint":
         return Subject("an answer to a program, at the team's endpoint", reverse("team_endpoint", args=[team.pk]))
     if entry.subject_kind in ("interview", money.GRADING):
@@ -180,10 +180,15 @@ def _run_subject(run: TrainingRun) -> Subject:
     return Subject(str(run), reverse("run_detail", args=[run.team_id, run.number]))
 
 
+def _gone_subject(entry: LedgerEntry, team: Team) -> Subject:
+    deleted = DeletedRun.objects.filter(team=team, key=entry.subject_id).first()
+    return Subject(str(deleted or "a run that is gone"), "")
+
+
 def _talk_subject(talk: Conversation | None, team: Team, is_instructor: bool) -> Subject:
     """A professor's interview stays with the professor: the team learns that it was one, the instructor sees its grade."""
     if talk is None:
-        return Subject("an answer that is gone", "")
+        return Subject("an answer that was deleted with its run", "")
     if talk.submission_id is not None:
         address = reverse("submission_grades", args=[team.course_id, talk.submission_id]) if is_instructor else ""
         return Subject(f"an answer of {talk.run} to a professor", address)

@@ -65,6 +65,18 @@ def emit(topic: str, event: str, html_or_text: str) -> None:
         _complaints.say(f"live event for {topic} not sent", error)
 
 
+def forget(topics: list[str]) -> None:
+    """Delete what was sent to these topics. Redis keeps a file of what it was told: that is written anew without it."""
+    if not topics:
+        return
+    try:
+        keys = [f"{kind}:{topic}" for topic in topics for kind in ("live", "told")]
+        _connection().delete(*keys)
+        _connection().bgrewriteaof()
+    except redis.exceptions.RedisError as error:  # they expire within a day, and the file is written anew as it grows
+        log.warning("live events of %d topics not deleted: %s", len(topics), error)
+
+
 def _waiting_client() -> redis.asyncio.Redis:
     """Few connections for many streams: who finds none free waits, where the default pool would refuse and lose the event."""
     pool = redis.asyncio.BlockingConnectionPool.from_url(settings.REDIS_URL, max_connections=CONNECTIONS, timeout=None)

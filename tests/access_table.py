@@ -117,6 +117,7 @@ TABLE: dict[str, Access] = {
     "run_events": Access.MEMBER,
     "run_cancel": Access.MEMBER,
     "run_keep": Access.MEMBER,
+    "run_delete": Access.MEMBER,
     "run_bundle": Access.MEMBER,
     "run_file": Access.MEMBER,
     "conversation_list": Access.MEMBER,

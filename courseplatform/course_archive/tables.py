@@ -158,6 +158,13 @@ TABLES = (
             "missing_next"
         ),
     ),
+    table(
+        "training.deletedrun",
+        "number name method deleted_at",
+        team_id="teams.team",
+        people="deleted_by_id",
+        keys="key",
+    ),
     table("training.artifact", "path sha256 size", run_id="training.trainingrun"),
     table("datasets.versionblock", "first_row", version_id="datasets.datasetversion", block_id="datasets.rowblock"),
     table(

@@ -3,6 +3,9 @@
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_http_methods
 
 from courseplatform import erasing_rows
@@ -33,7 +36,7 @@ def row_erase(request: SignedInRequest, team: Team, dataset_id: int, number: int
             except (erasing_rows.ErasureRefused, TryAgain) as refused:
                 refusal = str(refused)
             else:
-                messages.success(request, _told(len(found.versions), found.uploads, [run.number for run in runs]))
+                messages.success(request, _told(team, len(found.versions), found.uploads, [run.number for run in runs]))
                 return redirect("version_detail", team.pk, dataset_id, number)
     context = {
         "section": "datasets",
@@ -46,10 +49,13 @@ def row_erase(request: SignedInRequest, team: Team, dataset_id: int, number: int
     return render(request, "datasets/row_erase.html", context, status=422 if refusal else 200)
 
 
-def _told(versions: int, uploads: int, runs: list[int]) -> str:
+def _told(team: Team, versions: int, uploads: int, runs: list[int]) -> SafeString:
     told = f"The row is gone from {versions} version{'' if versions == 1 else 's'}"
     told += f" and {uploads} uploaded file{'' if uploads == 1 else 's'}." if uploads else "."
-    if runs:
-        named = ", ".join(str(number) for number in runs[:10]) + ("…" if len(runs) > 10 else "")
-        told += f" Bots keep what they learnt from it: train runs {named} again where that matters."
-    return told
+    if not runs:
+        return format_html("{}", told)
+    links = [(reverse("run_delete", args=[team.pk, number]), number) for number in runs[:10]]
+    named = format_html_join(", ", '<a href="{}">run {}</a>', links)
+    more = "…" if len(runs) > 10 else ""
+    said = "{} Bots keep what they learnt from it. Where that matters, train again, and delete {}{}."
+    return format_html(said, told, named, more)

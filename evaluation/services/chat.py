@@ -20,6 +20,7 @@ from teams.models import User
 from teams.services import money
 from teams.services.sweeping import each_alone
 from training.models import TrainingRun
+from training.services import deleted
 
 HOLD_LIFETIME = timedelta(hours=1)
 SILENT_FOR = timedelta(seconds=60)
@@ -31,7 +32,10 @@ class ChatRefused(Exception):
 
 
 def open_conversation(*, run: TrainingRun, person: User, submission: Submission | None = None) -> Conversation:
-    return Conversation.objects.create(run=run, person=person, submission=submission)
+    """Raises ChatRefused for a run that was deleted meanwhile."""
+    with transaction.atomic():
+        _hold_still(run)
+        return Conversation.objects.create(run=run, person=person, submission=submission)
 
 
 def ask(*, conversation: Conversation, question: str, person: User) -> Turn:
@@ -98,10 +102,18 @@ def _new_turn(conversation: Conversation, question: str, person: User, *, replac
         raise ChatRefused(str(error)) from error
     try:
         with transaction.atomic():
+            _hold_still(conversation.run)
             turn = Turn(conversation=conversation, question=question, asked_by=person, left_out=left_out)
             return _save_turn(turn, replaces, call.most)
     except IntegrityError as error:
         raise ChatRefused("The student is still answering. Wait for the answer, or press Stop.") from error
+
+
+def _hold_still(run: TrainingRun) -> None:
+    try:
+        deleted.hold_still(run)
+    except deleted.RunDeleted as gone:
+        raise ChatRefused(str(gone)) from gone
 
 
 def _save_turn(turn: Turn, replaces: Turn | None, most: int) -> Turn:

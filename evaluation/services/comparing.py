@@ -14,6 +14,7 @@ from evaluation.services import chat
 from evaluation.services.clean import clean
 from teams.models import Team, User
 from training.models import TrainingRun
+from training.services import deleted
 
 FEWEST, MOST = 2, len(SIDES)
 SAME = "same"
@@ -60,6 +61,8 @@ def compare(*, team: Team, question: str, values: list[str], person: User) -> Co
         raise CompareRefused(f"Choose two or three bots; {len(picked) or 'none'} of yours {_is(picked)} chosen.")
     secrets.SystemRandom().shuffle(picked)
     with transaction.atomic():
+        for bot in picked:
+            _hold_still(bot.run)
         comparison = Comparison.objects.create(team=team, question=clean(question).strip(), asked_by=person)
         talks = [_contend(comparison, side, bot, person) for side, bot in enumerate(picked)]
         turns = chat.put_to_each(conversations=talks, question=question, person=person)
@@ -69,6 +72,13 @@ def compare(*, team: Team, question: str, values: list[str], person: User) -> Co
 
 def _is(picked: list[Bot]) -> str:
     return "is" if len(picked) <= 1 else "are"
+
+
+def _hold_still(run: TrainingRun) -> None:
+    try:
+        deleted.hold_still(run)
+    except deleted.RunDeleted as gone:
+        raise CompareRefused(str(gone)) from gone
 
 
 def _contend(comparison: Comparison, side: int, bot: Bot, person: User) -> Conversation:

@@ -35,7 +35,7 @@ from teams.services.money import Charge
 from teams.services.prices import PriceUnknown
 from teams.services.sweeping import each_alone
 from training.models import TrainingRun
-from training.services import charges
+from training.services import charges, deleted
 from training.services.calls import prepare as prepare_calls
 from training.services.calls.prepare import PreparedCall
 from training.services.calls.purse import Purse, Unanswered
@@ -87,6 +87,7 @@ def start(
     who = judging.model_for(run.team.course, asked=judge)
     try:
         with transaction.atomic():
+            deleted.hold_still(run)
             interview = Interview.objects.create(
                 run=run,
                 script=script,
@@ -103,6 +104,8 @@ def start(
                 subject_kind=_kind(interview),
                 lifetime=HOLD_LIFETIME,
             )
+    except deleted.RunDeleted as gone:
+        raise InterviewRefused(str(gone)) from gone
     except IntegrityError as error:
         raise InterviewRefused("This run is being interviewed already. Wait for the result.") from error
     send_for_worker(interview)

@@ -14,6 +14,7 @@ from evaluation.services.rubrics import draft_of, rubric_for
 from teams.models import Team, User
 from teams.services import audit
 from training.models import RunStatus, TrainingRun
+from training.services import deleted
 from training.services.endpoints import endpoint_for, why_out_of_reach
 
 BUNDLE_SCHEMA = 1
@@ -53,6 +54,7 @@ def submit(*, team: Team, run: TrainingRun, person: User) -> Submission:
     if why := why_out_of_reach(run):
         raise CannotSubmit(why)
     with transaction.atomic():
+        _hold_still(run)
         before = Submission.objects.select_for_update().for_team(team).current().first()
         if before is not None and (reason := _why_not_replace(before)):
             raise CannotSubmit(reason)
@@ -73,6 +75,13 @@ def submit(*, team: Team, run: TrainingRun, person: User) -> Submission:
         )
         ensure_gradings(course=team.course)
     return submission
+
+
+def _hold_still(run: TrainingRun) -> None:
+    try:
+        deleted.hold_still(run)
+    except deleted.RunDeleted as gone:
+        raise CannotSubmit(str(gone)) from gone
 
 
 def bundle_of(run: TrainingRun, rubric: RubricVersion) -> dict[str, Any]:

@@ -54,11 +54,13 @@ def conversation_new(request: SignedInRequest, team: Team) -> HttpResponse:
     )
     refusal = ""
     if request.method == "POST":
-        conversation = chat.open_conversation(run=run, person=request.user)
+        conversation = None
         try:
+            conversation = chat.open_conversation(run=run, person=request.user)
             chat.ask(conversation=conversation, question=request.POST.get("question", ""), person=request.user)
         except REFUSALS as error:
-            conversation.delete()
+            if conversation is not None:
+                conversation.delete()
             refusal = str(error)
         else:
             return redirect("conversation_detail", team_id=team.pk, key=conversation.key)

@@ -143,7 +143,8 @@ def test_a_row_is_erased_from_every_version_file_and_page(
     browser = client_for(member)
     assert MARK in browser.get(page).content.decode()
     answer = browser.post(page, {"row_id": row.id, "reason": "Her parents asked for it."}, follow=True)
-    assert f"train runs {run.number} again" in answer.content.decode()
+    link = reverse("run_delete", args=[team.pk, run.number])
+    assert f'<a href="{link}">run {run.number}</a>' in answer.content.decode()
     assert places_of(MARK) == []
     for one in DatasetVersion.objects.filter(pk__in=before):
         count, digest = before[one.pk]

@@ -1,4 +1,5 @@
 from training.models.base_model import BaseModel, Hosting
+from training.models.deleted_run import DeletedRun
 from training.models.endpoint import CallStatus, Deployment, EndpointCall, EndpointKey
 from training.models.origin import Origin
 from training.models.pace import PaceTrial
@@ -27,6 +28,7 @@ __all__ = [
     "Artifact",
     "BaseModel",
     "CallStatus",
+    "DeletedRun",
     "Deployment",
     "EndpointCall",
     "EndpointKey",

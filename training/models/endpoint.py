@@ -75,7 +75,10 @@ class EndpointCall(models.Model):
 
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     api_key = models.ForeignKey(EndpointKey, on_delete=models.CASCADE, related_name="calls")
-    run = models.ForeignKey(TrainingRun, on_delete=models.CASCADE, related_name="endpoint_calls")
+    run = models.ForeignKey(
+        TrainingRun, on_delete=models.SET_NULL, null=True, related_name="endpoint_calls",
+        help_text="Empty once the run is deleted: the call still counts against its key's caps.",
+    )  # fmt: skip
     at = models.DateTimeField(default=timezone.now)
     status = models.CharField(max_length=8, choices=CallStatus.choices, default=CallStatus.OPEN)
     streamed = models.BooleanField(default=False)

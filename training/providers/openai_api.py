@@ -172,6 +172,22 @@ class FineTuning:
             if refused.code != "not_found":
                 raise
 
+    def delete_model(self, model: str) -> None:
+        """A fine-tuned model out of the account. One that is gone already counts as deleted."""
+        try:
+            self._call(lambda: self._client.models.delete(model))
+        except ProviderRefused as refused:
+            if refused.code != "not_found":
+                raise
+
+    def forget_job(self, job_id: str) -> None:
+        """The stand-in provider only: a job with all that it learnt. OpenAI keeps its jobs."""
+        try:
+            self._call(lambda: self._client.delete(f"/fine_tuning/jobs/{job_id}", cast_to=object))
+        except ProviderRefused as refused:
+            if refused.code != "not_found":
+                raise
+
     def find_job(self, run_key: str) -> ProviderJob | None:
         """The job of this run: the oldest that was not cancelled, else the oldest."""
         found = self._jobs(run_key)

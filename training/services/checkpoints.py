@@ -26,6 +26,8 @@ def keep_checkpoint(*, run: TrainingRun, person: User, step: int) -> TrainingRun
         raise NoCheckpoint(f"{run} has no checkpoint at step {step}.")
     with transaction.atomic():
         Team.objects.select_for_update().get(pk=run.team_id)
+        if not TrainingRun.objects.filter(pk=run.pk).exists():
+            raise NoCheckpoint(f"{run} was deleted a moment ago.")
         key = uuid5(run.key, f"checkpoint {step}")
         if there := TrainingRun.objects.for_team(run.team).filter(key=key).first():
             return there

@@ -14,7 +14,7 @@ from teams.services.money import Charge
 from teams.services.sweeping import each_alone
 from training.models import CallStatus, Deployment, EndpointCall, EndpointKey, RunStatus, TrainingRun
 from training.models.endpoint import SHOWN_CHARACTERS
-from training.services import charges
+from training.services import charges, deleted
 from training.services.calls.usage import TokenUsage
 
 SUBJECT = money.ENDPOINT
@@ -49,9 +49,12 @@ def deploy(*, team: Team, run: TrainingRun, person: User) -> Deployment:
         raise EndpointRefused("Only a run of your team that is done can answer. Choose one from the list.")
     try:
         with transaction.atomic():
+            deleted.hold_still(run)
             made = Deployment.objects.create(team=team, run=run, created_by=person)
             audit.record(course=team.course, person=person, action="run deployed", what=str(run), team=team)
             return made
+    except deleted.RunDeleted as gone:
+        raise EndpointRefused(str(gone)) from gone
     except IntegrityError as error:
         raise EndpointRefused(f"{run} answers there already.") from error
 
@@ -142,8 +145,10 @@ def deployed(team: Team, model: str) -> TrainingRun | None:
 
 
 def open_call(*, key: EndpointKey, run: TrainingRun, most: int, streamed: bool) -> EndpointCall:
-    """Hold the most that one call can cost. Raises TooManyCalls, DayIsSpent or BudgetRefused; then nothing was held."""
+    """Hold the most that one call can cost. Raises TooManyCalls, DayIsSpent, BudgetRefused or RunDeleted; then nothing was
+    held."""
     with transaction.atomic():
+        deleted.hold_still(run)
         EndpointKey.objects.select_for_update().get(pk=key.pk)  # calls with one key are counted one at a time
         _check_rate(key)
         _check_day(key, most)
@@ -210,12 +215,12 @@ def _move(call: EndpointCall, status: CallStatus, cost: int, **counted: int) -> 
 
 
 def _charge(call: EndpointCall, usage: TokenUsage) -> Charge:
+    assert call.run is not None, "a run is not deleted while a call of it is open"
+    run = call.run
     return charges.answer_charge(
-        charges.cost_or_hold(
-            lambda: charges.chat_cost(call.run, **usage.counted), run=call.run, hold_key=call.hold_key
-        ),
+        charges.cost_or_hold(lambda: charges.chat_cost(run, **usage.counted), run=run, hold_key=call.hold_key),
         usage,
-        method=call.run.method,
+        method=run.method,
         subject_kind=SUBJECT,
         subject_id=str(call.key),
         person=call.api_key.created_by,

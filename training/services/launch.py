@@ -11,7 +11,7 @@ from datasets.services.privacy import cloud_refusal
 from teams.models import DiskKind, Method, Team, User
 from teams.services import audit, disk, money
 from teams.services.prices import PriceUnknown
-from training.models import BaseModel, RunStatus, TrainingRun
+from training.models import BaseModel, DeletedRun, RunStatus, TrainingRun
 from training.services import charges, estimate, lora_memory, queue, run_disk
 
 FEWEST_ROWS = {Method.DSPY: 4, Method.OPENAI: 10, Method.LORA: 4}
@@ -141,6 +141,7 @@ def size_advice(method: Method, rows: int) -> str:
 
 
 def next_number(team: Team) -> int:
-    """Ask while the team's row is locked: numbers are given one at a time."""
+    """Ask while the team's row is locked: numbers are given one at a time, and that of a deleted run never again."""
     highest: int | None = TrainingRun.objects.for_team(team).aggregate(highest=Max("number"))["highest"]
-    return (highest or 0) + 1
+    deleted: int | None = DeletedRun.objects.filter(team=team).aggregate(highest=Max("number"))["highest"]
+    return max(highest or 0, deleted or 0) + 1

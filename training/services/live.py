@@ -15,7 +15,7 @@ SAFE_SECONDS = 5  # clocks of two machines may differ a little; news that come t
 TEMPLATE = "training/run_detail.html"
 FRAGMENTS = (
     "run-status", "run-next", "run-failure", "run-missing", "run-progress", "run-chart", "run-answers", "run-notes",
-    "run-cost", "run-files",
+    "run-cost", "run-files", "run-danger",
 )  # fmt: skip
 SHOWN_IN = {
     "started": {"run-progress"},

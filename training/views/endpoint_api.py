@@ -19,6 +19,7 @@ from teams.services.prices import PriceUnknown
 from training.models import CallStatus, Deployment, EndpointCall, EndpointKey
 from training.services import deployments
 from training.services.calls.usage import TokenUsage, usage_in, usage_of
+from training.services.deleted import RunDeleted
 from training.services.deployments import DayIsSpent, KeyRefused, TooManyCalls
 from training.services.endpoint_api import (
     MOST_BYTES,
@@ -128,6 +129,8 @@ def _open(request: HttpRequest, key: EndpointKey) -> tuple[EndpointCall, Asked]:
         raise ApiError(402, str(refused), kind="insufficient_quota", code="insufficient_quota") from refused
     except PriceUnknown as unknown:
         raise ApiError(402, str(unknown), kind="insufficient_quota", code="price_unknown") from unknown
+    except RunDeleted as gone:
+        raise ApiError(404, str(gone), code="model_not_found", param="model") from gone
     except TooManyCalls as many:
         raise ApiError(429, str(many), kind="requests", code="rate_limit_exceeded", wait=many.wait) from many
     return call, wanted

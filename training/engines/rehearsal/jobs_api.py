@@ -222,6 +222,16 @@ async def one(request: Request) -> JSONResponse:
     return JSONResponse(provider.describe(provider.job(request.path_params["job_id"])))
 
 
+async def forget(request: Request) -> JSONResponse:
+    """Forgets a job with what it learnt, its models and its result file. OpenAI has no such call: there a model is deleted."""
+    provider = provider_of(request)
+    job = provider.job(request.path_params["job_id"])
+    if timeline.at(job, provider.now()).status not in timeline.ENDED:
+        raise ApiError(400, "Job has not ended: cancel it first.", code="invalid_job_state")
+    provider.store.forget_job(job.id, timeline.result_file_id(job))
+    return JSONResponse({"id": job.id, "object": "fine_tuning.job", "deleted": True})
+
+
 async def change(request: Request) -> JSONResponse:
     """Cancels, pauses or resumes a job. Raises ApiError 400 where its state does not allow it."""
     provider, name = provider_of(request), request.path_params["job_id"]
@@ -261,6 +271,7 @@ routes = [
     Route(JOBS, create, methods=["POST"]),
     Route(JOBS, listing, methods=["GET"]),
     Route(f"{JOBS}/{{job_id}}", one, methods=["GET"]),
+    Route(f"{JOBS}/{{job_id}}", forget, methods=["DELETE"]),
     *(Route(f"{JOBS}/{{job_id}}/{action}", change, methods=["POST"]) for action in ("cancel", "pause", "resume")),
     Route(f"{JOBS}/{{job_id}}/events", events, methods=["GET"]),
     Route(f"{JOBS}/{{job_id}}/checkpoints", checkpoints, methods=["GET"]),

@@ -83,6 +83,7 @@ class Store:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")  # a killed process loses nothing; only a power cut may
         self._db.execute("PRAGMA busy_timeout=5000")
+        self._db.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten: it may have been a child's words
         self._db.executescript(SCHEMA)
 
     def close(self) -> None:
@@ -129,7 +130,13 @@ class Store:
     def delete_file(self, file_id: str) -> bool:
         """Forgets a file; False where there was none."""
         with self._transaction() as db:
-            return db.execute("DELETE FROM files WHERE id = ?", (file_id,)).rowcount == 1
+            found = db.execute("DELETE FROM files WHERE id = ?", (file_id,)).rowcount == 1
+        self._empty_log()
+        return found
+
+    def _empty_log(self) -> None:
+        """The write-ahead log still holds pages as they were."""
+        self._rows("PRAGMA wal_checkpoint(TRUNCATE)")
 
     # jobs
 
@@ -165,6 +172,13 @@ class Store:
         """Stops a job for good."""
         with self._transaction() as db:
             db.execute("UPDATE jobs SET cancelled_at = ? WHERE id = ? AND cancelled_at IS NULL", (now, job_id))
+
+    def forget_job(self, job_id: str, result_file: str) -> None:
+        """Deletes a job, what it learnt, and its result file."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+            db.execute("DELETE FROM files WHERE id = ?", (result_file,))
+        self._empty_log()
 
     def pause_job(self, job_id: str, now: float) -> None:
         """Stops a job's clock."""
