@@ -13,6 +13,7 @@ from teams.models import Course, Membership, Method, Price, PriceKind, Team, Use
 from tests import factories
 from tests.evaluation.model_server import ModelServer, Script
 from training.models import BaseModel, Hosting, RunStatus, TrainingRun
+from training.services.launch import next_number
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def make_run(team: Team, method: Method = Method.LORA, *, rehearsal: bool = Fals
     )
     versions = team.datasets.first()
     version = versions.versions.first() if versions else factories.make_dataset_version(team, name=f"{team.name} rows")
-    number = team.runs.count() + 1
+    number = next_number(team)
     run = TrainingRun(
         team=team, number=number, name=name, method=method, base_model=base, dataset_version=version, settings={}
     )

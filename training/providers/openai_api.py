@@ -165,28 +165,15 @@ class FineTuning:
             return self._call(lambda: self._client.files.create(file=(name, content), purpose="fine-tune").id)
 
     def delete_file(self, file_id: str) -> None:
-        """A file that is gone already counts as deleted."""
-        try:
-            self._call(lambda: self._client.files.delete(file_id))
-        except ProviderRefused as refused:
-            if refused.code != "not_found":
-                raise
+        self._delete(lambda: self._client.files.delete(file_id))
 
     def delete_model(self, model: str) -> None:
-        """A fine-tuned model out of the account. One that is gone already counts as deleted."""
-        try:
-            self._call(lambda: self._client.models.delete(model))
-        except ProviderRefused as refused:
-            if refused.code != "not_found":
-                raise
+        """A fine-tuned model out of the account."""
+        self._delete(lambda: self._client.models.delete(model))
 
     def forget_job(self, job_id: str) -> None:
         """The stand-in provider only: a job with all that it learnt. OpenAI keeps its jobs."""
-        try:
-            self._call(lambda: self._client.delete(f"/fine_tuning/jobs/{job_id}", cast_to=object))
-        except ProviderRefused as refused:
-            if refused.code != "not_found":
-                raise
+        self._delete(lambda: self._client.delete(f"/fine_tuning/jobs/{job_id}", cast_to=object))
 
     def find_job(self, run_key: str) -> ProviderJob | None:
         """The job of this run: the oldest that was not cancelled, else the oldest."""
@@ -322,6 +309,14 @@ class FineTuning:
             if not other.ended:
                 self.cancel(other.id)
         return kept
+
+    def _delete(self, what: Callable[[], object]) -> None:
+        """What is gone already counts as deleted."""
+        try:
+            self._call(what)
+        except ProviderRefused as refused:
+            if refused.code != "not_found":
+                raise
 
     def _call(self, what: Callable[[], T]) -> T:
         try:
