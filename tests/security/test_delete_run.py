@@ -148,7 +148,7 @@ def _redis_files(url: str) -> bytes:
             break
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    folder = Path(client.config_get("dir")["dir"])
+    folder = Path(str(client.config_get("dir")["dir"]))
     return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
@@ -427,7 +427,8 @@ def test_where_the_stand_in_is_away_nothing_is_deleted_unless_it_is_left(
     browser = client_for(member)
     assert "leave_there" in browser.post(page).content.decode()
     assert run.provider_job in browser.post(page, {"leave_there": "on"}, follow=True).content.decode()
-    assert AuditEntry.objects.get(action="run deleted").before["left at the provider"] == [run.provider_job]
+    before = AuditEntry.objects.get(action="run deleted").before
+    assert before is not None and before["left at the provider"] == [run.provider_job]
 
 
 def _in_an_account(team: Team) -> TrainingRun:
@@ -458,7 +459,7 @@ def test_a_model_in_the_providers_account_goes_only_where_the_box_is_ticked(
     answer = browser.post(page, {"model_too": "on"} if ticked else {}, follow=True).content.decode()
     record = AuditEntry.objects.get(action="run deleted")
     assert asked == ([run.result_model] if ticked else [])
-    assert record.before.get("left at the provider", []) == ([] if ticked else [run.result_model])
+    assert (record.before or {}).get("left at the provider", []) == ([] if ticked else [run.result_model])
     assert ("Left at the provider" in answer) == (not ticked)
 
 
