@@ -441,7 +441,7 @@ def test_the_page_makes_a_key_shows_it_once_and_shows_use(
     assert secret not in page
     assert "Our page" in page and "20 · 5" in page and "$0.00003" in page
     entry = LedgerEntry.objects.get()
-    assert "at the team&#x27;s endpoint" in browser.get(f"/teams/{team.pk}/costs/entries/{entry.pk}/").content.decode()
+    assert "at the team&#x27;s endpoint" in browser.get(f"/teams/{team.pk}/costs/entries/{entry.key}/").content.decode()
     browser.post(f"{address}keys/{EndpointKey.objects.get().pk}/revoke/")
     with pytest.raises(openai.AuthenticationError):
         client_of(web, secret).models.list()
