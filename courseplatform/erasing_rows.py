@@ -41,7 +41,7 @@ def erase(*, team: Team, row_id: str, person: User, reason: str) -> tuple[Erased
     runs = list(TrainingRun.objects.filter(dataset_version__in=found.versions).with_related())
     for run in runs:
         for name in ROW_FILES:
-            _without_row(run.folder / name, found)
+            _without_row(run.file(name), found)
     audit.record(
         course=team.course,
         team=team,

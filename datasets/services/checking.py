@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from datasets import checks, formats
 from datasets.intake import check_child
@@ -23,12 +24,15 @@ def check_file(path: Path, *, filename: str, shape: str) -> checks.FileReport:
         path.open("rb").close()
     except OSError:
         return checks.check_file(path, filename=filename, shape=shape)  # says why it can't be opened
-    request = {"filename": filename, "shape": shape, "limits": msgspec.to_builtins(limits())}
+    # A name may hold bytes that are no text; the child needs it for its ending alone.
+    named = filename.encode("utf-8", "replace").decode()
+    request = {"filename": named, "shape": shape, "limits": msgspec.to_builtins(limits())}
     try:
         with sandbox.opened(CHILD, limits=LIMITS, files={"file": path}) as box:
             box.run(request)
             with box.open(check_child.REPORT, most_bytes=MOST_REPORT_BYTES) as report:
-                return msgspec.json.decode(report.read(MOST_REPORT_BYTES), type=checks.FileReport)
+                told = msgspec.json.decode(report.read(MOST_REPORT_BYTES), type=checks.FileReport)
+            return replace(told, file=filename)
     except sandbox.TooBig as too_big:
         return _unreadable(filename, stopped(too_big.limit))
     except (sandbox.SandboxError, msgspec.MsgspecError, UnicodeDecodeError):

@@ -47,6 +47,7 @@ CALLERS: dict[str, Followed] = {
     "training/providers/openai_api.py": (PROVIDER, "test_sample_questions_are_asked_out_of_the_hold"),
     "training/services/spec.py": (DSPY, "test_an_optimisation_sends_what_was_priced"),
     "training/services/imported.py": "writes an address into a program",
+    "courseplatform/course_archive/artefacts.py": "writes an address into a program",
     "training/engines/dspy_program/engine.py": (DSPY, "test_an_optimisation_sends_what_was_priced"),
     "training/engines/dspy_program/program.py": (DSPY, "test_an_optimisation_sends_what_was_priced"),
     "training/engines/dspy_program/serve.py": PAGES,

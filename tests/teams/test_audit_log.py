@@ -108,9 +108,9 @@ def test_the_page_escapes_pages_and_shows_words_and_the_csv_holds_everything_har
     assert "1 of 2" in page
     text = client.get(f"/courses/{course.pk}/audit.csv").content.decode()
     lines = list(csv.reader(io.StringIO(text)))
-    assert lines[0] == ["time", "person", "action", "what", "team", "before", "after"]
-    assert lines[60][2:] == ["budget changed", "Maple", "Maple", "$58.00", "$59.00"]
-    assert lines[61][2:] == ["section created", "'=HYPERLINK(1)<b>", "", "", ""]
+    assert lines[0] == ["time", "person", "action", "what", "team", "before", "after", "imported"]
+    assert lines[60][2:] == ["budget changed", "Maple", "Maple", "$58.00", "$59.00", ""]
+    assert lines[61][2:] == ["section created", "'=HYPERLINK(1)<b>", "", "", "", ""]
     assert len(lines) == 62
     assert not any(cell.startswith(("=", "+", "-", "@")) for line in lines for cell in line)
 

@@ -29,6 +29,7 @@ course = factories.make_course()
 member = factories.make_person("Mia Member")
 team = factories.make_team(course, "Maple", member)
 version = factories.make_dataset_version(team, factories.child_rows(20))
+BaseModel.objects.filter(name="tiny-student").update(enabled=True)
 for kind in sys.argv[1:]:
     run = launch(team=team, person=member, method=Method.LORA, base_model=BaseModel.objects.get(name="tiny-student"),
                  dataset_version=version, settings={"validation_fraction": 0.2, "epochs": 1, "stub": kind}, seed=1, name=kind)

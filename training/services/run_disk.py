@@ -45,8 +45,9 @@ def prune() -> int:
     ended = TrainingRun.objects.filter(status__in=ENDED, finished_at__lt=before).select_related("team__course")
     gone = 0
     for run in ended.iterator(200):
-        if (run.folder / CHECKPOINT).is_dir():
-            shutil.rmtree(run.folder / CHECKPOINT, ignore_errors=True)
+        checkpoint = run.file(CHECKPOINT)
+        if checkpoint.is_dir():
+            shutil.rmtree(checkpoint, ignore_errors=True)
             count(run)
             gone += 1
     return gone + _prune_strays()

@@ -111,6 +111,7 @@ def _runs(team: Team, people: list[User], draw: random.Random) -> None:
                 dataset_version=version,
                 settings={},
                 status=RunStatus.FAILED if failed else RunStatus.SUCCEEDED,
+                result_model="" if failed else f"made-up-{team.pk}-{number}",
                 error_message="The provider refused the file." if failed else "",
                 created_by=draw.choice(people),
                 started_at=timezone.now(),
