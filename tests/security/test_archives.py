@@ -2,6 +2,7 @@
 
 import io
 import json
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -38,7 +39,7 @@ from tests import factories
 from tests.evaluation.conftest import make_run
 from tests.security.archive_tools import arrived, hostile_zips, opened_here, unzipped, zipped
 from tests.world import make_world
-from training.models import BaseModel, Hosting, TrainingRun
+from training.models import BaseModel, DeletedRun, Hosting, TrainingRun
 from training.services.checkpoints import NoCheckpoint, keep_checkpoint
 from training.services.endpoints import NotReady, endpoint_for
 
@@ -65,6 +66,7 @@ def honest(course, team, professor):
         course=course, provider="openai", model="gpt-test", kind="input", per_million=5, effective_from="2026-01-01", source="s"
     )  # fmt: skip
     assert world.run.pk != cloud.pk
+    DeletedRun.objects.create(team=team, number=90, name="gone", method=Method.LORA, key=uuid.uuid4())
     out = io.BytesIO()
     archive.write(course, out)
     return unzipped(out.getvalue())
