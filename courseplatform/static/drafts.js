@@ -70,7 +70,9 @@ const send = (name) => {
   clearTimeout(timers.get(name));
   timers.delete(name);
   const form = find(name);
-  if (form && !closed(form) && form.dataset.saveBy !== "hand" && dirty(form)) htmx.trigger(form, "save");
+  if (!form || closed(form) || form.dataset.saveBy === "hand" || !dirty(form)) return;
+  if (window.htmx) htmx.trigger(form, "save");
+  else schedule(form, SAVE_EVERY_MS); // its script has not come yet; until then the text is kept on the device
 };
 const sendAll = () => forms().forEach((form) => send(form.dataset.keep));
 
