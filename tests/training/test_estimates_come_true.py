@@ -25,6 +25,7 @@ from courseplatform.management.commands.seed_demo import DEMO_DATA
 from datasets.models import DatasetVersion
 from datasets.services import imports
 from teams.models import Course, Hold, LedgerEntry, Method, Team, User
+from tests.benchmarks.bench_estimates import CHANGES
 from tests.engines import rehearsal_server
 from training import jobs
 from training.forms import FORMS
@@ -37,12 +38,6 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 TOLERANCE = 0.1
 WORK_TOLERANCE = 0.05
 PER_RECORDING = 5  # runs
-CHANGES: dict[str, dict[str, Any]] = {
-    "quick": {"epochs": 1},
-    "balanced": {},
-    "careful": {"epochs": 10, "learning_rate": 1e-3, "early_stopping_patience": 3},
-}
-"""What of the form was changed in the recorded runs, by their kind."""
 COMPUTE_RATE = 1_200_000  # micro-dollars an hour
 FILES = {
     Method.DSPY: "dspy_dialogues.jsonl",
