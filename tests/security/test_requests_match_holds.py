@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.db.models import F
-from django.test import Client
+from django.test import AsyncClient
 from django.utils import timezone
 
 from evaluation import judge_prompt
@@ -316,14 +317,18 @@ def endpoint_of(team: Team, member: User, method: Method) -> tuple[TrainingRun, 
     _, secret = deployments.make_key(team=team, name="page", per_minute=60, daily_cap=10**9, person=member)
     usual = {"model": f"run-{run.number}", "messages": [{"role": "user", "content": "What is ice?"}]}
 
-    def ask(more: dict[str, Any]) -> Any:
+    async def ask(more: dict[str, Any]) -> Any:
+        """Asked and read in one event loop, as a server does it: a connection belongs to the loop that opened it."""
         headers = {"Authorization": f"Bearer {secret}"}
-        answer = Client().post("/v1/chat/completions", json.dumps(usual | more), "application/json", headers=headers)
+        body = json.dumps(usual | more)
+        answer: Any = await AsyncClient().post("/v1/chat/completions", body, "application/json", headers=headers)
         if answer.streaming:
-            b"".join(answer)  # read to its end, so that it is settled
+            # Read to its end, so that it is settled.
+            async for _ in answer:
+                pass
         return answer
 
-    return run, ask
+    return run, async_to_sync(ask)
 
 
 def test_the_judge_is_asked_what_was_held_for(
