@@ -61,15 +61,24 @@ def test_an_answer_five_times_too_long_scores_lower_on_length() -> None:
 
 
 def test_an_answer_of_digits_is_an_answer() -> None:
-    assert metric.score("15", "15").parts["similarity"] == 1.0
+    assert metric.score("15", "15").parts["answers"] == 1.0
     assert metric.score("...", "15").total == 0.0
 
 
 def test_weights_decide_what_counts() -> None:
-    only_similarity = {"similarity": 1.0}
-    assert metric.score(REFERENCE, REFERENCE, only_similarity).total == 1.0
-    assert metric.score(ASSISTANT, ASSISTANT, only_similarity).total == 1.0
-    assert metric.score(ASSISTANT, ASSISTANT, {"in_character": 2.0}).total == 0.0
+    only_answers = {"answers": 1.0}
+    assert metric.score(REFERENCE, REFERENCE, only_answers).total == 1.0
+    assert metric.score(ASSISTANT, REFERENCE, only_answers).total < 0.5
+    assert metric.score(ASSISTANT, REFERENCE, {"in_character": 2.0}).total == 0.0
+    unrelated = "I like my dog."
+    assert metric.score(unrelated, REFERENCE, {"reading": 1.0}).total == 1.0
+    assert metric.score(unrelated, REFERENCE, {"reading": 1.0, "answers": 0.01}).total < 0.5
+
+
+def test_what_the_real_child_says_too_is_in_character() -> None:
+    asks_back = "Um, I think so! What do you think?"
+    assert metric.score(asks_back, asks_back).leaks == ()
+    assert metric.score(asks_back, REFERENCE).leaks != ()
 
 
 def test_the_advice_names_what_is_wrong() -> None:
@@ -124,7 +133,8 @@ ADULTS = [
 
 @pytest.mark.parametrize("reference", CHILDREN)
 def test_what_any_child_says_beats_what_any_adult_says(reference: str) -> None:
-    """Even where the child says something else than the reference."""
-    children = [total(answer, reference) for answer in CHILDREN if answer != reference]
-    adults = [total(answer, reference) for answer in ADULTS]
+    """By its style, even where the child says something else than the reference."""
+    style = {name: weight for name, weight in metric.DEFAULT_WEIGHTS.items() if name != metric.ANSWERS}
+    children = [metric.score(answer, reference, style).total for answer in CHILDREN if answer != reference]
+    adults = [metric.score(answer, reference, style).total for answer in ADULTS]
     assert min(children) > max(adults)

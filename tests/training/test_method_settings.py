@@ -66,12 +66,12 @@ def test_defaults_of_form_and_engine_are_the_same(team: Team, version: DatasetVe
 
 
 def test_weights_of_the_score_are_the_teams_own(team: Team, version: DatasetVersion, start: Launch) -> None:
-    chosen = settings_of(filled(team, version, Method.DSPY, weight_similarity=0, weight_reading=60))
-    assert chosen["metric_weights"] == {"similarity": 0.0, "reading": 0.6}
+    chosen = settings_of(filled(team, version, Method.DSPY, weight_answers=0, weight_reading=60))
+    assert chosen["metric_weights"] == {"answers": 0.0, "reading": 0.6}
     run = start(Method.DSPY, settings=chosen)
-    assert ("Weights of the score", "reading 0.6, similarity 0") in settings_shown(run)
+    assert ("Weights of the score", "reading 0.6, answers 0") in settings_shown(run)
     again = FORMS[Method.DSPY].initial_from(run)
-    assert (again["weight_reading"], again["weight_similarity"]) == (60, 0)
+    assert (again["weight_reading"], again["weight_answers"]) == (60, 0)
     zero = {f"weight_{part}": 0 for part in WEIGHTS}
     assert "at least one must count" in str(filled(team, version, Method.DSPY, **zero).errors)
     judged = filled(team, version, Method.DSPY, judge="model", **zero)

@@ -18,7 +18,8 @@ OPTIMIZERS = {
 }
 JUDGES = {"none": "No: only what can be measured", "model": "Yes: the base model gives points"}
 # The parts of the score with their usual weights in per cent, as `dspy_program.metric` has them; a test compares the two.
-WEIGHTS = {"persona": 20, "in_character": 20, "reading": 20, "similarity": 25, "length": 15}
+WEIGHTS = {"persona": 15, "in_character": 15, "reading": 15, "answers": 40, "length": 15}
+EARLIER_NAMES = {"similarity": "answers"}  # parts as runs before them called them
 
 
 def _weight(part: str, words: str) -> forms.IntegerField:
@@ -96,7 +97,7 @@ class DspyForm(RunForm):
     weight_persona = _weight("persona", "Speaks as a child speaks of itself")
     weight_in_character = _weight("in_character", "Never says what an assistant or a teacher says")
     weight_reading = _weight("reading", "Words and sentences of second grade")
-    weight_similarity = _weight("similarity", "Close to your own answer in the row")
+    weight_answers = _weight("answers", "Answers this question, as your own answer in the row does")
     weight_length = _weight("length", "About as long as your own answer")
     judge = forms.ChoiceField(
         choices=list(JUDGES.items()), initial="none", required=False, label="A model as judge",
@@ -129,4 +130,5 @@ class DspyForm(RunForm):
     @classmethod
     def initial_from(cls, run: TrainingRun) -> dict[str, Any]:
         weights = run.settings.get("metric_weights") or {}
-        return super().initial_from(run) | {f"weight_{name}": round(100 * value) for name, value in weights.items()}
+        named = {EARLIER_NAMES.get(name, name): value for name, value in weights.items()}
+        return super().initial_from(run) | {f"weight_{name}": round(100 * value) for name, value in named.items()}

@@ -1,23 +1,28 @@
-"""How much an answer sounds like the reference second-grader. Pure: no DSPy, no network, no state.
+"""How well an answer does what the second-grader did: answers this question, as a child. Pure: no DSPy, no network, no state.
 
-The score is a weighted mean of five parts, each 0 (bad) to 1 (good). It steers the optimiser and compares programs with
-each other; it is not a grade for the team.
+The score is a weighted mean of five parts, each 0 (bad) to 1 (good), times two factors: an answer that says something
+else than the child did, or whose words are in no order, can't score well however childlike it sounds. It steers the
+optimiser and compares programs with each other; it is not a grade for the team.
 """
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dspy_program import reading
+from dspy_program import reading, relation
 
+ANSWERS = "answers"
 DEFAULT_WEIGHTS: Mapping[str, float] = {
-    "persona": 0.2,
-    "in_character": 0.2,
-    "reading": 0.2,
-    "similarity": 0.25,
+    "persona": 0.15,
+    "in_character": 0.15,
+    "reading": 0.15,
+    ANSWERS: 0.4,
     "length": 0.15,
 }
+EARLIER_NAMES = {"similarity": ANSWERS}
+"""Parts as they were called in settings of earlier runs."""
+OFF_TOPIC_KEEPS = 0.3
+"""Share of its score that an answer keeps which has nothing to do with what the child said."""
 JUDGE_WEIGHT = 0.3  # of the part "judge", where a model judges as well
 
 _CHILD_MARKS = re.compile(
@@ -78,28 +83,44 @@ class Score:
 
 
 def score(
-    answer: str, reference: str, weights: Mapping[str, float] = DEFAULT_WEIGHTS, judged: float | None = None
+    answer: str,
+    reference: str,
+    weights: Mapping[str, float] = DEFAULT_WEIGHTS,
+    judged: float | None = None,
+    *,
+    question: str = "",
 ) -> Score:
-    """Score `answer` against the team's own `reference` answer to the same teacher turn.
+    """Score `answer` against the team's own `reference` answer to the same teacher turn, `question`.
 
-    `weights` maps part names to weights >= 0 (missing parts count 0); at least one must be positive. `judged` (0..1) is
-    a judge's verdict, the part "judge". An empty answer scores 0 on every part.
+    `weights` maps part names to weights >= 0 (missing parts count 0); at least one must be positive. Where "answers" has
+    no weight, the relation to the reference counts nowhere. `judged` (0..1) is a judge's verdict, the part "judge". An
+    empty answer scores 0 on every part.
     """
     if not reading.words(answer) and not re.search(r"\d", answer):
         return Score(0.0, dict.fromkeys(DEFAULT_WEIGHTS, 0.0), ())
-    leaks = out_of_character(answer)
+    theirs = {leak.lower() for leak in out_of_character(reference)}
+    leaks = tuple(leak for leak in out_of_character(answer) if leak.lower() not in theirs)
     parts = {
-        "persona": _persona(answer, leaks),
+        # Where the child spoke little of itself, no more is asked of the answer.
+        "persona": min(1.0, _persona(answer, leaks) / max(_persona(reference, ()), 0.6)),
         "in_character": max(0.0, 1.0 - 0.5 * len(leaks)),
         "reading": _reading(answer),
-        "similarity": similarity(answer, reference),
+        ANSWERS: relation.answered(answer, reference, question),
         "length": _length(answer, reference),
     }
     if judged is not None:
         parts["judge"] = judged
     used = {name: float(weights.get(name, 0.0)) for name in parts}
-    total = sum(used[name] * parts[name] for name in parts) / sum(used.values())
-    return Score(total, parts, leaks)
+    mean = sum(used[name] * parts[name] for name in parts) / sum(used.values())
+    return Score(mean * _factor(answer, reference, parts, used), parts, leaks)
+
+
+def _factor(answer: str, reference: str, parts: Mapping[str, float], used: Mapping[str, float]) -> float:
+    sense = 0.3 + 0.7 * relation.makes_sense(answer, reference)
+    if not used[ANSWERS]:
+        return sense
+    on_topic = OFF_TOPIC_KEEPS + (1.0 - OFF_TOPIC_KEEPS) * parts[ANSWERS]
+    return sense * on_topic
 
 
 def out_of_character(answer: str) -> tuple[str, ...]:
@@ -109,15 +130,6 @@ def out_of_character(answer: str) -> tuple[str, ...]:
     if match := _MARKUP.search(straight):
         found.append(match.group(0).strip())
     return tuple(found)
-
-
-def similarity(answer: str, reference: str) -> float:
-    """Likeness of two texts, 0 to 1: the mean of word F1 and character n-gram F1 (n = 1 to 4, as in chrF)."""
-    word_part = _overlap_f1(Counter(_tokens(answer)), Counter(_tokens(reference)))
-    squeezed, wanted = "".join(_tokens(answer)), "".join(_tokens(reference))
-    sizes = range(1, max(min(4, len(squeezed), len(wanted)), 1) + 1)
-    char_parts = [_overlap_f1(_ngrams(squeezed, size), _ngrams(wanted, size)) for size in sizes]
-    return (word_part + sum(char_parts) / len(char_parts)) / 2
 
 
 def advice(result: Score) -> str:
@@ -131,8 +143,8 @@ def advice(result: Score) -> str:
         hints.append("Words or sentences are too hard for a second-grader: use short, everyday words.")
     if result.parts["length"] < 0.7:
         hints.append("The length is far from how much the real child says.")
-    if result.parts["similarity"] < 0.3:
-        hints.append("It says something other than what the real child said.")
+    if result.parts[ANSWERS] < 0.4:
+        hints.append("It does not answer the teacher as the real child did.")
     return " ".join(hints) or "It sounds like the child. Keep this."
 
 
@@ -153,7 +165,7 @@ def _reading(answer: str) -> float:
 
 
 def _length(answer: str, reference: str) -> float:
-    said, wanted = max(len(_tokens(answer)), 1), max(len(_tokens(reference)), 1)
+    said, wanted = max(len(relation.words_of(answer)), 1), max(len(relation.words_of(reference)), 1)
     low, high = wanted / 2, max(wanted * 2, wanted + 8)
     if low <= said <= high:
         return 1.0
@@ -162,16 +174,3 @@ def _length(answer: str, reference: str) -> float:
 
 def _ramp(value: float, *, good: float, bad: float) -> float:
     return min(1.0, max(0.0, (bad - value) / (bad - good)))
-
-
-def _tokens(text: str) -> list[str]:
-    return re.findall(r"\w+(?:'\w+)?", text.lower().replace("’", "'"))
-
-
-def _ngrams(text: str, size: int) -> Counter[str]:
-    return Counter(text[start : start + size] for start in range(len(text) - size + 1))
-
-
-def _overlap_f1(left: Counter[str], right: Counter[str]) -> float:
-    total = left.total() + right.total()
-    return 2 * (left & right).total() / total if total else 0.0

@@ -46,5 +46,6 @@ class Scorer:
     def score(self, teacher_prompt: str, answer: str, reference: str) -> metric.Score:
         """The score of `answer`; an empty one is not worth a judge's call."""
         if self.judge is None or not answer.strip():
-            return metric.score(answer, reference, self.weights)
-        return metric.score(answer, reference, self.weights, judged=self.judge.share(teacher_prompt, answer))
+            return metric.score(answer, reference, self.weights, question=teacher_prompt)
+        judged = self.judge.share(teacher_prompt, answer)
+        return metric.score(answer, reference, self.weights, judged, question=teacher_prompt)

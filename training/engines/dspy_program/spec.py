@@ -9,7 +9,7 @@ import msgspec
 
 from dspy_program.failure import EngineFailure
 from dspy_program.meter import Prices
-from dspy_program.metric import DEFAULT_WEIGHTS, JUDGE_WEIGHT
+from dspy_program.metric import DEFAULT_WEIGHTS, EARLIER_NAMES, JUDGE_WEIGHT
 
 OptimizerName = Literal[
     "LabeledFewShot", "BootstrapFewShot", "BootstrapFewShotWithRandomSearch", "MIPROv2", "GEPA", "SIMBA"
@@ -30,7 +30,7 @@ class Settings(msgspec.Struct, frozen=True):
     max_tokens: Annotated[int, msgspec.Meta(ge=32, le=32_000)] = 300
     max_calls: Annotated[int, msgspec.Meta(ge=10, le=100_000)] = 200
     metric_weights: dict[str, Weight] = {}
-    metric_threshold: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.6
+    metric_threshold: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
     num_candidates: Annotated[int, msgspec.Meta(ge=1, le=20)] = 3
     num_trials: Annotated[int, msgspec.Meta(ge=1, le=50)] = 6
     heldout_limit: Annotated[int, msgspec.Meta(ge=1, le=500)] = 20
@@ -77,7 +77,8 @@ class Spec(msgspec.Struct, frozen=True):
     def weights(self) -> Mapping[str, float]:
         """The metric's weights: the person's over the defaults; "judge" is among them where the model judges."""
         judge = {"judge": JUDGE_WEIGHT} if self.settings.judge == "model" else {}
-        return {**DEFAULT_WEIGHTS, **judge, **self.settings.metric_weights}
+        chosen = {EARLIER_NAMES.get(name, name): weight for name, weight in self.settings.metric_weights.items()}
+        return {**DEFAULT_WEIGHTS, **judge, **chosen}
 
 
 def read_spec(path: Path) -> tuple[Spec, list[str]]:
@@ -90,7 +91,7 @@ def read_spec(path: Path) -> tuple[Spec, list[str]]:
         spec = msgspec.convert(data, Spec)
     except (OSError, json.JSONDecodeError, msgspec.ValidationError) as error:
         raise _bad(f"{path}: {error}") from error
-    unknown_parts = sorted(set(spec.settings.metric_weights) - {*DEFAULT_WEIGHTS, "judge"})
+    unknown_parts = sorted(set(spec.settings.metric_weights) - {*DEFAULT_WEIGHTS, *EARLIER_NAMES, "judge"})
     if unknown_parts:
         raise _bad(f"metric_weights has no part {', '.join(unknown_parts)}; it has {', '.join(DEFAULT_WEIGHTS)}, judge")
     if not any(spec.weights.values()):
