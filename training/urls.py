@@ -1,6 +1,6 @@
 from django.urls import URLPattern, path
 
-from training.views import bundles, course, curve, endpoint, endpoint_api, runs, start
+from training.views import bundles, course, curve, endpoint, endpoint_api, labels, runs, start
 
 urlpatterns: list[URLPattern] = [
     path("v1/models", endpoint_api.endpoint_models, name="endpoint_models"),
@@ -28,6 +28,9 @@ urlpatterns: list[URLPattern] = [
     path("teams/<int:team_id>/runs/<int:number>/events/", runs.run_events, name="run_events"),
     path("teams/<int:team_id>/runs/<int:number>/cancel/", runs.run_cancel, name="run_cancel"),
     path("teams/<int:team_id>/runs/<int:number>/keep/", runs.run_keep, name="run_keep"),
+    path("teams/<int:team_id>/runs/<int:number>/label/", labels.run_label, name="run_label"),
+    path("teams/<int:team_id>/runs/<int:number>/star/", labels.run_star, name="run_star"),
+    path("teams/<int:team_id>/runs/<int:number>/archive/", labels.run_archive, name="run_archive"),
     path("teams/<int:team_id>/runs/<int:number>/rows/", curve.run_rows, name="run_rows"),
     path(
         "teams/<int:team_id>/runs/<int:number>/checkpoints/<int:position>/", runs.run_checkpoint, name="run_checkpoint"

@@ -143,7 +143,7 @@ TABLES = (
     ),
     table(
         "training.trainingrun",
-        "number name method seed status rehearsal created_at started_at finished_at attempt step "
+        "number name note starred archived_at method seed status rehearsal created_at started_at finished_at attempt step "
         "total_steps train_loss validation_loss score_before score_after calls_used calls_allowed "
         "input_tokens cached_input_tokens output_tokens training_tokens compute_seconds "
         "expected_cost most_cost provider error_code error_message error_mend",

@@ -134,7 +134,8 @@ def _team_row(team: Team, done: progress.Done, plan: list[Milestone], spent: cos
 @team_view(Access.MEMBER)
 def team_home(request: SignedInRequest, team: Team) -> HttpResponse:
     """Where the team stands and what to do next."""
-    runs = list(TrainingRun.objects.for_team(team).select_related("dataset_version__dataset", "base_model")[:8])
+    shown = TrainingRun.objects.for_team(team).shown().order_by("-starred", "-id")
+    runs = list(shown.select_related("dataset_version__dataset", "base_model")[:8])
     done = progress.achieved([team])[team.pk]
     own_costs = costs.of_team(team)
     context = {

@@ -45,7 +45,7 @@ def bot_of(run: TrainingRun, *, untrained: bool) -> Bot:
 
 def bots_of(team: Team) -> list[Bot]:
     """Finished runs, newest first, then the base models that they began from."""
-    runs = list(TrainingRun.objects.for_team(team).finished().select_related("base_model", "team__course"))
+    runs = list(TrainingRun.objects.for_team(team).finished().shown().select_related("base_model", "team__course"))
     bases = {run.base_model_id: bot_of(run, untrained=True) for run in runs}
     return [*(bot_of(run, untrained=False) for run in runs), *bases.values()]
 

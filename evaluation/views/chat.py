@@ -34,7 +34,8 @@ def find_turn(talk: Talk, turn_key: UUID) -> Turn:
 def conversation_list(request: SignedInRequest, team: Team) -> HttpResponse:
     shown = Conversation.objects.for_team(team).select_related("run", "person")
     shown = shown.annotate(questions=Count("turns", filter=Q(turns__replaced_at=None)))[:100]
-    runs = TrainingRun.objects.for_team(team).finished().select_related("base_model", "dataset_version__dataset")
+    finished = TrainingRun.objects.for_team(team).finished().shown()
+    runs = finished.select_related("base_model", "dataset_version__dataset")
     deleted = (
         Conversation.objects.filter(key=request.GET["deleted"], run__team=team, submission=None)
         if "deleted" in request.GET

@@ -29,7 +29,7 @@ def standard_list(request: SignedInRequest, team: Team) -> HttpResponse:
         "interviews": sorted(done, key=_by_day, reverse=True),
         "points": interview_report.quality_points(team),
         "progress": interview_report.progress(team),
-        "runs": TrainingRun.objects.for_team(team).finished().select_related("dataset_version__dataset"),
+        "runs": TrainingRun.objects.for_team(team).finished().shown().select_related("dataset_version__dataset"),
         "script": script,
         "judge": judging.offer(team.course, script, is_instructor=is_instructor),
         "section": "chat",

@@ -20,7 +20,8 @@ from training.models import TrainingRun
 def submission_detail(request: SignedInRequest, team: Team) -> HttpResponse:
     if request.method == "POST":
         return _submit(request, team)
-    runs = TrainingRun.objects.for_team(team).finished().select_related("dataset_version__dataset", "base_model")
+    finished = TrainingRun.objects.for_team(team).finished().shown()
+    runs = finished.select_related("dataset_version__dataset", "base_model")
     submission = submissions.current_submission(team)
     deadline = deadlines.deadline_of(team.course)
     context: dict[str, object] = {"runs": runs, "submission": submission, "section": "submission"}

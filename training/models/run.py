@@ -77,6 +77,10 @@ class TrainingRunQuerySet(models.QuerySet["TrainingRun"]):
         """Runs that one can talk to."""
         return self.filter(status=RunStatus.SUCCEEDED)
 
+    def shown(self) -> "TrainingRunQuerySet":
+        """Without those that the team archived: what lists and choices show unless somebody asks for all."""
+        return self.filter(archived_at=None)
+
     def with_related(self) -> "TrainingRunQuerySet":
         """Everything that a page or a worker reads of a run, in one query."""
         return self.select_related(
@@ -101,6 +105,9 @@ class TrainingRun(models.Model):
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="runs")
     number = models.PositiveIntegerField(help_text="Counts within the team.")
     name = models.CharField(max_length=80, blank=True)
+    note = models.TextField(max_length=2_000, blank=True, help_text="What the team wrote beside it.")
+    starred = models.BooleanField(default=False)
+    archived_at = models.DateTimeField(null=True, help_text="Hidden from lists since then; its cost counts all the same.")
     method = models.CharField(max_length=10, choices=Method.choices)
     base_model = models.ForeignKey(BaseModel, on_delete=models.PROTECT, related_name="runs")
     dataset_version = models.ForeignKey(DatasetVersion, on_delete=models.PROTECT, related_name="runs")

@@ -72,5 +72,11 @@ def changed(run: TrainingRun) -> None:
         live.emit(run.topic, name, html)
 
 
+def relabelled(run: TrainingRun) -> None:
+    """Its name changed: pages of others that watch it show the new one."""
+    if run.is_active:
+        live.emit(run.topic, "run-status", _render("run-status", context(run)))
+
+
 def _render(name: str, shown: dict[str, Any]) -> str:
     return render_to_string(f"{TEMPLATE}#{name}", shown)

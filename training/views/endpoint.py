@@ -84,7 +84,7 @@ def _page(
         "team": team,
         "form": form,
         "use": use,
-        "ready": TrainingRun.objects.for_team(team).finished().exclude(pk__in=answering),
+        "ready": TrainingRun.objects.for_team(team).finished().shown().exclude(pk__in=answering),
         "keys": deployments.keys_of(team),
         "is_over": team.course.is_over(),
         "calls": calls[:SHOWN_CALLS],

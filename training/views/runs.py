@@ -1,17 +1,21 @@
 """A team's runs: the list, one run as it happens, its files, stopping it."""
 
 from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import urlencode
 
 from asgiref.sync import sync_to_async
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import FileResponse, Http404, HttpResponse, StreamingHttpResponse
+from django.http import FileResponse, Http404, HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from teams.access import Access, SignedInRequest, team_view
 from teams.live import stream
 from teams.models import Method, Team
+from training.forms import RunLabelForm
 from training.models import RunStatus, TrainingRun
 from training.run_files import open_in
 from training.services import limits, live, queue
@@ -30,25 +34,46 @@ def run_of(team: Team, number: int) -> TrainingRun:
 
 @team_view(Access.MEMBER)
 def run_list(request: SignedInRequest, team: Team) -> HttpResponse:
-    runs = TrainingRun.objects.for_team(team).with_related().with_charge()
-    page = Paginator(runs, PAGE_RUNS).get_page(request.GET.get("page"))
+    """`?archived=1` shows the archived ones too."""
+    return render(request, "training/run_list.html", list_context(team, request.GET))
+
+
+def list_context(team: Team, asked: QueryDict) -> dict[str, Any]:
+    """The list as `asked`: which page, and whether with the archived runs. Starred runs stand first."""
+    runs = TrainingRun.objects.for_team(team).with_related().with_charge().order_by("-starred", "-id")
+    everything = bool(asked.get("archived"))
+    archived = TrainingRun.objects.for_team(team).exclude(archived_at=None).count()
+    page = Paginator(runs if everything else runs.shown(), PAGE_RUNS).get_page(asked.get("page"))
     waiting = {run.pk: place + 1 for place, run in enumerate(queue.waiting_in_order())}
     for run in page:
         run.queue_place = waiting.get(run.pk)
-    context = {
+    return {
         "section": "runs",
         "team": team,
         "page": page,
+        "everything": everything,
+        "archived": archived,
         "methods": Method.choices,
         "load": limits.loads([team.pk])[team.pk],
     }
-    return render(request, "training/run_list.html", context)
+
+
+def list_address(team: Team, asked: QueryDict) -> str:
+    """Where the list stands that `asked` came from."""
+    kept = {name: asked[name] for name in ("page", "archived") if asked.get(name, "").isdecimal()}
+    return reverse("run_list", args=[team.pk]) + (f"?{urlencode(kept)}" if kept else "")
 
 
 @team_view(Access.MEMBER)
 def run_detail(request: SignedInRequest, team: Team, number: int) -> HttpResponse:
     run = run_of(team, number)
-    context = {**live.context(run), "section": "runs", "settings_shown": settings_shown(run), "after": live.now_id()}
+    context = {
+        **live.context(run),
+        "section": "runs",
+        "settings_shown": settings_shown(run),
+        "after": live.now_id(),
+        "label_form": RunLabelForm.of(run),
+    }
     return render(request, "training/run_detail.html", context)
 
 
@@ -119,11 +144,12 @@ def run_compare(request: SignedInRequest, team: Team) -> HttpResponse:
     """`?runs=3&runs=5` or `?runs=3,5`: side by side; `?all=1` shows equal settings too."""
     asked = [int(part) for text in request.GET.getlist("runs") for part in text.split(",") if part.isdecimal()]
     runs = list(TrainingRun.objects.for_team(team).with_related().with_charge().filter(number__in=asked))
+    others = TrainingRun.objects.for_team(team).shown().exclude(number__in=asked).order_by("-starred", "-id")
     context = {
         "section": "runs",
         "team": team,
         "comparison": compare(sorted(runs, key=lambda run: run.number)[:MOST_COMPARED]),
-        "others": TrainingRun.objects.for_team(team).exclude(number__in=asked).select_related("base_model")[:PAGE_RUNS],
+        "others": others.select_related("base_model")[:PAGE_RUNS],
         "most": MOST_COMPARED,
         "everything": bool(request.GET.get("all")),
     }
