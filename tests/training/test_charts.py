@@ -85,3 +85,16 @@ def test_labels_of_four_runs_that_end_together_do_not_cover_each_other_and_keep_
     assert [curve.name for curve in downwards] == ["run 3", "run 2", "run 1", "run 4"]
     heights = [curve.label_y for curve in downwards]
     assert all(lower - upper > charts.LABEL_GAP - 0.2 for upper, lower in pairwise(heights))
+
+
+def test_a_long_training_curve_is_smoothed_and_what_was_measured_stands_behind_it() -> None:
+    jumpy = [(step, 2.0 + (-1) ** step) for step in range(60)]
+    chart = charts.loss_chart(jumpy, jumpy[::10], 60)
+    assert chart is not None
+    train, validation = chart.curves
+    assert train.raw
+    assert train.raw != train.points
+    assert not validation.raw, "a point of validation is many rows already"
+    heights = [float(pair.split(",")[1]) for pair in train.points.split()][30:]
+    measured = [float(pair.split(",")[1]) for pair in train.raw.split()][30:]
+    assert max(heights) - min(heights) < (max(measured) - min(measured)) / 2

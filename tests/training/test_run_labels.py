@@ -14,6 +14,8 @@ from training.models import TrainingRun
 
 Launch = Callable[..., TrainingRun]
 HTMX = {"HX-Request": "true"}
+INITIALLY_EMPTY: dict[str, Any] = {"initial-name": ""}
+FROM_LIST: dict[str, Any] = {"from": "list"}
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def done(stub_engines: None, start: Launch) -> TrainingRun:
     return run
 
 
-def send(browser: Client, view: str, run: TrainingRun, /, *, htmx: bool = False, **data: str) -> Any:
+def send(browser: Client, view: str, run: TrainingRun, /, *, htmx: bool = False, **data: Any) -> Any:
     address = reverse(view, args=[run.team_id, run.number])
     return browser.post(address, data, headers=HTMX if htmx else {})
 
@@ -43,7 +45,7 @@ def test_a_run_gets_a_name_and_a_note_which_its_page_and_the_list_show(
     browser: Client, team: Team, start: Launch
 ) -> None:
     run = start(name="")
-    send(browser, "run_label", run, name="Gentler <b>", note="Rows 3 & 4\nlook wrong", **{"initial-name": ""})
+    send(browser, "run_label", run, name="Gentler <b>", note="Rows 3 & 4\nlook wrong", **INITIALLY_EMPTY)
     for address in (reverse("run_detail", args=[team.pk, 1]), reverse("run_list", args=[team.pk])):
         html = browser.get(address).content.decode()
         assert "Gentler &lt;b&gt;" in html, "what a person writes is text"
@@ -57,7 +59,7 @@ def test_a_run_gets_a_name_and_a_note_which_its_page_and_the_list_show(
 def test_an_old_tab_takes_nothing_back(browser: Client, start: Launch) -> None:
     """Both windows showed the name "A try" and no note; one renames, the other writes a note."""
     run = start()
-    shown = {"initial-name": "A try", "initial-note": ""}
+    shown: dict[str, Any] = {"initial-name": "A try", "initial-note": ""}
     send(browser, "run_label", run, **shown, name="Slower", note="")
     send(browser, "run_label", run, **shown, name="A try", note="A good one.")
     run.refresh_from_db()
@@ -83,7 +85,7 @@ def test_a_star_puts_a_run_first_in_the_list_and_twice_is_once(browser: Client, 
     first, _ = start(), start()
     assert in_list(browser, team) == ["2", "1"]
     for _ in range(2):
-        answer = send(browser, "run_star", first, htmx=True, on="1", **{"from": "list"})
+        answer = send(browser, "run_star", first, htmx=True, on="1", **FROM_LIST)
     assert "<html" not in answer.content.decode()
     assert in_list(browser, team) == ["1", "2"]
     send(browser, "run_star", first, on="0")
@@ -144,6 +146,6 @@ def test_archiving_twice_keeps_the_first_day_and_is_on_record_once(browser: Clie
 
 
 def test_without_a_script_the_list_comes_back_as_it_was_and_nowhere_else(browser: Client, done: TrainingRun) -> None:
-    sent = {"from": "list", "archived": "1", "page": "//evil.example"}
+    sent: dict[str, Any] = {"from": "list", "archived": "1", "page": "//evil.example"}
     answer = send(browser, "run_star", done, on="1", **sent)
     assert answer.headers["Location"] == reverse("run_list", args=[done.team_id]) + "?archived=1"

@@ -107,7 +107,9 @@ class TrainingRun(models.Model):
     name = models.CharField(max_length=80, blank=True)
     note = models.TextField(max_length=2_000, blank=True, help_text="What the team wrote beside it.")
     starred = models.BooleanField(default=False)
-    archived_at = models.DateTimeField(null=True, help_text="Hidden from lists since then; its cost counts all the same.")
+    archived_at = models.DateTimeField(
+        null=True, help_text="Hidden from lists since then; its cost counts all the same."
+    )
     method = models.CharField(max_length=10, choices=Method.choices)
     base_model = models.ForeignKey(BaseModel, on_delete=models.PROTECT, related_name="runs")
     dataset_version = models.ForeignKey(DatasetVersion, on_delete=models.PROTECT, related_name="runs")

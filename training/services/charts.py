@@ -8,13 +8,15 @@ WIDTH, HEIGHT = 640, 260
 LEFT, RIGHT, TOP, BOTTOM = 44, 520, 16, 216
 MOST_POINTS = 240
 LABEL_GAP, LABEL_WIDTH = 14, 80
+FEWEST_SMOOTHED = 20  # points of a curve
 
 Point = tuple[int, float]
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One line. `points` is an SVG polyline; the name stands at its end. `look`: the class that gives it its colour."""
+    """One line. `points` is an SVG polyline; the name stands at its end. `look`: the class that gives it its colour.
+    `raw`: where the line was smoothed, the polyline of what was measured."""
 
     name: str
     look: str
@@ -23,6 +25,7 @@ class Curve:
     x: float
     y: float
     label_y: float
+    raw: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,9 @@ class Chart:
 
 
 def loss_chart(train: Sequence[Point], validation: Sequence[Point], total_steps: int) -> Chart | None:
-    """Training and validation loss over steps; None before the first point."""
-    series = {"train": _latest(train), "validation": _latest(validation)}
+    """Training and validation loss over steps; None before the first point. Training loss is smoothed, because each of its
+    points is a few rows only; what was measured stands behind it."""
+    series = {"train": latest(train), "validation": latest(validation)}
     series = {name: points for name, points in series.items() if points}
     if not series:
         return None
@@ -54,16 +58,20 @@ def loss_chart(train: Sequence[Point], validation: Sequence[Point], total_steps:
         share = (point[1] - low) / (high - low)
         return LEFT + (RIGHT - LEFT) * point[0] / last_step, BOTTOM - (BOTTOM - TOP) * share
 
-    curves = _apart(
-        [_curve(name, name, [place(point) for point in thin(points)], points) for name, points in series.items()]
-    )
+    drawn = []
+    for name, points in series.items():
+        shown = smooth(points) if name == "train" else points
+        curve = _curve(name, name, [place(point) for point in thin(shown)], shown)
+        if shown != points:
+            curve = replace(curve, raw=_polyline([place(point) for point in thin(points)]))
+        drawn.append(curve)
     columns = [Tick(LEFT + (RIGHT - LEFT) * share, f"{round(last_step * share)}") for share in (0, 0.5, 1)]
-    return Chart(curves, _row_ticks(low, high, step), columns, _sentence(series))
+    return Chart(_apart(drawn), _row_ticks(low, high, step), columns, _sentence(series))
 
 
 def overlay(runs: Mapping[str, Sequence[Point]]) -> Chart | None:
     """One curve for each named run, over the share of its own steps, so that long and short runs lie on each other."""
-    series = {name: _latest(points) for name, points in runs.items()}
+    series = {name: latest(points) for name, points in runs.items()}
     series = {name: points for name, points in series.items() if points}
     if not series:
         return None
@@ -100,6 +108,21 @@ def over_rows(points: Sequence[Point], name: str) -> Chart | None:
     return Chart([_curve("last", "validation", places, found)], _row_ticks(low, high, step), columns, says)
 
 
+def smooth(points: Sequence[Point]) -> list[Point]:
+    """A moving average that forgets: each point counts less the longer ago it was. It reaches over about a tenth of the
+    curve, so a short curve stays as it is. Divided by the weights so far, so that it begins at the first point."""
+    if len(points) < FEWEST_SMOOTHED:
+        return list(points)
+    kept = 1 - 2 / (len(points) / 10 + 1)
+    found: list[Point] = []
+    total = weight = 0.0
+    for step, value in points:
+        total = kept * total + value
+        weight = kept * weight + 1
+        found.append((step, total / weight))
+    return found
+
+
 def thin(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
     """At most about `most` points: the mean of each stretch, with the first and the last point as they are."""
     if len(points) <= most:
@@ -131,15 +154,18 @@ def _row_ticks(low: float, high: float, step: float) -> list[Tick]:
     return [Tick(BOTTOM - (BOTTOM - TOP) * n / count, f"{low + n * step:.{_digits(step)}f}") for n in range(count + 1)]
 
 
-def _latest(points: Sequence[Point]) -> list[Point]:
+def latest(points: Sequence[Point]) -> list[Point]:
     """A step that was done again after a restart counts as it came out last."""
     return sorted({step: value for step, value in points if math.isfinite(value)}.items())
 
 
 def _curve(name: str, look: str, places: list[tuple[float, float]], points: list[Point]) -> Curve:
     x, y = places[-1]
-    line = " ".join(f"{px:.1f},{py:.1f}" for px, py in places)
-    return Curve(name, look, line, points[-1][1], round(x, 1), round(y, 1), round(y + 4, 1))
+    return Curve(name, look, _polyline(places), points[-1][1], round(x, 1), round(y, 1), round(y + 4, 1))
+
+
+def _polyline(places: list[tuple[float, float]]) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
 
 
 def _apart(curves: list[Curve]) -> list[Curve]:

@@ -6,12 +6,12 @@ from typing import Any
 from teams.models import Hold, HoldState, LedgerEntry, Method
 from training.models import RunStatus, TrainingRun
 from training.services import charts, queue
+from training.services.loss_words import LossWords, read_curve
 from training.services.questions import SAMPLE_QUESTIONS
 
 SHOWN_NOTES = 40
 CURVE_KINDS = ("step", "validation")
 STEADY_SECONDS = 2.0  # steps are written in batches: before that, their times say little
-OVERFITTING_RISE = 1.03  # validation loss above its best by this factor, while training loss still falls
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Panel:
     tokens_per_second: float | None = None
     learning_rate: float | None = None
     chart: charts.Chart | None = None
-    overfitting: bool = False
+    loss_words: LossWords | None = None
     scores: list[ScoreBar] = field(default_factory=list)
     answers: list[Answers] = field(default_factory=list)
     asked_while_learning: bool = False
@@ -92,7 +92,8 @@ def _add_curves(run: TrainingRun, shown: Panel) -> None:
         if step is not None and isinstance(data.get("loss"), int | float):
             series[kind].append((step, float(data["loss"])))
     shown.chart = charts.loss_chart(series["step"], series["validation"], run.total_steps)
-    shown.overfitting = overfits([value for _, value in series["validation"]])
+    curves = [charts.latest(series[kind]) for kind in CURVE_KINDS]
+    shown.loss_words = read_curve(*curves, ended=not run.is_active)
     steps = [(step, at) for kind, step, _, at in rows if kind == "step" and step is not None]
     if steps:
         last = next(data for kind, _, data, _ in reversed(rows) if kind == "step")
@@ -105,11 +106,6 @@ def _add_curves(run: TrainingRun, shown: Panel) -> None:
         done, seconds = steps[-1][0] - steps[first][0], (steps[-1][1] - steps[first][1]).total_seconds()
         if done and seconds >= STEADY_SECONDS:
             shown.seconds_left = max(0.0, (run.total_steps - steps[-1][0]) * seconds / done)
-
-
-def overfits(validation: list[float]) -> bool:
-    """Whether the validation loss has turned up again since its best."""
-    return len(validation) > 2 and validation[-1] > min(validation) * OVERFITTING_RISE
 
 
 def _add_said(run: TrainingRun, shown: Panel) -> None:
