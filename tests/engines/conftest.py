@@ -134,6 +134,12 @@ class LoraRun:
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random Llama of 30,000 parameters with a chat template, written without torch."""
     folder = tmp_path_factory.mktemp("tiny-base")
+    write_tiny_base(folder)
+    return folder
+
+
+def write_tiny_base(folder: Path) -> None:
+    """The same base wherever it is written."""
     vocabulary = _write_tokenizer(folder)
     shape = {
         "hidden_size": HIDDEN,
@@ -154,7 +160,6 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     (folder / "config.json").write_text(json.dumps(config))
     save_file(_random_weights(vocabulary), folder / "model.safetensors", metadata={"format": "pt"})
-    return folder
 
 
 def _write_tokenizer(folder: Path) -> int:

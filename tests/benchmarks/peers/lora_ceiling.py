@@ -23,7 +23,7 @@ def bare_seconds(loop, batch):
     loop.group.total(0)
     began = time.perf_counter()
     with loop.hardware.autocast(loop.hardware.steps):
-        loss = loop.loss_sum(batch) / batch.trained_tokens
+        loss = loop.objective.loss_sum(batch) / batch.weight
     loss.backward()
     seconds = time.perf_counter() - began
     loop.state.model.zero_grad(set_to_none=True)

@@ -29,7 +29,8 @@ class Batch:
     tokens: int
 
     @property
-    def trained_tokens(self) -> int:
+    def weight(self) -> int:
+        """What its summed loss is divided by: its trained tokens."""
         return self.targets.numel()
 
     def to(self, device: torch.device) -> "Batch":

@@ -1,7 +1,7 @@
 """Everything needed to go on as if nothing had happened, in one file that is either whole or not there."""
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class Progress:
     validated_tokens: int = 0
     answers: int = 0
     saves: int = 0
+    figures: dict[str, float] = field(default_factory=dict)  # the objective's, where the kept adapter was measured
 
     def work(self) -> dict[str, int]:
         """What the run has done so far, for the launcher, which charges it. A checkpoint that was only written because

@@ -50,6 +50,10 @@ class Alone:
         """The sum of every process's number, the same in each."""
         return number
 
+    def summed(self, tensor: Tensor) -> Tensor:
+        """The sum of every process's tensor, the same in each; in place."""
+        return tensor
+
     def agreed(self, decision: bool) -> bool:
         """What the first process decided."""
         return decision
@@ -106,6 +110,10 @@ class Together(Alone):
         value = torch.tensor([number], dtype=torch.float64)
         self._sum(value)
         return value.item()
+
+    def summed(self, tensor: Tensor) -> Tensor:
+        self._sum(tensor)
+        return tensor
 
     def agreed(self, decision: bool) -> bool:
         value = torch.tensor([decision], dtype=torch.uint8)

@@ -12,12 +12,11 @@ import torch
 from peft import PeftModel
 
 from lora.base_model import Hardware
-from lora.batches import Batch, collate, epoch_order, length_order
+from lora.batches import epoch_order, length_order
 from lora.checkpoint import Progress, State, load_checkpoint, save_checkpoint
 from lora.events import EngineError, Events, Interrupted, PeerLost, StopSignal
 from lora.group import Alone
-from lora.loss import LossSum
-from lora.rows import Example
+from lora.objective import Lesson, Objective
 from lora.spec import Settings
 from lora.timings import Timings
 
@@ -33,8 +32,8 @@ class Plan:
 
     settings: Settings
     seed: int
-    train: list[Example]
-    validation: list[Example]
+    train: list[Lesson]
+    validation: list[Lesson]
     pad_id: int
     max_length: int
     fingerprint: str
@@ -57,9 +56,9 @@ class Plan:
         return self.settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
     @cached_property
-    def trained_tokens(self) -> list[int]:
-        """How many tokens each training row teaches: those with something before them."""
-        return [sum(row.trained[1:]) for row in self.train]
+    def weights(self) -> list[int]:
+        """What each training row counts in the loss."""
+        return [row.weight for row in self.train]
 
     @cached_property
     def lengths(self) -> list[int]:
@@ -81,14 +80,14 @@ class Loop:
         self,
         plan: Plan,
         model: PeftModel,
-        loss_sum: LossSum,
+        objective: Objective,
         hardware: Hardware,
         events: Events,
         stop: StopSignal,
         sample: Callable[[int], None],
         group: Alone,
     ) -> None:
-        self.plan, self.loss_sum, self.hardware, self.group = plan, loss_sum, hardware, group
+        self.plan, self.objective, self.hardware, self.group = plan, objective, hardware, group
         self.events, self.stop, self.sample = events, stop, sample
         self.trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         settings = plan.settings
@@ -157,14 +156,14 @@ class Loop:
             self.state.model.train()
         self.group.seed_step(self.plan.seed, progress.step)
         whole = self._rows_of_step(progress.step)
-        trained_tokens = sum(self.plan.trained_tokens[row] for rows in whole for row in rows)
+        weight = sum(self.plan.weights[row] for rows in whole for row in rows)
         shares = [share for rows in whole if (share := self.group.share(rows, self.plan.lengths))]
-        batches = [self._collate([self.plan.train[row] for row in rows]) for rows in shares]
+        batches = [self.objective.collate([self.plan.train[row] for row in rows]) for rows in shares]
         loss = torch.zeros((), device=self.hardware.device)
         for batch in batches:
             with self.hardware.autocast(self.hardware.steps):
-                # Divided by the tokens of ALL accumulated batches, in every process: the same gradient as one big batch.
-                part = self.loss_sum(batch) / trained_tokens
+                # Divided by the weight of ALL accumulated batches, in every process: the same gradient as one big batch.
+                part = self.objective.loss_sum(batch) / weight
             self.state.scaler.scale(part).backward()  # type: ignore[no-untyped-call]
             loss += part.detach()
         loss = self.group.sum_step(self.trained, loss)
@@ -207,7 +206,15 @@ class Loop:
             tokens=progress.tokens,
             tokens_per_second=round(progress.tokens / progress.seconds, 1),
             work=progress.work(),
+            **self._figures(),
         )
+
+    def _figures(self) -> dict[str, float]:
+        """What the objective says of this step beside its loss. Kept as the run's own where nothing is held out."""
+        figures = self.objective.figures(self.group)
+        if not self.plan.validation:
+            self.progress.figures = figures
+        return figures
 
     def _validate(self) -> None:
         progress = self.progress
@@ -218,18 +225,19 @@ class Loop:
             loss = self.validation_loss()
         progress.validated_tokens += tokens
         progress.validated_step, progress.last_validation = progress.step, loss
+        figures = self.objective.figures(self.group)
         if progress.first_validation is None:
             progress.first_validation = loss
         if progress.step and (progress.best_validation is None or loss < progress.best_validation - IMPROVEMENT):
             progress.best_validation, progress.best_step, progress.worse_in_a_row = loss, progress.step, 0
-            self.state.best = self.state.adapter()
+            self.state.best, progress.figures = self.state.adapter(), figures
         elif progress.step:
             progress.worse_in_a_row += 1
-        self.events.emit("validation", step=progress.step, loss=loss, work=progress.work())
+        self.events.emit("validation", step=progress.step, loss=loss, work=progress.work(), **figures)
 
     @torch.no_grad()
     def validation_loss(self) -> float:
-        """Mean loss over the trained tokens of the validation rows, with the adapter as it is now."""
+        """Mean loss of the validation rows, by their weights, with the adapter as it is now."""
         self.state.model.eval()
         total, tokens = 0.0, 0
         rows = self.plan.validation
@@ -237,10 +245,10 @@ class Loop:
         for numbers in length_order(lengths, 2 * self.plan.settings.batch_size):
             self.group.check(self.stop)
             if share := self.group.share(numbers, lengths):
-                batch = self._collate([rows[number] for number in share])
+                batch = self.objective.collate([rows[number] for number in share])
                 with self.hardware.autocast(self.hardware.dtype):
-                    total += self.loss_sum(batch).item()
-                tokens += batch.trained_tokens
+                    total += self.objective.loss_sum(batch).item()
+                tokens += batch.weight
         return self._finite(self.group.total(total) / self.group.total(tokens))
 
     def _sample_if_due(self) -> None:
@@ -253,9 +261,6 @@ class Loop:
                 progress.answers = answers  # the next attempt asks all of them again
                 raise
             progress.sampled_step = progress.step
-
-    def _collate(self, examples: list[Example]) -> Batch:
-        return collate(examples, self.plan.pad_id, self.plan.max_length).to(self.hardware.device)
 
     def _finite(self, loss: float) -> float:
         if math.isfinite(loss):

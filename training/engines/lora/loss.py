@@ -16,6 +16,10 @@ class LossSum(Protocol):
 
     def __call__(self, batch: Batch) -> Tensor: ...
 
+    def each(self, batch: Batch) -> Tensor:
+        """The loss of every trained token, (trained tokens,), row by row."""
+        ...
+
 
 @dataclass(frozen=True)
 class SelectiveLoss:
@@ -26,9 +30,16 @@ class SelectiveLoss:
     head: nn.Module
 
     def __call__(self, batch: Batch) -> Tensor:
+        return F.cross_entropy(self._logits(batch), batch.targets, reduction="sum")
+
+    def each(self, batch: Batch) -> Tensor:
+        return F.cross_entropy(self._logits(batch), batch.targets, reduction="none")
+
+    def _logits(self, batch: Batch) -> Tensor:
         hidden = self.decoder(input_ids=batch.ids, use_cache=False).last_hidden_state[:, :-1]
         before_trained = hidden.reshape(-1, hidden.shape[-1]).index_select(0, batch.predicts)
-        return F.cross_entropy(self.head(before_trained).float(), batch.targets, reduction="sum")
+        logits: Tensor = self.head(before_trained).float()
+        return logits
 
 
 @dataclass(frozen=True)
@@ -38,9 +49,15 @@ class PlainLoss:
     model: nn.Module
 
     def __call__(self, batch: Batch) -> Tensor:
+        return F.cross_entropy(self._logits(batch), batch.targets, reduction="sum")
+
+    def each(self, batch: Batch) -> Tensor:
+        return F.cross_entropy(self._logits(batch), batch.targets, reduction="none")
+
+    def _logits(self, batch: Batch) -> Tensor:
         logits = self.model(input_ids=batch.ids, use_cache=False).logits[:, :-1]
-        before_trained = logits.reshape(-1, logits.shape[-1]).index_select(0, batch.predicts)
-        return F.cross_entropy(before_trained.float(), batch.targets, reduction="sum")
+        before_trained: Tensor = logits.reshape(-1, logits.shape[-1]).index_select(0, batch.predicts)
+        return before_trained.float()
 
 
 def fastest_right_loss(model: PeftModel, probe: Batch) -> tuple[LossSum, bool]:

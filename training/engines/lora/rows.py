@@ -27,6 +27,11 @@ class Example:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def weight(self) -> int:
+        """What it counts in the mean of a batch: its trained tokens. The first token has nothing before it."""
+        return sum(self.trained[1:])
+
 
 @dataclass(frozen=True)
 class RowSet:
@@ -46,7 +51,7 @@ class RowSet:
 
 def read_rows(path: Path, tokenizer: PreTrainedTokenizerBase, template: ChatTemplate, max_length: int) -> RowSet:
     """Tokenise a JSON-lines file. Raises EngineError `rows_unusable` listing every line that can't be trained on."""
-    raw, text = _read_text(path)
+    raw, text = read_text(path)
     examples, problems, truncated, systems = [], [], 0, set()
     conversations: list[list[Message]] = []
     # Not splitlines(): JSON text may hold U+2028 and its like unescaped.
@@ -68,7 +73,7 @@ def read_rows(path: Path, tokenizer: PreTrainedTokenizerBase, template: ChatTemp
         if len(conversations) < KEPT_CONVERSATIONS:
             conversations.append(messages)
         systems.add(messages[0]["content"] if messages[0]["role"] == "system" else None)
-    _refuse(path, problems, bool(examples))
+    refuse(path, problems, bool(examples))
     common = systems.pop() if len(systems) == 1 else None
     return RowSet(examples, truncated, hashlib.sha256(raw).hexdigest(), common, conversations)
 
@@ -84,7 +89,8 @@ def encode(messages: Sequence[Message], tokenizer: PreTrainedTokenizerBase, temp
     return Example(list(encoded["input_ids"]), trained)
 
 
-def _read_text(path: Path) -> tuple[bytes, str]:
+def read_text(path: Path) -> tuple[bytes, str]:
+    """A file's bytes and text. Raises EngineError `rows_missing` or `rows_unusable`."""
     try:
         raw = path.read_bytes()
         return raw, raw.decode("utf-8")
@@ -98,9 +104,13 @@ def _read_text(path: Path) -> tuple[bytes, str]:
 
 def _messages(line: str) -> list[Message]:
     row: Any = json.loads(line)
-    messages = row.get("messages") if isinstance(row, dict) else None
+    return checked_messages(row.get("messages") if isinstance(row, dict) else None, "messages")
+
+
+def checked_messages(messages: Any, name: str) -> list[Message]:
+    """`messages` as they are. Raises ValueError where they are no list of messages; `name` says what they are."""
     if not isinstance(messages, list) or not messages:
-        raise ValueError('needs "messages": a list with at least one message')
+        raise ValueError(f'needs "{name}": a list with at least one message')
     for index, message in enumerate(messages, start=1):
         if not isinstance(message, dict) or message.get("role") not in ROLES:
             raise ValueError(f"message {index} needs a role out of {', '.join(ROLES)}")
@@ -111,7 +121,8 @@ def _messages(line: str) -> list[Message]:
     return messages
 
 
-def _refuse(path: Path, problems: list[str], any_examples: bool) -> None:
+def refuse(path: Path, problems: list[str], any_examples: bool) -> None:
+    """Raises EngineError `rows_unusable` naming the first problems, or where there is nothing to train on."""
     if problems:
         listed = "; ".join(problems[:LISTED_LINES])
         more = f"; and {len(problems) - LISTED_LINES} more" if len(problems) > LISTED_LINES else ""

@@ -5,6 +5,7 @@ import resource
 import shutil
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,10 +32,15 @@ from lora.forks import fork_group, wanted_forks
 from lora.fresh_adapter import add_adapter
 from lora.group import Alone, launched_group
 from lora.loop import CHECKPOINT, Ending, Loop, Plan
-from lora.loss import fastest_right_loss
+from lora.loss import LossSum, fastest_right_loss
+from lora.objective import Objective, SayTheRows
+from lora.preference_loss import Preference
+from lora.preference_rows import Pair, read_pairs
+from lora.reference import Reference
 from lora.rows import RowSet, read_rows
 from lora.sampling import Sampler
 from lora.spec import Spec, fingerprint
+from lora.start_adapter import go_on_from, sha256_of
 from lora.templates import ChatTemplate, end_token_ids, template_of
 
 RESULT = Path("result.json")
@@ -45,7 +51,8 @@ NO_VALIDATION = "There are no validation rows: the last adapter is kept, and nob
 
 @dataclass(frozen=True)
 class Material:
-    """What a run works on, loaded."""
+    """What a run works on, loaded. `pairs`: of a preference run, those to train on and those held out; `train` and
+    `validation` are then their preferred halves."""
 
     tokenizer: PreTrainedTokenizerBase
     template: ChatTemplate
@@ -56,6 +63,7 @@ class Material:
     pad_id: int
     max_length: int
     group: Alone
+    pairs: tuple[list[Pair], list[Pair]] | None = None
 
 
 def run_training(spec: Spec, events: Events, stop: StopSignal, began: float) -> None:
@@ -87,6 +95,7 @@ def _train_in(group: Alone, spec: Spec, events: Events, stop: StopSignal, began:
     material = load_material(spec, events, stop, group)
     sampler = _sampler(material, stop)
     loop = _loop(spec, material, events, stop, sampler)
+    _measure_reference(spec, material, loop, events)
     resumed = loop.resume()
     loop.timings.loading = time.perf_counter() - began
     events.emit(
@@ -103,7 +112,7 @@ def _train_in(group: Alone, spec: Spec, events: Events, stop: StopSignal, began:
         _sample(spec, sampler, events, stage, step, loop)
 
     def ask_before() -> None:
-        with material.model.disable_adapter():
+        with material.model.disable_adapter() if spec.start_adapter is None else nullcontext():
             ask("before", 0)
 
     def leave_all() -> None:
@@ -145,13 +154,29 @@ def load_material(spec: Spec, events: Events, stop: StopSignal, group: Alone | N
     torch.manual_seed(spec.seed)
     model = load_base(base, hardware, spec.settings.quantization)
     max_length = _max_length(spec, context_length(model), events)
-    train = read_rows(Path(spec.train_file), tokenizer, template, max_length)
-    held_out = spec.validation_file and read_rows(Path(spec.validation_file), tokenizer, template, max_length)
-    _note_rows(train, held_out or None, max_length, events)
+    train, held_out, pairs = _read(spec, tokenizer, template, max_length)
+    _note_rows(train, held_out, max_length, events)
     pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id or 0
     group.check(stop)
-    peft_model = add_adapter(model, spec.settings)
-    return Material(tokenizer, template, peft_model, hardware, train, held_out or None, int(pad_id), max_length, group)
+    if spec.start_adapter is None:
+        peft_model = add_adapter(model, spec.settings)
+    else:
+        peft_model = go_on_from(model, Path(spec.start_adapter), base, spec.settings)
+    return Material(tokenizer, template, peft_model, hardware, train, held_out, int(pad_id), max_length, group, pairs)
+
+
+def _read(
+    spec: Spec, tokenizer: PreTrainedTokenizerBase, template: ChatTemplate, max_length: int
+) -> tuple[RowSet, RowSet | None, tuple[list[Pair], list[Pair]] | None]:
+    """Rows to train on and to measure with; of a preference run their pairs too."""
+    files = [Path(name) for name in (spec.train_file, spec.validation_file) if name]
+    if spec.settings.training == "supervised":
+        rows = [read_rows(file, tokenizer, template, max_length) for file in files]
+        return rows[0], rows[1] if len(rows) > 1 else None, None
+    sets = [read_pairs(file, tokenizer, template, max_length, spec.system_prompt) for file in files]
+    if len(sets) == 1:
+        return sets[0].preferred, None, (sets[0].pairs, [])
+    return sets[0].preferred, sets[1].preferred, (sets[0].pairs, sets[1].pairs)
 
 
 def _max_length(spec: Spec, context: int | None, events: Events) -> int:
@@ -181,17 +206,20 @@ def _sampler(material: Material, stop: StopSignal) -> Sampler:
 
 def _loop(spec: Spec, material: Material, events: Events, stop: StopSignal, sampler: Sampler) -> Loop:
     validation = material.validation.examples if material.validation else []
+    train, held_out = material.pairs or (material.train.examples, validation)
     hashes = [rows.sha256 for rows in (material.train, material.validation) if rows]
+    if spec.start_adapter is not None:
+        hashes.append(sha256_of(Path(spec.start_adapter)))
     plan = Plan(
         settings=spec.settings,
         seed=spec.seed,
-        train=material.train.examples,
-        validation=validation,
+        train=[*train],
+        validation=[*held_out],
         pad_id=material.pad_id,
         max_length=material.max_length,
         fingerprint=fingerprint(spec, *hashes),
     )
-    probe = collate(plan.train[:2], plan.pad_id, plan.max_length).to(material.hardware.device)
+    probe = collate(material.train.examples[:2], plan.pad_id, plan.max_length).to(material.hardware.device)
     loss_sum, selective = fastest_right_loss(material.model, probe)
     if not selective:
         events.emit("note", message=NOT_SELECTIVE)
@@ -200,8 +228,36 @@ def _loop(spec: Spec, material: Material, events: Events, stop: StopSignal, samp
     def sample(step: int) -> None:
         _sample(spec, sampler, events, "during", step, loop)
 
-    loop = Loop(plan, material.model, loss_sum, material.hardware, events, stop, sample, material.group)
+    objective = _objective(spec, material, loss_sum)
+    loop = Loop(plan, material.model, objective, material.hardware, events, stop, sample, material.group)
     return loop
+
+
+def _objective(spec: Spec, material: Material, loss: LossSum) -> Objective:
+    device = material.hardware.device
+    if material.pairs is None:
+        return SayTheRows(loss, material.pad_id, material.max_length, device)
+    beta = spec.settings.beta
+    return Preference(loss, beta, pad_id=material.pad_id, max_length=material.max_length, device=device)
+
+
+def _measure_reference(spec: Spec, material: Material, loop: Loop, events: Events) -> None:
+    """Of a preference run: ask the model as it is before the first step, or read what an earlier attempt asked."""
+    if not isinstance(loop.objective, Preference):
+        return
+    plan = loop.plan
+    tokens = sum(len(pair) for pair in (*plan.train, *plan.validation))
+    reference = Reference(material.model, loop.objective, material.hardware, fresh=spec.start_adapter is None)
+    with loop.timings.validation(tokens):
+        reference.measure(
+            plan.train,
+            plan.validation,
+            rows=spec.settings.batch_size,
+            fingerprint=plan.fingerprint,
+            group=material.group,
+            stop=loop.stop,
+        )
+    loop.progress.validated_tokens += tokens  # a checkpoint that is put back after this counts it too
 
 
 def _sample(spec: Spec, sampler: Sampler, events: Events, stage: str, step: int, loop: Loop) -> None:
@@ -228,6 +284,7 @@ def _metrics(progress: Progress, material: Material, total_steps: int) -> dict[s
         "train_seconds": round(progress.seconds, 3),
         "truncated_rows": material.train.truncated,
         "rows": len(material.train.examples),
+        **progress.figures,
     }
 
 
@@ -252,6 +309,8 @@ def _write_result(
         "base_model": spec.base_model,
         "precision": material.hardware.precision,
         "quantization": spec.settings.quantization,
+        "training": spec.settings.training,
+        "start_adapter_sha256": sha256_of(Path(spec.start_adapter)) if spec.start_adapter else None,
         "system_prompt": material.train.system_prompt,
         "stopped": ending,
         "processes": material.group.size,

@@ -10,7 +10,7 @@ from msgspec import Meta
 from lora.events import EngineError
 
 
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Everything a person may turn. Defaults are the course guide's LoRA configuration."""
 
     rank: Annotated[int, Meta(ge=1, le=256)] = 8
@@ -34,10 +34,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     gradient_checkpointing: bool = False
     quantization: Literal["none", "8bit", "4bit"] = "none"
+    training: Literal["supervised", "dpo"] = "supervised"
+    beta: Annotated[float, Meta(gt=0, le=2)] = 0.1  # of DPO: higher stays closer to the reference
 
 
-class Spec(msgspec.Struct, frozen=True):
-    """One run. Paths are relative to the run's folder (our working directory) or absolute."""
+class Spec(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One run. Paths are relative to the run's folder (our working directory) or absolute.
+
+    `start_adapter`: a PEFT folder to go on from instead of an adapter that has learnt nothing. `system_prompt`: put before
+    preference rows that have no system line; what the start adapter was trained with.
+    """
 
     schema: Literal[1]
     run: str
@@ -47,6 +53,8 @@ class Spec(msgspec.Struct, frozen=True):
     validation_file: str | None = None
     settings: Settings = Settings()
     sample_questions: tuple[str, ...] = ()
+    start_adapter: str | None = None
+    system_prompt: str | None = None
 
 
 def read_spec(path: Path) -> Spec:
@@ -70,7 +78,10 @@ def read_spec(path: Path) -> Spec:
 
 
 def fingerprint(spec: Spec, *file_hashes: str) -> str:
-    """sha256 of the order and of the data it names: a checkpoint is only continued by the order that made it."""
+    """sha256 of the order and of the data it names: a checkpoint is only continued by the order that made it.
+
+    What has its default is left out of the order, so that a setting added later makes no checkpoint of today strange.
+    """
     digest = hashlib.sha256(msgspec.json.encode(spec, order="deterministic"))
     for file_hash in file_hashes:
         digest.update(file_hash.encode())
