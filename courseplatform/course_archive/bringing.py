@@ -13,7 +13,7 @@ from django.db import transaction
 from msgspec import Meta
 
 from courseplatform import removing
-from courseplatform.course_archive import kinds
+from courseplatform.course_archive import kinds, room
 from courseplatform.course_archive.artefacts import Artefacts
 from courseplatform.course_archive.rows import ArchiveRefused, Known, Line
 from courseplatform.course_archive.tables import COURSE, RUN, TABLES, Table
@@ -118,6 +118,8 @@ class Arrival:
         for table in TABLES:
             self.beat(f"Keeping {table.label.partition('.')[2]} rows")
             kinds.keep(self, table, list(self.lines(table)))
+            if table.label == COURSE:
+                room.reserve(self)
             if table.label == RUN:
                 Artefacts(self).keep()
         course = self.course
@@ -158,6 +160,7 @@ class Arrival:
         """The last step, all at once: the importer becomes an instructor of it, and it is on record."""
         counts = {label: count for label, (_, count) in self.answer.tables.items() if count}
         with transaction.atomic():
+            room.settle(self, course)
             Membership.objects.update_or_create(
                 course=course,
                 person=self.person,

@@ -16,6 +16,7 @@ from teams.body_limits import takes_file
 from teams.forms import ArchiveForm, DeleteCourseForm
 from teams.models import ArchiveKind, ArchiveStatus, Course
 from teams.services import archive_imports, audit
+from teams.services.disk import DiskFull
 
 
 @course_view(Access.INSTRUCTOR)
@@ -45,8 +46,8 @@ def course_import(request: SignedInRequest) -> HttpResponse:
             import_ = archive_imports.receive(
                 kind=ArchiveKind.COURSE, person=request.user, team=None, file=form.cleaned_data["file"]
             )
-        except archive_imports.OneAtATime as busy:
-            form.add_error("file", str(busy))
+        except (archive_imports.OneAtATime, DiskFull) as refused:
+            form.add_error("file", str(refused))
         else:
             return redirect("course_import_detail", import_.key)
     return render(request, "teams/course_import.html", {"form": form}, status=422 if form.errors else 200)

@@ -35,6 +35,15 @@ def reserve(*, team: Team, key: str, kind: DiskKind, size: int) -> None:
         _change(team, key, kind, size, refuse=True)
 
 
+def reserve_for_course(*, course: Course, key: str, kind: DiskKind, size: int) -> None:
+    """Count `size` bytes against the course alone, before it is known which team they belong to. Raises DiskFull."""
+    with transaction.atomic():
+        DiskAccount.objects.get_or_create(course=course)
+        account = DiskAccount.objects.select_for_update().get(course=course)
+        _count_against(account, settings.COURSE_DISK_BYTES, size, refuse=True)
+        DiskUse.objects.create(account=account, key=key, kind=kind, size=size)
+
+
 def settle(*, team: Team, key: str, kind: DiskKind, size: int) -> None:
     """What lies there now, whatever the limit says: it is on the disk already."""
     with transaction.atomic():
@@ -53,9 +62,16 @@ def release(key: str) -> None:
     """The bytes are gone. Nothing happens for a key that counts nothing."""
     with transaction.atomic():
         use = DiskUse.objects.select_related("account__team__course").filter(key=key).first()
-        if use is not None and use.account.team is not None:
+        if use is None:
+            return
+        if use.account.team is not None:
             _change(use.account.team, key, DiskKind(use.kind), 0, refuse=False)
             DiskUse.objects.filter(key=key).delete()
+            return
+        whole = DiskAccount.objects.select_for_update().get(pk=use.account_id)
+        gone, _ = DiskUse.objects.filter(key=key).delete()
+        if gone:
+            _count_against(whole, settings.COURSE_DISK_BYTES, -use.size, refuse=False)
 
 
 def _change(team: Team, key: str, kind: DiskKind, size: int, *, refuse: bool) -> None:
@@ -80,12 +96,17 @@ def _account(team: Team) -> DiskAccount:
 def _count(account: DiskAccount, course: Course, step: int, *, refuse: bool) -> None:
     whole = DiskAccount.objects.get(course=course)
     for one, default in ((whole, settings.COURSE_DISK_BYTES), (account, settings.TEAM_DISK_BYTES)):
-        rows = DiskAccount.objects.filter(pk=one.pk)
-        if step > 0 and refuse:
-            fits = Q(limit=None, used__lte=default - step) | Q(used__lte=F("limit") - step)
-            rows = rows.filter(fits)
-        if not rows.update(used=F("used") + step):
-            raise DiskFull(_refusal(one, step))
+        _count_against(one, default, step, refuse=refuse)
+
+
+def _count_against(account: DiskAccount, default: int, step: int, *, refuse: bool) -> None:
+    """`step` bytes more (or fewer). Raises DiskFull where they are to be refused and do not fit."""
+    rows = DiskAccount.objects.filter(pk=account.pk)
+    if step > 0 and refuse:
+        fits = Q(limit=None, used__lte=default - step) | Q(used__lte=F("limit") - step)
+        rows = rows.filter(fits)
+    if not rows.update(used=F("used") + step):
+        raise DiskFull(_refusal(account, step))
 
 
 def _refusal(account: DiskAccount, more: int) -> str:

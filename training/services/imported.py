@@ -1,6 +1,6 @@
 """A run archive becomes a run of a team: labelled, never charged, with its rows, curves and answers.
 
-The archive is read in the child of `teams.sandbox` (`training.archives.run_child`), in the quick worker. What comes back is
+The archive is read in the child of `teams.sandbox` (`training.archives.run_child`), in the files worker. What comes back is
 plain data of named fields and files by our own names; here it is compared with what this course has, and kept.
 """
 
@@ -18,7 +18,7 @@ from django.db import transaction
 from django.utils import timezone
 from msgspec import Meta
 
-from datasets.models import DatasetVersion
+from datasets.models import Dataset, DatasetVersion
 from datasets.services import versions
 from datasets.services.blocks import read_frames
 from teams import sandbox
@@ -123,15 +123,23 @@ class _Arrival:
     def bring(self) -> TrainingRun:
         rewritten = self._rewritten()
         events = self._events()
-        version, new = self._version()
+        made: Dataset | None = None
         try:
+            self._reserve_disk()  # before the first row or file of it is kept
+            version = self._version_here()
+            if version is None:
+                name = f"{self.manifest.dataset.name} (imported)"
+                made = versions.create_dataset(team=self.team, name=name, person=self.person)
+                version = self._store(made)
             self._write_files(rewritten)
             return self._keep(version, events)
-        except BaseException:
+        except BaseException as failed:
             shutil.rmtree(self.folder, ignore_errors=True)
             disk.release(f"run-{self.key}")
-            if new:
-                versions.delete_dataset(dataset=version.dataset, person=self.person)
+            if made is not None:
+                versions.delete_dataset(dataset=made, person=self.person)
+            if isinstance(failed, disk.DiskFull):
+                raise ImportRefused(str(failed)) from failed
             raise
 
     def _manifest(self) -> tuple[Manifest, bool]:
@@ -175,16 +183,17 @@ class _Arrival:
         with self.box.open("events", most_bytes=MOST_EVENTS_BYTES) as file:
             return [msgspec.json.decode(line, type=contents.Event) for line in file]
 
-    def _version(self) -> tuple[DatasetVersion, bool]:
-        """The team's own version with this content, or a new dataset with the archive's rows; and whether it is new."""
+    def _version_here(self) -> DatasetVersion | None:
+        """The team's own version with this content."""
+        hashed = self.answer.rows.content_hash
+        return DatasetVersion.objects.for_team(self.team).filter(content_hash=hashed).first()
+
+    def _store(self, dataset: Dataset) -> DatasetVersion:
+        """The archive's rows. Raises disk.DiskFull."""
         data, counted = self.manifest.dataset, self.answer.rows
-        here = DatasetVersion.objects.for_team(self.team).filter(content_hash=counted.content_hash).first()
-        if here is not None:
-            return here, False
         path = self.import_.folder / "rows"
         self.box.take("rows", to=path, most_bytes=MOST_LINES_BYTES)
-        dataset = versions.create_dataset(team=self.team, name=f"{data.name} (imported)", person=self.person)
-        made = versions.store(
+        return versions.store(
             dataset=dataset,
             blocks=read_frames(path),
             content_hash=counted.content_hash,
@@ -196,12 +205,10 @@ class _Arrival:
             note="Came with an imported run.",
             source_name="run archive",
         )
-        return made, True
 
     def _write_files(self, rewritten: dict[str, bytes]) -> None:
         names = ALLOWED[self.manifest.method]
         shutil.rmtree(self.folder, ignore_errors=True)
-        self._reserve_disk()
         self.folder.mkdir(parents=True, mode=0o700)
         for place in self.answer.files:
             if not 0 <= place < len(names) or names[place] == RESULT:
@@ -217,14 +224,12 @@ class _Arrival:
         spec.write_json(file_in(self.folder, RESULT), self.answer.result)
 
     def _reserve_disk(self) -> None:
+        """The files of the run. Raises disk.DiskFull."""
         size = 0
         for place in self.answer.files:
             with self.box.open(f"file-{place}", most_bytes=MOST_BYTES) as file:
                 size += os.fstat(file.fileno()).st_size
-        try:
-            disk.reserve(team=self.team, key=f"run-{self.key}", kind=DiskKind.RUN, size=size)
-        except disk.DiskFull as full:
-            raise ImportRefused(str(full)) from full
+        disk.reserve(team=self.team, key=f"run-{self.key}", kind=DiskKind.RUN, size=size)
 
     def _keep(self, version: DatasetVersion, events: list[contents.Event]) -> TrainingRun:
         run = self._run(version)
