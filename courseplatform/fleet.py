@@ -84,7 +84,8 @@ SERVICES = {
     "lora-warm": ("The preload server", "LoRA runs start some seconds later. Nothing else is missing."),
     "rehearsal": ("The practice provider", "DSPy and OpenAI runs, and their bots, stand still."),
     "worker-training": ("The training worker", "No LoRA or DSPy run starts. Queued runs keep their place."),
-    "worker-quick": ("The quick worker", "Large uploads, mail, OpenAI runs and reports wait."),
+    "worker-quick": ("The quick worker", "Mail, OpenAI runs and interviews wait."),
+    "worker-files": ("The files worker", "Large uploads, archives, and reports of large versions wait."),
     "scheduler": ("The scheduler", "Runs that lost their worker are not recovered by themselves."),
     "web": ("The web server", "Pages are slow to come or do not come at all."),
 }

@@ -10,6 +10,7 @@ from django.conf import settings
 from courseplatform import redis_server
 from courseplatform.supervisor import Service
 from datasets.services.base_folders import TINY, base_folder
+from teams import queues
 
 RQ = [
     "--worker-class",
@@ -112,7 +113,8 @@ def services(ports: Ports, env: dict[str, str]) -> list[Service]:
         *([Service("redis", redis, env, last=True, vital=True)] if own_redis else []),
         *_model_services(ports, env),
         Service("worker-training", [*manage, "rqworker", "training", *RQ], env),
-        Service("worker-quick", [*manage, "rqworker", "quick", *RQ], env),
+        Service("worker-quick", [*manage, "rqworker", queues.QUICK, *RQ], env),
+        Service("worker-files", [*manage, "rqworker", queues.FILES, *RQ], env),
         Service("scheduler", [*manage, "schedule"], env),
         Service("web", [sys.executable, "-m", "uvicorn", *web], env, vital=True),
     ]

@@ -239,7 +239,11 @@ SERVICE_STATE = env.str("SERVICE_STATE", default="")  # where `manage.py start` 
 # --- Redis and RQ: wake-up calls and live progress; never the truth -------------------------------------------------
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 RQ_COMMON = {"URL": REDIS_URL, "SERIALIZER": "rq.serializers.JSONSerializer", "DEFAULT_TIMEOUT": 6 * 3600}
-RQ_QUEUES = {"training": dict(RQ_COMMON), "quick": dict(RQ_COMMON, DEFAULT_TIMEOUT=900)}
+RQ_QUEUES = {  # what is for which: `teams.queues`
+    "training": dict(RQ_COMMON),
+    "quick": dict(RQ_COMMON, DEFAULT_TIMEOUT=900),
+    "files": dict(RQ_COMMON, DEFAULT_TIMEOUT=900),
+}
 RQ_SHOW_ADMIN_LINK = False
 
 # --- Where models answer ----------------------------------------------------------------------------------------------

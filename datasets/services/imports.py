@@ -25,7 +25,7 @@ from datasets.models.imports import OPEN
 from datasets.services import intake, versions
 from datasets.services.blocks import StoredRow, read_frames, unpack
 from datasets.services.reading import newest
-from teams import live
+from teams import live, queues
 from teams.models import DiskKind, Team, User
 from teams.services import disk
 
@@ -36,7 +36,7 @@ INLINE_BYTES = 2 * 1024 * 1024
 PROGRESS_SECONDS = 0.25
 """Progress is told no more often: telling costs a query and a message."""
 MOST_AT_WORK = 3
-"""Files of one team that wait or are read at the same time: the quick worker is everybody's."""
+"""Files of one team that wait or are read at the same time: the files worker is everybody's."""
 SILENT_SECONDS = 90
 """After this long without a sign of life a check counts as dead and may be started again."""
 
@@ -58,7 +58,7 @@ def import_file(
     person: User | None,
     wait: bool = False,
 ) -> Import:
-    """Keep the file and have it checked: at once where that is quick, else by the quick worker; with `wait` here and now,
+    """Keep the file and have it checked: at once where that is quick, else by the files worker; with `wait` here and now,
     however long it takes. Raises NotReady where too many files of the team are being checked already, and disk.DiskFull.
     """
     working = Import.objects.filter(team=team, status__in=(ImportStatus.WAITING, ImportStatus.READING))
@@ -150,7 +150,7 @@ def is_silent(import_: Import) -> bool:
 
 def _enqueue(import_: Import, attempt: int) -> None:
     try:
-        django_rq.get_queue("quick").enqueue(
+        django_rq.get_queue(queues.FILES).enqueue(
             "datasets.jobs.check_import", import_.pk, attempt, job_id=f"import-{import_.pk}-a{attempt}", result_ttl=0
         )
     except redis.exceptions.RedisError as error:

@@ -1,6 +1,6 @@
 """Has the sandbox read a file that someone sent, and proves what came out of it. Nothing here runs inside a transaction.
 
-What a page waits for is read at once, in few children at a time; all else is the quick worker's, with higher limits.
+What a page waits for is read at once, in few children at a time; all else is the files worker's, with higher limits.
 """
 
 import logging

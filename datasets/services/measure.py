@@ -1,4 +1,4 @@
-"""What the checks say about a version, kept on the version. Big versions are measured by the quick worker.
+"""What the checks say about a version, kept on the version. Big versions are measured by the files worker.
 
 Nothing is measured inside a transaction: whoever else wants to write would wait for it. Until a version is measured nothing is
 known of its privacy, and what needs to know (`privacy.cloud_refusal`) refuses.
@@ -20,6 +20,7 @@ from datasets.models import DatasetVersion, FindingJustification
 from datasets.services import token_sizes
 from datasets.services.blocks import StoredRow
 from datasets.services.reading import places, plain, stored_rows
+from teams import queues
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class InsideTransaction(Exception):
 
 
 def start(version: DatasetVersion) -> None:
-    """Measure once the version is committed, or have the quick worker do it where that would make a person wait."""
+    """Measure once the version is committed, or have the files worker do it where that would make a person wait."""
     # robust: the version is kept whatever the checks run into; its page offers to start them again.
     transaction.on_commit(partial(begin, version), robust=True)
 
@@ -71,7 +72,7 @@ def is_small(version: DatasetVersion) -> bool:
 
 def _enqueue(version: DatasetVersion) -> None:
     try:
-        django_rq.get_queue("quick").enqueue(
+        django_rq.get_queue(queues.FILES).enqueue(
             "datasets.jobs.measure_version", version.pk, job_id=f"measure-{version.pk}", result_ttl=0
         )
     except redis.exceptions.RedisError as error:

@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from datasets.models import DatasetVersion
 from datasets.services import drafts, measure, privacy, speakers, versions
+from teams import queues
 from teams.models import NoticeKind, User
 from teams.services import notices
 from teams.services.disk import DiskFull
@@ -56,7 +57,7 @@ def make(*, version: DatasetVersion, person: User, work: str, option: str = "") 
     if measure.is_small(version):
         return WORKS[work](version, person, option)
     try:
-        django_rq.get_queue("quick").enqueue(
+        django_rq.get_queue(queues.FILES).enqueue(
             "datasets.jobs.make_version",
             version.pk,
             person.pk,

@@ -29,6 +29,7 @@ from evaluation.models import (
 )
 from evaluation.services import bots, judging
 from evaluation.services.asking import IN_HAND, Bot, CouldNotAsk, Reply, Task, ask_all
+from teams import queues
 from teams.models import Course, Hold, User
 from teams.services import money
 from teams.services.money import Charge
@@ -45,7 +46,7 @@ from training.services.endpoints import endpoint_for
 log = logging.getLogger(__name__)
 
 JOB = "evaluation.jobs.hold_interview"
-QUEUE, JOB_SECONDS = "quick", 3 * 3600
+QUEUE, JOB_SECONDS = queues.QUICK, 3 * 3600
 MAX_REPEATS = 5
 SILENT_FOR = timedelta(minutes=3)
 HOLD_LIFETIME = timedelta(days=1)

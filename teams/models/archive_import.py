@@ -1,4 +1,4 @@
-"""An archive that somebody sent: read by the quick worker, while its page tells how far it is."""
+"""An archive that somebody sent: read by the files worker, while its page tells how far it is."""
 
 import uuid
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Archives on their way in: kept by the page that receives them, read by the quick worker, never inside a request.
+"""Archives on their way in: kept by the page that receives them, read by the files worker, never inside a request.
 
 receive -> (worker) begin -> beat … -> end with `done` or `refuse`. A worker that dies leaves its row behind: `sweep` has
 another one try, and after the third time the archive is refused, in words.
@@ -18,6 +18,7 @@ from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from teams import queues
 from teams.models import AT_WORK, ArchiveImport, ArchiveKind, ArchiveStatus, DiskKind, Team, User
 from teams.services import disk
 
@@ -90,7 +91,7 @@ def _keep(import_: ArchiveImport, file: "UploadedFile[bytes]") -> None:
 
 def _enqueue(import_: ArchiveImport) -> None:
     try:
-        django_rq.get_queue("quick").enqueue(
+        django_rq.get_queue(queues.FILES).enqueue(
             JOBS[ArchiveKind(import_.kind)],
             import_.pk,
             import_.attempt,

@@ -21,6 +21,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from teams import queues
 from teams.models import Course, MailKind, MailState, OutgoingMail, User
 from teams.services import mail_texts
 
@@ -60,7 +61,7 @@ def queue_to_address(
 def wake() -> None:
     """Have the quick queue look at what is due. Without Redis the scheduler does it later."""
     try:
-        django_rq.get_queue("quick").enqueue(
+        django_rq.get_queue(queues.QUICK).enqueue(
             "teams.jobs.deliver_mail", job_timeout=JOB_SECONDS, result_ttl=0, failure_ttl=3600
         )
     except redis.exceptions.RedisError as error:

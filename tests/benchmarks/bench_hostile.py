@@ -1,6 +1,6 @@
 """`save_during_hostile_upload_ms`: another person's save while the worst files that we can construct are uploaded.
 
-Real web process, quick worker, Redis and SQLite. One person of another team saves a remark again and again; first alone, then while
+Real web process, files worker, Redis and SQLite. One person of another team saves a remark again and again; first alone, then while
 an attacker uploads each file of `files` and the platform reads, stores and measures it. The slowest save counts, beside the
 slowest one of as many saves that nobody disturbs. The files aim at what is done for an upload: findings in one text, patterns that
 would look at each text from each of its places, equal rows, rows nearly alike, and a table of tiny rows.
@@ -92,7 +92,7 @@ def _started(folder: Path, stack: ExitStack) -> tuple[str, dict[str, Any]]:
     )
     if seeded.returncode:
         raise RuntimeError(seeded.stderr)
-    stack.enter_context(_running([sys.executable, "manage.py", "rqworker", "quick", *machine.RQ], env, lambda: True))
+    stack.enter_context(_running([sys.executable, "manage.py", "rqworker", "files", *machine.RQ], env, lambda: True))
     web = ["uvicorn", "courseplatform.asgi:application", "--no-access-log", "--log-level", "warning"]
     stack.enter_context(
         _running([sys.executable, "-m", *web, "--port", str(ports["web"])], env, lambda: _is_up(ports["web"]))

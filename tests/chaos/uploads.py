@@ -64,7 +64,7 @@ def _sent(scene: Scene, name: str, content: bytes) -> Import:
 @contextlib.contextmanager
 def _worker_held(scene: Scene) -> Iterator[None]:
     """So that the rows are certain not to be checked yet."""
-    worker = wait_for(lambda: scene.platform.service("worker-quick"), "there is no worker")
+    worker = wait_for(lambda: scene.platform.service("worker-files"), "there is no worker")
     processes.send(worker, signal.SIGSTOP)
     try:
         yield

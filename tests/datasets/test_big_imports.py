@@ -1,4 +1,4 @@
-"""Files too big to check while a person waits: the quick worker reads them, and nothing depends on it being quick."""
+"""Files too big to check while a person waits: the files worker reads them, and nothing depends on it being quick."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -27,7 +27,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def work() -> None:
-    queue = django_rq.get_queue("quick")
+    queue = django_rq.get_queue("files")
     SimpleWorker([queue], connection=queue.connection, serializer=queue.serializer).work(burst=True)
 
 

@@ -47,7 +47,7 @@ def test_a_big_version_is_reworked_by_the_worker(
     answer = client_for(member).post(reverse(page, args=[team.pk, version.dataset_id, 1]), data, follow=True)
     assert "a worker does this" in answer.content.decode()
     assert DatasetVersion.objects.count() == 1, "nothing was made in the request"
-    (job,) = django_rq.get_queue("quick").jobs
+    (job,) = django_rq.get_queue("files").jobs
     assert job.func_name == "datasets.jobs.make_version" and job.args[2] == work
     jobs.make_version(*job.args)
     made = DatasetVersion.objects.latest("pk")

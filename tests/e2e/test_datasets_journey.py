@@ -197,7 +197,7 @@ def test_a_big_file_shows_how_far_it_is_without_a_reload(student: Page, platform
     assert path.stat().st_size > 2 * 1024 * 1024
     shown: list[str] = []
     student.expose_function("told", lambda text: shown.append(text))
-    with platform.holding("rqworker quick"):  # else the file may be read before the page is there
+    with platform.holding("rqworker files"):  # else the file may be read before the page is there
         send(student, teams_address(student), path, "Big")
         expect(student.get_by_role("heading", name="Checking every row")).to_be_visible()
         student.evaluate(TELL_WHAT_IT_SHOWS)

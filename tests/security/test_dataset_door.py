@@ -291,7 +291,7 @@ def test_no_transaction_is_open_while_a_file_is_kept_and_read(upload: Upload, mo
 
 
 def work() -> None:
-    queue = django_rq.get_queue("quick")
+    queue = django_rq.get_queue("files")
     SimpleWorker([queue], connection=queue.connection, serializer=queue.serializer).work(burst=True)
 
 

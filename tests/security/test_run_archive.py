@@ -158,7 +158,7 @@ def test_an_adapter_larger_than_its_base_can_have_is_refused_by_its_names(finish
 
 
 def work():
-    queue = django_rq.get_queue("quick")
+    queue = django_rq.get_queue("files")
     SimpleWorker([queue], connection=queue.connection, serializer=queue.serializer).work(burst=True)
 
 

@@ -283,5 +283,5 @@ def test_only_who_may_create_courses_imports_one_in_the_browser(client_for, full
 
 
 def work():
-    queue = django_rq.get_queue("quick")
+    queue = django_rq.get_queue("files")
     SimpleWorker([queue], connection=queue.connection, serializer=queue.serializer).work(burst=True)

@@ -13,11 +13,12 @@ from django.utils import timezone
 from rq.exceptions import DuplicateJobError, NoSuchJobError
 from rq.job import Job, JobStatus
 
+from teams import queues
 from teams.models import Method, Team
 from training.models import BaseModel, RunStatus, TrainingRun
 from training.services import limits
 
-SLOT_QUEUE, QUICK_QUEUE = "training", "quick"
+SLOT_QUEUE, QUICK_QUEUE = "training", queues.QUICK
 SLOT_METHODS = (Method.LORA, Method.DSPY)  # they work on this machine; OpenAI's jobs work at the provider
 EXECUTE, POLL, PACE = "training.jobs.execute_run", "training.jobs.poll_run", "training.jobs.measure_pace"
 PACE_JOB = "pace-"  # and the base model's id
