@@ -214,7 +214,10 @@ def make_world(team: Team, professor: User, mark: str) -> World:
         asked=_request_of_a_newcomer(team, mark),
         section=Section.objects.create(course=team.course, name=f"{mark} section"),
         milestone=Milestone.objects.create(
-            course=team.course, position=100 + team.pk, title="A step of the whole course", goal=Milestone.Goal.DSPY
+            course=team.course,
+            position=100 + team.course.milestones.count(),
+            title="A step of the whole course",
+            goal=Milestone.Goal.DSPY,
         ),
         entry=_spend(team, run, mark),
         row_id=_first_row_id(version),
