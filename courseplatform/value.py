@@ -4,7 +4,7 @@ import uuid
 from dataclasses import dataclass
 from statistics import median
 
-from django.db.models import Avg, Max
+from django.db.models import Max
 from django.urls import reverse
 
 from evaluation.models import (
@@ -37,9 +37,9 @@ class Points:
 
 
 def points_by_team(course: Course) -> dict[int, Points]:
-    """Of the teams whose current submission has a committed grade. Three queries, summed up in the database.
+    """Of the teams whose current submission has a committed grade. Three queries.
 
-    A criterion counts as on the team's own page (`CriterionResult.final`): the adjudicated level, or the graders' mean.
+    A criterion counts as in the grade itself (`results.final_level`): the adjudicated level, else the graders' median.
     """
     current = {"submission__team__course": course, "submission__replaced_at": None}
     graded = CriterionScore.objects.filter(
@@ -47,10 +47,13 @@ def points_by_team(course: Course) -> dict[int, Points]:
         level__isnull=False,
         **{f"grade__grading__{k}": v for k, v in current.items()},
     ).order_by()
-    means = graded.values_list("grade__grading__submission__team_id", "criterion_id").annotate(mean=Avg("level"))
-    levels = {(team_id, criterion_id): mean for team_id, criterion_id, mean in means}
-    settled = Adjudication.objects.filter(**current).values_list("submission__team_id", "criterion_id", "level")
-    levels |= {(team_id, criterion_id): float(level) for team_id, criterion_id, level in settled}
+    given: dict[tuple[int, int], list[int]] = {}
+    for team_id, criterion_id, level in graded.values_list("grade__grading__submission__team_id", "criterion_id", "level"):
+        given.setdefault((team_id, criterion_id), []).append(level)
+    levels = {place: float(median(values)) for place, values in given.items()}
+    settled = Adjudication.objects.filter(**current).order_by("id")
+    for team_id, criterion_id, level in settled.values_list("submission__team_id", "criterion_id", "level"):
+        levels[team_id, criterion_id] = float(level)
     criteria = {criterion_id for _, criterion_id in levels}
     tops = (
         Level.objects.filter(criterion__in=criteria).order_by().values_list("criterion_id").annotate(top=Max("value"))

@@ -102,20 +102,6 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(max_length=300, label="Why do you change it?", help_text="Kept with the grade.")
 
 
-class AdjudicationForm(forms.Form):
-    """The level that counts, and why."""
-
-    level = forms.TypedChoiceField(coerce=int)
-    reason = forms.CharField(max_length=500)
-
-    def __init__(self, *args: Any, criterion: Criterion, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        levels = [(level.value, f"{level.value} {level.label}") for level in criterion.levels.all()]
-        field = self.fields["level"]
-        assert isinstance(field, forms.TypedChoiceField)
-        field.choices = levels
-
-
 class CriterionField(forms.ModelChoiceField):  # type: ignore[type-arg]  # a generic in the stubs only
     def label_from_instance(self, obj: Any) -> str:
         return str(obj.name)

@@ -63,6 +63,57 @@ class Score(msgspec.Struct, frozen=True):
     comment: Prompt = ""
 
 
+Level = Annotated[int, Meta(ge=0, le=100)]
+Share = Annotated[float, Meta(ge=0, le=100)]
+Weight = Annotated[int, Meta(ge=0, le=100)]
+
+
+class ReleasedMark(msgspec.Struct, frozen=True):
+    grader: Level
+    level: Level | None = None
+    cannot_judge: bool = False
+    comment: Prompt = ""
+
+
+class ReleasedSettled(msgspec.Struct, frozen=True):
+    level: Level
+    reason: Prompt = ""
+
+
+class ReleasedCriterion(msgspec.Struct, frozen=True):
+    key: Text
+    weight: Weight
+    marks: Annotated[list[ReleasedMark], Meta(max_length=100)]
+    final: Share | None = None
+    settled: ReleasedSettled | None = None
+
+
+class ReleasedComment(msgspec.Struct, frozen=True):
+    grader: Level
+    comment: Prompt = ""
+
+
+class ReleasedTag(msgspec.Struct, frozen=True):
+    label: Text
+    criterion: Text = ""
+
+
+class ReleasedTurn(msgspec.Struct, frozen=True):
+    turn: Annotated[str, Meta(max_length=36)]
+    tags: Annotated[list[ReleasedTag], Meta(max_length=200)]
+    better: Annotated[list[Prompt], Meta(max_length=100)]
+
+
+class Released(msgspec.Struct, frozen=True):
+    """A version of a result, as `evaluation.services.frozen.Content`."""
+
+    points: Annotated[int, Meta(ge=0, le=30_000)]
+    shares: Annotated[list[Share], Meta(max_length=10)]
+    criteria: Annotated[list[ReleasedCriterion], Meta(max_length=100)]
+    comments: Annotated[list[ReleasedComment], Meta(max_length=100)]
+    marked: Annotated[list[ReleasedTurn], Meta(max_length=5_000)]
+
+
 def _as(kind: Any) -> Document:
     def convert(value: Any) -> Any:
         return contents.bounded(msgspec.to_builtins(msgspec.convert(value, kind)), longest=LONG)
@@ -113,5 +164,8 @@ DOCUMENTS: dict[tuple[str, str], Document] = {
     ("training.runevent", "data"): _kept(EVENT),
     ("evaluation.interview", "metrics"): _metrics,
     ("datasets.draftchange", "row"): _row,
+    ("evaluation.gradescale", "weights"): _as(Annotated[dict[Text, Weight], Meta(max_length=100)]),
+    ("evaluation.gradescale", "shares"): _as(Annotated[list[Share], Meta(max_length=10)]),
+    ("evaluation.resultrelease", "content"): _as(Released),
     ("evaluation.graderevision", "scores"): _as(Annotated[list[Score], Meta(max_length=200)]),
 }

@@ -214,6 +214,13 @@ def _check_scores(arrival: "Arrival", table: Table, line: Line, values: Values) 
     values["scores"] = [{**one, "criterion": known.get(one["criterion"], 0)} for one in values["scores"]]
 
 
+def _check_release(arrival: "Arrival", table: Table, line: Line, values: Values) -> None:
+    """Its answers have new names here."""
+    content = values["content"]
+    marked = [{**one, "turn": fresh_name(one["turn"], arrival.known)} for one in content["marked"]]
+    values["content"] = {**content, "marked": marked}
+
+
 def _is_none_of(*states: str) -> Check:
     def check(arrival: "Arrival", table: Table, line: Line, values: Values) -> None:
         if values.get("status", values.get("state")) in states:
@@ -250,6 +257,7 @@ CHECKS: dict[str, Check] = {
     "training.origin": _check_origin,
     "evaluation.submission": _check_submission,
     "evaluation.graderevision": _check_scores,
+    "evaluation.resultrelease": _check_release,
     "evaluation.interview": _is_none_of(InterviewStatus.QUEUED, InterviewStatus.RUNNING),
     "evaluation.turn": _is_none_of(TurnStatus.STREAMING),
     "evaluation.judgeopinion": _is_none_of(OpinionStatus.ASKING),

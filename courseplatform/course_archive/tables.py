@@ -85,6 +85,7 @@ TABLES = (
     ),
     table("evaluation.level", "value label anchor", criterion_id="evaluation.criterion"),
     table("evaluation.gradingdue", "due_on", course_id="teams.course"),
+    table("evaluation.gradescale", "title points changed_at", course_id="teams.course", documents="weights shares"),
     table("evaluation.interviewscript", "number name created_at", course_id="teams.course"),
     table(
         "evaluation.interviewquestion",
@@ -289,6 +290,13 @@ TABLES = (
         conversation_id="evaluation.conversation",
         people="asked_by_id",
         keys="key",
+    ),
+    table(
+        "evaluation.resultrelease",
+        "number reason created_at",
+        submission_id="evaluation.submission",
+        people="author_id",
+        documents="content",
     ),
     table(
         "evaluation.vote",

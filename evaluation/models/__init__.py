@@ -26,6 +26,7 @@ from evaluation.models.interview import (
     Wording,
 )
 from evaluation.models.judging import JudgeOpinion, JudgeSetting, JudgeUse, OpinionStatus
+from evaluation.models.release import GradeScale, ResultRelease
 from evaluation.models.rubric import Criterion, Level, Part, RubricVersion, Unit
 from evaluation.models.submission import Submission
 
@@ -41,6 +42,7 @@ __all__ = [
     "Expectation",
     "Grade",
     "GradeRevision",
+    "GradeScale",
     "GradeStatus",
     "Grading",
     "GradingDue",
@@ -57,6 +59,7 @@ __all__ = [
     "Part",
     "RegradeRequest",
     "RegradeStatus",
+    "ResultRelease",
     "RubricVersion",
     "Subject",
     "Submission",

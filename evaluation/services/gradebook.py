@@ -13,10 +13,14 @@ from teams.services.costs import safe_cell
 COLUMNS = ("team", "run", "method", "submitted", "late", "released", "grader", "status", "committed", "revisions")
 
 
-def course_results(course: Course) -> list[SubmissionResult]:
-    """Of every team's current submission, by team name."""
+def current_submissions(course: Course) -> list[Submission]:
+    """Every team's, by team name."""
     rows = Submission.objects.current().filter(team__course=course).select_related("team__course", "run", "rubric")
-    return results_of(rows.order_by("team__name"))
+    return list(rows.order_by("team__name"))
+
+
+def course_results(course: Course) -> list[SubmissionResult]:
+    return results_of(current_submissions(course))
 
 
 def write_gradebook_csv(course: Course, out: TextIO) -> None:

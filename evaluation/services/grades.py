@@ -13,9 +13,11 @@ from django.db import transaction
 from django.db.models import F, Max
 from django.utils import timezone
 
-from evaluation.models import CriterionScore, Grade, GradeRevision, GradeStatus, UnappliedSave
+from evaluation.models import CriterionScore, Grade, GradeRevision, GradeStatus, Submission, UnappliedSave
 from evaluation.services.clean import clean
+from evaluation.services.telling import change_waits
 from teams.models import User
+from teams.services import audit
 
 MAX_COMMENT_CHARACTERS = 4_000
 FIRST_REVISION = 1
@@ -126,6 +128,7 @@ def commit(*, grade: Grade, seen_version: int, person: User) -> GradeRevision:
             raise CannotCommit("Two windows saved different marks. Choose between them below, then submit again.")
         draft = Grade.objects.filter(pk=grade.pk, status=GradeStatus.DRAFT, version=seen_version)
         if draft.update(status=GradeStatus.COMMITTED, committed_at=timezone.now()):
+            change_waits(_submission(grade), "another professor submitted a grade after the release.")
             return _keep_revision(grade, person, reason="")
         grade.refresh_from_db()
         if grade.status == GradeStatus.COMMITTED:
@@ -136,7 +139,10 @@ def commit(*, grade: Grade, seen_version: int, person: User) -> GradeRevision:
 
 
 def revise(*, grade: Grade, marks: Mapping[int, Marks], comment: str, reason: str, person: User) -> GradeRevision:
-    """A new revision of a committed grade, with its reason. `marks` by criterion id; earlier revisions stay as they are."""
+    """A new revision of a committed grade, with its reason. `marks` by criterion id; earlier revisions stay as they are.
+
+    What a team was shown stays too: its instructors are told that a change waits, and the audit log has it.
+    """
     with transaction.atomic():
         Grade.objects.filter(pk=grade.pk).update(
             comment=clean(comment)[:MAX_COMMENT_CHARACTERS], version=F("version") + 1, saved_at=timezone.now()
@@ -150,7 +156,35 @@ def revise(*, grade: Grade, marks: Mapping[int, Marks], comment: str, reason: st
                 version=F("version") + 1,
             )
         UnappliedSave.objects.filter(grade=grade, resolved_at=None).update(resolved_at=timezone.now())
-        return _keep_revision(grade, person, reason=reason)
+        made = _keep_revision(grade, person, reason=reason)
+        _log_revision(grade, made, person)
+        return made
+
+
+def _submission(grade: Grade) -> Submission:
+    return Submission.objects.select_related("team__course", "run").get(gradings__grade=grade)
+
+
+def _log_revision(grade: Grade, made: GradeRevision, person: User) -> None:
+    """The levels that differ from the revision before, by criterion."""
+    submission, earlier = _submission(grade), grade.revisions.filter(number=made.number - 1).first()
+    was = _levels(earlier) if earlier else {}
+    now = _levels(made)
+    changed = [name for name in now if now[name] != was.get(name)]
+    audit.record(
+        course=submission.team.course,
+        person=person,
+        team=submission.team,
+        action="grade revised",
+        what=f"{submission.team.name}, {submission.run}",
+        before={name: was.get(name) for name in changed},
+        after={**{name: now[name] for name in changed}, "reason": made.reason},
+    )
+    change_waits(submission, f"a professor changed a grade after the release ({made.reason.rstrip('.')}).")
+
+
+def _levels(revision: GradeRevision) -> dict[str, int | str | None]:
+    return {one["name"]: "cannot judge" if one["cannot_judge"] else one["level"] for one in revision.scores}
 
 
 def _keep_revision(grade: Grade, person: User, *, reason: str) -> GradeRevision:

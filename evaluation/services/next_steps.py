@@ -1,8 +1,9 @@
 """From low levels to what a team can do about them."""
 
-from evaluation.services.results import CriterionResult, SubmissionResult
+from evaluation.services.frozen import ReleasedResult
+from evaluation.services.results import CriterionResult
 
-LOW = 3.0  # a mean below this level asks for work
+LOW = 3.0  # a level below this asks for work
 MOST = 3
 ADVICE = {  # by the criterion's key, which stays when an instructor renames it
     "vocabulary": "Open your dataset's language check and rewrite the rows with the longest "
@@ -24,7 +25,7 @@ READ_THE_COMMENTS = (
 )
 
 
-def next_steps(result: SubmissionResult) -> list[str]:
+def next_steps(result: ReleasedResult) -> list[str]:
     """Up to three sentences, the lowest criterion first; empty when there is nothing below "Mostly"."""
     low = sorted((row for row in result.criteria if row.final is not None and row.final < LOW), key=_level)
     return list(dict.fromkeys(ADVICE.get(row.criterion.key, READ_THE_COMMENTS) for row in low))[:MOST]

@@ -1,11 +1,11 @@
-"""What the committed grades of submissions say, side by side, and whether the team may see it."""
+"""What the committed grades of submissions say now, side by side: the draft of the next release."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
 
 from django.db.models import Count, Prefetch
-from django.urls import reverse
-from django.utils import timezone
 
 from evaluation.models import (
     Adjudication,
@@ -19,8 +19,9 @@ from evaluation.models import (
     TurnCorrection,
     TurnTag,
 )
-from teams.models import Course, NoticeKind, User
-from teams.services import audit, notices
+from evaluation.services.scales import Scale, scales_of
+from teams.models import User
+from teams.services import audit
 
 ADJUDICATE_FROM = 2  # levels apart
 
@@ -36,26 +37,39 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Settled:
+    """The level that an instructor decided on. `author` and `at` are for instructors only."""
+
+    level: int
+    reason: str
+    author: str = ""
+    at: datetime | None = None
+
+
+def final_level(values: list[int], settled: Settled | None) -> float | None:
+    """The adjudicated level, else the median of the graders who gave one; "cannot judge" is not zero."""
+    if settled is not None:
+        return float(settled.level)
+    return float(median(values)) if values else None
+
+
+@dataclass(frozen=True)
 class CriterionResult:
-    """`settled`: the adjudication that counts, where there is one."""
+    """`final` is the level that counts, None where nobody could judge; `weight` what it counts in the course."""
 
     criterion: Criterion
     marks: list[Mark]
-    settled: Adjudication | None = None
+    settled: Settled | None
+    final: float | None
+    weight: int
 
     @property
     def values(self) -> list[int]:
         return [mark.level.value for mark in self.marks if mark.level is not None]
 
     @property
-    def mean(self) -> float | None:
-        """Over the graders who gave a level; "cannot judge" is not zero."""
-        return sum(self.values) / len(self.values) if self.values else None
-
-    @property
-    def final(self) -> float | None:
-        """What the team sees: the adjudicated level, or the mean."""
-        return float(self.settled.level) if self.settled is not None else self.mean
+    def top(self) -> int:
+        return len(self.criterion.levels.all())
 
     @property
     def bar(self) -> float | None:
@@ -68,7 +82,7 @@ class CriterionResult:
         return [self._percent(value) for value in self.values]
 
     def _percent(self, level: float) -> float:
-        return 100 * level / len(self.criterion.levels.all())
+        return 100 * level / self.top
 
     @property
     def disagreement(self) -> bool:
@@ -76,8 +90,22 @@ class CriterionResult:
 
     @property
     def open_disagreement(self) -> bool:
-        """Two levels or more apart, and nobody has settled it."""
+        """Two levels or more apart, and nobody has adjudicated."""
         return self.disagreement and self.settled is None
+
+
+def mean_level(criteria: Iterable[CriterionResult]) -> float | None:
+    """The weighted mean of the final levels over the criteria that someone could judge."""
+    judged = [(row.final, row.weight) for row in criteria if row.final is not None]
+    weight = sum(weight for _, weight in judged)
+    return sum(level * weight for level, weight in judged) / weight if weight else None
+
+
+def points_for(criteria: Iterable[CriterionResult], scale: Scale) -> float | None:
+    """Points of `scale.points`; what nobody could judge counts neither for nor against. None where nothing was judged."""
+    judged = [(scale.share_of(row.final, row.top), row.weight) for row in criteria if row.final is not None]
+    weight = sum(weight for _, weight in judged)
+    return scale.points * sum(share * weight for share, weight in judged) / (100 * weight) if weight else None
 
 
 @dataclass(frozen=True)
@@ -87,10 +115,25 @@ class SubmissionResult:
     submission: Submission
     gradings: list[Grading]
     criteria: list[CriterionResult]
+    scale: Scale
 
     @property
     def committed(self) -> list[Grading]:
         return [grading for grading in self.gradings if grading.grade.status == GradeStatus.COMMITTED]
+
+    @property
+    def comments(self) -> list[tuple[int, str]]:
+        """(the grader's number, the overall comment) of those who committed; empty where nothing was written."""
+        return [
+            (number, grading.grade.comment)
+            for number, grading in enumerate(self.gradings, start=1)
+            if grading.grade.status == GradeStatus.COMMITTED
+        ]
+
+    @property
+    def graders(self) -> int:
+        """How many have committed."""
+        return len(self.committed)
 
     @property
     def complete(self) -> bool:
@@ -112,47 +155,82 @@ class SubmissionResult:
 
     @property
     def overall(self) -> float | None:
-        """The weighted mean level over the criteria that someone could judge."""
-        judged = [(result.final, result.criterion.weight) for result in self.criteria if result.final is not None]
-        weight = sum(weight for _, weight in judged)
-        return sum(level * weight for level, weight in judged) / weight if weight else None
+        return mean_level(self.criteria)
+
+    @property
+    def points(self) -> float | None:
+        return points_for(self.criteria, self.scale)
 
 
 def results_of(submissions: Iterable[Submission]) -> list[SubmissionResult]:
-    """One result a submission, with a constant number of queries.
+    """One result a submission (with `team` fetched), with a constant number of queries.
 
     Graders are numbered by their random codes: in the order of assigning, "professor 1" would be the first of the roster.
     """
     wanted = list(submissions)
+    gradings = _gradings(wanted)
+    criteria = criteria_by_rubric(wanted)
+    settled = _settled(wanted)
+    scales = scales_of(one.team.course_id for one in wanted)
+    return [
+        _result(
+            one,
+            gradings[one.pk],
+            criteria.get(one.rubric_id, []),
+            settled[one.pk],
+            scales.get(one.team.course_id, Scale()),
+        )
+        for one in wanted
+    ]
+
+
+def _result(
+    submission: Submission,
+    gradings: list[Grading],
+    criteria: list[Criterion],
+    settled: dict[int, Settled],
+    scale: Scale,
+) -> SubmissionResult:
+    rows = []
+    for criterion in criteria:
+        marks, decided = _marks(criterion, gradings), settled.get(criterion.pk)
+        values = [mark.level.value for mark in marks if mark.level is not None]
+        final = final_level(values, decided)
+        rows.append(CriterionResult(criterion, marks, decided, final, scale.weight_of(criterion)))
+    return SubmissionResult(submission, gradings, rows, scale)
+
+
+def _gradings(wanted: list[Submission]) -> dict[int, list[Grading]]:
     scores = CriterionScore.objects.select_related("criterion")
-    gradings = (
+    rows = (
         Grading.objects.filter(submission__in=wanted)
         .select_related("grade", "grader__person")
         .prefetch_related(Prefetch("grade__scores", queryset=scores))
         .annotate(revision_count=Count("grade__revisions"))
         .order_by("code")
     )
-    by_submission: dict[int, list[Grading]] = {submission.pk: [] for submission in wanted}
-    for grading in gradings:
-        by_submission[grading.submission_id].append(grading)
+    found: dict[int, list[Grading]] = {submission.pk: [] for submission in wanted}
+    for grading in rows:
+        found[grading.submission_id].append(grading)
+    return found
+
+
+def criteria_by_rubric(wanted: Iterable[Submission]) -> dict[int, list[Criterion]]:
+    """By the rubric's id, in its order, levels fetched."""
     criteria = Criterion.objects.filter(rubric__in={submission.rubric_id for submission in wanted})
-    by_rubric: dict[int, list[Criterion]] = {}
+    found: dict[int, list[Criterion]] = {}
     for criterion in criteria.prefetch_related("levels"):
-        by_rubric.setdefault(criterion.rubric_id, []).append(criterion)
-    settled: dict[int, dict[int, Adjudication]] = {submission.pk: {} for submission in wanted}
+        found.setdefault(criterion.rubric_id, []).append(criterion)
+    return found
+
+
+def _settled(wanted: list[Submission]) -> dict[int, dict[int, Settled]]:
+    """By submission and criterion: the newest adjudication."""
+    found: dict[int, dict[int, Settled]] = {submission.pk: {} for submission in wanted}
     for one in Adjudication.objects.filter(submission__in=wanted).select_related("author"):
-        settled[one.submission_id][one.criterion_id] = one
-    return [
-        SubmissionResult(
-            one,
-            by_submission[one.pk],
-            [
-                CriterionResult(criterion, _marks(criterion, by_submission[one.pk]), settled[one.pk].get(criterion.pk))
-                for criterion in by_rubric.get(one.rubric_id, [])
-            ],
-        )
-        for one in wanted
-    ]
+        author = str(one.author) if one.author else ""
+        found[one.submission_id][one.criterion_id] = Settled(one.level, one.reason, author, one.created_at)
+    return found
 
 
 def _marks(criterion: Criterion, gradings: list[Grading]) -> list[Mark]:
@@ -167,11 +245,19 @@ def _marks(criterion: Criterion, gradings: list[Grading]) -> list[Mark]:
 
 
 @dataclass(frozen=True)
+class Tag:
+    """`criterion`: what a tag in the grader's own words speaks to, where she said so."""
+
+    label: str
+    criterion: Criterion | None
+
+
+@dataclass(frozen=True)
 class MarkedTurn:
     """An answer that professors marked: their tags, and what they would rather have heard."""
 
     turn: Turn
-    tags: list[TurnTag]
+    tags: list[Tag]
     better: list[str]
 
     @property
@@ -180,21 +266,33 @@ class MarkedTurn:
 
 
 def marked_turns(submission: Submission) -> list[MarkedTurn]:
-    """The marked answers of the committed interviews, talk by talk in a random order: what stands behind the levels."""
+    return marked_by_submission([submission])[submission.pk]
+
+
+def marked_by_submission(submissions: Iterable[Submission]) -> dict[int, list[MarkedTurn]]:
+    """The marked answers of the committed interviews, talk by talk in a random order: what stands behind the levels.
+
+    Two queries for all of them together.
+    """
+    found: dict[int, dict[int, MarkedTurn]] = {submission.pk: {} for submission in submissions}
     counts = {
-        "grading__submission": submission,
+        "grading__submission__in": found.keys(),
         "grading__grade__status": GradeStatus.COMMITTED,
         "turn__replaced_at": None,
     }
-    place = ("turn__conversation__key", "turn__position")
-    marked: dict[int, MarkedTurn] = {}
-    for tag in (
-        TurnTag.objects.filter(**counts).select_related("turn__conversation", "criterion").order_by(*place, "label")
-    ):
-        marked.setdefault(tag.turn_id, MarkedTurn(tag.turn, [], [])).tags.append(tag)
-    for one in TurnCorrection.objects.filter(**counts).select_related("turn__conversation").order_by(*place):
-        marked.setdefault(one.turn_id, MarkedTurn(one.turn, [], [])).better.append(one.answer)
-    return sorted(marked.values(), key=lambda one: (one.turn.conversation.key, one.turn.position))
+    related = ("turn__conversation", "grading")
+    for tag in TurnTag.objects.filter(**counts).select_related(*related, "criterion").order_by("label", "pk"):
+        marked = found[tag.grading.submission_id].setdefault(tag.turn_id, MarkedTurn(tag.turn, [], []))
+        marked.tags.append(Tag(tag.label, tag.criterion))
+    for one in TurnCorrection.objects.filter(**counts).select_related(*related).order_by("pk"):
+        marked = found[one.grading.submission_id].setdefault(one.turn_id, MarkedTurn(one.turn, [], []))
+        marked.better.append(one.answer)
+    return {pk: in_order(list(turns.values())) for pk, turns in found.items()}
+
+
+def in_order(marked: list[MarkedTurn]) -> list[MarkedTurn]:
+    """By talk, in the random order of their keys, and by place in it."""
+    return sorted(marked, key=lambda one: (one.turn.conversation.key, one.turn.position))
 
 
 def adjudicate(*, submission: Submission, criterion: Criterion, level: int, reason: str, person: User) -> Adjudication:
@@ -206,49 +304,3 @@ def adjudicate(*, submission: Submission, criterion: Criterion, level: int, reas
     course, team = submission.team.course, submission.team
     audit.record(course=course, person=person, team=team, action="level adjudicated", what=what, after={"level": level})
     return made
-
-
-class CannotRelease(Exception):
-    """Nothing to show the team yet."""
-
-
-def release(*, submission: Submission, person: User) -> None:
-    """Show the result to the team. Raises CannotRelease while no grader has committed."""
-    if not submission.gradings.filter(grade__status=GradeStatus.COMMITTED).exists():
-        raise CannotRelease("No professor has submitted a grade for this bot yet, so there is nothing to release.")
-    if Submission.objects.filter(pk=submission.pk, released_at=None).update(released_at=timezone.now()):
-        submission.refresh_from_db(fields=["released_at"])
-        _record(submission, person, "grade released")
-        _tell_team(submission)
-
-
-def _tell_team(submission: Submission) -> None:
-    members = submission.team.memberships.filter(active=True).select_related("person")
-    notices.tell(
-        people=[membership.person for membership in members],
-        course=submission.team.course,
-        kind=NoticeKind.GRADE,
-        text=f"The result for {submission.run} is here.",
-        path=reverse("submission_detail", args=[submission.team_id]),
-    )
-
-
-def hide(*, submission: Submission, person: User) -> None:
-    """Take the result back from the team's page."""
-    if Submission.objects.filter(pk=submission.pk, released_at__isnull=False).update(released_at=None):
-        submission.refresh_from_db(fields=["released_at"])
-        _record(submission, person, "grade hidden")
-
-
-def release_complete(*, course: Course, person: User) -> int:
-    """Release every current submission that is ready. Returns how many this call released."""
-    hidden = Submission.objects.filter(team__course=course, released_at=None).current().select_related("team__course")
-    ready = [result.submission for result in results_of(hidden) if result.ready]
-    for submission in ready:
-        release(submission=submission, person=person)
-    return len(ready)
-
-
-def _record(submission: Submission, person: User, action: str) -> None:
-    team = submission.team
-    audit.record(course=team.course, person=person, team=team, action=action, what=f"{team.name}, {submission.run}")

@@ -7,7 +7,7 @@ from datasets.models import Dataset, DraftChange
 from datasets.services import drafts
 from datasets.services.drafts import EditRefused
 from evaluation.models import Submission, Turn
-from evaluation.services import results
+from evaluation.services import frozen
 from evaluation.services.clean import clean
 from teams.models import Team, User
 
@@ -64,10 +64,11 @@ def _messages(turn: Turn, answer: str, earlier: list[Turn]) -> list[formats.Mess
 
 
 def candidates(submission: Submission) -> list[Candidate]:
-    """The marked answers of the committed interviews, in the order of the talks; none before the release."""
-    if submission.released_at is None:
+    """The marked answers of the released version, in the order of the talks; none before the release."""
+    shown = frozen.current_of(submission)
+    if shown is None:
         return []
-    marked = [one for one in results.marked_turns(submission) if one.turn.answer.strip()]
+    marked = [one for one in shown.marked if one.turn.answer.strip()]
     said = Turn.objects.remembered().filter(conversation__in={one.turn.conversation_id for one in marked})
     places = list(said.values_list("conversation_id", "position"))
     return [Candidate(one.turn, _before(one.turn, places), one.labels, one.better) for one in marked]

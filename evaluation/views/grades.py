@@ -6,17 +6,28 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from evaluation.forms import AdjudicationForm, GradingDueForm, ShareOutForm
+from evaluation.forms import GradingDueForm, ShareOutForm
+from evaluation.grade_forms import AdjudicationForm
 from evaluation.models import RegradeRequest, RegradeStatus, Submission
-from evaluation.services import agreement_report, assigning, bundle_check, deadlines, gradebook, regrades, results
+from evaluation.services import (
+    adjudication,
+    agreement_report,
+    assigning,
+    bundle_check,
+    deadlines,
+    gradebook,
+    regrades,
+    releases,
+    results,
+)
 from evaluation.services.gradings import ensure_gradings
 from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course
 
 
-def _submission(course: Course, submission_id: int) -> Submission:
+def find_submission(course: Course, submission_id: int) -> Submission:
     rows = Submission.objects.filter(team__course=course).select_related("team__course", "run", "rubric")
     return get_object_or_404(rows, pk=submission_id)
 
@@ -25,7 +36,8 @@ def _submission(course: Course, submission_id: int) -> Submission:
 @require_GET
 def course_grades(request: SignedInRequest, course: Course) -> HttpResponse:
     ensure_gradings(course=course)
-    shown = gradebook.course_results(course)
+    drafts = releases.drafts_of(gradebook.current_submissions(course))
+    shown = [draft.result for draft in drafts]
     handed_in = {result.submission.team_id for result in shown}
     deadline = deadlines.deadline_of(course)
     context = {
@@ -34,9 +46,9 @@ def course_grades(request: SignedInRequest, course: Course) -> HttpResponse:
         "today": timezone.localdate(),
         "late": {one.submission.pk for one in shown if deadlines.is_late(one.submission, deadline)},
         "sections": course.sections.exists(),
-        "results": shown,
+        "drafts": drafts,
         "missing": [team for team in course.teams.filter(practice=False) if team.pk not in handed_in],
-        "ready": sum(result.ready and not result.submission.released_at for result in shown),
+        "unreleased": sum(draft.before is None and draft.result.graders > 0 for draft in drafts),
         "requests": RegradeRequest.objects.filter(submission__team__course=course, status=RegradeStatus.OPEN).count(),
         "section": "grades",
     }
@@ -46,12 +58,15 @@ def course_grades(request: SignedInRequest, course: Course) -> HttpResponse:
 @course_view(Access.INSTRUCTOR)
 @require_GET
 def submission_grades(request: SignedInRequest, course: Course, submission_id: int) -> HttpResponse:
-    submission = _submission(course, submission_id)
-    result = results.results_of([submission])[0]
+    submission = find_submission(course, submission_id)
+    draft = releases.drafts_of([submission])[0]
     context = {
-        "result": result,
+        "draft": draft,
+        "result": draft.result,
         "submission": submission,
+        "versions": submission.releases.select_related("author"),
         "marked": results.marked_turns(submission),
+        "revisions": adjudication.revisions_with_reasons(draft.result),
         "changes": bundle_check.changes_since(submission),
         "late": deadlines.is_late(submission, deadlines.deadline_of(course)),
         "regrades": submission.regrade_requests.select_related("criterion", "grading__grader__person"),
@@ -62,18 +77,24 @@ def submission_grades(request: SignedInRequest, course: Course, submission_id: i
 
 
 @course_view(Access.INSTRUCTOR)
-@require_POST
+@require_http_methods(["GET", "POST"])
 def grade_adjudicate(request: SignedInRequest, course: Course, submission_id: int, criterion_id: int) -> HttpResponse:
-    """Settle a disagreement with a level and a reason."""
-    submission = _submission(course, submission_id)
+    """Both interviews and the evidence beside each other, and the level that counts."""
+    submission = find_submission(course, submission_id)
     criterion = get_object_or_404(submission.rubric.criteria.prefetch_related("levels"), pk=criterion_id)
-    form = AdjudicationForm(request.POST, criterion=criterion)
-    if form.is_valid():
+    form = AdjudicationForm(request.POST or None, criterion=criterion)
+    if request.method == "POST" and form.is_valid():
         results.adjudicate(submission=submission, criterion=criterion, person=request.user, **form.cleaned_data)
-        messages.success(request, f"Settled: {criterion.name}.")
-    else:
-        messages.error(request, "Choose the level that counts and give a reason.")
-    return redirect("submission_grades", course_id=course.pk, submission_id=submission_id)
+        messages.success(request, f"Adjudicated: {criterion.name}.")
+        return redirect("submission_grades", course_id=course.pk, submission_id=submission_id)
+    context = {
+        "case": adjudication.case_of(submission, criterion),
+        "criterion": criterion,
+        "submission": submission,
+        "form": form,
+        "section": "grades",
+    }
+    return render(request, "evaluation/grade_adjudicate.html", context, status=422 if form.errors else 200)
 
 
 @course_view(Access.INSTRUCTOR)
@@ -81,7 +102,7 @@ def grade_adjudicate(request: SignedInRequest, course: Course, submission_id: in
 def regrade_decide(request: SignedInRequest, course: Course, submission_id: int, regrade_id: int) -> HttpResponse:
     """Give the bot to another professor, or decline with an answer."""
     requests = RegradeRequest.objects.select_related("submission__team__course", "criterion")
-    asked = get_object_or_404(requests, pk=regrade_id, submission=_submission(course, submission_id))
+    asked = get_object_or_404(requests, pk=regrade_id, submission=find_submission(course, submission_id))
     try:
         if "professor" in request.POST:
             chosen = get_object_or_404(course.memberships, pk=_number(request.POST["professor"]))
@@ -134,39 +155,6 @@ def _number(text: str) -> int:
 def course_agreement(request: SignedInRequest, course: Course) -> HttpResponse:
     report = agreement_report.agreement_of(course)
     return render(request, "evaluation/course_agreement.html", {"report": report, "section": "grades"})
-
-
-@course_view(Access.INSTRUCTOR)
-@require_POST
-def grade_release(request: SignedInRequest, course: Course, submission_id: int) -> HttpResponse:
-    submission = _submission(course, submission_id)
-    try:
-        results.release(submission=submission, person=request.user)
-    except results.CannotRelease as error:
-        messages.error(request, str(error))
-    else:
-        messages.success(request, f"{submission.team.name} can see its result now.")
-    return redirect("course_grades", course_id=course.pk)
-
-
-@course_view(Access.INSTRUCTOR)
-@require_POST
-def grade_hide(request: SignedInRequest, course: Course, submission_id: int) -> HttpResponse:
-    submission = _submission(course, submission_id)
-    results.hide(submission=submission, person=request.user)
-    messages.success(request, f"{submission.team.name} no longer sees its result.")
-    return redirect("course_grades", course_id=course.pk)
-
-
-@course_view(Access.INSTRUCTOR)
-@require_POST
-def grades_release_all(request: SignedInRequest, course: Course) -> HttpResponse:
-    number = results.release_complete(course=course, person=request.user)
-    messages.success(
-        request,
-        f"Released: {number}. Ready is what every assigned professor has graded, with no gap of two levels unsettled.",
-    )
-    return redirect("course_grades", course_id=course.pk)
 
 
 @course_view(Access.INSTRUCTOR)

@@ -7,7 +7,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from evaluation.forms import RegradeForm
 from evaluation.models import Submission
-from evaluation.services import deadlines, interview_report, regrades, results, submissions
+from evaluation.services import deadlines, frozen, interview_report, regrades, submissions
 from evaluation.services.next_steps import next_steps
 from teams.access import Access, SignedInRequest, team_view
 from teams.days import start_of_today
@@ -51,19 +51,18 @@ def _details(submission: Submission) -> dict[str, object]:
         "graders": submission.gradings.count(),
         "graded": submission.gradings.filter(grade__committed_at__lt=start_of_today()).count(),
     }
-    if submission.released_at:
-        result, marked = results.results_of([submission])[0], results.marked_turns(submission)
-        details |= {"result": result, "marked": marked, "next_steps": next_steps(result)}
+    result = frozen.current_of(submission)
+    if result is not None:
+        details |= {"result": result, "marked": result.marked, "next_steps": next_steps(result)}
+        details["versions"] = submission.releases.filter(number__lte=result.release.number)
         details |= interview_report.of_run(submission.run)
         details["regrades"] = submission.regrade_requests.select_related("criterion")
-        details["regrade_form"] = _regrade_form(result, marked, None)
+        details["regrade_form"] = _regrade_form(result, None)
     return details
 
 
-def _regrade_form(
-    result: results.SubmissionResult, marked: list[results.MarkedTurn], data: QueryDict | None
-) -> RegradeForm:
-    turns = [one.turn for one in marked]
+def _regrade_form(result: frozen.ReleasedResult, data: QueryDict | None) -> RegradeForm:
+    turns = [one.turn for one in result.marked]
     return RegradeForm(data, criteria=[row.criterion for row in result.criteria], turns=turns)
 
 
@@ -72,9 +71,10 @@ def _regrade_form(
 def regrade_request(request: SignedInRequest, team: Team) -> HttpResponse:
     """Ask for a second look at one criterion of the released result."""
     submission = submissions.current_submission(team)
-    if submission is None or submission.released_at is None:
+    result = frozen.current_of(submission) if submission else None
+    if submission is None or result is None:
         raise Http404("There is no released result.")
-    form = _regrade_form(results.results_of([submission])[0], results.marked_turns(submission), request.POST)
+    form = _regrade_form(result, request.POST)
     if not form.is_valid():
         messages.error(request, "Choose a criterion and say what may have been missed.")
         return redirect("submission_detail", team_id=team.pk)

@@ -17,6 +17,7 @@ class Announcement(models.Model):
 class NoticeKind(models.TextChoices):
     RUN = "run", "A run finished or failed"
     GRADE = "grade", "A grade was released"
+    DECISION = "decision", "Grades that wait for your decision"
     DATASET = "dataset", "A dataset version is ready"
     BUDGET = "budget", "Budget alerts and requests"
     COMMENT = "comment", "Comments on your work"

@@ -35,7 +35,7 @@ def person(email: str, name: str) -> Any:
 
 
 def cedar() -> dict[str, Any]:
-    from evaluation.services import grades, results
+    from evaluation.services import grades, releases
     from teams.models import Course, Role, User
     from tests import factories
     from tests.world import make_world
@@ -50,7 +50,7 @@ def cedar() -> dict[str, Any]:
         score.save()
     grade.unapplied.all().delete()
     grades.commit(grade=grade, seen_version=grade.version, person=professor)
-    results.release(submission=world.submission, person=User.objects.get(email="instructor@demo.example"))
+    releases.publish(submission=world.submission, person=User.objects.get(email="instructor@demo.example"))
     return {}
 
 

@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 
 from evaluation.models import Grade, GradeStatus, Grading, RubricVersion, UnappliedSave
-from evaluation.services import chat, grades, gradings, results, submissions
+from evaluation.services import chat, grades, gradings, releases, submissions
 from evaluation.services.grades import Marks, Saved
 from teams.models import Method, Role
 from tests import factories
@@ -317,7 +317,7 @@ def test_no_page_of_a_professor_tells_whose_bot_it_is(
     shown.append(client.post(url_of(grading, "grading_choose", kept=kept.code), {"use": "kept"}))
     committed(grading)
     shown += [client.get(url_of(grading)), client.get(url_of(grading, "grading_revise"))]
-    results.release(submission=grading.submission, person=person)
+    releases.publish(submission=grading.submission, person=person)
     shown += [client.get(url_of(grading)), client.get(reverse("grading_queue", kwargs={"course_id": course.pk}))]
     telling = [
         secret,

@@ -6,7 +6,7 @@ from django.urls import reverse
 from datasets.models import Dataset
 from datasets.services import drafts
 from evaluation.models import Turn, TurnCorrection, TurnTag
-from evaluation.services import gradings, results, tags, training_rows
+from evaluation.services import gradings, releases, results, tags, training_rows
 from tests.evaluation.test_grading import committed, grading, second_professor, submission, url_of  # noqa: F401  (fixtures)
 
 HTMX = {"HX-Request": "true"}
@@ -134,7 +134,7 @@ def test_a_better_answer_is_offered_to_the_team_after_release_and_becomes_a_row(
     better(client_for, grading, turn, "It's water that got cold!")
     committed(grading)
     assert "water that got cold" not in candidates_page(client_for, member, team)
-    results.release(submission=grading.submission, person=instructor)
+    releases.publish(submission=grading.submission, person=instructor)
     html = candidates_page(client_for, member, team)
     assert "A professor would rather hear:" in html and "It&#x27;s water that got cold!</textarea>" in html
     [candidate] = training_rows.candidates(grading.submission)
@@ -161,7 +161,7 @@ def test_marks_of_a_grader_who_has_not_committed_stay_hers_even_after_the_releas
     committed(grading.submission.gradings.select_related("grade", "grader__person").get(grader__person=other))
     better(client_for, grading, turn, "Not meant for you yet.")
     tag(client_for, grading, turn, label="half a thought")
-    results.release(submission=grading.submission, person=instructor)
+    releases.publish(submission=grading.submission, person=instructor)
     shown = client_for(member).get(reverse("submission_detail", kwargs={"team_id": team.pk})).content.decode()
     for html in (candidates_page(client_for, member, team), shown):
         assert "Not meant for you yet." not in html and "alf a thought" not in html
@@ -180,7 +180,7 @@ def test_the_result_shows_every_marked_answer_once_with_all_its_tags(
     tag(client_for, grading, turn, label="too grown-up")
     tag(client_for, grading, turn, label="robot words", criterion=flow.key)
     committed(grading)
-    results.release(submission=grading.submission, person=instructor)
+    releases.publish(submission=grading.submission, person=instructor)
     html = client_for(member).get(reverse("submission_detail", kwargs={"team_id": team.pk})).content.decode()
     assert html.count("A crystal lattice.") == 1
     assert "Too grown-up</span>" in html and f"Robot words: {flow.name}</span>" in html
@@ -200,7 +200,7 @@ def test_the_result_draws_each_criterion_and_each_professors_own_level(
         (2, 3), grading.submission.gradings.select_related("grade", "grader__person").order_by("code"), strict=True
     ):
         committed(one, level)
-    results.release(submission=grading.submission, person=instructor)
+    releases.publish(submission=grading.submission, person=instructor)
     result = results.results_of([grading.submission])[0]
     assert {row.bar for row in result.criteria} == {62.5} and {tuple(row.dots) for row in result.criteria} == {(50, 75)}
     html = client_for(member).get(reverse("submission_detail", kwargs={"team_id": team.pk})).content.decode()

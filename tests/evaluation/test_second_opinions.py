@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 
 from evaluation.models import Adjudication, Grading, RegradeRequest, RegradeStatus
-from evaluation.services import agreement_report, chat, gradings, regrades, results, submissions, tags
+from evaluation.services import agreement_report, chat, gradings, regrades, releases, results, submissions, tags
 from teams.models import AuditEntry, Membership, Role
 from tests import factories
 from tests.evaluation.conftest import make_run, professor_of
@@ -37,19 +37,19 @@ def adjudicate(client, submission, criterion, **data):
 def test_a_gap_of_two_levels_keeps_a_result_from_release_all_until_it_is_settled(
     submission, instructor, client_for, course
 ):
-    assert results.release_complete(course=course, person=instructor) == 0
+    assert releases.release_complete(course=course, person=instructor) == 0
     client = client_for(instructor)
     for criterion in submission.rubric.criteria.all():
         adjudicate(client, submission, criterion, level="3", reason="We listened together.")
-    assert results.release_complete(course=course, person=instructor) == 1
+    assert releases.release_complete(course=course, person=instructor) == 1
 
 
 def test_the_settled_level_is_what_the_team_sees_and_the_marks_stay(submission, member, team, instructor, client_for):
     criterion = submission.rubric.criteria.first()
     adjudicate(client_for(instructor), submission, criterion, level="4", reason="It counted on its fingers.")
-    results.release(submission=submission, person=instructor)
+    releases.publish(submission=submission, person=instructor)
     page = team_page(client_for(member), team)
-    assert "Settled at <strong>level 4</strong>: It counted on its fingers." in page
+    assert "Adjudicated: <strong>level 4</strong>: It counted on its fingers." in page
     assert "4 Like a child" in page and "2 Partly" in page
     assert results.results_of([submission])[0].criteria[0].final == 4
     assert results.results_of([submission])[0].overall == pytest.approx((4 + 7 * 3) / 8)
@@ -58,8 +58,11 @@ def test_the_settled_level_is_what_the_team_sees_and_the_marks_stay(submission, 
 
 @pytest.mark.parametrize("data", [{"level": "9", "reason": "x"}, {"level": "3", "reason": ""}])
 def test_a_settlement_needs_a_level_of_the_rubric_and_a_reason(data, submission, instructor, client_for):
-    html = adjudicate(client_for(instructor), submission, submission.rubric.criteria.first(), **data).content.decode()
-    assert "give a reason" in html
+    answer = adjudicate(client_for(instructor), submission, submission.rubric.criteria.first(), **data)
+    html = answer.content.decode()
+    assert answer.status_code == 422
+    assert "This rubric has no such level" in html or "Say why" in html
+    assert data["reason"] in html, "what was written is still there"
     assert not Adjudication.objects.exists()
 
 
@@ -114,7 +117,7 @@ def test_a_request_points_at_a_criterion_and_marked_answers(
         conversation=gradings.interview_of(grading), question="What is 52 - 38?", person=grading.grader.person
     )
     tags.toggle(grading=grading, turn=turn, label="real misconception")
-    results.release(submission=submission, person=instructor)
+    releases.publish(submission=submission, person=instructor)
     criterion = submission.rubric.criteria.get(position=3)
     client = client_for(member)
     assert "decides what happens next" in ask(client, team, criterion, turns=[turn.key]).content.decode()
@@ -133,7 +136,7 @@ def decide(client, asked, **data):
 
 @pytest.fixture
 def asked(submission, member, instructor):
-    results.release(submission=submission, person=instructor)
+    releases.publish(submission=submission, person=instructor)
     return regrades.request_regrade(
         submission=submission,
         criterion=submission.rubric.criteria.first(),

@@ -35,7 +35,7 @@ from evaluation.models import (
     TurnStatus,
     UnappliedSave,
 )
-from evaluation.services import chat, grades, gradings, interviews, results, tags
+from evaluation.services import chat, grades, gradings, interviews, releases, results, tags
 from evaluation.services.grades import Marks
 from evaluation.services.gradings import ensure_gradings
 from teams.access import Access
@@ -377,7 +377,7 @@ def stages(cast: Cast, server: Script) -> Iterator[str]:
         grades.commit(grade=grading.grade, seen_version=grading.grade.version, person=grading.grader.person)
     set_the_clocks()
     yield "committed"
-    results.release(submission=cast.first.submission, person=cast.one)
+    releases.publish(submission=cast.first.submission, person=cast.one)
     set_the_clocks()
     yield "released"
 

@@ -3,11 +3,12 @@
 import re
 
 import pytest
+from django.utils import timezone
 
 from datasets.services import reviews, rework
 from datasets.services.reading import row_at
-from evaluation.models import GradeStatus
-from evaluation.services import gradings, results, submissions
+from evaluation.models import GradeStatus, Submission
+from evaluation.services import grades, gradings, releases, submissions
 from teams import impersonation
 from teams.models import Membership, Notice, NoticeKind, Role
 from teams.services import budget_requests, money, notices, team_requests
@@ -29,14 +30,24 @@ def happen(redis_server, course, team, member, professor, instructor):
         run.refresh_from_db()
         finish.fail(run, None, finish.LOST)
 
-    def grade_released():
+    def graded():
         factories.assign(team, professor)
         submission = submissions.submit(team=team, run=make_run(team), person=member)
         gradings.ensure_gradings(course=course)
         grade = submission.gradings.get().grade
         grade.status = GradeStatus.COMMITTED
         grade.save()
-        results.release(submission=submission, person=instructor)
+        return submission
+
+    def grade_released():
+        releases.publish(submission=graded(), person=instructor)
+
+    def decision_waits():
+        submission = Submission.objects.filter(team=team).first() or graded()
+        Submission.objects.filter(pk=submission.pk).update(released_at=timezone.now())
+        grade = submission.gradings.get().grade
+        marks = {score.criterion_id: grades.Marks(level=2) for score in grade.scores.all()}
+        grades.revise(grade=grade, marks=marks, comment="", reason="I read it again.", person=professor)
 
     def budget_answered():
         asked = budget_requests.ask(team=team, person=member, amount=1, reason="more")
@@ -62,11 +73,18 @@ def happen(redis_server, course, team, member, professor, instructor):
         NoticeKind.TEAM: asked_to_join,
         NoticeKind.RUN: run_ends,
         NoticeKind.GRADE: grade_released,
+        NoticeKind.DECISION: decision_waits,
         NoticeKind.BUDGET: budget_answered,
         NoticeKind.COMMENT: commented,
         NoticeKind.ANNOUNCEMENT: announced,
     }
     return lambda kind: doing[kind]()
+
+
+@pytest.fixture
+def told(member, instructor):
+    """Who is told of this kind."""
+    return lambda kind: {NoticeKind.DECISION: instructor}.get(kind, member)
 
 
 def first_row(version):
@@ -88,17 +106,19 @@ def mails_to(mailoutbox, person):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_is_told_in_the_app_and_by_mail(happen, kind, member, mailoutbox, django_capture_on_commit_callbacks):
+def test_each_kind_is_told_in_the_app_and_by_mail(happen, kind, told, mailoutbox, django_capture_on_commit_callbacks):
+    person = told(kind)
     with django_capture_on_commit_callbacks(execute=True):
         happen(kind)
-    assert [notice.kind for notice in member.notices.all()] == [kind]
-    assert len(mails_to(mailoutbox, member)) == 1
+    assert [notice.kind for notice in person.notices.all()] == [kind]
+    assert len(mails_to(mailoutbox, person)) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_mail_there_is_the_notice_and_without_the_notice_there_is_the_mail(
-    happen, client_for, kind, member, mailoutbox, django_capture_on_commit_callbacks
+    happen, client_for, kind, told, mailoutbox, django_capture_on_commit_callbacks
 ):
+    member = told(kind)
     others = [one for one in KINDS if one != kind]
     choose(client_for(member), in_app=KINDS, by_mail=others)
     with django_capture_on_commit_callbacks(execute=True):

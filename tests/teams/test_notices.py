@@ -3,7 +3,7 @@
 import pytest
 
 from evaluation.models import GradeStatus
-from evaluation.services import gradings, results, submissions
+from evaluation.services import gradings, releases, submissions
 from teams.models import MailChoice, Notice, NoticeKind, Role
 from teams.services import enrolment, notices
 from tests import factories
@@ -25,15 +25,18 @@ def test_releasing_a_grade_tells_every_active_member_once_and_nobody_else(course
     left = factories.make_person("Left")
     factories.enrol(course, left, Role.STUDENT, team)
     enrolment.deactivate(membership=left.memberships.get(), person=instructor)
-    results.release(submission=graded, person=instructor)
-    results.release(submission=graded, person=instructor)
+    releases.publish(submission=graded, person=instructor)
+    with pytest.raises(releases.CannotRelease, match="reason"):
+        releases.publish(submission=graded, person=instructor)
+    with pytest.raises(releases.CannotRelease, match="Nothing has changed"):
+        releases.publish(submission=graded, person=instructor, reason="Pressed twice.")
     told = Notice.objects.filter(kind=NoticeKind.GRADE)
     assert [notice.person for notice in told] == [member]
     assert told[0].path == f"/teams/{team.pk}/submission/"
 
 
 def test_a_notice_stands_in_the_bar_until_it_was_looked_at(client_for, course, team, member, graded, instructor):
-    results.release(submission=graded, person=instructor)
+    releases.publish(submission=graded, person=instructor)
     client = client_for(member)
     assert '<span class="tag warn">1</span>' in client.get(f"/teams/{team.pk}/").content.decode()
     page = client.get("/notices/").content.decode()
