@@ -48,12 +48,13 @@ def points_by_team(course: Course) -> dict[int, Points]:
         **{f"grade__grading__{k}": v for k, v in current.items()},
     ).order_by()
     given: dict[tuple[int, int], list[int]] = {}
-    for team_id, criterion_id, level in graded.values_list("grade__grading__submission__team_id", "criterion_id", "level"):
-        given.setdefault((team_id, criterion_id), []).append(level)
+    places = ("grade__grading__submission__team_id", "criterion_id", "level")
+    for team_id, criterion_id, value in graded.values_list(*places):
+        given.setdefault((team_id, criterion_id), []).append(value or 0)
     levels = {place: float(median(values)) for place, values in given.items()}
     settled = Adjudication.objects.filter(**current).order_by("id")
-    for team_id, criterion_id, level in settled.values_list("submission__team_id", "criterion_id", "level"):
-        levels[team_id, criterion_id] = float(level)
+    for team_id, criterion_id, decided in settled.values_list("submission__team_id", "criterion_id", "level"):
+        levels[team_id, criterion_id] = float(decided)
     criteria = {criterion_id for _, criterion_id in levels}
     tops = (
         Level.objects.filter(criterion__in=criteria).order_by().values_list("criterion_id").annotate(top=Max("value"))

@@ -20,6 +20,7 @@ from evaluation.models import (
 )
 from evaluation.models.rubric import new_criterion_key
 from evaluation.services.grades import MAX_COMMENT_CHARACTERS, Marks
+from evaluation.services.regrades import MAX_COMMENT, Opinion
 from evaluation.services.rubrics import (
     MAX_CRITERIA,
     MAX_LEVELS,
@@ -102,6 +103,38 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(max_length=300, label="Why do you change it?", help_text="Kept with the grade.")
 
 
+class SecondLookForm(forms.Form):
+    """One criterion's level, or "cannot judge", and what is heard in the answers. Nothing is chosen beforehand."""
+
+    level = forms.ChoiceField(
+        widget=forms.RadioSelect,
+        error_messages={
+            "required": "Choose a level, or “Cannot judge”.",
+            "invalid_choice": "This rubric has no such level. Load the page again and choose.",
+        },
+    )
+    comment = forms.CharField(
+        max_length=MAX_COMMENT,
+        label="What do you hear in these answers?",
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="The instructor reads it, and may pass it on to the team without your name.",
+        error_messages={"required": "Say in a sentence what you hear in these answers."},
+    )
+
+    def __init__(self, *args: Any, criterion: Criterion, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        levels = [
+            (str(level.value), f"{level.value} {level.label}. {level.anchor}") for level in criterion.levels.all()
+        ]
+        field = self.fields["level"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [*levels, (CANNOT_JUDGE, "Cannot judge")]
+
+    def opinion(self) -> Opinion:
+        chosen: str = self.cleaned_data["level"]
+        return Opinion(None if chosen == CANNOT_JUDGE else int(chosen), self.cleaned_data["comment"])
+
+
 class CriterionField(forms.ModelChoiceField):  # type: ignore[type-arg]  # a generic in the stubs only
     def label_from_instance(self, obj: Any) -> str:
         return str(obj.name)
@@ -123,7 +156,7 @@ class RegradeForm(forms.Form):
         max_length=2000,
         label="What may have been missed?",
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="Your instructor reads this. The other professor sees only the bot.",
+        help_text="Your instructor reads this. The other professor sees only the criterion and the answers.",
     )
 
     def __init__(self, *args: Any, criteria: list[Criterion], turns: list[Turn], **kwargs: Any) -> None:

@@ -16,7 +16,9 @@ class AdjudicationForm(forms.Form):
     """The level that counts, and why. Nothing is chosen beforehand."""
 
     level = forms.TypedChoiceField(
-        coerce=int, widget=forms.RadioSelect, error_messages={"required": "Choose the level that counts.", "invalid_choice": GONE}
+        coerce=int,
+        widget=forms.RadioSelect,
+        error_messages={"required": "Choose the level that counts.", "invalid_choice": GONE},
     )
     reason = forms.CharField(
         max_length=500,
@@ -30,7 +32,38 @@ class AdjudicationForm(forms.Form):
         super().__init__(*args, **kwargs)
         field = self.fields["level"]
         assert isinstance(field, forms.TypedChoiceField)
-        field.choices = [(level.value, f"{level.value} {level.label}. {level.anchor}") for level in criterion.levels.all()]
+        field.choices = [
+            (level.value, f"{level.value} {level.label}. {level.anchor}") for level in criterion.levels.all()
+        ]
+
+
+class RegradeDecisionForm(forms.Form):
+    """What becomes of a request for a second look, and what the team is told. Nothing is chosen beforehand."""
+
+    STAYS = "stays"
+
+    level = forms.ChoiceField(
+        widget=forms.RadioSelect,
+        error_messages={"required": "Choose what counts from now on.", "invalid_choice": GONE},
+    )
+    answer = forms.CharField(
+        max_length=500,
+        label="Answer to the team",
+        widget=forms.Textarea(attrs={"rows": 3}),
+        error_messages={"required": "Tell the team why, in a sentence."},
+    )
+
+    def __init__(self, *args: Any, criterion: Criterion, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["level"]
+        assert isinstance(field, forms.ChoiceField)
+        levels = [(str(level.value), f"{level.value} {level.label} counts") for level in criterion.levels.all()]
+        field.choices = [(self.STAYS, "The grade stays as it is"), *levels]
+
+    def level_that_counts(self) -> int | None:
+        """None where the grade stays."""
+        chosen: str = self.cleaned_data["level"]
+        return None if chosen == self.STAYS else int(chosen)
 
 
 class ReleaseForm(forms.Form):
@@ -66,13 +99,13 @@ class ScaleForm(forms.Form):
     )
     points = forms.IntegerField(min_value=1, max_value=MOST_POINTS, label="Points for a perfect bot")
 
-    def __init__(self, *args: Any, criteria: list[Criterion], scale: Scale, **kwargs: Any) -> None:
+    def __init__(self, data: Any = None, *, criteria: list[Criterion], scale: Scale) -> None:
         self.criteria, self.before = criteria, scale
         self.top = max((len(one.levels.all()) for one in criteria), default=0)
         initial: dict[str, Any] = {"title": scale.title, "points": scale.points}
         initial |= {f"weight-{one.key}": scale.weight_of(one) for one in criteria}
         initial |= {f"share-{value}": share for value, share in enumerate(scale.shares_for(self.top), start=1)}
-        super().__init__(*args, initial=initial, **kwargs)
+        super().__init__(data, initial=initial)
         for one in criteria:
             field = forms.IntegerField(min_value=0, max_value=MOST_WEIGHT, label=f"Weight of {one.name}")
             self.fields[f"weight-{one.key}"] = field
@@ -91,7 +124,9 @@ class ScaleForm(forms.Form):
         if self.errors:
             return cleaned
         if not any(cleaned[f"weight-{one.key}"] for one in self.criteria):
-            raise forms.ValidationError("Every weight is 0, so nothing would count. Give one criterion a weight at least.")
+            raise forms.ValidationError(
+                "Every weight is 0, so nothing would count. Give one criterion a weight at least."
+            )
         shares = [cleaned[f"share-{value}"] for value in range(1, self.top + 1)]
         if shares != sorted(shares):
             raise forms.ValidationError("A higher level must not be worth less than a lower one.")
@@ -100,7 +135,9 @@ class ScaleForm(forms.Form):
     def scale(self) -> Scale:
         """Weights that are the rubric's own are not kept beside it; even steps neither. What another rubric's version
         needs stays."""
-        weights = {key: weight for key, weight in self.before.weights.items() if key not in {one.key for one in self.criteria}}
+        weights = {
+            key: weight for key, weight in self.before.weights.items() if key not in {one.key for one in self.criteria}
+        }
         for one in self.criteria:
             chosen = self.cleaned_data[f"weight-{one.key}"]
             if chosen != one.weight:

@@ -163,6 +163,7 @@ TABLE: dict[str, Access] = {
     "interview_tag": Access.PROFESSOR,
     "interview_correction": Access.PROFESSOR,
     "interview_sources": Access.PROFESSOR,
+    "second_look": Access.PROFESSOR,
     "course_grades": Access.INSTRUCTOR,
     "course_grades_csv": Access.INSTRUCTOR,
     "grades_due": Access.INSTRUCTOR,

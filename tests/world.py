@@ -19,6 +19,9 @@ from evaluation.models import (
     JudgeOpinion,
     JudgeSetting,
     RegradeRequest,
+    RegradeStatus,
+    ResultRelease,
+    SecondLook,
     Submission,
     Turn,
     TurnCorrection,
@@ -72,6 +75,7 @@ class World:
     standard: Interview
     comparison: Comparison
     regrade: RegradeRequest
+    look: SecondLook
     request: BudgetRequest
     asked: TeamRequest
     section: Section
@@ -93,9 +97,16 @@ class World:
         return self.import_.key if name.startswith("import_") else self.conversation.key
 
     def _number(self, name: str) -> int:
-        if name == "calibration_detail":
+        if name in ("calibration_detail", "grade_version"):
             return 1
         return self.run.number if name.startswith("run_") else self.version.number
+
+    def _code(self, name: str) -> Any:
+        if name == "second_look":
+            return self.look.code
+        if name.startswith(("interview", "grading")):
+            return self.grading.code
+        return self.review.code_for(self.grading.grader.person)
 
     def values(self, name: str) -> dict[str, Any]:
         """What each part of the URL called `name` stands for in this world."""
@@ -113,7 +124,7 @@ class World:
             "number": self._number(name),
             "key": self._key(name),
             "turn_key": self.interview_turn.key if interview else self.turn.key,
-            "code": self.grading.code if interview else self.review.code_for(self.grading.grader.person),
+            "code": self._code(name),
             "criterion": "vocabulary",
             "kept": self.kept.code,
             "submission_id": self.submission.pk,
@@ -178,6 +189,15 @@ def make_world(team: Team, professor: User, mark: str) -> World:
     standard = Interview.objects.create(run=run, script=script_for(team.course), started_by=member)
     JudgeSetting.objects.get_or_create(course=team.course)
     GradingDue.objects.get_or_create(course=team.course, defaults={"due_on": date(2026, 12, 1)})
+    regrade = RegradeRequest.objects.create(
+        submission=submission,
+        criterion=submission.rubric.criteria.order_by("pk")[0],
+        words=mark,
+        person=member,
+        status=RegradeStatus.SECOND_LOOK,
+    )
+    regrade.turns.add(interview_turn)
+    ResultRelease.objects.create(submission=submission, number=1, content=_content(mark), reason=mark)
     JudgeOpinion.objects.create(
         interview=standard, subject="math", model="a-judge", prompt_version=1, status="given", score=3, reason=mark
     )
@@ -207,9 +227,8 @@ def make_world(team: Team, professor: User, mark: str) -> World:
         kept=UnappliedSave.objects.create(grade=grading.grade, comment=mark),
         comparison=_comparison(run, member, mark),
         standard=standard,
-        regrade=RegradeRequest.objects.create(
-            submission=submission, criterion=submission.rubric.criteria.order_by("pk")[0], words=mark, person=member
-        ),
+        regrade=regrade,
+        look=SecondLook.objects.create(request=regrade, reader=grading.grader),
         request=budget_requests.ask(team=team, person=member, amount=1_000_000, reason=f"{mark} needs more"),
         asked=_request_of_a_newcomer(team, mark),
         section=Section.objects.create(course=team.course, name=f"{mark} section"),
@@ -230,6 +249,14 @@ def make_world(team: Team, professor: User, mark: str) -> World:
             hosting=Hosting.HUGGING_FACE,
         ),
     )
+
+
+def _content(mark: str) -> dict[str, Any]:
+    """Of a released version, which is hidden again."""
+    marks = [{"grader": 1, "level": 2, "cannot_judge": False, "comment": mark}]
+    criterion = {"key": "vocabulary", "weight": 1, "final": 2.0, "settled": None, "marks": marks}
+    comments = [{"grader": 1, "comment": mark}]
+    return {"points": 100, "shares": [], "criteria": [criterion], "comments": comments, "marked": []}
 
 
 def membership_of(team: Team, person: User) -> Membership:

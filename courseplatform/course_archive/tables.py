@@ -276,7 +276,7 @@ TABLES = (
     ),
     table(
         "evaluation.regraderequest",
-        "words status answer created_at decided_at",
+        "words status answer level created_at decided_at",
         submission_id="evaluation.submission",
         criterion_id="evaluation.criterion",
         grading_id="evaluation.grading",
@@ -290,6 +290,13 @@ TABLES = (
         conversation_id="evaluation.conversation",
         people="asked_by_id",
         keys="key",
+    ),
+    table(
+        "evaluation.secondlook",
+        "level cannot_judge comment given_at",
+        request_id="evaluation.regraderequest",
+        reader_id="teams.membership",
+        keys="code",
     ),
     table(
         "evaluation.resultrelease",

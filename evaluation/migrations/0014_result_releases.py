@@ -84,7 +84,7 @@ def _of_turn(found: dict[tuple[Any, int], dict[str, Any]], turn: Any) -> dict[st
 class Migration(migrations.Migration):
     dependencies = [
         ("evaluation", "0013_blind_page_source"),
-        ("teams", "0022_decision_notices"),
+        ("teams", "0022_grading_notices"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

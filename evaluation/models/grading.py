@@ -159,11 +159,16 @@ class Adjudication(models.Model):
 class RegradeStatus(models.TextChoices):
     OPEN = "open", "Waiting for the instructor"
     SECOND_LOOK = "second_look", "Another professor looks at it"
-    DECLINED = "declined", "Declined"
+    DECLINED = "declined", "Looked at: the grade stays"
+    DECIDED = "decided", "Decided: another level counts"
 
 
 class RegradeRequest(models.Model):
-    """A team asks for a second look at one criterion and points at answers. Another professor sees the bot, blind."""
+    """A team asks for a second look at one criterion and points at answers. Another professor sees just those, blind.
+
+    It ends in a decision: `level` counts from then on, or, where that is empty, the grade stays. `grading` is of requests
+    from before there was `SecondLook`: then the other professor graded the whole bot.
+    """
 
     submission = models.ForeignKey(Submission, on_delete=models.CASCADE, related_name="regrade_requests")
     criterion = models.ForeignKey(Criterion, on_delete=models.PROTECT, related_name="regrade_requests")
@@ -173,6 +178,7 @@ class RegradeRequest(models.Model):
     status = models.CharField(max_length=12, choices=RegradeStatus.choices, default=RegradeStatus.OPEN)
     grading = models.ForeignKey(Grading, on_delete=models.SET_NULL, null=True, related_name="regrade_requests")
     answer = models.CharField(max_length=500, blank=True)
+    level = models.PositiveSmallIntegerField(null=True)
     decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     decided_at = models.DateTimeField(null=True)
@@ -182,6 +188,25 @@ class RegradeRequest(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["submission", "criterion"], condition=Q(status="open"), name="one_open_request_per_criterion"
+            )
+        ]
+
+
+class SecondLook(models.Model):
+    """What another professor says of the answers that a request points at, once; then the instructor decides."""
+
+    request = models.OneToOneField(RegradeRequest, on_delete=models.CASCADE, related_name="look")
+    reader = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="second_looks")
+    code = models.UUIDField(default=uuid.uuid4, unique=True, editable=False, help_text="Its name in URLs.")
+    level = models.PositiveSmallIntegerField(null=True)
+    cannot_judge = models.BooleanField(default=False)
+    comment = models.TextField(blank=True)
+    given_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(level__isnull=True) | Q(cannot_judge=False), name="look_cannot_judge_has_no_level"
             )
         ]
 

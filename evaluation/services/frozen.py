@@ -157,7 +157,9 @@ def _thaw(release: ResultRelease, rubric: list[Criterion], turns: dict[str, Turn
     rows = [_result(by_key[one["key"]], one) for one in content["criteria"] if one["key"] in by_key]
     comments = [(one["grader"], one["comment"]) for one in content["comments"]]
     marked = [
-        MarkedTurn(turns[one["turn"]], [Tag(tag["label"], by_key.get(tag["criterion"])) for tag in one["tags"]], one["better"])
+        MarkedTurn(
+            turns[one["turn"]], [Tag(tag["label"], by_key.get(tag["criterion"])) for tag in one["tags"]], one["better"]
+        )
         for one in content["marked"]
         if one["turn"] in turns
     ]

@@ -23,11 +23,16 @@ class CannotRelease(Exception):
     """Nothing was shown to the team; the message says why and what to do."""
 
 
+class NothingChanged(CannotRelease):
+    """The newest version says just this."""
+
+
 @dataclass(frozen=True)
 class Draft:
     """What would be published now. `before` is the newest version, None while there is none.
 
-    `changes` are sentences against it, `unresolved` what an instructor should know before she decides.
+    `changes` are sentences against it, `unresolved` what an instructor should know before she decides; `open_requests` of
+    the team, for a second look, are among that.
     """
 
     result: SubmissionResult
@@ -35,6 +40,7 @@ class Draft:
     before: ResultRelease | None
     changes: list[str]
     unresolved: list[str]
+    open_requests: int
 
     @property
     def digest(self) -> str:
@@ -63,7 +69,8 @@ def drafts_of(submissions: Iterable[Submission]) -> list[Draft]:
         key = result.submission.pk
         content, before = frozen.freeze(result, marked[key]), newest.get(key)
         changes = changes_between(before.content, content, result) if before else []
-        found.append(Draft(result, content, before, changes, [*unresolved(result), *open_requests.get(key, [])]))
+        asked = open_requests.get(key, [])
+        found.append(Draft(result, content, before, changes, [*unresolved(result), *asked], len(asked)))
     return found
 
 
@@ -110,7 +117,9 @@ def changes_between(before: Content, after: Content, result: SubmissionResult) -
     if not frozen.same(before["comments"], after["comments"]):
         said.append("Overall comments: changed.")
     if not frozen.same(before["marked"], after["marked"]):
-        said.append(f"Marked answers: {len(before['marked'])} before, {len(after['marked'])} now, or other marks on them.")
+        said.append(
+            f"Marked answers: {len(before['marked'])} before, {len(after['marked'])} now, or other marks on them."
+        )
     if (before["points"], before["shares"]) != (after["points"], after["shares"]):
         said.append(f"Points: of {before['points']} before, of {after['points']} now, or other shares for the levels.")
     return said
@@ -130,9 +139,7 @@ def _level(value: float | None) -> str:
     return "no level" if value is None else f"{value:g}"
 
 
-def publish(
-    *, submission: Submission, person: User, reason: str = "", seen: str = "", only: str = ""
-) -> ResultRelease:
+def publish(*, submission: Submission, person: User, reason: str = "", seen: str = "", only: str = "") -> ResultRelease:
     """Show the team a new version of its result, told to everybody in it. From version 2 on with a reason.
 
     `seen`: the digest of the draft that the person looked at. `only`: a criterion's key; then all else stays as it was in
@@ -146,7 +153,9 @@ def publish(
         _check(draft, reason, seen)
         content = _only(draft, only) if only else draft.content
         if draft.before and frozen.same(draft.before.content, content):
-            raise CannotRelease(f"Nothing has changed since version {draft.before.number}, so there is nothing to publish.")
+            raise NothingChanged(
+                f"Nothing has changed since version {draft.before.number}, so there is nothing to publish."
+            )
         made = ResultRelease.objects.create(
             submission=submission, number=draft.number, content=content, reason=reason, author=person
         )
@@ -231,9 +240,7 @@ def release_complete(*, course: Course, person: User) -> int:
     return done
 
 
-def _record(
-    submission: Submission, person: User, action: str, *, before: object = None, after: object = None
-) -> None:
+def _record(submission: Submission, person: User, action: str, *, before: object = None, after: object = None) -> None:
     team = submission.team
     what = f"{team.name}, {submission.run}"
     audit.record(course=team.course, person=person, team=team, action=action, what=what, before=before, after=after)

@@ -111,7 +111,10 @@ def _handed_in(course: Course) -> bool:
 
 def _tell_students(course: Course) -> None:
     people = User.objects.filter(
-        memberships__course=course, memberships__role=Role.STUDENT, memberships__active=True, memberships__team__isnull=False
+        memberships__course=course,
+        memberships__role=Role.STUDENT,
+        memberships__active=True,
+        memberships__team__isnull=False,
     )
     notices.tell(
         people=people,

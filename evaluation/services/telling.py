@@ -3,7 +3,7 @@
 from django.urls import reverse
 
 from evaluation.models import Submission
-from teams.models import Course, NoticeKind, Role, User
+from teams.models import Course, Membership, NoticeKind, Role, User
 from teams.services import notices
 
 
@@ -39,5 +39,13 @@ def tell_instructors(submission: Submission, text: str, *, but: User | None = No
 def change_waits(submission: Submission, what: str) -> None:
     """A grade changed after its release: nothing moves for the team before an instructor publishes it."""
     if submission.released_at is not None:
-        text = f"{submission.team.name}: {what} The team still sees the released version; publish the change or leave it."
+        text = (
+            f"{submission.team.name}: {what} The team still sees the released version; publish the change or leave it."
+        )
         tell_instructors(submission, text)
+
+
+def tell_professor(membership: Membership, kind: NoticeKind, text: str, path: str) -> None:
+    """One professor, if she is in the course now. `text` and `path` name no team."""
+    if membership.active:
+        notices.tell(people=[membership.person], course=membership.course, kind=kind, text=text, path=path)

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from evaluation.forms import GradingDueForm, ShareOutForm
 from evaluation.grade_forms import AdjudicationForm
-from evaluation.models import RegradeRequest, RegradeStatus, Submission
+from evaluation.models import Submission
 from evaluation.services import (
     adjudication,
     agreement_report,
@@ -18,7 +18,6 @@ from evaluation.services import (
     bundle_check,
     deadlines,
     gradebook,
-    regrades,
     releases,
     results,
 )
@@ -49,7 +48,7 @@ def course_grades(request: SignedInRequest, course: Course) -> HttpResponse:
         "drafts": drafts,
         "missing": [team for team in course.teams.filter(practice=False) if team.pk not in handed_in],
         "unreleased": sum(draft.before is None and draft.result.graders > 0 for draft in drafts),
-        "requests": RegradeRequest.objects.filter(submission__team__course=course, status=RegradeStatus.OPEN).count(),
+        "requests": sum(draft.open_requests for draft in drafts),
         "section": "grades",
     }
     return render(request, "evaluation/course_grades.html", context)
@@ -69,8 +68,7 @@ def submission_grades(request: SignedInRequest, course: Course, submission_id: i
         "revisions": adjudication.revisions_with_reasons(draft.result),
         "changes": bundle_check.changes_since(submission),
         "late": deadlines.is_late(submission, deadlines.deadline_of(course)),
-        "regrades": submission.regrade_requests.select_related("criterion", "grading__grader__person"),
-        "free_professors": regrades.free_professors(submission),
+        "regrades": submission.regrade_requests.select_related("criterion"),
         "section": "grades",
     }
     return render(request, "evaluation/submission_grades.html", context)
@@ -95,25 +93,6 @@ def grade_adjudicate(request: SignedInRequest, course: Course, submission_id: in
         "section": "grades",
     }
     return render(request, "evaluation/grade_adjudicate.html", context, status=422 if form.errors else 200)
-
-
-@course_view(Access.INSTRUCTOR)
-@require_POST
-def regrade_decide(request: SignedInRequest, course: Course, submission_id: int, regrade_id: int) -> HttpResponse:
-    """Give the bot to another professor, or decline with an answer."""
-    requests = RegradeRequest.objects.select_related("submission__team__course", "criterion")
-    asked = get_object_or_404(requests, pk=regrade_id, submission=find_submission(course, submission_id))
-    try:
-        if "professor" in request.POST:
-            chosen = get_object_or_404(course.memberships, pk=_number(request.POST["professor"]))
-            regrades.send_for_second_look(request=asked, professor=chosen, person=request.user)
-            messages.success(request, "Another professor finds the bot in the queue, without names.")
-        else:
-            regrades.decline(request=asked, answer=request.POST.get("answer", ""), person=request.user)
-            messages.success(request, "Declined. The team sees your answer.")
-    except regrades.RegradeRefused as error:
-        messages.error(request, str(error))
-    return redirect("submission_grades", course_id=course.pk, submission_id=submission_id)
 
 
 @course_view(Access.INSTRUCTOR)
@@ -144,10 +123,6 @@ def grades_due(request: SignedInRequest, course: Course) -> HttpResponse:
     else:
         messages.error(request, "Give the day as year-month-day, for example 2026-12-04, or leave it empty for none.")
     return redirect("course_grades", course_id=course.pk)
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isdecimal() else 0
 
 
 @course_view(Access.INSTRUCTOR)

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from evaluation.forms import CommentForm, MarksForm, ReasonForm, sent_before
 from evaluation.models import CriterionScore, GradeStatus, Grading, UnappliedSave
-from evaluation.services import bundle_check, calibration, deadlines, grades, gradings, tags
+from evaluation.services import bundle_check, calibration, deadlines, grades, gradings, regrades, tags
 from evaluation.views.talk import Talk, stored
 from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course
@@ -72,6 +72,7 @@ def grading_queue(request: SignedInRequest, course: Course) -> HttpResponse:
     context = {
         "to_grade": [entry for entry in queue if entry.grading.grade.status == GradeStatus.DRAFT],
         "graded": [entry for entry in queue if entry.grading.grade.status == GradeStatus.COMMITTED],
+        "looks": regrades.looks_of(request.membership),
         "withdrawn": gradings.withdrawn_for(request.membership),
         "due_on": deadlines.grading_due_of(course),
         "today": timezone.localdate(),

@@ -16,7 +16,8 @@ class Announcement(models.Model):
 
 class NoticeKind(models.TextChoices):
     RUN = "run", "A run finished or failed"
-    GRADE = "grade", "A grade was released"
+    GRADE = "grade", "A grade was released or decided"
+    WAITING = "waiting", "A bot or a second look waits for you"
     DECISION = "decision", "Grades that wait for your decision"
     DATASET = "dataset", "A dataset version is ready"
     BUDGET = "budget", "Budget alerts and requests"

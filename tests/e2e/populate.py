@@ -50,7 +50,8 @@ def cedar() -> dict[str, Any]:
         score.save()
     grade.unapplied.all().delete()
     grades.commit(grade=grade, seen_version=grade.version, person=professor)
-    releases.publish(submission=world.submission, person=User.objects.get(email="instructor@demo.example"))
+    instructor = User.objects.get(email="instructor@demo.example")
+    releases.publish(submission=world.submission, person=instructor, reason="Both interviews were read again.")
     return {}
 
 

@@ -1,6 +1,7 @@
 """Results as versions: what was released does not move, and what changes later is published with a reason or not at all."""
 
 from importlib import import_module
+from typing import Any
 
 import pytest
 from django.apps import apps
@@ -13,7 +14,7 @@ from evaluation.services.grades import Marks
 from evaluation.services.scales import Scale
 from teams.models import AuditEntry, Notice, NoticeKind, Role
 from tests import factories
-from tests.evaluation.conftest import make_run, professor_of
+from tests.evaluation.conftest import professor_of
 from tests.evaluation.test_grading import committed, marks_for, second_professor
 from tests.evaluation.test_results import release_by_hand, team_page
 
@@ -34,6 +35,11 @@ def released(grading, submission, instructor):
     committed(grading, level=3)
     releases.publish(submission=submission, person=instructor)
     return submission
+
+
+def entry_of(action) -> Any:
+    """The one line of the audit log about it."""
+    return AuditEntry.objects.get(action=action)
 
 
 def revise(grading, level, reason="I read it again."):
@@ -83,9 +89,7 @@ def test_nothing_that_happens_after_the_release_reaches_the_team(
     client = client_for(member)
     before = team_page(client, team)
     revise(grading, level=1)
-    turn = chat.ask(
-        conversation=gradings.interview_of(grading), question="What is ice?", person=grading.grader.person
-    )
+    turn = chat.ask(conversation=gradings.interview_of(grading), question="What is ice?", person=grading.grader.person)
     tags.toggle(grading=grading, turn=turn, label="great")
     tags.correct(grading=grading, turn=turn, answer="Um, cold water?")
     another_grade(released, level=1)
@@ -99,7 +103,11 @@ def test_nothing_that_happens_after_the_release_reaches_the_team(
 
 def _without_clock(page):
     """The page but for its bell, its token and the minute it was printed."""
-    return [line for line in page.splitlines() if not any(word in line.lower() for word in ("notice-bell", "csrf", "printed"))]
+    return [
+        line
+        for line in page.splitlines()
+        if not any(word in line.lower() for word in ("notice-bell", "csrf", "printed"))
+    ]
 
 
 def test_a_change_is_told_to_instructors_and_published_with_its_reason(
@@ -108,7 +116,7 @@ def test_a_change_is_told_to_instructors_and_published_with_its_reason(
     revise(grading, level=2, reason="I had missed the second answer.")
     waits = Notice.objects.get(person=instructor, kind=NoticeKind.DECISION)
     assert "I had missed the second answer" in waits.text
-    entry = AuditEntry.objects.get(action="grade revised")
+    entry = entry_of("grade revised")
     assert set(entry.before.values()) == {3} and entry.after["reason"] == "I had missed the second answer."
     client = client_for(instructor)
     page = client.get(waits.path).content.decode()
@@ -122,7 +130,7 @@ def test_a_change_is_told_to_instructors_and_published_with_its_reason(
     assert "A professor read the interview again." in shown
     told = member.notices.filter(kind=NoticeKind.GRADE).first()
     assert told.text.endswith("A professor read the interview again.")
-    entry = AuditEntry.objects.get(action="grade published anew")
+    entry = entry_of("grade published anew")
     assert (entry.before["points"], entry.after["points"]) == (75, 50)
 
 
@@ -212,7 +220,14 @@ def test_an_adjudicator_sees_both_interviews_and_nothing_is_chosen_for_her(
     where = {"course_id": submission.team.course_id, "submission_id": submission.pk, "criterion_id": criterion.pk}
     html = client_for(instructor).get(reverse("grade_adjudicate", kwargs=where)).content.decode()
     assert html.count('type="radio"') == 4 and " checked" not in html
-    for shown in ("What is 52 - 38?", "And 15 + 8?", "Why is ice cold?", "4 Like a child", "2 Partly", "1 marked answer"):
+    for shown in (
+        "What is 52 - 38?",
+        "And 15 + 8?",
+        "Why is ice cold?",
+        "4 Like a child",
+        "2 Partly",
+        "1 marked answer",
+    ):
         assert shown in html, shown
 
 
@@ -237,14 +252,15 @@ def points_form(client, course, **changed):
 def test_the_instructor_sets_weights_and_points_and_everyone_reads_them(
     course, team, member, professor, instructor, client_for
 ):
-    assert "Points: 20 for a perfect bot" in points_form(
-        client_for(instructor), course, **{"points": 20, "weight-vocabulary": 3}
-    ).content.decode()
+    assert (
+        "Points: 20 for a perfect bot"
+        in points_form(client_for(instructor), course, **{"points": 20, "weight-vocabulary": 3}).content.decode()
+    )
     for person in (member, professor):
         html = client_for(person).get(reverse("rubric_read", args=[course.pk])).content.decode()
         assert "Points: 20 for a perfect bot" in html and "6 points" in html and "Like a child" in html
     assert scales.scale_of(course).weights == {"vocabulary": 3}, "the rubric's own weights are not kept twice"
-    assert AuditEntry.objects.get(action="weights and points").before["points"] == 100
+    assert entry_of("weights and points").before["points"] == 100
 
 
 @pytest.mark.parametrize(

@@ -144,4 +144,4 @@ def test_the_grades_page_takes_the_same_queries_for_two_teams_and_for_ten(course
         with CaptureQueriesContext(connection) as queries:
             client.get(url)
         taken.append(len(queries))
-    assert taken[0] == taken[1] <= 26
+    assert taken[0] == taken[1] <= 20

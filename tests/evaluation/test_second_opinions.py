@@ -3,9 +3,9 @@
 import pytest
 from django.urls import reverse
 
-from evaluation.models import Adjudication, Grading, RegradeRequest, RegradeStatus
-from evaluation.services import agreement_report, chat, gradings, regrades, releases, results, submissions, tags
-from teams.models import AuditEntry, Membership, Role
+from evaluation.models import Adjudication, Grading, RegradeRequest, RegradeStatus, Submission, Turn
+from evaluation.services import agreement_report, chat, frozen, gradings, regrades, releases, results, submissions, tags
+from teams.models import AuditEntry, Membership, NoticeKind, Role
 from tests import factories
 from tests.evaluation.conftest import make_run, professor_of
 from tests.evaluation.test_grading import committed, marks_for, second_professor, url_of
@@ -135,29 +135,78 @@ def decide(client, asked, **data):
 
 
 @pytest.fixture
-def asked(submission, member, instructor):
+def asked(submission, two_gradings, member, instructor, model_server, answers_at_once):
+    """About one of two answers that were marked."""
+    grading = two_gradings[0]
+    for question in ("What is 52 - 38?", "Why is ice cold?"):
+        talk, person = gradings.interview_of(grading), grading.grader.person
+        turn = chat.ask(conversation=talk, question=question, person=person)
+        tags.toggle(grading=grading, turn=turn, label="real misconception")
     releases.publish(submission=submission, person=instructor)
     return regrades.request_regrade(
         submission=submission,
         criterion=submission.rubric.criteria.first(),
-        turns=[],
+        turns=list(Turn.objects.filter(question="What is 52 - 38?")),
         words="Maple asks.",
         person=member,
     )
 
 
-def test_another_professor_takes_the_second_look_blind(asked, instructor, client_for, course):
+@pytest.fixture
+def look(asked, instructor, course):
+    return regrades.send_for_second_look(request=asked, professor=third_professor(course), person=instructor)
+
+
+def look_url(look):
+    return reverse("second_look", args=[look.reader.course_id, look.code])
+
+
+def test_instructors_are_told_of_a_request_and_the_professor_of_her_look(asked, instructor, client_for, course):
+    assert instructor.notices.get(kind=NoticeKind.DECISION).text.startswith("Maple asks for a second look at")
     third = third_professor(course)
     assert [free.pk for free in regrades.free_professors(asked.submission)] == [third.pk]
     decide(client_for(instructor), asked, professor=str(third.pk))
     asked.refresh_from_db()
     assert asked.status == RegradeStatus.SECOND_LOOK
-    grading = Grading.objects.select_related("grade", "grader__person", "submission__team").get(grader=third)
-    assert asked.grading == grading
-    page = client_for(third.person).get(url_of(grading)).content.decode()
-    assert "Maple" not in page and "second look" not in page
-    committed(grading, level=3)
-    assert len(results.results_of([asked.submission])[0].committed) == 3
+    waits = third.person.notices.get(kind=NoticeKind.WAITING)
+    assert "Maple" not in waits.text and waits.path == look_url(asked.look)
+    assert not Grading.objects.filter(grader=third).exists(), "she is not asked to grade the whole bot"
+
+
+def test_another_professor_sees_exactly_the_criterion_and_the_answers(asked, look, client_for):
+    client = client_for(look.reader.person)
+    queue = client.get(reverse("grading_queue", args=[look.reader.course_id])).content.decode()
+    assert look_url(look) in queue and "waits for you" in queue
+    page = client.get(look_url(look)).content.decode()
+    assert "What is 52 - 38?" in page and asked.criterion.name in page
+    assert page.count('type="radio"') == 5 and " checked" not in page
+    for hidden in ("Why is ice cold?", "Maple", "Engagement level", "real misconception", "Sounds right."):
+        assert hidden.lower() not in page.lower(), hidden
+
+
+def test_a_look_is_given_once_and_told_to_the_instructor(asked, look, instructor, client_for):
+    client = client_for(look.reader.person)
+    refused = client.post(look_url(look), {"level": "", "comment": "It counts on its fingers."})
+    assert refused.status_code == 422
+    assert "It counts on its fingers." in refused.content.decode() and "Choose a level" in refused.content.decode()
+    data = {"level": "4", "comment": "It counts on its fingers."}
+    answer = client.post(look_url(look), data, headers={"HX-Request": "true"})
+    assert answer["Saved"] == "second-look", "only then may the page forget what was written"
+    look.refresh_from_db()
+    assert (look.level, look.comment) == (4, "It counts on its fingers.")
+    again = client.post(look_url(look), {"level": "1", "comment": "Second thoughts."})
+    assert again.status_code == 422
+    look.refresh_from_db()
+    assert look.level == 4
+    assert instructor.notices.filter(text__contains="is done. Please decide").count() == 1
+    where = {"course_id": look.reader.course_id, "submission_id": asked.submission_id, "regrade_id": asked.pk}
+    page = client_for(instructor).get(reverse("regrade_decide", kwargs=where)).content.decode()
+    assert "It counts on its fingers." in page and "Maple asks." in page and " checked" not in page
+
+
+def test_a_professor_who_may_not_see_a_look_does_not_find_it(look, professor, instructor, client_for):
+    for person in (professor, instructor):
+        assert client_for(person).get(look_url(look)).status_code == 404
 
 
 def test_a_professor_who_graded_the_bot_cannot_take_the_second_look(asked, instructor, professor, client_for, course):
@@ -167,12 +216,67 @@ def test_a_professor_who_graded_the_bot_cannot_take_the_second_look(asked, instr
     assert asked.status == RegradeStatus.OPEN
 
 
-def test_a_declined_request_says_why_to_the_team(asked, instructor, team, member, client_for):
-    assert "Tell the team why" in decide(client_for(instructor), asked, answer=" ").content.decode()
-    decide(client_for(instructor), asked, answer="Both professors heard it.")
+def test_who_does_not_answer_is_replaced_by_another_professor(asked, look, instructor, client_for, course):
+    fourth = factories.enrol(course, factories.make_person("Rae Fourth", "fourth@example.edu"), Role.PROFESSOR)
+    regrades.send_for_second_look(request=asked, professor=fourth, person=instructor)
+    assert client_for(look.reader.person).get(look_url(look)).status_code == 404
+    asked.refresh_from_db()
+    assert asked.look.reader == fourth
+
+
+def test_a_decision_closes_the_request_publishes_the_criterion_alone_and_tells_everyone(
+    asked, look, submission, two_gradings, team, member, instructor, client_for
+):
+    other_criterion = submission.rubric.criteria.last()
+    results.adjudicate(submission=submission, criterion=other_criterion, level=1, reason="A draft.", person=instructor)
+    regrades.give(look=look, opinion=regrades.Opinion(4, "It counts on its fingers."))
+    decide(client_for(instructor), asked, level="4", answer="It does count like a child.")
+    asked.refresh_from_db()
+    assert (asked.status, asked.level, asked.answer) == (RegradeStatus.DECIDED, 4, "It does count like a child.")
+    shown = frozen.current_of(Submission.objects.get(pk=submission.pk))
+    assert shown is not None and shown.release.number == 2
+    assert [row.final for row in shown.criteria] == [4.0] + [3.0] * 7, "the other draft waits"
     page = team_page(client_for(member), team)
-    assert "Both professors heard it." in page and "Declined" in page
-    assert "already" in decide(client_for(instructor), asked, answer="Again").content.decode()
+    assert "It does count like a child." in page and "Decided: another level counts" in page
+    assert member.notices.filter(text__contains="is decided: level 4 counts").count() == 1
+    for grading in two_gradings:
+        told = grading.grader.person.notices.get(kind=NoticeKind.GRADE)
+        assert told.text.startswith(f"Bot {grading.letter}: a second look") and "Maple" not in told.text
+    assert look.reader.person.notices.filter(kind=NoticeKind.GRADE, text__contains="is decided").count() == 1
+    assert AuditEntry.objects.filter(action="regrade decided").count() == 1
+
+
+def test_a_decided_request_is_closed_for_good(asked, look, team, member, instructor, client_for):
+    regrades.decide(request=asked, level=4, answer="Heard.", person=instructor)
+    with pytest.raises(regrades.RegradeRefused, match="decided already"):
+        regrades.decide(request=asked, level=1, answer="Again.", person=instructor)
+    with pytest.raises(regrades.RegradeRefused, match="answered or decided"):
+        regrades.give(look=look, opinion=regrades.Opinion(2, "Too late."))
+    page = client_for(look.reader.person).get(look_url(look)).content.decode()
+    assert "decided meanwhile" in page
+    again = ask(client_for(member), team, asked.criterion).content.decode()
+    assert "was looked at a second time and decided" in again
+    assert releases.draft_of(asked.submission).open_requests == 0
+
+
+def test_a_decision_for_the_same_level_as_before_needs_no_new_version(asked, instructor):
+    results.adjudicate(
+        submission=asked.submission, criterion=asked.criterion, level=3, reason="Heard.", person=instructor
+    )
+    releases.publish(submission=asked.submission, person=instructor, reason="Settled.", only=asked.criterion.key)
+    regrades.decide(request=asked, level=3, answer="Heard.", person=instructor)
+    asked.refresh_from_db()
+    assert asked.status == RegradeStatus.DECIDED
+
+
+def test_a_declined_request_says_why_to_the_team(asked, instructor, team, member, client_for):
+    refused = decide(client_for(instructor), asked, level="stays", answer=" ")
+    assert refused.status_code == 422 and "Tell the team why" in refused.content.decode()
+    decide(client_for(instructor), asked, level="stays", answer="Both professors heard it.")
+    page = team_page(client_for(member), team)
+    assert "Both professors heard it." in page and "the grade stays" in page
+    assert asked.submission.releases.count() == 1
+    assert "decided already" in decide(client_for(instructor), asked, level="stays", answer="Again").content.decode()
 
 
 def test_nothing_is_lost_when_one_professor_loses_the_connection(run, member, team, professor, client_for):

@@ -64,6 +64,7 @@ GRADERS_TABLES = (
     *("Grading", "Grade", "CriterionScore", "UnappliedSave", "GradeRevision", "TurnTag", "TurnCorrection", "Turn"),
     *("Conversation", "Interview", "InterviewAnswer", "LedgerEntry", "Hold", "Notice", "AuditEntry", "Calibration"),
     *("ProfessorAssignment", "RowComment", "RowApproval", "Adjudication", "RegradeRequest", "JudgeOpinion"),
+    *("SecondLook", "ResultRelease"),
 )
 
 
@@ -377,7 +378,7 @@ def stages(cast: Cast, server: Script) -> Iterator[str]:
         grades.commit(grade=grading.grade, seen_version=grading.grade.version, person=grading.grader.person)
     set_the_clocks()
     yield "committed"
-    releases.publish(submission=cast.first.submission, person=cast.one)
+    releases.publish(submission=cast.first.submission, person=cast.one, reason="Graded by all.")
     set_the_clocks()
     yield "released"
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from datasets.services import reviews, rework
 from datasets.services.reading import row_at
 from evaluation.models import GradeStatus, Submission
-from evaluation.services import grades, gradings, releases, submissions
+from evaluation.services import grades, gradings, regrades, releases, submissions
 from teams import impersonation
 from teams.models import Membership, Notice, NoticeKind, Role
 from teams.services import budget_requests, money, notices, team_requests
@@ -21,7 +21,7 @@ KINDS = list(NoticeKind)
 
 
 @pytest.fixture
-def happen(redis_server, course, team, member, professor, instructor):
+def happen(redis_server, course, team, member, professor, instructor, other_professor):
     """Make the thing happen that a notice of this kind is about, through its own service."""
 
     def run_ends():
@@ -49,6 +49,17 @@ def happen(redis_server, course, team, member, professor, instructor):
         marks = {score.criterion_id: grades.Marks(level=2) for score in grade.scores.all()}
         grades.revise(grade=grade, marks=marks, comment="", reason="I read it again.", person=professor)
 
+    def look_waits():
+        submission = Submission.objects.filter(team=team).first() or graded()
+        Submission.objects.filter(pk=submission.pk).update(released_at=timezone.now())
+        submission.refresh_from_db()
+        criterion = submission.rubric.criteria.first()
+        asked = regrades.request_regrade(
+            submission=submission, criterion=criterion, turns=[], words="Please.", person=member
+        )
+        reader = other_professor.memberships.get()
+        regrades.send_for_second_look(request=asked, professor=reader, person=instructor)
+
     def budget_answered():
         asked = budget_requests.ask(team=team, person=member, amount=1, reason="more")
         budget_requests.answer(asked=asked, approve=True, person=instructor)
@@ -74,6 +85,7 @@ def happen(redis_server, course, team, member, professor, instructor):
         NoticeKind.RUN: run_ends,
         NoticeKind.GRADE: grade_released,
         NoticeKind.DECISION: decision_waits,
+        NoticeKind.WAITING: look_waits,
         NoticeKind.BUDGET: budget_answered,
         NoticeKind.COMMENT: commented,
         NoticeKind.ANNOUNCEMENT: announced,
@@ -82,9 +94,17 @@ def happen(redis_server, course, team, member, professor, instructor):
 
 
 @pytest.fixture
-def told(member, instructor):
+def other_professor(course):
+    person = factories.make_person("Olga Other")
+    factories.enrol(course, person, Role.PROFESSOR)
+    return person
+
+
+@pytest.fixture
+def told(member, instructor, other_professor):
     """Who is told of this kind."""
-    return lambda kind: {NoticeKind.DECISION: instructor}.get(kind, member)
+    others = {NoticeKind.DECISION: instructor, NoticeKind.WAITING: other_professor}
+    return lambda kind: others.get(kind, member)
 
 
 def first_row(version):

@@ -1,10 +1,11 @@
-"""A kind of notice for instructors: grades that wait for a decision."""
+"""Kinds of notice about grading: for instructors, grades that wait for a decision; for professors, what waits for them."""
 
 from django.db import migrations, models
 
 KINDS = [
     ("run", "A run finished or failed"),
-    ("grade", "A grade was released"),
+    ("grade", "A grade was released or decided"),
+    ("waiting", "A bot or a second look waits for you"),
     ("decision", "Grades that wait for your decision"),
     ("dataset", "A dataset version is ready"),
     ("budget", "Budget alerts and requests"),
