@@ -1,6 +1,7 @@
 """From low levels to what a team can do about them."""
 
-from evaluation.services.frozen import ReleasedResult
+from collections.abc import Iterable
+
 from evaluation.services.results import CriterionResult
 
 LOW = 3.0  # a level below this asks for work
@@ -25,9 +26,9 @@ READ_THE_COMMENTS = (
 )
 
 
-def next_steps(result: ReleasedResult) -> list[str]:
+def next_steps(criteria: Iterable[CriterionResult]) -> list[str]:
     """Up to three sentences, the lowest criterion first; empty when there is nothing below "Mostly"."""
-    low = sorted((row for row in result.criteria if row.final is not None and row.final < LOW), key=_level)
+    low = sorted((row for row in criteria if row.final is not None and row.final < LOW), key=_level)
     return list(dict.fromkeys(ADVICE.get(row.criterion.key, READ_THE_COMMENTS) for row in low))[:MOST]
 
 

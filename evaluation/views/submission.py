@@ -53,7 +53,7 @@ def _details(submission: Submission) -> dict[str, object]:
     }
     result = frozen.current_of(submission)
     if result is not None:
-        details |= {"result": result, "marked": result.marked, "next_steps": next_steps(result)}
+        details |= {"result": result, "marked": result.marked, "next_steps": next_steps(result.criteria)}
         details["versions"] = submission.releases.filter(number__lte=result.release.number)
         details |= interview_report.of_run(submission.run)
         details["regrades"] = submission.regrade_requests.select_related("criterion")

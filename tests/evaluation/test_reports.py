@@ -77,7 +77,7 @@ def test_advice_stays_with_a_criterion_that_was_renamed(course, professors, inst
     submission = graded_team(course, professors, (1, 1))
     [result] = results.results_of([submission])
     assert result.criteria[0].criterion.name == "Words of a child"
-    assert next_steps(result)[0] == ADVICE["vocabulary"]
+    assert next_steps(result.criteria)[0] == ADVICE["vocabulary"]
 
 
 def grade_book(client, course):
