@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from second_grade import childlikeness, not_talk
+from second_grade.words import words
 
 ROOT = Path(__file__).resolve().parents[1]
 TALK = ROOT / "tests" / "second_grade" / "data" / "talk"
@@ -145,7 +146,8 @@ def fit(values: np.ndarray, labels: np.ndarray, weights: np.ndarray, signs: np.n
         found = _newton(with_one, labels, weights)
         wrong = active & (found[1:] * signs < 0)
         if not wrong.any():
-            return found * np.concatenate([[1], active])
+            kept: np.ndarray = found * np.concatenate([[1], active])
+            return kept
         active &= ~wrong
 
 
@@ -219,9 +221,7 @@ def main() -> None:
     children, others = speakers(file, "fit")
     rows = [(answers, weight, 1.0) for answers, weight in samples(children, True)]
     rows += [(answers, weight, 0.0) for answers, weight in samples(others, False)]
-    readable = [
-        row for row in rows if not_talk.problem(row[0]) is None and any(childlikeness.words(one) for one in row[0])
-    ]
+    readable = [row for row in rows if not_talk.problem(row[0]) is None and any(words(one) for one in row[0])]
     names = list(UNITS)
     raw = matrix([answers for answers, _, _ in readable], names)
     labels = np.array([label for _, _, label in readable])
