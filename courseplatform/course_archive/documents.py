@@ -114,6 +114,18 @@ class Released(msgspec.Struct, frozen=True):
     marked: Annotated[list[ReleasedTurn], Meta(max_length=5_000)]
 
 
+class VerdictAnswer(msgspec.Struct, forbid_unknown_fields=True):
+    """One answer of a run's verdict, and how it read."""
+
+    question: Text
+    answer: Prompt
+    changed: bool
+    language: bool
+    childlike: bool
+    repeats: bool
+    right: bool | None = None
+
+
 def _as(kind: Any) -> Document:
     def convert(value: Any) -> Any:
         return contents.bounded(msgspec.to_builtins(msgspec.convert(value, kind)), longest=LONG)
@@ -161,6 +173,7 @@ DOCUMENTS: dict[tuple[str, str], Document] = {
     ("training.trainingrun", "result"): _kept((*contents.KEPT_RESULT, *MORE_RESULT)),
     ("datasets.frozensplit", "validation_ids"): _row_ids,
     ("evaluation.submission", "bundle"): _as(Snapshot),
+    ("training.runverdict", "answers"): _as(Annotated[list[VerdictAnswer], Meta(max_length=100)]),
     ("training.runevent", "data"): _kept(EVENT),
     ("evaluation.interview", "metrics"): _metrics,
     ("datasets.draftchange", "row"): _row,

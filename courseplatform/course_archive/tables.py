@@ -166,6 +166,12 @@ TABLES = (
         people="deleted_by_id",
         keys="key",
     ),
+    table(
+        "training.runverdict",
+        "of step kept fresh validation_loss asked changed language childlike repeats sums right measure",
+        run_id="training.trainingrun",
+        documents="answers",
+    ),
     table("training.artifact", "path sha256 size", run_id="training.trainingrun"),
     table("datasets.versionblock", "first_row", version_id="datasets.datasetversion", block_id="datasets.rowblock"),
     table(

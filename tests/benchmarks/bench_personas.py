@@ -4,7 +4,8 @@ Three made-up children (`tests/data/personas`: a quiet one, a chatterbox with ca
 train SmolLM2 on their rows, and answer twenty questions that are in none of them. The table says how many answers differ from
 the base's (limit: 16 of 20), how many repeat themselves (limit: 1 of 20), how far validation loss fell (limit: to half) and how
 many of ten sums are right, beside the base's. The answers themselves go to `personas.md` beside bench.json, to be read: whether
-they sound like that child, a person says. `PERSONA_SEEDS=1,2,3` takes three seeds in place of one, as BENCH_FULL=1 does.
+they sound like that child, a person says. `PERSONA_SEEDS=1,2,3` takes three seeds in place of one, as BENCH_FULL=1 does;
+`PERSONA_NAMES=quiet` one child; `PERSONA_SETTINGS={"learning_rate": 0.0006}` tries other settings than the recommended.
 """
 
 import json
@@ -23,6 +24,7 @@ from tests.benchmarks.lora_sides import ENGINES, ROOT, Measured
 PERSONAS = ROOT / "tests" / "data" / "personas"
 NAMES = ("quiet", "chatterbox", "misconceptions")
 REPORT = ROOT / "personas.md"
+KNOWN_ANSWERS = Path(tempfile.gettempdir()) / "persona-base-answers.jsonl"  # the base's: made once for all children
 HELD_OUT = 0.2
 FRESH = [
     "What do you like to do when it rains?",
@@ -57,7 +59,7 @@ def measure() -> dict[str, Measured]:
         seeds = [int(seed) for seed in os.environ["PERSONA_SEEDS"].split(",")]
     found: dict[str, Measured] = {}
     written = ["# Answers to questions that were in no row\n"]
-    for name in NAMES:
+    for name in os.environ.get("PERSONA_NAMES", ",".join(NAMES)).split(","):
         for seed in seeds:
             figures, text = _persona(name, seed)
             found |= {f"persona_{name}_{seed}_{key}": row for key, row in figures.items()}
@@ -109,8 +111,9 @@ def _train(
         "train_file": "train.jsonl",
         "validation_file": "validation.jsonl",
         "base_model": str(base),
-        "settings": settings,
+        "settings": settings | json.loads(os.environ.get("PERSONA_SETTINGS", "{}")),
         "sample_questions": questions,
+        "known_answers": str(KNOWN_ANSWERS),
     }
     (folder / "spec.json").write_text(json.dumps(order), encoding="utf-8")
     began = time.monotonic()

@@ -17,6 +17,7 @@ from training.models.run import (
     TrainingRun,
     lease_owner,
 )
+from training.models.verdict import RunVerdict
 
 __all__ = [
     "ACTIVE",
@@ -39,6 +40,7 @@ __all__ = [
     "PaceTrial",
     "RunEvent",
     "RunStatus",
+    "RunVerdict",
     "TrainingPolicy",
     "TrainingRun",
     "lease_owner",

@@ -2,7 +2,7 @@
 
 import math
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -200,8 +200,9 @@ def _lora(course: Course, base: BaseModel, version: DatasetVersion, settings: di
     work = local_time.work_of(
         base, version, settings, rows=training_share(version, settings), held_out=held_out_rows(version, settings)
     )
-    idle = idle_speed.idle_speed(base, quantization=quantization, work=work)
-    charged, rate = idle.seen.seconds(work), course.compute_rate
+    priced = replace(work, verdict_answers=0)
+    idle = idle_speed.idle_speed(base, quantization=quantization, work=priced)
+    charged, rate = idle.seen.seconds(priced), course.compute_rate
     margin = WORK_MARGIN if local_time.is_counted(base, version) else UNCOUNTED_MARGIN
     because = [_time_sentence(pace, work), *_unsteady(pace, work), _price_sentence(rate, charged, idle.source)]
     if (sentence := _memory_sentence(base, version, settings)) is not None:
@@ -248,7 +249,8 @@ def _time_sentence(pace: local_time.Pace, work: local_time.Work) -> str:
     else:
         source = "a cautious guess until a run was measured here"
     return (
-        f"{pace.beside(work):.0f} s for loading, validation, {work.answers} sample answers and saving; about "
+        f"{pace.beside(work):.0f} s for loading, validation, {pace.sample_answers(work)} sample answers, saving, and the "
+        f"verdict's {work.verdict_answers} answers, which cost nothing; about "
         f"{work.trained_tokens:,} tokens in {work.steps:,} steps, {pace.training(work):.0f} s ({source})."
     )
 

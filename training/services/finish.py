@@ -13,9 +13,9 @@ from teams.models import Confidence, Hold, HoldState, Method, NoticeKind
 from teams.services import money, notices
 from teams.services.prices import PriceUnknown
 from training.launcher import storable
-from training.models import MOST_ATTEMPTS, Artifact, RunEvent, RunStatus, TrainingRun
+from training.models import MOST_ATTEMPTS, Artifact, RunEvent, RunStatus, RunVerdict, TrainingRun
 from training.run_files import file_in, files_in, open_in
-from training.services import charges, idle_speed, live, queue, run_disk
+from training.services import charges, idle_speed, live, queue, run_disk, verdicts
 from training.services.calls import program_prompt
 
 RESULT_FILE = "result.json"
@@ -63,12 +63,14 @@ def succeed(
     Raises InvalidTransition when the run is no longer ours.
     """
     artifacts = collect_artifacts(run) if artifacts is None else artifacts
+    judged = verdicts.measured(run, result)
     with transaction.atomic():
         run.move_to(RunStatus.SUCCEEDED, fence=lease, result=result, result_model=result_model, **fields)
         for artifact in artifacts:
             Artifact.objects.update_or_create(
                 run=run, path=artifact.path, defaults={"sha256": artifact.sha256, "size": artifact.size}
             )
+        RunVerdict.objects.bulk_create(judged)
         settle(run, Confidence.EXACT if not _unreported(result) else Confidence.ESTIMATED)
         _tell(run, f"{run} is done: talk to it.")
         transaction.on_commit(lambda: queue.wake_team(run.team))

@@ -114,7 +114,7 @@ def _rate_and_seconds(run: TrainingRun) -> tuple[int, float]:
         return run.team.course.compute_rate, run.compute_seconds  # launched before work was counted
     if not run.work:
         return int(stored[RATE]), 0.0
-    seen = Seen(**{field.name: float(stored[field.name]) for field in fields(Seen)})
+    seen = Seen(**{field.name: float(stored.get(field.name, 0)) for field in fields(Seen)})
     work = Work(**{ours: int(run.work.get(theirs, 0)) for theirs, ours in COUNTS.items()})
     seconds = seen.seconds(work)
     if stored[SOURCE] == Source.GUESS:

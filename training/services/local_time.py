@@ -15,7 +15,7 @@ from datasets.services import model_view
 from datasets.services.reading import stored_rows
 from teams.models import Method
 from training.models import BaseModel, Hosting, PaceTrial, RunStatus, TrainingRun
-from training.services import lora_memory
+from training.services import base_answers, fresh_questions, lora_memory
 from training.services.questions import SAMPLE_QUESTIONS
 
 WHOLE = "none"  # of the form's `quantization`: the base in all its bits
@@ -31,17 +31,26 @@ WORK_PER_TOKEN, WORK_PER_SECOND = 6, 5e10  # multiplications for each weight, fo
 ANSWER_TOKENS, BYTES_PER_SECOND = 40, 1e10  # each token of an answer reads all weights from memory
 ANSWER_SECONDS, SAVE_SECONDS = 0.2, 0.1
 
+# As in the engine's loop.
+ASKING_SHARE, ASKING_SECONDS = 0.1, 5.0
+VALIDATION_SHARE, FEWEST_VALIDATION_ROWS = 0.3, 100
+VERDICT_CANDIDATES = 1.5  # adapters that are asked: the best by validation loss, and often the last one too
+VERDICT_SPEED = 3  # against a sample answer: many are made together
+
 
 @dataclass(frozen=True)
 class Work:
-    """What a run asks of its engine: training steps and the tokens in them, tokens read in validation, sample answers, and
-    checkpoints."""
+    """What a run asks of its engine: training steps and the tokens in them, tokens read in validation, sample answers,
+    checkpoints, and the verdict's answers. `rounds_between`: how often sample answers are asked for on the way; the engine
+    leaves out those for which there is no time (`Seen.between`)."""
 
     steps: int
     trained_tokens: int
     validated_tokens: int = 0
     answers: int = 0
     saves: int = 0
+    rounds_between: int = 0
+    verdict_answers: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,7 @@ class Seen:
     by_validated_token: float
     by_answer: float
     by_save: float
+    by_verdict_answer: float = 0.0
 
     def training(self, work: Work) -> float:
         return work.steps * self.by_step + work.trained_tokens * self.by_token
@@ -62,9 +72,18 @@ class Seen:
         return (
             self.start
             + work.validated_tokens * self.by_validated_token
-            + work.answers * self.by_answer
+            + (work.answers + self.answers_between(work)) * self.by_answer
             + work.saves * self.by_save
+            + work.verdict_answers * self.by_verdict_answer
         )
+
+    def answers_between(self, work: Work) -> int:
+        """Sample answers on the way, as many as the engine takes the time for (`lora/loop.py`): the first round, and more
+        while they take no longer than their share of training."""
+        a_round = len(SAMPLE_QUESTIONS) * self.by_answer
+        allowed = max(ASKING_SECONDS, ASKING_SHARE * self.training(work))
+        fitting = max(1, int(allowed / a_round)) if a_round else work.rounds_between
+        return min(work.rounds_between, fitting) * len(SAMPLE_QUESTIONS)
 
     def seconds(self, work: Work) -> float:
         return self.training(work) + self.beside(work)
@@ -95,6 +114,10 @@ class Pace:
         """How long it would take at the quickest and at the slowest of what was seen."""
         each = [one.seconds(work) for one in self.seen]
         return min(each), max(each)
+
+    def sample_answers(self, work: Work) -> int:
+        """How many there will be."""
+        return work.answers + round(median(one.answers_between(work) for one in self.seen))
 
 
 def tokens_of(base: BaseModel, version: DatasetVersion) -> int:
@@ -183,7 +206,7 @@ def seen(seconds: float, metrics: dict[str, Any], guess: Seen) -> Seen | None:
     steps = by_step * figure("steps") + by_token * figure("tokens")
     by_answer = figure("seconds_per_answer") or each("sample_seconds", "sample_answers", guess.by_answer)
     answering = by_answer * figure("sample_answers")
-    beside = answering + sum(map(figure, ("validation_seconds", "save_seconds")))
+    beside = answering + sum(map(figure, ("validation_seconds", "save_seconds", "verdict_seconds")))
     return Seen(
         start=max(0.0, seconds - steps - beside),
         by_step=by_step,
@@ -191,6 +214,7 @@ def seen(seconds: float, metrics: dict[str, Any], guess: Seen) -> Seen | None:
         by_validated_token=each("validation_seconds", "validation_tokens", guess.by_validated_token),
         by_answer=by_answer,
         by_save=each("save_seconds", "saves", guess.by_save),
+        by_verdict_answer=each("verdict_seconds", "verdict_answers", by_answer / VERDICT_SPEED),
     )
 
 
@@ -200,25 +224,42 @@ def guessed(base: BaseModel) -> Seen:
     if shape is not None:
         speed = min(speed, WORK_PER_SECOND / (WORK_PER_TOKEN * shape.parameters))
         answer += ANSWER_TOKENS * lora_memory.FP32 * shape.parameters / BYTES_PER_SECOND
-    return Seen(START_SECONDS, 0.0, 1 / speed, 1 / (VALIDATION_SPEED * speed), answer, SAVE_SECONDS)
+    verdict = answer / VERDICT_SPEED
+    return Seen(START_SECONDS, 0.0, 1 / speed, 1 / (VALIDATION_SPEED * speed), answer, SAVE_SECONDS, verdict)
 
 
 def work_of(base: BaseModel, version: DatasetVersion, settings: dict[str, Any], *, rows: int, held_out: int) -> Work:
     """What a run with these settings, `rows` to train on and `held_out` to measure with will do if nobody stops it."""
     one_pass, epochs = tokens_of(base, version), int(settings["epochs"])
     steps = _steps(settings, rows)
-    evaluate_every, sample_every = (int(settings.get(name) or 0) for name in ("evaluate_every", "sample_every"))
-    validations = 1 + (math.ceil(steps * epochs / evaluate_every) if evaluate_every else epochs)
-    # Asked before, after, and in between, but not again at the very end.
-    rounds = 2 + ((steps * epochs - 1) // sample_every if sample_every else 0)
-    save_every = int(settings.get("save_every") or 0)
+    sample_every, save_every = (int(settings.get(name) or 0) for name in ("sample_every", "save_every"))
+    trained = math.ceil(one_pass * rows / version.row_count) * epochs
+    known = base_answers.are_known(base, version)
     return Work(
         steps=steps * epochs,
-        trained_tokens=math.ceil(one_pass * rows / version.row_count) * epochs,
-        validated_tokens=math.ceil(one_pass * held_out / version.row_count) * validations,
-        answers=rounds * len(SAMPLE_QUESTIONS),
+        trained_tokens=trained,
+        validated_tokens=_validated(settings, one_pass / version.row_count, steps, trained, held_out),
+        # Asked before, where the base's answers are not known yet, and after.
+        answers=(1 if known else 2) * len(SAMPLE_QUESTIONS),
         saves=1 + (steps * epochs // save_every if save_every else 0),
+        # In between, but not again at the very end.
+        rounds_between=(steps * epochs - 1) // sample_every if sample_every else 0,
+        verdict_answers=_verdict_answers(held_out, known=known),
     )
+
+
+def _validated(settings: dict[str, Any], row_tokens: float, steps: int, trained: int, held_out: int) -> int:
+    """Tokens read in validation. `row_tokens`: of one row; `steps`: of an epoch; `trained`: tokens of the whole training."""
+    epochs, every = int(settings["epochs"]), int(settings.get("evaluate_every") or 0)
+    validations = 1 + (math.ceil(steps * epochs / every) if every else epochs)
+    allowed = max(VALIDATION_SHARE * trained / validations, FEWEST_VALIDATION_ROWS * row_tokens)
+    return math.ceil(min(held_out * row_tokens, allowed) * validations)
+
+
+def _verdict_answers(held_out: int, *, known: bool) -> int:
+    """Answers to fresh questions, of the adapters that may be kept and of the base so far as they are not known."""
+    candidates = VERDICT_CANDIDATES if held_out else 1
+    return round(fresh_questions.COUNT * (candidates + (0.5 if known else 1)))
 
 
 def _steps(settings: dict[str, Any], rows: int) -> int:

@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from teams.models import Hold, HoldState, LedgerEntry, Method
-from training.models import RunStatus, TrainingRun
+from training.models import RunStatus, RunVerdict, TrainingRun
 from training.services import charts, queue
 from training.services.loss_words import LossWords, read_curve
 from training.services.questions import SAMPLE_QUESTIONS
+from training.services.verdict_words import VerdictWords, words_of
 
 SHOWN_NOTES = 40
 CURVE_KINDS = ("step", "validation")
@@ -66,15 +67,29 @@ class Panel:
     asked_while_learning: bool = False
     notes: list[dict[str, Any]] = field(default_factory=list)
     cost: Cost | None = None
+    verdicts: list[RunVerdict] = field(default_factory=list)
+    verdict_words: VerdictWords | None = None
+    verdict_answers: list[dict[str, Any]] = field(default_factory=list)
 
 
 def panel(run: TrainingRun) -> Panel:
-    """All of it: five queries, however long the run."""
+    """All of it: six queries, however long the run."""
     shown = Panel(place=queue.place_of(run))
+    _add_verdict(run, shown)
     _add_curves(run, shown)
     _add_said(run, shown)
     shown.cost = cost_of(run)
     return shown
+
+
+def _add_verdict(run: TrainingRun, shown: Panel) -> None:
+    shown.verdicts = list(run.verdicts.all())
+    shown.verdict_words = words_of(run, shown.verdicts)
+    kept: list[dict[str, Any]] = next((row.answers for row in shown.verdicts if row.kept), [])
+    base: list[dict[str, Any]] = next((row.answers for row in shown.verdicts if row.of == RunVerdict.Of.BASE), [])
+    shown.verdict_answers = [
+        {**answer, "of_base": before["answer"]} for answer, before in zip(kept, base, strict=False)
+    ]
 
 
 def cost_of(run: TrainingRun) -> Cost:

@@ -4,7 +4,7 @@ import json
 import os
 import random
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from teams.models import Hold as MoneyHold
 from teams.models import HoldState, Method
 from training.launcher import SPEC_FILE
 from training.models import TrainingRun
+from training.services import base_answers, fresh_questions
 from training.services.charges import token_prices
 from training.services.endpoints import provider_address
 from training.services.estimate import ROWS_SHARE, rows_in_share
@@ -82,12 +83,23 @@ def write_order(run: TrainingRun) -> Order:
     environment: dict[str, str] = {}
     if method == Method.LORA:
         spec["base_model"] = run.base_model.weights
+        spec |= _verdict(run, files.train)
     else:
         base_url, key = provider_address(rehearsal=run.rehearsal)
         spec |= {"model": run.base_model.name, "base_url": base_url, **_limits(run)}
         environment["ENGINE_API_KEY"] = key
     write_json(run.file(SPEC_FILE), spec)
     return Order(MODULES[method], run.folder, environment)
+
+
+def _verdict(run: TrainingRun, train: Path) -> dict[str, Any]:
+    """What the engine asks at the end, and where it finds what the base says to it."""
+    drawn = fresh_questions.draw(train, seed=run.seed, content_hash=run.dataset_version.content_hash)
+    known = base_answers.file_of(run.base_model, base_answers.system_lines_in(train))
+    return {
+        "verdict_questions": [asdict(question) for question in drawn],
+        "known_answers": str(known) if known is not None else None,
+    }
 
 
 def _limits(run: TrainingRun) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from training.models import TrainingRun
 from training.services import bundled_bases
 from training.services.advice import Advice, advise
 from training.services.launch import LaunchRefused, launch
+from training.services.verdict_words import changes_of
 
 TEMPLATE = "training/run_new.html"
 
@@ -50,13 +51,16 @@ def _form_class(method: str) -> type[RunForm]:
 
 
 def _initial(request: SignedInRequest, team: Team, form_class: type[RunForm]) -> dict[str, Any]:
-    """From an earlier run (`?from=3`), a preset (`?preset=quick`) beside what stands in the form already (its name, dataset
-    and base model), a chosen version (`?version=12`), or the defaults."""
+    """From an earlier run (`?from=3`, with what its verdict advises: `&change=gentler`), a preset (`?preset=quick`) beside
+    what stands in the form already (its name, dataset and base model), a chosen version (`?version=12`), or the defaults."""
     initial: dict[str, Any] = {}
     number, preset, version = (request.GET.get(name, "") for name in ("from", "preset", "version"))
     if number.isdecimal():
         run = TrainingRun.objects.for_team(team).filter(number=number, method=form_class.method).first()
         initial = form_class.initial_from(run) if run else {}
+        change = changes_of(run).get(request.GET.get("change", "")) if run else None
+        if run is not None and change is not None:
+            initial |= {"name": run.name, **change.settings}
     if preset in form_class.presets:
         initial |= form_class.presets[preset][1]
     for name in ("dataset_version", "base_model"):

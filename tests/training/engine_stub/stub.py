@@ -6,6 +6,8 @@ a checkpoint), "waits once" (at its first attempt), "deaf" (ignores SIGTERM), "b
 
 `stub_checkpoint`: keeps a checkpoint every so many steps, as LoRA does, and goes on from it. It counts its `work` like LoRA: what
 a killed attempt did after its last checkpoint is in no count.
+
+`stub_result`: what stands in its result besides, as JSON.
 """
 
 import json
@@ -114,4 +116,5 @@ def leave(artefact: str, spec: dict[str, Any], work: dict[str, int]) -> None:
         "system_prompt": "You are seven.",
         "work": work,
     }
+    result |= json.loads(spec["settings"].get("stub_result", "{}"))
     Path("result.json").write_text(json.dumps(result))

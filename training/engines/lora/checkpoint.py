@@ -37,6 +37,7 @@ class Progress:
     sampled_step: int = -1
     validated_tokens: int = 0
     answers: int = 0
+    asking_seconds: float = 0.0
     saves: int = 0
     figures: dict[str, float] = field(default_factory=dict)  # the objective's, where the kept adapter was measured
 
@@ -54,13 +55,15 @@ class Progress:
 
 @dataclass
 class State:
-    """The moving parts of a run. `best` is the adapter with the lowest validation loss so far."""
+    """The moving parts of a run. `best` is the adapter with the lowest validation loss so far; `last`, once training has
+    ended, that of the last step where it is another one."""
 
     model: PeftModel
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     progress: Progress
     best: Tensors | None = None
+    last: Tensors | None = None
 
     def adapter(self) -> Tensors:
         """A copy of the adapter as it is now."""

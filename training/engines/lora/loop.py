@@ -1,8 +1,9 @@
 """The training loop, in the order in which things happen."""
 
 import math
+import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,8 @@ from lora.timings import Timings
 
 Ending = Literal["finished", "stopped_early", "kept_early"]
 IMPROVEMENT = 1e-4  # a validation loss counts as better when lower by more than this
+ASKING_SHARE, ASKING_SECONDS = 0.1, 5.0  # of the seconds of training; so many in any case
+VALIDATION_SHARE, FEWEST_VALIDATION_ROWS = 0.3, 100  # of the tokens of training; so many rows in any case
 KEEP_FILE = Path("stop_and_keep")
 CHECKPOINT = Path("checkpoint") / "checkpoint.pt"
 
@@ -65,12 +68,39 @@ class Plan:
         """Tokens of each training row."""
         return [len(row) for row in self.train]
 
+    @property
+    def validations(self) -> int:
+        """How often a run that nobody stops measures: before its first step, and whenever it is due."""
+        every = self.settings.evaluate_every or self.steps_per_epoch
+        return 1 + math.ceil(self.total_steps / every)
+
     def order(self, epoch: int) -> list[list[int]]:
         """Row numbers of every batch of an epoch."""
         return epoch_order(self.lengths, self.settings.batch_size, self.seed, epoch)
 
     def is_due(self, every: int, step: int) -> bool:
         return step == self.total_steps or step % (every or self.steps_per_epoch) == 0
+
+
+def measured_with(
+    held_out: Sequence[Lesson], train: Sequence[Lesson], validations: int, epochs: int, seed: int
+) -> list[Lesson]:
+    """The held-out rows that all measurements of a run use: so many, drawn by the seed, that together they read no more than
+    VALIDATION_SHARE of the tokens of training, about a sixth of its time; never fewer than FEWEST_VALIDATION_ROWS.
+
+    By tokens and not by the clock: which adapter is the best must not hang on what else the machine does.
+    """
+    allowed = VALIDATION_SHARE * epochs * sum(len(row) for row in train) / validations
+    order = list(range(len(held_out)))
+    random.Random(f"{seed}:validation").shuffle(order)
+    chosen: list[int] = []
+    tokens = 0
+    for number in order:
+        tokens += len(held_out[number])
+        if tokens > allowed and len(chosen) >= FEWEST_VALIDATION_ROWS:
+            break
+        chosen.append(number)
+    return [held_out[number] for number in sorted(chosen)]
 
 
 class Loop:
@@ -98,6 +128,7 @@ class Loop:
         self.state = State(model, optimizer, scaler, Progress())
         self.timings = Timings()
         self._epoch, self._order = -1, [[0]]
+        self._last_round = 0.0  # seconds of the latest sample answers
 
     @property
     def progress(self) -> Progress:
@@ -128,6 +159,8 @@ class Loop:
         self.save()
         self.progress.saves += 1  # after saving: an attempt that begins again at the end saves, and counts, once
         if self.state.best is not None:
+            if self.progress.best_step != self.progress.step:
+                self.state.last = self.state.adapter()
             self.state.put_adapter(self.state.best)
         return ending
 
@@ -254,13 +287,23 @@ class Loop:
     def _sample_if_due(self) -> None:
         every, progress = self.plan.settings.sample_every, self.progress
         if every and progress.step and progress.step % every == 0 and progress.sampled_step != progress.step:
-            answers = progress.answers
-            try:
-                self.group.first_only(lambda: self.sample(progress.step))
-            except Interrupted:
-                progress.answers = answers  # the next attempt asks all of them again
-                raise
+            self.group.first_only(self._sample_if_there_is_time)
             progress.sampled_step = progress.step
+
+    def _sample_if_there_is_time(self) -> None:
+        """Answers on the way are for those who watch: they may take a tenth of the time of training and no more."""
+        progress, began = self.progress, time.perf_counter()
+        allowed = max(ASKING_SECONDS, ASKING_SHARE * progress.seconds)
+        if progress.asking_seconds + self._last_round > allowed:
+            return
+        answers = progress.answers
+        try:
+            self.sample(progress.step)
+        except Interrupted:
+            progress.answers = answers  # the next attempt asks all of them again
+            raise
+        self._last_round = time.perf_counter() - began
+        progress.asking_seconds += self._last_round
 
     def _finite(self, loss: float) -> float:
         if math.isfinite(loss):

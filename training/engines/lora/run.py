@@ -5,8 +5,8 @@ import resource
 import shutil
 import sys
 import time
-from contextlib import nullcontext
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -31,21 +31,27 @@ from lora.events import Events, PeerLost, StopSignal
 from lora.forks import fork_group, wanted_forks
 from lora.fresh_adapter import add_adapter
 from lora.group import Alone, launched_group
-from lora.loop import CHECKPOINT, Ending, Loop, Plan
+from lora.known_answers import KnownAnswers
+from lora.loop import CHECKPOINT, Ending, Loop, Plan, measured_with
 from lora.loss import LossSum, fastest_right_loss
 from lora.objective import Objective, SayTheRows
 from lora.preference_loss import Preference
 from lora.preference_rows import Pair, read_pairs
 from lora.reference import Reference
 from lora.rows import RowSet, read_rows
-from lora.sampling import Sampler
+from lora.sampling import MAX_NEW_TOKENS, Sampler
 from lora.spec import Spec, fingerprint
 from lora.start_adapter import go_on_from, sha256_of
 from lora.templates import ChatTemplate, end_token_ids, template_of
+from lora.verdict import choose
 
 RESULT = Path("result.json")
 NO_TEMPLATE = "The base model has no chat template; the engine's own (Teacher:/Student:) is used and saved."
 NOT_SELECTIVE = "This architecture needs its full forward pass; training is slower than for plain decoders."
+FEWER_MEASURED = (
+    "Validation loss is measured with {measured:,} of the {held_out:,} rows that were kept back, the same each time, so that "
+    "measuring does not take longer than learning."
+)
 NO_VALIDATION = "There are no validation rows: the last adapter is kept, and nobody can see overfitting."
 
 
@@ -108,16 +114,17 @@ def _train_in(group: Alone, spec: Spec, events: Events, stop: StopSignal, began:
         work=loop.progress.work(),  # of earlier attempts: what their checkpoint kept
     )
 
-    def ask(stage: str, step: int) -> None:
-        _sample(spec, sampler, events, stage, step, loop)
+    known = _known_answers(spec, material)
 
     def ask_before() -> None:
-        with material.model.disable_adapter() if spec.start_adapter is None else nullcontext():
-            ask("before", 0)
+        _sample_before(spec, sampler, events, loop, known)
 
     def leave_all() -> None:
-        ask("after", loop.progress.step)
-        _leave_artefacts(spec, material, loop, ending, memory, began)
+        step, verdicts = loop.progress.best_step or loop.progress.step, list[dict[str, object]]()
+        if spec.verdict_questions:
+            step, verdicts = choose(loop, sampler, known, spec.verdict_questions)
+        _sample(spec, sampler, events, "after", loop.progress.step, loop)
+        _leave_artefacts(spec, material, loop, ending, memory, began, kept_step=step, verdicts=verdicts)
 
     if not resumed:
         group.first_only(ask_before)
@@ -126,15 +133,26 @@ def _train_in(group: Alone, spec: Spec, events: Events, stop: StopSignal, began:
     group.first_only(leave_all)
 
 
-def _leave_artefacts(spec: Spec, material: Material, loop: Loop, ending: Ending, memory: float, began: float) -> None:
+def _leave_artefacts(
+    spec: Spec,
+    material: Material,
+    loop: Loop,
+    ending: Ending,
+    memory: float,
+    began: float,
+    *,
+    kept_step: int,
+    verdicts: list[dict[str, object]],
+) -> None:
     metrics = _metrics(loop.progress, material, loop.plan.total_steps) | loop.timings.metrics()
-    metrics |= {"peak_memory_mb": round(memory, 1)}
+    metrics |= {"peak_memory_mb": round(memory, 1), "kept_step": kept_step}
+    metrics |= {"vocabulary": material.model.get_input_embeddings().num_embeddings}
     card = model_card(
         spec, material.hardware.precision, material.train, material.validation, metrics, ending, versions()
     )
     save_adapter(material.model, material.tokenizer, material.template, material.train, card)
     metrics |= {"wall_seconds": round(time.perf_counter() - began, 3)}
-    _write_result(spec, material, metrics, ending, loop.progress.work())
+    _write_result(spec, material, metrics, ending, loop.progress.work(), verdicts)
     shutil.rmtree(CHECKPOINT.parent)
 
 
@@ -219,6 +237,10 @@ def _loop(spec: Spec, material: Material, events: Events, stop: StopSignal, samp
         max_length=material.max_length,
         fingerprint=fingerprint(spec, *hashes),
     )
+    measured = measured_with(plan.validation, plan.train, plan.validations, plan.settings.epochs, plan.seed)
+    if len(measured) < len(plan.validation):
+        events.emit("note", message=FEWER_MEASURED.format(measured=len(measured), held_out=len(plan.validation)))
+        plan = replace(plan, validation=measured)
     probe = collate(material.train.examples[:2], plan.pad_id, plan.max_length).to(material.hardware.device)
     loss_sum, selective = fastest_right_loss(material.model, probe)
     if not selective:
@@ -260,12 +282,46 @@ def _measure_reference(spec: Spec, material: Material, loop: Loop, events: Event
     loop.progress.validated_tokens += tokens  # a checkpoint that is put back after this counts it too
 
 
+def _known_answers(spec: Spec, material: Material) -> KnownAnswers:
+    """Of the base in all its bits: one in fewer bits says something else, and is asked."""
+    path = Path(spec.known_answers) if spec.known_answers and spec.settings.quantization == "none" else None
+    hardware = material.hardware
+    how = {"tokens": MAX_NEW_TOKENS, "device": hardware.device.type, "dtype": str(hardware.dtype)} | versions()
+    return KnownAnswers(path, how)
+
+
+def _sample_before(spec: Spec, sampler: Sampler, events: Events, loop: Loop, known: KnownAnswers) -> None:
+    """The sample questions, to the model as it is before its first step: the base, whose answers may be known, or the
+    adapter that the run goes on from."""
+    if spec.start_adapter is not None:
+        _sample(spec, sampler, events, "before", 0, loop)
+        return
+    questions = spec.sample_questions
+
+    def ask(places: list[int]) -> list[str]:
+        with loop.state.model.disable_adapter():
+            return _answers(sampler, loop, [questions[place] for place in places])
+
+    answers = known.answers([sampler.prompt(question) for question in questions], ask)
+    _tell(events, loop, "before", 0, questions, answers)
+
+
 def _sample(spec: Spec, sampler: Sampler, events: Events, stage: str, step: int, loop: Loop) -> None:
-    for question in spec.sample_questions:
-        with loop.timings.answer():
-            answer = sampler.answer(loop.state.model, question)
-        loop.progress.answers += 1
-        work = loop.progress.work()
+    _tell(events, loop, stage, step, spec.sample_questions, _answers(sampler, loop, spec.sample_questions))
+
+
+def _answers(sampler: Sampler, loop: Loop, questions: Sequence[str]) -> list[str]:
+    if not questions:
+        return []
+    with loop.timings.answer(len(questions)):
+        answers = sampler.answers(loop.state.model, questions)
+    loop.progress.answers += len(questions)
+    return answers
+
+
+def _tell(events: Events, loop: Loop, stage: str, step: int, questions: Sequence[str], answers: Sequence[str]) -> None:
+    work = loop.progress.work()
+    for question, answer in zip(questions, answers, strict=True):
         events.emit("sample", stage=stage, step=step, question=question, answer=answer, work=work)
 
 
@@ -297,7 +353,12 @@ def _peak_memory_mb() -> float:
 
 
 def _write_result(
-    spec: Spec, material: Material, metrics: dict[str, object], ending: Ending, work: dict[str, int]
+    spec: Spec,
+    material: Material,
+    metrics: dict[str, object],
+    ending: Ending,
+    work: dict[str, int],
+    verdicts: list[dict[str, object]],
 ) -> None:
     result = {
         "schema": 1,
@@ -316,6 +377,7 @@ def _write_result(
         "processes": material.group.size,
         "metrics": metrics,
         "work": work,
+        "verdicts": verdicts,
     }
     aside = RESULT.with_suffix(".tmp")
     aside.write_text(json.dumps(result, indent=1, ensure_ascii=False), encoding="utf-8")

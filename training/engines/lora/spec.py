@@ -38,11 +38,19 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     beta: Annotated[float, Meta(gt=0, le=2)] = 0.1  # of DPO: higher stays closer to the reference
 
 
+class FreshQuestion(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A question of the verdict. `total`: the right number, where it is a sum."""
+
+    question: str
+    total: int | None = None
+
+
 class Spec(msgspec.Struct, frozen=True, omit_defaults=True):
     """One run. Paths are relative to the run's folder (our working directory) or absolute.
 
     `start_adapter`: a PEFT folder to go on from instead of an adapter that has learnt nothing. `system_prompt`: put before
-    preference rows that have no system line; what the start adapter was trained with.
+    preference rows that have no system line; what the start adapter was trained with. `verdict_questions`: asked of every
+    candidate at the end, and of the base. `known_answers`: a file of the base's own answers, read and added to; none = ask.
     """
 
     schema: Literal[1]
@@ -53,6 +61,8 @@ class Spec(msgspec.Struct, frozen=True, omit_defaults=True):
     validation_file: str | None = None
     settings: Settings = Settings()
     sample_questions: tuple[str, ...] = ()
+    verdict_questions: tuple[FreshQuestion, ...] = ()
+    known_answers: str | None = None
     start_adapter: str | None = None
     system_prompt: str | None = None
 

@@ -41,7 +41,7 @@ class Timings:
     """Seconds of this process, and what they were spent on; a run that was resumed counts from there. Tokens are real ones,
     padding left out.
 
-    A run's first steps and its first answer are slower than the rest: torch chooses its kernels and memory comes from the
+    A run's first steps and its first answers are slower than the rest: torch chooses its kernels and memory comes from the
     system. They are no part of `steps` and of the seconds of an answer; a longer run has no more of them.
     """
 
@@ -51,6 +51,9 @@ class Timings:
     answering: float = 0.0
     first_answer: float = 0.0
     answers: int = 0
+    first_answers: int = 0
+    judging: float = 0.0
+    judged_answers: int = 0
     saving: float = 0.0
     saves: int = 0
     steps: StepTimes = field(default_factory=StepTimes)
@@ -70,14 +73,23 @@ class Timings:
         self.validated_tokens += tokens
 
     @contextmanager
-    def answer(self) -> Iterator[None]:
+    def answer(self, count: int = 1) -> Iterator[None]:
+        """`count` sample answers, made together."""
         began = time.perf_counter()
         yield
         spent = time.perf_counter() - began
         self.answering += spent
         if not self.answers:
-            self.first_answer = spent
-        self.answers += 1
+            self.first_answer, self.first_answers = spent, count
+        self.answers += count
+
+    @contextmanager
+    def verdict(self, count: int) -> Iterator[None]:
+        """`count` answers to fresh questions, made together and read."""
+        began = time.perf_counter()
+        yield
+        self.judging += time.perf_counter() - began
+        self.judged_answers += count
 
     @contextmanager
     def save(self) -> Iterator[None]:
@@ -89,7 +101,7 @@ class Timings:
     def metrics(self) -> dict[str, object]:
         """For `result.json`."""
         by_step, by_token = self._usual_steps().fit()
-        later = self.answers - 1
+        later = self.answers - self.first_answers
         by_answer = (self.answering - self.first_answer) / later if later > 0 else 0.0
         return {
             "seconds_per_step": round(by_step, 6),
@@ -100,6 +112,8 @@ class Timings:
             "sample_seconds": round(self.answering, 3),
             "sample_answers": self.answers,
             "seconds_per_answer": round(by_answer, 6),
+            "verdict_seconds": round(self.judging, 3),
+            "verdict_answers": self.judged_answers,
             "save_seconds": round(self.saving, 3),
             "saves": self.saves,
         }
