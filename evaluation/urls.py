@@ -79,6 +79,7 @@ urlpatterns: list[URLPattern] = [
     path("courses/<int:course_id>/second-looks/<uuid:code>/", second_look.second_look, name="second_look"),
     path(GRADES, grades.course_grades, name="course_grades"),
     path("courses/<int:course_id>/grades.csv", grades.course_grades_csv, name="course_grades_csv"),
+    path("courses/<int:course_id>/gradebook/<str:layout>.csv", grades.course_gradebook, name="course_gradebook"),
     path(GRADES + "due/", grades.grades_due, name="grades_due"),
     path(GRADES + "release/", releases.grades_release_all, name="grades_release_all"),
     path(GRADES + "<int:submission_id>/", grades.submission_grades, name="submission_grades"),

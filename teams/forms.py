@@ -241,6 +241,13 @@ class MembershipForm(forms.Form):
     role = forms.ChoiceField(choices=Role.choices)
     team = forms.ModelChoiceField(queryset=Team.objects.none(), required=False, empty_label="No team")
     section = forms.ModelChoiceField(queryset=Section.objects.none(), required=False, empty_label="No section")
+    student_id = forms.CharField(
+        max_length=40,
+        required=False,
+        label="Student ID",
+        help_text="The university's number, for the grade book.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
 
     def __init__(self, *args: Any, course: Course, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -260,7 +267,7 @@ class InviteForm(MembershipForm):
         help_text="Needed only for somebody who has no account here yet.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
-    field_order = ["email", "name", "role", "team", "section"]
+    field_order = ["email", "name", "role", "team", "section", "student_id"]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -285,7 +292,7 @@ class RosterForm(forms.Form):
     file = forms.FileField(
         label="CSV file",
         required=False,
-        help_text="Headings: name, email, section, team, in any order; only email is needed.",
+        help_text="Headings: name, email, section, team, student ID, in any order; only email is needed.",
         widget=forms.ClearableFileInput(attrs={"accept": ".csv,.tsv,.txt"}),
     )
     text = forms.CharField(

@@ -166,6 +166,7 @@ TABLE: dict[str, Access] = {
     "second_look": Access.PROFESSOR,
     "course_grades": Access.INSTRUCTOR,
     "course_grades_csv": Access.INSTRUCTOR,
+    "course_gradebook": Access.INSTRUCTOR,
     "grades_due": Access.INSTRUCTOR,
     "grades_release_all": Access.INSTRUCTOR,
     "grade_version": Access.INSTRUCTOR,

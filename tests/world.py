@@ -145,6 +145,7 @@ class World:
             "position": 0,
             "method": "lora",
             "field": "method",
+            "layout": "canvas",
             "shape": "messages",
             "name": "lora_instructions",
             "path": "result.json",

@@ -96,7 +96,7 @@ TABLES = (
     table("evaluation.judgesetting", "use model changed_at", course_id="teams.course"),
     table(
         "teams.membership",
-        "role active joined_at",
+        "role active student_id joined_at",
         course_id="teams.course",
         team_id="teams.team",
         section_id="teams.section",

@@ -3,7 +3,7 @@
 import io
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -20,6 +20,7 @@ from evaluation.services import (
     gradebook,
     releases,
     results,
+    student_grades,
 )
 from evaluation.services.gradings import ensure_gradings
 from teams.access import Access, SignedInRequest, course_view
@@ -139,5 +140,20 @@ def course_grades_csv(request: SignedInRequest, course: Course) -> HttpResponse:
     gradebook.write_gradebook_csv(course, out)
     response = HttpResponse("\ufeff" + out.getvalue(), content_type="text/csv; charset=utf-8")
     name = f"grades-{course.pk}-{timezone.localdate().isoformat()}.csv"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+@course_view(Access.INSTRUCTOR)
+@require_GET
+def course_gradebook(request: SignedInRequest, course: Course, layout: str) -> HttpResponse:
+    """What was released, a row a student: plain, or as Canvas or Moodle reads it."""
+    if layout not in student_grades.LAYOUTS:
+        raise Http404("There is no such grade book.")
+    out = io.StringIO()
+    student_grades.write_csv(course, layout, out)
+    mark = "\ufeff" if layout == student_grades.PLAIN else ""  # spreadsheets need it, Canvas and Moodle do not
+    response = HttpResponse(mark + out.getvalue(), content_type="text/csv; charset=utf-8")
+    name = f"grade-book-{layout}-{course.pk}-{timezone.localdate().isoformat()}.csv"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response

@@ -142,6 +142,9 @@ class Membership(models.Model):
     imported_email = models.EmailField(
         blank=True, help_text="The address that an imported course names for this person. Nobody here is linked to it."
     )
+    student_id = models.CharField(
+        max_length=40, blank=True, help_text="The university's number for this student, for grade books."
+    )
     joined_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

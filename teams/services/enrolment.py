@@ -31,6 +31,12 @@ def remove_section(*, section: Section, person: User) -> None:
         section.delete()
 
 
+def set_student_id(*, membership: Membership, student_id: str) -> None:
+    """The university's number of a student, for grade books. It stands in no log."""
+    membership.student_id = student_id.strip()
+    membership.save(update_fields=["student_id"])
+
+
 def put_in_section(*, membership: Membership, section: Section | None, person: User) -> None:
     before = membership.section.name if membership.section else None
     with transaction.atomic():

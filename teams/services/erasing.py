@@ -62,7 +62,7 @@ def _forget(person: User, new_name: str) -> None:
     OutgoingMail.objects.filter(Q(person=person) | Q(address__iexact=person.email)).delete()
     person.identities.all().delete()
     person.user_permissions.clear()
-    person.memberships.update(active=False, imported_email="")
+    person.memberships.update(active=False, imported_email="", student_id="")
     person.name, person.email, person.is_active = new_name, f"erased-{person.pk}@invalid.example", False
     person.set_unusable_password()
     person.save()

@@ -13,7 +13,7 @@ from teams.models import Course, Membership, Role, Section, Team, User
 from teams.services import audit, courses, identity
 
 MOST_LINES = 2_000
-COLUMNS = ("name", "first", "last", "email", "section", "team")
+COLUMNS = ("name", "first", "last", "email", "section", "team", "student_id")
 HEADERS = {
     "name": ("name", "fullname", "student", "studentname", "displayname"),
     "first": ("first", "firstname", "givenname", "forename"),
@@ -21,8 +21,9 @@ HEADERS = {
     "email": ("email", "emailaddress", "mail", "address", "login"),
     "section": ("section", "class", "period", "lab"),
     "team": ("team", "teamname", "group", "groupname"),
+    "student_id": ("studentid", "studentnumber", "studentno", "idnumber", "sisuserid", "universityid", "matriculation"),
 }
-LIMITS = {"name": 120, "section": 60, "team": 60}
+LIMITS = {"name": 120, "section": 60, "team": 60, "student_id": 40}
 
 
 class RosterUnreadable(Exception):
@@ -38,6 +39,7 @@ class Line:
     email: str
     section: str
     team: str
+    student_id: str = ""
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -139,7 +141,8 @@ def _cells(columns: list[str | None], row: list[str]) -> dict[str, str]:
 def preview(*, course: Course, text: str, role: Role) -> Preview:
     """Check every line against the course; nothing is written. Raises RosterUnreadable."""
     people, ignored = read(text)
-    lines = [Line(number, cells["name"], cells["email"], cells["section"], cells["team"]) for number, cells in people]
+    given = ("name", "email", "section", "team", "student_id")
+    lines = [Line(number, *(cells[name] for name in given)) for number, cells in people]
     known = _Known(course, [line.email for line in lines])
     for line in lines:
         known.check(line, role)
@@ -167,7 +170,7 @@ class _Known:
         self._check_person(line, role)
         for name, limit in LIMITS.items():
             if len(getattr(line, name)) > limit:
-                line.problems.append(f"The {name} has more than {limit} characters.")
+                line.problems.append(f"The {name.replace('_', ' ')} has more than {limit} characters.")
         if line.team and role != Role.STUDENT:
             line.problems.append("Only students are in teams: leave the team empty.")
         elif line.team and line.team in self.practice:
@@ -273,6 +276,8 @@ def _enrol_one(
         teams[line.team] = courses.create_team(course=course, name=line.team, person=person)
     if line.team and membership.team_id != teams[line.team].pk:
         changes["team"] = teams[line.team]
+    if line.student_id and membership.student_id != line.student_id:
+        changes["student_id"] = line.student_id
     if changes:
         _record_moves(membership, changes, person)
         for name, value in changes.items():
@@ -284,7 +289,10 @@ def _enrol_one(
 
 
 def _record_moves(membership: Membership, changes: dict[str, Any], person: User) -> None:
+    """A student's number is nobody's business who reads the log."""
     for name, after in changes.items():
+        if name == "student_id":
+            continue
         before = getattr(membership, name)
         audit.record(
             course=membership.course,

@@ -76,6 +76,8 @@ def course_invite(request: SignedInRequest, course: Course) -> HttpResponse:
             made = enrolment.invite(course=course, role=Role(form.cleaned_data["role"]), person=request.user, **given)
             if section := form.cleaned_data["section"]:
                 enrolment.put_in_section(membership=made, section=section, person=request.user)
+            if number := form.cleaned_data["student_id"]:
+                enrolment.set_student_id(membership=made, student_id=number)
         except courses.CourseRefused as error:
             form.add_error(None, str(error))
         else:
@@ -95,7 +97,8 @@ def _membership(course: Course, membership_id: int) -> Membership:
 def membership_edit(request: SignedInRequest, course: Course, membership_id: int) -> HttpResponse:
     """One person: role, team, section."""
     membership = _membership(course, membership_id)
-    initial = {"role": membership.role, "team": membership.team, "section": membership.section}
+    names = ("role", "team", "section", "student_id")
+    initial = {name: getattr(membership, name) for name in names}
     form = MembershipForm(request.POST or None, course=course, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
@@ -119,6 +122,8 @@ def _apply(form: MembershipForm, membership: Membership, request: SignedInReques
         courses.put_in_team(membership=membership, team=team, person=request.user)
     if "section" in form.data and section != membership.section:
         enrolment.put_in_section(membership=membership, section=section, person=request.user)
+    if "student_id" in form.data and form.cleaned_data["student_id"] != membership.student_id:
+        enrolment.set_student_id(membership=membership, student_id=form.cleaned_data["student_id"])
 
 
 @course_view(Access.INSTRUCTOR)
