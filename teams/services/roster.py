@@ -141,8 +141,10 @@ def _cells(columns: list[str | None], row: list[str]) -> dict[str, str]:
 def preview(*, course: Course, text: str, role: Role) -> Preview:
     """Check every line against the course; nothing is written. Raises RosterUnreadable."""
     people, ignored = read(text)
-    given = ("name", "email", "section", "team", "student_id")
-    lines = [Line(number, *(cells[name] for name in given)) for number, cells in people]
+    lines = [
+        Line(number, cells["name"], cells["email"], cells["section"], cells["team"], cells["student_id"])
+        for number, cells in people
+    ]
     known = _Known(course, [line.email for line in lines])
     for line in lines:
         known.check(line, role)

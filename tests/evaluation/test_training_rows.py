@@ -1,5 +1,7 @@
 """From an answer back to the data: a corrected answer becomes a row, and an answer shows the rows nearest to it."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -8,8 +10,8 @@ from django.utils import timezone
 
 from datasets.models import DraftChange
 from datasets.services import drafts, reading
-from evaluation.models import Conversation, GradeStatus, Submission, Turn, TurnStatus, TurnTag
-from evaluation.services import gradings, submissions
+from evaluation.models import Conversation, GradeStatus, Turn, TurnStatus, TurnTag
+from evaluation.services import gradings, releases, submissions
 from tests import factories
 from tests.evaluation.conftest import make_run
 
@@ -135,12 +137,18 @@ def graded(team, member, professor, run):
     for label in ("too grown-up", "out of character"):
         TurnTag.objects.create(grading=grading, turn=marked, label=label)
     grading.grade.status = GradeStatus.COMMITTED
+    grading.grade.committed_at = timezone.now() - timedelta(minutes=1)
     grading.grade.save()
     return grading
 
 
 def candidates_page(team):
     return reverse("candidate_list", args=[team.pk])
+
+
+def release(submission, reason=""):
+    """Show the team what is marked now."""
+    releases.publish(submission=submission, person=submission.submitted_by, reason=reason)
 
 
 def test_before_the_release_nothing_of_the_grading_is_offered(team, member, graded, client_for):
@@ -152,7 +160,7 @@ def test_before_the_release_nothing_of_the_grading_is_offered(team, member, grad
 
 
 def test_after_the_release_marked_answers_are_offered_once_each_and_become_rows(team, member, graded, client_for):
-    Submission.objects.update(released_at=timezone.now())
+    release(graded.submission)
     browser, turn = client_for(member), graded.tags.first().turn
     page = browser.get(candidates_page(team)).content.decode()
     assert page.count("Why is the sky blue?") == 1
@@ -167,7 +175,7 @@ def test_after_the_release_marked_answers_are_offered_once_each_and_become_rows(
 def test_many_marked_answers_take_the_same_queries_as_one(
     team, member, graded, client_for, django_assert_max_num_queries
 ):
-    Submission.objects.update(released_at=timezone.now())
+    release(graded.submission)
     browser, interview = client_for(member), graded.tags.first().turn.conversation
     browser.get(candidates_page(team))
     with CaptureQueriesContext(connection) as for_one:
@@ -175,6 +183,7 @@ def test_many_marked_answers_take_the_same_queries_as_one(
     for number in range(10):
         turn = said(interview, f"What is {number} + 1?", "Hm.")
         TurnTag.objects.create(grading=graded, turn=turn, label="great")
+    release(graded.submission, "More answers were marked.")
     with django_assert_max_num_queries(len(for_one)):
         page = browser.get(candidates_page(team)).content.decode()
     assert page.count("Make this a training row") == 11
@@ -182,7 +191,7 @@ def test_many_marked_answers_take_the_same_queries_as_one(
 
 
 def test_a_candidate_with_nothing_in_it_is_refused_in_its_place(team, member, graded, client_for):
-    Submission.objects.update(released_at=timezone.now())
+    release(graded.submission)
     turn = graded.tags.first().turn
     response = client_for(member).post(candidates_page(team), sent(team, turn=turn.key, answer=" "))
     assert response.status_code == 422 and "<details open>" in response.content.decode()
@@ -190,7 +199,7 @@ def test_a_candidate_with_nothing_in_it_is_refused_in_its_place(team, member, gr
 
 
 def test_an_unmarked_answer_is_no_candidate(team, member, graded, client_for):
-    Submission.objects.update(released_at=timezone.now())
+    release(graded.submission)
     unmarked = Turn.objects.get(answer="I say unmarked.")
     assert client_for(member).post(candidates_page(team), sent(team, turn=unmarked.key)).status_code == 404
 
