@@ -105,6 +105,9 @@ def bytes_for(request: HttpRequest) -> int:
     if rule is None:
         return STRANGER
     public = rule.access is access.Access.PUBLIC
+    admits = getattr(getattr(match.func, "body_limit", None), "admits", None)
+    if public and admits is not None:
+        return limit_for(match.func, admitted=admits(request), public=public)
     admitted = public or (_know(request) and access.lets_in(request, rule, dict(match.kwargs)))
     return limit_for(match.func, admitted=admitted, public=public)
 

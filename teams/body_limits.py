@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.http import HttpRequest
 
 KB, MB = 1024, 1024 * 1024
 STRANGER = 64 * KB
@@ -16,14 +17,19 @@ MEMBER = 1 * MB
 FORM_AROUND = 1 * MB  # the other fields of the form that a file comes in
 
 View = Callable[..., Any]
+Admits = Callable[[HttpRequest], bool]
 
 
 @dataclass(frozen=True)
 class BodyLimit:
-    """`at_most`: bytes. `setting`: where an operator sets them, instead of `at_most`."""
+    """`at_most`: bytes. `setting`: where an operator sets them, instead of `at_most`.
+
+    `admits`: for a public view, who may send more than a stranger: it looks at the headers alone.
+    """
 
     at_most: int = 0
     setting: str = ""
+    admits: Admits | None = None
 
     @property
     def size(self) -> int:
@@ -31,9 +37,12 @@ class BodyLimit:
         return int(getattr(settings, self.setting)) + FORM_AROUND if self.setting else self.at_most
 
 
-def takes_file(setting: str = "", *, at_most: int = 0) -> Callable[[View], View]:
-    """The view takes a file, from those alone whom its access rule lets in. Its size: a setting's name, or bytes."""
-    return _declare(BodyLimit(at_most=at_most + FORM_AROUND, setting=setting))
+def takes_file(setting: str = "", *, at_most: int = 0, admits: Admits | None = None) -> Callable[[View], View]:
+    """The view takes a file, from those alone whom its access rule lets in. Its size: a setting's name, or bytes.
+
+    `admits`: for a public view that knows its callers by a key in the headers.
+    """
+    return _declare(BodyLimit(at_most=at_most + FORM_AROUND, setting=setting, admits=admits))
 
 
 def takes_up_to(at_most: int) -> Callable[[View], View]:

@@ -1,9 +1,21 @@
 from django.urls import URLPattern, path
 
 from training.views import bundles, course, curve, endpoint, endpoint_api, labels, runs, start
+from training.views.openai_api import files as api_files
+from training.views.openai_api import jobs as api_jobs
+from training.views.openai_api import models as api_models
 
 urlpatterns: list[URLPattern] = [
-    path("v1/models", endpoint_api.endpoint_models, name="endpoint_models"),
+    path("v1/files", api_files.api_files, name="api_files"),
+    path("v1/files/<str:file_id>", api_files.api_file, name="api_file"),
+    path("v1/files/<str:file_id>/content", api_files.api_file_content, name="api_file_content"),
+    path("v1/fine_tuning/jobs", api_jobs.api_jobs, name="api_jobs"),
+    path("v1/fine_tuning/jobs/<str:job_id>", api_jobs.api_job, name="api_job"),
+    path("v1/fine_tuning/jobs/<str:job_id>/cancel", api_jobs.api_job_cancel, name="api_job_cancel"),
+    path("v1/fine_tuning/jobs/<str:job_id>/events", api_jobs.api_job_events, name="api_job_events"),
+    path("v1/fine_tuning/jobs/<str:job_id>/checkpoints", api_jobs.api_job_checkpoints, name="api_job_checkpoints"),
+    path("v1/models", api_models.endpoint_models, name="endpoint_models"),
+    path("v1/models/<path:model>", api_models.api_model, name="api_model"),
     path("v1/chat/completions", endpoint_api.endpoint_chat, name="endpoint_chat"),
     path("teams/<int:team_id>/endpoint/", endpoint.team_endpoint, name="team_endpoint"),
     path("teams/<int:team_id>/endpoint/runs/", endpoint.deployment_new, name="deployment_new"),

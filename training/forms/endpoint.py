@@ -17,3 +17,10 @@ class EndpointKeyForm(forms.Form):
         label="Dollars a day",
         help_text="What its calls may cost a day, out of your team's budget. Free bots answer whatever the cap.",
     )
+    trains = forms.BooleanField(
+        initial=True,
+        required=False,
+        label="May fine-tune",
+        help_text="With it programs also bring rows, start training and read both. Leave it off for a key that stands in a "
+        "web page.",
+    )

@@ -1,6 +1,7 @@
 from training.models.base_model import BaseModel, Hosting
 from training.models.deleted_run import DeletedRun
 from training.models.endpoint import CallStatus, Deployment, EndpointCall, EndpointKey
+from training.models.fine_tuning import ApiFile, FineTuningJob
 from training.models.origin import Origin
 from training.models.pace import PaceTrial
 from training.models.policy import MOST_RUNS_AT_ONCE, USUAL_RUNS_AT_ONCE, TrainingPolicy
@@ -26,6 +27,7 @@ __all__ = [
     "MOST_ATTEMPTS",
     "MOST_RUNS_AT_ONCE",
     "USUAL_RUNS_AT_ONCE",
+    "ApiFile",
     "Artifact",
     "BaseModel",
     "CallStatus",
@@ -33,6 +35,7 @@ __all__ = [
     "Deployment",
     "EndpointCall",
     "EndpointKey",
+    "FineTuningJob",
     "Hosting",
     "InvalidTransition",
     "Missing",

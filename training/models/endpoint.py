@@ -46,6 +46,7 @@ class EndpointKey(models.Model):
     digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the whole key: 256 random bits.")
     per_minute = models.PositiveIntegerField(default=30)
     daily_cap = models.BigIntegerField(help_text="Micro-dollars that its calls may cost a day.")
+    trains = models.BooleanField(default=False, help_text="May also bring files and start fine-tuning jobs.")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     revoked_at = models.DateTimeField(null=True)

@@ -1,7 +1,7 @@
 """A team's endpoint: which runs answer there, who may ask, and what each call costs."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -12,7 +12,7 @@ from teams.models import Membership, Team, User
 from teams.services import audit, money
 from teams.services.money import Charge
 from teams.services.sweeping import each_alone
-from training.models import CallStatus, Deployment, EndpointCall, EndpointKey, RunStatus, TrainingRun
+from training.models import CallStatus, Deployment, EndpointCall, EndpointKey, FineTuningJob, RunStatus, TrainingRun
 from training.models.endpoint import SHOWN_CHARACTERS
 from training.services import charges, deleted
 from training.services.calls.usage import TokenUsage
@@ -69,7 +69,9 @@ def stop(*, deployment: Deployment, person: User) -> None:
         )
 
 
-def make_key(*, team: Team, name: str, per_minute: int, daily_cap: int, person: User) -> tuple[EndpointKey, str]:
+def make_key(
+    *, team: Team, name: str, per_minute: int, daily_cap: int, person: User, trains: bool = True
+) -> tuple[EndpointKey, str]:
     """The row and the key itself, which nobody can read again. Raises EndpointRefused."""
     if team.endpoint_keys.filter(revoked_at=None).count() >= MOST_KEYS:
         raise EndpointRefused(f"A team can have {MOST_KEYS} keys. Revoke one that nobody uses.")
@@ -81,6 +83,7 @@ def make_key(*, team: Team, name: str, per_minute: int, daily_cap: int, person: 
         digest=EndpointKey.digest_of(secret),
         per_minute=per_minute,
         daily_cap=daily_cap,
+        trains=trains,
         created_by=person,
     )
     audit.record(course=team.course, person=person, action="endpoint key made", what=name, team=team)
@@ -135,7 +138,11 @@ def _why_stopped(key: EndpointKey, makers: dict[int, Membership]) -> str:
 
 
 def deployed(team: Team, model: str) -> TrainingRun | None:
-    """The run that answers to this model name."""
+    """The run that answers to this model name: `run-<number>` where it was deployed, `ft:…` where a program trained it."""
+    if model.startswith("ft:"):
+        jobs = FineTuningJob.objects.for_team(team).answering()
+        job = jobs.filter(model=model[:200]).first()
+        return job.run if job else None
     number = model.removeprefix("run-")
     if number == model or not number.isdecimal() or len(number) > 9:
         return None
@@ -149,9 +156,9 @@ def open_call(*, key: EndpointKey, run: TrainingRun, most: int, streamed: bool) 
     held."""
     with transaction.atomic():
         deleted.hold_still(run)
-        EndpointKey.objects.select_for_update().get(pk=key.pk)  # calls with one key are counted one at a time
+        one_at_a_time(key)
         _check_rate(key)
-        _check_day(key, most)
+        check_day(key, most)
         call = EndpointCall.objects.create(api_key=key, run=run, streamed=streamed, cost=most)
         money.hold(
             team=run.team,
@@ -173,14 +180,34 @@ def _check_rate(key: EndpointKey) -> None:
         raise TooManyCalls(key.per_minute, max(1, round(wait)))
 
 
-def _check_day(key: EndpointKey, most: int) -> None:
+def one_at_a_time(key: EndpointKey) -> None:
+    """Calls and jobs of one key are counted one at a time; ask in the transaction that makes one."""
+    EndpointKey.objects.select_for_update().get(pk=key.pk)
+
+
+def check_day(key: EndpointKey, most: int) -> None:
+    """Raises DayIsSpent where `most` micro-dollars more could pass the key's cap for a day, jobs and calls together."""
     if not most:
         return  # free bots answer whatever the cap
     today = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     spent = key.calls.filter(at__gte=today).aggregate(sum=Sum("cost"))["sum"] or 0
+    spent += _spent_on_jobs(key, today)
     if spent + most > key.daily_cap:
         cap = money.dollars(key.daily_cap)
-        raise DayIsSpent(f"This key may spend {cap} a day, and this call could pass that. It starts again at midnight.")
+        raise DayIsSpent(
+            f"This key may spend {cap} a day, and this can cost {money.dollars(most)}, which could pass that. "
+            "It starts again at midnight."
+        )
+
+
+def _spent_on_jobs(key: EndpointKey, since: datetime) -> int:
+    """What the key's jobs were charged; of those that are not settled, the most they can cost."""
+    runs = TrainingRun.objects.filter(api_job__api_key=key, api_job__created_at__gte=since).with_charge()
+    spent = 0
+    for run in runs:
+        charged: int | None = run.charged  # type: ignore[attr-defined]
+        spent += run.most_cost if charged is None else charged
+    return spent
 
 
 def close_call(*, call: EndpointCall, status: CallStatus, usage: TokenUsage) -> None:

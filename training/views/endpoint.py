@@ -12,11 +12,13 @@ from django.views.decorators.http import require_GET, require_POST
 from teams.access import Access, SignedInRequest, team_view
 from teams.models import Team
 from training.forms.endpoint import EndpointKeyForm
-from training.models import Deployment, EndpointCall, EndpointKey, TrainingRun
+from training.models import Deployment, EndpointCall, EndpointKey, FineTuningJob, TrainingRun
 from training.services import deployments
 from training.services.deployments import EndpointRefused
+from training.services.openai_api import models
 
 SHOWN_CALLS = 50
+SHOWN_JOBS = 50
 
 
 @team_view(Access.MEMBER)
@@ -88,6 +90,8 @@ def _page(
         "keys": deployments.keys_of(team),
         "is_over": team.course.is_over(),
         "calls": calls[:SHOWN_CALLS],
+        "trainable": models.bases(team),
+        "jobs": FineTuningJob.objects.for_team(team).select_related("api_key")[:SHOWN_JOBS],
         "address": f"{settings.SITE_URL.rstrip('/')}/v1",
         "section": "runs",
         **more,

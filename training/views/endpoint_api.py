@@ -10,17 +10,17 @@ import httpx
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST
 
 from teams.access import public_view
 from teams.body_limits import takes_up_to
 from teams.services.money import BudgetRefused
 from teams.services.prices import PriceUnknown
-from training.models import CallStatus, Deployment, EndpointCall, EndpointKey
+from training.models import CallStatus, EndpointCall, EndpointKey
 from training.services import deployments
 from training.services.calls.usage import TokenUsage, usage_in, usage_of
 from training.services.deleted import RunDeleted
-from training.services.deployments import DayIsSpent, KeyRefused, TooManyCalls
+from training.services.deployments import DayIsSpent, TooManyCalls
 from training.services.endpoint_api import (
     MOST_BYTES,
     NEVER_REACHED,
@@ -33,31 +33,10 @@ from training.services.endpoint_api import (
     read_body,
 )
 from training.services.endpoint_places import places
+from training.views.openai_api.answering import key_of, refusal
 
 Done = TypeVar("Done")
 BROKEN = (httpx.HTTPError, ValueError, LookupError, TypeError, AttributeError)
-
-
-@public_view
-@csrf_exempt
-@require_GET
-def endpoint_models(request: HttpRequest) -> JsonResponse:
-    """What the key's team has deployed."""
-    try:
-        key = _key(request)
-    except ApiError as error:
-        return _error(error)
-    rows = Deployment.objects.filter(team=key.team, stopped_at=None).select_related("run")
-    data = [
-        {
-            "id": row.model_name,
-            "object": "model",
-            "created": int(row.created_at.timestamp()),
-            "owned_by": "rehearsal" if row.run.rehearsal else "course",
-        }
-        for row in rows
-    ]
-    return JsonResponse({"object": "list", "data": data})
 
 
 @public_view
@@ -67,11 +46,11 @@ def endpoint_models(request: HttpRequest) -> JsonResponse:
 async def endpoint_chat(request: HttpRequest) -> HttpResponseBase:
     """One answer of a deployed bot, whole or streamed."""
     try:
-        key = await sync_to_async(_key)(request)
+        key = await sync_to_async(key_of)(request)
         with places.one_for(key.team_id):
             return await _answer(request, key)
     except ApiError as error:
-        return _error(error)
+        return refusal(error)
 
 
 async def _answer(request: HttpRequest, key: EndpointKey) -> HttpResponseBase:
@@ -106,14 +85,6 @@ class _Stream(StreamingHttpResponse):
         if not self._answer.begun and self._loop.is_running():
             self._answer.begun = True
             asyncio.run_coroutine_threadsafe(self._end(), self._loop)
-
-
-def _key(request: HttpRequest) -> EndpointKey:
-    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
-    try:
-        return deployments.key_of(secret.strip() if scheme.lower() == "bearer" else "")
-    except KeyRefused as refused:
-        raise ApiError(401, str(refused), kind="authentication_error", code="invalid_api_key") from refused
 
 
 def _open(request: HttpRequest, key: EndpointKey) -> tuple[EndpointCall, Asked]:
@@ -208,7 +179,7 @@ async def _whole(web: httpx.AsyncClient, response: httpx.Response, call: Endpoin
         raise
     except BROKEN:
         await _fail(call, wanted, maybe_billed=True)
-        return _error(ApiError(502, "The answer broke off. It may be charged all the same.", kind="server_error"))
+        return refusal(ApiError(502, "The answer broke off. It may be charged all the same.", kind="server_error"))
     finally:
         await response.aclose()
         await web.aclose()
@@ -252,7 +223,3 @@ async def _close(call: EndpointCall, status: CallStatus, usage: TokenUsage) -> N
 async def _fail(call: EndpointCall, wanted: Asked, *, maybe_billed: bool) -> None:
     usage = TokenUsage(wanted.call.input_tokens, 0, wanted.call.max_tokens, exact=False)
     await _to_its_end(sync_to_async(deployments.fail_call)(call=call, usage=usage, maybe_billed=maybe_billed))
-
-
-def _error(error: ApiError) -> JsonResponse:
-    return JsonResponse(error.body, status=error.status, headers=error.headers)

@@ -1,6 +1,6 @@
 """One question to a bot, priced and sent as the same thing: whoever asks prepares it here, holds `most`, sends `body`."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from training.models import TrainingRun
@@ -24,6 +24,8 @@ class PreparedCall:
     input_tokens: int
     most: int
     limits: dict[str, Any] | None
+    decoding: dict[str, Any] = field(default_factory=dict)
+    """Sampling that a program chose instead of the bot's own: no part of the price."""
 
     @property
     def extra(self) -> dict[str, Any]:
@@ -56,6 +58,7 @@ class PreparedCall:
             "messages": self.messages,
             "temperature": self.endpoint.temperature,
             "max_tokens": self.max_tokens,
+            **self.decoding,
         }
 
 
