@@ -42,6 +42,8 @@ LEFT_OUT = frozenset(
         "teams.archiveimport",
         "training.endpointkey",  # a key opens one platform only
         "training.endpointcall",
+        "training.apifile",  # what it became, a dataset and a run, comes along
+        "training.finetuningjob",
     }
 )
 # Some of their rows belong to no course: what comes with the platform. No path to a course may lead through them.

@@ -87,7 +87,7 @@ def main() -> None:
 
     client = OpenAI()
     rows = check(chosen.training)
-    files: dict[str, str] = {"training_file": upload(client, chosen.training)}
+    files: Row = {"training_file": upload(client, chosen.training)}
     if chosen.validation:
         check(chosen.validation)
         files["validation_file"] = upload(client, chosen.validation)
