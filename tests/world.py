@@ -49,7 +49,17 @@ from teams.models import (
 from teams.services import budget_requests, money
 from tests import factories
 from tests.evaluation.conftest import make_run
-from training.models import Artifact, BaseModel, EndpointCall, Hosting, Origin, TrainingRun
+from training.models import (
+    ApiFile,
+    Artifact,
+    BaseModel,
+    EndpointCall,
+    EndpointKey,
+    FineTuningJob,
+    Hosting,
+    Origin,
+    TrainingRun,
+)
 from training.services import deployments
 
 
@@ -83,6 +93,7 @@ class World:
     entry: LedgerEntry
     row_id: str
     call: EndpointCall
+    job: FineTuningJob
     base_model: BaseModel
 
     def _key(self, name: str) -> Any:
@@ -139,6 +150,9 @@ class World:
             "key_id": self.call.api_key_id,
             "deployment_id": self.run.deployments.get().pk,
             "model_id": self.base_model.pk,
+            "file_id": self.job.training_file.public_id,
+            "job_id": self.job.public_id,
+            "model": self.job.model,
             "topic": "dspy",
             "uidb64": "MQ",
             "token": "no-such-token",
@@ -202,13 +216,14 @@ def make_world(team: Team, professor: User, mark: str) -> World:
     JudgeOpinion.objects.create(
         interview=standard, subject="math", model="a-judge", prompt_version=1, status="given", score=3, reason=mark
     )
+    call, import_ = _endpoint_call(run, member, mark), _import_with_a_problem(team, member, mark)
     return World(
         mark=mark,
         team=team,
         member=member,
         dataset=version.dataset,
         version=version,
-        import_=_import_with_a_problem(team, member, mark),
+        import_=import_,
         archive_import=ArchiveImport.objects.create(
             kind=ArchiveKind.RUN,
             team=team,
@@ -241,7 +256,8 @@ def make_world(team: Team, professor: User, mark: str) -> World:
         ),
         entry=_spend(team, run, mark),
         row_id=_first_row_id(version),
-        call=_endpoint_call(run, member, mark),
+        call=call,
+        job=_job(call.api_key, import_, run, mark),
         base_model=BaseModel.objects.create(
             course=team.course,
             method=Method.LORA,
@@ -249,6 +265,13 @@ def make_world(team: Team, professor: User, mark: str) -> World:
             label="A model of the whole course",
             hosting=Hosting.HUGGING_FACE,
         ),
+    )
+
+
+def _job(key: EndpointKey, import_: Import, run: TrainingRun, mark: str) -> FineTuningJob:
+    file = ApiFile.objects.create(team=key.team, api_key=key, upload=import_)
+    return FineTuningJob.objects.create(
+        run=run, api_key=key, training_file=file, hyperparameters={}, model=f"ft:{mark}".lower()
     )
 
 
