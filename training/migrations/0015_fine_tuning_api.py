@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('datasets', '0005_files_kept_and_erased_rows'),
         ('teams', '0021_dataset_notices'),
-        ('training', '0013_run_labels'),
+        ('training', '0014_run_verdicts'),
     ]
 
     operations = [
