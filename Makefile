@@ -84,6 +84,9 @@ chaos: $(VENV)/.dev ## kill, fill, hang and cut everything in the middle of runs
 chaos-postgres: $(VENV)/.dev ## the same on a throw-away PostgreSQL
 	sh tests/postgres.sh chaos
 
+privacy-recall: $(VENV)/.dev ## how much planted personal data is found; writes datasets/checks/data/privacy_recall.json
+	$(BIN)/python -m tests.privacy.measure --model
+
 screenshots: $(VENV)/.dev browser ## docs/screenshots/ from a running demo
 	$(BIN)/python -m tests.e2e.screenshots
 
@@ -94,4 +97,4 @@ format: $(VENV)/.dev
 clean: ## remove the environment; the data in var/ stays
 	rm -rf $(VENV) .venv-bench .venv-audit .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help lock audit demo browser test lint types imports migrations deploy-check postgres check bench chaos chaos-postgres screenshots format clean
+.PHONY: help privacy-recall lock audit demo browser test lint types imports migrations deploy-check postgres check bench chaos chaos-postgres screenshots format clean

@@ -104,7 +104,7 @@ TABLES = (
         never="imported_email",
     ),
     table("teams.budgetaccount", "limit held spent", team_id="teams.team"),
-    table("datasets.dataset", "name created_at", team_id="teams.team", people="created_by_id"),
+    table("datasets.dataset", "name created_at", team_id="teams.team", people="created_by_id", never="pseudonyms"),
     table("datasets.rowblock", "content_hash row_count rows", team_id="teams.team"),
     table("evaluation.comparison", "question created_at", team_id="teams.team", people="asked_by_id", keys="key"),
     table("teams.professorassignment", "created_at", team_id="teams.team", professor_id="teams.membership"),

@@ -38,6 +38,11 @@ class Dataset(models.Model):
     name = models.CharField(max_length=80)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    pseudonyms = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="Which stand-in each piece of personal data has got, in all versions: keyed hash -> place of the stand-in.",
+    )
 
     objects = DatasetQuerySet.as_manager()
 
@@ -103,6 +108,11 @@ class DatasetVersion(models.Model):
     def may_leave_this_machine(self) -> bool:
         """Whether a cloud provider may see these rows: checked, and no open finding or a written justification."""
         return self.measured_at is not None and (not self.open_privacy_findings or bool(self.privacy_justification))
+
+    @property
+    def looked_by_model(self) -> bool:
+        """Whether the name model has looked through the rows as well as the rules."""
+        return bool(self.report.get("privacy_model") == "looked")
 
 
 class RowBlock(models.Model):

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.utils.crypto import salted_hmac
 
 from datasets import checks
-from datasets.models import DatasetVersion, FindingJustification
+from datasets.formats import Row
+from datasets.models import Dataset, DatasetVersion, FindingJustification
 from datasets.services import measure, versions
 from datasets.services.blocks import StoredRow
 from datasets.services.reading import plain, row_at, stored_rows
@@ -15,6 +17,13 @@ from teams.services import audit
 
 SHORTEST_JUSTIFICATION = 20
 SHORTEST_REASON = 8
+
+
+ATTEMPTS = 3
+
+
+class TryAgain(Exception):
+    """Somebody else changed the same at the same time; nothing was done."""
 
 
 class FindingGone(Exception):
@@ -133,16 +142,17 @@ def _record(version: DatasetVersion, person: User, action: str, after: str) -> N
 
 
 def use_pseudonyms(*, version: DatasetVersion, person: User) -> DatasetVersion:
-    """The next version, in which every open finding is replaced, the same person by the same name everywhere.
+    """The next version, in which every open finding is replaced, the same person by the same name in all versions.
 
-    Raises versions.NothingChanged where there was nothing to replace.
+    What has no stand-in (health, family) stays, and stays open. Raises versions.NothingChanged where nothing was replaced, and
+    TryAgain where others replaced names of this dataset at the same time.
     """
     stored = list(stored_rows(version))
     bare = [plain(row) for row in stored]
     said = _said(version)
     found = checks.find_private(bare, most_of_a_text=None)
     open_ones = [one for one in found if measure.finding_key(stored[one.index].id, one.field, one.text) not in said]
-    replaced = checks.pseudonyms(bare, open_ones)
+    replaced = _replaced(version.dataset_id, bare, open_ones)
     return versions.create_version(
         dataset=version.dataset,
         rows=[StoredRow.of(row, before.id) for row, before in zip(replaced, stored, strict=True)],
@@ -152,3 +162,21 @@ def use_pseudonyms(*, version: DatasetVersion, person: User) -> DatasetVersion:
         source_name=version.source_name,
         parent=version,
     )
+
+
+def _replaced(dataset_id: int, rows: list[Row], findings: list[checks.Finding]) -> list[Row]:
+    """The rows with stand-ins. Which ones were chosen is kept with the dataset before any row is."""
+    # The key is the platform's own: whoever has the database alone can't try names until one fits.
+    salt = salted_hmac("datasets.pseudonyms", str(dataset_id), algorithm="sha256").hexdigest()
+    for _ in range(ATTEMPTS):
+        before = Dataset.objects.values_list("pseudonyms", flat=True).get(pk=dataset_id)
+        kept = dict(before)
+        replaced = checks.pseudonyms(rows, findings, salt=salt, kept=kept)
+        with transaction.atomic():
+            locked = Dataset.objects.select_for_update(no_key=True).get(pk=dataset_id)
+            if locked.pseudonyms != before:
+                continue
+            locked.pseudonyms = kept
+            locked.save(update_fields=["pseudonyms"])
+        return replaced
+    raise TryAgain("Others replace names in this dataset at the moment. Try again in a minute.")

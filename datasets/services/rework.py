@@ -16,7 +16,14 @@ from teams.services.disk import DiskFull
 
 log = logging.getLogger(__name__)
 
-REFUSALS = (versions.NothingChanged, versions.NoRows, versions.ConversionRefused, speakers.NothingToSwap, DiskFull)
+REFUSALS = (
+    versions.NothingChanged,
+    versions.NoRows,
+    versions.ConversionRefused,
+    speakers.NothingToSwap,
+    privacy.TryAgain,
+    DiskFull,
+)
 UNDER_WAY = (
     "The rows are many, so a worker does this. You get a notice when the new version is there, or why there is none."
 )

@@ -24,6 +24,7 @@ def version_privacy(request: HttpRequest, team: Team, dataset_id: int, number: i
     context = frame(team, version, "privacy") | {
         "refusal": privacy.cloud_refusal(version),
         "findings": privacy.shown(version, start, start + PAGE),
+        "looked_by_model": version.looked_by_model,
         "kept": len(findings),
         "found": version.report.get("privacy_found", len(findings)),
         "previous": max(0, start - PAGE) if start else None,
@@ -71,15 +72,20 @@ def privacy_pseudonyms(request: SignedInRequest, team: Team, dataset_id: int, nu
     try:
         made = rework.make(version=version, person=request.user, work="pseudonyms")
     except versions.NothingChanged:
-        messages.info(request, "There was nothing to replace.")
+        messages.info(
+            request, "There was nothing to replace. Health and family have no stand-in: rewrite those rows yourselves."
+        )
         return redirect("version_privacy", team.pk, dataset_id, number)
-    except rework.QueueAway as away:
+    except (rework.QueueAway, privacy.TryAgain) as away:
         messages.error(request, str(away))
         return redirect("version_privacy", team.pk, dataset_id, number)
     if made is None:
         messages.info(request, rework.UNDER_WAY)
         return redirect("version_privacy", team.pk, dataset_id, number)
+    replaced = max(0, version.open_privacy_findings - made.open_privacy_findings)
+    left = made.open_privacy_findings
+    rest = f" {left} finding{'' if left == 1 else 's'} stay: look at its privacy page." if left else ""
     messages.success(
-        request, f"Version {made.number} has pseudonyms in place of {version.open_privacy_findings} findings."
+        request, f"Version {made.number} has stand-ins for {replaced} finding{'' if replaced == 1 else 's'}.{rest}"
     )
     return redirect("version_detail", team.pk, dataset_id, made.number)

@@ -142,11 +142,11 @@ def test_thousands_of_rows_that_are_all_somewhat_alike_are_compared_in_linear_ti
 
 
 def _patterns() -> Iterator[tuple[str, "re.Pattern[str]"]]:
-    for module in pkgutil.iter_modules(checks.__path__):
-        held = vars(importlib.import_module(f"datasets.checks.{module.name}"))
+    for module in pkgutil.walk_packages(checks.__path__, "datasets.checks."):
+        held = vars(importlib.import_module(module.name))
         for name, value in held.items():
             for place, pattern in enumerate(_inside(value)):
-                yield f"{module.name}.{name}[{place}]", pattern
+                yield f"{module.name.removeprefix('datasets.checks.')}.{name}[{place}]", pattern
 
 
 def _inside(value: Any) -> Iterator["re.Pattern[str]"]:
