@@ -11,18 +11,20 @@ import shutil
 import uuid
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from functools import cache
 from typing import IO, Any
 
 from django.apps import apps
-from django.db import models
+from django.db import connection, models
 from django.db.models import Q
 
 from courseplatform.course_archive import tables
 from evaluation.models import Interview, JudgeOpinion, OpinionStatus, Turn, TurnStatus
 from evaluation.models.interview import ACTIVE_INTERVIEW
-from teams.models import Course, Hold, HoldState, Method, User
+from teams.models import Course, DiskAccount, Hold, HoldState, Method, User
+from teams.services.archive_exports import ExportRefused
 from training.models import Artifact, TrainingRun
 from training.run_files import is_file_in, open_in
 from training.services.bundle import model_proof
@@ -40,6 +42,7 @@ LEFT_OUT = frozenset(
         "teams.diskaccount",  # of this machine's disk
         "teams.diskuse",
         "teams.archiveimport",
+        "teams.archiveexport",
         "training.endpointkey",  # a key opens one platform only
         "training.endpointcall",
         "training.apifile",  # what it became, a dataset and a run, comes along
@@ -58,10 +61,12 @@ COMMON = frozenset(
     }
 )
 MONEY = ("teams.hold", "teams.ledgerentry")
+ROWS_BESIDE = 5_000_000
+"""Bytes, packed: talks, grades and costs of a course."""
 Row = dict[str, Any]
 
 
-class ArchiveRefused(Exception):
+class ArchiveRefused(ExportRefused):
     """The course cannot be written; the message says why and what to do."""
 
 
@@ -122,11 +127,42 @@ def in_order() -> list[type[models.Model]]:
 
 
 def write(course: Course, out: IO[bytes]) -> None:
-    """Raises ArchiveRefused while something is still running: what is half done cannot be told elsewhere."""
+    """As the course is at this moment. Raises ArchiveRefused while something is still running."""
+    with one_moment():
+        refuse_while_busy(course)
+        _write(course, out)
+
+
+@contextmanager
+def one_moment() -> Iterator[None]:
+    """All that is read here is of one moment, whatever others write meanwhile. Nothing can be written in it."""
+    if connection.in_atomic_block:  # a test's
+        yield
+        return
+    snapshot = "ISOLATION LEVEL REPEATABLE READ READ ONLY" if connection.vendor == "postgresql" else "DEFERRED"
+    with connection.cursor() as cursor:
+        cursor.execute(f"BEGIN {snapshot}")
+        try:
+            yield
+        finally:
+            cursor.execute("ROLLBACK")
+
+
+def refuse_while_busy(course: Course) -> None:
+    """Raises ArchiveRefused: what is half done cannot be told elsewhere."""
     if _is_busy(course):
         raise ArchiveRefused(
             "Something in this course is still running. Wait until the queue page is empty, then try again."
         )
+
+
+def estimate(course: Course) -> int:
+    """Bytes that the file may come to: what its teams keep, and its rows beside that."""
+    whole = DiskAccount.objects.filter(course=course).first()
+    return ROWS_BESIDE + (whole.used if whole else 0)
+
+
+def _write(course: Course, out: IO[bytes]) -> None:
     people: set[int] = set()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("about.json", json.dumps({"format": tables.FORMAT, "course": str(course)}))

@@ -1,6 +1,7 @@
 """RQ entry points: an id in, one service call."""
 
-from training.services import cloud, execute, imported, pace_trial
+from teams.services import archive_exports
+from training.services import bundle, cloud, execute, imported, pace_trial
 
 
 def execute_run(run_id: int) -> str:
@@ -13,6 +14,10 @@ def poll_run(run_id: int) -> str:
 
 def read_run_archive(import_id: int, attempt: int) -> str:
     return imported.read_run_archive(import_id=import_id, attempt=attempt)
+
+
+def write_run_archive(export_id: int, attempt: int) -> str:
+    return archive_exports.write(export_id=export_id, attempt=attempt, into=bundle.write_export)
 
 
 def measure_pace(base_model_id: int) -> str:

@@ -48,5 +48,6 @@ urlpatterns: list[URLPattern] = [
         "teams/<int:team_id>/runs/<int:number>/checkpoints/<int:position>/", runs.run_checkpoint, name="run_checkpoint"
     ),
     path("teams/<int:team_id>/runs/<int:number>/bundle/", bundles.run_bundle, name="run_bundle"),
+    path("teams/<int:team_id>/runs/<int:number>/bundle/file/", bundles.run_bundle_file, name="run_bundle_file"),
     path("teams/<int:team_id>/runs/<int:number>/files/<path:path>", runs.run_file, name="run_file"),
 ]

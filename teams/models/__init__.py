@@ -1,3 +1,4 @@
+from teams.models.archive_export import EXPORT_AT_WORK, ArchiveExport, ExportStatus
 from teams.models.archive_import import AT_WORK, ArchiveImport, ArchiveKind, ArchiveStatus
 from teams.models.audit import AuditEntry
 from teams.models.billing import BillCheck, BilledDay
@@ -23,7 +24,9 @@ from teams.models.people import OutsideIdentity, User
 
 __all__ = [
     "AT_WORK",
+    "EXPORT_AT_WORK",
     "Announcement",
+    "ArchiveExport",
     "ArchiveImport",
     "ArchiveKind",
     "ArchiveStatus",
@@ -39,6 +42,7 @@ __all__ = [
     "DiskAccount",
     "DiskKind",
     "DiskUse",
+    "ExportStatus",
     "Hold",
     "HoldState",
     "LedgerEntry",

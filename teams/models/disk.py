@@ -29,13 +29,16 @@ class DiskKind(models.TextChoices):
     ROWS = "rows", "Dataset versions"
     RUN = "run", "Runs"
     ARCHIVE = "archive", "Archives being read"
+    EXPORT = "export", "Archives to download"
 
 
 class DiskUse(models.Model):
     """One thing that lies on the disk, or will in a moment: reserved before its first byte is kept."""
 
     account = models.ForeignKey(DiskAccount, on_delete=models.CASCADE, related_name="uses")
-    key = models.CharField(max_length=80, unique=True, help_text="What it is: import-…, run-…, rows-…, archive-….")
+    key = models.CharField(
+        max_length=80, unique=True, help_text="What it is: import-…, run-…, rows-…, archive-…, export-…."
+    )
     kind = models.CharField(max_length=8, choices=DiskKind.choices)
     size = models.BigIntegerField(help_text="Bytes.")
     made_at = models.DateTimeField(auto_now_add=True)

@@ -35,12 +35,15 @@ def reserve(*, team: Team, key: str, kind: DiskKind, size: int) -> None:
         _change(team, key, kind, size, refuse=True)
 
 
-def reserve_for_course(*, course: Course, key: str, kind: DiskKind, size: int) -> None:
-    """Count `size` bytes against the course alone, before it is known which team they belong to. Raises DiskFull."""
+def reserve_for_course(*, course: Course, key: str, kind: DiskKind, size: int, refuse: bool = True) -> None:
+    """Count `size` bytes against the course alone: they are no team's, or it is not known yet whose.
+
+    Raises DiskFull, unless they are there already and not to be refused.
+    """
     with transaction.atomic():
         DiskAccount.objects.get_or_create(course=course)
         account = DiskAccount.objects.select_for_update().get(course=course)
-        _count_against(account, settings.COURSE_DISK_BYTES, size, refuse=True)
+        _count_against(account, settings.COURSE_DISK_BYTES, size, refuse=refuse)
         DiskUse.objects.create(account=account, key=key, kind=kind, size=size)
 
 

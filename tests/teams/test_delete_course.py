@@ -15,6 +15,7 @@ from teams.services import audit, money
 from tests import factories
 from tests.engines import rehearsal_server
 from tests.evaluation.conftest import make_run
+from tests.exporting import download
 from tests.security.archive_tools import brought
 from tests.teams.test_archive import MARK, fill
 from training.models import RunStatus, TrainingRun
@@ -61,7 +62,7 @@ def test_everything_of_the_course_goes_and_everything_of_another_stays(
     fill(course, team, professor)
     folder = TrainingRun.objects.get(team=team).folder
     far_folder = TrainingRun.objects.get(team=other_course_team).folder
-    client_for(instructor).post(f"/courses/{course.pk}/export/")
+    download(client_for(instructor), course)
     with django_capture_on_commit_callbacks(execute=True):
         page = delete(client_for(instructor), course).content.decode()
     assert "is deleted." in page

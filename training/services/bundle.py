@@ -13,6 +13,8 @@ import msgspec
 from django.conf import settings
 
 from datasets.services.versions import stored_rows
+from teams.models import ArchiveExport
+from teams.services import archive_exports
 from training.archives.contents import EVENT_KINDS
 from training.archives.manifest import EVENTS, MANIFEST, ROWS, SCHEMA, SIGNATURE
 from training.models import RunEvent, TrainingRun
@@ -20,14 +22,43 @@ from training.run_files import is_file_in, open_in
 
 FIGURES = ("step", "total_steps", "train_loss", "validation_loss", "score_before", "score_after")
 MEMORY_BYTES = 8 * 1024 * 1024
+SMALL_BYTES, SMALL_ROWS = 8_000_000, 2_000
+BYTES_PER_TOKEN = 6
 
 
 def write_bundle(run: TrainingRun) -> IO[bytes]:
-    """A zip of the run's artefacts, its rows and its curves, with a manifest that names every file's hash, signed.
-
-    The file is temporary and stands at its start.
-    """
+    """The run's archive as a temporary file that stands at its start."""
     out = tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES)  # noqa: SIM115  # the response closes it
+    write_into(run, out)
+    out.seek(0)
+    return out
+
+
+def is_small(run: TrainingRun) -> bool:
+    """Whether a request may write its archive: a second of work at most."""
+    return run.dataset_version.row_count <= SMALL_ROWS and _files_size(run) <= SMALL_BYTES
+
+
+def estimate(run: TrainingRun) -> int:
+    """Bytes that the archive may come to. Weights hardly shrink; rows shrink to less than their estimate of tokens in bytes."""
+    version = run.dataset_version
+    return _files_size(run) + BYTES_PER_TOKEN * version.token_estimate + 500 * version.row_count + MEMORY_BYTES
+
+
+def _files_size(run: TrainingRun) -> int:
+    return sum(run.artifacts.values_list("size", flat=True))
+
+
+def write_export(export: ArchiveExport, out: IO[bytes]) -> None:
+    """For the files worker. Raises archive_exports.ExportRefused where the run is gone."""
+    run = TrainingRun.objects.with_related().filter(team=export.team_id, number=export.run_number).first()
+    if run is None:
+        raise archive_exports.ExportRefused("This run was deleted meanwhile.")
+    write_into(run, out)
+
+
+def write_into(run: TrainingRun, out: IO[bytes]) -> None:
+    """A zip of the run's artefacts, its rows and its curves, with a manifest that names every file's hash, signed."""
     files: list[dict[str, Any]] = []
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, pieces in ((ROWS, _rows(run)), (EVENTS, _events(run))):
@@ -39,8 +70,6 @@ def write_bundle(run: TrainingRun) -> IO[bytes]:
         text = json.dumps(manifest(run) | {"files": files}, indent=1, ensure_ascii=False).encode()
         archive.writestr(MANIFEST, text)
         archive.writestr(SIGNATURE, signature(text))
-    out.seek(0)
-    return out
 
 
 def signature(manifest_text: bytes) -> str:

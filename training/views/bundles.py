@@ -1,30 +1,75 @@
 """A run leaves as a zip and comes in as one."""
 
+from typing import IO, Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import FileResponse, Http404, HttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 
 from teams.access import Access, SignedInRequest, team_view
 from teams.body_limits import takes_file
-from teams.models import ArchiveKind, ArchiveStatus, Team
-from teams.services import archive_imports
+from teams.models import ArchiveExport, ArchiveKind, ArchiveStatus, ExportStatus, Team
+from teams.services import archive_exports, archive_imports
 from teams.services.disk import DiskFull
 from training.forms import BundleForm
 from training.models import RunStatus
-from training.services.bundle import write_bundle
+from training.services import bundle
 from training.views.runs import run_of
 
 
 @team_view(Access.MEMBER)
-def run_bundle(request: SignedInRequest, team: Team, number: int) -> FileResponse:
+@require_http_methods(["GET", "POST"])
+def run_bundle(request: SignedInRequest, team: Team, number: int) -> HttpResponse | FileResponse:
+    """The run's archive: a small one at once, a large one when the worker has written it (POST asks for it)."""
     run = run_of(team, number)
     if run.status != RunStatus.SUCCEEDED:
         raise Http404("Only a finished run has an archive.")
-    return FileResponse(write_bundle(run), as_attachment=True, filename=f"run-{run.number}.zip")
+    if bundle.is_small(run):
+        return FileResponse(bundle.write_bundle(run), as_attachment=True, filename=f"run-{run.number}.zip")
+    refusal = ""
+    if request.method == "POST":
+        try:
+            archive_exports.ask(
+                course=team.course, team=team, run_number=number, person=request.user, size=bundle.estimate(run)
+            )
+            return redirect("run_bundle", team.pk, number)
+        except archive_exports.ExportRefused as refused:
+            refusal = str(refused)
+    export = archive_exports.newest(course=team.course, team=team, run_number=number)
+    context = {"section": "runs", "team": team, "run": run, "export": export, "refusal": refusal}
+    return export_page(request, "training/run_export.html", context)
+
+
+@team_view(Access.MEMBER)
+@require_GET
+def run_bundle_file(request: SignedInRequest, team: Team, number: int) -> FileResponse:
+    run = run_of(team, number)
+    export = archive_exports.newest(course=team.course, team=team, run_number=run.number)
+    return FileResponse(opened(export), as_attachment=True, filename=f"run-{run.number}.zip")
+
+
+def opened(export: ArchiveExport | None) -> IO[bytes]:
+    """The archive's bytes. Raises Http404 until it is ready, and once it has been deleted."""
+    if export is None or export.status != ExportStatus.READY:
+        raise Http404("This archive is not ready.")
+    try:
+        return export.file_path.open("rb")
+    except FileNotFoundError as gone:
+        raise Http404("This archive was deleted.") from gone
+
+
+def export_page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    """The page of an export: while it is at work HTMX asks for the part that moves, and loads the page once it is over."""
+    export: ArchiveExport | None = context["export"]
+    if request.htmx and export is not None and export.is_at_work:  # type: ignore[attr-defined]
+        return render(request, f"{template}#waiting", context)
+    page = render(request, template, context, status=422 if context["refusal"] else 200)
+    if request.htmx:  # type: ignore[attr-defined]
+        page["HX-Refresh"] = "true"
+    return page
 
 
 @team_view(Access.MEMBER)

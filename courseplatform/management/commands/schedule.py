@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand
 from courseplatform import arriving
 from datasets.services import retention
 from evaluation.services import chat, interviews
-from teams.services import archive_imports, billing, erasing, mail
+from teams.services import archive_exports, archive_imports, billing, erasing, mail
 from training.services import deployments, pace_trial, reconcile, run_disk
 
 RETENTION_SECONDS = 3600
@@ -29,6 +29,7 @@ class Command(BaseCommand):
             (settings.RECONCILE_SECONDS, reconcile.reconcile),
             (settings.RECONCILE_SECONDS, mail.sweep),
             (settings.RECONCILE_SECONDS, archive_imports.sweep),
+            (settings.RECONCILE_SECONDS, archive_exports.sweep),
             (settings.RECONCILE_SECONDS, chat.sweep),
             (settings.RECONCILE_SECONDS, interviews.sweep),
             (settings.RECONCILE_SECONDS, deployments.sweep),
