@@ -25,7 +25,7 @@ from evaluation.models import (
 from evaluation.models.interview import ACTIVE_INTERVIEW
 from teams import live
 from teams.models import Hold, HoldState, Notice, Team, User
-from teams.services import audit, disk
+from teams.services import archive_exports, audit, disk
 from training.models import CallStatus, DeletedRun, Origin, TrainingRun
 from training.providers.openai_api import ProviderAway, ProviderRefused
 from training.services import cloud
@@ -166,23 +166,15 @@ def _record(run: TrainingRun, person: User, action: str, counts: dict[str, objec
 
 def _answers(run: TrainingRun, *, model_too: bool) -> bool:
     """Whether the provider can be asked now, where it will have to be."""
-    if not run.provider_job or not (run.rehearsal or model_too):
-        return True
-    try:
-        cloud.provider_for(run).hurried().job(run.provider_job)
-    except ProviderRefused as refused:
-        return refused.code == "not_found"
-    except ProviderAway:
-        return False
-    return True
+    return not run.provider_job or not (run.rehearsal or model_too) or cloud.answers(run)
 
 
 def _forget_there(run: TrainingRun, *, model_too: bool) -> bool:
     """At the stand-in all that the job learnt, elsewhere the model. False where it stays there after all."""
+    if run.rehearsal and run.provider_job:
+        return cloud.forget_job(run)
     try:
-        if run.rehearsal and run.provider_job:
-            cloud.provider_for(run).hurried().forget_job(run.provider_job)
-        elif model_too:
+        if model_too:
             cloud.provider_for(run).hurried().delete_model(run.result_model)
     except (ProviderAway, ProviderRefused):
         return False
@@ -222,6 +214,7 @@ def _delete_rows(run: TrainingRun, person: User) -> None:
     DeletedRun.objects.create(
         team=run.team, number=run.number, name=run.name, method=run.method, key=run.key, deleted_by=person
     )
+    archive_exports.forget_runs(run.team, run.number)
     TrainingRun.objects.filter(pk=run.pk).delete()
 
 

@@ -9,7 +9,7 @@ from django.db import DatabaseError, connection
 from datasets.services import erasing
 from datasets.services.erasing import Erased
 from teams.models import Team, User
-from teams.services import audit
+from teams.services import archive_exports, audit
 from training.models import TrainingRun
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ def erase(*, team: Team, row_id: str, person: User, reason: str) -> tuple[Erased
     found = erasing.erase_row(team=team, row_id=row_id)
     if not found.versions:
         raise ErasureRefused("This row is in no version any more.")
+    archive_exports.forget_runs(team)
     runs = list(TrainingRun.objects.filter(dataset_version__in=found.versions).with_related())
     for run in runs:
         for name in ROW_FILES:

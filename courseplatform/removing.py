@@ -5,7 +5,7 @@ and grades stay protected from being deleted along with something.
 """
 
 import shutil
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.db import models, transaction
@@ -15,8 +15,21 @@ from django.utils import timezone
 from courseplatform import archive
 from courseplatform.erasing_rows import forget_freed_pages
 from datasets.models import Dataset, Import
-from teams.models import ArchiveImport, AuditEntry, Course, Hold, HoldState, LedgerEntry, Role, Team, User
-from teams.services import audit
+from evaluation.models import Turn
+from teams import live
+from teams.models import (
+    ArchiveExport,
+    ArchiveImport,
+    AuditEntry,
+    Course,
+    Hold,
+    HoldState,
+    LedgerEntry,
+    Role,
+    Team,
+    User,
+)
+from teams.services import audit, erasing
 from training.models import ENDED, TrainingRun
 from training.services import cloud
 
@@ -29,7 +42,7 @@ class RemovalRefused(Exception):
 
 
 class UploadsRemain(RemovalRefused):
-    """Rows that were uploaded for training are still at the provider. `files`: their ids there."""
+    """Rows that were uploaded for training, or jobs that learnt from them, are still at the provider. `files`: their ids there."""
 
     def __init__(self, files: list[str]) -> None:
         self.files = files
@@ -45,6 +58,12 @@ def last_export(course: Course) -> AuditEntry | None:
     return course.audit_entries.filter(action=EXPORTED, at__gte=since).first()
 
 
+def moment_of(export: AuditEntry) -> datetime:
+    """Of which moment the exported file tells: of one before it was downloaded."""
+    said = (export.after or {}).get("of")
+    return datetime.fromisoformat(said) if isinstance(said, str) else export.at
+
+
 def delete_course(*, course: Course, person: User, leave_uploads: bool = False) -> None:
     """Everything of the course, its files, and the accounts of students who are in no other course.
 
@@ -56,30 +75,57 @@ def delete_course(*, course: Course, person: User, leave_uploads: bool = False) 
     for run in _with_uploads(course).filter(status__in=ENDED):  # asks the provider, so before anything is locked
         if not cloud.clean_up(run):
             break  # it is away: no need to wait for that again and again
-    name = str(course)
+    name, rehearsed = str(course), list(_rehearsed(course))
+    answers = all(cloud.answers(run) for run in rehearsed[:1])
     with transaction.atomic():
         _refuse_while_busy(course)
         left = [file_id for run in _with_uploads(course) for file_id in run.provider_files]
+        left += [] if answers else [run.provider_job for run in rehearsed]
         if left and not leave_uploads:
             raise UploadsRemain(left)
         folders = [run.folder for run in TrainingRun.objects.filter(team__course=course)]
         runs = len(folders)
         folders += [one.folder for one in Import.objects.filter(team__course=course)]
         folders += [one.folder for one in ArchiveImport.objects.filter(Q(team__course=course) | Q(course=course))]
+        folders += [one.folder for one in ArchiveExport.objects.filter(course=course)]
         counts: dict[str, object] = {
             "people": course.memberships.count(),
             "teams": course.teams.count(),
             "runs": runs,
         }
         names = [import_.names() for import_ in ArchiveImport.objects.filter(course=course)]
-        students = list(_students_of_this_course_alone(course).values_list("pk", flat=True))
+        students = list(_students_of_this_course_alone(course))
+        topics = _topics(course)
         delete_rows(course)
-        User.objects.filter(pk__in=students).delete()
+        erasing.forget_platform_wide(students)
+        User.objects.filter(pk__in=[student.pk for student in students]).delete()
         for imported in names:
             imported.delete()
         before = counts | ({"files left at the provider": left} if left else {})
         audit.record(course=None, person=person, action="course deleted", what=name, before=before)
         transaction.on_commit(lambda: _remove_files(folders))
+    live.forget(topics)
+    if answers:
+        _forget_at_the_stand_in(rehearsed, name, person)
+
+
+def _forget_at_the_stand_in(runs: list[TrainingRun], name: str, person: User) -> None:
+    """All that its jobs learnt goes; what stays after all is on record. Their rows are gone already."""
+    kept = []
+    for run in runs:
+        if kept or not cloud.forget_job(run):  # once it is away, no need to wait for that again and again
+            kept.append(run.provider_job)
+    if kept:
+        before: dict[str, object] = {"left at the provider": kept}
+        audit.record(course=None, person=person, action="deleted course left at the provider", what=name, before=before)
+
+
+def _topics(course: Course) -> list[str]:
+    """The live channels of all that anybody could watch here."""
+    runs = TrainingRun.objects.filter(team__course=course).only("key")
+    turns = Turn.objects.filter(conversation__run__team__course=course).only("key")
+    uploads = Import.objects.filter(team__course=course).only("key")
+    return [one.topic for found in (runs, turns, uploads) for one in found.iterator()]
 
 
 def delete_rows(course: Course) -> None:
@@ -90,6 +136,12 @@ def delete_rows(course: Course) -> None:
 
 def _with_uploads(course: Course) -> models.QuerySet[TrainingRun]:
     return TrainingRun.objects.with_related().filter(team__course=course).exclude(provider_files=[])
+
+
+def _rehearsed(course: Course) -> models.QuerySet[TrainingRun]:
+    """Runs with a job at the stand-in: it keeps the rows that the job learnt from, until it is told to forget it."""
+    found = TrainingRun.objects.with_related().filter(team__course=course, rehearsal=True, imported=False)
+    return found.exclude(provider_job="")
 
 
 def _refuse_while_busy(course: Course) -> None:
@@ -132,5 +184,6 @@ def remove_team(*, team: Team, person: User) -> None:
         audit.record(course=team.course, person=person, action="team removed", what=team.name)
         folders = [one.folder for one in Import.objects.filter(team=locked)]
         folders += [one.folder for one in ArchiveImport.objects.filter(team=locked)]
+        folders += [one.folder for one in ArchiveExport.objects.filter(team=locked)]
         locked.delete()
         transaction.on_commit(lambda: _remove_files(folders))

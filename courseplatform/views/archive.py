@@ -1,6 +1,5 @@
 """A course as a file: taken along, made again elsewhere, and deleted here; and a team that never did anything."""
 
-import tempfile
 from uuid import UUID
 
 from django.contrib import messages
@@ -15,25 +14,39 @@ from teams.access import Access, SignedInRequest, course_maker_view, course_view
 from teams.body_limits import takes_file
 from teams.forms import ArchiveForm, DeleteCourseForm
 from teams.models import ArchiveKind, ArchiveStatus, Course
-from teams.services import archive_imports, audit
+from teams.services import archive_exports, archive_imports, audit
 from teams.services.disk import DiskFull
+from training.views.bundles import export_page, opened
 
 
 @course_view(Access.INSTRUCTOR)
-@require_POST
-def course_archive(request: SignedInRequest, course: Course) -> HttpResponse | FileResponse:
-    """Everything of the course as a zip. A POST, because it takes a while and is on record."""
-    out = tempfile.TemporaryFile()  # noqa: SIM115  (the response closes it)
-    try:
-        archive.write(course, out)
-    except archive.ArchiveRefused as error:
-        out.close()
-        messages.error(request, str(error))
-        return redirect("course_home", course_id=course.pk)
-    audit.record(course=course, person=request.user, action=removing.EXPORTED, what=str(course))
-    out.seek(0)
-    name = f"course-{course.pk}-{timezone.localdate().isoformat()}.zip"
-    return FileResponse(out, as_attachment=True, filename=name, content_type="application/zip")
+@require_http_methods(["GET", "POST"])
+def course_archive(request: SignedInRequest, course: Course) -> HttpResponse:
+    """Have everything of the course written as a zip (POST), and how far that is."""
+    refusal = ""
+    if request.method == "POST":
+        try:
+            archive.refuse_while_busy(course)
+            archive_exports.ask(course=course, person=request.user, size=archive.estimate(course))
+            return redirect("course_archive", course.pk)
+        except archive_exports.ExportRefused as refused:
+            refusal = str(refused)
+    export = archive_exports.newest(course=course)
+    context = {"section": "course", "export": export, "refusal": refusal}
+    return export_page(request, "teams/course_export.html", context)
+
+
+@course_view(Access.INSTRUCTOR)
+@require_GET
+def course_archive_file(request: SignedInRequest, course: Course) -> FileResponse:
+    """The file. That it was taken along is on record, with the moment of which it tells."""
+    export = archive_exports.newest(course=course)
+    file = opened(export)
+    assert export is not None
+    after: dict[str, object] = {"of": export.alive_at.isoformat()}
+    audit.record(course=course, person=request.user, action=removing.EXPORTED, what=str(course), after=after)
+    name = f"course-{course.pk}-{timezone.localtime(export.alive_at).date().isoformat()}.zip"
+    return FileResponse(file, as_attachment=True, filename=name, content_type="application/zip")
 
 
 @course_maker_view
@@ -91,7 +104,13 @@ def course_delete(request: SignedInRequest, course: Course) -> HttpResponse:
         else:
             messages.success(request, f"{name} is deleted.")
             return redirect("home")
-    context = {"form": form, "export": removing.last_export(course), "uploads": uploads, "section": "course"}
+    export = removing.last_export(course)
+    context = {
+        "form": form,
+        "exported_at": removing.moment_of(export) if export else None,
+        "uploads": uploads,
+        "section": "course",
+    }
     return render(request, "teams/course_delete.html", context, status=422 if form.errors else 200)
 
 

@@ -17,7 +17,7 @@ from datasets.services import measure
 from datasets.services.blocks import Block, KnownRows, RowIds, StoredRow, Totals, packed, row_from, with_ids
 from datasets.services.reading import for_engine, newest, next_number, places, plain, row_at, rows, stored_rows
 from teams.models import DiskKind, Team, User
-from teams.services import audit, disk
+from teams.services import archive_exports, audit, disk
 
 STORE_AT_ONCE = 64
 __all__ = [
@@ -318,6 +318,7 @@ def _delete(target: Dataset | DatasetVersion, team: Team, what: str, person: Use
             Team.objects.select_for_update().get(pk=team.pk)
             target.delete()
             RowBlock.objects.filter(team=team, places=None).delete()
+            archive_exports.forget_course(team.course)
             audit.record(course=team.course, team=team, person=person, action="dataset deleted", what=what)
         count_rows(team)
     except ProtectedError as error:

@@ -6,11 +6,11 @@ from typing import Any
 
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from teams.models import AuditEntry, Course, MailChoice, Membership, Notice, OutgoingMail, Role, User
-from teams.services import audit
+from teams.services import archive_exports, audit
 from teams.services.courses import CourseRefused
 
 ERASED, FORMER = "Former student", "Former member"
@@ -55,6 +55,8 @@ def erase_account(*, account: User, person: User) -> None:
 
 def _forget(person: User, new_name: str) -> None:
     _forget_in_log(person, new_name)
+    for course in Course.objects.filter(memberships__person=person).distinct():
+        archive_exports.forget_course(course)
     for model in (AccessAttempt, AccessLog, AccessFailureLog):
         model.objects.filter(username__iexact=person.email).delete()
     Notice.objects.filter(person=person).delete()
@@ -78,10 +80,23 @@ def _courses_of_others(student: User, person: User) -> bool:
 def _forget_in_log(student: User, new_name: str) -> None:
     """The log of every course of theirs keeps what was done, without the name it was done to."""
     entries = AuditEntry.objects.filter(Q(course__memberships__person=student) | Q(course=None))
+    _scrub(entries.distinct(), {new_name: student})
+
+
+def forget_platform_wide(students: list[User]) -> None:
+    """For accounts that go with their course: the platform's own log keeps what was done, without their names."""
+    _scrub(AuditEntry.objects.filter(course=None), {f"{ERASED} {student.pk}": student for student in students})
+
+
+def _scrub(entries: QuerySet[AuditEntry], students: dict[str, User]) -> None:
+    """`students`: by what stands in place of their names and addresses."""
     changed = []
-    for entry in entries.distinct().iterator(1000):
+    for entry in entries.iterator(1000):
         said = (entry.what, entry.before, entry.after)
-        entry.what, entry.before, entry.after = (_without(value, student, new_name) for value in said)
+        for new_name, student in students.items():
+            entry.what, entry.before, entry.after = (
+                _without(value, student, new_name) for value in (entry.what, entry.before, entry.after)
+            )
         if said != (entry.what, entry.before, entry.after):
             changed.append(entry)
     AuditEntry.objects.bulk_update(changed, ["what", "before", "after"], batch_size=500)

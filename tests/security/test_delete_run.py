@@ -2,7 +2,6 @@
 
 import io
 import json
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,13 +9,12 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-import redis
 from django.conf import settings as django_settings
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from courseplatform import archive, deleting_runs
+from courseplatform import archive, deleting_runs, removing
 from courseplatform.deleting_runs import DeletionRefused, ProviderSilent
 from courseplatform.value import subject_of
 from evaluation.models import (
@@ -42,6 +40,7 @@ from tests.engines.rehearsal_server import Rehearsal
 from tests.evaluation.conftest import make_run
 from tests.evaluation.model_server import Script
 from tests.security.archive_tools import brought
+from tests.security.redis_files import redis_files
 from tests.security.test_erasure import places_of
 from tests.training import test_cloud
 from training.models import (
@@ -138,25 +137,11 @@ def _full(team: Team, member: User) -> TrainingRun:
     return run
 
 
-def _redis_files(url: str) -> bytes:
-    """What Redis keeps on the disk, once it has written that anew."""
-    client = redis.Redis.from_url(url)
-    deadline = time.monotonic() + 60
-    while True:
-        said: dict[str, Any] = client.info("persistence")
-        if not said["aof_rewrite_in_progress"] and not said["aof_rewrite_scheduled"]:
-            break
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    folder = Path(str(client.config_get("dir")["dir"]))
-    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
-
-
 def test_a_deleted_run_is_gone_from_every_byte(
     team: Team, member: User, redis_server: str, client_for: Callable[..., Client]
 ) -> None:
     run = _full(team, member)
-    assert len(places_of(MARK)) > 10 and MARK.encode() in _redis_files(redis_server)
+    assert len(places_of(MARK)) > 10 and MARK.encode() in redis_files(redis_server)
     page, browser = reverse("run_delete", args=[team.pk, run.number]), client_for(member)
     assert page in browser.get(reverse("run_detail", args=[team.pk, run.number])).content.decode()
     shown = browser.get(page).content.decode()
@@ -166,7 +151,7 @@ def test_a_deleted_run_is_gone_from_every_byte(
     assert answer.redirect_chain[-1][0] == reverse("run_list", args=[team.pk])
     assert "Run 2 · shy is deleted." in answer.content.decode()
     assert places_of(MARK) == [] and not run.folder.exists()
-    assert MARK.encode() not in _redis_files(redis_server)
+    assert MARK.encode() not in redis_files(redis_server)
     assert not DiskUse.objects.filter(key=run.disk_key).exists()
     assert [one.name for one in team.runs.all()] == ["stays"]
     assert not Comparison.objects.exists() and not Deployment.objects.exists()
@@ -429,6 +414,43 @@ def test_where_the_stand_in_is_away_nothing_is_deleted_unless_it_is_left(
     assert run.provider_job in browser.post(page, {"leave_there": "on"}, follow=True).content.decode()
     before = AuditEntry.objects.get(action="run deleted").before
     assert before is not None and before["left at the provider"] == [run.provider_job]
+
+
+def test_with_its_course_the_stand_in_forgets_what_a_job_learnt(
+    start: Callable[..., TrainingRun], provider: Rehearsal, instructor: User, team: Team
+) -> None:
+    run = test_cloud.finish(test_cloud.begin(start(Method.OPENAI)), provider)
+    AuditEntry.objects.create(course=team.course, person=instructor, action=removing.EXPORTED, what="x")
+    removing.delete_course(course=team.course, person=instructor)
+    assert run.provider_job not in [job.id for job in provider.client.fine_tuning.jobs.list(limit=100)]
+    assert run.result_model not in [model.id for model in provider.client.models.list()]
+
+
+@pytest.mark.parametrize("silent", ["job", "forget_job"])
+def test_where_the_stand_in_is_away_its_jobs_stay_on_the_record_of_a_deleted_course(
+    start: Callable[..., TrainingRun],
+    provider: Rehearsal,
+    instructor: User,
+    team: Team,
+    monkeypatch: pytest.MonkeyPatch,
+    silent: str,
+) -> None:
+    """Away before anything was deleted, and away just after it."""
+    run = test_cloud.finish(test_cloud.begin(start(Method.OPENAI)), provider)
+    AuditEntry.objects.create(course=team.course, person=instructor, action=removing.EXPORTED, what="x")
+
+    def away(self: FineTuning, job_id: str) -> None:
+        raise ProviderAway("not now")
+
+    monkeypatch.setattr(FineTuning, silent, away)
+    if silent == "job":
+        with pytest.raises(removing.UploadsRemain) as told:
+            removing.delete_course(course=team.course, person=instructor)
+        assert told.value.files == [run.provider_job]
+        assert team.runs.exists()
+    removing.delete_course(course=team.course, person=instructor, leave_uploads=True)
+    entries = AuditEntry.objects.filter(course=None, action__contains="deleted")
+    assert run.provider_job in str([entry.before for entry in entries])
 
 
 def _in_an_account(team: Team) -> TrainingRun:

@@ -31,10 +31,12 @@ from datasets.models import (
 )
 from datasets.services import drafts, imports, retention, reviews, split, versions
 from datasets.services.reading import plain, row_at
+from teams import live
 from teams.models import AuditEntry, DiskUse, Team, User
 from tests import factories
 from tests.datasets.conftest import jsonl, question
 from tests.evaluation.conftest import make_run
+from tests.security.redis_files import redis_files
 from training.models import RunStatus, TrainingRun
 from training.services import run_disk
 
@@ -215,13 +217,22 @@ def test_a_deleted_dataset_is_gone_from_the_disk(version: DatasetVersion, team: 
 
 
 def test_a_deleted_course_is_gone_from_the_disk(
-    version: DatasetVersion, team: Team, member: User, instructor: User
+    version: DatasetVersion, team: Team, member: User, instructor: User, redis_server: str
 ) -> None:
-    _run_on(version, team)
+    run = _run_on(version, team)
     _open_import(team, member)
+    live.emit(run.topic, "run-answers", f"<p>{MARK}</p>")
+    member.name = f"{MARK} Student"
+    member.save()
+    said = {"name": member.name, "told": [member.email.upper()]}
+    AuditEntry.objects.create(course=None, action="account made", what=f"{member.name}, by roster", after=said)
+    assert MARK.encode() in redis_files(redis_server)
     AuditEntry.objects.create(course=team.course, person=instructor, action=removing.EXPORTED, what="x")
     removing.delete_course(course=team.course, person=instructor)
     assert places_of(MARK) == [] and not DiskUse.objects.exists()
+    assert places_of(member.email) == [], "nor does the platform's own log name who went with it"
+    assert AuditEntry.objects.get(action="account made").what == f"Former student {member.pk}, by roster"
+    assert MARK.encode() not in redis_files(redis_server)
     assert not list((Path(django_settings.VAR_DIR) / "imports").glob("*"))
 
 

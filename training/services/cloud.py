@@ -332,3 +332,23 @@ def clean_up(run: TrainingRun) -> bool:
     RunEvent.objects.create(run=run, kind="note", data={"message": "The uploaded rows were deleted at the provider."})
     live.progressed(run, {"note"})
     return True
+
+
+def answers(run: TrainingRun) -> bool:
+    """Whether the provider of the run's job can be asked now."""
+    try:
+        provider_for(run).hurried().job(run.provider_job)
+    except ProviderRefused as refused:
+        return refused.code == "not_found"
+    except ProviderAway:
+        return False
+    return True
+
+
+def forget_job(run: TrainingRun) -> bool:
+    """Have the stand-in forget all that the run's job learnt. False where it stays there. The run's row may be gone already."""
+    try:
+        provider_for(run).hurried().forget_job(run.provider_job)
+    except (ProviderAway, ProviderRefused):
+        return False
+    return True
