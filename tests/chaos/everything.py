@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from teams.models import Method
-from tests.chaos import answers, faults, mails, uploads
+from tests.chaos import answers, archives, faults, mails, uploads
 from tests.chaos.mail_server import MailServer
 from tests.chaos.scene import Row, Scene
 
@@ -77,6 +77,8 @@ def all_faults(server: MailServer) -> list[Playable]:
                   lambda scene, name: uploads.play(scene, uploads.arriving, name)),
         PageFault("web-import", "kill -9 of the web process before an import is checked", "upload",
                   lambda scene, name: uploads.play(scene, uploads.unchecked, name)),
+        PageFault("web-course", "kill -9 of the web process before and while a course archive is read", "upload",
+                  archives.play),
         PageFault("mail-silent", "a mail server that takes connections and says nothing", "mail",
                   lambda scene, name: mails.play(scene, server, mails.silent, name)),
         PageFault("mail-killed", "a mail server that dies before it takes a letter", "mail",
