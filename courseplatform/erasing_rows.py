@@ -4,22 +4,83 @@ import json
 import logging
 from pathlib import Path
 
+import django_rq
+import redis.exceptions
 from django.db import DatabaseError, connection
+from django.urls import reverse
+from rq import Retry
 
+from datasets.models import DatasetVersion
 from datasets.services import erasing
 from datasets.services.erasing import Erased
-from teams.models import Team, User
-from teams.services import archive_exports, audit
+from teams import queues
+from teams.models import NoticeKind, Team, User
+from teams.services import archive_exports, audit, notices
 from training.models import TrainingRun
 
 log = logging.getLogger(__name__)
 
 ROW_FILES = ("train.jsonl", "validation.jsonl")
 SHORTEST_REASON = 8
+RETRIES = 2
+UNDER_WAY = (
+    "Your team has many rows, so a worker looks through them. You get a notice when the row is erased, or why it is not. "
+    "If none comes within half an hour, ask again."
+)
 
 
 class ErasureRefused(Exception):
     """Nothing was erased; the text says why."""
+
+
+class QueueAway(ErasureRefused):
+    """Nobody can be asked to do it."""
+
+    def __init__(self) -> None:
+        super().__init__("The workers can't be reached at the moment. Try again in a minute.")
+
+
+def begin(
+    *, version: DatasetVersion, row_id: str, person: User, reason: str
+) -> tuple[Erased, list[TrainingRun]] | None:
+    """Erase a row of the version everywhere: now, or None where the team has so many rows that the files worker does it.
+
+    Raises ErasureRefused, erasing.TryAgain, and QueueAway; nothing was erased then.
+    """
+    team = version.dataset.team
+    _refuse_if_wrong(team, reason)
+    if erasing.is_quick(team):
+        return erase(team=team, row_id=row_id, person=person, reason=reason)
+    try:
+        django_rq.get_queue(queues.FILES).enqueue(
+            "courseplatform.jobs.erase_row",
+            version.pk,
+            row_id,
+            person.pk,
+            reason,
+            description="a row is erased",
+            retry=Retry(max=RETRIES),  # a second one finds nothing left to do
+            result_ttl=0,
+        )
+    except redis.exceptions.RedisError as error:
+        log.warning("the erasure of a row of version %s can't be asked for: %s", version.pk, error)
+        raise QueueAway from error
+    return None
+
+
+def erase_and_tell(*, version: DatasetVersion, row_id: str, person: User, reason: str) -> None:
+    """The worker's part: its end is a notice, which says nothing of the row."""
+    team = version.dataset.team
+    try:
+        found, runs = erase(team=team, row_id=row_id, person=person, reason=reason)
+        said = f"The row is erased from {len(found.versions)} versions and {found.uploads} uploaded files."
+        if runs:
+            named = ", ".join(str(run.number) for run in runs[:10])
+            said += f" Bots keep what they learnt from it: those of run {named}{'…' if len(runs) > 10 else ''}."
+    except (ErasureRefused, erasing.TryAgain) as refused:
+        said = f"The row was not erased: {refused}"
+    path = reverse("version_detail", args=[team.pk, version.dataset_id, version.number])
+    notices.tell(people=[person], course=team.course, kind=NoticeKind.DATASET, text=said, path=path)
 
 
 def erase(*, team: Team, row_id: str, person: User, reason: str) -> tuple[Erased, list[TrainingRun]]:
@@ -27,22 +88,17 @@ def erase(*, team: Team, row_id: str, person: User, reason: str) -> tuple[Erased
     learnt, so a person has to decide about those. Raises ErasureRefused and erasing.TryAgain.
     """
     reason = reason.strip()
-    if len(reason) < SHORTEST_REASON:
-        raise ErasureRefused(
-            f"Say in at least {SHORTEST_REASON} characters who asked for it, or why. Do not name the child."
-        )
-    if TrainingRun.objects.active().filter(team=team).exists():
-        raise ErasureRefused(
-            "A run of this team is under way and may be reading the row. Wait until it ended, or cancel it."
-        )
+    _refuse_if_wrong(team, reason)
+    # Files first: who is killed in between finds the row again when it is asked for once more, and does the rest.
+    said = erasing.wordings(team, row_id)
+    for run in TrainingRun.objects.filter(team=team):
+        for name in ROW_FILES:
+            _without_row(run.file(name), said)
     found = erasing.erase_row(team=team, row_id=row_id)
     if not found.versions:
         raise ErasureRefused("This row is in no version any more.")
     archive_exports.forget_runs(team)
     runs = list(TrainingRun.objects.filter(dataset_version__in=found.versions).with_related())
-    for run in runs:
-        for name in ROW_FILES:
-            _without_row(run.file(name), found)
     audit.record(
         course=team.course,
         team=team,
@@ -58,6 +114,17 @@ def erase(*, team: Team, row_id: str, person: User, reason: str) -> tuple[Erased
     )
     forget_freed_pages()
     return found, runs
+
+
+def _refuse_if_wrong(team: Team, reason: str) -> None:
+    if len(reason.strip()) < SHORTEST_REASON:
+        raise ErasureRefused(
+            f"Say in at least {SHORTEST_REASON} characters who asked for it, or why. Do not name the child."
+        )
+    if TrainingRun.objects.active().filter(team=team).exists():
+        raise ErasureRefused(
+            "A run of this team is under way and may be reading the row. Wait until it ended, or cancel it."
+        )
 
 
 def _without_row(path: Path, found: Erased) -> None:

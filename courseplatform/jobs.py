@@ -1,7 +1,9 @@
 """RQ entry points: ids in, one service call."""
 
-from courseplatform import archive
+from courseplatform import archive, erasing_rows
 from courseplatform.course_archive import bringing
+from datasets.models import DatasetVersion
+from teams.models import User
 from teams.services import archive_exports
 
 
@@ -13,3 +15,10 @@ def write_course_archive(export_id: int, attempt: int) -> str:
     return archive_exports.write(
         export_id=export_id, attempt=attempt, into=lambda export, out: archive.write(export.course, out)
     )
+
+
+def erase_row(version_id: int, row_id: str, person_id: int, reason: str) -> None:
+    version = DatasetVersion.objects.select_related("dataset__team__course").filter(pk=version_id).first()
+    person = User.objects.filter(pk=person_id).first()
+    if version is not None and person is not None:  # deleted meanwhile
+        erasing_rows.erase_and_tell(version=version, row_id=row_id, person=person, reason=reason)

@@ -1,7 +1,7 @@
 """RQ entry points: ids in, one service call."""
 
 from datasets.models import DatasetVersion
-from datasets.services import imports, measure, rework
+from datasets.services import imports, measure, rework, splitting
 from teams.models import User
 
 
@@ -20,3 +20,10 @@ def make_version(version_id: int, person_id: int, work: str, option: str) -> Non
     person = User.objects.filter(pk=person_id).first()
     if version is not None and person is not None:  # deleted meanwhile
         rework.make_and_tell(version=version, person=person, work=work, option=option)
+
+
+def decide_split(version_id: int, fraction: float, seed: int, person_id: int) -> None:
+    version = DatasetVersion.objects.select_related("dataset__team__course").filter(pk=version_id).first()
+    person = User.objects.filter(pk=person_id).first()
+    if version is not None and person is not None:  # deleted meanwhile
+        splitting.decide_and_tell(version=version, fraction=fraction, seed=seed, person=person)

@@ -30,13 +30,18 @@ def row_erase(request: SignedInRequest, team: Team, dataset_id: int, number: int
             refusal = "Rows have moved since this page was shown. This is the row that stands here now."
         else:
             try:
-                found, runs = erasing_rows.erase(
-                    team=team, row_id=row.id, person=request.user, reason=request.POST.get("reason", "")
+                done = erasing_rows.begin(
+                    version=version, row_id=row.id, person=request.user, reason=request.POST.get("reason", "")
                 )
             except (erasing_rows.ErasureRefused, TryAgain) as refused:
                 refusal = str(refused)
             else:
-                messages.success(request, _told(team, len(found.versions), found.uploads, [run.number for run in runs]))
+                if done is None:
+                    messages.info(request, erasing_rows.UNDER_WAY)
+                else:
+                    found, runs = done
+                    numbers = [run.number for run in runs]
+                    messages.success(request, _told(team, len(found.versions), found.uploads, numbers))
                 return redirect("version_detail", team.pk, dataset_id, number)
     context = {
         "section": "datasets",

@@ -7,8 +7,9 @@ rows were erased from it, and its hash is that of what is left, so that exports 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import zstandard
 from django.db import transaction
-from django.db.models import F, Max
+from django.db.models import F, Max, Sum
 
 from datasets import formats
 from datasets.models import (
@@ -83,6 +84,25 @@ def erase_row(*, team: Team, row_id: str) -> Erased:
         versions.count_rows(team)
         return found
     raise TryAgain("New versions were made while the rows were read. Nothing was erased; try again in a moment.")
+
+
+def wordings(team: Team, row_id: str) -> Erased:
+    """What the row says in each of its wordings; nothing is erased yet."""
+    return Erased(row_id, texts=_search(team, row_id).texts)
+
+
+def is_quick(team: Team) -> bool:
+    """Whether a request may erase a row: all that the team keeps is read for it."""
+    rows = RowBlock.objects.filter(team=team).aggregate(rows=Sum("row_count"))["rows"] or 0
+    files = Import.objects.filter(team=team, files_kept=True).aggregate(bytes=Sum("size"))["bytes"] or 0
+    if rows > measure.INLINE_ROWS or files > measure.INLINE_BYTES:
+        return False
+    try:
+        blocks = RowBlock.objects.filter(team=team).values_list("rows", flat=True)
+        sizes = [zstandard.frame_content_size(bytes(rows)) for rows in blocks]
+    except zstandard.ZstdError:  # a block of before November 2026 says no size
+        return False
+    return sum(sizes) <= measure.INLINE_BYTES
 
 
 def _newest_version(team: Team) -> int | None:

@@ -11,7 +11,7 @@ from datasets import checks
 from datasets.checks.advising import Goal, Time
 from datasets.forms import AdviceForm, SplitForm
 from datasets.models import FrozenSplit
-from datasets.services import model_view, split
+from datasets.services import model_view, split, splitting
 from datasets.services.reading import row_at
 from datasets.views.versions import find_version, frame, position
 from teams.access import Access, SignedInRequest, team_view
@@ -75,7 +75,13 @@ def split_decide(request: SignedInRequest, team: Team, dataset_id: int, number: 
         messages.error(request, "Choose a share from 1 to 50 percent and a whole number as seed.")
         return redirect("version_split", team.pk, dataset_id, number)
     fraction, seed = form.cleaned_data["percent"] / 100, form.cleaned_data["seed"]
-    split.split(version, fraction, seed)
+    try:
+        if not splitting.decide(version=version, fraction=fraction, seed=seed, person=request.user):
+            messages.info(request, splitting.UNDER_WAY)
+            return redirect("version_split", team.pk, dataset_id, number)
+    except splitting.QueueAway as away:
+        messages.error(request, str(away))
+        return redirect("version_split", team.pk, dataset_id, number)
     frozen = get_object_or_404(FrozenSplit, version=version, fraction=fraction, seed=seed)
     return redirect(f"/teams/{team.pk}/datasets/{dataset_id}/versions/{number}/split/?split={frozen.pk}")
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import django_rq
 import pytest
 import zstandard
 from django.conf import settings as django_settings
@@ -18,7 +19,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from courseplatform import erasing_rows, removing
+from courseplatform import erasing_rows, jobs, removing
 from datasets.models import (
     DatasetVersion,
     Draft,
@@ -29,10 +30,10 @@ from datasets.models import (
     RowBlock,
     RowComment,
 )
-from datasets.services import drafts, imports, retention, reviews, split, versions
+from datasets.services import drafts, erasing, imports, measure, retention, reviews, split, versions
 from datasets.services.reading import plain, row_at
 from teams import live
-from teams.models import AuditEntry, DiskUse, Team, User
+from teams.models import AuditEntry, DiskUse, Notice, Team, User
 from tests import factories
 from tests.datasets.conftest import jsonl, question
 from tests.evaluation.conftest import make_run
@@ -163,6 +164,43 @@ def test_a_row_is_erased_from_every_version_file_and_page(
     assert (
         "erased later" in browser.get(reverse("version_detail", args=[team.pk, version.dataset_id, 1])).content.decode()
     )
+
+
+def test_in_a_team_with_many_rows_the_worker_erases_and_tells(
+    version: DatasetVersion,
+    team: Team,
+    member: User,
+    client_for: Callable[..., Client],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = _run_on(version, team)
+    monkeypatch.setattr(measure, "INLINE_ROWS", 5)
+    django_rq.get_queue("files").empty()
+    row = row_at(version, 1)
+    assert row is not None
+    page, browser = reverse("row_erase", args=[team.pk, version.dataset_id, 1, 1]), client_for(member)
+    assert browser.post(page, {"row_id": row.id, "reason": "short"}).status_code == 422, "told at once"
+    answer = browser.post(page, {"row_id": row.id, "reason": "Her parents asked for it."}, follow=True)
+    assert "a worker looks through them" in answer.content.decode()
+    assert len(places_of(MARK)) > 8, "nothing was erased in the request"
+    (job,) = django_rq.get_queue("files").jobs
+    assert job.func_name == "courseplatform.jobs.erase_row" and job.retries_left > 0
+    _killed_in_the_middle(job, monkeypatch)
+    jobs.erase_row(*job.args)
+    assert places_of(MARK) == []
+    told = Notice.objects.latest("pk")
+    assert told.person == member and f"those of run {run.number}." in told.text
+    jobs.erase_row(*job.args)
+    assert "was not erased: This row is in no version any more." in Notice.objects.latest("pk").text
+
+
+def _killed_in_the_middle(job: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(**_: Any) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as dying, pytest.raises(SystemExit):
+        dying.setattr(erasing, "erase_row", killed)
+        jobs.erase_row(*job.args)
 
 
 def test_the_only_row_of_a_version_leaves_a_stand_in(team: Team, member: User, redis_server: str) -> None:
