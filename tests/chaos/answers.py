@@ -40,8 +40,11 @@ class Talks:
         self.held = []
 
 
-def play(scene: Scene, strike: Strike, name: str, methods: list[Method]) -> list[Row]:
-    """Ask one bot of each method, break what `strike` breaks in mid-answer, and see what is left. Raises Stuck."""
+def play(scene: Scene, strike: Strike, name: str, methods: list[Method], *, kept: bool) -> list[Row]:
+    """Ask one bot of each method, break what `strike` breaks in mid-answer, and see what is left. Raises Stuck.
+
+    `kept`: nothing that makes the answer is broken, so that it has to come whole.
+    """
     scene.platform.wait_until_whole()
     scene.provider.set_faults()
     bots = {method: scene.bot_of(method).number for method in methods}
@@ -58,7 +61,7 @@ def play(scene: Scene, strike: Strike, name: str, methods: list[Method]) -> list
     for turn in talks.turns.values():
         wait_for(lambda: _is_settled(turn), f"turn {turn.pk} does not end")  # noqa: B023
     scene.platform.wait_until_whole()
-    return [_left_by(talks, method, name, bots[method]) for method in methods]
+    return [_left_by(talks, method, name, bots[method], kept=kept) for method in methods]
 
 
 def _in_mid_answer(talks: Talks, method: Method, run: int) -> Turn:
@@ -105,7 +108,7 @@ def _is_settled(turn: Turn) -> bool:
     return not _now(turn).is_streaming and not open_hold
 
 
-def _left_by(talks: Talks, method: Method, name: str, run: int) -> Row:
+def _left_by(talks: Talks, method: Method, name: str, run: int, *, kept: bool) -> Row:
     scene, turn = talks.scene, _now(talks.turns[method])
     charges = LedgerEntry.objects.filter(key=turn.hold_key).count()
     held = BudgetAccount.objects.get(team=scene.team).held
@@ -114,6 +117,7 @@ def _left_by(talks: Talks, method: Method, name: str, run: int) -> Row:
     outcome = f"{turn.status}, {len(turn.answer)} characters kept, {'answers' if again else 'silent'} again"
     broken = [
         *(["no reason given"] if turn.status == TurnStatus.FAILED and not turn.error_message else []),
+        *([f"the answer that came is lost: {turn.error_message}"] if kept and turn.status != TurnStatus.DONE else []),
         *(["done without an answer"] if turn.status == TurnStatus.DONE and not turn.answer else []),
         *([f"{charges} charges"] if charges > 1 else []),
         *([f"{orphans} orphans"] if orphans else []),

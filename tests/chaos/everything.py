@@ -24,19 +24,20 @@ class Playable(Protocol):
 
 @dataclass(frozen=True)
 class AnswerFault:
-    """Strikes in the middle of answers: one of each method at once."""
+    """Strikes in the middle of answers: one of each method at once. `kept`: what makes them is whole, so none may be lost."""
 
     name: str
     says: str
     strike: answers.Strike
     methods: tuple[str, ...] = (Method.LORA, Method.DSPY, Method.OPENAI)
+    kept: bool = False
 
     @property
     def together(self) -> tuple[tuple[str, ...], ...]:
         return (self.methods,)
 
     def play(self, scene: Scene, methods: list[Method]) -> list[Row]:
-        return answers.play(scene, self.strike, self.name, methods)
+        return answers.play(scene, self.strike, self.name, methods, kept=self.kept)
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def all_faults(server: MailServer) -> list[Playable]:
                     answers.service_killed("program-server"), dspy),
         AnswerFault("provider-answer", "kill -9 of the provider in mid-answer", answers.provider_killed, openai),
         AnswerFault("web-answer", "kill -9 of the web process in mid-answer", answers.service_killed("web")),
-        AnswerFault("disk-answer", "the disk full while answers are settled", answers.disk_full),
+        AnswerFault("disk-answer", "the disk full while answers are settled", answers.disk_full, kept=True),
     ]  # fmt: skip
     of_pages = [
         PageFault("web-upload", "kill -9 of the web process in mid-upload", "upload",
