@@ -111,7 +111,7 @@ def delete_course(*, course: Course, person: User, leave_uploads: bool = False) 
 
 def _forget_at_the_stand_in(runs: list[TrainingRun], name: str, person: User) -> None:
     """All that its jobs learnt goes; what stays after all is on record. Their rows are gone already."""
-    kept = []
+    kept: list[str] = []
     for run in runs:
         if kept or not cloud.forget_job(run):  # once it is away, no need to wait for that again and again
             kept.append(run.provider_job)

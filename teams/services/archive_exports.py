@@ -47,7 +47,7 @@ class ExportRefused(Exception):
 
 
 def ask(*, course: Course, person: User, size: int, team: Team | None = None, run_number: int | None = None) -> None:
-    """Have the archive of a course, or of a team's run, written; nothing new where it is at work already.
+    """Have the archive of a course, or of a team's run, written, in place of an earlier one; nothing new where it is at work.
 
     `size`: bytes that it may come to, reserved now. Raises ExportRefused where there is no room, or where the team has
     another one written.
@@ -56,6 +56,8 @@ def ask(*, course: Course, person: User, size: int, team: Team | None = None, ru
     _refuse_without_room(size)
     try:
         with transaction.atomic():
+            earlier = ArchiveExport.objects.filter(course=course, team=team, run_number=run_number)
+            _forget(earlier.exclude(status__in=EXPORT_AT_WORK))  # it makes room for this one
             made = ArchiveExport.objects.create(
                 kind=kind, course=course, team=team, run_number=run_number, person=person, size=size
             )

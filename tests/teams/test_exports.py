@@ -122,6 +122,32 @@ def test_one_at_a_time_and_asking_twice_changes_nothing(client_for, member, run,
     assert f"The archive of run {run.number} is being written." in answer.content.decode()
 
 
+def test_a_new_one_takes_the_place_of_the_one_before(
+    client_for, member, run, large, redis_server, django_capture_on_commit_callbacks
+):
+    """Else a team that asks again and again fills its own room with files that nobody can open."""
+    page, browser = reverse("run_bundle", args=[run.team_id, run.number]), client_for(member)
+    first = written(browser, page)
+    disk.set_limit(course=run.team.course, team=run.team, limit=bundle.estimate(run) + 5_000, person=member)
+    with django_capture_on_commit_callbacks(execute=True):
+        second = written(browser, page)
+    assert not first.folder.exists()
+    assert second.file_path.exists()
+    assert DiskUse.objects.get(kind=DiskKind.EXPORT).size == second.size
+
+
+def test_where_there_is_no_room_for_a_new_one_the_one_before_stays(
+    client_for, member, run, large, django_capture_on_commit_callbacks
+):
+    page, browser = reverse("run_bundle", args=[run.team_id, run.number]), client_for(member)
+    first = written(browser, page)
+    disk.set_limit(course=run.team.course, team=run.team, limit=1_000, person=member)
+    with django_capture_on_commit_callbacks(execute=True):
+        assert browser.post(page).status_code == 422
+    assert first.file_path.exists()
+    assert "Download" in browser.get(page).content.decode()
+
+
 @pytest.mark.parametrize("full", ["team", "course", "machine"])
 def test_without_room_it_is_refused_before_anything_is_written(
     client_for, member, instructor, run, large, address, monkeypatch, full
@@ -193,9 +219,9 @@ def test_it_is_kept_for_a_day(client_for, instructor, course, address, django_ca
 
 
 def _row(run, member, instructor):
-    erasing_rows.erase(
-        team=run.team, row_id=row_at(run.dataset_version, 0).id, person=member, reason="A parent asked for it."
-    )
+    row = row_at(run.dataset_version, 0)
+    assert row is not None
+    erasing_rows.erase(team=run.team, row_id=row.id, person=member, reason="A parent asked for it.")
 
 
 def _run(run, member, instructor):

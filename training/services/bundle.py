@@ -51,7 +51,7 @@ def _files_size(run: TrainingRun) -> int:
 
 def write_export(export: ArchiveExport, out: IO[bytes]) -> None:
     """For the files worker. Raises archive_exports.ExportRefused where the run is gone."""
-    run = TrainingRun.objects.with_related().filter(team=export.team_id, number=export.run_number).first()
+    run = TrainingRun.objects.with_related().filter(team=export.team_id, number=export.run_number or 0).first()
     if run is None:
         raise archive_exports.ExportRefused("This run was deleted meanwhile.")
     write_into(run, out)

@@ -9,6 +9,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.core.management.base import BaseCommand
 
 from courseplatform import arriving
+from courseplatform.erasing_rows import forget_freed_pages
 from datasets.services import retention
 from evaluation.services import chat, interviews
 from teams.services import archive_exports, archive_imports, billing, erasing, mail
@@ -40,6 +41,7 @@ class Command(BaseCommand):
             (RETENTION_SECONDS, retention.prune),
             (RETENTION_SECONDS, run_disk.prune),
             (RETENTION_SECONDS, arriving.sweep),
+            (RETENTION_SECONDS, forget_freed_pages),  # where a reader was at it when something was erased
             (BILL_SECONDS, billing.check_bill),
         ]
         reconcile.repeat(rounds, over.wait)
