@@ -13,6 +13,7 @@ from datasets.forms import AdviceForm, SplitForm
 from datasets.models import FrozenSplit
 from datasets.services import model_view, split, splitting
 from datasets.services.reading import row_at
+from datasets.services.rework import QueueAway
 from datasets.views.versions import find_version, frame, position
 from teams.access import Access, SignedInRequest, team_view
 from teams.models import Team
@@ -79,7 +80,7 @@ def split_decide(request: SignedInRequest, team: Team, dataset_id: int, number: 
         if not splitting.decide(version=version, fraction=fraction, seed=seed, person=request.user):
             messages.info(request, splitting.UNDER_WAY)
             return redirect("version_split", team.pk, dataset_id, number)
-    except splitting.QueueAway as away:
+    except QueueAway as away:
         messages.error(request, str(away))
         return redirect("version_split", team.pk, dataset_id, number)
     frozen = get_object_or_404(FrozenSplit, version=version, fraction=fraction, seed=seed)

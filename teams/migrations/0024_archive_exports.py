@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('teams', '0022_grading_notices'),
+        ('teams', '0023_student_id'),
     ]
 
     operations = [
