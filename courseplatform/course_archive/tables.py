@@ -281,6 +281,14 @@ TABLES = (
         grading_id="evaluation.grading",
     ),
     table(
+        "evaluation.turn",
+        "position question answer status error_message left_out input_tokens output_tokens "
+        "first_token_ms created_at heartbeat_at finished_at replaced_at",
+        conversation_id="evaluation.conversation",
+        people="asked_by_id",
+        keys="key",
+    ),
+    table(
         "evaluation.regraderequest",
         "words status answer level created_at decided_at",
         submission_id="evaluation.submission",
@@ -288,14 +296,6 @@ TABLES = (
         grading_id="evaluation.grading",
         people="person_id decided_by_id",
         lists={"turns": "evaluation.turn"},
-    ),
-    table(
-        "evaluation.turn",
-        "position question answer status error_message left_out input_tokens output_tokens "
-        "first_token_ms created_at heartbeat_at finished_at replaced_at",
-        conversation_id="evaluation.conversation",
-        people="asked_by_id",
-        keys="key",
     ),
     table(
         "evaluation.secondlook",
