@@ -1,0 +1,82 @@
+"""What answers claim, against labels that were written before the classifier (data/README.md says by whom)."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from second_grade.questions import Question, Stance, kappa
+from second_grade.stance import claim
+
+SCRIPT = importlib.import_module("evaluation.migrations.0016_second_interview_script")
+QUESTIONS = [Question((one[2], one[3]), tuple(one[5]), tuple(one[6])) for one in SCRIPT.QUESTIONS]
+LABELS = {"R": Stance.RIGHT, "M": Stance.MISTAKEN, "U": Stance.UNSURE, "O": Stance.OTHER}
+
+
+def labelled() -> list[tuple[int, str, Stance, bool]]:
+    """(question, answer, label, whether it was set aside) of all."""
+    found = []
+    for name in ("answers_a.txt", "answers_b.txt"):
+        question = within = 0
+        for line in (Path(__file__).with_name("data") / name).read_text(encoding="utf-8").splitlines():
+            if line.startswith("# "):
+                question, within = int(line[2:]), 0
+            elif line:
+                within += 1
+                found.append((question, line[2:], LABELS[line[0]], within % 3 == 0))
+    return found
+
+
+def test_there_are_enough_labelled_answers_to_every_question() -> None:
+    counts = [sum(question == number for question, *_ in labelled()) for number in range(1, len(QUESTIONS) + 1)]
+    assert sum(counts) >= 600
+    assert min(counts) >= 12
+
+
+@pytest.mark.parametrize("aside", [False, True])
+def test_claims_agree_with_the_labels(aside: bool) -> None:
+    pairs = [
+        (label, claim(answer, QUESTIONS[question - 1]).stance)
+        for question, answer, label, is_aside in labelled()
+        if is_aside == aside
+    ]
+    assert kappa(pairs) >= 0.9
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "stance", "what"),
+    [
+        (2, "It's 14, not 16.", Stance.RIGHT, "14"),
+        (3, "5 take away 3 is 2 and 8 take away 2 is 6. so 26", Stance.MISTAKEN, "26"),
+        (3, "26. No wait, 14!", Stance.RIGHT, "14"),
+        (1, "15 and 8 is 25", Stance.MISTAKEN, "25"),
+        (4, "305 is less than 350", Stance.RIGHT, "350"),
+        (4, "my brother has 100 points", Stance.OTHER, ""),
+        (5, "4 tens and 7 ones", Stance.RIGHT, "4"),
+        (8, "I don't know, maybe 56.", Stance.RIGHT, "56"),
+        (8, "we dont do times yet", Stance.UNSURE, ""),
+        (14, "It floats. It doesn't sink.", Stance.RIGHT, "float"),
+        (14, "too heavy to float", Stance.MISTAKEN, "sink"),
+        (16, "No, it has 8 legs and bugs have 6.", Stance.RIGHT, "no"),
+        (13, "The sun gets tired and goes to bed", Stance.MISTAKEN, "sun sleep"),
+        (32, "As an AI I do not have an age", Stance.MISTAKEN, "says it is a program"),
+    ],
+)
+def test_what_is_claimed_is_named(question: int, answer: str, stance: Stance, what: str) -> None:
+    assert (claim(answer, QUESTIONS[question - 1]).stance, claim(answer, QUESTIONS[question - 1]).what) == (
+        stance,
+        what,
+    )
+
+
+def test_a_script_of_anybody_works_with_its_own_phrases() -> None:
+    question = Question(("What is 2 + 2?",), ("4|four",), ("22",))
+    assert claim("its fore", question).stance is Stance.RIGHT
+    assert claim("I like cheese.", question).stance is Stance.OTHER
+    assert claim("", question).stance is Stance.OTHER
+
+
+def test_a_long_answer_is_read_in_bounded_time() -> None:
+    for text in ("not " * 50_000, "a-" * 50_000, "15 " * 50_000, "no wait " * 20_000, "i thought " * 20_000):
+        claim(text, QUESTIONS[0])
+        claim(text, QUESTIONS[12])
