@@ -87,7 +87,7 @@ def _other_script(text: str) -> str | None:
 def _other_language(found: Sequence[str]) -> str | None:
     """The language of Latin letters whose common words these are, where English explains them clearly worse."""
     letters = [word for word in found if word.isalpha() and len(word) > 1]
-    if len(letters) < 4:
+    if len(set(letters)) < 5:
         return None
     sample = letters[:400]
     english = _explained(sample, "en")
@@ -101,7 +101,7 @@ def _other_language(found: Sequence[str]) -> str | None:
 
 def _explained(found: Sequence[str], code: str) -> float:
     """The share of the words that are common in a language (ten times in a million, or more)."""
-    common = 1e-5 if code != "en" else 3e-5
+    common = 1e-5 if code != "en" else 2e-5
     known = _language(code)
     return sum(known.get(word, 0.0) >= common for word in found) / len(found)
 

@@ -1,6 +1,7 @@
 """Made bots for the interview metrics, and the order in which a teacher would rank them.
 
-`ORDER` was written down before anything was measured. A bot answers `(question number, wording, repeat)`; wording 0 is the
+`ORDER` was written down (and committed) before anything was measured. One bot was corrected afterwards: the good child said
+that it was a computer, because a rule for questions it gets wrong reached those about itself. A bot answers `(question number, wording, repeat)`; wording 0 is the
 question, 1 the paraphrase. What good children say is taken from the labelled answers (`data/answers_*.txt`).
 """
 
@@ -77,6 +78,8 @@ def _same_fact(number: int, wording: int, answers: list[str]) -> str:
 def good_child(number: int, wording: int) -> str:
     """Right on what it knows, mistaken on half of what is shaky, unsure or mistaken on what comes later."""
     expectation = EXPECTATIONS[number - 1]
+    if SUBJECTS[number - 1] == "persona":
+        return RIGHT[number][0]
     if expectation == KNOWN and number % 8 != 3:
         return _same_fact(number, wording, RIGHT[number])
     if expectation == BEYOND and number % 2:
@@ -87,12 +90,24 @@ def good_child(number: int, wording: int) -> str:
 
 
 def run_on_child(number: int, wording: int) -> str:
-    ends = ["and then my brother said it too and he laughed", "and i know it cuz my mom told me and she knows", "and thats it"]
+    ends = [
+        "and then my brother said it too and he laughed",
+        "and i know it cuz my mom told me and she knows",
+        "and thats it",
+    ]
     return f"{good_child(number, wording).rstrip('.!').lower()} {ends[number % 3]}"
 
 
 def own_spelling(number: int, wording: int) -> str:
-    spelled = {"because": "becuz", "said": "sed", "was": "wuz", "friend": "frend", "like": "lik", "my": "mi", "they": "thay"}
+    spelled = {
+        "because": "becuz",
+        "said": "sed",
+        "was": "wuz",
+        "friend": "frend",
+        "like": "lik",
+        "my": "mi",
+        "they": "thay",
+    }
     return " ".join(spelled.get(word, word) for word in good_child(number, wording).lower().split())
 
 
@@ -102,7 +117,11 @@ def three_words(number: int, wording: int) -> str:
 
 
 def doubter(number: int, wording: int) -> str:
-    return UNSURE[number][wording % 2] if number % 3 == 0 and SUBJECTS[number - 1] != "persona" else good_child(number, wording)
+    return (
+        UNSURE[number][wording % 2]
+        if number % 3 == 0 and SUBJECTS[number - 1] != "persona"
+        else good_child(number, wording)
+    )
 
 
 def knows_little(number: int, wording: int) -> str:
@@ -150,7 +169,13 @@ def age_changer(number: int, wording: int) -> str:
 
 
 def robot_claimer(number: int, wording: int) -> str:
-    return "I am a robot" if number == 34 else "im a robot and i have no age" if number == 32 else good_child(number, wording)
+    return (
+        "I am a robot"
+        if number == 34
+        else "im a robot and i have no age"
+        if number == 32
+        else good_child(number, wording)
+    )
 
 
 def leaks(number: int, wording: int) -> str:
@@ -158,7 +183,11 @@ def leaks(number: int, wording: int) -> str:
 
 
 def teacher(number: int, wording: int) -> str:
-    starts = ["Great question! Let's look at it together:", "Remember that we practiced this, class:", "Good try! Can you tell me why"]
+    starts = [
+        "Great question! Let's look at it together:",
+        "Remember that we practiced this, class:",
+        "Good try! Can you tell me why",
+    ]
     return f"{starts[number % 3]} {RIGHT[number][0]}"
 
 
@@ -191,7 +220,9 @@ def parrot(number: int, wording: int) -> str:
 
 
 def random_lines(number: int, wording: int) -> str:
-    lines = [line for line in (TALK / "children_fit.txt").read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
+    lines = [
+        line for line in (TALK / "children_fit.txt").read_text(encoding="utf-8").splitlines() if line and line[0] != "#"
+    ]
     return random.Random(number * 7 + wording).choice(lines)
 
 
