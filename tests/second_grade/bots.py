@@ -1,8 +1,9 @@
 """Made bots for the interview metrics, and the order in which a teacher would rank them.
 
 `ORDER` was written down (and committed) before anything was measured. One bot was corrected afterwards: the good child said
-that it was a computer, because a rule for questions it gets wrong reached those about itself. A bot answers `(question number, wording, repeat)`; wording 0 is the
-question, 1 the paraphrase. What good children say is taken from the labelled answers (`data/answers_*.txt`).
+that it was a computer, because a rule for questions it gets wrong reached those about itself.
+
+A bot answers `(question number, wording)`; wording 0 is the question, 1 the paraphrase. What good children say is taken from the labelled answers (`data/answers_*.txt`).
 """
 
 import random
