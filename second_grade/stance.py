@@ -284,7 +284,7 @@ def _result(text: str) -> str | None:
 
 
 def _only(text: str, operands: set[str], listed: set[str]) -> str | None:
-    found = _NUMBER.findall(text)
+    found: list[str] = _NUMBER.findall(text)
     if not found:
         return None
     if _counts_up(found):

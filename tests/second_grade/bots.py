@@ -3,7 +3,8 @@
 `ORDER` was written down (and committed) before anything was measured. One bot was corrected afterwards: the good child said
 that it was a computer, because a rule for questions it gets wrong reached those about itself.
 
-A bot answers `(question number, wording)`; wording 0 is the question, 1 the paraphrase. What good children say is taken from the labelled answers (`data/answers_*.txt`).
+A bot answers `(question number, wording)`; wording 0 is the question, 1 the paraphrase. What good children say is taken
+from the labelled answers (`data/answers_*.txt`).
 """
 
 import random

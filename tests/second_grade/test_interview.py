@@ -6,7 +6,8 @@ from itertools import combinations
 import pytest
 
 from second_grade.interview import Asked, Metrics, measure
-from tests.second_grade.bots import BOTS, GOOD, ORDER, SCRIPT
+from tests.second_grade.bots import BOTS, GOOD, ORDER
+from tests.second_grade.test_stance import SCRIPT
 
 
 @cache
