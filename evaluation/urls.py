@@ -66,6 +66,7 @@ urlpatterns: list[URLPattern] = [
     path(GRADE + "comment/", grading.grading_comment, name="grading_comment"),
     path(GRADE + "kept/<uuid:kept>/", grading.grading_choose, name="grading_choose"),
     path(GRADE + "commit/", grading.grading_commit, name="grading_commit"),
+    path(GRADE + "undo/", grading.grading_undo, name="grading_undo"),
     path(GRADE + "revise/", grading.grading_revise, name="grading_revise"),
     path(GRADE + "standard/", standard.grading_standard, name="grading_standard"),
     path(INTERVIEW, interview.interview_ask, name="interview_ask"),

@@ -163,6 +163,7 @@ TABLE: dict[str, Access] = {
     "grading_comment": Access.PROFESSOR,
     "grading_choose": Access.PROFESSOR,
     "grading_commit": Access.PROFESSOR,
+    "grading_undo": Access.PROFESSOR,
     "grading_revise": Access.PROFESSOR,
     "grading_standard": Access.PROFESSOR,
     "interview_ask": Access.PROFESSOR,

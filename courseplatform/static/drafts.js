@@ -233,7 +233,8 @@ const learn = () => forms().forEach((form) => {
   const name = form.dataset.keep;
   if (form.dataset.learnt) return;
   form.dataset.learnt = "yes";
-  known.set(name, form.dataset.saveBy === "hand" ? {} : asRendered(form));
+  const empty = form.dataset.saveBy === "hand" && !("prefilled" in form.dataset); // what a refusal gives back is not saved
+  known.set(name, empty ? {} : asRendered(form));
 });
 // A part of the page was replaced: what was newer here is put back.
 const putBack = () => forms().forEach((form) => {
@@ -253,7 +254,9 @@ const takeOver = async () => {
     const form = find(draft.name);
     if (form && !closed(form) && same(draft.values, known.get(draft.name) || {})) { localStorage.removeItem(draft.key); continue; }
     if (!form || closed(form)) { lost.push(draft); continue; }
-    if (dirty(form)) { post(form, draft); continue; } // an older one for the same form: the server keeps it beside
+    const byHand = form.dataset.saveBy === "hand"; // is put back and never sent by itself
+    if (dirty(form) && !byHand) { post(form, draft); continue; } // an older one: the server keeps it beside
+    if (dirty(form)) continue; // a newer one was put back already
     fill(form, draft.values);
     if (form.elements.version && draft.base) form.elements.version.value = draft.base;
     unsure.set(draft.name, draft.unsure || []);

@@ -26,28 +26,38 @@ document.addEventListener("click", async (event) => {
 document.addEventListener("DOMContentLoaded", () => document.querySelectorAll("[data-print]").forEach((button) => (button.hidden = false)));
 document.addEventListener("click", (event) => { if (event.target.closest("[data-print]")) window.print(); });
 
-// Grading from the keyboard. Keys do nothing while one is writing.
+// Grading from the keyboard. Keys do nothing while one is writing. One criterion is open at a time: that is the one that
+// digits and the comment key are about, wherever the focus is.
 const criteria = () => [...document.querySelectorAll("[data-criterion]")];
-const currentCriterion = () => document.activeElement && document.activeElement.closest("[data-criterion]");
+const currentCriterion = () => {
+  const near = document.activeElement && document.activeElement.closest("[data-criterion]");
+  return near || document.querySelector("[data-criterion][open]");
+};
 const goTo = (element) => {
   if (!element) return;
+  if (window.showPane) showPane("rubric");
+  if (element.matches("details")) element.open = true;
   element.focus({ preventScroll: true });
   element.scrollIntoView({ block: "nearest" });
 };
 const step = (by) => {
   const all = criteria();
-  const at = all.indexOf(currentCriterion());
-  goTo(all[at < 0 ? (by > 0 ? 0 : all.length - 1) : Math.min(all.length - 1, Math.max(0, at + by))]);
+  const near = document.activeElement && document.activeElement.closest("[data-criterion]");
+  if (!near) return goTo(currentCriterion() || all[by > 0 ? 0 : all.length - 1]);
+  const at = all.indexOf(near);
+  goTo(all[Math.min(all.length - 1, Math.max(0, at + by))]);
 };
 const choose = (value) => {
   const here = currentCriterion();
-  const radio = here && here.querySelector(`input[name="level"][value="${value}"]`);
+  const radio = here && here.querySelector(`.anchors input[type=radio][value="${value}"]`);
   if (!radio || radio.disabled || radio.matches("fieldset:disabled *")) return;
   radio.checked = true;
   radio.dispatchEvent(new Event("change", { bubbles: true }));
 };
 const lastAnswer = (part) => [...document.querySelectorAll(`[data-interview] ${part}`)].pop();
+const toInterview = () => { if (window.showPane) showPane("interview"); };
 const openPart = (part) => {
+  toInterview();
   const near = document.activeElement && document.activeElement.closest("[data-interview] .turn");
   const here = (near && near.querySelector(part)) || lastAnswer(part);
   if (!here) return;
@@ -65,19 +75,32 @@ const keys = {
   n: () => step(1),
   p: () => step(-1),
   0: () => choose("cannot"),
-  c: () => { const here = currentCriterion(); if (here) here.querySelector("textarea").focus(); },
-  t: () => { const here = lastAnswer(".tags"); if (here) here.querySelector("button").focus(); },
+  c: () => { const here = currentCriterion(); if (here) { goTo(here); here.querySelector("textarea").focus(); } },
+  t: () => { toInterview(); const here = lastAnswer(".tags"); if (here) here.querySelector("button").focus(); },
   o: () => openPart(".own-tag"),
   b: () => openPart(".better"),
-  a: () => { const box = document.getElementById("question"); if (box) box.focus(); },
+  a: () => { toInterview(); const box = document.getElementById("question"); if (box) box.focus(); },
   s: () => { const button = document.querySelector("#commit button"); if (button) button.focus(); },
   "?": () => document.getElementById("keys").showModal(),
 };
+// Esc leaves every box; the focus stays beside what was left.
+const leave = (target) => {
+  const part = target.closest(".own-tag, .better, .prompts details, .library");
+  if (part) {
+    part.querySelector("summary").focus();
+    part.open = false;
+    return;
+  }
+  if (target.closest("dialog") || !target.matches("textarea, input, select")) return;
+  const criterion = target.closest("[data-criterion]");
+  if (criterion) return goTo(criterion);
+  const near = target.closest("[data-interview]");
+  const button = near && (near.querySelector("#ask button") || near.querySelector("button, a"));
+  if (button) button.focus();
+};
 document.addEventListener("keydown", (event) => {
   if (!criteria().length || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.key === "Escape" && event.target.matches("textarea")) goTo(event.target.closest("[data-criterion]"));
-  const part = event.key === "Escape" && event.target.closest(".own-tag, .better");
-  if (part) { part.querySelector("summary").focus(); part.open = false; }
+  if (event.key === "Escape") return void leave(event.target);
   if (event.target.matches("textarea, select, input:not([type=radio])")) return;
   const act = /^[1-9]$/.test(event.key) ? () => digit(event.key) : keys[event.key];
   if (!act || (event.target.matches("input[type=radio]") && event.key.startsWith("Arrow"))) return;

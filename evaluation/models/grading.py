@@ -1,13 +1,17 @@
 import uuid
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from evaluation.models.chat import Turn
 from evaluation.models.rubric import Criterion
 from evaluation.models.submission import Submission
 from teams.models import Course, Membership
+
+UNDO = timedelta(seconds=30)  # in which a submission can be taken back
 
 
 class GradingQuerySet(models.QuerySet["Grading"]):
@@ -57,6 +61,20 @@ class Grade(models.Model):
     version = models.PositiveIntegerField(default=0)
     saved_at = models.DateTimeField(auto_now=True)
     committed_at = models.DateTimeField(null=True)
+
+    @property
+    def may_undo(self) -> bool:
+        """Just submitted: whoever did it may still take it back."""
+        return self._committed and timezone.now() - (self.committed_at or timezone.now()) <= UNDO
+
+    @property
+    def past_undo(self) -> bool:
+        """Submitted for good. What must not colour a judgement (figures, training rows) is shown from here on only."""
+        return self._committed and not self.may_undo
+
+    @property
+    def _committed(self) -> bool:
+        return self.status == GradeStatus.COMMITTED and self.committed_at is not None
 
     @property
     def scored(self) -> int:

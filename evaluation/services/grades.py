@@ -10,10 +10,19 @@ from enum import StrEnum
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Max
+from django.db.models import Count, F, Max
 from django.utils import timezone
 
-from evaluation.models import CriterionScore, Grade, GradeRevision, GradeStatus, Submission, UnappliedSave
+from evaluation.models import (
+    CriterionScore,
+    Grade,
+    GradeRevision,
+    GradeStatus,
+    ResultRelease,
+    Submission,
+    UnappliedSave,
+)
+from evaluation.models.grading import UNDO
 from evaluation.services.clean import clean
 from evaluation.services.telling import change_waits
 from teams.models import User
@@ -118,9 +127,10 @@ def unscored(grade: Grade) -> list[CriterionScore]:
     return list(grade.scores.filter(level=None, cannot_judge=False).select_related("criterion"))
 
 
-def commit(*, grade: Grade, seen_version: int, person: User) -> GradeRevision:
+def commit(*, grade: Grade, seen_version: int, person: User, reason: str = "") -> GradeRevision:
     """Make the draft the grade. Revision 1 is kept for ever. Committing twice gives the first revision.
 
+    `reason`: what the grade is based on, where the bot was asked nothing.
     Raises CannotCommit when another window changed something since `seen_version`, or a conflict is open.
     """
     with transaction.atomic():
@@ -129,13 +139,33 @@ def commit(*, grade: Grade, seen_version: int, person: User) -> GradeRevision:
         draft = Grade.objects.filter(pk=grade.pk, status=GradeStatus.DRAFT, version=seen_version)
         if draft.update(status=GradeStatus.COMMITTED, committed_at=timezone.now()):
             change_waits(_submission(grade), "another professor submitted a grade after the release.")
-            return _keep_revision(grade, person, reason="")
+            return _keep_revision(grade, person, reason=reason)
         grade.refresh_from_db()
         if grade.status == GradeStatus.COMMITTED:
             return grade.revisions.get(number=FIRST_REVISION)
         raise CannotCommit(
             "Something was changed in another window meanwhile. Look at the marks below, then submit again."
         )
+
+
+def undo(*, grade: Grade) -> None:
+    """Take back what was submitted moments ago: a draft again, as if nothing had been.
+
+    Raises CannotCommit once that time is over, the grade was changed, or the team has seen it.
+    """
+    with transaction.atomic():
+        fresh = Grade.objects.filter(
+            pk=grade.pk,
+            status=GradeStatus.COMMITTED,
+            committed_at__gte=timezone.now() - UNDO,
+            grading__submission__replaced_at=None,
+        )
+        once = fresh.annotate(made=Count("revisions")).filter(made=FIRST_REVISION)
+        if ResultRelease.objects.filter(submission__gradings__grade=grade, created_at__gte=grade.committed_at).exists():
+            raise CannotCommit("The result was released meanwhile. Use “Change the grade”, with a reason.")
+        if not Grade.objects.filter(pk__in=once.values("pk")).update(status=GradeStatus.DRAFT, committed_at=None):
+            raise CannotCommit("Half a minute is over. Use “Change the grade”, with a reason.")
+        grade.revisions.all().delete()
 
 
 def revise(*, grade: Grade, marks: Mapping[int, Marks], comment: str, reason: str, person: User) -> GradeRevision:

@@ -8,7 +8,7 @@ from string import ascii_uppercase
 from django.db import IntegrityError, transaction
 from django.db.models import Count, Exists, OuterRef, Q
 
-from evaluation.models import Conversation, CriterionScore, Grade, Grading, Submission
+from evaluation.models import Conversation, CriterionScore, Grade, GradeStatus, Grading, Submission
 from teams.models import Course, Membership, ProfessorAssignment
 
 ORDER_RANGE = 2**31 - 1
@@ -84,3 +84,21 @@ def interview_of(grading: Grading) -> Conversation:
     return Conversation.objects.select_related("run__team__course", "run__base_model", "submission").get(
         submission=grading.submission_id, person=grading.grader.person_id
     )
+
+
+def next_after(grading: Grading) -> Grading | None:
+    """The next bot of this professor that waits for her, in her own order, from the beginning after the last."""
+    waiting = list(
+        Grading.objects.for_grader(grading.grader)
+        .current()
+        .filter(grade__status=GradeStatus.DRAFT)
+        .exclude(pk=grading.pk)
+        .order_by("order", "id")
+    )
+    here = (grading.order, grading.pk)
+    return next((one for one in waiting if (one.order, one.pk) > here), waiting[0] if waiting else None)
+
+
+def questions_asked(grading: Grading) -> int:
+    """In her own interview; what she asked anew counts once."""
+    return interview_of(grading).turns.current().count()

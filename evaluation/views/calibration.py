@@ -1,13 +1,14 @@
 """A professor sets her scale on anchor transcripts; the instructor sees who has."""
 
-from django.contrib import messages
 from django.http import Http404, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 
 from evaluation.anchors import CRITERIA, TRANSCRIPTS
 from evaluation.models import Calibration
 from evaluation.services import calibration
+from evaluation.views.talk import stored_and_on
 from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course
 
@@ -37,20 +38,22 @@ def calibration_detail(request: SignedInRequest, course: Course, number: int) ->
         chosen = _chosen(request)
         if set(chosen) == set(CRITERIA):
             calibration.commit(grader=request.membership, anchor=anchor, levels=chosen)
-            return redirect("calibration_detail", course_id=course.pk, number=number)
-        messages.error(request, "Choose a level for each criterion; then you see the intended ones.")
+            here = reverse("calibration_detail", args=[course.pk, number])
+            return stored_and_on(request, f"calibration-{number}", here)
     rows = calibration.compared(grader=request.membership, anchor=anchor)
     context = {
         "course": course,
         "anchor": anchor,
         "rows": rows,
+        "number": number,
         "chosen": chosen,
+        "missing": request.method == "POST",
         "committed": all(row.chosen is not None for row in rows),
         "section": "grading",
     }
-    return render(
-        request, "evaluation/calibration_detail.html", context, status=422 if request.method == "POST" else 200
-    )
+    part = "#levels" if request.htmx else ""
+    status = 422 if request.method == "POST" else 200
+    return render(request, f"evaluation/calibration_detail.html{part}", context, status=status)
 
 
 def _chosen(request: SignedInRequest) -> dict[str, int]:

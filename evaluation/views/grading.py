@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -11,10 +12,24 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from evaluation.forms import CommentForm, MarksForm, ReasonForm, sent_before
 from evaluation.models import CriterionScore, GradeStatus, Grading, UnappliedSave
-from evaluation.services import bundle_check, calibration, deadlines, grades, gradings, regrades, tags
-from evaluation.views.talk import Talk, stored
+from evaluation.services import (
+    bundle_check,
+    calibration,
+    comment_library,
+    deadlines,
+    grades,
+    gradings,
+    interview_report,
+    interviews,
+    prompts,
+    regrades,
+    tags,
+)
+from evaluation.views.talk import Talk, stored, stored_and_on
 from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course
+
+MOST_DIGITS = 10
 
 
 def find_grading(request: SignedInRequest, code: UUID) -> Grading:
@@ -35,17 +50,31 @@ def talk_of(course: Course, grading: Grading) -> Talk:
     )
 
 
+def standard_context(course: Course, grading: Grading) -> dict[str, Any]:
+    """The newest standard interview of this bot, for a grader."""
+    interview = interviews.newest_of(grading.submission.run)
+    context = interview_report.report(interview) if interview else {"interview": None}
+    return context | {
+        "grading": grading,
+        "closed": grading.submission.replaced_at is not None,
+        "past_undo": grading.grade.past_undo,
+        "questions": interviews.script_for(course).questions.count(),
+    }
+
+
 def criterion_cards(grading: Grading) -> list[dict[str, Any]]:
     """Each score with its levels, evidence and the saves that were kept aside."""
     scores = list(grading.grade.scores.select_related("criterion", "grade").prefetch_related("criterion__levels"))
     evidence = tags.evidence(grading=grading, criteria=[score.criterion for score in scores])
     aside = list(grading.grade.unapplied.filter(resolved_at=None))
+    first = next((score.pk for score in scores if score.level is None and not score.cannot_judge), None)
     return [
         {
             "score": score,
             "levels": list(score.criterion.levels.all()),
             "evidence": evidence[score.criterion_id],
             "aside": [one for one in aside if one.criterion_id == score.criterion_id],
+            "open": score.pk == first,
         }
         for score in scores
     ]
@@ -87,18 +116,23 @@ def grading_queue(request: SignedInRequest, course: Course) -> HttpResponse:
 @require_GET
 def grading_detail(request: SignedInRequest, course: Course, code: UUID) -> HttpResponse:
     grading = find_grading(request, code)
-    context = grade_context(course, grading)
-    talk = talk_of(course, grading)
-    return render(
-        request,
-        "evaluation/grading_detail.html",
-        {
-            **talk.context(closed=grading.submission.replaced_at is not None),
-            **context,
-            "revisions": grading.grade.revisions.all(),
-            "bundle_changed": bool(bundle_check.changes_since(grading.submission)),
-        },
-    )
+    context, closed = grade_context(course, grading), grading.submission.replaced_at is not None
+    library = comment_library.of_grader(grading)
+    for card in context["criteria"]:
+        card["library"] = library.get(card["score"].criterion.key, [])
+    if request.GET.get("show") == "standard":
+        shown = {"standard": True, **standard_context(course, grading)}
+    else:
+        shown = talk_of(course, grading).context(closed=closed)
+        shown |= {"prompts": prompts.by_subject(course), "hint": prompts.HINT} if context["editable"] else {}
+    context |= {
+        "overall_open": not any(card["open"] for card in context["criteria"]),
+        "revisions": grading.grade.revisions.all(),
+        "bundle_changed": bool(bundle_check.changes_since(grading.submission)),
+        "may_undo": grading.grade.may_undo and not context["editable"],
+        "next_bot": None if context["editable"] else gradings.next_after(grading),
+    }
+    return render(request, "evaluation/grading_detail.html", {**shown, **context})
 
 
 def _card(cards: list[dict[str, Any]], score: CriterionScore) -> dict[str, Any]:
@@ -161,17 +195,41 @@ def grading_choose(request: SignedInRequest, course: Course, code: UUID, kept: U
 @course_view(Access.PROFESSOR)
 @require_POST
 def grading_commit(request: SignedInRequest, course: Course, code: UUID) -> HttpResponse:
-    """Submit the grade; criteria without a level ask once more."""
+    """Read the grade back, with what is missing; then submit it."""
     grading = find_grading(request, code)
-    open_scores = grades.unscored(grading.grade)
-    seen = request.POST.get("version", "")
-    context = {"grading": grading, "unscored": open_scores, "course": course, "seen": seen, "section": "grading"}
-    if open_scores and "confirmed" not in request.POST:
-        return render(request, "evaluation/grading_commit.html", context)
+    seen, reason = request.POST.get("version", ""), request.POST.get("reason", "").strip()
+    asked = gradings.questions_asked(grading)
+    confirmed = "confirmed" in request.POST
+    context = {
+        **grade_context(course, grading),
+        "unscored": grades.unscored(grading.grade),
+        "seen": seen,
+        "asked": asked,
+        "reason": reason,
+        "reason_missing": confirmed and not asked and not reason,
+    }
+    if not confirmed or context["reason_missing"]:
+        status = 422 if confirmed else 200
+        return render(request, "evaluation/grading_commit.html", context, status=status)
+    version = int(seen) if seen.isdecimal() and len(seen) < MOST_DIGITS else -1
     try:
-        grades.commit(grade=grading.grade, seen_version=int(seen) if seen.isdecimal() else -1, person=request.user)
+        grades.commit(grade=grading.grade, seen_version=version, person=request.user, reason="" if asked else reason)
     except grades.CannotCommit as error:
         return render(request, "evaluation/grading_commit.html", {**context, "refusal": str(error)}, status=409)
+    return redirect("grading_detail", course_id=course.pk, code=code)
+
+
+@course_view(Access.PROFESSOR)
+@require_POST
+def grading_undo(request: SignedInRequest, course: Course, code: UUID) -> HttpResponse:
+    """Take back what was submitted moments ago."""
+    grading = find_grading(request, code)
+    try:
+        grades.undo(grade=grading.grade)
+    except grades.CannotCommit as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, "Taken back. It is a draft again, as it was.")
     return redirect("grading_detail", course_id=course.pk, code=code)
 
 
@@ -193,7 +251,11 @@ def grading_revise(request: SignedInRequest, course: Course, code: UUID) -> Http
             reason=form.cleaned_data["reason"],
             person=request.user,
         )
-        return redirect("grading_detail", course_id=course.pk, code=code)
-    return render(
-        request, "evaluation/grading_revise.html", {**context, "form": form}, status=422 if form.errors else 200
-    )
+        return stored_and_on(request, "revise", reverse("grading_detail", args=[course.pk, code]))
+    part = "#revise_form" if request.htmx else ""
+    context |= {"form": form, "parts": parts}
+    if request.method == "POST":
+        context["overall"] = request.POST.get("comment", "")
+        for card in context["criteria"]:
+            card["sent"] = parts[card["score"]]
+    return render(request, f"evaluation/grading_revise.html{part}", context, status=422 if form.errors else 200)

@@ -4,14 +4,14 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from evaluation.forms import SecondLookForm
 from evaluation.models import RegradeStatus, SecondLook
 from evaluation.services import regrades
-from evaluation.views.talk import stored
+from evaluation.views.talk import stored_and_on
 from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course
 
@@ -30,7 +30,7 @@ def second_look(request: SignedInRequest, course: Course, code: UUID) -> HttpRes
             refusal = str(error)
         else:
             messages.success(request, "Thank you. The instructor has your answer and decides.")
-            return _back_to_the_list(request, course)
+            return stored_and_on(request, "second-look", reverse("grading_queue", args=[course.pk]))
     context = {
         "course": course,
         "look": look,
@@ -44,11 +44,3 @@ def second_look(request: SignedInRequest, course: Course, code: UUID) -> HttpRes
     part = "#look_form" if request.htmx else ""
     status = 422 if form.errors or refusal else 200
     return render(request, f"evaluation/second_look.html{part}", context, status=status)
-
-
-def _back_to_the_list(request: SignedInRequest, course: Course) -> HttpResponse:
-    if not request.htmx:
-        return redirect("grading_queue", course_id=course.pk)
-    response = HttpResponse()
-    response["HX-Redirect"] = reverse("grading_queue", args=[course.pk])
-    return stored(response, "second-look")

@@ -4,12 +4,13 @@ from uuid import UUID
 
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from evaluation.models import GradeStatus, Grading
-from evaluation.services import interview_report, interviews
+from evaluation.models import Grading
+from evaluation.services import interviews
 from evaluation.services.interviews import BotWithdrawn, InterviewRefused
-from evaluation.views.grading import find_grading
+from evaluation.views.grading import find_grading, standard_context
 from evaluation.views.talk import BLIND_REFUSAL, REFUSALS
 from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course
@@ -27,23 +28,17 @@ def grading_standard(request: SignedInRequest, course: Course, code: UUID) -> Ht
         except (InterviewRefused, *REFUSALS):
             refusal = BLIND_REFUSAL
         else:
+            if request.POST.get("back") == "desk":
+                return redirect(reverse("grading_detail", args=[course.pk, code]) + "?show=standard")
             return redirect("grading_standard", course_id=course.pk, code=code)
     return _shown(request, course, grading, refusal)
 
 
 def _shown(request: SignedInRequest, course: Course, grading: Grading, refusal: str) -> HttpResponse:
-    interview = interviews.newest_of(grading.submission.run)
-    context = interview_report.report(interview) if interview else {"interview": None}
-    context |= {
-        "course": course,
-        "grading": grading,
-        "committed": grading.grade.status == GradeStatus.COMMITTED,
-        "questions": interviews.script_for(course).questions.count(),
-        "refusal": refusal,
-        "section": "grading",
-    }
+    context = standard_context(course, grading) | {"course": course, "refusal": refusal, "section": "grading"}
+    interview = context["interview"]
     waiting = interview is not None and interview.is_active
-    part = "#progress" if request.htmx and waiting else ""
+    part = "#asking" if request.htmx and waiting else ""
     response = render(request, f"evaluation/grading_standard.html{part}", context, status=422 if refusal else 200)
     if request.htmx and not waiting:
         response["HX-Refresh"] = "true"

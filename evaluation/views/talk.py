@@ -90,6 +90,15 @@ def stored(response: HttpResponse, name: str) -> HttpResponse:
     return response
 
 
+def stored_and_on(request: SignedInRequest, name: str, to: str) -> HttpResponse:
+    """After a form that is sent by hand was stored: on to the next page. The page may forget what it kept."""
+    if not request.htmx:
+        return redirect(to)
+    response = HttpResponse()
+    response["HX-Redirect"] = to
+    return stored(response, name)
+
+
 def question_put(request: SignedInRequest, talk: Talk, act: Callable[[], object]) -> HttpResponse:
     """Do `act` (ask, ask again, stop) and show the talk as it is then, or why it was refused with the question kept."""
     try:

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from datasets.models import Dataset
 from datasets.services.drafts import EditRefused
-from evaluation.models import GradeStatus, Turn
+from evaluation.models import Turn
 from evaluation.row_forms import TrainingRowForm
 from evaluation.services import provenance, submissions, training_rows
 from evaluation.views import chat, interview
@@ -127,7 +127,7 @@ def interview_sources(request: SignedInRequest, course: Course, code: UUID, turn
     turn = _answered(interview.find_turn(talk, turn_key))
     assert talk.grading is not None
     context = {"grading": talk.grading, "back": f"{talk.page}#turn-{turn.key}", "section": "grading"}
-    if talk.grading.grade.status != GradeStatus.COMMITTED:
+    if not talk.grading.grade.past_undo:
         part = "#sources" if request.htmx else ""
         return render(request, f"evaluation/turn_sources.html{part}", {**context, "too_early": True}, status=409)
     return _sources(request, turn, context)

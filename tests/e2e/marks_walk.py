@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from django.contrib.sessions.models import Session
-from playwright.sync_api import BrowserContext, Error, Page, Route, expect
+from playwright.sync_api import BrowserContext, Error, Locator, Page, Route, expect
 
 from evaluation.models import CriterionScore, Grade, Grading
 from teams.models import User
@@ -63,17 +63,23 @@ class Walk:
     def criterion(self, place: int) -> str:
         return f"[data-criterion] >> nth={place - 1}"
 
+    def opened(self, place: int) -> Locator:
+        """One criterion of the desk is open at a time."""
+        found = self.page.locator("#overall" if place == 0 else self.criterion(place))
+        found.evaluate("one => { one.open = true }")
+        return found
+
     def choose(self) -> None:
         place, level = self.draw.randint(1, CRITERIA), str(self.draw.randint(1, 4))
-        self.page.locator(self.criterion(place)).locator(f"input[name=level][value='{level}']").check()
+        self.opened(place).locator(f"input[name=level][value='{level}']").check()
         self.wanted[place] = (level, self.wanted.get(place, ("", ""))[1])
 
     def write(self) -> None:
         place, words = self.draw.randint(0, CRITERIA), f"word {self.draw.randint(100, 999)} "
-        box = "#overall textarea" if place == 0 else f"{self.criterion(place)} >> textarea"
+        box = self.opened(place).locator("textarea")
         before = self.wanted.get(place, ("", ""))
-        self.page.locator(box).press("End")
-        self.page.locator(box).press_sequentially(words)
+        box.press("End")
+        box.press_sequentially(words)
         self.wanted[place] = (before[0], before[1] + words)
 
     # what goes wrong

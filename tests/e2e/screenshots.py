@@ -69,7 +69,7 @@ def act(browser: Browser, platform: Platform) -> dict[str, tuple[str, str]]:
     ask(professor, "What do plants need to grow?")
     grading = professor.url
     score_everything(professor)
-    expect(professor.get_by_text("8 of 8 criteria scored")).to_be_visible()
+    expect(professor.get_by_text("8 of 8 criteria")).to_be_visible()
     student.goto(f"{team}datasets/")
     student.get_by_role("link", name=NAMES["lora"]).first.click()
     dataset = student.url

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.conftest import Platform
 from tests.e2e.populate import populate
-from tests.e2e.test_journey import start_run, watch
+from tests.e2e.test_journey import release, start_run, watch
 from tests.e2e.test_two_professors import CRITERIA, bots, hand_in
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
@@ -52,7 +52,7 @@ def test_a_bot_is_graded_from_the_keyboard_and_its_result_is_printed(
     page.keyboard.type("What is 7 + 5?")
     press(page, "Enter")
     expect(page.locator(".turn.student").get_by_role("button", name="Try again")).to_be_visible()
-    page.locator("#question").press("Tab")
+    page.locator("#question").press("Escape")
     mark_the_answer(page)
     for number in range(CRITERIA):
         press(page, "n")
@@ -61,10 +61,11 @@ def test_a_bot_is_graded_from_the_keyboard_and_its_result_is_printed(
     press(page, "p", "p", "n", "c")
     page.keyboard.type("It never counts.")
     press(page, "Escape")
-    expect(page.get_by_text(re.compile("Saved .* 8 of 8 criteria scored"))).to_be_visible()
+    expect(page.get_by_text(re.compile("8 of 8 criteria · Saved"))).to_be_visible()
     press(page, "?")
     expect(page.get_by_role("heading", name="Keys")).to_be_visible()
     press(page, "Escape", "s", "Enter")
+    page.get_by_role("button", name="Submit grade").press("Enter")
     expect(page.get_by_text("Submitted").first).to_be_visible()
     page.wait_for_load_state()
     assert page.locator("input[name=level]:checked").evaluate_all("all => all.map((one) => one.value)") == [
@@ -81,7 +82,7 @@ def open_and_choose_before_scripts_run(page: Page, bot: str) -> None:
     page.locator("input[name=level][value='4']").first.check()
     while held:
         held.pop().continue_()
-    expect(page.get_by_text(re.compile("Saved .* 1 of 8 criteria scored"))).to_be_visible()
+    expect(page.get_by_text(re.compile("1 of 8 criteria · Saved"))).to_be_visible()
     page.unroute_all()
     page.wait_for_load_state()
 
@@ -90,7 +91,7 @@ def expect_printed(sign_in: Callable[..., Page], course: str, team: str, student
     """The team finds the better answer, and prints its result: light, without buttons, on paper."""
     head = sign_in("head@keys.example")
     head.goto(f"{course}grades/")
-    head.get_by_role("button", name="Release", exact=True).click()
+    release(head)
     student.goto(f"{team}submission/rows/")
     student.get_by_text("Make this a training row").click()
     expect(student.get_by_label("What the student should have said")).to_have_value("Um, is it twelve?")

@@ -1,12 +1,14 @@
 """Marks are never lost under "Saved": each fault alone, and short random walks over all of them (`make chaos` has long ones)."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Error, expect
 from pytest_django.live_server_helper import LiveServer
 
-from evaluation.models import Grading, UnappliedSave
+from evaluation.models import Calibration, Grade, GradeRevision, Grading, UnappliedSave
+from evaluation.services import grades
 from evaluation.services.gradings import ensure_gradings
 from teams.models import Role, User
 from tests import factories
@@ -52,7 +54,7 @@ def test_what_was_entered_is_stored_after(fault: str, walk: Callable[[int], Walk
 def test_steady_typing_is_saved_while_it_goes_on(walk: Callable[[int], Walk]) -> None:
     """Not only in its first pause."""
     at = walk(1)
-    box = at.page.locator("#overall textarea")
+    box = at.opened(0).locator("textarea")
     with at.page.expect_response(lambda response: "/comment/" in response.url and response.ok):
         for _ in range(12):
             box.press_sequentially("never a pause ", delay=30)
@@ -65,8 +67,9 @@ def test_steady_typing_is_saved_while_it_goes_on(walk: Callable[[int], Walk]) ->
 def test_two_windows_lose_nothing_to_each_other(walk: Callable[[int], Walk]) -> None:
     at = walk(1)
     other = at.open()
-    at.page.locator("#overall textarea").fill("from the first")
+    at.opened(0).locator("textarea").fill("from the first")
     at.settle()
+    other.locator("#overall").evaluate("one => { one.open = true }")
     other.locator("#overall textarea").fill("from the second")
     expect(other.get_by_text("Both are kept; choose one.")).to_be_visible()
     kept = UnappliedSave.objects.get()
@@ -97,6 +100,47 @@ def test_another_person_at_the_same_browser_gets_none_of_it(walk: Callable[[int]
     at.page = at.open()
     at.settle()
     assert at.stored() == at.wanted
+
+
+def test_a_revision_survives_closing_and_signing_out_and_is_sent_by_hand_only(walk: Callable[[int], Walk]) -> None:
+    at = walk(1)
+    grade = Grade.objects.select_related("grading__grader__person").get(grading=at.grading)
+    grades.commit(grade=grade, seen_version=grade.version, person=at.person)
+    url = f"{at.address}revise/"
+    at.page.goto(url)
+    at.page.locator("input[name=flow-level][value='4']").check()
+    at.page.get_by_label("Overall").fill("Better than I thought.")
+    at.page.close()
+    at.page = at.context.new_page()
+    at.page.goto(url)
+    expect(at.page.get_by_label("Overall")).to_have_value("Better than I thought.")
+    expect(at.page.locator("input[name=flow-level][value='4']")).to_be_checked()
+    assert GradeRevision.objects.count() == 1, "nothing is sent by itself"
+    at.page.get_by_label("Why do you change it?").fill("I read it again.")
+    at.page.get_by_role("button", name="Save as a new revision").click()
+    expect(at.page.get_by_role("link", name="Change the grade")).to_be_visible()
+    assert GradeRevision.objects.get(number=2).comment == "Better than I thought."
+    at.page.goto(url)
+    expect(at.page.get_by_label("Why do you change it?")).to_have_value("")
+
+
+def test_calibration_levels_survive_a_crash(walk: Callable[[int], Walk]) -> None:
+    at = walk(1)
+    url = f"/courses/{at.grading.submission.team.course_id}/calibration/1/"
+    at.page.goto(url)
+    at.page.locator("input[name=vocabulary][value='3']").check()
+    with suppress(Error):
+        at.page.goto("chrome://crash")
+    at.page.close()
+    at.page = at.context.new_page()
+    at.page.goto(url)
+    expect(at.page.locator("input[name=vocabulary][value='3']")).to_be_checked()
+    assert not Calibration.objects.exists()
+    for key in ("reasoning", "misconceptions", "flow"):
+        at.page.locator(f"input[name={key}][value='2']").check()
+    at.page.get_by_role("button", name="Submit my levels").click()
+    expect(at.page.get_by_text("You: level 3")).to_be_visible()
+    assert Calibration.objects.get().levels.count() == 4
 
 
 @pytest.mark.parametrize("seed", range(WALKS))

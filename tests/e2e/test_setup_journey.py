@@ -8,7 +8,18 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.conftest import ROOT, Platform, enter_by_link, follow, pages_at
-from tests.e2e.test_journey import PASSPHRASE, ask, choose, score_everything, start, upload, watch
+from tests.e2e.test_journey import (
+    PASSPHRASE,
+    ask,
+    choose,
+    release,
+    say_on_the_whole,
+    score_everything,
+    start,
+    submit_grade,
+    upload,
+    watch,
+)
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
@@ -119,12 +130,11 @@ def grade(page: Page) -> None:
     follow(page.get_by_role("link", name=re.compile("Bot ")).first)
     assert len(ask(page, "What is 7 + 5?")) > 3
     score_everything(page)
-    expect(page.get_by_text("8 of 8 criteria scored")).to_be_visible()
-    page.get_by_role("textbox", name="What the team should know").fill("It counts like my own pupils.")
-    expect(page.get_by_text(re.compile("Saved .* 8 of 8"))).to_be_visible()
+    expect(page.get_by_text("8 of 8 criteria")).to_be_visible()
+    say_on_the_whole(page, "It counts like my own pupils.")
+    expect(page.get_by_text(re.compile("8 of 8 criteria · Saved"))).to_be_visible()
     assert "Sequoia" not in page.content()
-    page.get_by_role("button", name="Submit grade").click()
-    expect(page.get_by_text("Submitted").first).to_be_visible()
+    submit_grade(page)
 
 
 def test_from_an_empty_database_to_released_grades_with_the_browser_only(
@@ -147,7 +157,7 @@ def test_from_an_empty_database_to_released_grades_with_the_browser_only(
     student.goto(f"{team}submission/")
     expect(student.get_by_text("It counts like my own pupils.")).to_have_count(0)
     instructor.goto(f"{course}grades/")
-    instructor.get_by_role("button", name="Release", exact=True).click()
+    release(instructor)
     expect(instructor.get_by_role("button", name=re.compile("^Hide")).first).to_be_visible()
     student.bring_to_front()
     expect(student.locator("#notice-bell .tag")).to_be_visible()  # without a reload: the bar asks

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.conftest import Platform
+from tests.e2e.conftest import Platform, follow
 from tests.e2e.populate import populate
-from tests.e2e.test_journey import ask, score_everything, start_run, watch
+from tests.e2e.test_journey import ask, opened, say_on_the_whole, start_run, submit_grade, watch
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
@@ -36,7 +36,7 @@ def levels(page: Page) -> list[Locator]:
 
 
 def choose(page: Page, number: int, level: int) -> None:
-    levels(page)[number].locator(f"input[name=level][value='{level}']").check()
+    opened(levels(page)[number]).locator(f"input[name=level][value='{level}']").check()
 
 
 def saved(page: Page, number: int, level: int) -> None:
@@ -46,9 +46,8 @@ def saved(page: Page, number: int, level: int) -> None:
 
 def submit(page: Page, words: str) -> None:
     """Press Submit at once after writing: the grade goes in with the last words."""
-    page.get_by_role("textbox", name="What the team should know").fill(words)
-    page.get_by_role("button", name="Submit grade").click()
-    expect(page.get_by_text("Submitted").first).to_be_visible()
+    say_on_the_whole(page, words)
+    submit_grade(page)
     page.wait_for_load_state()
 
 
@@ -81,10 +80,11 @@ def test_two_professors_grade_at_once_and_nothing_is_lost(platform: Platform, si
                 saved(bert, number, 4 if place == number == 0 else 2)
         if place == 1:
             expect(bert.get_by_text("Not saved yet: no connection.")).to_be_visible()
-            bert.locator("[data-criterion] textarea").nth(5).fill("Written in a tunnel.")
-            bert.get_by_role("button", name="Submit grade").click()
-            expect(bert.get_by_role("button", name="Submit grade")).to_be_visible()
+            opened(levels(bert)[5]).locator("textarea").fill("Written in a tunnel.")
+            bert.get_by_role("button", name="Read back and submit").click()
+            expect(bert.get_by_role("button", name="Read back and submit")).to_be_visible()
             bert.context.set_offline(False)
+            bert.get_by_role("button", name="Submit grade").click()
             expect(bert.get_by_text("Submitted").first).to_be_visible()
             bert.wait_for_load_state()
             expect(bert.locator("[data-criterion] textarea").nth(5)).to_have_value("Written in a tunnel.")
@@ -111,16 +111,18 @@ def expect_settled_released_and_asked_again(
     row = head.get_by_role("row").filter(has_text="1 criterion 2 or more apart")
     expect(row).to_have_count(1)
     name = row.get_by_role("link").first.inner_text()
-    expect(head.get_by_role("button", name="Release 2 ready")).to_be_visible()
-    row.get_by_role("link", name="settle").click()
-    head.get_by_label("Level that counts").select_option("3")
-    head.get_by_label("Reason").fill("Between the two, and here is why.")
-    head.get_by_role("button", name="Settle").click()
-    expect(head.get_by_text("Settled at level 3")).to_be_visible()
+    row.get_by_role("link", name="adjudicate").click()
     one_team = head.url
+    follow(head.locator("a.primary", has_text="Adjudicate"))
+    assert head.locator("input[name=level]:checked").count() == 0, "nothing is chosen for her"
+    head.locator("input[name=level][value='3']").check()
+    head.get_by_label("Reason").fill("Between the two, and here is why.")
+    follow(head.get_by_role("button", name="Decide"))
+    expect(head.get_by_text("Adjudicated: level 3")).to_be_visible()
     head.goto(f"{course}grades/")
-    head.get_by_role("button", name="Release 3 ready").click()
-    expect(head.get_by_role("button", name="Hide")).to_have_count(3)
+    follow(head.get_by_role("link", name="Release results…"))
+    follow(head.get_by_role("button", name="Show 3 results to the teams"))
+    expect(head.get_by_text("Version 1")).to_have_count(3)
 
     everything = ""
     for other, page in students.items():
@@ -140,23 +142,32 @@ def expect_settled_released_and_asked_again(
 
     student = students[name]
     student.goto(f"{teams[name]}submission/")
-    expect(student.get_by_text("Settled at level 3")).to_be_visible()
+    expect(student.get_by_text("Adjudicated: level 3")).to_be_visible()
     student.get_by_text("Ask for a second look at one criterion").click()
     student.get_by_role("textbox").last.fill("Our bot counts on its fingers; please look again.")
     student.get_by_role("button", name="Ask", exact=True).click()
     expect(student.get_by_text("Your instructor has the request")).to_be_visible()
     head.goto(one_team)
+    follow(head.locator("#regrades").get_by_role("link").first)
     head.get_by_label("Another professor").select_option(label="Carl Grader")
-    head.get_by_role("button", name="Send for a second look").click()
-    expect(head.get_by_text("Carl Grader looks at it.")).to_be_visible()
+    follow(head.get_by_role("button", name="Send for a second look"))
+    expect(head.get_by_text("has been asked and has not answered yet")).to_be_visible()
+    decision = head.url
 
     carl = sign_in("carl@contest.example")
-    (bot,) = bots(carl, course)
-    carl.goto(bot)
-    assert carl.locator(".turn").count() == 0, "he interviews the bot himself"
-    score_everything(carl)
-    submit(carl, "Carl looked again.")
-    head.goto(one_team)
-    for words in ("Carl looked again.", "Settled at level 3", "Anna Grader", "Bert Grader", "Carl Grader"):
-        expect(head.get_by_text(words).first).to_be_visible()
-    assert head.locator(".criterion.result").first.get_by_text(re.compile("Professor [123]:")).count() == 3
+    carl.goto(f"{course}grading/")
+    follow(carl.locator("#second-looks").get_by_role("link").first)
+    assert carl.locator(".turn.student").count() > 0, "he reads what others heard"
+    assert not NAMES & set(re.findall(r"\w+", carl.locator("main").inner_text()))
+    carl.locator("input[name=level][value='4']").check()
+    carl.get_by_label("What do you hear in these answers?").fill("Carl looked again.")
+    carl.get_by_role("button", name="Send to the instructor").click()
+    expect(carl.get_by_text("The instructor has your answer and decides.")).to_be_visible()
+    head.goto(decision)
+    expect(head.get_by_text("Carl looked again.")).to_be_visible()
+    head.locator("#decide input[name=level][value='4']").check()
+    head.get_by_label("Answer to the team").fill("It does count like a child.")
+    follow(head.get_by_role("button", name="Decide and tell everyone"))
+    student.goto(f"{teams[name]}submission/")
+    expect(student.get_by_text("This is version 2 of your result.")).to_be_visible()
+    expect(student.get_by_text("It does count like a child.").first).to_be_visible()

@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from evaluation.models import Interview, InterviewAnswer, InterviewQuestion, InterviewStatus, Wording
+from evaluation.models import Grade, Interview, InterviewAnswer, InterviewQuestion, InterviewStatus, Wording
 from evaluation.services import asking, interviews, submissions
 from evaluation.services.interview_report import quality_points
 from teams.models import BudgetAccount, Confidence, LedgerEntry, Price
@@ -299,7 +299,9 @@ def test_a_grader_has_it_asked_blind_and_sees_the_figures_only_after_committing(
     answers = client.get(url).content.decode()
     assert "It turns into ice!" in answers
     assert "Personality alignment" not in answers and "right</span>" not in answers
-    committed(grading)
+    grade = committed(grading)
+    assert "Personality alignment" not in client.get(url).content.decode(), "she could still take it back"
+    Grade.objects.filter(pk=grade.pk).update(committed_at=timezone.now() - timedelta(minutes=1))
     figures = client.get(url).content.decode()
     assert "Personality alignment" in figures and "right</span>" in figures
     for html in (waiting, answers, figures):
