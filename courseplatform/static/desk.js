@@ -39,6 +39,13 @@ document.addEventListener("htmx:afterSettle", showAllChosen);
 document.addEventListener("DOMContentLoaded", () => setTimeout(showAllChosen, 100)); // after drafts were put back
 showAllChosen();
 
+// Two windows saved different marks: what came in place of a criterion asks which counts. It came while the old one was
+// still open, and of two open ones with one name the browser closes the newer.
+document.addEventListener("htmx:oobAfterSwap", (event) => {
+  const swapped = event.detail.target && document.getElementById(event.detail.target.id);
+  if (swapped && swapped.matches("[data-criterion]")) swapped.open = true;
+});
+
 // A link to a criterion opens it.
 const openLinked = () => {
   const linked = location.hash && document.getElementById(location.hash.slice(1));

@@ -67,7 +67,9 @@ def criterion_cards(grading: Grading) -> list[dict[str, Any]]:
     scores = list(grading.grade.scores.select_related("criterion", "grade").prefetch_related("criterion__levels"))
     evidence = tags.evidence(grading=grading, criteria=[score.criterion for score in scores])
     aside = list(grading.grade.unapplied.filter(resolved_at=None))
-    first = next((score.pk for score in scores if score.level is None and not score.cannot_judge), None)
+    undecided = [score.pk for score in scores if any(one.criterion_id == score.criterion_id for one in aside)]
+    open_scores = [score.pk for score in scores if score.level is None and not score.cannot_judge]
+    first = next(iter([*undecided, *open_scores]), None)
     return [
         {
             "score": score,
