@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from evaluation.models import Grade, GradeStatus, Grading
 from evaluation.services import chat, comment_library, grades, gradings, releases, submissions
+from teams.models import Role
 from tests import factories
 from tests.evaluation.conftest import make_run, professor_of
 from tests.evaluation.test_grading import committed, marks_for, url_of
@@ -114,7 +115,7 @@ def test_the_next_bot_is_one_tap_away(asked, team, course, professor, client_for
 
 def test_her_own_comments_on_other_bots_stand_ready_and_nobody_elses(asked, course, professor, client_for):
     other_person = factories.make_person("Olga Other")
-    factories.enrol(course, other_person, "professor")
+    factories.enrol(course, other_person, Role.PROFESSOR)
     for person, words in ((professor, "Too many long words."), (other_person, "Somebody else wrote this.")):
         other = factories.make_team(course, "", factories.make_person())
         professor_of(other, person)
