@@ -95,6 +95,9 @@ def why_not(run: TrainingRun) -> str:
     derived = [str(one.run.number) for one in Origin.objects.filter(source=run).select_related("run").order_by("run")]
     if derived:
         return f"Run {', '.join(derived[:5])} was taken from {run}. Delete what was taken from it first."
+    waiting = run.continued_by.active().first()
+    if waiting is not None:
+        return f"{waiting} goes on from {run} and is still under way. Wait for its end or cancel it, then delete {run}."
     if run.job_unknown:
         return f"Nobody knows yet whether the provider made the job of {run}. Try again in a quarter of an hour."
     return _why_busy(run)

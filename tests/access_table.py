@@ -157,6 +157,7 @@ TABLE: dict[str, Access] = {
     "submission_detail": Access.MEMBER,
     "regrade_request": Access.MEMBER,
     "candidate_list": Access.MEMBER,
+    "pair_list": Access.MEMBER,
     "grading_queue": Access.PROFESSOR,
     "grading_detail": Access.PROFESSOR,
     "grading_score": Access.PROFESSOR,

@@ -155,8 +155,8 @@ TABLES = (
         documents="settings idle_speed work result",
         keys="key",
         never=(
-            "imported lease lease_until provider_job provider_status provider_files result_model missing missing_tries "
-            "missing_next"
+            "imported starts_from_id lease lease_until provider_job provider_status provider_files result_model missing "
+            "missing_tries missing_next"
         ),
     ),
     table(
@@ -330,6 +330,12 @@ TABLES = (
         "answer saved_at",
         grading_id="evaluation.grading",
         turn_id="evaluation.turn",
+    ),
+    table(
+        "evaluation.betteranswer",
+        "answer with_earlier created_at",
+        turn_id="evaluation.turn",
+        people="person_id",
     ),
     table(
         "evaluation.criterionscore",

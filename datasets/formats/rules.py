@@ -129,6 +129,21 @@ class _Check:
         if self.row.preferred_output is not None and not self.row.non_preferred_output:
             message = "A preference row needs both a preferred and a rejected answer."
             self.add("non_preferred_output", "missing_answer", message, "Add the answer that is not wanted.")
+        self.check_pair()
+
+    def check_pair(self) -> None:
+        """Two answers to one prompt, and not the same one."""
+        preferred, rejected = self.row.preferred_output, self.row.non_preferred_output
+        if not preferred or not rejected:
+            return
+        if any(turn["role"] == "user" for turn in (*preferred, *rejected)):
+            message = "The two answers do not follow the same prompt: what the teacher says differs between them."
+            mend = "Give both answers to one question, word for word the same, or make two rows of it."
+            self.add("non_preferred_output", "prompts_differ", message, mend)
+        elif [turn["content"].strip() for turn in preferred] == [turn["content"].strip() for turn in rejected]:
+            message = "The preferred and the rejected answer are the same, so there is nothing to prefer."
+            mend = "Write the answer that is not wanted, or delete the row."
+            self.add("non_preferred_output", "same_answers", message, mend)
 
     def check_order(self) -> None:
         spoken = [

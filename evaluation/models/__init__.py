@@ -1,3 +1,4 @@
+from evaluation.models.better_answer import BetterAnswer
 from evaluation.models.calibration import Calibration, CalibrationLevel
 from evaluation.models.chat import Conversation, Turn, TurnStatus
 from evaluation.models.comparing import Comparison, Contender, Vote
@@ -33,6 +34,7 @@ from evaluation.models.submission import Submission
 
 __all__ = [
     "Adjudication",
+    "BetterAnswer",
     "Calibration",
     "CalibrationLevel",
     "Comparison",

@@ -6,7 +6,7 @@ from datasets import formats
 from datasets.models import Dataset, DraftChange
 from datasets.services import drafts
 from datasets.services.drafts import EditRefused
-from evaluation.models import Submission, Turn
+from evaluation.models import BetterAnswer, Submission, Turn
 from evaluation.services import frozen
 from evaluation.services.clean import clean
 from teams.models import Team, User
@@ -50,7 +50,16 @@ def add(*, turn: Turn, dataset: Dataset, answer: str, with_earlier: bool, person
     waiting = drafts.added(draft) if draft else []
     if any(one.fingerprint == formats.fingerprint(row) for one in waiting):
         raise EditRefused("This very row waits among the dataset's edits already. Change the answer, or leave it so.")
-    return drafts.add_row(dataset=dataset, row=row, person=person)
+    made = drafts.add_row(dataset=dataset, row=row, person=person)
+    _remember(turn, answer=row.messages[-1]["content"], with_earlier=with_earlier, person=person)
+    return made
+
+
+def _remember(turn: Turn, *, answer: str, with_earlier: bool, person: User) -> None:
+    """With the answer that the bot gave it is a pair that a run can learn a preference from."""
+    if answer != turn.answer.strip():
+        kept = {"answer": answer, "with_earlier": with_earlier, "person": person}
+        BetterAnswer.objects.update_or_create(turn=turn, defaults=kept)
 
 
 def _messages(turn: Turn, answer: str, earlier: list[Turn]) -> list[formats.Message]:

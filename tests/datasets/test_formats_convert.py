@@ -52,7 +52,8 @@ def files_of_every_shape(draw):
         value = {"question": draw(texts), "answer": draw(texts)}
     elif kind == "preference":
         said = draw(turns())
-        rejected = [{"role": "assistant", "content": draw(texts)}]
+        preferred = said[-1]["content"].strip()
+        rejected = [{"role": "assistant", "content": draw(texts.filter(lambda text: text.strip() != preferred))}]
         value = {"input": {"messages": said[:-1]}, "preferred_output": said[-1:], "non_preferred_output": rejected}
     else:
         system = [{"role": "system", "content": draw(texts)}] if draw(st.booleans()) else []

@@ -357,3 +357,16 @@ def test_a_start_adapter_that_is_gone_or_of_another_base_is_refused(
     engine = dpo_run.start()
     assert engine.finish() == 1
     assert engine.named("failed")[0]["code"] == "start_adapter_unusable"
+
+
+def test_a_setting_at_its_default_makes_no_other_order(tiny_base: Path) -> None:
+    from lora.spec import Settings, Spec, fingerprint
+
+    spec = Spec(schema=1, run="one", seed=1, train_file="rows", base_model=str(tiny_base))
+    same = Spec(schema=1, run="one", seed=1, train_file="rows", base_model=str(tiny_base), settings=Settings(rank=8))
+    other = Spec(schema=1, run="one", seed=1, train_file="rows", base_model=str(tiny_base), settings=Settings(rank=9))
+    pairs = Spec(
+        schema=1, run="one", seed=1, train_file="rows", base_model=str(tiny_base), settings=Settings(training="dpo")
+    )
+    assert fingerprint(spec, "a") == fingerprint(same, "a")
+    assert len({fingerprint(one, "a") for one in (spec, other, pairs)} | {fingerprint(spec, "b")}) == 4

@@ -1,6 +1,7 @@
 from teams.models import Method
 from training.forms.bundle import BundleForm
 from training.forms.course import BaseModelForm, PolicyForm
+from training.forms.dpo import DpoForm
 from training.forms.dspy import DspyForm
 from training.forms.labels import RunLabelForm
 from training.forms.lora import LoraForm
@@ -9,4 +10,10 @@ from training.forms.run import RunForm
 
 __all__ = ["FORMS", "BaseModelForm", "BundleForm", "PolicyForm", "RunForm", "RunLabelForm"]
 
-FORMS: dict[Method, type[RunForm]] = {Method.LORA: LoraForm, Method.DSPY: DspyForm, Method.OPENAI: OpenaiForm}
+FORMS: dict[str, type[RunForm]] = {
+    Method.LORA: LoraForm,
+    DpoForm.kind: DpoForm,
+    Method.DSPY: DspyForm,
+    Method.OPENAI: OpenaiForm,
+}
+"""By the last part of their address."""

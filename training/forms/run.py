@@ -19,6 +19,8 @@ class RunForm(forms.Form):
     """What every method asks. `essential`, `own` and `advanced` name the fields in the order in which the page shows them."""
 
     method: Method
+    kind = ""
+    """Which form of its method this is, where there are several; part of its address."""
     essential: tuple[str, ...] = ("name", "dataset_version", "base_model")
     own: tuple[str, ...] = ()
     advanced: tuple[str, ...] = ("validation_fraction", "rows_share", "seed")
@@ -60,13 +62,17 @@ class RunForm(forms.Form):
     def __init__(self, team: Team, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.offered: dict[str, list[Any]] = {}
-        versions = DatasetVersion.objects.for_team(team).select_related("dataset").order_by("-created_at", "-id")
+        versions = self.versions(team)
         bases = BaseModel.objects.offered(team.course, self.method).order_by("id")
         self.has_dataset = self._choose("dataset_version", versions) is not None
         self.fields["key"].initial = uuid4
         self.has_base = self._choose("base_model", bases) is not None
         for name in (*self.essential, *self.own, *self.advanced):
             self.fields[name].widget.attrs.setdefault("aria-describedby", f"id_{name}_helptext")
+
+    def versions(self, team: Team) -> "QuerySet[DatasetVersion]":
+        """What a run of this form can train on, newest first."""
+        return DatasetVersion.objects.for_team(team).select_related("dataset").order_by("-created_at", "-id")
 
     def _choose(self, name: str, rows: QuerySet[Offered]) -> Offered | None:
         """Offer these rows, read once; the first stands chosen and is given back. The field by itself would read them again

@@ -86,6 +86,7 @@ class TrainingRunQuerySet(models.QuerySet["TrainingRun"]):
         return self.select_related(
             "team__course",
             "base_model",
+            "starts_from",
             "dataset_version__dataset",
             "created_by",
             "origin__source",
@@ -113,6 +114,13 @@ class TrainingRun(models.Model):
     method = models.CharField(max_length=10, choices=Method.choices)
     base_model = models.ForeignKey(BaseModel, on_delete=models.PROTECT, related_name="runs")
     dataset_version = models.ForeignKey(DatasetVersion, on_delete=models.PROTECT, related_name="runs")
+    starts_from = models.ForeignKey(
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="continued_by",
+        help_text="The run whose adapter this one goes on from; empty: from the base model.",
+    )
     settings = models.JSONField(help_text="Checked by the method's form; the engine's `settings`.")
     seed = models.PositiveIntegerField(default=17)
     status = models.CharField(max_length=12, choices=RunStatus.choices, default=RunStatus.QUEUED)
@@ -184,6 +192,16 @@ class TrainingRun(models.Model):
 
     def __str__(self) -> str:
         return f"Run {self.number}" + (f" · {self.name}" if self.name else "")
+
+    @property
+    def is_preference(self) -> bool:
+        """Learns from pairs of answers (DPO), here or at a provider."""
+        return bool(self.settings.get("training") == "dpo")
+
+    @property
+    def form(self) -> str:
+        """Which form starts a run like this one."""
+        return "dpo" if self.is_preference and self.method == Method.LORA else self.method
 
     @property
     def is_active(self) -> bool:

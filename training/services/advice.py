@@ -7,8 +7,8 @@ from datasets.models import DatasetVersion
 from teams.models import Method, Team
 from teams.services import team_ledger
 from teams.services.prices import PriceUnknown
-from training.models import BaseModel
-from training.services import estimate, launch
+from training.models import BaseModel, TrainingRun
+from training.services import estimate, launch, preference
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,17 @@ def advise(
     dataset_version: DatasetVersion,
     settings: dict[str, Any],
     seed: int,
+    starts_from: TrainingRun | None = None,
 ) -> Advice:
     """What to say about these choices before they become a run."""
     figures = team_ledger.figures(team)
     refusal = launch.why_not(
-        team=team, method=method, base_model=base_model, version=dataset_version, settings=settings
+        team=team,
+        method=method,
+        base_model=base_model,
+        version=dataset_version,
+        settings=settings,
+        starts_from=starts_from,
     )
     reckoned = None
     try:
@@ -58,5 +64,7 @@ def advise(
         warnings.append(
             f"The provider switches {base_model} off on {base_model.shutdown_on:%d %B %Y}; chats with it end then."
         )
-    size = launch.size_advice(method, estimate.training_share(dataset_version, settings))
+    rows = estimate.training_share(dataset_version, settings)
+    in_pairs = method == Method.LORA and settings.get("training") == launch.DPO
+    size = preference.size_advice(rows) if in_pairs else launch.size_advice(method, rows)
     return Advice(size, figures.left, reckoned, refusal, warnings)

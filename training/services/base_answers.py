@@ -54,7 +54,9 @@ def are_known(base: BaseModel, version: DatasetVersion) -> bool:
 def system_lines_in(rows: Path) -> set[str]:
     """Of a file of engine rows: the system line of each, "" for none."""
     with rows.open(encoding="utf-8") as lines:
-        return {_system_line(json.loads(line).get("messages", [])) for line in lines}
+        rows_read = [json.loads(line) for line in lines]
+    # A preference row has its prompt under `input`.
+    return {_system_line((row if "messages" in row else row.get("input", {})).get("messages", [])) for row in rows_read}
 
 
 @lru_cache(maxsize=256)

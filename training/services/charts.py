@@ -10,6 +10,9 @@ MOST_POINTS = 240
 LABEL_GAP, LABEL_WIDTH = 14, 80
 FEWEST_SMOOTHED = 20  # points of a curve
 
+LOSSES = {"train": "Training loss", "validation": "validation loss"}
+MARGINS = {"train": "Margin in training", "validation": "margin in validation"}
+
 Point = tuple[int, float]
 
 
@@ -47,6 +50,18 @@ class Chart:
 def loss_chart(train: Sequence[Point], validation: Sequence[Point], total_steps: int) -> Chart | None:
     """Training and validation loss over steps; None before the first point. Training loss is smoothed, because each of its
     points is a few rows only; what was measured stands behind it."""
+    return _over_steps(train, validation, total_steps, LOSSES)
+
+
+def reward_chart(train: Sequence[Point], validation: Sequence[Point], total_steps: int) -> Chart | None:
+    """How far preferred answers are ahead of rejected ones, over steps, drawn as `loss_chart` draws losses."""
+    return _over_steps(train, validation, total_steps, MARGINS)
+
+
+def _over_steps(
+    train: Sequence[Point], validation: Sequence[Point], total_steps: int, names: Mapping[str, str]
+) -> Chart | None:
+    """`names`: what each curve is called in the sentence."""
     series = {"train": latest(train), "validation": latest(validation)}
     series = {name: points for name, points in series.items() if points}
     if not series:
@@ -66,7 +81,7 @@ def loss_chart(train: Sequence[Point], validation: Sequence[Point], total_steps:
             curve = replace(curve, raw=_polyline([place(point) for point in thin(points)]))
         drawn.append(curve)
     columns = [Tick(LEFT + (RIGHT - LEFT) * share, f"{round(last_step * share)}") for share in (0, 0.5, 1)]
-    return Chart(_apart(drawn), _row_ticks(low, high, step), columns, _sentence(series))
+    return Chart(_apart(drawn), _row_ticks(low, high, step), columns, _sentence(series, names))
 
 
 def overlay(runs: Mapping[str, Sequence[Point]]) -> Chart | None:
@@ -196,8 +211,7 @@ def _digits(step: float) -> int:
     return next((digits for digits in range(9) if math.isclose(step * 10**digits, round(step * 10**digits))), 9)
 
 
-def _sentence(series: dict[str, list[Point]]) -> str:
-    names = {"train": "Training loss", "validation": "validation loss"}
+def _sentence(series: dict[str, list[Point]], names: Mapping[str, str]) -> str:
     parts = [f"{names[name]} from {points[0][1]:.2f} to {points[-1][1]:.2f}" for name, points in series.items()]
     text = "; ".join(parts)
     return text[0].upper() + text[1:]

@@ -104,6 +104,7 @@ def _content(text: str) -> frozenset[str]:
 def _teacher_says(rows: Path) -> Iterable[str]:
     with rows.open(encoding="utf-8") as lines:
         for line in lines:
-            for message in json.loads(line).get("messages", ()):
+            row = json.loads(line)
+            for message in (row if "messages" in row else row.get("input", {})).get("messages", ()):
                 if message["role"] == "user":
                     yield str(message["content"])

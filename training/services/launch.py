@@ -1,5 +1,6 @@
 """Starting a run: checked, priced and held in one transaction; queued when it is committed."""
 
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,7 +13,7 @@ from teams.models import DiskKind, Method, Team, User
 from teams.services import audit, disk, money
 from teams.services.prices import PriceUnknown
 from training.models import BaseModel, DeletedRun, RunStatus, TrainingRun
-from training.services import charges, estimate, lora_memory, queue, run_disk
+from training.services import charges, estimate, lora_memory, preference, queue, run_disk
 
 FEWEST_ROWS = {Method.DSPY: 4, Method.OPENAI: 10, Method.LORA: 4}
 SUPERVISED, DPO = "supervised", "dpo"
@@ -21,6 +22,29 @@ GUIDELINE = {Method.DSPY: (10, 50), Method.OPENAI: (50, 100), Method.LORA: (100,
 
 class LaunchRefused(Exception):
     """This run cannot start; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A run that somebody wants to start. `key`: of the form, so that one sent twice starts one run."""
+
+    method: Method
+    base_model: BaseModel
+    dataset_version: DatasetVersion
+    settings: dict[str, Any]
+    seed: int
+    name: str
+    key: UUID | None = None
+    starts_from: TrainingRun | None = None
+
+
+@dataclass(frozen=True)
+class Priced:
+    """A run that may start: what it will cost, and the bytes that it may come to keep."""
+
+    wanted: Wanted
+    estimate: estimate.Estimate
+    size: int
 
 
 def launch(
@@ -34,52 +58,75 @@ def launch(
     seed: int,
     name: str,
     key: UUID | None = None,
+    starts_from: TrainingRun | None = None,
 ) -> TrainingRun:
     """Start a run. With the `key` of a form that was sent twice, the run that it started the first time.
 
     Raises LaunchRefused, or money.BudgetRefused when the most it can cost does not fit the team's budget.
     """
-    refusal = why_not(team=team, method=method, base_model=base_model, version=dataset_version, settings=settings)
-    if refusal:
-        raise LaunchRefused(refusal)
-    try:
-        reckoned = estimate.estimate(
-            course=team.course,
-            method=method,
-            base_model=base_model,
-            dataset_version=dataset_version,
-            settings=settings,
-            seed=seed,
-        )
-    except PriceUnknown as unknown:
-        raise LaunchRefused(str(unknown)) from unknown
-    size = run_disk.estimate(dataset_version, method, base_model, settings)
+    wanted = Wanted(method, base_model, dataset_version, settings, seed, name, key, starts_from)
+    priced = price(team, wanted)
     with transaction.atomic():
         Team.objects.select_for_update().get(pk=team.pk)  # run numbers are given one at a time
         if key is not None and (before := TrainingRun.objects.for_team(team).filter(key=key).first()):
             return before
-        run = TrainingRun.objects.create(
-            key=key or uuid4(),
-            team=team,
-            number=next_number(team),
-            name=name,
-            method=method,
-            base_model=base_model,
-            dataset_version=dataset_version,
-            settings=settings,
-            seed=seed,
-            rehearsal=base_model.rehearsal,
-            created_by=person,
-            expected_cost=reckoned.expected,
-            most_cost=reckoned.most,
-            provider=charges.provider_name(base_model),
-            idle_speed=reckoned.idle_speed,
+        return create(team, person, priced)
+
+
+def price(team: Team, wanted: Wanted) -> Priced:
+    """What it costs to run this. Raises LaunchRefused where it cannot start."""
+    chosen: dict[str, Any] = {"method": wanted.method, "base_model": wanted.base_model, "settings": wanted.settings}
+    refusal = why_not(team=team, version=wanted.dataset_version, starts_from=wanted.starts_from, **chosen)
+    if refusal:
+        raise LaunchRefused(refusal)
+    try:
+        reckoned = estimate.estimate(
+            course=team.course, dataset_version=wanted.dataset_version, seed=wanted.seed, **chosen
         )
-        _reserve_disk(run, size)
-        money.hold(team=team, key=run.hold_key, amount=reckoned.most, person=person, expected=reckoned.comparable)
-        audit.record(course=team.course, person=person, action="run launched", what=str(run), team=team)
-        transaction.on_commit(lambda: queue.dispatch(run))
+    except PriceUnknown as unknown:
+        raise LaunchRefused(str(unknown)) from unknown
+    size = run_disk.estimate(wanted.dataset_version, wanted.method, wanted.base_model, wanted.settings)
+    return Priced(wanted, reckoned, size)
+
+
+def create(team: Team, person: User, priced: Priced, **fields: Any) -> TrainingRun:
+    """The run, its disk and its hold; queued when the transaction commits. Call while the team's row is locked.
+
+    `fields`: more of the row. Raises LaunchRefused, or money.BudgetRefused.
+    """
+    wanted, reckoned = priced.wanted, priced.estimate
+    _refuse_deleted_start(wanted)
+    run = TrainingRun.objects.create(
+        key=wanted.key or uuid4(),
+        team=team,
+        number=next_number(team),
+        name=wanted.name,
+        method=wanted.method,
+        base_model=wanted.base_model,
+        dataset_version=wanted.dataset_version,
+        starts_from=wanted.starts_from,
+        settings=wanted.settings,
+        seed=wanted.seed,
+        rehearsal=wanted.base_model.rehearsal,
+        created_by=person,
+        expected_cost=reckoned.expected,
+        most_cost=reckoned.most,
+        provider=charges.provider_name(wanted.base_model),
+        idle_speed=reckoned.idle_speed,
+        **fields,
+    )
+    _reserve_disk(run, priced.size)
+    money.hold(team=team, key=run.hold_key, amount=reckoned.most, person=person, expected=reckoned.comparable)
+    audit.record(course=team.course, person=person, action="run launched", what=str(run), team=team)
+    transaction.on_commit(lambda: queue.dispatch(run))
     return run
+
+
+def _refuse_deleted_start(wanted: Wanted) -> None:
+    """Deleting a run waits for the team's row, which is ours now: from here on the start stays until this run has ended."""
+    start = wanted.starts_from
+    if start is not None and not TrainingRun.objects.filter(pk=start.pk).exists():
+        raise LaunchRefused(f"{start} was deleted a moment ago. Choose another run to start from.")
 
 
 def _reserve_disk(run: TrainingRun, size: int) -> None:
@@ -90,17 +137,31 @@ def _reserve_disk(run: TrainingRun, size: int) -> None:
 
 
 def why_not(
-    *, team: Team, method: Method, base_model: BaseModel, version: DatasetVersion, settings: dict[str, Any]
+    *,
+    team: Team,
+    method: Method,
+    base_model: BaseModel,
+    version: DatasetVersion,
+    settings: dict[str, Any],
+    starts_from: TrainingRun | None = None,
 ) -> str | None:
     """Why this run cannot start, with what to do; None when it can. Money is looked at when it is held."""
     if version.dataset.team_id != team.pk:
         return "This dataset belongs to another team."
     if not BaseModel.objects.offered(team.course, method).filter(pk=base_model.pk).exists():
         return f"{base_model} is not offered for {Method(method).label} in this course. Choose one from the list."
+    if settings.get("training") == DPO and method == Method.LORA:
+        pairs: dict[str, Any] = {
+            "base_model": base_model,
+            "version": version,
+            "settings": settings,
+            "starts_from": starts_from,
+        }
+        return preference.refusal(team=team, **pairs) or _memory_refusal(base_model, version, settings)
     if settings.get("training") == DPO and version.shape != Shape.PREFERENCE:
         return (
             f"DPO learns from pairs of answers, a preferred and a rejected one, and {version} has none. "
-            "Choose supervised training, or upload preference rows."
+            "Choose supervised training, or make a dataset of pairs on the page “Preference pairs”."
         )
     fewest, rows = FEWEST_ROWS[Method(method)], estimate.training_share(version, settings)
     if rows < fewest:

@@ -79,6 +79,7 @@ def start_part(*, run: TrainingRun, person: User, share: float) -> TrainingRun:
         seed=run.seed,
         name=f"{run.name or run.base_model.label}"[:50] + f" ({SHARES[share]} of the rows)",
         key=uuid5(run.key, f"{share} {len(there)}"),
+        starts_from=run.starts_from,
     )
 
 
@@ -146,6 +147,8 @@ def _part(run: TrainingRun, share: float, there: TrainingRun | None) -> Part:
 def _why_not(run: TrainingRun) -> str:
     if Origin.objects.filter(run=run).exists():
         return "It was not trained here. Run it again with changes first; that run can be compared with fewer rows."
+    if run.settings.get("starts_from") and run.starts_from is None:
+        return "The run that it went on from was deleted, so it cannot be repeated on fewer rows."
     if run.method != Method.DSPY and not run.settings.get("validation_fraction"):
         return (
             "No rows were kept back, so nothing could be compared. Run again with some rows kept back to measure with."

@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from datasets.models import DatasetVersion
-from datasets.services import model_view
+from datasets.services import model_view, pairs
 from datasets.services.reading import stored_rows
 from teams.models import Method
 from training.models import BaseModel, Hosting, PaceTrial, RunStatus, TrainingRun
@@ -22,6 +22,7 @@ WHOLE = "none"  # of the form's `quantization`: the base in all its bits
 RECENT_RUNS = 5
 CPU_INFO = Path("/proc/cpuinfo")
 COUNTED_ROWS = 3_000
+PAIR_HALVES = 2
 
 # Until this machine has measured its own.
 START_SECONDS = 8.0
@@ -127,6 +128,13 @@ def tokens_of(base: BaseModel, version: DatasetVersion) -> int:
     return version.token_estimate
 
 
+def tokens_in_pairs(base: BaseModel, version: DatasetVersion, system: str = "") -> int:
+    """Tokens of one pass over preference rows: each prompt is read with both of its answers. `system`: as `pairs.halves`."""
+    if is_counted(base, version):
+        return _counted_pairs(base.name, version.content_hash, system, version)
+    return PAIR_HALVES * version.token_estimate
+
+
 def is_counted(base: BaseModel, version: DatasetVersion) -> bool:
     """Whether `tokens_of` counts; otherwise it estimates from the characters."""
     return base.hosting == Hosting.BUNDLED and version.row_count <= COUNTED_ROWS
@@ -138,6 +146,14 @@ def _counted(base: str, content_hash: str, version: DatasetVersion) -> int:
         return model_view.count(stored_rows(version), base)
     except model_view.CanNotShow:
         return version.token_estimate
+
+
+@lru_cache(maxsize=256)
+def _counted_pairs(base: str, content_hash: str, system: str, version: DatasetVersion) -> int:
+    try:
+        return model_view.count(pairs.halves(version, system), base)
+    except model_view.CanNotShow:
+        return PAIR_HALVES * version.token_estimate
 
 
 def machine() -> str:
@@ -229,16 +245,23 @@ def guessed(base: BaseModel) -> Seen:
 
 
 def work_of(base: BaseModel, version: DatasetVersion, settings: dict[str, Any], *, rows: int, held_out: int) -> Work:
-    """What a run with these settings, `rows` to train on and `held_out` to measure with will do if nobody stops it."""
-    one_pass, epochs = tokens_of(base, version), int(settings["epochs"])
+    """What a run with these settings, `rows` to train on and `held_out` to measure with will do if nobody stops it.
+
+    A run on pairs first asks its reference about each of them, once.
+    """
+    in_pairs, epochs = settings.get("training") == "dpo", int(settings["epochs"])
+    system = str(settings.get("system_prompt") or "")
+    one_pass = tokens_in_pairs(base, version, system) if in_pairs else tokens_of(base, version)
+    reference = math.ceil(one_pass * (rows + held_out) / version.row_count) if in_pairs else 0
     steps = _steps(settings, rows)
     sample_every, save_every = (int(settings.get(name) or 0) for name in ("sample_every", "save_every"))
     trained = math.ceil(one_pass * rows / version.row_count) * epochs
-    known = base_answers.are_known(base, version)
+    # What a run goes on from is asked before it; only the base's own answers may be known.
+    known = not settings.get("starts_from") and base_answers.are_known(base, version)
     return Work(
         steps=steps * epochs,
         trained_tokens=trained,
-        validated_tokens=_validated(settings, one_pass / version.row_count, steps, trained, held_out),
+        validated_tokens=_validated(settings, one_pass / version.row_count, steps, trained, held_out) + reference,
         # Asked before, where the base's answers are not known yet, and after.
         answers=(1 if known else 2) * len(SAMPLE_QUESTIONS),
         saves=1 + (steps * epochs // save_every if save_every else 0),

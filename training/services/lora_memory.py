@@ -185,6 +185,8 @@ def need(
     adapted = shape.adapted(modules.split(",") if isinstance(modules, str) else list(modules))
     longest = min(int(settings.get("max_length", 512)), round(LONGEST_OVER_MEAN * mean_row_tokens))
     rows = int(settings.get("batch_size", 16))
+    if settings.get("training") == "dpo":
+        rows *= 2  # both answers of a pair are conversations of their own
     tokens = (-(-rows // processes) if gpu else rows) * max(1, longest)
     together = 1 if gpu else processes  # those that share this memory
     per_layer = HIDDEN_KEPT * shape.hidden + INNER_KEPT * shape.inner + ADAPTED_KEPT * sum(wide for wide, _ in adapted)

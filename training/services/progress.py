@@ -8,6 +8,7 @@ from training.models import RunStatus, RunVerdict, TrainingRun
 from training.services import charts, queue
 from training.services.loss_words import LossWords, read_curve
 from training.services.questions import SAMPLE_QUESTIONS
+from training.services.rewards import Rewards, rewards
 from training.services.verdict_words import VerdictWords, words_of
 
 SHOWN_NOTES = 40
@@ -62,6 +63,7 @@ class Panel:
     learning_rate: float | None = None
     chart: charts.Chart | None = None
     loss_words: LossWords | None = None
+    rewards: Rewards | None = None
     scores: list[ScoreBar] = field(default_factory=list)
     answers: list[Answers] = field(default_factory=list)
     asked_while_learning: bool = False
@@ -108,6 +110,7 @@ def _add_curves(run: TrainingRun, shown: Panel) -> None:
             series[kind].append((step, float(data["loss"])))
     shown.chart = charts.loss_chart(series["step"], series["validation"], run.total_steps)
     curves = [charts.latest(series[kind]) for kind in CURVE_KINDS]
+    shown.rewards = rewards([row[:3] for row in rows], run.total_steps) if run.is_preference else None
     shown.loss_words = read_curve(*curves, ended=not run.is_active)
     steps = [(step, at) for kind, step, _, at in rows if kind == "step" and step is not None]
     if steps:
@@ -187,6 +190,8 @@ SETTING_NAMES = {
     "save_every": "Checkpoint every (steps)",
     "training": "Kind of training",
     "beta": "Beta",
+    "starts_from": "Goes on from",
+    "system_prompt": "Told before it speaks",
     "suffix": "Name at the provider",
     "optimizer": "Optimiser",
     "max_calls": "Most calls",

@@ -22,7 +22,9 @@ from training.services.questions import SAMPLE_QUESTIONS
 MODULES = {Method.LORA: "lora.train", Method.DSPY: "dspy_program.optimize"}
 SAVE_EVERY_STEPS = 25  # how often LoRA saves a checkpoint
 TRAIN_FILE, VALIDATION_FILE = "train.jsonl", "validation.jsonl"
-OURS = frozenset({"validation_fraction", ROWS_SHARE})  # settings of the platform, not of an engine
+OURS = frozenset(
+    {"validation_fraction", ROWS_SHARE, "starts_from", "system_prompt"}
+)  # settings of the platform, not of an engine
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,11 @@ def write_rows(run: TrainingRun) -> RowFiles:
     train_ids, validation_ids = split.split(run.dataset_version, fraction, run.seed)
     train_ids = _part(train_ids, run)
     train, validation = run.file(TRAIN_FILE), run.file(VALIDATION_FILE)
-    versions.write_jsonl(run.dataset_version, train, shape="messages", rows=train_ids)
+    shape = "preference" if run.form == "dpo" else "messages"
+    versions.write_jsonl(run.dataset_version, train, shape=shape, rows=train_ids)
     if not validation_ids:
         return RowFiles(train, None, train_ids, [])
-    versions.write_jsonl(run.dataset_version, validation, shape="messages", rows=validation_ids)
+    versions.write_jsonl(run.dataset_version, validation, shape=shape, rows=validation_ids)
     return RowFiles(train, validation, train_ids, validation_ids)
 
 
@@ -82,8 +85,7 @@ def write_order(run: TrainingRun) -> Order:
     }
     environment: dict[str, str] = {}
     if method == Method.LORA:
-        spec["base_model"] = run.base_model.weights
-        spec |= _verdict(run, files.train)
+        spec |= {"base_model": run.base_model.weights, **_start(run), **_verdict(run, files.train)}
     else:
         base_url, key = provider_address(rehearsal=run.rehearsal)
         spec |= {"model": run.base_model.name, "base_url": base_url, **_limits(run)}
@@ -95,11 +97,20 @@ def write_order(run: TrainingRun) -> Order:
 def _verdict(run: TrainingRun, train: Path) -> dict[str, Any]:
     """What the engine asks at the end, and where it finds what the base says to it."""
     drawn = fresh_questions.draw(train, seed=run.seed, content_hash=run.dataset_version.content_hash)
-    known = base_answers.file_of(run.base_model, base_answers.system_lines_in(train))
+    told = run.settings.get("system_prompt")  # put before pairs that have no system line
+    lines = {str(told)} if told else base_answers.system_lines_in(train)
+    known = base_answers.file_of(run.base_model, lines)
     return {
         "verdict_questions": [asdict(question) for question in drawn],
         "known_answers": str(known) if known is not None else None,
     }
+
+
+def _start(run: TrainingRun) -> dict[str, Any]:
+    """What a run goes on from. Its adapter stays where it is: a run that another one waits for cannot be deleted."""
+    start, system = run.starts_from, run.settings.get("system_prompt")
+    spec = {"start_adapter": str(start.file("adapter"))} if start is not None else {}
+    return spec | ({"system_prompt": system} if system else {})
 
 
 def _limits(run: TrainingRun) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from training.services.launch import LaunchRefused, launch
 from training.services.verdict_words import changes_of
 
 TEMPLATE = "training/run_new.html"
+FORM_NAMES = [*Method.choices, ("dpo", "Preferences (DPO)")]
 
 
 @team_view(Access.MEMBER)
@@ -45,9 +46,9 @@ def _asks_for_preset(request: SignedInRequest, form_class: type[RunForm]) -> boo
 
 
 def _form_class(method: str) -> type[RunForm]:
-    if method not in Method.values:
+    if method not in FORMS:
         raise Http404("No such method.")
-    return FORMS[Method(method)]
+    return FORMS[method]
 
 
 def _initial(request: SignedInRequest, team: Team, form_class: type[RunForm]) -> dict[str, Any]:
@@ -56,7 +57,8 @@ def _initial(request: SignedInRequest, team: Team, form_class: type[RunForm]) ->
     initial: dict[str, Any] = {}
     number, preset, version = (request.GET.get(name, "") for name in ("from", "preset", "version"))
     if number.isdecimal():
-        run = TrainingRun.objects.for_team(team).filter(number=number, method=form_class.method).first()
+        runs = TrainingRun.objects.for_team(team).select_related("starts_from")
+        run = runs.filter(number=number, method=form_class.method).first()
         initial = form_class.initial_from(run) if run else {}
         change = changes_of(run).get(request.GET.get("change", "")) if run else None
         if run is not None and change is not None:
@@ -66,6 +68,8 @@ def _initial(request: SignedInRequest, team: Team, form_class: type[RunForm]) ->
     for name in ("dataset_version", "base_model"):
         if request.GET.get(name, "").isdecimal():
             initial[name] = int(request.GET[name])
+    if request.GET.get("start", "").isdecimal():
+        initial["start"] = f"run-{request.GET['start']}"
     if request.GET.get("name"):
         initial["name"] = request.GET["name"]
     if version.isdecimal():
@@ -90,6 +94,7 @@ def _advice(team: Team, form: RunForm) -> Advice | None:
         dataset_version=chosen["dataset_version"],
         settings=form.settings(),
         seed=chosen["seed"],
+        starts_from=chosen.get("starts_from"),
     )
 
 
@@ -106,6 +111,7 @@ def _launch(request: SignedInRequest, team: Team, form: RunForm) -> TrainingRun 
             seed=chosen["seed"],
             name=chosen["name"],
             key=chosen["key"],
+            starts_from=chosen.get("starts_from"),
         )
     except (LaunchRefused, BudgetRefused) as refused:
         form.add_error(None, ValidationError(str(refused)))
@@ -120,7 +126,8 @@ def _context(team: Team, form: RunForm, asked: RunForm) -> dict[str, Any]:
         "team": team,
         "form": form,
         "method": form.method,
-        "methods": Method.choices,
+        "form_name": form.kind or form.method,
+        "methods": FORM_NAMES,
         "advice": advice,
         "settings_sentence": asked.settings_sentence() if asked.is_valid() else "",
         "missing_bases": [] if form.has_base else bundled_bases.missing(),

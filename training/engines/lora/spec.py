@@ -10,7 +10,7 @@ from msgspec import Meta
 from lora.events import EngineError
 
 
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything a person may turn. Defaults are the course guide's LoRA configuration."""
 
     rank: Annotated[int, Meta(ge=1, le=256)] = 8
@@ -45,7 +45,7 @@ class FreshQuestion(msgspec.Struct, frozen=True, omit_defaults=True):
     total: int | None = None
 
 
-class Spec(msgspec.Struct, frozen=True, omit_defaults=True):
+class Spec(msgspec.Struct, frozen=True):
     """One run. Paths are relative to the run's folder (our working directory) or absolute.
 
     `start_adapter`: a PEFT folder to go on from instead of an adapter that has learnt nothing. `system_prompt`: put before
@@ -92,7 +92,14 @@ def fingerprint(spec: Spec, *file_hashes: str) -> str:
 
     What has its default is left out of the order, so that a setting added later makes no checkpoint of today strange.
     """
-    digest = hashlib.sha256(msgspec.json.encode(spec, order="deterministic"))
+    said = {**_chosen(spec), "settings": _chosen(spec.settings)}
+    digest = hashlib.sha256(msgspec.json.encode(said, order="deterministic"))
     for file_hash in file_hashes:
         digest.update(file_hash.encode())
     return digest.hexdigest()
+
+
+def _chosen(struct: msgspec.Struct) -> dict[str, object]:
+    """The fields that are not at their default."""
+    fields = msgspec.structs.fields(struct)
+    return {one.name: value for one in fields if (value := getattr(struct, one.name)) != one.default}
