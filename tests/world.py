@@ -58,6 +58,7 @@ from training.models import (
     FineTuningJob,
     Hosting,
     Origin,
+    Sweep,
     TrainingRun,
 )
 from training.services import deployments
@@ -103,6 +104,8 @@ class World:
             return self.archive_import.key
         if name.startswith("comparison_"):
             return self.comparison.key
+        if name.startswith("sweep_"):
+            return self.team.sweeps.get().key
         if name == "team_ledger_entry":
             return self.entry.key
         return self.import_.key if name.startswith("import_") else self.conversation.key
@@ -191,6 +194,8 @@ def make_world(team: Team, professor: User, mark: str) -> World:
     TrainingRun.objects.filter(pk=run.pk).update(number=1000 + team.pk)
     run.refresh_from_db()
     _leave_a_file(run, mark)
+    run.sweep = Sweep.objects.create(team=team, name=f"{mark} sweep", created_by=member)
+    run.save(update_fields=["sweep"])
     Origin.objects.create(run=run, kind=Origin.Kind.BUNDLE, words=f"{mark} from afar", brought_by=member)
     conversation = Conversation.objects.create(run=run, person=member, title=f"{mark} talk")
     turn = _turn(conversation, mark)

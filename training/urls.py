@@ -1,6 +1,6 @@
 from django.urls import URLPattern, path
 
-from training.views import bundles, course, curve, endpoint, endpoint_api, labels, runs, start
+from training.views import bundles, course, curve, endpoint, endpoint_api, labels, runs, start, sweeps
 from training.views.openai_api import files as api_files
 from training.views.openai_api import jobs as api_jobs
 from training.views.openai_api import models as api_models
@@ -35,6 +35,9 @@ urlpatterns: list[URLPattern] = [
     path("teams/<int:team_id>/runs/import/", bundles.run_import, name="run_import"),
     path("teams/<int:team_id>/runs/import/<uuid:key>/", bundles.run_import_detail, name="run_import_detail"),
     path("teams/<int:team_id>/runs/compare/", runs.run_compare, name="run_compare"),
+    path("teams/<int:team_id>/sweeps/new/", sweeps.sweep_new, name="sweep_new"),
+    path("teams/<int:team_id>/sweeps/<uuid:key>/", sweeps.sweep_detail, name="sweep_detail"),
+    path("teams/<int:team_id>/sweeps/<uuid:key>/cancel/", sweeps.sweep_cancel, name="sweep_cancel"),
     path("teams/<int:team_id>/runs/new/<str:method>/", start.run_new, name="run_new"),
     path("teams/<int:team_id>/runs/<int:number>/", runs.run_detail, name="run_detail"),
     path("teams/<int:team_id>/runs/<int:number>/events/", runs.run_events, name="run_events"),

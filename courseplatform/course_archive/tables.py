@@ -142,6 +142,7 @@ TABLES = (
         dataset_id="datasets.dataset",
         people="person_id",
     ),
+    table("training.sweep", "name created_at", team_id="teams.team", people="created_by_id", keys="key"),
     table(
         "training.trainingrun",
         "number name note starred archived_at method seed status rehearsal created_at started_at finished_at attempt step "
@@ -151,6 +152,7 @@ TABLES = (
         team_id="teams.team",
         base_model_id="training.basemodel",
         dataset_version_id="datasets.datasetversion",
+        sweep_id="training.sweep",
         people="created_by_id",
         documents="settings idle_speed work result",
         keys="key",

@@ -20,6 +20,7 @@ from evaluation.models import (
 )
 from evaluation.services import gradings, preference_pairs, releases, submissions, training_rows
 from evaluation.services.preference_pairs import PairsRefused, collect
+from teams.models import Role
 from tests import factories
 from tests.evaluation.conftest import make_run
 
@@ -30,7 +31,7 @@ QUESTION = "What happens to cold water?"
 @pytest.fixture
 def other_member(team):
     person = factories.make_person("Ben")
-    factories.enrol(team.course, person, factories.Role.STUDENT, team)
+    factories.enrol(team.course, person, Role.STUDENT, team)
     return person
 
 

@@ -7,8 +7,9 @@ from training.forms.labels import RunLabelForm
 from training.forms.lora import LoraForm
 from training.forms.openai import OpenaiForm
 from training.forms.run import RunForm
+from training.forms.sweep import SweepForm
 
-__all__ = ["FORMS", "BaseModelForm", "BundleForm", "PolicyForm", "RunForm", "RunLabelForm"]
+__all__ = ["FORMS", "BaseModelForm", "BundleForm", "PolicyForm", "RunForm", "RunLabelForm", "SweepForm"]
 
 FORMS: dict[str, type[RunForm]] = {
     Method.LORA: LoraForm,

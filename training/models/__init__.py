@@ -18,6 +18,7 @@ from training.models.run import (
     TrainingRun,
     lease_owner,
 )
+from training.models.sweep import Sweep
 from training.models.verdict import RunVerdict
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "RunEvent",
     "RunStatus",
     "RunVerdict",
+    "Sweep",
     "TrainingPolicy",
     "TrainingRun",
     "lease_owner",

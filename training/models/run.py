@@ -20,6 +20,7 @@ from django.utils import timezone
 from datasets.models import DatasetVersion
 from teams.models import LedgerEntry, Method, Team
 from training.models.base_model import BaseModel
+from training.models.sweep import Sweep
 from training.run_files import file_in
 
 
@@ -87,6 +88,7 @@ class TrainingRunQuerySet(models.QuerySet["TrainingRun"]):
             "team__course",
             "base_model",
             "starts_from",
+            "sweep",
             "dataset_version__dataset",
             "created_by",
             "origin__source",
@@ -120,6 +122,9 @@ class TrainingRun(models.Model):
         null=True,
         related_name="continued_by",
         help_text="The run whose adapter this one goes on from; empty: from the base model.",
+    )
+    sweep = models.ForeignKey(
+        Sweep, on_delete=models.SET_NULL, null=True, related_name="runs", help_text="What it was started with."
     )
     settings = models.JSONField(help_text="Checked by the method's form; the engine's `settings`.")
     seed = models.PositiveIntegerField(default=17)

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('training', '0014_run_verdicts'),
+        ('training', '0015_fine_tuning_api'),
     ]
 
     operations = [
