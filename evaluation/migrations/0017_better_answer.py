@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('evaluation', '0015_second_looks'),
+        ('evaluation', '0016_second_interview_script'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
