@@ -33,10 +33,24 @@ _ENDINGS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("ily", ("y",)),
     ("ly", ("",)),
     ("y", ("", "e")),
-    ("in", ("", "e")),
 )
+_NO_PARTS = frozenset(["more", "further", "fore", "with", "there", "where", "never", "none", "here", "less"])
+"""Small words that make grown-up words of known ones: furthermore, therefore, nevertheless."""
+_NEAR = 8  # characters before a word in which the end of a sentence is looked for
 _LEAST_STEM = 3
 _RARE = 2.9  # Zipf: what is rarer may be a child's spelling of a word that it knows
+
+
+_EVERY_CHILD_SAYS = re.compile(
+    r"yeah|yep|yup|nope|okay|oops|whoa|yum(?:my)?|mom(?:my|ma)?|mama|dad(?:dy)?|gran(?:dma|dpa|ny)|kid(?:do|s)?|recess|"
+    r"snack(?:s|y)?|pizza|cookies?|superhero(?:es)?"
+)
+
+
+def is_spoken(word: str) -> bool:
+    """Whether it is a cry ("um", "wow") or one of the few words that every child says."""
+    said = plain(word).removesuffix("'s")
+    return _SPOKEN.fullmatch(said) is not None or _EVERY_CHILD_SAYS.fullmatch(said) is not None
 
 
 @cache
@@ -89,6 +103,32 @@ def _young_sounds() -> frozenset[str]:
     return frozenset(sound(word) for word in young_words() if len(word) > 1)
 
 
+@cache
+def spache_words() -> frozenset[str]:
+    """The revised list that Spache's formula counts by; for that formula only."""
+    lines = (_DATA / "spache_words.txt").read_text(encoding="utf-8").splitlines()
+    return frozenset(line.strip().lower() for line in lines if line.strip() and not line.startswith("#"))
+
+
+def is_on_spache_list(word: str) -> bool:
+    """Whether Spache's formula counts the word as known: on its list, a regular form, a number, or a given name."""
+    if len(word) > LONGEST_WORD:
+        return not word[0].isalpha()
+    return _is_on_spache_list(plain(word))
+
+
+@lru_cache(maxsize=50_000)
+def _is_on_spache_list(word: str) -> bool:
+    known = spache_words()
+    if not word[:1].isalpha() or len(word) == 1 or word in known or word.removesuffix("'s") in given_names():
+        return True
+    for ending in _CONTRACTIONS:
+        if word.endswith(ending) and len(word) > len(ending):
+            stem = word.removesuffix(ending)
+            return word in ("can't", "won't") or stem in known or any(one in known for one in _stems(stem))
+    return any(stem in known for stem in _stems(word))
+
+
 def _is_listed(word: str) -> bool:
     known = young_words()
     if word in known:
@@ -112,7 +152,10 @@ def _is_made_of_two(word: str) -> bool:
     """Whether it is a compound of two known words of three letters or more ("snowball", "firefighters")."""
     known = young_words()
     cuts = range(_LEAST_STEM, len(word) - _LEAST_STEM + 1)
-    return any(word[:cut] in known and _is_listed(word[cut:]) for cut in cuts)
+    return any(
+        word[:cut] in known and word[:cut] not in _NO_PARTS and word[cut:] not in _NO_PARTS and _is_listed(word[cut:])
+        for cut in cuts
+    )
 
 
 def unfamiliar_spans(text: str) -> list[tuple[int, int, str]]:
@@ -127,7 +170,7 @@ def unfamiliar_spans(text: str) -> list[tuple[int, int, str]]:
 
 def _is_name(text: str, found: re.Match[str]) -> bool:
     """Whether it has a capital in the middle of a sentence and stands among words in small letters: a name."""
-    word, before = found.group(), text[: found.start()].rstrip()
+    word, before = found.group(), text[max(0, found.start() - _NEAR) : found.start()].rstrip()
     if not word[0].isupper() or word.isupper() or not before:
         return False
     return before[-1] not in '.!?…"“:' and word[1:].islower()

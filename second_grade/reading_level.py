@@ -8,23 +8,21 @@ an adult badly (most adults who talk to children are "grade 2" too); `childliken
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from second_grade.familiar import is_familiar
+from second_grade.familiar import is_on_spache_list
 from second_grade.syllables import syllables
 from second_grade.words import sentences, words
 
 LEAST_WORDS = 100
 """Below this many words a reading grade is noise and is not given."""
 CHILD_AT_MOST, ADULT_FROM = 3.3, 4.0
-RUN_ON_WORDS = 12
-"""A story without stops is counted as sentences of so many words: a run-on is no hard sentence."""
 
 
 @dataclass(frozen=True)
 class Counted:
-    """Counts over texts: `hard` are words of two syllables or more that are beyond second grade."""
+    """Counts over texts: `hard` are words of two syllables or more that are not on Spache's list."""
 
     words: int
-    sentences: float
+    sentences: int
     syllables: int
     hard: int
 
@@ -52,23 +50,16 @@ class Grade:
 
 def count(texts: Iterable[str]) -> Counted:
     """One count over all texts together."""
-    found_words = found_syllables = hard = 0
-    found_sentences = 0.0
+    found_words = found_sentences = found_syllables = hard = 0
     for text in texts:
         for sentence in sentences(text):
             said = words(sentence)
             beats = [syllables(word) for word in said]
             found_words += len(said)
             found_syllables += sum(beats)
-            hard += sum(beat > 1 and not is_familiar(word) for word, beat in zip(said, beats, strict=True))
-            found_sentences += _sentences_in(said)
+            hard += sum(beat > 1 and not is_on_spache_list(word) for word, beat in zip(said, beats, strict=True))
+            found_sentences += 1
     return Counted(found_words, found_sentences, found_syllables, hard)
-
-
-def _sentences_in(said: Sequence[str]) -> float:
-    joins = sum(word.lower() in ("and", "then", "so", "but") for word in said[1:])
-    is_run_on = joins >= 2 and len(said) > 2 * RUN_ON_WORDS
-    return len(said) / RUN_ON_WORDS if is_run_on else 1.0
 
 
 def grade_of(texts: Sequence[str]) -> Grade:

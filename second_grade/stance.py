@@ -237,6 +237,10 @@ def _number(text: str, question: Question) -> Claim | None:
     concluded = re.findall(r"\bso (?:it'?s |that'?s |i (?:get|got) )?(\d+)\b", text)
     if concluded:
         return _judge_number(concluded[-1], question)
+    if re.search(r"\d+ or (?:maybe )?\d+", stated):
+        return None  # two at once commit to neither
+    if _counts_up(_NUMBER.findall(stated)):
+        return _judge_number(_NUMBER.findall(stated)[-1], question)
     begins = _BEGINS.match(_bare(stated))
     if begins and begins.group(1) not in operands - listed:
         return _judge_number(begins.group(1), question)

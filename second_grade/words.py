@@ -7,7 +7,7 @@ LONGEST_WORD = 40
 """What has more letters is no word that anybody knows; nothing is remembered of it, so that no text fills the memory."""
 
 # A run of stops is looked at from its beginning only: from each of its characters would be quadratic.
-_SENTENCE_END = re.compile(r"(?<![.!?…])([.!?…]+)[\"'”’)\]]*(?:\s+|$)|(?<![!?])[!?]+(?=[A-Z])|\n+")
+_SENTENCE_END = re.compile(r"(?<![.!?…])([.!?…]+)[\"'”’)\]]*(?:\s+|$)|(?<![!?])[!?]+(?=[A-Z])|\n\s*\n")
 _TITLES = frozenset(["mr", "mrs", "ms", "dr", "st", "vs", "jr", "sr", "etc", "no"])
 
 

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from datasets.services.blocks import StoredRow, row_from
-from evaluation.metrics import Metrics
+from second_grade.interview import Metrics
 from training.archives import contents
 from training.archives.manifest import Setting, Text
 

@@ -19,7 +19,8 @@ Everything takes `datasets.formats.Row` objects in a sequence; a row's place in 
 `language(texts) -> dict`: {"words", "spache", "flesch_kincaid" (both None below 100 words, "reason" says so), "band": child |
     older | adult | unknown, "sentence", "grade_2_band": [low, high], "beyond_grade_2": {"share", "top": [[word, times]…]},
     "mean_sentence_words", "hedges_per_100_words", "self_corrections_per_100_words", "adult_phrases": [[phrase, times]…],
-    "as_an_ai": answers, "reference": {"child_like"|"adult_like": {"spache"}}}. `beyond_grade_two(text)` gives spans to underline.
+    "as_an_ai": answers, "version", "childlikeness": {"score", "childlike", "problem", "sentence",
+    "parts"}, "reference": {"child_like"|"adult_like": {"spache"}}}. `beyond_grade_two(text)` gives spans to underline.
 `speaker(rows) -> dict`: {"trains_the_teacher", "share", "lines", "evidence": [sentence…], "advanced": [[term, times]…],
     "college_level"}. `teaches(row) -> bool`; `swapped(row) -> Row | None`: teacher and student
     changed over. `coverage(rows)`; `suggest_labels(row) -> {label: value}` for labels the row has not.
@@ -39,13 +40,14 @@ from datasets.checks.advising import GUIDELINES, Advice, MethodAdvice, advice, g
 from datasets.checks.coverage import coverage, suggest_labels
 from datasets.checks.duplicates import exact_duplicates, leakage, near_duplicates, openings
 from datasets.checks.files import FileReport, check_file
-from datasets.checks.language import beyond_grade_two, language
+from datasets.checks.language import language
 from datasets.checks.privacy import Finding, counted, find_private
 from datasets.checks.pseudonyms import pseudonyms
 from datasets.checks.reporting import Report, report
 from datasets.checks.speaker import speaker, swapped, teaches
 from datasets.checks.splitting import Split, split
 from datasets.checks.tokens import tokens, tokens_of
+from second_grade.familiar import unfamiliar_spans as beyond_grade_two
 
 __all__ = [
     "GUIDELINES",

@@ -8,11 +8,12 @@ import msgspec
 from datasets.checks.advising import METHODS, guideline
 from datasets.checks.coverage import coverage
 from datasets.checks.duplicates import MOST_COMPARED, exact_duplicates, leakage, near_duplicates, openings
-from datasets.checks.language import language, says_it_is_an_ai
+from datasets.checks.language import language
 from datasets.checks.privacy import Finding, find_private
 from datasets.checks.speaker import speaker
 from datasets.checks.tokens import CountTokens, tokens
 from datasets.formats import Problem, Row
+from second_grade.phrases import says_it_is_an_ai
 
 _MOST_LISTED = 100
 
@@ -84,6 +85,10 @@ def _problems(rows: Sequence[Row], quality: dict[str, Any]) -> list[Problem]:
         grade = quality["language"]["spache"]
         message = f"The student's answers read at grade {grade} (Spache), far above second grade."
         found.append(_whole("adult_language", message, "Shorten sentences and replace the listed words."))
+    no_talk = quality["language"]["childlikeness"]
+    if no_talk["problem"] and quality["language"]["words"]:
+        message = f"The student's answers are no child's talk ({no_talk['problem']}). {no_talk['sentence']}"
+        found.append(_whole("no_talk", message, "Look at the answers: each should be what a second-grader would say."))
     if quality["as_an_ai_lines"]:
         line = quality["as_an_ai_lines"][0]
         message = (

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from datasets.checks.language import count
 from datasets.formats import Message, Row
+from second_grade.reading_level import count
 
 _SYSTEM_ROLE = re.compile(
     r"\b(?:you are|you're|act as|role:?|pretend to be|play(?:ing)?|simulate|respond as)\b(.{0,120})", re.IGNORECASE

@@ -5,11 +5,12 @@ from typing import Any
 
 from django.db.models import Sum
 
-from datasets.checks.language import ADULT_FROM, CHILD_AT_MOST
-from evaluation.metrics import Stance, most_common_mistakes, stance
 from evaluation.models import Interview, InterviewAnswer, InterviewQuestion, InterviewStatus, Subject, Wording
 from evaluation.services import judging
 from evaluation.services.interviews import asked_of, wordings_of
+from second_grade.interview import Asked, most_common_mistakes, what_it_claims
+from second_grade.questions import Stance
+from second_grade.reading_level import ADULT_FROM, CHILD_AT_MOST
 from teams.models import LedgerEntry, Team
 from training.models import TrainingRun
 
@@ -117,12 +118,27 @@ def _heard(questions: list[InterviewQuestion], answers: list[InterviewAnswer], s
 def _stance(answer: InterviewAnswer) -> str:
     if answer.wording == Wording.FOLLOW_UP or answer.question.subject == Subject.PERSONA:
         return Stance.OTHER
-    return stance(answer.answer, answer.question.right, answer.question.mistaken)
+    question = answer.question
+    wordings = (question.question, question.paraphrase)
+    asked = Asked(question.subject, question.expectation, question.right, question.mistaken, (), (), wordings)
+    return what_it_claims(asked, answer.answer).stance
 
 
 def figures(metrics: dict[str, Any]) -> list[Figure]:
     """The guide's four metrics in the words of the course, each with what a second-grader's figure would be."""
-    return [_vocabulary(metrics), *_knowledge(metrics), _personality(metrics)]
+    return [*_language(metrics), _vocabulary(metrics), *_knowledge(metrics), _personality(metrics)]
+
+
+def _language(metrics: dict[str, Any]) -> list[Figure]:
+    """Child-likeness; nothing for an interview that was measured before there was such a figure."""
+    score = metrics.get("childlike")
+    if score is None:
+        return []
+    meaning = (
+        f"{metrics['language_sentence']} 100 % reads like a real child, below 50 % like an adult or a made-up child. Fitted on "
+        "real children's chat with tutors and tested on talk that it was not fitted on."
+    )
+    return [Figure("Child-like talk", _percent(score), _verdict(score, 0.5, 0.3), meaning)]
 
 
 def _vocabulary(metrics: dict[str, Any]) -> Figure:
@@ -144,13 +160,15 @@ def _knowledge(metrics: dict[str, Any]) -> list[Figure]:
             "Response consistency",
             _percent(consistency),
             _verdict(consistency, 0.7, 0.5),
-            "How often it holds the same when the question is put in other words or again.",
+            "Of the answers that claim something, how often it claims the same when the question is put in other words or "
+            "again. “I don't know” twice does not count. Tested on 32 made bots.",
         ),
         Figure(
             "Knowledge accuracy",
             _percent(known),
             _verdict(known, 0.7, 0.4),
-            "Right answers to what a second-grader knows. A child is right about most of it, not about all.",
+            "Right answers to what a second-grader knows. A child is right about most of it, not about all. Answers are read "
+            "by what they claim; on labelled answers this agrees with a person at kappa 0.85 or more.",
         ),
         Figure("Too correct", _percent(over), "" if over is None else _verdict(1 - over, 0.6, 0.3), too_correct),
     ]
@@ -162,7 +180,8 @@ def _personality(metrics: dict[str, Any]) -> Figure:
         _percent(metrics["personality"]),
         _verdict(metrics["personality"], 0.9, 0.7),
         f"{metrics['out_of_part']} of {metrics['answers']} answers speak like a program, an assistant or a teacher; "
-        f"{metrics['persona_changed']} facts about itself changed when asked again.",
+        f"{metrics['persona_changed']} facts about itself changed when asked again. It also has to say what a child of seven "
+        "or eight in second grade would say of itself.",
     )
 
 
@@ -175,7 +194,13 @@ def _verdict(share: float | None, good: float, fair: float) -> str:
 
 
 def quality_of(metrics: dict[str, Any]) -> float | None:
-    """One figure for the picture: the mean of the parts that exist, each 0 to 1 with 1 the most like a child."""
+    """One figure for the picture, 0 to 1 with 1 the most like a child: `Metrics.quality`.
+
+    An interview that was measured before that figure existed shows the mean of its parts, as it did then.
+    """
+    if metrics.get("version"):
+        quality: float | None = metrics["quality"]
+        return quality
     grade, over = metrics["grade"], metrics["over_correctness"]
     parts = [
         None if grade is None else max(0.0, min(1.0, (ADULT_LIKE - grade) / (ADULT_LIKE - CHILD_AT_MOST))),

@@ -16,7 +16,6 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from datasets.services import reading as dataset_rows
-from evaluation.metrics import Asked, measure
 from evaluation.models import (
     Interview,
     InterviewAnswer,
@@ -29,6 +28,7 @@ from evaluation.models import (
 )
 from evaluation.services import bots, judging
 from evaluation.services.asking import IN_HAND, Bot, CouldNotAsk, Reply, Task, ask_all
+from second_grade.interview import Asked, measure
 from teams import queues
 from teams.models import Course, Hold, User
 from teams.services import money
@@ -335,6 +335,7 @@ def asked_of(interview: Interview) -> list[Asked]:
             question.mistaken,
             [one.answer for one in by_question[question.pk] if one.wording != Wording.FOLLOW_UP],
             [one.answer for one in by_question[question.pk] if one.wording == Wording.FOLLOW_UP],
+            (question.question, question.paraphrase),
         )
         for question in interview.script.questions.all()
         if question.pk in by_question

@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from datasets.checks.language import beyond_grade_two, language
 from evaluation.models import Turn
+from second_grade.childlikeness import read
+from second_grade.familiar import unfamiliar_spans
+from second_grade.reading_level import grade_of
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Reading:
 def pieces(text: str) -> list[Piece]:
     """The text cut at its hard words; put together again it is the text."""
     cut, at = [], 0
-    for start, end, word in beyond_grade_two(text):
+    for start, end, word in unfamiliar_spans(text):
         cut += [Piece(text[at:start], hard=False), Piece(word, hard=True)]
         at = end
     return [piece for piece in [*cut, Piece(text[at:], hard=False)] if piece.text]
@@ -35,7 +37,8 @@ def pieces(text: str) -> list[Piece]:
 
 def reading_of(turns: Iterable[Turn]) -> Reading:
     """Over the answers that came."""
-    found = language([turn.answer for turn in turns if turn.answer and not turn.is_streaming])
-    return Reading(
-        found["spache"], found["words"], found["sentence"] if found["spache"] is not None else found["reason"]
-    )
+    said = [turn.answer for turn in turns if turn.answer and not turn.is_streaming]
+    found = grade_of(said)
+    like = read(said)
+    told = found.sentence if not said else f"{like.sentence} {found.sentence}"
+    return Reading(found.grade, found.words, told)

@@ -43,7 +43,7 @@ print(json.dumps({"seconds": seconds, "wall_seconds": wall, "peak_mb": peak, "go
 def make_file(path: Path, rows: int = ROWS, seed: int = 7) -> None:
     """A file of chat rows of about 700 bytes each, all different, all well formed."""
     pick = random.Random(seed)
-    words = (ROOT / "datasets" / "checks" / "data" / "grade2_words.txt").read_text().splitlines()
+    words = (ROOT / "second_grade" / "data" / "school_words.txt").read_text().splitlines()
     words = [word for word in words if not word.startswith("#")]
     with path.open("w", encoding="utf-8") as file:
         for number in range(rows):

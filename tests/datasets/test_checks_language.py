@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from datasets import checks, formats
-from datasets.checks import words
-from datasets.checks.language import LEAST_WORDS, adult_phrases, count, says_it_is_an_ai
+from second_grade import words
+from second_grade.familiar import is_familiar
+from second_grade.phrases import adult_phrases, says_it_is_an_ai
+from second_grade.reading_level import LEAST_WORDS, count
+from second_grade.syllables import syllables
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 ORACLE = SHARED / "readability" / "textstat" / "oracle.json"
@@ -51,7 +54,7 @@ def test_syllables_agree_with_the_oracle_within_its_own_margins():
     cases = list(oracle("syllable_count"))
     assert len(cases) >= 25
     for text, expected in cases:
-        found = sum(words.syllables(word) for word in words.words(text))
+        found = sum(syllables(word) for word in words.words(text))
         assert abs(found - expected["n_syllables"]) <= expected["margin"], text
 
 
@@ -109,9 +112,9 @@ def test_regular_forms_names_and_numbers_are_known_in_grade_two():
         "we'll",
         "quickly",
     ):
-        assert words.is_grade_two(word), word
+        assert is_familiar(word), word
     for word in ("photosynthesis", "denominator", "furthermore", "equation", "precipitation"):
-        assert not words.is_grade_two(word), word
+        assert not is_familiar(word), word
 
 
 def test_words_beyond_grade_two_are_marked_where_they_stand():

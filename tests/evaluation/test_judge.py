@@ -9,12 +9,12 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from datasets.checks.language import language
+from datasets.checks import language
 from evaluation import judge_prompt
-from evaluation.metrics import falls_out_of_part
 from evaluation.models import Criterion, Interview, InterviewAnswer, JudgeOpinion, JudgeSetting, JudgeUse, Wording
 from evaluation.services import interviews, judging
 from evaluation.services.interview_report import quality_of
+from second_grade.interview import falls_out_of_part
 from teams.models import AuditEntry, BudgetAccount, Confidence, Hold, HoldState, LedgerEntry
 from tests.evaluation.conftest import make_prices, make_run
 from tests.evaluation.test_metrics import REFERENCE

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from evaluation.metrics import Asked, Metrics, Stance, falls_out_of_part, measure, stance
+from second_grade.interview import Asked, Metrics, falls_out_of_part, measure
+from second_grade.questions import Question, Stance
+from second_grade.stance import claim
 
 # (subject, expectation, right, mistaken, {voice: two answers to two wordings})
 REFERENCE: list[tuple[str, str, list[str], list[str], dict[str, tuple[str, str]]]] = [
@@ -133,7 +135,10 @@ VALIDATION: list[tuple[str, str, list[str]]] = [  # metric, what people would sa
     ("consistency", "high", ["child", "wavering"]),
     ("over_correctness", "low", ["child", "wavering", "adult"]),
     ("right_known", "high", ["child", "wavering"]),
-    ("personality", "high", ["child", "adult", "teacher"]),
+    ("personality", "high", ["child", "adult"]),
+    ("personality", "high", ["child", "teacher"]),
+    ("childlike", "high", ["child", "adult"]),
+    ("childlike", "high", ["child", "teacher"]),
     ("personality", "high", ["child", "wavering"]),
 ]
 
@@ -185,7 +190,7 @@ def test_two_ways_to_say_one_fact_are_the_same_fact() -> None:
     ],
 )
 def test_the_last_word_counts_and_numbers_are_whole(answer: str, expected: Stance) -> None:
-    assert stance(answer, ["14"], ["26"]) is expected
+    assert claim(answer, Question((), ("14",), ("26",))).stance is expected
 
 
 def test_nothing_asked_is_not_zero() -> None:

@@ -7,13 +7,13 @@ from dataclasses import asdict
 import pytest
 from django.urls import reverse
 
-from evaluation.metrics import measure
 from evaluation.models import Criterion, Interview
 from evaluation.services import agreement_report, results, rubrics, submissions
 from evaluation.services.interview_report import progress, quality_points
 from evaluation.services.interviews import script_for
 from evaluation.services.next_steps import ADVICE, next_steps
 from evaluation.services.rubrics import LevelDraft
+from second_grade.interview import measure
 from teams.models import Confidence, Method
 from teams.services import money
 from teams.services.money import Charge

@@ -24,7 +24,6 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from evaluation.metrics import measure
 from evaluation.models import (
     CriterionScore,
     Grade,
@@ -38,6 +37,7 @@ from evaluation.models import (
 from evaluation.services import chat, grades, gradings, interviews, releases, results, tags
 from evaluation.services.grades import Marks
 from evaluation.services.gradings import ensure_gradings
+from second_grade.interview import measure
 from teams.access import Access
 from teams.models import Confidence, Course, LedgerEntry, Method, Role, Team, User
 from teams.services import costs, money

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from datasets import checks
-from datasets.checks import words
 from datasets.checks.privacy import MOST_OF_A_TEXT
 from datasets.formats import Row, fingerprint
 from datasets.services.blocks import KnownRows, RowIds, StoredRow
 from datasets.services.comparing import word_changes
+from second_grade import familiar, syllables
+from second_grade.words import LONGEST_WORD
 from tests.security import hostile
 
 GROWTH = 4
@@ -235,12 +236,12 @@ def test_a_word_made_of_endings_is_checked_like_any_other():
 
 def test_giant_words_are_not_remembered():
     """50,000 remembered words of a megabyte each would fill the memory of the web process."""
-    words._is_grade_two.cache_clear()
-    words._syllables.cache_clear()
+    familiar._is_familiar.cache_clear()
+    syllables._syllables.cache_clear()
     giants = [f"{'bcd' * 100}{hostile._letters(number)}" for number in range(50)]
     report = checks.report([hostile.talk(*giants)])
-    assert words._is_grade_two.cache_info().currsize < 10 and words._syllables.cache_info().currsize < 10
-    assert all(len(word) <= words.LONGEST_WORD for word, _ in report.quality["language"]["beyond_grade_2"]["top"])
+    assert familiar._is_familiar.cache_info().currsize < 10 and syllables._syllables.cache_info().currsize < 10
+    assert all(len(word) <= LONGEST_WORD for word, _ in report.quality["language"]["beyond_grade_2"]["top"])
 
 
 def test_a_text_that_repeats_a_long_word_gives_a_small_report():

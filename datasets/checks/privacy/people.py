@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
+from datasets.checks.names import famous_names
 from datasets.checks.privacy import vocabulary
 from datasets.checks.privacy.kinds import Found, Severity, word_set
-from datasets.checks.words import famous_names, is_spoken
+from second_grade.familiar import is_spoken
 
 _TOKEN = re.compile(r"[^\W\d_]{1,40}(?:['-][^\W\d_]{1,40}){0,3}")
 _GAPS = frozenset((" ", "  ", ". ", ".", ' "', '" ', " (", ") ", " '", "' ", "\n"))

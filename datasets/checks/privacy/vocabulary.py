@@ -10,8 +10,9 @@ from pathlib import Path
 
 import msgspec
 
+from datasets.checks.names import given_names, surnames
 from datasets.checks.privacy.kinds import word_set
-from datasets.checks.words import given_names, grade_two_words, surnames
+from second_grade.familiar import spache_words
 
 _DATA = Path(__file__).parents[1] / "data"
 _SPECIAL = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ß": "ss", "æ": "ae", "œ": "oe", "ı": "i"})
@@ -160,7 +161,7 @@ def likeness(word: str) -> float:
 @cache
 def _shortened() -> frozenset[str]:
     """Words that second-graders know, each with one letter less, and whole."""
-    words = [word for word in grade_two_words() | _FUNCTION_WORDS if len(word) > 3 and word.isalpha()]
+    words = [word for word in spache_words() | _FUNCTION_WORDS if len(word) > 3 and word.isalpha()]
     return frozenset(short for word in words for short in _one_less(word))
 
 
