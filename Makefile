@@ -87,6 +87,9 @@ chaos-postgres: $(VENV)/.dev ## the same on a throw-away PostgreSQL
 privacy-recall: $(VENV)/.dev ## how much planted personal data is found; writes datasets/checks/data/privacy_recall.json
 	$(BIN)/python -m tests.privacy.measure --model
 
+measures: $(VENV)/.dev ## docs/measures.md: what the measures of second grade were tested on, and how they did
+	$(BIN)/python -m tools.measures $(MEASURES_ARGS)
+
 screenshots: $(VENV)/.dev browser ## docs/screenshots/ from a running demo
 	$(BIN)/python -m tests.e2e.screenshots
 
@@ -97,4 +100,4 @@ format: $(VENV)/.dev
 clean: ## remove the environment; the data in var/ stays
 	rm -rf $(VENV) .venv-bench .venv-audit .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help privacy-recall lock audit demo browser test lint types imports migrations deploy-check postgres check bench chaos chaos-postgres screenshots format clean
+.PHONY: help privacy-recall lock audit demo browser test lint types imports migrations deploy-check postgres check bench chaos chaos-postgres measures screenshots format clean

@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass
 
-from evaluation.agreement import Icc, Interval, Shares, alpha, bootstrap, icc, offsets, shares
+from evaluation.agreement import FEWEST_FOR_INTERVAL, Icc, Interval, Shares, alpha, icc, jackknife, offsets, shares
 from evaluation.models import Criterion, GradeRevision
 from teams.models import Course, Membership
 
 FIRST = 1
-REPEATS = 300  # enough for an interval of two digits, and quick enough for a page
 
 
 @dataclass(frozen=True)
 class CriterionAgreement:
     """`n` bots with two ratings or more. Figures are None where they are not defined. `offsets` by rater, in levels.
+    `few`: too few bots for an interval, and the page says so instead.
 
     `criterion` is the newest of the rubric versions that the ratings came under, `versions` how many those are.
     """
@@ -23,6 +23,7 @@ class CriterionAgreement:
     shares: Shares | None
     alpha: float | None
     interval: Interval | None
+    few: bool
     icc: Icc | None
     offsets: list[float | None]
 
@@ -72,7 +73,12 @@ def _of_criterion(versions: list[Criterion], units: list[dict[int, float]], orde
         n=rated_twice,
         shares=shares(table),
         alpha=figure,
-        interval=bootstrap(table, alpha, repeats=REPEATS) if figure is not None else None,
+        interval=jackknife([unit for unit in table if _is_rated_twice(unit)], alpha) if figure is not None else None,
+        few=rated_twice < FEWEST_FOR_INTERVAL,
         icc=icc(table),
         offsets=offsets(table),
     )
+
+
+def _is_rated_twice(unit: list[float | None]) -> bool:
+    return sum(rating is not None for rating in unit) > 1
