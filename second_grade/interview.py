@@ -97,8 +97,7 @@ def measure(asked: Sequence[Asked]) -> Metrics:
     taught = [one for one in asked if one.subject != PERSONA]
     read = grade_of(spoken)
     language = childlikeness.read(spoken) if spoken else None
-    is_talk = language is None or language.problem is None
-    claims = {id(one): [_claim_of(one, answer, is_talk) for answer in one.answers] for one in asked}
+    claims = {id(one): [what_it_claims(one, answer) for answer in one.answers] for one in asked}
     out, changed, personality = _personality(asked, claims, spoken)
     known = _right_share(taught, claims, KNOWN)
     over = _right_share(taught, claims, SHAKY, BEYOND)
@@ -130,17 +129,12 @@ def measure(asked: Sequence[Asked]) -> Metrics:
         language_sentence=language.sentence if language else "",
         answering=parts["answering"],
         variety=parts["variety"],
-        quality=_quality(parts) if spoken else None,
+        quality=_quality(parts, is_talk=language.problem is None) if language else None,
         version=VERSION,
     )
 
 
 Claims = dict[int, list[Claim]]
-
-
-def _claim_of(one: Asked, answer: str, is_talk: bool) -> Claim:
-    """Gibberish, loops and other languages claim nothing, whatever words are in them."""
-    return what_it_claims(one, answer) if is_talk else Claim(Stance.OTHER)
 
 
 def what_it_claims(one: Asked, answer: str) -> Claim:
@@ -250,8 +244,12 @@ def _has_changed(one: Asked, claims: Sequence[Claim]) -> bool:
     return not shared or not all(shared)
 
 
-def _quality(parts: dict[str, float | None]) -> float:
-    """The weighted geometric mean of the parts that exist."""
+def _quality(parts: dict[str, float | None], *, is_talk: bool) -> float:
+    """The weighted geometric mean of the parts that exist. Gibberish, loops and other languages have nothing in any part,
+    whatever words are in them.
+    """
+    if not is_talk:
+        parts = {name: 0.0 if value is not None and name != "variety" else value for name, value in parts.items()}
     full = {"answering": ENOUGH_ANSWERED, "variety": ENOUGH_VARIETY}
     there = {name: min(1.0, value / full.get(name, 1.0)) for name, value in parts.items() if value is not None}
     # A part that could have been told and was not (it never claims anything twice) is worth nothing.

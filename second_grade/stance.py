@@ -302,7 +302,9 @@ def _only(text: str, operands: set[str], listed: set[str]) -> str | None:
 
 def _counts_up(found: Sequence[str]) -> bool:
     """Whether the last four numbers are counted: by ones, backwards, or by tens."""
-    last = [int(value) for value in found[-4:] if value.isdigit()]
+    said = [int(value) for value in found if value.isdigit()]
+    once = [value for place, value in enumerate(said) if place == 0 or value != said[place - 1]]
+    last = once[-4:]
     steps = {after - before for before, after in pairwise(last)}
     return len(last) == 4 and steps in ({1}, {-1}, {10})
 
