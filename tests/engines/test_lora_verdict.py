@@ -133,7 +133,8 @@ def test_a_run_answers_fresh_questions_and_the_next_one_finds_the_bases_answers(
     assert all(len(one["answers"]) == len(one["base_answers"]) == 3 for one in result["verdicts"])
     assert result["metrics"]["kept_step"] in [one["step"] for one in result["verdicts"] if one["kept"]]
     assert result["metrics"]["verdict_answers"] == 3 + 3 * len(result["verdicts"])
-    assert result["work"]["answers"] == 8, "the verdict is not charged"
+    assert result["work"]["answers"] == 4, "neither the verdict nor the base's answers are charged"
+    assert result["metrics"]["sample_answers"] == 8
     kept = known.read_text()
     assert len(kept.splitlines()) == 7
     assert all(set(json.loads(line)) == {"key", "answer"} for line in kept.splitlines()), "no prompt is kept"

@@ -30,8 +30,9 @@ from tests.engines import rehearsal_server
 from training import jobs
 from training.forms import FORMS
 from training.models import BaseModel, PaceTrial, RunStatus, TrainingRun
-from training.services import charges, estimate, local_time
+from training.services import charges, estimate, fresh_questions, local_time
 from training.services.launch import launch
+from training.services.questions import SAMPLE_QUESTIONS
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
@@ -152,12 +153,15 @@ def test_lora_trains_on_the_tokens_that_were_reckoned(
     assert run.training_tokens == pytest.approx(work.trained_tokens, rel=TOLERANCE)
     metrics = run.result["metrics"]
     assert metrics["validation_tokens"] == pytest.approx(work.validated_tokens, rel=2 * TOLERANCE)  # a dozen rows
-    assert metrics["sample_answers"] == work.answers
+    assert run.work["answers"] == work.answers
 
 
 @pytest.fixture
-def charged_version(course: Course, team: Team, member: User, settings: Any) -> DatasetVersion:
-    """LoRA's demo rows, in a course that charges for training on them."""
+def charged_version(
+    course: Course, team: Team, member: User, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> DatasetVersion:
+    """LoRA's demo rows, in a course that charges for training on them. The recorded runs had no verdict."""
+    monkeypatch.setattr(fresh_questions, "COUNT", 0)
     settings.REHEARSAL = True
     course.compute_rate = team.course.compute_rate = COMPUTE_RATE
     course.save()
@@ -270,6 +274,7 @@ def lived_through(run: TrainingRun, measured: dict[str, Any]) -> None:
     """The run as it stood in the database after it was measured."""
     metrics = measured["metrics"]
     counts = ("steps", "tokens", "validation_tokens", "saves")
+    of_base = len(SAMPLE_QUESTIONS)  # its answers were counted then and are free now
     TrainingRun.objects.filter(pk=run.pk).update(
         status=RunStatus.SUCCEEDED,
         attempt=1,
@@ -277,7 +282,7 @@ def lived_through(run: TrainingRun, measured: dict[str, Any]) -> None:
         finished_at=timezone.now(),
         training_tokens=metrics["tokens"],
         compute_seconds=measured["compute_seconds"],
-        work={name: metrics[name] for name in counts} | {"answers": metrics["sample_answers"]},
+        work={name: metrics[name] for name in counts} | {"answers": metrics["sample_answers"] - of_base},
         result={"metrics": metrics},
     )
     run.refresh_from_db()

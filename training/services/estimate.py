@@ -2,7 +2,7 @@
 
 import math
 import tempfile
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -200,9 +200,8 @@ def _lora(course: Course, base: BaseModel, version: DatasetVersion, settings: di
     work = local_time.work_of(
         base, version, settings, rows=training_share(version, settings), held_out=held_out_rows(version, settings)
     )
-    priced = replace(work, verdict_answers=0)
-    idle = idle_speed.idle_speed(base, quantization=quantization, work=priced)
-    charged, rate = idle.seen.seconds(priced), course.compute_rate
+    idle = idle_speed.idle_speed(base, quantization=quantization, work=work.charged)
+    charged, rate = idle.seen.seconds(work.charged), course.compute_rate
     margin = WORK_MARGIN if local_time.is_counted(base, version) else UNCOUNTED_MARGIN
     because = [_time_sentence(pace, work), *_unsteady(pace, work), _price_sentence(rate, charged, idle.source)]
     if (sentence := _memory_sentence(base, version, settings)) is not None:

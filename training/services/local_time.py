@@ -2,7 +2,7 @@
 
 import math
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from statistics import median
@@ -41,9 +41,10 @@ VERDICT_SPEED = 3  # against a sample answer: many are made together
 
 @dataclass(frozen=True)
 class Work:
-    """What a run asks of its engine: training steps and the tokens in them, tokens read in validation, sample answers,
-    checkpoints, and the verdict's answers. `rounds_between`: how often sample answers are asked for on the way; the engine
-    leaves out those for which there is no time (`Seen.between`)."""
+    """What a run asks of its engine: training steps and the tokens in them, tokens read in validation, sample answers, and
+    checkpoints. Asked and not charged: the verdict's answers, and as `free_answers` the base's own. `rounds_between`: how
+    often sample answers are asked for on the way; the engine leaves out those for which there is no time
+    (`Seen.answers_between`)."""
 
     steps: int
     trained_tokens: int
@@ -52,6 +53,12 @@ class Work:
     saves: int = 0
     rounds_between: int = 0
     verdict_answers: int = 0
+    free_answers: int = 0
+
+    @property
+    def charged(self) -> "Work":
+        """Without what nobody pays for."""
+        return replace(self, verdict_answers=0, free_answers=0)
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,7 @@ class Seen:
         return (
             self.start
             + work.validated_tokens * self.by_validated_token
-            + (work.answers + self.answers_between(work)) * self.by_answer
+            + (work.answers + work.free_answers + self.answers_between(work)) * self.by_answer
             + work.saves * self.by_save
             + work.verdict_answers * self.by_verdict_answer
         )
@@ -118,7 +125,7 @@ class Pace:
 
     def sample_answers(self, work: Work) -> int:
         """How many there will be."""
-        return work.answers + round(median(one.answers_between(work) for one in self.seen))
+        return work.answers + work.free_answers + round(median(one.answers_between(work) for one in self.seen))
 
 
 def tokens_of(base: BaseModel, version: DatasetVersion) -> int:
@@ -256,18 +263,18 @@ def work_of(base: BaseModel, version: DatasetVersion, settings: dict[str, Any], 
     steps = _steps(settings, rows)
     sample_every, save_every = (int(settings.get(name) or 0) for name in ("sample_every", "save_every"))
     trained = math.ceil(one_pass * rows / version.row_count) * epochs
-    # What a run goes on from is asked before it; only the base's own answers may be known.
-    known = not settings.get("starts_from") and base_answers.are_known(base, version)
+    goes_on, known = bool(settings.get("starts_from")), base_answers.are_known(base, version)
     return Work(
         steps=steps * epochs,
         trained_tokens=trained,
         validated_tokens=_validated(settings, one_pass / version.row_count, steps, trained, held_out) + reference,
-        # Asked before, where the base's answers are not known yet, and after.
-        answers=(1 if known else 2) * len(SAMPLE_QUESTIONS),
+        # Asked at the end; what a run goes on from is asked before it, too.
+        answers=(2 if goes_on else 1) * len(SAMPLE_QUESTIONS),
         saves=1 + (steps * epochs // save_every if save_every else 0),
         # In between, but not again at the very end.
         rounds_between=(steps * epochs - 1) // sample_every if sample_every else 0,
         verdict_answers=_verdict_answers(held_out, known=known),
+        free_answers=0 if known or goes_on else len(SAMPLE_QUESTIONS),  # the base's, at the start
     )
 
 

@@ -291,8 +291,10 @@ def _known_answers(spec: Spec, material: Material) -> KnownAnswers:
 
 
 def _sample_before(spec: Spec, sampler: Sampler, events: Events, loop: Loop, known: KnownAnswers) -> None:
-    """The sample questions, to the model as it is before its first step: the base, whose answers may be known, or the
-    adapter that the run goes on from."""
+    """The sample questions, to the model as it is before its first step: the base, or the adapter that the run goes on from.
+
+    The base's answers may be known; they are not counted as this run's work, so that the first to ask pays no more.
+    """
     if spec.start_adapter is not None:
         _sample(spec, sampler, events, "before", 0, loop)
         return
@@ -300,7 +302,7 @@ def _sample_before(spec: Spec, sampler: Sampler, events: Events, loop: Loop, kno
 
     def ask(places: list[int]) -> list[str]:
         with loop.state.model.disable_adapter():
-            return _answers(sampler, loop, [questions[place] for place in places])
+            return _answers(sampler, loop, [questions[place] for place in places], counted=False)
 
     answers = known.answers([sampler.prompt(question) for question in questions], ask)
     _tell(events, loop, "before", 0, questions, answers)
@@ -310,12 +312,12 @@ def _sample(spec: Spec, sampler: Sampler, events: Events, stage: str, step: int,
     _tell(events, loop, stage, step, spec.sample_questions, _answers(sampler, loop, spec.sample_questions))
 
 
-def _answers(sampler: Sampler, loop: Loop, questions: Sequence[str]) -> list[str]:
+def _answers(sampler: Sampler, loop: Loop, questions: Sequence[str], *, counted: bool = True) -> list[str]:
     if not questions:
         return []
     with loop.timings.answer(len(questions)):
         answers = sampler.answers(loop.state.model, questions)
-    loop.progress.answers += len(questions)
+    loop.progress.answers += len(questions) if counted else 0
     return answers
 
 
