@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import timezone
 
 from datasets.models import Dataset, DatasetVersion, FindingJustification, Import, Review
 from datasets.services import imports, reviews, versions
@@ -31,11 +32,13 @@ from evaluation.models.grading import UnappliedSave
 from evaluation.services import gradings, rubrics, scripts, submissions
 from evaluation.services.interviews import script_for
 from teams.models import (
+    ArchiveExport,
     ArchiveImport,
     ArchiveKind,
     ArchiveStatus,
     BudgetRequest,
     Confidence,
+    ExportStatus,
     LedgerEntry,
     Membership,
     Method,
@@ -193,6 +196,7 @@ def make_world(team: Team, professor: User, mark: str) -> World:
     run = make_run(team, name=f"{mark} run")
     TrainingRun.objects.filter(pk=run.pk).update(number=1000 + team.pk)
     run.refresh_from_db()
+    _leave_archives(run, member, mark)
     _leave_a_file(run, mark)
     run.sweep = Sweep.objects.create(team=team, name=f"{mark} sweep", created_by=member)
     run.save(update_fields=["sweep"])
@@ -322,6 +326,18 @@ def _comparison(run: TrainingRun, member: User, mark: str) -> Comparison:
         _turn(talk, mark)
         Contender.objects.create(comparison=made, position=position, conversation=talk)
     return made
+
+
+def _leave_archives(run: TrainingRun, person: User, mark: str) -> None:
+    """Of the course and of the run, ready to be downloaded."""
+    course = run.team.course
+    ready = {"course": course, "person": person, "status": ExportStatus.READY, "ended_at": timezone.now()}
+    for export in (
+        ArchiveExport.objects.create(kind=ArchiveKind.COURSE, **ready),
+        ArchiveExport.objects.create(kind=ArchiveKind.RUN, team=run.team, run_number=run.number, **ready),
+    ):
+        export.folder.mkdir(parents=True)
+        export.file_path.write_bytes(mark.encode())
 
 
 def _leave_a_file(run: TrainingRun, mark: str) -> None:
