@@ -18,7 +18,7 @@ GOOD_NUMBER = 40
 """From so many on, blind readers preferred the trained bot to the one that it went on from (docs/dpo.md)."""
 ADAPTER_WEIGHTS = "adapter/adapter_model.safetensors"
 
-BETA, EPOCHS, BATCH, RATE_OF_SUPERVISED = 0.1, 5, 4, 0.1
+BETA, EPOCHS, BATCH, RATE_OF_SUPERVISED = 0.1, 3, 4, 0.1
 """What suits some dozens of pairs: docs/dpo.md has the measurements. The learning rate is a share of the recommended one for
 supervised rows, because the adapter that it moves is already where it should stay."""
 

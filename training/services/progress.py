@@ -111,7 +111,8 @@ def _add_curves(run: TrainingRun, shown: Panel) -> None:
     shown.chart = charts.loss_chart(series["step"], series["validation"], run.total_steps)
     curves = [charts.latest(series[kind]) for kind in CURVE_KINDS]
     shown.rewards = rewards([row[:3] for row in rows], run.total_steps) if run.is_preference else None
-    shown.loss_words = read_curve(*curves, ended=not run.is_active)
+    if not run.is_preference:  # its loss falls on and on, also while answers get worse
+        shown.loss_words = read_curve(*curves, ended=not run.is_active)
     steps = [(step, at) for kind, step, _, at in rows if kind == "step" and step is not None]
     if steps:
         last = next(data for kind, _, data, _ in reversed(rows) if kind == "step")
