@@ -154,15 +154,14 @@ def undo(*, grade: Grade) -> None:
     Raises CannotCommit once that time is over, the grade was changed, or the team has seen it.
     """
     with transaction.atomic():
+        since = timezone.now() - UNDO
+        shown = ResultRelease.objects.filter(submission__gradings__grade=grade, created_at__gte=since)
+        if grade.committed_at and shown.filter(created_at__gte=grade.committed_at).exists():
+            raise CannotCommit("The result was released meanwhile. Use “Change the grade”, with a reason.")
         fresh = Grade.objects.filter(
-            pk=grade.pk,
-            status=GradeStatus.COMMITTED,
-            committed_at__gte=timezone.now() - UNDO,
-            grading__submission__replaced_at=None,
+            pk=grade.pk, status=GradeStatus.COMMITTED, committed_at__gte=since, grading__submission__replaced_at=None
         )
         once = fresh.annotate(made=Count("revisions")).filter(made=FIRST_REVISION)
-        if ResultRelease.objects.filter(submission__gradings__grade=grade, created_at__gte=grade.committed_at).exists():
-            raise CannotCommit("The result was released meanwhile. Use “Change the grade”, with a reason.")
         if not Grade.objects.filter(pk__in=once.values("pk")).update(status=GradeStatus.DRAFT, committed_at=None):
             raise CannotCommit("Half a minute is over. Use “Change the grade”, with a reason.")
         grade.revisions.all().delete()

@@ -142,3 +142,10 @@ def test_one_criterion_is_open_the_first_without_a_level(grading, professor, cli
     openings = [part.split(">")[0] for part in parts]
     assert len(openings) == 9
     assert [" open" in one.replace("\n", " ") for one in openings] == [False, True] + [False] * 7
+
+
+def test_a_draft_has_nothing_to_take_back(grading, professor, client_for):
+    marks_for(grading)
+    answer = client_for(professor).post(url_of(grading, "grading_undo"), follow=True)
+    assert answer.status_code == 200 and "Half a minute is over" in answer.content.decode()
+    assert Grade.objects.get().scored == 8
