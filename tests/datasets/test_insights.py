@@ -46,7 +46,7 @@ def test_lora_sees_here_what_the_engine_trains_on(tmp_path: Path) -> None:
     program = (
         "import json, sys; from transformers import AutoTokenizer; from lora.rows import encode; "
         "from lora.templates import template_of; t = AutoTokenizer.from_pretrained(sys.argv[1]); "
-        "e = encode(json.loads(sys.argv[2]), t, template_of(t)); print(json.dumps(e.trained))"
+        "e = encode(json.loads(sys.argv[2]), t, template_of(t)); print(json.dumps(e[0].trained))"
     )
     folder = str(Path(settings.BASE_MODELS_ROOT) / BASE)
     answer = subprocess.run(

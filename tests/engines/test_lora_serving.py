@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,18 +49,23 @@ def server(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, finished_r
     runs = tmp_path_factory.mktemp("runs")
     for key, factor in (("a", 1.0), ("b", -2.0), ("c", 3.0), ("d", 5.0)):
         plant_run(runs / key, finished_run[0], factor)
+    bases = {"tiny": tiny_base, "endless": plant_endless(runs, tiny_base)}
+    with serving(runs, bases, "--base-list", str(runs / "base_models.json")) as server:
+        yield server
+
+
+@contextmanager
+def serving(runs: Path, bases: dict[str, Path], *arguments: str) -> Iterator[Server]:
+    """A model server over this folder of runs; it must end as it was asked to."""
     with socket.socket() as held:  # nobody else is given its port in the seconds until the server listens there
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         held.bind(("127.0.0.1", 0))
         port = held.getsockname()[1]
-        command = [sys.executable, "-P", "-m", "lora.serve", "--port", str(port), "--runs-root", str(runs)]
-        command += ["--base-list", str(runs / "base_models.json")]
+        command = [sys.executable, "-P", "-m", "lora.serve", "--port", str(port), "--runs-root", str(runs), *arguments]
+        for name, folder in bases.items():
+            command += ["--base", f"{name}={folder}"]
         with (runs / "server.log").open("wb") as log:
-            process = subprocess.Popen(
-                [*command, "--base", f"tiny={tiny_base}", "--base", f"endless={plant_endless(runs, tiny_base)}"],
-                env=engine_environment(SERVICE_TOKEN=TOKEN),
-                stderr=log,
-            )
+            process = subprocess.Popen(command, env=engine_environment(SERVICE_TOKEN=TOKEN), stderr=log)
         server = Server(f"http://127.0.0.1:{port}", runs, process)
         deadline = time.monotonic() + 2 * LIMIT_SECONDS
         while not answers(server):

@@ -1,6 +1,7 @@
 """The HTTP side of the model server: who may ask, what goes to the decoder, how answers stream back."""
 
 import asyncio
+import contextlib
 import hmac
 import json
 import time
@@ -13,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from lora.decoding import Ask, Broken, Finished, FinishReason, Told
+from lora.decoding import Ask, Broken, Closed, Finished, FinishReason, Told
 from lora.events import EngineError
 from lora.openai_api import ChatRequest, Refusal, Reply, read_request
 from lora.speech import Speech
@@ -21,6 +22,7 @@ from lora.store import Model, ModelStore, UnknownModel
 
 MAX_BODY_BYTES = 1_000_000
 MAX_WAITING = 256
+MOST_OPENINGS = 3
 DEFAULT_MAX_TOKENS = 512
 
 
@@ -131,13 +133,20 @@ class Api:
         asked = read_request(await _body(request))
         if self._store.active >= MAX_WAITING:
             raise Refusal(429, "too many people are being answered; try again soon", code="server_busy")
-        model = await self._open(asked.model)
-        prompt = await asyncio.to_thread(_prompt, model, asked)
-        answer = Answer(model, asked, prompt)
+        answer = await self._begin(asked)
         if asked.stream:
             usage = asked.stream_options is not None and asked.stream_options.include_usage
             return WhileConnected(lambda send: _stream(answer, usage, send))
         return WhileConnected(lambda send: _whole(answer, request.scope, request.receive, send))
+
+    async def _begin(self, asked: ChatRequest) -> Answer:
+        """Raises Refusal. A base that was put away between being opened and being asked is opened again."""
+        for _ in range(MOST_OPENINGS):
+            model = await self._open(asked.model)
+            prompt = await asyncio.to_thread(_prompt, model, asked)
+            with contextlib.suppress(Closed):
+                return Answer(model, asked, prompt)
+        raise Refusal(503, "too many base models are asked for at once; ask again in a moment", code="server_busy")
 
     async def _open(self, name: str) -> Model:
         try:

@@ -72,12 +72,12 @@ def self_test(
     model.eval()
     model.load_adapter(str(folder), adapter_name="reloaded")
     for number, conversation in enumerate(rows.first_conversations, start=1):
-        example, again = encode(conversation, tokenizer, template), encode(conversation, reloaded, reloaded_template)
-        ids = torch.tensor([example.ids[: len(rows.examples[number - 1])]], device=model.device)
+        examples, again = encode(conversation, tokenizer, template), encode(conversation, reloaded, reloaded_template)
+        ids = torch.tensor([examples[-1].ids[: rows.max_length]], device=model.device)
         model.set_adapter("default")
         trained = model(input_ids=ids).logits
         model.set_adapter("reloaded")
-        if example != again or not torch.allclose(trained, model(input_ids=ids).logits, rtol=1e-3, atol=1e-3):
+        if examples != again or not torch.allclose(trained, model(input_ids=ids).logits, rtol=1e-3, atol=1e-3):
             raise EngineError(
                 "self_test_failed",
                 f"the adapter read back from disk answers training row {number} differently",
@@ -102,12 +102,10 @@ def model_card(
         base=spec.base_model,
         title=f"Run {spec.run}",
         ending="Its training was ended early by a person, who kept it." if ending == "kept_early" else "",
-        rows=len(train.examples),
+        rows=train.rows,
         tokens=train.tokens,
         train_sha=train.sha256,
-        validation=f"{len(validation.examples)} validation (sha256 `{validation.sha256}`)"
-        if validation
-        else "no validation",
+        validation=f"{validation.rows} validation (sha256 `{validation.sha256}`)" if validation else "no validation",
         before=_rounded(metrics["validation_loss_before"]),
         after=_rounded(metrics["validation_loss_after"]),
         best_step=metrics["best_step"],

@@ -11,7 +11,10 @@ from typing import Any
 import huggingface_hub.constants
 import torch
 from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForImageTextToText,
     AutoTokenizer,
     BitsAndBytesConfig,
     PreTrainedModel,
@@ -113,7 +116,7 @@ def load_base(base: str, hardware: Hardware, quantization: str = "none") -> PreT
         )
         extra["device_map"] = {"": hardware.device}
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        model = model_class(base).from_pretrained(
             base, dtype=hardware.dtype, use_safetensors=True, trust_remote_code=False, **extra
         )
     except (OSError, ValueError) as missing:
@@ -121,6 +124,16 @@ def load_base(base: str, hardware: Hardware, quantization: str = "none") -> PreT
     if hardware.device.type == "cpu" and hardware.steps is torch.bfloat16:
         use_fp32_attention(model)
     return _kept_trainable(model) if extra else model.to(hardware.device)
+
+
+def model_class(base: str) -> Any:
+    """What loads this base: the class for text, or, for one that is only known together with its pictures, that one.
+
+    Its text part answers and is trained like any other; what sees pictures lies idle beside it.
+    """
+    config = AutoConfig.from_pretrained(base, trust_remote_code=False)
+    known = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING
+    return AutoModelForCausalLM if known else AutoModelForImageTextToText
 
 
 def context_length(model: PreTrainedModel) -> int | None:

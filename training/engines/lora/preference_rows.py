@@ -60,7 +60,7 @@ def read_pairs(
             continue
         try:
             prompt, chosen, rejected = _conversations(json.loads(line), system)
-            whole = [encode(prompt + answer, tokenizer, template) for answer in (chosen, rejected)]
+            whole = [_only(encode(prompt + answer, tokenizer, template)) for answer in (chosen, rejected)]
             pairs.append(_pair(whole, max_length))
         except (ValueError, EngineError) as wrong:
             problems.append(f"line {number}: {wrong}")
@@ -72,7 +72,17 @@ def read_pairs(
     refuse(path, problems, bool(pairs))
     common = systems.pop() if len(systems) == 1 else None
     preferred = [pair.chosen for pair in pairs]
-    return PairSet(pairs, RowSet(preferred, truncated, hashlib.sha256(raw).hexdigest(), common, conversations))
+    sha256 = hashlib.sha256(raw).hexdigest()
+    return PairSet(pairs, RowSet(preferred, len(pairs), truncated, max_length, sha256, common, conversations))
+
+
+def _only(examples: list[Example]) -> Example:
+    """The one example of a conversation in which one answer is trained. Raises ValueError where it came in several."""
+    if len(examples) != 1:
+        raise ValueError(
+            "this base model's chat template takes one answer at a time; give one preferred and one rejected"
+        )
+    return examples[0]
 
 
 def _conversations(row: Any, system: str | None) -> tuple[list[Message], list[Message], list[Message]]:

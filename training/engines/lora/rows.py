@@ -10,7 +10,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from lora.events import EngineError
-from lora.templates import ChatTemplate, Message
+from lora.templates import ChatTemplate, Message, Span
 
 ROLES = ("system", "user", "assistant")
 LISTED_LINES = 10
@@ -35,11 +35,14 @@ class Example:
 
 @dataclass(frozen=True)
 class RowSet:
-    """All examples of a file, how many were cut to the length limit, the file's sha256, the system line all rows share
-    (None where they differ or have none), and a few conversations as they were, for the self-test."""
+    """All examples of a file, of how many rows, how many of those were cut to the length limit (`max_length` tokens), the
+    file's sha256, the system line all rows share (None where they differ or have none), and a few conversations as they
+    were, for the self-test. There are more examples than rows where a template shows earlier answers otherwise."""
 
     examples: list[Example]
+    rows: int
     truncated: int
+    max_length: int
     sha256: str
     system_prompt: str | None
     first_conversations: list[list[Message]]
@@ -52,7 +55,8 @@ class RowSet:
 def read_rows(path: Path, tokenizer: PreTrainedTokenizerBase, template: ChatTemplate, max_length: int) -> RowSet:
     """Tokenise a JSON-lines file. Raises EngineError `rows_unusable` listing every line that can't be trained on."""
     raw, text = read_text(path)
-    examples, problems, truncated, systems = [], [], 0, set()
+    examples: list[Example] = []
+    problems, rows, truncated, systems = [], 0, 0, set()
     conversations: list[list[Message]] = []
     # Not splitlines(): JSON text may hold U+2028 and its like unescaped.
     for number, line in enumerate(text.split("\n"), start=1):
@@ -61,32 +65,75 @@ def read_rows(path: Path, tokenizer: PreTrainedTokenizerBase, template: ChatTemp
         try:
             messages = _messages(line)
             whole = encode(messages, tokenizer, template)
+            if len(conversations) < KEPT_CONVERSATIONS:
+                check_as_asked(messages, whole, tokenizer, template)
         except (ValueError, EngineError) as wrong:
             problems.append(f"line {number}: {wrong}")
             continue
-        example = Example(whole.ids[:max_length], whole.trained[:max_length])
-        truncated += len(whole) > max_length
+        rows += 1
+        truncated += any(len(example) > max_length for example in whole)
+        cut = [Example(example.ids[:max_length], example.trained[:max_length]) for example in whole]
         # The first token has nothing before it, so it can't be predicted.
-        if not any(example.trained[1:]):
+        teaching = [example for example in cut if any(example.trained[1:])]
+        if not teaching:
             problems.append(f"line {number}: no student token to train on within {max_length} tokens")
-        examples.append(example)
+        examples += teaching
         if len(conversations) < KEPT_CONVERSATIONS:
             conversations.append(messages)
         systems.add(messages[0]["content"] if messages[0]["role"] == "system" else None)
     refuse(path, problems, bool(examples))
     common = systems.pop() if len(systems) == 1 else None
-    return RowSet(examples, truncated, hashlib.sha256(raw).hexdigest(), common, conversations)
+    return RowSet(examples, rows, truncated, max_length, hashlib.sha256(raw).hexdigest(), common, conversations)
 
 
-def encode(messages: Sequence[Message], tokenizer: PreTrainedTokenizerBase, template: ChatTemplate) -> Example:
-    """Tokens of one conversation; trained are those of assistant messages whose `weight` is not 0."""
+def encode(messages: Sequence[Message], tokenizer: PreTrainedTokenizerBase, template: ChatTemplate) -> list[Example]:
+    """Tokens of one conversation, as one example or one for each answer; trained are those of assistant messages whose
+    `weight` is not 0. The tokens before an answer are always those that chat sends for it."""
     plain = [{"role": message["role"], "content": message["content"]} for message in messages]
-    text, spans = template.render_with_answers(plain)
     weights = [message.get("weight", 1) for message in messages if message["role"] == "assistant"]
-    wanted = [span for span, weight in zip(spans, weights, strict=True) if weight]
+    examples: list[Example] = []
+    for passage in template.passages(plain):
+        wanted = [span for span, answer in zip(passage.spans, passage.answers, strict=True) if weights[answer]]
+        if wanted or len(passage.answers) == len(weights):
+            examples += _examples(passage.text, wanted, tokenizer)
+    return examples
+
+
+def _examples(text: str, wanted: Sequence[Span], tokenizer: PreTrainedTokenizerBase) -> list[Example]:
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-    trained = [any(end > first and start < last for first, last in wanted) for start, end in encoded["offset_mapping"]]
-    return Example(list(encoded["input_ids"]), trained)
+    ids: list[int] = list(encoded["input_ids"])
+    prompts = [_ids(text[:start], tokenizer) for start, _ in wanted]
+    if all(ids[: len(prompt)] == prompt for prompt in prompts):
+        places = encoded["offset_mapping"]
+        return [Example(ids, [any(end > first and start < last for first, last in wanted) for start, end in places])]
+    # A tokenizer that joins the end of a prompt with the answer's first letter ("Assistant: " and "I"): chat has the prompt
+    # alone, so each answer is learnt after exactly that.
+    examples = []
+    for prompt, (start, end) in zip(prompts, wanted, strict=True):
+        answer = _ids(text[start:end], tokenizer)
+        examples.append(Example(prompt + answer, [False] * len(prompt) + [True] * len(answer)))
+    return examples
+
+
+def _ids(text: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def check_as_asked(
+    messages: Sequence[Message], examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, template: ChatTemplate
+) -> None:
+    """That the tokens before the last answer are those that chat sends for it. Raises EngineError `template_refuses`."""
+    if messages[-1]["role"] != "assistant" or not messages[-1].get("weight", 1) or len(messages) == 1:
+        return
+    plain = [{"role": message["role"], "content": message["content"]} for message in messages[:-1]]
+    asked = _ids(template.render(plain, add_generation_prompt=True), tokenizer)
+    trained = examples[-1].ids[: len(asked)]
+    if trained != asked or any(examples[-1].trained[len(asked) - 1 : len(asked)]):
+        raise EngineError(
+            "template_refuses",
+            "the base model's tokenizer reads the prompt of this row otherwise in training than in chat",
+            "Choose another base model: what this one learns here it would not say in chat.",
+        )
 
 
 def read_text(path: Path) -> tuple[bytes, str]:

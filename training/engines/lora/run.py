@@ -52,6 +52,10 @@ FEWER_MEASURED = (
     "Validation loss is measured with {measured:,} of the {held_out:,} rows that were kept back, the same each time, so that "
     "measuring does not take longer than learning."
 )
+EACH_ANSWER = (
+    "The base's chat template shows an earlier answer otherwise than the newest one, so each answer is an example of its own: "
+    "{examples} examples from {rows} rows."
+)
 NO_VALIDATION = "There are no validation rows: the last adapter is kept, and nobody can see overfitting."
 
 
@@ -210,8 +214,10 @@ def _max_length(spec: Spec, context: int | None, events: Events) -> int:
 def _note_rows(train: RowSet, validation: RowSet | None, max_length: int, events: Events) -> None:
     for name, rows in (("training", train), ("validation", validation)):
         if rows is not None and rows.truncated:
-            cut = f"{rows.truncated} of {len(rows.examples)}"
+            cut = f"{rows.truncated} of {rows.rows}"
             events.emit("note", message=f"{cut} {name} rows were cut to {max_length} tokens.")
+    if len(train.examples) > train.rows:
+        events.emit("note", message=EACH_ANSWER.format(examples=len(train.examples), rows=train.rows))
     if validation is None:
         events.emit("note", message=NO_VALIDATION)
 
@@ -341,7 +347,7 @@ def _metrics(progress: Progress, material: Material, total_steps: int) -> dict[s
         "tokens_per_second": round(progress.tokens / progress.seconds, 1),
         "train_seconds": round(progress.seconds, 3),
         "truncated_rows": material.train.truncated,
-        "rows": len(material.train.examples),
+        "rows": material.train.rows,
         **progress.figures,
     }
 

@@ -36,7 +36,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1, help="torch threads; training wants the others")
     parser.add_argument("--max-batch", type=int, default=32, help="people answered at the same time per base")
     parser.add_argument("--max-adapters", type=int, default=64, help="adapters kept in memory")
+    parser.add_argument("--base-memory-mb", type=int, default=_half_of_memory(), help="base models kept in memory")
+    parser.add_argument("--chunk", type=int, default=256, help="tokens of prompts read between two steps of an answer")
     return parser.parse_args()
+
+
+def _half_of_memory() -> int:
+    """MB; training wants the other half."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2 // 10**6
 
 
 def main() -> None:
@@ -64,7 +71,7 @@ def _serve(arguments: argparse.Namespace, token: str) -> None:
     bases = dict(arguments.base)
     if all(Path(path).is_dir() for path in bases.values()):
         stay_offline()
-    limits = Limits(arguments.max_batch, arguments.max_adapters)
+    limits = Limits(arguments.max_batch, arguments.max_adapters, arguments.base_memory_mb * 10**6, arguments.chunk)
     store = ModelStore(bases, arguments.runs_root, limits, base_list=arguments.base_list)
     threading.Thread(target=_preload, args=(store, next(iter(bases))), daemon=True).start()
     uvicorn.run(

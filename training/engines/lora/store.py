@@ -1,5 +1,6 @@
 """Which model name means which base and which adapter. One base in memory per name; adapters come and go."""
 
+import gc
 import json
 import logging
 import re
@@ -14,9 +15,9 @@ from transformers import PreTrainedTokenizerBase
 
 from lora.adapters import Adapter, read_adapter
 from lora.base_model import choose_hardware, context_length, load_base, load_tokenizer
-from lora.decoding import Decoder
+from lora.decoding import CHUNK, Decoder
 from lora.events import EngineError
-from lora.templates import ChatTemplate, end_token_ids, template_of
+from lora.templates import ChatTemplate, end_token_ids, settled_template, template_of
 
 log = logging.getLogger(__name__)
 RUN_NAME = re.compile(r"run-([A-Za-z0-9][A-Za-z0-9_-]*)")
@@ -35,6 +36,7 @@ class Base:
     template: ChatTemplate
     decoder: Decoder
     context: int
+    size: int  # bytes of its weights
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,13 @@ class Model:
 
 @dataclass(frozen=True)
 class Limits:
-    """How much the server takes on: people in one batch, adapters in memory."""
+    """How much the server takes on: people in one batch, adapters in memory, bytes of base models in memory, tokens of
+    prompts read between two steps."""
 
     batch: int
     adapters: int
+    base_bytes: int
+    chunk: int = CHUNK
 
 
 class ModelStore:
@@ -63,7 +68,7 @@ class ModelStore:
         """`base_list`: a JSON file {name: folder or id} of more bases; it may change while the server runs."""
         self._paths, self._runs_root, self._limits = dict(bases), runs_root, limits
         self._base_list = base_list
-        self._bases: dict[str, Base] = {}
+        self._bases: OrderedDict[str, Base] = OrderedDict()  # by their weights' place, the one asked last at the end
         self._adapters: OrderedDict[str, tuple[tuple[int, ...], Adapter]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -90,7 +95,7 @@ class ModelStore:
                 raise UnknownModel(name)
             adapter, base = self._adapter(name, folder)
             source = adapter.template or base.template.source
-            return Model(base, adapter, ChatTemplate(source, base.template.special_tokens))
+            return Model(base, adapter, settled_template(source, base.template.special_tokens))
 
     def _read_base_list(self) -> None:
         """Bases that were added since; one that the server was started with keeps its place."""
@@ -104,16 +109,38 @@ class ModelStore:
         self._paths = {**{str(name): str(path) for name, path in listed.items()}, **self._paths}
 
     def _base(self, name: str) -> Base:
-        if name not in self._bases:
+        path = self._paths[name]
+        place = str(Path(path).resolve()) if Path(path).is_dir() else path
+        if place not in self._bases:
+            self._make_room(_size_on_disk(path))
             log.info("loading base model %s", name)
-            path = self._paths[name]
-            tokenizer = load_tokenizer(path)
-            template = template_of(tokenizer)
-            model = load_base(path, choose_hardware("auto"))
-            configured = model.generation_config.eos_token_id if model.generation_config else None
-            decoder = Decoder(model, end_token_ids(tokenizer, template, configured), self._limits.batch)
-            self._bases[name] = Base(tokenizer, template, decoder, context_length(model) or DEFAULT_CONTEXT)
-        return self._bases[name]
+            self._bases[place] = self._load(path)
+        self._bases.move_to_end(place)
+        self._make_room(0)
+        return self._bases[place]
+
+    def _load(self, path: str) -> Base:
+        tokenizer = load_tokenizer(path)
+        template = template_of(tokenizer)
+        model = load_base(path, choose_hardware("auto"))
+        configured = model.generation_config.eos_token_id if model.generation_config else None
+        ends = end_token_ids(tokenizer, template, configured)
+        decoder = Decoder(model, ends, self._limits.batch, self._limits.chunk)
+        size = sum(weight.numel() * weight.element_size() for weight in model.parameters())
+        return Base(tokenizer, template, decoder, context_length(model) or DEFAULT_CONTEXT, size)
+
+    def _make_room(self, wanted: int) -> None:
+        """Put away the bases that nobody asked for the longest, until there is room for `wanted` bytes more. One that is
+        answering stays, and so does the newest: the machine is then asked for more than the limit, and only then."""
+        newest = next(reversed(self._bases), None) if not wanted else None
+        for place in list(self._bases):
+            used = sum(base.size for base in self._bases.values())
+            if used + wanted <= self._limits.base_bytes:
+                return
+            if place != newest and self._bases[place].decoder.close():
+                log.info("putting away the base model in %s", place)
+                del self._bases[place]
+                gc.collect()  # hooks and modules hold each other
 
     def _adapter(self, name: str, folder: Path) -> tuple[Adapter, Base]:
         """From memory, unless the folder has been replaced since."""
@@ -148,6 +175,13 @@ class ModelStore:
             f"this run was trained on {trained_on}, which the model server was not started with",
             f"Start lora.serve with --base NAME={trained_on}.",
         )
+
+
+def _size_on_disk(path: str) -> int:
+    """About what a base will take: on a processor its half-precision weights are held in full. 0 where nobody knows yet."""
+    if not Path(path).is_dir():
+        return 0
+    return 2 * sum(file.stat().st_size for file in Path(path).glob("*.safetensors"))
 
 
 def _signature(folder: Path) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from transformers import PreTrainedTokenizerBase
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from lora.events import EngineError
+from lora.settled import settled
 
 Message = dict[str, Any]
 Span = tuple[int, int]
@@ -22,6 +23,16 @@ DEFAULT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ 'Student:' }}{% endif %}"
 )
 GENERATION_TAG = re.compile(r"\{%-?\s*generation\s*-?%\}")
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A text to learn from. `spans`: the characters [start, end) that the student says in it, end-of-turn included;
+    `answers`: which of the conversation's assistant messages each of them is, counted from 0."""
+
+    text: str
+    spans: list[Span]
+    answers: list[int]
 
 
 @dataclass(frozen=True)
@@ -40,15 +51,63 @@ class ChatTemplate:
         """The text of one conversation. Raises EngineError `template_refuses` when the template can't take it."""
         return self._render(messages, add_generation_prompt=add_generation_prompt)[0]
 
-    def render_with_answers(self, messages: list[Message]) -> tuple[str, list[Span]]:
-        """The text, and for each assistant message the characters [start, end) it generates, end-of-turn included."""
+    def passages(self, messages: list[Message]) -> list[Passage]:
+        """The conversation as texts in which each answer stands right after what chat would ask it with.
+
+        One text for most templates. Those that show an earlier answer otherwise than the newest one (thoughts left out,
+        the system line moved to the last question) give a text for each answer. Raises EngineError `template_refuses`.
+        """
+        text, marked = self._marked(messages)
+        answers = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
+        spans = [
+            self._span(text, messages, index, marked[number] if marked else None)
+            for number, index in enumerate(answers)
+        ]
+        if None not in spans:
+            return [Passage(text, [span for span in spans if span], list(range(len(answers))))]
+        return [self._alone(messages[: index + 1], number) for number, index in enumerate(answers)]
+
+    def _marked(self, messages: list[Message]) -> tuple[str, list[Span]]:
+        """The text, and the answers that the template itself marks in it: none where it marks other than all of them."""
+        if not self.marks_answers:
+            return self.render(messages), []
+        text, spans = self._render(messages, want_spans=True)
         answers = sum(message["role"] == "assistant" for message in messages)
-        if self.marks_answers:
-            text, spans = self._render(messages, want_spans=True)
-            if len(spans) == answers:
-                return text, spans
-        text = self.render(messages)
-        return text, self._spans_by_prefix(text, messages) or self._spans_by_search(text, messages)
+        return text, spans if len(spans) == answers else []
+
+    def _alone(self, messages: list[Message], number: int) -> Passage:
+        """The text that ends with the last of `messages`, which is answer `number`."""
+        text, marked = self._marked(messages)
+        span = self._span(text, messages, len(messages) - 1, marked[-1] if marked else None)
+        if span is None:
+            raise EngineError(
+                "template_refuses",
+                f"the base model's chat template shows message {len(messages)} (assistant) otherwise in training than it "
+                "asks for it in chat",
+                "Choose another base model: what this one learns here it would not say in chat.",
+            )
+        return Passage(text, [span], [number])
+
+    def _span(self, text: str, messages: list[Message], index: int, marked: Span | None) -> Span | None:
+        """Where answer `index` stands in `text`, from the end of what chat asks with to its end-of-turn mark.
+
+        None where `text` does not show the prompt as chat does, or something between it and the answer.
+        """
+        try:
+            asked = self.render(messages[:index], add_generation_prompt=True)
+        except EngineError:
+            if marked is None:
+                raise
+            return marked  # a row that begins with the student: the template can't ask for that, but marks it
+        content = messages[index]["content"].strip()
+        place = text.find(content, len(asked)) if text.startswith(asked) else -1
+        if place < 0 or text[len(asked) : place].strip():
+            return None
+        if marked is not None:
+            return max(marked[0], len(asked)), marked[1]
+        through = self.render(messages[: index + 1])
+        end = _same_until(text, through)
+        return (len(asked), end) if end >= place + len(content) else None
 
     def _render(
         self, messages: list[Message], *, add_generation_prompt: bool = False, want_spans: bool = False
@@ -71,42 +130,15 @@ class ChatTemplate:
             ) from refused
         return texts[0], [(start, end) for start, end in spans[0]] if want_spans else []
 
-    def _spans_by_prefix(self, text: str, messages: list[Message]) -> list[Span]:
-        """An answer is what rendering one message more adds to the prompt before it. Empty when that does not hold."""
-        spans = []
-        for index, message in enumerate(messages):
-            if message["role"] != "assistant":
-                continue
-            before = self.render(messages[:index], add_generation_prompt=True)
-            through = self.render(messages[: index + 1])
-            if not (through.startswith(before) and text.startswith(through)):
-                return []
-            spans.append((len(before), len(through)))
-        return spans
 
-    def _spans_by_search(self, text: str, messages: list[Message]) -> list[Span]:
-        """For templates that render a last turn differently: find each message in order, with its end-of-turn mark."""
-        spans, cursor = [], 0
-        for index, message in enumerate(messages):
-            content = message["content"].strip()
-            start = text.find(content, cursor)
-            if start < 0:
-                raise EngineError(
-                    "template_refuses",
-                    f"the base model's chat template does not show message {index + 1} ({message['role']})",
-                    "Remove that message (often the system line) or choose another base model.",
-                )
-            cursor = start + len(content)
-            if message["role"] == "assistant":
-                through = self.render(messages[: index + 1])
-                tail = through[through.rfind(content) + len(content) :]
-                cursor += len(tail) if text.startswith(tail, cursor) else 0
-                spans.append((start, cursor))
-        return spans
+def _same_until(one: str, other: str) -> int:
+    """How many characters both begin with alike."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (left, right) in pairs if left != right), min(len(one), len(other)))
 
 
 def template_of(tokenizer: PreTrainedTokenizerBase) -> ChatTemplate:
-    """The tokenizer's own template, or ours where it has none. Raises EngineError when answers could never end."""
+    """The tokenizer's own template, settled, or ours where it has none. Raises EngineError when answers could never end."""
     source = tokenizer.chat_template
     if isinstance(source, dict):
         source = source.get("default")
@@ -119,7 +151,19 @@ def template_of(tokenizer: PreTrainedTokenizerBase) -> ChatTemplate:
             )
         source = DEFAULT_TEMPLATE
     special = {name: str(token) for name, token in tokenizer.special_tokens_map.items() if isinstance(token, str)}
-    return ChatTemplate(source, {"bos_token": "", "eos_token": "", **special})
+    return settled_template(source, {"bos_token": "", "eos_token": "", **special})
+
+
+def settled_template(source: str, special_tokens: dict[str, str]) -> ChatTemplate:
+    """The template that is used and kept in place of `source`: see `lora.settled`."""
+
+    def render(one: str, messages: list[Message]) -> str | None:
+        try:
+            return ChatTemplate(one, special_tokens).render(messages, add_generation_prompt=True)
+        except EngineError:
+            return None
+
+    return ChatTemplate(settled(source, render), special_tokens)
 
 
 def end_token_ids(
@@ -129,9 +173,16 @@ def end_token_ids(
     ends = set(configured if isinstance(configured, list) else [] if configured is None else [configured])
     if tokenizer.eos_token_id is not None:
         ends.add(int(tokenizer.eos_token_id))
-    exchange = [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}]
-    text, spans = template.render_with_answers(exchange)
-    answer = tokenizer(text[spans[0][0] : spans[0][1]], add_special_tokens=False)["input_ids"]
-    special = set(tokenizer.all_special_ids) | set(tokenizer.get_added_vocab().values())
-    ends.update(token for token in answer if token in special and token != tokenizer.bos_token_id)
+    ends.update(end_of_turn(tokenizer, template))
     return sorted(ends)
+
+
+def end_of_turn(tokenizer: PreTrainedTokenizerBase, template: ChatTemplate) -> list[int]:
+    """The special tokens that the template puts after an answer, in their order. Those before it (an empty thought, the
+    mark of whose turn it is) end nothing."""
+    content = "2"
+    (passage,) = template.passages([{"role": "user", "content": "1"}, {"role": "assistant", "content": content}])
+    start, end = passage.spans[0]
+    tail = passage.text[passage.text.index(content, start) + len(content) : end]
+    special = set(tokenizer.all_special_ids) | set(tokenizer.get_added_vocab().values())
+    return [token for token in tokenizer(tail, add_special_tokens=False)["input_ids"] if token in special]

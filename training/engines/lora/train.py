@@ -67,13 +67,13 @@ def _train(path: Path, events: Events, stop: StopSignal, began: float) -> None:
     run_training(spec, events, stop, began)
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     said = str(error)
     return isinstance(error, MemoryError) or "out of memory" in said or "can't allocate memory" in said
 
 
 def _explained(error: Exception) -> EngineError:
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         return NO_MEMORY
     # Not every library's error is an OSError: safetensors has its own.
     return DISK_FULL if "No space left on device" in str(error) else _crash(error)
