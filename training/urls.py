@@ -1,6 +1,6 @@
 from django.urls import URLPattern, path
 
-from training.views import bundles, course, curve, endpoint, endpoint_api, labels, runs, start, sweeps
+from training.views import bundles, course, curve, endpoint, endpoint_api, labels, merged, runs, start, sweeps
 from training.views.openai_api import files as api_files
 from training.views.openai_api import jobs as api_jobs
 from training.views.openai_api import models as api_models
@@ -31,6 +31,7 @@ urlpatterns: list[URLPattern] = [
     path("courses/<int:course_id>/training/", course.course_training, name="course_training"),
     path("courses/<int:course_id>/training/models/", course.base_model_new, name="base_model_new"),
     path("courses/<int:course_id>/training/models/<int:model_id>/", course.base_model_switch, name="base_model_switch"),
+    path("courses/<int:course_id>/training/models/<int:model_id>/try/", course.base_model_try, name="base_model_try"),
     path("teams/<int:team_id>/runs/", runs.run_list, name="run_list"),
     path("teams/<int:team_id>/runs/import/", bundles.run_import, name="run_import"),
     path("teams/<int:team_id>/runs/import/<uuid:key>/", bundles.run_import_detail, name="run_import_detail"),
@@ -52,5 +53,7 @@ urlpatterns: list[URLPattern] = [
     ),
     path("teams/<int:team_id>/runs/<int:number>/bundle/", bundles.run_bundle, name="run_bundle"),
     path("teams/<int:team_id>/runs/<int:number>/bundle/file/", bundles.run_bundle_file, name="run_bundle_file"),
+    path("teams/<int:team_id>/runs/<int:number>/merged/", merged.run_merged, name="run_merged"),
+    path("teams/<int:team_id>/runs/<int:number>/merged/model.zip", merged.run_merged_file, name="run_merged_file"),
     path("teams/<int:team_id>/runs/<int:number>/files/<path:path>", runs.run_file, name="run_file"),
 ]

@@ -12,7 +12,8 @@ from training.archives.manifest import ALLOWED, CONFIG, PROGRAM, RESULT
 from training.archives.program import Program, document
 from training.models import Artifact, Hosting, TrainingRun
 from training.run_files import file_in
-from training.services import adapters, finish, spec
+from training.services import adapters, finish, json_files
+from training.services.base_names import name_base
 from training.services.endpoints import provider_address
 
 if TYPE_CHECKING:
@@ -68,7 +69,9 @@ class Artefacts:
             run.result["prompt_tokens"] = finish.program_prompt_tokens(run.folder)
             run.save(update_fields=["result"])
         if any(names[place] == RESULT for place, _ in said.files):
-            spec.write_json(run.file(RESULT), run.result)
+            json_files.write_json(run.file(RESULT), run.result)
+        if run.method == Method.LORA:
+            name_base(run.folder, run.base_model)
         Artifact.objects.bulk_create(finish.collect_artifacts(run))
 
     def _rewritten(self, run: TrainingRun, said: Files) -> dict[str, bytes]:

@@ -8,7 +8,7 @@ from courseplatform.course_archive.rows import ArchiveRefused, Line, insert, mod
 from courseplatform.course_archive.tables import BY_LABEL, COURSE, Table
 from evaluation.models import RubricVersion
 from teams.models import Course, Method
-from training.models import BaseModel, Hosting, TrainingRun
+from training.models import BaseModel, Hosting, TrainingRun, Trial
 from training.services import base_models
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def keep_base_models(arrival: "Arrival", table: Table, lines: list[Line]) -> Non
             continue
         values["rehearsal"] = bool(values.get("rehearsal"))
         if values["method"] == Method.LORA and base_models.is_known_here(values["name"]):
-            values["hosting"] = Hosting.HUGGING_FACE
+            values |= {"hosting": Hosting.HUGGING_FACE, "trial": Trial.WAITING}  # the clock has it tried
         else:
             values |= {"hosting": Hosting.ELSEWHERE, "enabled": False}
         made.append((row["id"], BaseModel(**values)))

@@ -74,7 +74,7 @@ TABLES = (
         "training.basemodel",
         "method name label hosting rehearsal shutdown_on enabled",
         course_id="teams.course",
-        never="weights_sha256 trouble",
+        never="weights_sha256 trouble trial trial_stage trial_attempts trial_alive_at facts",
     ),
     table("training.trainingpolicy", "team_runs_at_once", course_id="teams.course"),
     table("evaluation.rubricversion", "number name created_at", course_id="teams.course"),

@@ -354,7 +354,7 @@ def test_a_disk_that_is_full_loses_no_paid_result(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("training.services.spec.write_json", full)
+        patch.setattr("training.services.json_files.write_json", full)
         run = look(paid)
     assert is_usable(run, team)
     assert run.missing == [Missing.FILES]

@@ -29,7 +29,7 @@ from tests.training.test_import_bundle import (  # noqa: F401
     zipped,
 )
 from training.models import RunStatus, TrainingRun
-from training.services import adapters, imported, local_time, program_size
+from training.services import adapters, base_names, imported, local_time, program_size
 from training.services.imported import ImportRefused, import_run
 
 pytestmark = pytest.mark.usefixtures("lora_shape")
@@ -134,7 +134,7 @@ def test_no_path_of_a_configuration_survives(finished, other_team, other_member,
     forged = rewritten(members_of(finished()), {"adapter/adapter_config.json": as_bytes(hostile)})
     run = bring(zipped(forged).read(), other_team, other_member)
     kept = json.loads(run.file("adapter/adapter_config.json").read_text())
-    assert kept["base_model_name_or_path"] == run.base_model.weights
+    assert kept["base_model_name_or_path"] == base_names.public_name(run.base_model)
     assert not kept.keys() & {"revision", "loftq_config", "eva_config"}
 
 

@@ -9,14 +9,16 @@ import httpx
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from teams.models import Course, Method, Team, User
 from tests import factories
-from training.models import BaseModel, Hosting
-from training.services import base_models, hub, launch, local_time
+from training.models import BaseModel, Hosting, Trial
+from training.services import base_models, base_trials, hub, launch, local_time, lora_memory
 from training.services.base_models import BaseModelRefused, add_base_model
 from training.services.hub import HubModel, HubTrouble
 
+pytestmark = pytest.mark.usefixtures("stub_engines")
 ClientFor = Callable[[User | None], Client]
 CONFIG: dict[str, Any] = {"architectures": ["LlamaForCausalLM"]}
 FILES = ["config.json", "model.safetensors", "tokenizer.json"]
@@ -30,6 +32,14 @@ def folder(settings: Any) -> Path:
     for name in FILES:
         (path / name).write_text(json.dumps(CONFIG))
     return path
+
+
+def add_and_try(**asked: Any) -> BaseModel:
+    """As an instructor adds it and the worker tries it."""
+    base = add_base_model(**asked)
+    base_trials.try_base(base.pk)
+    base.refresh_from_db()
+    return base
 
 
 @pytest.fixture
@@ -49,6 +59,8 @@ def test_a_folder_of_the_operators_is_offered_to_this_course_alone(
     course: Course, team: Team, other_course_team: Team, instructor: User, folder: Path
 ) -> None:
     base = add_base_model(course=course, person=instructor, name=str(folder), label="Small")
+    assert base not in BaseModel.objects.offered(course, Method.LORA), "nobody starts from what was not tried"
+    assert base_trials.try_base(base.pk) == "fit"
     assert base in BaseModel.objects.offered(course, Method.LORA)
     assert base not in BaseModel.objects.offered(other_course_team.course, Method.LORA)
     version = factories.make_dataset_version(team, factories.child_rows(20))
@@ -68,13 +80,18 @@ def test_a_folder_has_one_name_however_it_was_written(
         add_base_model(course=course, person=instructor, name=f"{folder.parent}/../models/small/", label="Again")
 
 
-def test_the_model_server_hears_of_it(
-    course: Course, instructor: User, folder: Path, settings: Any, django_capture_on_commit_callbacks: Any
+def listed(settings: Any) -> Any:
+    return json.loads((Path(settings.VAR_DIR) / base_models.LIST_FILE).read_text())
+
+
+def test_the_model_server_hears_of_it_once_it_is_found_fit(
+    course: Course, instructor: User, folder: Path, settings: Any
 ) -> None:
-    with django_capture_on_commit_callbacks(execute=True):
-        add_base_model(course=course, person=instructor, name=str(folder), label="Small")
-    listed = json.loads((Path(settings.VAR_DIR) / base_models.LIST_FILE).read_text())
-    assert listed == {str(folder): str(folder)}
+    base = add_base_model(course=course, person=instructor, name=str(folder), label="Small")
+    base_models.write_list()
+    assert listed(settings) == {}
+    base_trials.try_base(base.pk)
+    assert listed(settings) == {str(folder): str(folder)}
 
 
 @pytest.mark.parametrize(
@@ -113,6 +130,7 @@ def test_a_link_out_of_the_models_folder_is_refused(
         (FILES, CONFIG | {"auto_map": {"AutoModel": "evil.Model"}}, "code of its author"),
         (FILES, {"architectures": ["BertModel"]}, "no text model"),
         (FILES, {"architectures": "x"}, "no text model"),
+        (FILES, {"architectures": ["T5ForConditionalGeneration"], "is_encoder_decoder": True}, "no text model"),
     ],
 )
 def test_what_could_run_code_or_cannot_be_trained_is_refused(
@@ -167,6 +185,12 @@ def test_the_instructor_adds_takes_off_and_offers_again_in_the_browser(
     twice = browser.post(address, {"name": str(folder), "label": "Again"})
     assert "already" in twice.content.decode()
     base = BaseModel.objects.get(label="Our small one")
+    assert "Waits to be tried" in browser.get(page).content.decode()
+    part = browser.get(page, headers={"HX-Request": "true"}).content.decode()
+    assert 'hx-trigger="every 3s"' in part and "<h1>" not in part
+    base_trials.try_base(base.pk)
+    part = browser.get(page, headers={"HX-Request": "true"}).content.decode()
+    assert "hx-trigger" not in part and "134,515 parameters" in part
     switch = reverse("base_model_switch", args=[course.pk, base.pk])
     browser.post(switch)
     assert "Offer again" in browser.get(page).content.decode()
@@ -185,3 +209,70 @@ def test_another_courses_model_and_everybodys_cannot_be_switched(
         assert answer.status_code == 404
         base.refresh_from_db()
         assert base.enabled
+
+
+@pytest.mark.parametrize(
+    ("stub", "said"),
+    [
+        ("refuses", "Its chat template leaves out a message. Choose another base model"),
+        ("mute", "Trying it ended with status 3"),
+    ],
+)
+def test_what_fails_when_it_is_tried_is_not_offered_and_says_why(
+    client_for: ClientFor, course: Course, instructor: User, folder: Path, stub: str, said: str
+) -> None:
+    (folder / "stub").write_text(stub)
+    base = add_and_try(course=course, person=instructor, name=str(folder), label="Small")
+    assert base.trial == Trial.UNFIT
+    assert said in base.trouble
+    assert base not in BaseModel.objects.offered(course, Method.LORA)
+    page = client_for(instructor).get(reverse("course_training", args=[course.pk])).content.decode()
+    assert said in page
+    (folder / "stub").write_text("works")
+    client_for(instructor).post(reverse("base_model_try", args=[course.pk, base.pk]))
+    assert base_trials.try_base(base.pk) == "fit"
+    base.refresh_from_db()
+    assert (base.trouble, base.weights_sha256) == ("", "ab" * 32)
+
+
+def test_what_is_too_big_for_this_machine_is_refused_before_it_is_loaded(
+    course: Course, instructor: User, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lora_memory, "room", lambda: lora_memory.Room(free=10**9, total=10**9))
+    with (folder / "model.safetensors").open("r+b") as file:
+        file.truncate(4 * 10**9)  # sparse: nothing is written
+    base = add_and_try(course=course, person=instructor, name=str(folder), label="Big")
+    assert "needs about 8.0 GB of memory, and this machine has 1.0 GB free now" in base.trouble
+
+
+def test_a_trial_whose_worker_died_is_made_again_and_given_up_after_the_third(
+    course: Course, instructor: User, folder: Path
+) -> None:
+    base = add_base_model(course=course, person=instructor, name=str(folder), label="Small")
+    long_ago = timezone.now() - 2 * base_trials.SILENT
+    dead = {"trial": Trial.TRYING, "trial_alive_at": long_ago}
+    BaseModel.objects.filter(pk=base.pk).update(trial_attempts=1, **dead)
+    base_trials.ask_for_trials()
+    base.refresh_from_db()
+    assert base.trial == Trial.WAITING
+    BaseModel.objects.filter(pk=base.pk).update(trial_attempts=3, **dead)
+    base_trials.ask_for_trials()
+    base.refresh_from_db()
+    assert (base.trial, base.trouble) == (Trial.UNFIT, base_trials.BROKE_DOWN)
+    assert base_trials.try_base(base.pk) == "not needed"
+
+
+def test_a_second_worker_does_not_try_what_is_being_tried(course: Course, instructor: User, folder: Path) -> None:
+    base = add_base_model(course=course, person=instructor, name=str(folder), label="Small")
+    BaseModel.objects.filter(pk=base.pk).update(trial=Trial.TRYING, trial_alive_at=timezone.now())
+    assert base_trials.try_base(base.pk) == "not needed"
+
+
+@pytest.mark.parametrize(
+    "config", [{"architectures": ["GPT2LMHeadModel"]}, {"architectures": ["Gemma3ForConditionalGeneration"]}]
+)
+def test_older_heads_and_models_that_see_pictures_are_tried_too(
+    course: Course, instructor: User, folder: Path, config: dict[str, Any]
+) -> None:
+    (folder / "config.json").write_text(json.dumps(config))
+    assert add_base_model(course=course, person=instructor, name=str(folder), label="").trial == Trial.WAITING

@@ -58,6 +58,13 @@ class Figures(msgspec.Struct, frozen=True):
     score_after: float | None = None
 
 
+class ArchiveBase(msgspec.Struct, frozen=True):
+    """Which weights the adapter belongs on, for whoever has them under another name."""
+
+    hub_id: Text = ""
+    weights_sha256: Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")] = ""
+
+
 class Manifest(msgspec.Struct, frozen=True):
     """What does not fit is refused with the field's name."""
 
@@ -75,6 +82,7 @@ class Manifest(msgspec.Struct, frozen=True):
     rehearsal: bool = False
     figures: Figures = Figures()
     result: dict[str, Any] = {}
+    base: ArchiveBase = ArchiveBase()
 
 
 def read_manifest(text: bytes) -> Manifest:

@@ -15,7 +15,7 @@ SHARES_SENT = ("validation_fraction", "rows_share")
 TARGETS = {
     "q_proj,v_proj": "Query and value (the guide's choice)",
     "q_proj,k_proj,v_proj,o_proj": "All of attention",
-    "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj": "Every layer: learns most, forgets most",
+    lora_presets.EVERY_LAYER: "Every layer: learns most, forgets most",
 }
 PRECISIONS = {
     "auto": "What this machine computes best",
@@ -194,6 +194,7 @@ class LoraForm(RunForm):
     @classmethod
     def initial_from(cls, run: TrainingRun) -> dict[str, Any]:
         layers = ",".join(run.settings.get("target_modules", ()))
+        layers = lora_presets.EVERY_LAYER if layers == lora_presets.LLAMAS_LAYERS else layers
         return super().initial_from(run) | {"target_modules": layers, "preset": lora_presets.OWN}
 
 

@@ -1,7 +1,8 @@
-from training.models.base_model import BaseModel, Hosting
+from training.models.base_model import NOT_FIT, BaseModel, Hosting, Trial
 from training.models.deleted_run import DeletedRun
 from training.models.endpoint import CallStatus, Deployment, EndpointCall, EndpointKey
 from training.models.fine_tuning import ApiFile, FineTuningJob
+from training.models.merged import MERGING, MergedModel, MergeStatus
 from training.models.origin import Origin
 from training.models.pace import PaceTrial
 from training.models.policy import MOST_RUNS_AT_ONCE, USUAL_RUNS_AT_ONCE, TrainingPolicy
@@ -25,8 +26,10 @@ __all__ = [
     "ACTIVE",
     "CREATING",
     "ENDED",
+    "MERGING",
     "MOST_ATTEMPTS",
     "MOST_RUNS_AT_ONCE",
+    "NOT_FIT",
     "USUAL_RUNS_AT_ONCE",
     "ApiFile",
     "Artifact",
@@ -39,6 +42,8 @@ __all__ = [
     "FineTuningJob",
     "Hosting",
     "InvalidTransition",
+    "MergeStatus",
+    "MergedModel",
     "Missing",
     "Origin",
     "PaceTrial",
@@ -48,5 +53,6 @@ __all__ = [
     "Sweep",
     "TrainingPolicy",
     "TrainingRun",
+    "Trial",
     "lease_owner",
 ]

@@ -18,10 +18,22 @@ class Hosting(models.TextChoices):
     ELSEWHERE = "elsewhere", "On another platform: known by name only"
 
 
+class Trial(models.TextChoices):
+    """Whether an added model was found to train and to answer here. Empty: it came with the platform, or is a provider's."""
+
+    WAITING = "waiting", "Waits to be tried"
+    TRYING = "trying", "Being tried"
+    FIT = "fit", "Tried, and fit"
+    UNFIT = "unfit", "Tried, and not usable"
+
+
+NOT_FIT = (Trial.WAITING, Trial.TRYING, Trial.UNFIT)
+
+
 class BaseModelQuerySet(models.QuerySet["BaseModel"]):
     def for_course(self, course: Course) -> "BaseModelQuerySet":
         mine = self.filter(Q(course=course) | Q(course=None), enabled=True)
-        return mine.exclude(hosting=Hosting.ELSEWHERE)
+        return mine.exclude(hosting=Hosting.ELSEWHERE).exclude(trial__in=NOT_FIT)
 
     def listed(self, course: Course) -> "BaseModelQuerySet":
         """As the instructor sees them: the course's own, also those that are not offered now, and everybody's."""
@@ -48,7 +60,12 @@ class BaseModel(models.Model):
     shutdown_on = models.DateField(null=True, blank=True)
     enabled = models.BooleanField(default=True)
     weights_sha256 = models.CharField(max_length=64, blank=True, help_text="Of the weights that lie here.")
-    trouble = models.CharField(max_length=500, blank=True, help_text="Why it could not be installed, and what to do.")
+    trouble = models.CharField(max_length=500, blank=True, help_text="Why it cannot be used here, and what to do.")
+    trial = models.CharField(max_length=8, choices=Trial.choices, blank=True)
+    trial_stage = models.CharField(max_length=80, blank=True, help_text="What is being tried now.")
+    trial_attempts = models.PositiveSmallIntegerField(default=0)
+    trial_alive_at = models.DateTimeField(null=True, help_text="When whoever tries it last said so.")
+    facts = models.JSONField(default=dict, help_text="What the trial found: parameters, layers, template, answer.")
 
     objects = BaseModelQuerySet.as_manager()
 
@@ -63,6 +80,14 @@ class BaseModel(models.Model):
 
     def __str__(self) -> str:
         return self.label
+
+    @property
+    def at_trial(self) -> bool:
+        return self.trial in (Trial.WAITING, Trial.TRYING)
+
+    @property
+    def unfit(self) -> bool:
+        return self.trial == Trial.UNFIT
 
     @property
     def local(self) -> bool:

@@ -12,12 +12,14 @@ from django.db import IntegrityError, transaction
 from datasets.services.base_folders import TINY
 from teams.models import Course, Method, User
 from teams.services import audit
-from training.models import BaseModel, Hosting
-from training.services import hub
-from training.services.spec import write_json
+from training.models import NOT_FIT, BaseModel, Hosting, Trial
+from training.services import hub, queue
+from training.services.json_files import write_json
 
 LIST_FILE = "base_models.json"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+# The last one sees pictures too: its text part is trained and answers.
+ANSWERING = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 
 
@@ -31,16 +33,24 @@ def folders_root() -> Path:
 
 
 def add_base_model(*, course: Course, person: User, name: str, label: str) -> BaseModel:
-    """Look at the model, offer it to the course's teams, tell the model server. Raises BaseModelRefused."""
+    """Look at the model and have it tried; it is offered to the course's teams once it was found fit (`base_trials`).
+
+    Raises BaseModelRefused for what can be seen without loading it.
+    """
     name, config = _looked_at(name.strip())
     _check_config(name, config)
     try:
         with transaction.atomic():
             base = BaseModel.objects.create(
-                course=course, method=Method.LORA, name=name, label=label.strip() or name, hosting=Hosting.HUGGING_FACE
+                course=course,
+                method=Method.LORA,
+                name=name,
+                label=label.strip() or name,
+                hosting=Hosting.HUGGING_FACE,
+                trial=Trial.WAITING,
             )
             audit.record(course=course, person=person, action="base model added", what=name)
-            transaction.on_commit(write_list)
+            transaction.on_commit(lambda: queue.dispatch_trial(base))
     except IntegrityError as twice:
         raise BaseModelRefused(f"{name} is in this course's list already.") from twice
     return base
@@ -80,6 +90,7 @@ def write_list() -> Path:
     path = Path(settings.VAR_DIR) / LIST_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     added = BaseModel.objects.filter(method=Method.LORA).exclude(hosting=Hosting.PROVIDER).exclude(name=TINY)
+    added = added.exclude(trial__in=NOT_FIT)
     served = (base for base in added if base.enabled or base.hosting == Hosting.HUGGING_FACE)
     write_json(path, {base.name: base.weights for base in served})
     return path
@@ -134,7 +145,8 @@ def _check_config(name: str, config: dict[str, Any]) -> None:
         raise BaseModelRefused(f"{name} needs code of its author (auto_map), and foreign code is never run here.")
     kinds = config.get("architectures")
     kinds = kinds if isinstance(kinds, list) else []
-    if not any(str(kind).endswith("ForCausalLM") for kind in kinds):
+    answers = any(str(kind).endswith(ANSWERING) for kind in kinds)
+    if not answers or config.get("is_encoder_decoder"):
         raise BaseModelRefused(
             f"{name} is no text model that answers ({', '.join(map(str, kinds)) or 'no architecture'})."
         )

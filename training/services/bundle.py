@@ -19,6 +19,7 @@ from training.archives.contents import EVENT_KINDS
 from training.archives.manifest import EVENTS, MANIFEST, ROWS, SCHEMA, SIGNATURE
 from training.models import RunEvent, TrainingRun
 from training.run_files import is_file_in, open_in
+from training.services.base_names import NAMES_ITS_BASE, archived_name, described, public_name, without_paths
 
 FIGURES = ("step", "total_steps", "train_loss", "validation_loss", "score_before", "score_after")
 MEMORY_BYTES = 8 * 1024 * 1024
@@ -64,7 +65,11 @@ def write_into(run: TrainingRun, out: IO[bytes]) -> None:
         for name, pieces in ((ROWS, _rows(run)), (EVENTS, _events(run))):
             files.append(_write_lines(archive, name, pieces))
         for artifact in run.artifacts.all():
-            if is_file_in(run.folder, artifact.path):
+            if not is_file_in(run.folder, artifact.path):
+                continue
+            if artifact.path in NAMES_ITS_BASE:
+                files.append(_write_without_paths(archive, run, artifact.path))
+            else:
                 _write_file(archive, run, artifact.path)
                 files.append({"path": artifact.path, "sha256": artifact.sha256, "bytes": artifact.size})
         text = json.dumps(manifest(run) | {"files": files}, indent=1, ensure_ascii=False).encode()
@@ -102,7 +107,8 @@ def manifest(run: TrainingRun) -> dict[str, Any]:
         "name": run.name,
         "words": f"{run} of team {run.team.name} in {run.team.course}"[:300],
         "method": run.method,
-        "base_model": run.base_model.name,
+        "base_model": archived_name(run.base_model),
+        "base": described(run.base_model),
         "settings": run.settings,
         "seed": run.seed,
         "rehearsal": run.rehearsal,
@@ -115,9 +121,14 @@ def manifest(run: TrainingRun) -> dict[str, Any]:
         "started_at": run.started_at.isoformat() if run.started_at else None,
         "finished_at": run.finished_at.isoformat() if run.finished_at else None,
         "figures": {name: getattr(run, name) for name in FIGURES},
-        "result": run.result,
+        "result": _result(run),
         "artifacts": [{"path": a.path, "sha256": a.sha256, "bytes": a.size} for a in run.artifacts.all()],
     }
+
+
+def _result(run: TrainingRun) -> dict[str, Any]:
+    named = {"base_model": public_name(run.base_model)} if "base_model" in run.result else {}
+    return {**run.result, **named}
 
 
 def _rows(run: TrainingRun) -> Iterator[bytes]:
@@ -134,6 +145,14 @@ def _events(run: TrainingRun) -> Iterator[bytes]:
 def _write_file(archive: zipfile.ZipFile, run: TrainingRun, name: str) -> None:
     with open_in(run.folder, name) as file, archive.open(name, "w", force_zip64=True) as member:
         shutil.copyfileobj(file, member, MEMORY_BYTES)
+
+
+def _write_without_paths(archive: zipfile.ZipFile, run: TrainingRun, name: str) -> dict[str, Any]:
+    """One of the small files that name the base."""
+    with open_in(run.folder, name) as file:
+        content = without_paths(run, name, file.read())
+    archive.writestr(name, content)
+    return {"path": name, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 
 def _write_lines(archive: zipfile.ZipFile, name: str, lines: Iterator[bytes]) -> dict[str, Any]:

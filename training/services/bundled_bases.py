@@ -16,7 +16,7 @@ from teams.models import Method
 from training.launcher import SPEC_FILE, Engine
 from training.models import BaseModel, Hosting
 from training.services.base_models import write_list
-from training.services.spec import write_json
+from training.services.json_files import write_json
 
 log = logging.getLogger(__name__)
 

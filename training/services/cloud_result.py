@@ -21,7 +21,7 @@ from teams.services.prices import PriceUnknown
 from training.models import Artifact, InvalidTransition, Missing, RunEvent, RunStatus, TrainingRun
 from training.providers.openai_api import FineTuning, JobEvent, ProviderAway, ProviderJob, ProviderRefused
 from training.providers.values import finite, points, step_number
-from training.services import charges, estimate, finish, live, spec
+from training.services import charges, estimate, finish, json_files, live
 from training.services.cloud_samples import ask_samples
 
 log = logging.getLogger(__name__)
@@ -223,7 +223,7 @@ def _write_files(run: TrainingRun, result: dict[str, Any], missing: set[str]) ->
     try:
         run.folder.mkdir(parents=True, exist_ok=True)
         if not run.file(finish.RESULT_FILE).exists():
-            spec.write_json(run.file(finish.RESULT_FILE), result)
+            json_files.write_json(run.file(finish.RESULT_FILE), result)
         found = finish.collect_artifacts(run)
     except OSError as trouble:
         log.warning("run %s: its files were not kept: %s", run.pk, trouble)

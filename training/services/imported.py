@@ -40,7 +40,8 @@ from training.archives.manifest import (
 from training.archives.program import Program, document
 from training.models import Artifact, BaseModel, Origin, RunEvent, RunStatus, TrainingRun
 from training.run_files import file_in
-from training.services import adapters, finish, spec
+from training.services import adapters, finish, json_files
+from training.services.base_names import name_base
 from training.services.bundle import signature
 from training.services.charges import provider_name
 from training.services.endpoints import provider_address
@@ -152,7 +153,10 @@ class _Arrival:
 
     def _base_model(self) -> BaseModel:
         wanted, method = self.manifest.base_model, self.method
-        base = BaseModel.objects.offered(self.team.course, method).filter(name=wanted).first()
+        offered = BaseModel.objects.offered(self.team.course, method)
+        base = offered.filter(name=wanted).first()
+        if base is None and self.manifest.base.weights_sha256:  # the same weights, in a folder of another name
+            base = offered.filter(weights_sha256=self.manifest.base.weights_sha256).first()
         if base is None:
             raise ImportRefused(
                 f"{MANIFEST}, base_model: It was trained on {wanted}, which this course does not offer for {method.label} "
@@ -221,7 +225,9 @@ class _Arrival:
                 self.box.take(f"file-{place}", to=target, most_bytes=MOST_BYTES)
         if self.method == Method.DSPY:
             self.answer.result["prompt_tokens"] = finish.program_prompt_tokens(self.folder)
-        spec.write_json(file_in(self.folder, RESULT), self.answer.result)
+        json_files.write_json(file_in(self.folder, RESULT), self.answer.result)
+        if self.method == Method.LORA:
+            name_base(self.folder, self.base)
 
     def _reserve_disk(self) -> None:
         """The files of the run. Raises disk.DiskFull."""

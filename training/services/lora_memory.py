@@ -31,7 +31,17 @@ GPU_RUNTIME_BYTES = 700 * 2**20  # what CUDA keeps for itself
 ADAPTER_COPIES = 6  # weights, gradients, two of AdamW, the best so far, the checkpoint being written
 LOGIT_COPIES = 3  # logits, their softmax, their gradient
 HIDDEN_KEPT, INNER_KEPT, ADAPTED_KEPT = 16, 5, 4  # numbers kept for the backward pass, per token, layer and width
+EVERY = "all-linear"  # as the engine calls all layers that can be adapted
 LIGHT_BYTES, FEWEST_ROWS = 128 * 2**20, 2  # as in the engine's forks.py
+TIED_BY_DEFAULT = (
+    "gpt2",
+    "falcon",
+    "gemma",
+    "gemma2",
+    "gemma3",
+    "gemma3_text",
+    "lfm2",
+)  # by their configuration classes
 LONGEST_OVER_MEAN = 4  # a batch is as long as its longest row, and the version says only the mean
 
 
@@ -61,7 +71,8 @@ class Shape:
         return 2 * self.layers + 1
 
     def adapted(self, modules: list[str]) -> list[tuple[int, int]]:
-        """(inputs, outputs) of each layer's modules that get an adapter."""
+        """(inputs, outputs) of each layer's modules that get an adapter, as far as a family joins none of them. Those that
+        are joined have the inputs of one and the outputs of all: no bigger adapter than theirs together."""
         known = {
             "q_proj": (self.hidden, self.query),
             "k_proj": (self.hidden, self.value),
@@ -71,6 +82,8 @@ class Shape:
             "up_proj": (self.hidden, self.inner),
             "down_proj": (self.inner, self.hidden),
         }
+        if EVERY in modules:
+            return list(known.values())
         return [known.get(module, (self.hidden, self.hidden)) for module in modules]
 
 
@@ -108,25 +121,48 @@ class Room:
 
 def shape_of(weights: str) -> Shape | None:
     """Sizes of the base in a folder or in the local model cache; None where its configuration is not here or says otherwise."""
-    folder = Path(weights)
-    path = folder / "config.json" if folder.is_dir() else _cached_config(weights)
-    if path is None or not path.is_file():
-        return None
-    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    config = _config_of(weights)
     try:
-        hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
+        hidden = int(_first(config, "hidden_size", "n_embd"))
+        heads = int(_first(config, "num_attention_heads", "n_head"))
+        values = _first(config, "num_key_value_heads", "num_kv_heads", otherwise=heads)
         head = int(config.get("head_dim") or hidden // heads)
         return Shape(
             vocabulary=int(config["vocab_size"]),
             hidden=hidden,
-            layers=int(config["num_hidden_layers"]),
-            inner=int(config["intermediate_size"]),
+            layers=int(_first(config, "num_hidden_layers", "n_layer")),
+            inner=int(_first(config, "intermediate_size", "n_inner", "ffn_hidden_size", otherwise=4 * hidden)),
             query=heads * head,
-            value=int(config.get("num_key_value_heads") or heads) * head,
-            tied=bool(config.get("tie_word_embeddings", False)),
+            value=int(values) * head,
+            tied=bool(config.get("tie_word_embeddings", config.get("model_type") in TIED_BY_DEFAULT)),
         )
-    except KeyError:
+    except (KeyError, TypeError, ValueError):
         return None  # another family of models names its sizes otherwise: nothing is claimed about it
+
+
+def family_of(weights: str) -> str:
+    """The base's `model_type`; empty where its configuration is not here."""
+    return str(_config_of(weights).get("model_type", ""))
+
+
+def _config_of(weights: str) -> dict[str, Any]:
+    """Of the text part, which is what is trained of a model that sees pictures too. Empty where there is none here."""
+    folder = Path(weights)
+    path = folder / "config.json" if folder.is_dir() else _cached_config(weights)
+    if path is None or not path.is_file():
+        return {}
+    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return config | (config.get("text_config") or {})
+
+
+def _first(config: dict[str, Any], *names: str, otherwise: int | None = None) -> Any:
+    """What the family calls it. Raises KeyError where it calls it otherwise still."""
+    for name in names:
+        if config.get(name) is not None:
+            return config[name]
+    if otherwise is None:
+        raise KeyError(names[0])
+    return otherwise
 
 
 def _cached_config(name: str) -> Path | None:

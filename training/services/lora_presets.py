@@ -20,7 +20,8 @@ LABELS = {
     OWN: "My own",
 }
 
-EVERY_LAYER = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj"
+EVERY_LAYER = "all-linear"  # whatever this base's family calls them: the engine reads them from the model
+LLAMAS_LAYERS = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj"  # the same, as earlier runs have it
 COURSE_GUIDE: dict[str, Any] = {
     "epochs": 3,
     "learning_rate": 2e-4,
@@ -76,7 +77,8 @@ def _epochs(rows: int, batch: int) -> int:
 def learning_rate(base: BaseModel) -> float:
     """By the base's width, to two significant figures."""
     config = _config(base)
-    width = config.get("hidden_size")
+    config |= config.get("text_config") or {}
+    width = config.get("hidden_size", config.get("n_embd"))
     if not isinstance(width, int) or width <= 0:
         width = UNKNOWN_WIDTH
     family = str(config.get("model_type", ""))
@@ -94,7 +96,8 @@ def _config(base: BaseModel) -> dict[str, Any]:
 
 def sentence(settings: dict[str, Any]) -> str:
     """The settings in one line, for the page."""
-    layers = "every linear layer" if settings["target_modules"] == EVERY_LAYER else settings["target_modules"]
+    every = settings["target_modules"] in (EVERY_LAYER, LLAMAS_LAYERS)
+    layers = "every linear layer" if every else settings["target_modules"]
     epochs = f"{settings['epochs']} epoch{'' if settings['epochs'] == 1 else 's'}"
     return (
         f"Adapts {layers.replace(',', ', ')}; rank {settings['rank']}, alpha {settings['alpha']}, dropout "

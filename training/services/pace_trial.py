@@ -25,11 +25,12 @@ from django.utils import timezone
 
 from teams.models import Method
 from training.launcher import SPEC_FILE, Engine
-from training.models import BaseModel, Hosting, PaceTrial
+from training.models import NOT_FIT, BaseModel, Hosting, PaceTrial
 from training.services import local_time, queue
 from training.services.cancel import KEEP_FILE
+from training.services.json_files import write_json
 from training.services.questions import SAMPLE_QUESTIONS
-from training.services.spec import SAVE_EVERY_STEPS, TRAIN_FILE, VALIDATION_FILE, write_json
+from training.services.spec import SAVE_EVERY_STEPS, TRAIN_FILE, VALIDATION_FILE
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ def _bases() -> list[BaseModel]:
     """Those whose weights lie in a folder here: a trial downloads nothing."""
     offered = BaseModel.objects.filter(
         method=Method.LORA, enabled=True, hosting__in=[Hosting.BUNDLED, Hosting.HUGGING_FACE]
-    )
+    ).exclude(trial__in=NOT_FIT)
     return [base for base in offered if Path(base.weights).is_dir()]
 
 

@@ -15,13 +15,15 @@ from rq.job import Job, JobStatus
 
 from teams import queues
 from teams.models import Method, Team
-from training.models import BaseModel, RunStatus, TrainingRun
+from training.models import BaseModel, MergedModel, RunStatus, TrainingRun
 from training.services import limits
 
 SLOT_QUEUE, QUICK_QUEUE = "training", queues.QUICK
 SLOT_METHODS = (Method.LORA, Method.DSPY)  # they work on this machine; OpenAI's jobs work at the provider
 EXECUTE, POLL, PACE = "training.jobs.execute_run", "training.jobs.poll_run", "training.jobs.measure_pace"
 PACE_JOB = "pace-"  # and the base model's id
+MERGE, MERGE_JOB = "training.jobs.make_merged_model", "merge-"
+TRIAL, TRIAL_JOB, TRIAL_TIMEOUT_SECONDS = "training.jobs.try_base_model", "trial-", 3_600
 RESULT_SECONDS, FAILURE_SECONDS, POLL_TIMEOUT_SECONDS, PACE_TIMEOUT_SECONDS = 300, 24 * 3600, 300, 900
 SILENCE = timedelta(seconds=60)  # a worker beats every 30
 ON_THE_WAY = frozenset({JobStatus.QUEUED, JobStatus.STARTED, JobStatus.DEFERRED, JobStatus.SCHEDULED})
@@ -142,6 +144,16 @@ def is_slot_idle() -> bool:
 def dispatch_pace(base: BaseModel) -> str:
     """Have this machine's pace on a base model measured; not twice at once."""
     return _enqueue(SLOT_QUEUE, PACE, base.pk, f"{PACE_JOB}{base.pk}", timeout=PACE_TIMEOUT_SECONDS)
+
+
+def dispatch_trial(base: BaseModel) -> str:
+    """Have an added base model tried, where runs are trained: both need the memory. Not twice at once."""
+    return _enqueue(SLOT_QUEUE, TRIAL, base.pk, f"{TRIAL_JOB}{base.pk}", timeout=TRIAL_TIMEOUT_SECONDS)
+
+
+def dispatch_merge(merged: MergedModel) -> str:
+    """Have a merged download made, where runs are trained: both need the memory. Not twice at once."""
+    return _enqueue(SLOT_QUEUE, MERGE, merged.pk, f"{MERGE_JOB}{merged.pk}", timeout=TRIAL_TIMEOUT_SECONDS)
 
 
 def dispatch_poll(run: TrainingRun) -> str:

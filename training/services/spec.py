@@ -1,7 +1,6 @@
 """The order for an engine: its module, `spec.json`, the rows, and the environment that it needs besides the usual."""
 
 import json
-import os
 import random
 from collections import Counter
 from dataclasses import asdict, dataclass, field
@@ -14,9 +13,11 @@ from teams.models import HoldState, Method
 from training.launcher import SPEC_FILE
 from training.models import TrainingRun
 from training.services import base_answers, fresh_questions
+from training.services.base_names import name_base, public_name
 from training.services.charges import token_prices
 from training.services.endpoints import provider_address
 from training.services.estimate import ROWS_SHARE, rows_in_share
+from training.services.json_files import write_json
 from training.services.questions import SAMPLE_QUESTIONS
 
 MODULES = {Method.LORA: "lora.train", Method.DSPY: "dspy_program.optimize"}
@@ -85,7 +86,10 @@ def write_order(run: TrainingRun) -> Order:
     }
     environment: dict[str, str] = {}
     if method == Method.LORA:
-        spec |= {"base_model": run.base_model.weights, **_start(run), **_verdict(run, files.train)}
+        base = run.base_model
+        spec |= {"base_model": base.weights, "base_name": public_name(base), "base_sha256": base.weights_sha256}
+        name_base(run.folder, base)
+        spec |= {**_start(run), **_verdict(run, files.train)}
     else:
         base_url, key = provider_address(rehearsal=run.rehearsal)
         spec |= {"model": run.base_model.name, "base_url": base_url, **_limits(run)}
@@ -126,16 +130,6 @@ def _limits(run: TrainingRun) -> dict[str, Any]:
         },
         "max_cost_microdollars": None if run.rehearsal else held or 0,
     }
-
-
-def write_json(path: Path, data: Any) -> None:
-    """Whole or not at all: written aside, flushed to disk, renamed."""
-    aside = path.with_suffix(".tmp")
-    with aside.open("w", encoding="utf-8") as file:
-        json.dump(data, file, ensure_ascii=False, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
 
 
 def commonest_system_prompt(train: Path) -> str:

@@ -10,7 +10,7 @@ from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course
 from training.forms import BaseModelForm, PolicyForm
 from training.models import BaseModel
-from training.services import bundled_bases, pace_trial
+from training.services import base_trials, bundled_bases, pace_trial
 from training.services.base_models import BaseModelRefused, add_base_model, folders_root, switch_base_model
 from training.services.policy import change_policy, policy_of
 
@@ -37,7 +37,7 @@ def base_model_new(request: SignedInRequest, course: Course) -> HttpResponse:
         except BaseModelRefused as refused:
             form.add_error("name", ValidationError(str(refused)))
         else:
-            messages.success(request, f"{base} is offered for LoRA from now on.")
+            messages.success(request, f"{base} is tried now. Teams may start from it once it is found fit.")
             return redirect("course_training", course_id=course.pk)
     return _page(request, course, PolicyForm(instance=policy_of(course)), form)
 
@@ -55,15 +55,25 @@ def base_model_switch(request: SignedInRequest, course: Course, model_id: int) -
     return redirect("course_training", course_id=course.pk)
 
 
+@course_view(Access.INSTRUCTOR)
+@require_POST
+def base_model_try(request: SignedInRequest, course: Course, model_id: int) -> HttpResponse:
+    base_trials.try_again(base=get_object_or_404(BaseModel, course=course, pk=model_id))
+    return redirect("course_training", course_id=course.pk)
+
+
 def _page(request: SignedInRequest, course: Course, policy: PolicyForm, adding: BaseModelForm) -> HttpResponse:
     models = [*BaseModel.objects.listed(course), *bundled_bases.missing()]
     trials = pace_trial.latest_of(models)
     context = {
         "section": "queue",
+        "at_trial": any(model.at_trial for model in models),
         "form": policy,
         "adding": adding,
         "models": [(model, trials.get(model.pk), bundled_bases.card_of(model)) for model in models],
         "folders": folders_root(),
     }
+    if request.htmx and request.method == "GET":
+        return render(request, "training/course_training.html#models", context)
     bad = bool(policy.errors or adding.errors)
     return render(request, "training/course_training.html", context, status=422 if bad else 200)

@@ -1,5 +1,6 @@
 """A team's runs: the list, one run as it happens, its files, stopping it."""
 
+from io import BytesIO
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlencode
@@ -19,6 +20,7 @@ from training.forms import RunLabelForm
 from training.models import RunStatus, TrainingRun
 from training.run_files import open_in
 from training.services import limits, live, queue
+from training.services.base_names import NAMES_ITS_BASE, without_paths
 from training.services.cancel import CannotStop, cancel, stop_and_keep
 from training.services.checkpoints import NoCheckpoint, keep_checkpoint
 from training.services.compare import compare
@@ -136,7 +138,12 @@ def run_file(request: SignedInRequest, team: Team, number: int, path: str) -> Fi
         file = open_in(run.folder, artifact.path)
     except FileNotFoundError as missing:
         raise Http404("This file is no longer on the machine.") from missing
-    return FileResponse(file, as_attachment=True, filename=PurePosixPath(artifact.path).name)
+    name = PurePosixPath(artifact.path).name
+    if artifact.path not in NAMES_ITS_BASE:
+        return FileResponse(file, as_attachment=True, filename=name)
+    with file:
+        content = without_paths(run, artifact.path, file.read())
+    return FileResponse(BytesIO(content), as_attachment=True, filename=name)
 
 
 @team_view(Access.MEMBER)

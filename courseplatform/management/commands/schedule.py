@@ -13,7 +13,7 @@ from courseplatform.erasing_rows import forget_freed_pages
 from datasets.services import retention
 from evaluation.services import chat, interviews
 from teams.services import archive_exports, archive_imports, billing, erasing, mail
-from training.services import deployments, pace_trial, reconcile, run_disk
+from training.services import base_trials, deployments, merging, pace_trial, reconcile, run_disk
 
 RETENTION_SECONDS = 3600
 BILL_SECONDS = 600  # how often it is asked whether tonight's check is made
@@ -36,10 +36,13 @@ class Command(BaseCommand):
             (settings.RECONCILE_SECONDS, deployments.sweep),
             (settings.CLOUD_POLL_SECONDS, reconcile.poll_waiting),
             (settings.RECONCILE_SECONDS, pace_trial.ask_for_trials),
+            (settings.RECONCILE_SECONDS, base_trials.ask_for_trials),
+            (settings.RECONCILE_SECONDS, merging.sweep),
             (RETENTION_SECONDS, erasing.apply_retention),
             (RETENTION_SECONDS, SessionStore.clear_expired),
             (RETENTION_SECONDS, retention.prune),
             (RETENTION_SECONDS, run_disk.prune),
+            (RETENTION_SECONDS, merging.prune),
             (RETENTION_SECONDS, arriving.sweep),
             (RETENTION_SECONDS, forget_freed_pages),  # where a reader was at it when something was erased
             (BILL_SECONDS, billing.check_bill),

@@ -1,5 +1,6 @@
 """What a run leaves behind: a standard PEFT folder that anybody can load, proven to say what the trained model says."""
 
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,10 @@ from lora.spec import Spec
 from lora.templates import ChatTemplate, template_of
 
 ADAPTER = Path("adapter")
+WEIGHTS = """It was trained on weights of the base whose safetensors hash (sha256) is `{sha256}`. Others under
+the same name may answer a little otherwise.
+
+"""
 IN_BITS = """- In training the base model was held in {bits} bits (bitsandbytes). Chat and the line below use the whole base model,
   so answers may differ a little from those given in training.
 """
@@ -34,7 +39,8 @@ A LoRA adapter that makes `{base}` answer a teacher as a second-grade student. {
 - System line to ask it with: {system}
 {bits}- The exact chat template is `chat_template.jinja`; chat must use it.
 
-Load it with `peft.AutoPeftModelForCausalLM.from_pretrained("<this folder>")`.
+{weights}Load it with `peft.AutoPeftModelForCausalLM.from_pretrained("<this folder>")`, or, with the base in a folder of yours, with
+`peft.PeftModel.from_pretrained(<the base>, "<this folder>")`. The merged download of the run needs no base beside it.
 
 ## Settings
 
@@ -47,19 +53,35 @@ Load it with `peft.AutoPeftModelForCausalLM.from_pretrained("<this folder>")`.
 
 
 def save_adapter(
-    model: PeftModel, tokenizer: PreTrainedTokenizerBase, template: ChatTemplate, rows: RowSet, card: str
+    model: PeftModel,
+    tokenizer: PreTrainedTokenizerBase,
+    template: ChatTemplate,
+    rows: RowSet,
+    card: str,
+    base_name: str = "",
 ) -> None:
-    """Write `adapter/` aside, test it, rename it. Raises EngineError `self_test_failed`, and no `adapter/` then."""
+    """Write `adapter/` aside, test it, rename it. `base_name`: what the base is called in it, for whoever takes it home.
+
+    Raises EngineError `self_test_failed`, and there is no `adapter/` then.
+    """
     aside = ADAPTER.with_suffix(".tmp")
     shutil.rmtree(aside, ignore_errors=True)
     model.save_pretrained(str(aside), save_embedding_layers=False)
     tokenizer.chat_template = template.source
     tokenizer.save_pretrained(str(aside))
     (aside / "README.md").write_text(card, encoding="utf-8")
+    if base_name:
+        _name_base(aside / "adapter_config.json", base_name)
     self_test(model, tokenizer, template, rows, aside)
     if ADAPTER.exists():
         shutil.rmtree(ADAPTER)
     aside.rename(ADAPTER)
+
+
+def _name_base(path: Path, name: str) -> None:
+    """In place of the folder that it was loaded from, which is on this machine only."""
+    config = json.loads(path.read_text(encoding="utf-8")) | {"base_model_name_or_path": name}
+    path.write_text(json.dumps(config, indent=2), encoding="utf-8")
 
 
 @torch.no_grad()
@@ -99,7 +121,8 @@ def model_card(
     """README.md of the adapter: where it comes from, on what, how well."""
     settings = msgspec.to_builtins(spec.settings) | {"precision": precision}
     return CARD.format(
-        base=spec.base_model,
+        base=spec.base_name or spec.base_model,
+        weights=WEIGHTS.format(sha256=spec.base_sha256) if spec.base_sha256 else "",
         title=f"Run {spec.run}",
         ending="Its training was ended early by a person, who kept it." if ending == "kept_early" else "",
         rows=train.rows,

@@ -154,7 +154,7 @@ def _leave_artefacts(
     card = model_card(
         spec, material.hardware.precision, material.train, material.validation, metrics, ending, versions()
     )
-    save_adapter(material.model, material.tokenizer, material.template, material.train, card)
+    save_adapter(material.model, material.tokenizer, material.template, material.train, card, spec.base_name)
     metrics |= {"wall_seconds": round(time.perf_counter() - began, 3)}
     _write_result(spec, material, metrics, ending, loop.progress.work(), verdicts)
     shutil.rmtree(CHECKPOINT.parent)
@@ -375,7 +375,7 @@ def _write_result(
         "seed": spec.seed,
         "data_sha256": material.train.sha256,
         "validation_sha256": material.validation.sha256 if material.validation else None,
-        "base_model": spec.base_model,
+        "base_model": spec.base_name or spec.base_model,
         "precision": material.hardware.precision,
         "quantization": spec.settings.quantization,
         "training": spec.settings.training,

@@ -58,6 +58,10 @@ class Spec(msgspec.Struct, frozen=True):
     seed: Annotated[int, Meta(ge=0, lt=2**32)]
     train_file: str
     base_model: Annotated[str, Meta(min_length=1)]
+    base_name: Annotated[str, Meta(max_length=200)] = (
+        ""  # what it is called outside this machine; empty: as `base_model`
+    )
+    base_sha256: str = ""  # of its weights, for the card; empty where nobody took it
     validation_file: str | None = None
     settings: Settings = Settings()
     sample_questions: tuple[str, ...] = ()

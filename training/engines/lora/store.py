@@ -157,7 +157,10 @@ class ModelStore:
         return self._adapters[name][1], self._base(self._base_name(folder))
 
     def _base_name(self, folder: Path) -> str:
-        """By path or name; else by the folder's own name, since a checkout may have moved since the run."""
+        """As the platform wrote beside the adapter; else by the path or name in it; else by the folder's own name, since a
+        checkout may have moved since the run."""
+        if (named := _named_beside(folder)) in self._paths:
+            return named
         try:
             trained_on = str(json.loads((folder / "adapter_config.json").read_bytes())["base_model_name_or_path"])
         except (OSError, ValueError, KeyError, TypeError) as broken:
@@ -175,6 +178,14 @@ class ModelStore:
             f"this run was trained on {trained_on}, which the model server was not started with",
             f"Start lora.serve with --base NAME={trained_on}.",
         )
+
+
+def _named_beside(folder: Path) -> str:
+    """The base's name in the run's `base.json`; empty where there is none."""
+    try:
+        return str(json.loads((folder.parent / "base.json").read_bytes())["name"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _size_on_disk(path: str) -> int:

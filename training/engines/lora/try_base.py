@@ -47,6 +47,7 @@ from lora.spec import Settings
 from lora.targets import EVERY, names_of
 from lora.templates import ChatTemplate, Message, end_of_turn, end_token_ids, template_of
 from lora.train import NO_MEMORY, is_out_of_memory
+from lora.weights import weights_sha256
 
 TALK: list[Message] = [
     {"role": "system", "content": "You are in second grade."},
@@ -73,6 +74,7 @@ class Facts:
     layers: list[str]
     end_tokens: list[str]
     template_sha256: str
+    weights_sha256: str
     settled: bool
     each_answer: bool
     loss_before: float
@@ -109,6 +111,7 @@ def try_base(base: str, work: Path, tell: Tell) -> Facts:
         layers=layers,
         end_tokens=tokenizer.convert_ids_to_tokens(end_of_turn(tokenizer, template)),
         template_sha256=hashlib.sha256(template.source.encode()).hexdigest(),
+        weights_sha256=weights_sha256(base),
         settled=template.source.startswith(MARK),
         each_answer=each_answer,
         loss_before=before,

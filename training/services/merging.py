@@ -1,0 +1,186 @@
+"""The merged download of a LoRA run: base and adapter as one model, which needs nothing of this platform.
+
+Somebody asks -> its bytes are reserved, WAITING -> a worker of the training queue makes it in a child process (MAKING) ->
+READY for some days, or FAILED with why. The clock sends again for those whose worker died, and deletes what is old.
+"""
+
+import shutil
+import tempfile
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from teams.models import DiskKind, Method, Team, User
+from teams.services import audit, disk
+from training.launcher import SPEC_FILE, Engine
+from training.models import MergedModel, MergeStatus, RunStatus, TrainingRun
+from training.run_files import file_in
+from training.services import deleted, queue, run_disk
+from training.services.base_names import public_name
+from training.services.json_files import write_json
+from training.services.questions import SAMPLE_QUESTIONS
+
+ZIP = "merged/model.zip"
+OVERHEAD_BYTES = 20 * disk.MB  # tokenizer, card, Modelfile
+UNKNOWN_BYTES = 2 * disk.GB
+BEAT_SECONDS = 5.0
+SILENT = timedelta(seconds=60)
+MOST_ATTEMPTS = 3
+QUESTIONS = 3
+BROKE_DOWN = "Making it broke down three times: most likely this machine has too little memory for it."
+
+
+class CannotMerge(Exception):
+    """There is no merged model to be had of this run now; the message says why and what to do."""
+
+
+def ask_for(*, run: TrainingRun, person: User) -> MergedModel:
+    """Have it made, unless it is there or on its way. Raises CannotMerge, where the team's disk is full too."""
+    if run.method != Method.LORA or run.status != RunStatus.SUCCEEDED:
+        raise CannotMerge("Only a finished LoRA run has a model to download.")
+    if not run.base_model.local:
+        raise CannotMerge("The base model of this run is on another platform. Make the merged model there.")
+    with transaction.atomic():
+        deleted.hold_still(run)
+        there = MergedModel.objects.filter(run=run).first()
+        if there is not None and (there.at_work or _is_there(there)):
+            return there
+        size = _estimate(run)
+        try:
+            disk.grow(team=run.team, key=run.disk_key, kind=DiskKind.RUN, by=size)
+        except disk.DiskFull as full:
+            raise CannotMerge(str(full)) from full
+        now = timezone.now()
+        fresh = {"status": MergeStatus.WAITING, "size": size, "asked_by": person, "asked_at": now, "alive_at": now}
+        again = {"stage": "", "trouble": "", "attempts": 0, "ready_at": None}
+        merged, _ = MergedModel.objects.update_or_create(run=run, defaults=fresh | again)
+        audit.record(
+            course=run.team.course, team=run.team, person=person, action="merged model asked for", what=str(run)
+        )
+        transaction.on_commit(lambda: queue.dispatch_merge(merged))
+    return merged
+
+
+def make(merged_id: int) -> str:
+    """The worker's part. Gives a word for RQ's log."""
+    claimed = MergedModel.objects.filter(pk=merged_id, status=MergeStatus.WAITING).update(
+        status=MergeStatus.MAKING, attempts=F("attempts") + 1, alive_at=timezone.now(), stage=""
+    )
+    if not claimed:
+        return "not needed"
+    merged = MergedModel.objects.select_related("run__team__course", "run__base_model").get(pk=merged_id)
+    with tempfile.TemporaryDirectory(prefix="merge-", dir=settings.VAR_DIR) as folder:
+        done, trouble = _made(merged, Path(folder))
+        ours = MergedModel.objects.filter(pk=merged.pk, status=MergeStatus.MAKING, attempts=merged.attempts)
+        if trouble:
+            ours.update(status=MergeStatus.FAILED, trouble=trouble[:500], stage="", size=0)
+        elif _keep(merged, Path(folder)):
+            size = file_in(merged.run.folder, ZIP).stat().st_size
+            ready = {"status": MergeStatus.READY, "stage": "", "size": size, "ready_at": timezone.now()}
+            ours.update(same=int(done.get("same", 0)), asked=int(done.get("asked", 0)), **ready)
+    _count(merged.run)
+    return trouble or "ready"
+
+
+def sweep() -> int:
+    """For the clock: those whose worker died or whose call was lost. How many are on their way."""
+    silent = MergedModel.objects.filter(status=MergeStatus.MAKING, alive_at__lt=timezone.now() - SILENT)
+    for merged in silent.filter(attempts__gte=MOST_ATTEMPTS).select_related("run__team__course"):
+        given_up = {"status": MergeStatus.FAILED, "trouble": BROKE_DOWN, "stage": "", "size": 0}
+        if MergedModel.objects.filter(pk=merged.pk, status=MergeStatus.MAKING).update(**given_up):
+            _count(merged.run)
+    silent.update(status=MergeStatus.WAITING)
+    waiting = MergedModel.objects.filter(status=MergeStatus.WAITING)
+    for merged in waiting:
+        queue.dispatch_merge(merged)
+    return len(waiting)
+
+
+def prune() -> int:
+    """For the clock: merged models that were ready so many days ago. They can be made again at any time. How many."""
+    before = timezone.now() - timedelta(days=settings.MERGED_KEPT_DAYS)
+    gone = 0
+    for merged in MergedModel.objects.filter(ready_at__lt=before).select_related("run__team__course"):
+        shutil.rmtree(file_in(merged.run.folder, ZIP).parent, ignore_errors=True)
+        merged.delete()
+        _count(merged.run)
+        gone += 1
+    return gone
+
+
+def _is_there(merged: MergedModel) -> bool:
+    return merged.status == MergeStatus.READY and file_in(merged.run.folder, ZIP).is_file()
+
+
+def _estimate(run: TrainingRun) -> int:
+    """Bytes: as many as the base's own weights, in whose precision it is written."""
+    folder = Path(run.base_model.weights)
+    files = [file.stat().st_size for file in folder.glob("*.safetensors")] if folder.is_dir() else []
+    return sum(files) + OVERHEAD_BYTES if files else UNKNOWN_BYTES
+
+
+def _made(merged: MergedModel, folder: Path) -> tuple[dict[str, Any], str]:
+    """What the engine said of it, or why there is none."""
+    run = merged.run
+    order = {
+        "base": run.base_model.weights,
+        "base_name": public_name(run.base_model),
+        "adapter": str(file_in(run.folder, "adapter").resolve()),
+        "name": run.name or f"Run {run.number}",
+        "system": run.result.get("system_prompt"),
+        "questions": SAMPLE_QUESTIONS[:QUESTIONS],
+        "target": "model.zip",
+    }
+    write_json(folder / SPEC_FILE, order)
+    done: dict[str, Any] = {}
+    trouble, beat = "", 0.0
+    with Engine("lora.merge", folder, engines=settings.ENGINES_ROOT) as engine:
+        for event in engine.events():
+            kind = event["event"] if event else ""
+            if event and kind == "done":
+                done = event
+            elif event and kind == "failed":
+                trouble = f"{event.get('message')}. {event.get('mend', '')}"
+            if (event and kind == "progress") or time.monotonic() - beat > BEAT_SECONDS:
+                beat = time.monotonic()
+                _beat(merged, str(event["doing"]) if event and kind == "progress" else None)
+        if not done and not trouble:
+            trouble = (
+                f"Making it ended with status {engine.exit_code}: too little memory, or a full disk. Try again later."
+            )
+    return done, trouble
+
+
+def _beat(merged: MergedModel, stage: str | None) -> None:
+    told = {"alive_at": timezone.now()} | ({} if stage is None else {"stage": stage[:80]})
+    MergedModel.objects.filter(pk=merged.pk, status=MergeStatus.MAKING, attempts=merged.attempts).update(**told)
+
+
+def _keep(merged: MergedModel, folder: Path) -> bool:
+    """Move the zip into the run's folder, unless the run was deleted meanwhile or another attempt has begun."""
+    ours = MergedModel.objects.filter(pk=merged.pk, status=MergeStatus.MAKING, attempts=merged.attempts)
+    target = file_in(merged.run.folder, ZIP)
+    part = target.with_suffix(".part")
+    if not ours.exists():
+        return False
+    target.parent.mkdir(exist_ok=True)
+    shutil.move(folder / "model.zip", part)  # which copies where the folders are on different disks
+    with transaction.atomic():
+        Team.objects.select_for_update(no_key=True).get(pk=merged.run.team_id)  # nobody deletes the run meanwhile
+        if ours.exists():
+            part.rename(target)
+            return True
+    shutil.rmtree(target.parent, ignore_errors=True)
+    return False
+
+
+def _count(run: TrainingRun) -> None:
+    """What lies there now, in place of what was reserved; nothing for a run that was deleted meanwhile."""
+    if TrainingRun.objects.filter(pk=run.pk).exists():
+        run_disk.count(run)
