@@ -14,6 +14,23 @@ from tests.engines.conftest import EngineProcess, LoraRun, engine_environment
 pytestmark = pytest.mark.engine
 Finished = tuple[LoraRun, EngineProcess]
 QUESTION = "What is 2 plus 3?"
+AS_GGUF = """
+import json, sys, torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging
+logging.disable_progress_bar()
+file, text = "model.Q8_0.gguf", "<|user|>What is 2 plus 3? Zürich 17!<|end|><|assistant|>Um, it is"
+words, again = AutoTokenizer.from_pretrained("."), AutoTokenizer.from_pretrained(".", gguf_file=file)
+ids = words(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
+same = ids.tolist() == again(text, add_special_tokens=False, return_tensors="pt")["input_ids"].tolist()
+plain = AutoModelForCausalLM.from_pretrained(".", dtype="float32")
+read = AutoModelForCausalLM.from_pretrained(".", gguf_file=file, dtype="float32")
+with torch.no_grad():
+    one, other = plain(input_ids=ids).logits, read(input_ids=ids).logits
+apart = ((one - other).abs().max() / one.abs().max()).item()
+print(json.dumps({"same": same, "apart": apart, "template": words.chat_template == again.chat_template,
+                  "eos": again.eos_token, "context": read.config.max_position_embeddings}))
+"""
 PLAIN = """
 import json, sys
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -73,6 +90,22 @@ def test_plain_transformers_loads_it_from_its_folder_alone_and_says_the_same(
     )
     assert said.returncode == 0, said.stderr
     assert json.loads(said.stdout.splitlines()[-1]) == finished_run[1].named("sample")[-1]["answer"]
+
+
+def test_its_gguf_file_has_the_same_tokens_and_within_eight_bits_the_same_weights(taken: Path) -> None:
+    """Read back by transformers' own reader of GGUF, which turns queries and keys as llama.cpp has them."""
+    said = subprocess.run(
+        [sys.executable, "-P", "-c", AS_GGUF],
+        cwd=taken,
+        env={"PATH": "/usr/bin", "HOME": str(taken), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.returncode == 0, said.stderr
+    found = json.loads(said.stdout.splitlines()[-1])
+    assert found["apart"] < 0.1, "a query turned the wrong way gives 0.5 and more"
+    assert (found["same"], found["template"], found["eos"], found["context"]) == (True, True, "<|end|>", 20_000)
 
 
 def test_nothing_in_it_names_a_place_on_the_server(taken: Path, finished_run: Finished) -> None:

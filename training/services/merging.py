@@ -119,10 +119,10 @@ def _is_there(merged: MergedModel) -> bool:
 
 
 def _estimate(run: TrainingRun) -> int:
-    """Bytes: as many as the base's own weights, in whose precision it is written."""
+    """Bytes: as many as the base's own weights, in whose precision it is written, and half as many for the GGUF."""
     folder = Path(run.base_model.weights)
     files = [file.stat().st_size for file in folder.glob("*.safetensors")] if folder.is_dir() else []
-    return sum(files) + OVERHEAD_BYTES if files else UNKNOWN_BYTES
+    return round(1.55 * sum(files)) + OVERHEAD_BYTES if files else UNKNOWN_BYTES
 
 
 def _made(merged: MergedModel, folder: Path) -> tuple[dict[str, Any], str]:

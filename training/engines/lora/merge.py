@@ -23,14 +23,21 @@ from transformers.utils import logging as transformers_logging
 
 from lora.base_model import choose_hardware, load_base, stay_offline, threads_for
 from lora.events import EngineError, Events
+from lora.gguf_file import can_write, write_gguf
 from lora.modelfile import modelfile
-from lora.templates import ChatTemplate, Message, end_token_ids, template_of
+from lora.templates import ChatTemplate, Message, end_of_turn, end_token_ids, template_of
 from lora.train import NO_MEMORY, is_out_of_memory
 from lora.weights import folder_of
 
 MADE = Path("merged")
 ANSWER_TOKENS = 40
 LICENCES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE")
+GGUF = "model.Q8_0.gguf"
+WITH_GGUF = f"With llama.cpp or LM Studio: `{GGUF}`, in 8 bits.\n"
+NO_GGUF = (
+    "For llama.cpp: its own `convert_hf_to_gguf.py` reads this folder. The platform writes GGUF itself for Llama models with a "
+    "byte-level BPE tokenizer only.\n"
+)
 CARD = """---
 pipeline_tag: text-generation
 tags: [second-grade-student]
@@ -51,7 +58,7 @@ print(tokenizer.decode(said, skip_special_tokens=True))
 ```
 
 With Ollama: `ollama create my-student -f Modelfile`, then `ollama run my-student`.
-
+{gguf}
 - Weights are in {precision}, as the base's own. {same} of {asked} test questions are answered word for word as in chat on the
   platform, where base and adapter are computed in full precision.
 - The base's licence holds for this model too.
@@ -100,9 +107,13 @@ def merge(order: Order, tell: Tell) -> Merged:
     same = sum(one == other for one, other in zip(before, after, strict=True))
     tell(75, "Writing the files")
     _write(merged, tokenizer, ends)
+    has_gguf = can_write(merged, tokenizer)
+    if has_gguf:
+        tell(80, "Writing it as GGUF")
+        write_gguf(merged, tokenizer, template, end_of_turn(tokenizer, template)[0], order.name, MADE / GGUF)
     end_tokens = tokenizer.convert_ids_to_tokens(ends)
     (MADE / "Modelfile").write_text(modelfile(template, end_tokens, order.system), encoding="utf-8")
-    _write_card(order, merged, same, dtype)
+    _write_card(order, merged, same, dtype, gguf=has_gguf)
     _copy_licence(order.base)
     tell(90, "Packing")
     return Merged(_pack(Path(order.target)), same, len(talks))
@@ -156,7 +167,7 @@ def _write(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ends: lis
     tokenizer.save_pretrained(MADE)
 
 
-def _write_card(order: Order, model: PreTrainedModel, same: int, dtype: torch.dtype) -> None:
+def _write_card(order: Order, model: PreTrainedModel, same: int, dtype: torch.dtype, *, gguf: bool) -> None:
     is_plain = type(model).__name__.endswith(("ForCausalLM", "LMHeadModel"))
     card = CARD.format(
         name=order.name,
@@ -166,6 +177,7 @@ def _write_card(order: Order, model: PreTrainedModel, same: int, dtype: torch.dt
         precision=str(dtype).removeprefix("torch."),
         same=same,
         asked=len(order.questions),
+        gguf=WITH_GGUF if gguf else NO_GGUF,
     )
     (MADE / "README.md").write_text(card, encoding="utf-8")
 

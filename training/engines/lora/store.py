@@ -55,7 +55,7 @@ class Limits:
 
     batch: int
     adapters: int
-    base_bytes: int
+    base_bytes: int = 1 << 62
     chunk: int = CHUNK
 
 
