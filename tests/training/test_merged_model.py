@@ -130,6 +130,19 @@ def test_a_run_that_is_deleted_meanwhile_leaves_no_file(
     assert not folder.exists() and not MergedModel.objects.exists()
 
 
+def test_a_team_has_one_made_at_a_time_since_runs_wait_for_it(
+    run: TrainingRun,
+    finished: Launch,  # noqa: F811
+    member: User,
+) -> None:
+    second = finished(Method.LORA)
+    merging.ask_for(run=run, person=member)
+    with pytest.raises(merging.CannotMerge, match="Another model of your team"):
+        merging.ask_for(run=second, person=member)
+    merging.make(state(run).pk)
+    merging.ask_for(run=second, person=member)
+
+
 @pytest.mark.parametrize("method", [Method.DSPY, Method.OPENAI])
 def test_other_methods_have_no_model_to_merge(finished: Launch, member: User, method: Method) -> None:  # noqa: F811
     with pytest.raises(merging.CannotMerge, match="Only a finished LoRA run"):

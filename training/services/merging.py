@@ -19,7 +19,7 @@ from django.utils import timezone
 from teams.models import DiskKind, Method, Team, User
 from teams.services import audit, disk
 from training.launcher import SPEC_FILE, Engine
-from training.models import MergedModel, MergeStatus, RunStatus, TrainingRun
+from training.models import MERGING, MergedModel, MergeStatus, RunStatus, TrainingRun
 from training.run_files import file_in
 from training.services import deleted, queue, run_disk
 from training.services.base_names import public_name
@@ -51,6 +51,8 @@ def ask_for(*, run: TrainingRun, person: User) -> MergedModel:
         there = MergedModel.objects.filter(run=run).first()
         if there is not None and (there.at_work or _is_there(there)):
             return there
+        if MergedModel.objects.filter(run__team=run.team, status__in=MERGING).exists():
+            raise CannotMerge("Another model of your team is being made. Wait until it is done: runs wait for it too.")
         size = _estimate(run)
         try:
             disk.grow(team=run.team, key=run.disk_key, kind=DiskKind.RUN, by=size)
