@@ -60,11 +60,13 @@ from training.models import (
     EndpointKey,
     FineTuningJob,
     Hosting,
+    MergedModel,
+    MergeStatus,
     Origin,
     Sweep,
     TrainingRun,
 )
-from training.services import deployments
+from training.services import deployments, merging
 
 
 @dataclass
@@ -347,6 +349,11 @@ def _leave_a_file(run: TrainingRun, mark: str) -> None:
     path.parent.mkdir(parents=True)
     path.write_text(f'{{"mark": "{mark}"}}')
     Artifact.objects.create(run=run, path="result.json", sha256="0" * 64, size=path.stat().st_size)
+    merged = path.parent / merging.ZIP
+    merged.parent.mkdir()
+    merged.write_text(mark)
+    now = timezone.now()
+    MergedModel.objects.create(run=run, status=MergeStatus.READY, asked_at=now, alive_at=now, ready_at=now)
 
 
 def _import_with_a_problem(team: Team, member: User, mark: str) -> Import:

@@ -15,11 +15,12 @@ pytestmark = pytest.mark.engine
 Finished = tuple[LoraRun, EngineProcess]
 QUESTION = "What is 2 plus 3?"
 AS_GGUF = """
-import json, sys, torch
+import gguf, json, sys, torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 logging.disable_progress_bar()
 file, text = "model.Q8_0.gguf", "<|user|>What is 2 plus 3? Zürich 17!<|end|><|assistant|>Um, it is"
+fields = gguf.GGUFReader(file).fields
 words, again = AutoTokenizer.from_pretrained("."), AutoTokenizer.from_pretrained(".", gguf_file=file)
 ids = words(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
 same = ids.tolist() == again(text, add_special_tokens=False, return_tensors="pt")["input_ids"].tolist()
@@ -28,8 +29,10 @@ read = AutoModelForCausalLM.from_pretrained(".", gguf_file=file, dtype="float32"
 with torch.no_grad():
     one, other = plain(input_ids=ids).logits, read(input_ids=ids).logits
 apart = ((one - other).abs().max() / one.abs().max()).item()
-print(json.dumps({"same": same, "apart": apart, "template": words.chat_template == again.chat_template,
-                  "eos": again.eos_token, "context": read.config.max_position_embeddings}))
+ends_with = words.convert_ids_to_tokens(int(fields["tokenizer.ggml.eos_token_id"].contents()))
+template = words.chat_template == fields["tokenizer.chat_template"].contents()
+print(json.dumps({"same": same, "apart": apart, "template": template, "eos": ends_with,
+                  "context": read.config.max_position_embeddings}))
 """
 PLAIN = """
 import json, sys

@@ -54,14 +54,17 @@ def name_base(folder: Path, base: BaseModel) -> None:
 def without_paths(run: TrainingRun, name: str, content: bytes) -> bytes:
     """A file of the run as it may leave this machine. Runs of before had the base's folder in three of them."""
     base = run.base_model
-    if name == ADAPTER_CONFIG:
+    content = content.replace(base.weights.encode(), public_name(base).encode())
+    if name != ADAPTER_CONFIG:
+        return content
+    try:
         config = json.loads(content)
-        if is_path(str(config.get("base_model_name_or_path", ""))):
-            config["base_model_name_or_path"] = public_name(base)
-            return json.dumps(config, indent=2).encode()
-    if name in (ADAPTER_CARD, RESULT):
-        return content.replace(base.weights.encode(), public_name(base).encode())
-    return content
+    except ValueError:
+        return content  # no configuration, so it names nothing
+    if not isinstance(config, dict) or not is_path(str(config.get("base_model_name_or_path", ""))):
+        return content
+    # The folder as it was called when the run was made: the platform has moved since.
+    return json.dumps(config | {"base_model_name_or_path": public_name(base)}, indent=2).encode()
 
 
 NAMES_ITS_BASE = (ADAPTER_CONFIG, ADAPTER_CARD, RESULT)
