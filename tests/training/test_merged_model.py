@@ -48,7 +48,7 @@ def test_a_member_has_it_made_watches_it_and_downloads_it(
     shown = browser.get(part, headers={"HX-Request": "true"}).content.decode()
     assert "3 of 3 test questions" in shown and "hx-trigger" not in shown
     answer = browser.get(file)
-    assert len(b"".join(answer)) == ZIP_BYTES  # type: ignore[arg-type]
+    assert len(b"".join(answer)) == ZIP_BYTES
     assert f"run-{run.number}-model.zip" in answer["Content-Disposition"]
     assert merging.make(state(run).pk) == "not needed", "a second call makes no second one"
 

@@ -45,6 +45,7 @@ def write_gguf(
         if key == "lm_head.weight" and model.config.tie_word_embeddings:
             continue  # the same matrix as the embedding
         called = names.get_name(key, try_suffixes=(".weight",))
+        assert called is not None, f"a Llama model has no {key}"
         values = _as_llama_cpp_has_it(key, weight.float().numpy(), model.config)
         if values.ndim == 1:
             writer.add_tensor(called, values)
