@@ -149,3 +149,18 @@ def test_without_a_script_the_list_comes_back_as_it_was_and_nowhere_else(browser
     sent: dict[str, Any] = {"from": "list", "archived": "1", "page": "//evil.example"}
     answer = send(browser, "run_star", done, on="1", **sent)
     assert answer.headers["Location"] == reverse("run_list", args=[done.team_id]) + "?archived=1"
+
+
+@pytest.mark.parametrize("view", ["run_label", "run_star", "run_archive"])
+def test_a_run_that_a_teammate_deletes_meanwhile_is_said_to_be_gone(
+    browser: Client, done: TrainingRun, monkeypatch: pytest.MonkeyPatch, view: str
+) -> None:
+    def found_and_then_deleted(team: Team, number: int) -> TrainingRun:
+        run = TrainingRun.objects.with_related().get(number=number)
+        TrainingRun.objects.filter(pk=run.pk).delete()
+        return run
+
+    monkeypatch.setattr("training.views.labels.run_of", found_and_then_deleted)
+    answer = send(browser, view, done, on="1", name="Other")
+    assert "deleted a moment ago" in browser.get(answer.headers["Location"]).content.decode()
+    assert not AuditEntry.objects.filter(action__in=["run renamed", "run archived"]).exists()

@@ -12,6 +12,7 @@ from teams.models import User
 from teams.services import audit
 from training.models import TrainingRun
 from training.services import live
+from training.services.deleted import RunDeleted
 
 LABELS = ("name", "note")
 
@@ -22,14 +23,15 @@ class CannotArchive(Exception):
 
 def label(*, run: TrainingRun, person: User, changes: dict[str, str]) -> None:
     """Write the name or the note, whichever is in `changes`: a window that shows the other one as it was takes nothing
-    back. The audit log names both the old and the new name; of a note only that it was changed."""
+    back. The audit log names both the old and the new name; of a note only that it was changed. Each of these three raises
+    RunDeleted where somebody of the team was quicker."""
     unknown = set(changes) - set(LABELS)
     assert not unknown, unknown
     if not changes:
         return
     before = run.name
     with transaction.atomic():
-        TrainingRun.objects.filter(pk=run.pk).update(**changes)
+        _still_there(TrainingRun.objects.filter(pk=run.pk).update(**changes))
         run.refresh_from_db(fields=[*changes])
         if "name" in changes:
             _record(run, person, "run renamed", before={"name": before}, after={"name": run.name})
@@ -40,7 +42,7 @@ def label(*, run: TrainingRun, person: User, changes: dict[str, str]) -> None:
 
 def star(*, run: TrainingRun, on: bool) -> None:
     """Starred runs stand first in the team's lists. Set, not switched: two clicks on two screens mean the same."""
-    TrainingRun.objects.filter(pk=run.pk).update(starred=on)
+    _still_there(TrainingRun.objects.filter(pk=run.pk).update(starred=on))
     run.refresh_from_db(fields=["starred"])
 
 
@@ -50,10 +52,16 @@ def archive(*, run: TrainingRun, person: User, on: bool) -> None:
     if on and run.is_active:
         raise CannotArchive(f"{run} is still under way. Cancel it, or archive it when it has ended.")
     with transaction.atomic():
+        _still_there(TrainingRun.objects.filter(pk=run.pk).count())
         rows = TrainingRun.objects.filter(pk=run.pk, archived_at__isnull=on)
         if rows.update(archived_at=timezone.now() if on else None):
             _record(run, person, "run archived" if on else "run brought back")
     run.refresh_from_db(fields=["archived_at"])
+
+
+def _still_there(rows: int) -> None:
+    if not rows:
+        raise RunDeleted("This run was deleted a moment ago, so nothing was changed.")
 
 
 def _record(run: TrainingRun, person: User, action: str, **values: Any) -> None:

@@ -12,6 +12,7 @@ from teams.models import Team
 from training.forms import RunLabelForm
 from training.models import TrainingRun
 from training.services import live
+from training.services.deleted import RunDeleted
 from training.services.run_labels import CannotArchive, archive, label, star
 from training.views.runs import list_address, list_context, run_of
 
@@ -24,7 +25,10 @@ ON = "1"
 def run_label(request: SignedInRequest, team: Team, number: int) -> HttpResponse:
     run, form = run_of(team, number), RunLabelForm(request.POST)
     if form.is_valid():
-        label(run=run, person=request.user, changes=form.changes())
+        try:
+            label(run=run, person=request.user, changes=form.changes())
+        except RunDeleted as gone:
+            return _gone(request, team, gone)
         return _answer(request, team, run)
     if request.htmx:
         context = {**live.context(run), "label_form": form}
@@ -38,7 +42,10 @@ def run_label(request: SignedInRequest, team: Team, number: int) -> HttpResponse
 @require_POST
 def run_star(request: SignedInRequest, team: Team, number: int) -> HttpResponse:
     run = run_of(team, number)
-    star(run=run, on=request.POST.get("on") == ON)
+    try:
+        star(run=run, on=request.POST.get("on") == ON)
+    except RunDeleted as gone:
+        return _gone(request, team, gone)
     return _answer(request, team, run)
 
 
@@ -48,11 +55,19 @@ def run_archive(request: SignedInRequest, team: Team, number: int) -> HttpRespon
     run = run_of(team, number)
     try:
         archive(run=run, person=request.user, on=request.POST.get("on") == ON)
+    except RunDeleted as gone:
+        return _gone(request, team, gone)
     except CannotArchive as refused:
         messages.warning(request, str(refused))
         page = reverse("run_detail", args=[team.pk, run.number])
         return HttpResponseClientRedirect(page) if request.htmx else redirect(page)
     return _answer(request, team, run)
+
+
+def _gone(request: SignedInRequest, team: Team, gone: RunDeleted) -> HttpResponse:
+    messages.warning(request, str(gone))
+    page = reverse("run_list", args=[team.pk])
+    return HttpResponseClientRedirect(page) if request.htmx else redirect(page)
 
 
 def _answer(request: SignedInRequest, team: Team, run: TrainingRun) -> HttpResponse:
