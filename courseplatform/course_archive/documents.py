@@ -23,7 +23,7 @@ EVENT = (
     *contents.SHOWN, "status", "message", "step", "tokens", "tokens_per_second", "used", "allowed", "input_tokens",
     "cached_input_tokens", "output_tokens", "code", "mend",
 )  # fmt: skip
-Phrases = Annotated[list[Annotated[str, Meta(max_length=200)]], Meta(max_length=100)]
+Phrases = Annotated[list[Annotated[str, Meta(max_length=1_000)]], Meta(max_length=100)]  # as its form takes them
 RowIds = Annotated[list[Annotated[str, Meta(max_length=contents.LONGEST_ROW_ID)]], Meta(max_length=500_000)]
 Prompt = Annotated[str, Meta(max_length=LONG)]
 
