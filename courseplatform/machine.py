@@ -134,7 +134,9 @@ def _model_services(ports: Ports, env: dict[str, str]) -> list[Service]:
     found = [
         Service("model-server", [*python, "lora.serve", *_at(ports.models), *runs, "--base", base, *added], engine_env),
         Service(
-            "program-server", [*python, "dspy_program.serve", *_at(ports.programs), *runs], {**engine_env, **provider}
+            "program-server",
+            [*python, "dspy_program.serve", *_at(ports.programs), *runs],
+            {**engine_env, **provider, "MODEL_SERVER_URL": env["MODEL_SERVER_URL"]},
         ),
     ]
     if env.get("LORA_WARM_SOCKET"):

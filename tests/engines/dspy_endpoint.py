@@ -127,6 +127,8 @@ class ScriptedEndpoint:
 def answer_for(messages: list[dict[str, Any]]) -> str:
     """Every output field asked for; `student_response` is adult until demonstrations or found instructions come."""
     last = messages[-1]["content"]
+    if not any("[[ ##" in message["content"] or "JSON" in message["content"] for message in messages):
+        return _value("student_response", messages)  # an ordinary chat
     wants_json = "JSON object" in last or "[[ ##" not in last
     asked = last.split("Respond with")[-1]
     fields = re.findall(r"`\[\[ ## (\w+) ## \]\]`", asked) or re.findall(r"`(\w+)`", asked)

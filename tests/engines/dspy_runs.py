@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dspy_program import serve
+from dspy_program import serve, upstreams
 
 from tests.engines.conftest import engine_environment
 from tests.engines.dspy_endpoint import ScriptedEndpoint
@@ -102,8 +102,15 @@ def dspy_run(
     return DspyRun(folder, full)
 
 
-def program_server(runs: Path, *, api_key: str = "sk-scripted", base_url: str = "") -> serve.ProgramServer:
+def program_server(
+    runs: Path, *, api_key: str = "sk-scripted", base_url: str = "", model_server: str = ""
+) -> serve.ProgramServer:
     """The program server over `runs`, as an application of this process."""
-    allowed = frozenset({serve.OPENAI})
-    upstreams = serve.Upstreams(api_key=api_key, service_token=SERVICE_TOKEN, base_url=base_url, allowed=allowed)
-    return serve.ProgramServer(serve.Programs(runs), upstreams, SERVICE_TOKEN)
+    asked = upstreams.Upstreams(
+        api_key=api_key,
+        service_token=SERVICE_TOKEN,
+        base_url=base_url,
+        allowed=frozenset({serve.OPENAI}),
+        model_server=model_server,
+    )
+    return serve.ProgramServer(serve.Programs(runs), asked, SERVICE_TOKEN)

@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from dspy_program.meter import BudgetExceeded, Meter, Prices
+from dspy_program.meter import MILLION, BudgetExceeded, Meter, Prices, Ticket
 
 PRICES = Prices(input=150_000, cached_input=75_000, output=600_000)
 
@@ -34,10 +34,10 @@ def test_a_failed_call_counts_against_the_cap() -> None:
 def test_money_is_reserved_at_the_most_and_settled_at_the_truth() -> None:
     meter = Meter(max_cost_microdollars=130, prices=PRICES)
     ticket = meter.reserve(input_most=400, output_most=100)  # at most 60 + 60 = 120
-    with pytest.raises(BudgetExceeded):
-        meter.reserve(input_most=400, output_most=100)
     meter.settle(ticket, input_tokens=100, cached_tokens=40, output_tokens=10)
     assert meter.cost_microdollars() == 18  # 60 x .15 + 40 x .075 + 10 x .6
+    with pytest.raises(BudgetExceeded):
+        meter.reserve(input_most=400, output_most=100)  # 18 + 120 is more than 130, and nothing is under way
     assert meter.tripped == "money"
 
 
@@ -104,3 +104,33 @@ def test_a_killed_run_goes_on_counting_and_books_its_open_call_at_the_most(tmp_p
     third = Meter(max_calls=9, prices=PRICES, journal=journal)
     assert third.usage() == second.usage()
     assert third.cost_microdollars() == second.cost_microdollars()
+
+
+def test_a_call_waits_for_money_that_another_only_reserved() -> None:
+    meter = Meter(max_cost_microdollars=100, prices=Prices(output=MILLION))
+    first = meter.reserve(input_most=0, output_most=80)
+    admitted: list[Ticket] = []
+    waiting = threading.Thread(target=lambda: admitted.append(meter.reserve(input_most=0, output_most=80)))
+    waiting.start()
+    assert not admitted
+    meter.settle(first, input_tokens=0, cached_tokens=0, output_tokens=5)
+    waiting.join(60)
+    assert [ticket.number for ticket in admitted] == [2] and meter.tripped is None
+
+
+def test_a_call_that_no_settlement_can_pay_for_is_refused_and_wakes() -> None:
+    meter = Meter(max_cost_microdollars=100, prices=Prices(output=MILLION))
+    first = meter.reserve(input_most=0, output_most=80)
+    refused: list[str] = []
+
+    def ask() -> None:
+        try:
+            meter.reserve(input_most=0, output_most=80)
+        except BudgetExceeded as error:
+            refused.append(str(error))
+
+    waiting = threading.Thread(target=ask)
+    waiting.start()
+    meter.fail(first, maybe_billed=True)  # counts at its most: the second never fits
+    waiting.join(60)
+    assert len(refused) == 1 and meter.tripped == "money" and meter.usage().calls == 1

@@ -23,7 +23,7 @@ CLIENTS = {
     "OpenAI", "AsyncOpenAI", "AzureOpenAI", "AsyncAzureOpenAI", "AsyncClient", "Client", "ClientSession", "urlopen",
     "LM15Engine", "AsyncLM15Engine", "LM", "FineTuning", "HTTPConnection", "HTTPSConnection", "Session",
 }  # fmt: skip
-ADDRESSES = {"endpoint_for", "endpoint_for_base", "provider_address", "client_of"}
+ADDRESSES = {"endpoint_for", "endpoint_for_base", "provider_address", "program_address", "client_of"}
 LIBRARIES = {"httpx", "requests", "aiohttp", "litellm"}  # whose functions ask by themselves: httpx.get, say
 VERBS = {"get", "post", "put", "patch", "request", "stream", "completion", "acompletion"}
 
@@ -50,7 +50,8 @@ CALLERS: dict[str, Followed] = {
     "courseplatform/course_archive/artefacts.py": "writes an address into a program",
     "training/engines/dspy_program/engine.py": (DSPY, "test_an_optimisation_sends_what_was_priced"),
     "training/engines/dspy_program/program.py": (DSPY, "test_an_optimisation_sends_what_was_priced"),
-    "training/engines/dspy_program/serve.py": PAGES,
+    "training/engines/dspy_program/upstreams.py": PAGES,
+    "training/services/model_server.py": NO_MODEL,
     "training/services/pace_trial.py": NO_MODEL,
     "teams/services/billing.py": NO_MODEL,
     "courseplatform/fleet.py": NO_MODEL,

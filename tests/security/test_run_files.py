@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from dspy_program import serve
+from dspy_program import serve, upstreams
 from lora import store
 
 from courseplatform import archive
@@ -101,7 +101,7 @@ def test_the_servers_of_bots_follow_no_link_and_no_key_out_of_the_runs(tmp_path)
     programs = serve.Programs(runs)
     models = store.ModelStore({}, runs, store.Limits(1, 1))
     for name in ("run-linked", "run-file", "run-inner", "run-..", "run-a/../linked"):
-        with pytest.raises(serve.ApiError, match="no program"):
+        with pytest.raises(upstreams.ApiError, match="no program"):
             programs.find(name)
         with pytest.raises(store.UnknownModel):
             models.open(name)

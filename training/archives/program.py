@@ -9,9 +9,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from training.program_design import Design
+
 MOST_ANSWER_TOKENS, HOTTEST = 4_000, 2.0
 CUSTOM_TYPE = "<<CUSTOM-TYPE-"
-Text = Annotated[str, Meta(max_length=20_000)]
+MOST_TEXT = 20_000
+Text = Annotated[str, Meta(max_length=MOST_TEXT)]
 Words = Annotated[str, Meta(max_length=300)]
 
 
@@ -23,14 +26,9 @@ class ProgramRefused(Exception):
         self.field = field
 
 
-class Demo(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One demonstration: the program's inputs and what it answered."""
-
-    conversation_history: Text = ""
-    teacher_prompt: Text = ""
-    reasoning: Text = ""
-    student_response: Text = ""
-    augmented: bool = False
+Demo = dict[Words, Any]
+"""One demonstration: the program's inputs and what it answered, by the names of its design; and DSPy's `augmented`."""
+AUGMENTED = "augmented"
 
 
 class SignatureField(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,12 +51,20 @@ class Predictor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lm: None = None
 
 
-class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    predictor: Predictor = msgspec.field(name="chain.predict")
+class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The steps, by the names of their predictors: one that thinks first or one that does not, and perhaps a second one."""
+
+    thinking: Predictor | None = msgspec.field(name="chain.predict", default=None)
+    plain: Predictor | None = msgspec.field(name="chain", default=None)
+    simplify: Predictor | None = None
+
+    def steps(self) -> dict[str, Predictor]:
+        found = {"chain.predict": self.thinking, "chain": self.plain, "simplify": self.simplify}
+        return {name: step for name, step in found.items() if step is not None}
 
 
 class Persona(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    place: Literal["none", "instructions", "history"]
+    place: Literal["none", "instructions", "history", "field"]
     text: Text = ""
 
 
@@ -75,6 +81,31 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     persona: Persona
     serving: Serving
     dspy_version: Annotated[str, Meta(max_length=40)] = ""
+    design: Design = Design()
+
+    def trouble(self) -> tuple[str, str] | None:
+        """The place and the reason of what msgspec does not see; None where all is well."""
+        if why := self.design.trouble():
+            return "design", why
+        steps = self.state.steps()
+        if set(steps) != self.design.steps:
+            return "state", f"The steps of such a program are {', '.join(sorted(self.design.steps))}."
+        for name, step in steps.items():
+            for demo in step.demos:
+                if (key := self._foreign(demo)) is not None:
+                    return (
+                        f"state.{name}.demos",
+                        f"{key!r} is no field of this program, or no text of at most {MOST_TEXT}.",
+                    )
+        return None
+
+    def _foreign(self, demo: Demo) -> str | None:
+        for key, value in demo.items():
+            if key == AUGMENTED and isinstance(value, bool):
+                continue
+            if key not in self.design.texts or not isinstance(value, str) or len(value) > MOST_TEXT:
+                return key
+        return None
 
 
 def read_program(text: bytes) -> Program:
@@ -84,15 +115,17 @@ def read_program(text: bytes) -> Program:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as wrong:
         said, _, place = str(wrong).partition(" - at ")
         raise ProgramRefused(place.strip("`") or "$", f"{said}.") from wrong
+    if (trouble := program.trouble()) is not None:
+        raise ProgramRefused(*trouble)
     if CUSTOM_TYPE.encode() in msgspec.json.encode(program):
         raise ProgramRefused("state", "It holds one of DSPy's custom types. Only text is taken.")
     return program
 
 
-def document(program: Program, *, model: str, base_url: str) -> bytes:
-    """`program.json` as the program server reads it, asking `model` at `base_url`."""
+def document(program: Program, *, model: str, base_url: str, local: bool = False) -> bytes:
+    """`program.json` as the program server reads it, asking `model` at `base_url`. `local`: the model server here."""
     plain = msgspec.to_builtins(program)
-    predictor = plain["state"]["chain.predict"]
-    predictor["lm"] = None
-    ours = {"model": model, "base_url": base_url, **plain["serving"]}
+    for step in plain["state"].values():
+        step["lm"] = None
+    ours = {"model": model, "base_url": base_url, "local": local, **plain["serving"]}
     return msgspec.json.format(msgspec.json.encode({**plain, "serving": ours}), indent=1)

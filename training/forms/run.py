@@ -24,6 +24,7 @@ class RunForm(forms.Form):
     essential: tuple[str, ...] = ("name", "dataset_version", "base_model")
     own: tuple[str, ...] = ()
     advanced: tuple[str, ...] = ("validation_fraction", "rows_share", "seed")
+    program_fields: tuple[str, ...] = ()
     presets: dict[str, tuple[str, dict[str, Any]]] = {}
 
     name = forms.CharField(
@@ -63,11 +64,11 @@ class RunForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.offered: dict[str, list[Any]] = {}
         versions = self.versions(team)
-        bases = BaseModel.objects.offered(team.course, self.method).order_by("id")
+        bases = BaseModel.objects.offered(team.course, self.method).first_choice_first()
         self.has_dataset = self._choose("dataset_version", versions) is not None
         self.fields["key"].initial = uuid4
         self.has_base = self._choose("base_model", bases) is not None
-        for name in (*self.essential, *self.own, *self.advanced):
+        for name in (*self.essential, *self.own, *self.program_fields, *self.advanced):
             self.fields[name].widget.attrs.setdefault("aria-describedby", f"id_{name}_helptext")
 
     def versions(self, team: Team) -> "QuerySet[DatasetVersion]":
@@ -92,6 +93,14 @@ class RunForm(forms.Form):
     def own_fields(self) -> list[forms.BoundField]:
         """Settings that are asked only of a person who takes none of the presets."""
         return [self[name] for name in self.own]
+
+    def shown_program_fields(self) -> list[forms.BoundField]:
+        """What a team may declare of its own, where a method lets it."""
+        return [self[name] for name in self.program_fields]
+
+    @property
+    def declared_has_errors(self) -> bool:
+        return any(name in self.errors for name in self.program_fields)
 
     def settings_sentence(self) -> str:
         """What will be trained with, in one line; empty where the fields say it themselves."""

@@ -3,9 +3,9 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, Q, Value, When
 
-from datasets.services.base_folders import base_folder
+from datasets.services.base_folders import TINY, base_folder
 from teams.models import Course, Method
 
 DEFAULTS_FILE = "lora_defaults.json"
@@ -28,6 +28,7 @@ class Trial(models.TextChoices):
 
 
 NOT_FIT = (Trial.WAITING, Trial.TRYING, Trial.UNFIT)
+LOCAL = (Hosting.BUNDLED, Hosting.HUGGING_FACE)
 
 
 class BaseModelQuerySet(models.QuerySet["BaseModel"]):
@@ -42,10 +43,21 @@ class BaseModelQuerySet(models.QuerySet["BaseModel"]):
         )
 
     def offered(self, course: Course, method: str) -> "BaseModelQuerySet":
-        """What a new run may start from: with no key, the rehearsal's models in place of the provider's."""
-        return self.for_course(course).filter(
-            Q(hosting__in=[Hosting.BUNDLED, Hosting.HUGGING_FACE]) | Q(rehearsal=settings.REHEARSAL), method=method
-        )
+        """What a new run may start from: with no key, the rehearsal's models in place of the provider's.
+
+        DSPy optimises a prompt, so it may ask any model: also the bases on this machine, which are listed for LoRA, but for
+        the tests' tiny one, whose memory holds no demonstrations.
+        """
+        here = Q(hosting__in=LOCAL)
+        wanted = Q(method=method) & (here | Q(rehearsal=settings.REHEARSAL))
+        if method == Method.DSPY:
+            wanted |= Q(method=Method.LORA) & here & ~Q(name=TINY)
+        return self.for_course(course).filter(wanted)
+
+    def first_choice_first(self) -> "BaseModelQuerySet":
+        """Where no provider is configured, what costs no provider's money; else the provider's models."""
+        rank = Case(When(hosting__in=LOCAL, then=Value(0 if settings.REHEARSAL else 2)), default=Value(1))
+        return self.order_by(rank, "id")
 
 
 class BaseModel(models.Model):
@@ -92,7 +104,7 @@ class BaseModel(models.Model):
     @property
     def local(self) -> bool:
         """Runs on this machine, whatever the key."""
-        return self.hosting in (Hosting.BUNDLED, Hosting.HUGGING_FACE)
+        return self.hosting in LOCAL
 
     def suggested(self) -> dict[str, Any]:
         """LoRA settings that were found to suit this model; empty where nobody has measured any."""

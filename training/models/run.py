@@ -19,8 +19,10 @@ from django.utils import timezone
 
 from datasets.models import DatasetVersion
 from teams.models import LedgerEntry, Method, Team
+from training import program_design
 from training.models.base_model import BaseModel
 from training.models.sweep import Sweep
+from training.program_design import Design
 from training.run_files import file_in
 
 
@@ -211,6 +213,22 @@ class TrainingRun(models.Model):
     @property
     def is_active(self) -> bool:
         return self.status in ACTIVE
+
+    @property
+    def program(self) -> Design | None:
+        """How a DSPy run's program was declared; None for other methods, and where its settings hold none to be read."""
+        if self.method != Method.DSPY:
+            return None
+        try:
+            return program_design.read(self.settings.get("design"))
+        except ValueError:
+            return None
+
+    @property
+    def calls_an_answer(self) -> int:
+        """Questions to the base model for one answer, when all goes well."""
+        program = None if self.base_model.local else self.program
+        return program.calls if program is not None else 1
 
     @property
     def job_unknown(self) -> bool:

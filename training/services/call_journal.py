@@ -5,7 +5,7 @@ The run's row hears of it once a second, so it lags behind where a host died; th
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from teams.services.prices import PER_MILLION
@@ -24,17 +24,22 @@ class LostCalls:
 
 @dataclass(frozen=True)
 class PaidCalls:
-    """Tokens of the answered calls; `input_tokens` with the cached ones. `lost`: None where no call is in doubt."""
+    """Tokens of the answered calls; `input_tokens` with the cached ones. `lost`: None where no call is in doubt.
+
+    `others`: of these, the calls of other models than the run's own, by name: [input, cached input, output].
+    """
 
     input_tokens: int = 0
     cached_input_tokens: int = 0
     output_tokens: int = 0
     lost: LostCalls | None = None
+    others: dict[str, list[int]] = field(default_factory=dict)
 
 
 def paid_calls(run: TrainingRun) -> PaidCalls:
     """Of all attempts of a DSPy run: what its row heard of, or what the journal says beyond that."""
     tokens, reserved, lost = [0, 0, 0], dict[int, int](), dict[int, int]()
+    others: dict[str, list[int]] = {}
     for entry in _entries(run):
         if "most" in entry:
             reserved[entry["call"]] = entry["most"]
@@ -44,6 +49,8 @@ def paid_calls(run: TrainingRun) -> PaidCalls:
                 lost[entry["call"]] = most
             for place, count in enumerate(entry.get("tokens", ())):
                 tokens[place] += count
+                if model := entry.get("model"):
+                    others.setdefault(str(model), [0, 0, 0])[place] += count
     lost |= reserved
     most = -(-sum(lost.values()) // PER_MILLION)
     return PaidCalls(
@@ -51,6 +58,7 @@ def paid_calls(run: TrainingRun) -> PaidCalls:
         max(tokens[1], run.cached_input_tokens),
         max(tokens[2], run.output_tokens),
         LostCalls(len(lost), most) if lost else None,
+        others,
     )
 
 

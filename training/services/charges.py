@@ -9,7 +9,7 @@ from teams.models import Confidence, Course, Hold, Method, PriceKind, User
 from teams.services.money import Charge, dollars
 from teams.services.prices import PriceUnknown, Quote, price_of
 from training.models import BaseModel, Missing, TrainingRun
-from training.services import call_journal, idle_speed
+from training.services import call_journal, idle_speed, local_program
 from training.services.calls.usage import CountedTokens, TokenUsage
 
 PRICE_BOOK_PROVIDER = "openai"  # whose prices apply, the rehearsal's "would have cost" included
@@ -20,7 +20,7 @@ NO_ANSWER = "the most it can have cost, because no answer came"  # as the ledger
 LOST_SAMPLE = "sample_lost"  # kind of a run's event: a sample question that may be billed though no answer came
 NO_PRICE = "all that was held, because the price is gone from the book"  # as the ledger says it
 COUNT_MARGIN, COUNT_SLACK = 1.1, 8
-PROGRAM_CALLS_PER_TURN = 2  # a DSPy program asks once more when it cannot read the first answer
+PROGRAM_CALLS_PER_TURN = 2  # each step of a DSPy program asks once more when it cannot read the first answer
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,19 @@ def token_prices(*, course: Course, model: str) -> TokenPrices:
     return TokenPrices(asked, cached, answered, note[:300])
 
 
+def run_token_prices(run: TrainingRun) -> TokenPrices:
+    """Prices of the tokens of a DSPy run: of its model at the provider, or of this machine as at launch. Raises PriceUnknown."""
+    if run.base_model.local:
+        return local_token_prices(run.idle_speed)
+    return token_prices(course=run.team.course, model=run.base_model.name)
+
+
+def local_token_prices(stored: dict[str, Any]) -> TokenPrices:
+    """Prices of this machine's tokens at the speed and rate in `stored` (`TrainingRun.idle_speed`)."""
+    read, written, note = local_program.quotes(stored)
+    return TokenPrices(read, read, written, note)
+
+
 def training_price(*, course: Course, model: str) -> tuple[Quote, str]:
     """The price of a training token and its note. Raises PriceUnknown."""
     quote = price_of(course=course, provider=PRICE_BOOK_PROVIDER, model=model, kind=PriceKind.TRAINING)
@@ -156,13 +169,39 @@ def _lora_priced(run: TrainingRun) -> _Priced:
 
 
 def _dspy_priced(run: TrainingRun) -> _Priced:
-    prices, paid = token_prices(course=run.team.course, model=run.base_model.name), call_journal.paid_calls(run)
+    prices, paid = run_token_prices(run), call_journal.paid_calls(run)
     tokens = _tokens_of(paid)
-    price = prices.cost(**tokens)
+    if run.base_model.local:
+        return _local_program_priced(run, prices, tokens)
+    price = _price_by_model(run, prices, paid)
     if paid.lost is None:
         return _Priced(price, prices.note, tokens)
     note = f"{paid.lost.calls} calls without an answer at the most they can have cost; {prices.note}"
     return _Priced(price + paid.lost.most, note, tokens, confidence=Confidence.UNKNOWN)
+
+
+def _price_by_model(run: TrainingRun, prices: TokenPrices, paid: call_journal.PaidCalls) -> int:
+    """Micro-dollars of all answered calls, each model's at its own prices. Raises PriceUnknown."""
+    names = ("input_tokens", "cached_input_tokens", "output_tokens")
+    own = {"input_tokens": paid.input_tokens, "cached_input_tokens": paid.cached_input_tokens}
+    own["output_tokens"] = paid.output_tokens
+    price = 0
+    for model, used in paid.others.items():
+        theirs = dict(zip(names, used, strict=True))
+        price += token_prices(course=run.team.course, model=model).cost(**theirs)
+        own = {name: max(0, own[name] - theirs[name]) for name in names}
+    return price + prices.cost(**own)
+
+
+def _local_program_priced(run: TrainingRun, prices: TokenPrices, tokens: CountedTokens) -> _Priced:
+    """A call that was lost with a killed attempt cost nobody money; a guessed speed never charges more than the clock."""
+    price, note = prices.cost(**tokens), f"Tokens at {prices.note}"
+    if run.idle_speed.get("source") == idle_speed.Source.GUESS:
+        rate = int(run.idle_speed.get("compute_rate", 0))
+        price = min(price, idle_speed.compute_cost(rate=rate, seconds=run.compute_seconds))
+    if price > run.most_cost:
+        price, note = run.most_cost, f"Charged the most it can cost, for {note}"
+    return _Priced(price, note, tokens, confidence=Confidence.EXACT)
 
 
 def _openai_priced(run: TrainingRun) -> _Priced:
@@ -257,7 +296,7 @@ def chat_most(run: TrainingRun, *, input_tokens: int, max_tokens: int, prices: T
     A DSPy program adds its instructions and demonstrations to what the teacher says and may ask twice. 0 for LoRA and
     rehearsals. Raises PriceUnknown.
     """
-    calls = PROGRAM_CALLS_PER_TURN if run.method == Method.DSPY else 1
+    calls = PROGRAM_CALLS_PER_TURN * run.calls_an_answer if run.method == Method.DSPY else 1
     asked = calls * request_tokens(run, input_tokens)
     prices = prices or chat_prices(run)
     if prices is None or run.base_model.rehearsal:
@@ -272,7 +311,7 @@ def program_limits(run: TrainingRun, *, input_tokens: int, max_tokens: int) -> d
     return {
         "model": run.base_model.name,
         "max_tokens": max_tokens,
-        "calls": PROGRAM_CALLS_PER_TURN,
+        "calls": PROGRAM_CALLS_PER_TURN * run.calls_an_answer,
         "input_tokens": request_tokens(run, input_tokens),
     }
 

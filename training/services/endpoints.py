@@ -6,6 +6,7 @@ from django.conf import settings
 
 from datasets.services.base_folders import TINY
 from teams.models import Method
+from training.model_needs import thinks_first
 from training.models import BaseModel, Hosting, RunStatus, TrainingRun
 from training.services.charges import provider_name
 
@@ -14,6 +15,7 @@ LOCAL_CONTEXT_TOKENS = 2_048  # of what local bases read, which is more: a long 
 PROVIDER_CONTEXT_TOKENS = 16_000  # far below what gpt-4o-mini reads: a chat's memory costs money at every turn
 CHAT_TEMPERATURE = 0.7
 MOST_PROGRAM_TOKENS = 4_000
+MOST_THINKING_TOKENS = 32_000  # with the thinking of a model that thinks first
 
 
 class NotReady(Exception):
@@ -52,7 +54,10 @@ def endpoint_for(run: TrainingRun) -> ChatEndpoint:
             raise NotReady(f"{run} was a rehearsal, and a real provider is set now. Train it again with a real model.")
         # The program brings its own instructions: nothing may be added to what was optimised.
         found = _local(settings.PROGRAM_SERVER_URL, run.result_model, "", Method.DSPY, base)
-        return replace(found, max_tokens=program_answer_tokens(run))
+        longest = program_answer_tokens(run)
+        # A model that thinks first needs all of its room for an answer, beside the talk so far.
+        context = max(found.context_tokens, 3 * longest) if thinks_first(base.name) else found.context_tokens
+        return replace(found, max_tokens=longest, context_tokens=context)
     return _at_provider(run.result_model, prompt, Method.OPENAI, base)
 
 
@@ -73,7 +78,7 @@ def program_answer_tokens(run: TrainingRun) -> int:
     chosen = run.settings.get("max_tokens")
     if not isinstance(chosen, int) or isinstance(chosen, bool) or chosen < 1:
         return int(settings.CHAT_MAX_ANSWER_TOKENS)
-    return min(chosen, MOST_PROGRAM_TOKENS)
+    return min(chosen, MOST_THINKING_TOKENS if thinks_first(run.base_model.name) else MOST_PROGRAM_TOKENS)
 
 
 def endpoint_for_base(base_model: BaseModel) -> ChatEndpoint:
@@ -90,6 +95,13 @@ def provider_address(*, rehearsal: bool) -> tuple[str, str]:
     if rehearsal:
         return settings.REHEARSAL_URL, settings.SERVICE_TOKEN
     return settings.OPENAI_BASE_URL, settings.OPENAI_API_KEY
+
+
+def program_address(base: BaseModel) -> tuple[str, str]:
+    """(base_url, api_key) of whoever answers for `base`: the model server here, the provider, or its stand-in."""
+    if base.local:
+        return settings.MODEL_SERVER_URL, settings.SERVICE_TOKEN
+    return provider_address(rehearsal=base.rehearsal)
 
 
 def _local(base_url: str, model: str, system_prompt: str, method: Method, base: BaseModel) -> ChatEndpoint:

@@ -12,13 +12,17 @@ from datasets.services import versions
 from teams.models import Course, Method
 from teams.services.durations import duration
 from teams.services.money import dollars
+from training.model_needs import fitting
 from training.models import BaseModel, TrainingRun
-from training.services import idle_speed, local_time, lora_memory, program_size, tokens
-from training.services.charges import samples_estimate, token_prices, training_price
+from training.services import idle_speed, local_program, local_time, lora_memory, program_size, tokens
+from training.services.charges import local_token_prices, samples_estimate, token_prices, training_price
 from training.services.idle_speed import Source, compute_cost
 from training.services.questions import SAMPLE_QUESTIONS
 
 ROWS_SHARE = "rows_share"  # the setting of a run that trains on a part of its rows
+REFLECTION = "reflection_model"  # the setting of a DSPy run in which another model writes GEPA's instructions
+REFLECTIONS, USUAL_REFLECTION = (8, 20), (3_000, 400)  # usual and most of them; tokens in and out of a usual one
+LONGEST_REFLECTION = 8_000, 1_000  # tokens in and out; a model that thinks first has more room for its answer
 COUNTED_ROWS = 3_000  # bigger versions are estimated from their size: counting them would make a person wait
 COUNT_MARGIN = 1.1  # the provider's own count may differ a little from ours
 AUTO_EPOCHS, AUTO_EXAMPLES, AUTO_MOST_EPOCHS = 3, 100, 25
@@ -29,6 +33,12 @@ INPUT_MARGIN = 3  # found instructions and full demonstrations
 SECONDS_PER_CALL = 1.5
 WORK_MARGIN = 1.5  # rows that are dealt to training may be longer than the average row
 UNCOUNTED_MARGIN = 3  # tokens reckoned from the characters
+START_SECONDS = 6.0  # the program that optimises, until it asks its first question
+LOCAL_SPEED = "No provider is asked. The time is that of recent runs here; the price does not depend on it."
+LOCAL_GUESS = (
+    "No provider is asked. This machine has not been measured yet: the time is a guess, and nothing is charged beyond "
+    "the seconds that the run takes."
+)
 UNSTEADY = 1.2  # slowest over quickest: the seconds in their middle may then be a tenth off
 
 
@@ -164,27 +174,56 @@ def _openai(course: Course, base: BaseModel, version: DatasetVersion, settings: 
 
 
 def _dspy(course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any], seed: int) -> Estimate:
-    prices, allowed = token_prices(course=course, model=base.name), int(settings["max_calls"])
+    speed = local_program.speed_of(base) if base.local else None
+    stored = speed.stored(course) if speed is not None else {}
+    prices = local_token_prices(stored) if base.local else token_prices(course=course, model=base.name)
+    allowed = int(settings["max_calls"])
     size = program_size.program_size(base=base, version=version, settings=settings, seed=seed)
-    most_asked = INPUT_MARGIN * max(program_size.longest_prompt(version, settings, seed), size.asked)
+    most_asked = INPUT_MARGIN * max(program_size.longest_prompt(base, version, settings, seed), size.asked)
     expected = prices.cost(
         input_tokens=size.calls * size.asked, cached_input_tokens=0, output_tokens=size.calls * size.answered
     )
     most = prices.cost(
         input_tokens=allowed * most_asked, cached_input_tokens=0, output_tokens=allowed * int(settings["max_tokens"])
     )
+    reflecting = _reflection(course, settings)
+    expected, most = expected + reflecting[0], most + reflecting[1]
     because = [
         f"About {size.calls} calls x {size.asked} tokens in and {size.answered} out"
         f"{' (set right by recent runs of this kind)' if size.learned else ''}, at {prices.note}.",
         f"The most: {allowed} calls with long prompts and full answers. The run stops before it can pass that.",
     ]
+    if reflecting[1]:
+        because.append(
+            f"{settings[REFLECTION]} writes the instructions: about {REFLECTIONS[0]} times, {dollars(reflecting[0])}, and at "
+            f"most {dollars(reflecting[1])} is held for it."
+        )
     per_million = {
         "input": prices.input.per_million,
         "cached_input": prices.cached_input.per_million,
         "output": prices.output.per_million,
     }
     seconds = size.calls * SECONDS_PER_CALL / max(1, int(settings.get("num_threads", 1)))
-    return _priced(base, expected, most, seconds, because, prices=per_million)
+    if speed is not None:
+        seconds = START_SECONDS + size.calls * speed.seconds(asked=size.asked, answered=size.answered)
+        because.append(LOCAL_SPEED if speed.measured else LOCAL_GUESS)
+    return _priced(base, expected, most, seconds, because, prices=per_million, idle_speed=stored)
+
+
+def _reflection(course: Course, settings: dict[str, Any]) -> tuple[int, int]:
+    """(expected, most) micro-dollars of the model that writes GEPA's instructions. Raises PriceUnknown."""
+    model = settings.get(REFLECTION)
+    if not model:
+        return 0, 0
+    prices = token_prices(course=course, model=str(model))
+    usual, most = REFLECTIONS
+    longest = fitting(str(model), 1.0, LONGEST_REFLECTION[1])[1]
+    asked, answered = USUAL_REFLECTION
+    expected = prices.cost(input_tokens=usual * asked, cached_input_tokens=0, output_tokens=usual * answered)
+    highest = prices.cost(
+        input_tokens=most * LONGEST_REFLECTION[0], cached_input_tokens=0, output_tokens=most * longest
+    )
+    return expected, highest
 
 
 def _priced(base: BaseModel, expected: int, most: int, seconds: float, because: list[str], **more: Any) -> Estimate:

@@ -50,7 +50,7 @@ def execute(run_id: int) -> str:
 
 def _run_engine(run: TrainingRun, lease: str, heart: Heartbeat) -> str:
     order = spec.write_order(run)
-    recorder = Recorder(run, lease, bill_seconds=run.method == Method.LORA)
+    recorder = Recorder(run, lease, bill_seconds=run.method == Method.LORA or run.base_model.local)
     looked = time.monotonic()
     with Engine(order.module, order.folder, engines=settings.ENGINES_ROOT, extra=order.environment) as engine:
         for event in engine.events():
@@ -119,10 +119,10 @@ def _succeed(run: TrainingRun, lease: str) -> str:
         finish.fail(run, lease, ENGINES_SAY_NOTHING, **finish.nothing_kept(run))
         return f"run {run.pk} failed: no result"
     fields: dict[str, Any] = {}
-    if run.method == Method.LORA:
+    if run.base_model.local:
         result["machine"] = local_time.machine()
-        if work := idle_speed.work_of_engine(result.get("work")):
-            fields["work"] = work
+    if run.method == Method.LORA and (work := idle_speed.work_of_engine(result.get("work"))):
+        fields["work"] = work
     finish.succeed(run, lease, result=result, result_model=f"run-{run.key}", **fields)
     return f"run {run.pk} succeeded"
 

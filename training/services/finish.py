@@ -153,7 +153,9 @@ def kept_by_checkpoint(run: TrainingRun) -> dict[str, Any]:
 
 def nothing_kept(run: TrainingRun) -> dict[str, Any]:
     """The fields of a local run that ended without its team's doing and left nothing."""
-    return {"work": {}} if run.method == Method.LORA else {}
+    if run.method == Method.LORA:
+        return {"work": {}}
+    return {"idle_speed": {**run.idle_speed, "compute_rate": 0}} if run.base_model.local else {}
 
 
 def settle(run: TrainingRun, confidence: Confidence) -> bool:

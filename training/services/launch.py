@@ -13,7 +13,7 @@ from teams.models import DiskKind, Method, Team, User
 from teams.services import audit, disk, money
 from teams.services.prices import PriceUnknown
 from training.models import BaseModel, DeletedRun, RunStatus, TrainingRun
-from training.services import charges, estimate, lora_memory, preference, queue, run_disk
+from training.services import charges, estimate, local_program, lora_memory, preference, queue, run_disk
 
 FEWEST_ROWS = {Method.DSPY: 4, Method.OPENAI: 10, Method.LORA: 4}
 SUPERVISED, DPO = "supervised", "dpo"
@@ -173,9 +173,12 @@ def why_not(
         )
     if method == Method.LORA:
         return _memory_refusal(base_model, version, settings)
-    if not base_model.local and not base_model.rehearsal:
-        return cloud_refusal(version)
-    return None
+    reflects = settings.get(estimate.REFLECTION)
+    if reflects and not BaseModel.objects.offered(team.course, method).filter(name=reflects, method=method).exists():
+        return f"{reflects} is not offered in this course, so it can’t write instructions. Choose one from the list."
+    if base_model.local:
+        return local_program.refusal(base_model, settings)
+    return None if base_model.rehearsal else cloud_refusal(version)
 
 
 def _memory_refusal(base_model: BaseModel, version: DatasetVersion, settings: dict[str, Any]) -> str | None:

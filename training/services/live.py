@@ -14,7 +14,8 @@ from training.services.endpoints import why_out_of_reach
 SAFE_SECONDS = 5  # clocks of two machines may differ a little; news that come twice do no harm
 TEMPLATE = "training/run_detail.html"
 FRAGMENTS = (
-    "run-status", "run-next", "run-failure", "run-missing", "run-verdict", "run-progress", "run-chart", "run-answers", "run-notes",
+    "run-status", "run-next", "run-failure", "run-missing", "run-verdict", "run-progress", "run-chart", "run-search",
+    "run-answers", "run-notes",
     "run-cost", "run-files", "run-danger",
 )  # fmt: skip
 SHOWN_IN = {
@@ -26,6 +27,7 @@ SHOWN_IN = {
     "note": {"run-notes"},
     "unreadable": {"run-notes"},
     "calls": {"run-progress"},
+    "candidate": {"run-search"},
 }
 
 

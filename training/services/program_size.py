@@ -1,5 +1,6 @@
 """How often a DSPy run asks its model, and with how many tokens: reckoned from the rows, set right by recent runs."""
 
+import json
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from datasets.models import DatasetVersion
 from datasets.services import split
 from datasets.services.reading import stored_rows
+from teams.models import Method
 from training.models import BaseModel, RunStatus, TrainingRun
 from training.services import tokens
 from training.services.questions import SAMPLE_QUESTIONS
@@ -14,10 +16,22 @@ from training.services.questions import SAMPLE_QUESTIONS
 COUNTED_ROWS = 3_000  # bigger versions are reckoned from their size: counting them would make a person wait
 RECENT_RUNS = 5
 
+SMALL_VOCABULARY = 1.2  # tokens of a small model for one of OpenAI's
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Tokens beside the rows' own words. `prompt`: the signature and its fields; `demonstration`: the fields of one, its
+    reasoning included; `answer`: of one answer."""
+
+    prompt: int
+    demonstration: int
+    answer: int
+
+
 # Measured with the demo's dialogues: the journals (usage.jsonl) of one run of each optimiser.
-PROMPT_FRAME_TOKENS = 240  # the signature and its fields
-DEMONSTRATION_FRAME_TOKENS = 90  # the fields of one demonstration, its reasoning included
-ANSWER_TOKENS = 57
+FIELDS = Frame(prompt=240, demonstration=90, answer=57)
+PLAIN = Frame(prompt=60, demonstration=12, answer=26)  # an ordinary chat without reasoning: a local base
 HELD_OUT_SHARE, HELD_OUT_TURNS, HELD_OUT_CALLS_SHARE = 5, 20, 5  # the engine's own limits
 
 
@@ -61,51 +75,71 @@ class Turns:
 def program_size(*, base: BaseModel, version: DatasetVersion, settings: dict[str, Any], seed: int) -> ProgramSize:
     """What a run will probably need; at most its own cap on calls."""
     calls = min(int(settings["max_calls"]), _calls(version, settings, seed))
-    asked = _asked(version, settings, seed)
+    asked, answered = _asked(base, version, settings, seed), frame_of(base).answer
     factors = _measured(base, str(settings["optimizer"]))
     if factors is None:
-        return ProgramSize(calls, round(asked), ANSWER_TOKENS, learned=False)
-    return ProgramSize(calls, round(asked * factors[0]), round(ANSWER_TOKENS * factors[1]), learned=True)
+        return ProgramSize(calls, round(asked), answered, learned=False)
+    return ProgramSize(calls, round(asked * factors[0]), round(answered * factors[1]), learned=True)
 
 
-def longest_prompt(version: DatasetVersion, settings: dict[str, Any], seed: int) -> int:
+def frame_of(base: BaseModel) -> Frame:
+    """How a base is asked: a local one in an ordinary chat."""
+    return PLAIN if base.local else FIELDS
+
+
+def longest_prompt(base: BaseModel, version: DatasetVersion, settings: dict[str, Any], seed: int) -> int:
     """Tokens of a call with every demonstration in it."""
     turns = _turns(version, *_split_of(settings, seed))
     demonstrations = int(settings["max_labeled_demos"]) + int(settings["max_bootstrapped_demos"])
-    return PROMPT_FRAME_TOKENS + turns.persona + turns.tokens * (1 + demonstrations)
+    own = _own_words(settings)
+    return frame_of(base).prompt + turns.persona + own + (turns.tokens + own) * (1 + demonstrations)
 
 
 def _calls(version: DatasetVersion, settings: dict[str, Any], seed: int) -> int:
     """Measuring before and after, the sample questions, and what the optimiser needs by itself."""
-    judged = 2 if settings.get("judge") == "model" else 1  # each scored answer is asked about once more
+    steps = 2 if (settings.get("design") or {}).get("chain") == "answer_then_simplify" else 1
+    judged = steps + (settings.get("judge") == "model")  # each scored answer is asked about once more
     most = min(
         int(settings.get("heldout_limit", HELD_OUT_TURNS)),
         max(1, int(settings["max_calls"]) // HELD_OUT_CALLS_SHARE // judged),
     )
     held_out = min(most, max(1, _turns(version, *_split_of(settings, seed)).held_out))
-    return judged * OPTIMIZERS[str(settings["optimizer"])].calls + 2 * (judged * held_out + len(SAMPLE_QUESTIONS))
+    searched = judged * OPTIMIZERS[str(settings["optimizer"])].calls
+    return searched + 2 * (judged * held_out + steps * len(SAMPLE_QUESTIONS))
 
 
-def _asked(version: DatasetVersion, settings: dict[str, Any], seed: int) -> float:
+def _asked(base: BaseModel, version: DatasetVersion, settings: dict[str, Any], seed: int) -> float:
     turns = _turns(version, *_split_of(settings, seed))
-    optimizer = str(settings["optimizer"])
+    optimizer, frame = str(settings["optimizer"]), frame_of(base)
     found, own = int(settings["max_bootstrapped_demos"]), int(settings["max_labeled_demos"])
     # DSPy fills up with rows what it did not find: together no more than the greater of the two.
     demonstrations = own if optimizer == "LabeledFewShot" else max(found, own)
-    shown = OPTIMIZERS[optimizer].shown * demonstrations * (DEMONSTRATION_FRAME_TOKENS + turns.tokens)
-    return PROMPT_FRAME_TOKENS + turns.persona + turns.tokens / 2 + shown
+    shown = OPTIMIZERS[optimizer].shown * demonstrations * (frame.demonstration + turns.tokens)
+    own = _own_words(settings)
+    return (frame.prompt + own + turns.persona + turns.tokens / 2 + shown) * (SMALL_VOCABULARY if base.local else 1)
+
+
+def _own_words(settings: dict[str, Any]) -> int:
+    """Tokens of a program that a team declared itself."""
+    design = settings.get("design")
+    return tokens.count_text(json.dumps(design, ensure_ascii=False)) if design else 0
 
 
 def _measured(base: BaseModel, optimizer: str) -> tuple[float, float] | None:
     """By what factor recent runs with this model and optimiser read and wrote more than reckoned."""
     runs = TrainingRun.objects.filter(
-        base_model=base, settings__optimizer=optimizer, status=RunStatus.SUCCEEDED, calls_used__gt=0, imported=False
+        base_model=base,
+        method=Method.DSPY,
+        settings__optimizer=optimizer,
+        status=RunStatus.SUCCEEDED,
+        calls_used__gt=0,
+        imported=False,
     )
     recent = list(runs.select_related("dataset_version").order_by("-finished_at")[:RECENT_RUNS])
     if not recent:
         return None
-    asked = sum(run.calls_used * _asked(run.dataset_version, run.settings, run.seed) for run in recent)
-    answered = sum(run.calls_used * ANSWER_TOKENS for run in recent)
+    asked = sum(run.calls_used * _asked(base, run.dataset_version, run.settings, run.seed) for run in recent)
+    answered = sum(run.calls_used * frame_of(base).answer for run in recent)
     return sum(run.input_tokens for run in recent) / asked, sum(run.output_tokens for run in recent) / answered
 
 

@@ -9,6 +9,7 @@ from training.services import charts, queue
 from training.services.loss_words import LossWords, read_curve
 from training.services.questions import SAMPLE_QUESTIONS
 from training.services.rewards import Rewards, rewards
+from training.services.search import Search, search_of
 from training.services.verdict_words import VerdictWords, words_of
 
 SHOWN_NOTES = 40
@@ -72,15 +73,18 @@ class Panel:
     verdicts: list[RunVerdict] = field(default_factory=list)
     verdict_words: VerdictWords | None = None
     verdict_answers: list[dict[str, Any]] = field(default_factory=list)
+    search: Search | None = None
 
 
 def panel(run: TrainingRun) -> Panel:
-    """All of it: six queries, however long the run."""
+    """All of it: seven queries at most, however long the run."""
     shown = Panel(place=queue.place_of(run))
     _add_verdict(run, shown)
     _add_curves(run, shown)
     _add_said(run, shown)
     shown.cost = cost_of(run)
+    if run.method == Method.DSPY:
+        shown.search = search_of(run)
     return shown
 
 
@@ -203,6 +207,9 @@ SETTING_NAMES = {
     "num_threads": "Questions at once",
     "metric_weights": "Weights of the score",
     "judge": "A model as judge",
+    "reflection_model": "Writes the instructions",
+    "design": "Program",
+    "phrases": "Own phrases",
     "gradient_accumulation": "Batches to one step",
     "warmup_ratio": "Warm-up",
     "weight_decay": "Weight decay",
@@ -220,6 +227,10 @@ def settings_shown(run: TrainingRun) -> list[tuple[str, str]]:
 def _shown(name: str, value: Any) -> str:
     if name in ("validation_fraction", "rows_share"):
         return f"{100 * float(value):g} %"
+    if name == "design":
+        return "the team’s own"
+    if name == "phrases" and isinstance(value, dict):
+        return f"{len(value.get('wanted', ()))} wanted, {len(value.get('banned', ()))} never"
     if isinstance(value, dict):
         return ", ".join(f"{part.replace('_', ' ')} {weight:g}" for part, weight in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

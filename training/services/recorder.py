@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 FLUSH_SECONDS = 1.0  # a page that redraws takes the processor from the training that it shows, where both share one
 QUIET_SECONDS = 5.0  # without news, write the seconds of compute this often
 KEPT_TEXT = 4_000  # characters of one text that an engine says
+MOST_CANDIDATES = 200  # of one attempt of a DSPy run: more than any page shows
 LOUD = frozenset({"started", "failed", "done"})  # shown without waiting
 
 
@@ -33,6 +34,7 @@ class Recorder:
         self._waiting: list[RunEvent] = []
         self._fields: dict[str, Any] = {}
         self._kinds: set[str] = set()
+        self._candidates = 0
         self._seconds_before, self._began = run.compute_seconds, time.monotonic()
         self._flushed = time.monotonic()
 
@@ -45,6 +47,8 @@ class Recorder:
             self.failure = event
         elif kind == "done":
             self.finished = True
+        elif kind == "candidate" and self._is_one_too_many():
+            return
         elif kind != "calls":
             step = data.pop("step", None)
             self._waiting.append(
@@ -52,6 +56,10 @@ class Recorder:
             )
         self._fields |= _fields_of(kind, event)
         self._kinds.add(kind)
+
+    def _is_one_too_many(self) -> bool:
+        self._candidates += 1
+        return self._candidates > MOST_CANDIDATES
 
     def flush(self, *, force: bool = False) -> None:
         """Write what waits, if it is time. Raises LeaseLost when the run is no longer ours."""

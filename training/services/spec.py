@@ -14,18 +14,17 @@ from training.launcher import SPEC_FILE
 from training.models import TrainingRun
 from training.services import base_answers, fresh_questions
 from training.services.base_names import name_base, public_name
-from training.services.charges import token_prices
-from training.services.endpoints import provider_address
-from training.services.estimate import ROWS_SHARE, rows_in_share
+from training.services.charges import TokenPrices, run_token_prices, token_prices
+from training.services.endpoints import program_address
+from training.services.estimate import REFLECTION, ROWS_SHARE, rows_in_share
 from training.services.json_files import write_json
 from training.services.questions import SAMPLE_QUESTIONS
 
 MODULES = {Method.LORA: "lora.train", Method.DSPY: "dspy_program.optimize"}
 SAVE_EVERY_STEPS = 25  # how often LoRA saves a checkpoint
 TRAIN_FILE, VALIDATION_FILE = "train.jsonl", "validation.jsonl"
-OURS = frozenset(
-    {"validation_fraction", ROWS_SHARE, "starts_from", "system_prompt"}
-)  # settings of the platform, not of an engine
+# Settings of the platform, not of an engine.
+OURS = frozenset({"validation_fraction", ROWS_SHARE, REFLECTION, "starts_from", "system_prompt"})
 
 
 @dataclass(frozen=True)
@@ -91,8 +90,9 @@ def write_order(run: TrainingRun) -> Order:
         name_base(run.folder, base)
         spec |= {**_start(run), **_verdict(run, files.train)}
     else:
-        base_url, key = provider_address(rehearsal=run.rehearsal)
-        spec |= {"model": run.base_model.name, "base_url": base_url, **_limits(run)}
+        base_url, key = program_address(run.base_model)
+        local = run.base_model.local
+        spec |= {"model": run.base_model.name, "base_url": base_url, "local": local, **_limits(run)}
         environment["ENGINE_API_KEY"] = key
     write_json(run.file(SPEC_FILE), spec)
     return Order(MODULES[method], run.folder, environment)
@@ -119,16 +119,26 @@ def _start(run: TrainingRun) -> dict[str, Any]:
 
 def _limits(run: TrainingRun) -> dict[str, Any]:
     """What a DSPy run may spend: calls, and the money that is held for it. A rehearsal has only the calls."""
-    prices = token_prices(course=run.team.course, model=run.base_model.name)
+    prices = run_token_prices(run)
+    reflects = run.settings.get(REFLECTION)
+    others = {}
+    if reflects:
+        asked = token_prices(course=run.team.course, model=str(reflects))
+        others = {"reflection_model": str(reflects), "reflection_prices": _as_table(asked)}
     held = MoneyHold.objects.filter(key=run.hold_key, state=HoldState.OPEN).values_list("amount", flat=True).first()
     return {
         "max_calls": int(run.settings["max_calls"]),
-        "prices": {
-            "input": prices.input.per_million,
-            "cached_input": prices.cached_input.per_million,
-            "output": prices.output.per_million,
-        },
+        "prices": _as_table(prices),
         "max_cost_microdollars": None if run.rehearsal else held or 0,
+        **others,
+    }
+
+
+def _as_table(prices: TokenPrices) -> dict[str, int]:
+    return {
+        "input": prices.input.per_million,
+        "cached_input": prices.cached_input.per_million,
+        "output": prices.output.per_million,
     }
 
 

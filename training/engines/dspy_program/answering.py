@@ -4,7 +4,7 @@ import asyncio
 import traceback
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import dspy
@@ -12,23 +12,19 @@ from dspy.clients.engines.lm15_engine import AsyncLM15Engine
 from dspy.utils.exceptions import AdapterParseError
 
 from dspy_program.confining import Limits, found_in, too_long
+from dspy_program.design import REASONING
 from dspy_program.engine import StreamingEngine
 from dspy_program.examples import format_history, merge_messages
 from dspy_program.failure import EngineFailure, provider_failure
 from dspy_program.field_stream import FieldStream
 from dspy_program.meter import BudgetExceeded, Meter
-from dspy_program.program import SavedProgram, adapter, make_lm
+from dspy_program.plain_chat import PlainStream
+from dspy_program.program import SavedProgram, adapter, answer_of, make_lm
 
-_FIELD, _BEFORE_IT = "student_response", frozenset({"reasoning"})
 _END = object()
 
 
-@dataclass(frozen=True)
-class Dialogue:
-    """A program's inputs."""
-
-    conversation_history: str
-    teacher_prompt: str
+Inputs = dict[str, str]
 
 
 class _OnlyAsync:
@@ -38,19 +34,21 @@ class _OnlyAsync:
         raise RuntimeError("The program server runs programs asynchronously.")
 
 
-def dialogue(messages: Sequence[tuple[str, str]], program: SavedProgram) -> Dialogue:
+def dialogue(messages: Sequence[tuple[str, str]], program: SavedProgram) -> Inputs:
     """The program's inputs for OpenAI messages (role, content), laid out as its examples were.
 
-    The persona is the program's own; only a program trained on differing personas takes the chat's system message.
+    The persona is the program's own; only a program trained on differing personas, or with a field for the system message,
+    takes the chat's.
     Raises ValueError where the last message is not the teacher's.
     """
     system = "\n".join(content for role, content in messages if role == "system" and content)
     spoken = merge_messages([(role, content, True) for role, content in messages if role != "system" and content])
     if not spoken or spoken[-1][0] != "user":
         raise ValueError("The last message must be the teacher's (role user).")
-    persona = (system or program.persona.text) if program.persona.place == "history" else ""
-    history = format_history([(role, content) for role, content, _ in spoken[:-1]], persona)
-    return Dialogue(history, spoken[-1][1])
+    persona = system or program.persona.text
+    above = persona if program.persona.place == "history" else ""
+    history = format_history([(role, content) for role, content, _ in spoken[:-1]], above)
+    return program.design.values(history=history, question=spoken[-1][1], persona=persona)
 
 
 def _broken(error: Exception) -> EngineFailure:
@@ -68,12 +66,12 @@ class Answer:
     Nothing leaves that passes `limits`, whatever the program says.
     """
 
-    def __init__(self, program: SavedProgram, inputs: Dialogue, upstream: AsyncLM15Engine, limits: Limits) -> None:
+    def __init__(self, program: SavedProgram, inputs: Inputs, upstream: AsyncLM15Engine, limits: Limits) -> None:
         self.meter = Meter(max_calls=limits.calls)
         self._limits = limits
         self._program, self._inputs = program, inputs
         self._queue: asyncio.Queue[Any] = asyncio.Queue()
-        self._stream = FieldStream(_FIELD, _BEFORE_IT)
+        self._stream = self._new_stream()
         self._engine = StreamingEngine(self.meter, upstream, on_start=self._begin, on_text=self._take, limits=limits)
 
     @property
@@ -107,13 +105,12 @@ class Answer:
         serving = replace(self._program.serving, model=self._limits.model, max_tokens=self._limits.max_tokens)
         lm = make_lm(serving, _OnlyAsync(), async_engine=self._engine, cache=False, num_retries=0)
         try:
-            with dspy.context(lm=lm, adapter=adapter(), disable_history=True):
-                prediction = await self._program.module.acall(
-                    conversation_history=self._inputs.conversation_history, teacher_prompt=self._inputs.teacher_prompt
-                )
+            design = self._program.design
+            with dspy.context(lm=lm, adapter=adapter(design), disable_history=True):
+                prediction = await self._program.module.acall(**self._inputs)
         except Exception as error:
             raise self._failure(error) from error
-        return str(prediction.student_response)
+        return answer_of(prediction, design)
 
     def _failure(self, error: Exception) -> EngineFailure:
         ours = found_in(error)
@@ -130,9 +127,16 @@ class Answer:
         traceback.print_exc()
         return ours or provider_failure(error) or _broken(error)
 
+    def _new_stream(self) -> FieldStream | PlainStream:
+        design = self._program.design
+        if design.layout == "plain":
+            return PlainStream()
+        thinks_first = design.reasoning and design.chain == "answer"
+        return FieldStream(design.answer, frozenset({REASONING} if thinks_first else ()))
+
     def _begin(self) -> None:
-        if not self._stream.shown:  # a second call, after an answer out of format, starts anew
-            self._stream = FieldStream(_FIELD, _BEFORE_IT)
+        if not self._stream.shown:  # a second call, after an answer out of format or a first draft, starts anew
+            self._stream = self._new_stream()
 
     async def _take(self, text: str) -> None:
         if piece := self._stream.feed(text):

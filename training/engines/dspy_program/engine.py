@@ -6,6 +6,7 @@ here, from the provider's answer itself.
 
 import json
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -67,25 +68,68 @@ class ProviderClosed(Exception):
     """The call was not made: an earlier one got an answer that trying again can't change."""
 
 
+class BusyTime:
+    """A context manager for many threads: `seconds` in which at least one of them was inside."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._inside = 0
+        self._since = 0.0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._since = self._since if self._inside else time.monotonic()
+            self._inside += 1
+
+    def __exit__(self, *raised: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self.seconds += time.monotonic() - self._since
+
+
 class MeteredEngine:
     """DSPy's native engine behind a `Meter` and a `ProviderHealth`. One attempt per call; thread-safe.
 
     Whatever an optimiser asks for, what leaves is one answer of `model` with at most `max_tokens`, as the meter reserves.
+    `by_bytes`: the model's tokens are not OpenAI's. `billed_as`: its name, where it is not the run's own model.
     """
 
-    def __init__(self, meter: Meter, health: ProviderHealth, config: Any, *, model: str, max_tokens: int) -> None:
+    def __init__(
+        self,
+        meter: Meter,
+        health: ProviderHealth,
+        config: Any,
+        *,
+        model: str,
+        max_tokens: int,
+        by_bytes: bool = False,
+        billed_as: str | None = None,
+    ) -> None:
         self.meter, self.health = meter, health
         self._model, self._max_tokens = model, max_tokens
         self._inner = LM15Engine(config)
+        self._busy = BusyTime()
+        self._by_bytes, self._billed_as = by_bytes, billed_as
+
+    @property
+    def busy_seconds(self) -> float:
+        """Seconds in which at least one call was under way."""
+        return self._busy.seconds
 
     def complete(self, request: Any) -> Any:
         """The provider's answer. Raises BudgetExceeded or ProviderClosed before a call that must not be made."""
         if self.health.failure is not None:
             raise ProviderClosed(str(self.health.failure))
         request = confined(request, model=self._model, max_tokens=self._max_tokens)
-        ticket = self.meter.reserve(**_bounds(request))
+        bounds = self._bounds(request)
+        ticket = self.meter.reserve(
+            input_most=bounds["input_most"], output_most=bounds["output_most"], model=self._billed_as
+        )
         try:
-            response = self._inner.complete(request)
+            with self._busy:
+                response = self._inner.complete(request)
         except BaseException as error:
             book_failure(self.meter, ticket, error)
             failure = provider_failure(error)
@@ -93,8 +137,16 @@ class MeteredEngine:
                 self.health.failed(failure)
             raise
         book_answer(self.meter, ticket, response.usage)
+        self._by_bytes = self._by_bytes or (response.usage.input_tokens or 0) > bounds["input_most"]
         self.health.answered()
         return response
+
+    def _bounds(self, request: Any) -> dict[str, int]:
+        """The most tokens of a call: counted as OpenAI counts, with a tenth more; by its bytes where a provider counted more."""
+        if self._by_bytes:
+            return _bounds(request)
+        counted = tokens.count_request(texts_of(request), request.config.response_format)
+        return {"input_most": counted + counted // 10 + _FRAME_TOKENS, "output_most": request.config.max_tokens}
 
     def close(self) -> None:
         """Close the connections."""
@@ -127,7 +179,8 @@ class StreamingEngine:
         request = confined(request, model=self._limits.model, max_tokens=self._limits.max_tokens)
         if self._is_too_long(request):
             raise too_long()
-        ticket = self.meter.reserve(**_bounds(request))
+        bounds = _bounds(request)
+        ticket = self.meter.reserve(input_most=bounds["input_most"], output_most=bounds["output_most"])
         self._on_start()
         try:
             response = await self._collect(request)

@@ -11,6 +11,7 @@ import dspy
 from dspy_program import metric
 from dspy_program.examples import Turn
 from dspy_program.failure import EngineFailure
+from dspy_program.program import answer_of, inputs_of
 from dspy_program.scoring import Scorer
 
 MOST_FAILED_SHARE = 0.2
@@ -66,8 +67,8 @@ def asker(module: Any, lm: Any, adapter: Any) -> Callable[[Turn], str]:
 
     def ask(turn: Turn) -> str:
         with dspy.context(lm=lm, adapter=adapter):
-            prediction = module(conversation_history=turn.conversation_history, teacher_prompt=turn.teacher_prompt)
-        return str(prediction.student_response)
+            prediction = module(**inputs_of(turn, module.design))
+        return answer_of(prediction, module.design)
 
     return ask
 

@@ -26,6 +26,7 @@ class Turn:
     teacher_prompt: str
     student_response: str
     row_id: str
+    persona: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,11 @@ class Persona:
     """Where the rows' system message goes.
 
     `instructions`: one message for all rows, part of the program's instructions. `history`: rows differ, so it stands
-    before the conversation (`text` is the commonest, for chats that bring none). `none`: the rows have no such message.
+    before the conversation (`text` is the commonest, for chats that bring none). `field`: the program has a field for it.
+    `none`: the rows have no such message.
     """
 
-    place: Literal["none", "instructions", "history"]
+    place: Literal["none", "instructions", "history", "field"]
     text: str = ""
 
 
@@ -80,9 +82,17 @@ def merge_messages(messages: Sequence[tuple[str, str, bool]]) -> tuple[tuple[str
 
 
 def load(
-    train_file: Path, validation_file: Path | None, *, seed: int, heldout_limit: int, selection_limit: int
+    train_file: Path,
+    validation_file: Path | None,
+    *,
+    seed: int,
+    heldout_limit: int,
+    selection_limit: int,
+    persona_field: bool = False,
 ) -> Data:
     """Read and split the rows. Without a validation file a fifth of the rows (never single turns) is held out.
+
+    `persona_field`: the program has a field of its own for the system message.
 
     Raises EngineFailure `bad_data` where a row can't be read or too few student turns are left.
     """
@@ -99,7 +109,7 @@ def load(
     else:
         heldout_rows = _read_rows(validation_file)
         digest.update(validation_file.read_bytes())
-    persona = _shared_persona(rows)
+    persona = _shared_persona(rows, has_field=persona_field)
     train, skipped = _turns(rows, persona)
     heldout, _ = _turns(heldout_rows, persona)
     if skipped:
@@ -152,9 +162,11 @@ def _row(path: Path, number: int, line: str) -> Row:
     return Row(str(data.get("id", number)), persona, merge_messages(spoken))
 
 
-def _shared_persona(rows: list[Row]) -> Persona:
+def _shared_persona(rows: list[Row], *, has_field: bool) -> Persona:
     counts = Counter(row.persona for row in rows)
     commonest, times = next(((text, n) for text, n in counts.most_common() if text), ("", 0))
+    if has_field:
+        return Persona("field", commonest)
     if not commonest:
         return Persona("none")
     return Persona("instructions" if times == len(rows) else "history", commonest)
@@ -172,7 +184,8 @@ def _turns(rows: list[Row], persona: Persona) -> tuple[list[Turn], int]:
                 skipped += 1
                 continue
             before = [(role, said) for role, said, _ in row.messages[: place - 1]]
-            turns.append(Turn(format_history(before, prefix), row.messages[place - 1][1], content, row.row_id))
+            history = format_history(before, prefix)
+            turns.append(Turn(history, row.messages[place - 1][1], content, row.row_id, row.persona))
     return turns, skipped
 
 

@@ -8,7 +8,7 @@ in the run's folder makes a run that was killed and started again go on counting
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -54,24 +54,29 @@ class Usage:
 
 @dataclass(frozen=True)
 class Ticket:
-    """A reserved call: its number in the run and the most it can cost (millionths of a micro-dollar)."""
+    """A reserved call: its number in the run and the most it can cost (millionths of a micro-dollar). `model`: None for the
+    run's own."""
 
     number: int
     most: int
+    model: str | None = None
 
 
 @dataclass
 class Meter:
-    """See the module. `max_calls`, `max_cost_microdollars`: None = no cap. `on_change` runs after each settlement."""
+    """See the module. `max_calls`, `max_cost_microdollars`: None = no cap. `other_prices`: of models besides the run's own,
+    by name. `on_change` runs after each settlement."""
 
     max_calls: int | None = None
     max_cost_microdollars: int | None = None
     prices: Prices = field(default_factory=Prices)
+    other_prices: Mapping[str, Prices] = field(default_factory=dict)
     journal: Path | None = None
     on_change: Callable[[], None] | None = None
 
     def __post_init__(self) -> None:
         self._lock = threading.RLock()
+        self._settled = threading.Condition(self._lock)
         self._usage = Usage()
         self._spent = 0
         self._reserved: dict[int, int] = {}
@@ -118,20 +123,24 @@ class Meter:
             with self._lock:
                 self._kept_calls = self._kept_cost = 0
 
-    def reserve(self, *, input_most: int, output_most: int) -> Ticket:
-        """Admit one call of at most this many tokens, or raise BudgetExceeded and remember which cap refused it."""
-        most = max(self.prices.of(input_most, 0, output_most), self.prices.of(input_most, input_most, output_most))
+    def reserve(self, *, input_most: int, output_most: int, model: str | None = None) -> Ticket:
+        """Admit one call of at most this many tokens, or raise BudgetExceeded and remember which cap refused it.
+
+        Waits while calls that are under way hold money that this one needs: they mostly cost far less than they reserved.
+        """
+        prices = self._prices_of(model)
+        most = max(prices.of(input_most, 0, output_most), prices.of(input_most, input_most, output_most))
         with self._lock:
-            if self.max_calls is not None and self._usage.calls + 1 > self.max_calls - self._kept_calls:
-                self._refuse("calls", f"{self._usage.calls} of {self.max_calls} calls are used")
-            if self.max_cost_microdollars is not None:
-                room = self.max_cost_microdollars * MILLION - self._kept_cost - self._spent
-                if most > room - sum(self._reserved.values()):
+            self._admit_call()
+            while most > self._room():
+                if not self._reserved:
                     self._refuse("money", f"{self.cost_microdollars()} of {self.max_cost_microdollars} µ$ are used")
+                self._settled.wait()
+                self._admit_call()
             self._usage.calls += 1
-            ticket = Ticket(self._usage.calls, most)
+            ticket = Ticket(self._usage.calls, most, model)
             self._reserved[ticket.number] = most
-            self._write({"call": ticket.number, "most": most})
+            self._write({"call": ticket.number, "most": most, **_named(model)})
         return ticket
 
     def settle(
@@ -141,12 +150,27 @@ class Meter:
         if input_tokens is None or output_tokens is None or min(input_tokens, cached_tokens, output_tokens) < 0:
             entry: dict[str, Any] = {"call": ticket.number, "unreported": True}
         else:
-            entry = {"call": ticket.number, "tokens": [input_tokens, cached_tokens, output_tokens]}
+            used = [input_tokens, cached_tokens, output_tokens]
+            entry = {"call": ticket.number, "tokens": used, **_named(ticket.model)}
         self._book(entry, ticket.most)
 
     def fail(self, ticket: Ticket, *, maybe_billed: bool) -> None:
         """Book a call without an answer. `maybe_billed`: it may have reached the provider, so it counts at its most."""
         self._book({"call": ticket.number, "failed": True, "unreported": maybe_billed}, ticket.most)
+
+    def _prices_of(self, model: str | None) -> Prices:
+        return self.prices if model is None else self.other_prices[model]
+
+    def _admit_call(self) -> None:
+        if self.max_calls is not None and self._usage.calls + 1 > self.max_calls - self._kept_calls:
+            self._refuse("calls", f"{self._usage.calls} of {self.max_calls} calls are used")
+
+    def _room(self) -> float:
+        """Millionths of a micro-dollar that no call has, and nothing is kept back of."""
+        if self.max_cost_microdollars is None:
+            return float("inf")
+        taken = self._kept_cost + self._spent + sum(self._reserved.values())
+        return self.max_cost_microdollars * MILLION - taken
 
     def _refuse(self, which: str, why: str) -> None:
         self._tripped = self._tripped or which
@@ -157,6 +181,7 @@ class Meter:
             self._reserved.pop(entry["call"], None)
             self._apply(entry, most)
             self._write(entry)
+            self._settled.notify_all()
         if self.on_change is not None:
             self.on_change()
 
@@ -170,7 +195,7 @@ class Meter:
             self._usage.input_tokens += fresh
             self._usage.cached_input_tokens += cached
             self._usage.output_tokens += out
-            self._spent += self.prices.of(fresh, cached, out)
+            self._spent += self._prices_of(entry.get("model")).of(fresh, cached, out)
 
     def _write(self, entry: dict[str, Any]) -> None:
         if self.journal is not None:
@@ -195,3 +220,8 @@ class Meter:
         for number, most in open_calls.items():
             self._apply({"call": number, "failed": True, "unreported": True}, most)
             self._write({"call": number, "failed": True, "unreported": True})
+
+
+def _named(model: str | None) -> dict[str, str]:
+    """In the journal, for a call of another model than the run's own."""
+    return {} if model is None else {"model": model}

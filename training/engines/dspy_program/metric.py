@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dspy_program import reading, relation
+from dspy_program.design import Phrases
 
 ANSWERS = "answers"
 DEFAULT_WEIGHTS: Mapping[str, float] = {
@@ -23,6 +24,7 @@ EARLIER_NAMES = {"similarity": ANSWERS}
 """Parts as they were called in settings of earlier runs."""
 OFF_TOPIC_KEEPS = 0.3
 """Share of its score that an answer keeps which has nothing to do with what the child said."""
+PHRASES, PHRASES_WEIGHT = "phrases", 0.2  # where a team has phrases of its own
 JUDGE_WEIGHT = 0.3  # of the part "judge", where a model judges as well
 
 _CHILD_MARKS = re.compile(
@@ -89,12 +91,13 @@ def score(
     judged: float | None = None,
     *,
     question: str = "",
+    phrases: Phrases | None = None,
 ) -> Score:
     """Score `answer` against the team's own `reference` answer to the same teacher turn, `question`.
 
     `weights` maps part names to weights >= 0 (missing parts count 0); at least one must be positive. Where "answers" has
-    no weight, the relation to the reference counts nowhere. `judged` (0..1) is a judge's verdict, the part "judge". An
-    empty answer scores 0 on every part.
+    no weight, the relation to the reference counts nowhere. `judged` (0..1) is a judge's verdict, the part "judge";
+    `phrases` are the team's own, the part "phrases". An empty answer scores 0 on every part.
     """
     if not reading.words(answer) and not re.search(r"\d", answer):
         return Score(0.0, dict.fromkeys(DEFAULT_WEIGHTS, 0.0), ())
@@ -110,9 +113,31 @@ def score(
     }
     if judged is not None:
         parts["judge"] = judged
+    if phrases is not None:
+        parts[PHRASES] = said_phrases(answer, phrases)
     used = {name: float(weights.get(name, 0.0)) for name in parts}
     mean = sum(used[name] * parts[name] for name in parts) / sum(used.values())
     return Score(mean * _factor(answer, reference, parts, used), parts, leaks)
+
+
+def said_phrases(answer: str, phrases: Phrases) -> float:
+    """1 where the answer has one of the wanted phrases (or none is wanted) and none of the banned ones; 0 with a banned one.
+
+    Compared word by word without case: a phrase is text, whatever signs are in it.
+    """
+    said = f" {_plain(answer)} "
+    if any(_is_in(phrase, said) for phrase in phrases.banned):
+        return 0.0
+    return float(not phrases.wanted or any(_is_in(phrase, said) for phrase in phrases.wanted))
+
+
+def _is_in(phrase: str, said: str) -> bool:
+    plain = _plain(phrase)
+    return bool(plain) and f" {plain} " in said
+
+
+def _plain(text: str) -> str:
+    return " ".join(relation.words_of(text))
 
 
 def _factor(answer: str, reference: str, parts: Mapping[str, float], used: Mapping[str, float]) -> float:

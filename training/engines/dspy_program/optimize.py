@@ -23,20 +23,25 @@ from dspy.clients.cache import Cache
 
 from dspy_program import examples
 from dspy_program.engine import MeteredEngine, ProviderHealth, router_config
-from dspy_program.evaluate import Measured, answer_turns, asker, summarise
+from dspy_program.evaluate import Measured, Outcome, answer_turns, asker, summarise
 from dspy_program.events import Events
 from dspy_program.examples import NO_HISTORY, Data, Turn
 from dspy_program.failure import EngineFailure, disk_failure, provider_failure
-from dspy_program.meter import STOPPED_AT_BUDGET, Meter
-from dspy_program.optimizers import Job, Watch, longest_answer, optimise
+from dspy_program.meter import MILLION, STOPPED_AT_BUDGET, Meter
+from dspy_program.model_needs import fitting
+from dspy_program.optimizers import WRITERS, Job, longest_answer, optimise
 from dspy_program.program import Serving, StudentSimulationModel, adapter, dump, make_lm, save, write_json
 from dspy_program.report import report, versions
 from dspy_program.scoring import Judge, Scorer
+from dspy_program.search import Candidate, Search, as_event
 from dspy_program.spec import Spec, read_spec
 
 RETRIES = 4
 CACHE_BYTES = 200_000_000
 MOST_SAMPLES = 5
+CHARACTERS_A_TOKEN, FRAME_TOKENS = 4, 70  # of a text, and around one demonstration with its reasoning
+FOUND_TOKENS = 250  # by which an instruction that an optimiser wrote is usually longer
+FEWEST_MEASURED = 0.5  # of the held-out turns: with fewer a score after says nothing beside the one before
 
 
 class RunCache(Cache):  # type: ignore[misc]  # DSPy ships no types
@@ -70,21 +75,46 @@ class Run:
             max_calls=spec.calls_allowed,
             max_cost_microdollars=spec.max_cost_microdollars,
             prices=spec.price_list,
+            other_prices=spec.other_prices,
             journal=Path("usage.jsonl"),
             on_change=self.report_calls,
         )
         self.calls_before_start = self.meter.usage().calls
         self.health = ProviderHealth(patience=max(8, 3 * self.settings.num_threads))
         config = router_config(api_key=api_key, base_url=spec.base_url, timeout_seconds=self.settings.timeout_seconds)
-        longest = longest_answer(self.settings.max_tokens)
-        engine = MeteredEngine(self.meter, self.health, config, model=spec.model, max_tokens=longest)
-        self.serving = Serving(spec.model, spec.base_url, self.settings.temperature, self.settings.max_tokens)
-        self.lm = make_lm(self.serving, engine, cache=True, num_retries=RETRIES)
-        self.scorer = Scorer(spec.weights, Judge(self.lm) if self.settings.judge == "model" else None)
+        longest = longest_answer(spec.model, self.settings.max_tokens)
+        self.engine = MeteredEngine(
+            self.meter, self.health, config, model=spec.model, max_tokens=longest, by_bytes=spec.local
+        )
+        temperature, max_tokens = fitting(spec.model, self.settings.temperature, self.settings.max_tokens)
+        self.serving = Serving(spec.model, spec.base_url, temperature, max_tokens, spec.local)
+        self.lm = make_lm(self.serving, self.engine, cache=True, num_retries=RETRIES)
+        self.reflection = self.reflecting(config)
+        self.scorer = Scorer(
+            spec.weights, Judge(self.lm) if self.settings.judge == "model" else None, self.settings.phrases
+        )
         self.cache = RunCache(Path("cache"))
-        self.watch = Watch()
+        self.search = Search(tell=self.report_candidate, spent=self.spent, turns=self.settings.selection_limit)
         dspy.cache = self.cache
-        dspy.configure(lm=self.lm, adapter=adapter(), callbacks=[self.watch], disable_history=True)
+        dspy.configure(lm=self.lm, adapter=adapter(spec.design), callbacks=[self.search], disable_history=True)
+
+    def reflecting(self, config: Any) -> Any:
+        """The LM that GEPA reflects with, where it is another model than the run's own; else None."""
+        spec = self.spec
+        if spec.reflection_model is None or self.settings.optimizer != "GEPA":
+            return None
+        longest = longest_answer(spec.reflection_model, self.settings.max_tokens)
+        engine = MeteredEngine(
+            self.meter,
+            self.health,
+            config,
+            model=spec.reflection_model,
+            max_tokens=longest,
+            billed_as=spec.reflection_model,
+        )
+        return make_lm(
+            Serving(spec.reflection_model, spec.base_url, 1.0, longest), engine, cache=True, num_retries=RETRIES
+        )
 
     def go(self) -> None:
         """Do all of it. Raises EngineFailure."""
@@ -101,7 +131,7 @@ class Run:
                 f"{self.spec.model} judges its own answers as a part of the score; such a judge favours its style."
             )
         data = self.load_data()
-        student = StudentSimulationModel(data.persona)
+        student = StudentSimulationModel(data.persona, self.spec.design)
         before = self.measure(student, data, "before")
         if before.summary is None:
             raise self.budget_too_small()
@@ -118,7 +148,7 @@ class Run:
     @property
     def calls_an_answer(self) -> int:
         """LM calls that a scored answer takes when all goes well."""
-        return 1 if self.scorer.judge is None else 2
+        return self.spec.design.calls + (self.scorer.judge is not None)
 
     def load_data(self) -> Data:
         """The turns, with every note about them said."""
@@ -131,6 +161,7 @@ class Run:
                 1, min(self.settings.heldout_limit, self.spec.calls_allowed // 5 // self.calls_an_answer)
             ),
             selection_limit=self.settings.selection_limit,
+            persona_field=self.spec.design.names_persona,
         )
         for message in data.notes:
             self.note(message)
@@ -138,25 +169,36 @@ class Run:
 
     def measure(self, module: Any, data: Data, stage: str) -> Measured:
         """Score `module` on the held-out turns and let it answer the sample questions."""
-        ask = asker(module, self.lm, adapter())
+        ask = asker(module, self.lm, adapter(self.spec.design))
         outcomes = answer_turns(ask, data.heldout, self.scorer, self.settings.num_threads)
         self.check_provider()
-        if any(outcome.error and STOPPED_AT_BUDGET in outcome.error for outcome in outcomes):
-            self.note(f"The budget ended while measuring ({stage}): some held-out turns were not asked, so no score.")
+        asked = [one for one in outcomes if not (one.error and STOPPED_AT_BUDGET in one.error)]
+        if len(asked) < len(outcomes):
+            left = "so the score is of the others" if self.is_enough(asked, outcomes, stage) else "so no score"
+            self.note(
+                f"The budget ended while measuring ({stage}): {len(outcomes) - len(asked)} of {len(outcomes)} held-out turns "
+                f"were not asked, {left}."
+            )
+        if not self.is_enough(asked, outcomes, stage):
             return Measured(outcomes, None)
         try:
-            summary = summarise(outcomes, self.spec.seed)
+            summary = summarise(asked, self.spec.seed)
         except EngineFailure as failure:
-            raise self.health.last or failure from failure
+            raise self.in_its_place(self.health.last) or failure from failure
         self.events.send("score", stage=stage, **asdict(summary))
-        self.sample(ask, stage)
+        self.sample(ask, stage, data.persona.text)
         return Measured(outcomes, summary)
 
-    def sample(self, ask: Callable[[Turn], str], stage: str) -> None:
+    def is_enough(self, asked: list[Outcome], wanted: list[Outcome], stage: str) -> bool:
+        """Whether the turns that could be asked make a score: before, only all of them."""
+        fewest = len(wanted) if stage == "before" else FEWEST_MEASURED * len(wanted)
+        return len(asked) >= fewest
+
+    def sample(self, ask: Callable[[Turn], str], stage: str, persona: str) -> None:
         """Answer the first sample questions."""
         for question in self.spec.sample_questions[:MOST_SAMPLES]:
             try:
-                answer = ask(Turn(NO_HISTORY, question, "", ""))
+                answer = ask(Turn(NO_HISTORY, question, "", "", persona))
             except Exception as error:  # noqa: BLE001  # a sample is worth no run; the person learns of it
                 self.note(f'The question "{question}" got no answer: {type(error).__name__}.')
                 traceback.print_exc()
@@ -167,7 +209,19 @@ class Run:
         """The optimised program; where the cap broke the optimiser off, the best one it had evaluated."""
         with self.meter.keep_back(**self.second_measurement(data)):
             settings, spec, calls = self.settings, self.spec, self.meter.calls_left() or 0
-            job = Job(student, data.train, data.selection, settings, self.scorer, self.lm, spec.seed, calls)
+            job = Job(
+                student=student,
+                train=data.train,
+                selection=data.selection,
+                settings=settings,
+                scorer=self.scorer,
+                lm=self.lm,
+                seed=spec.seed,
+                calls=calls,
+                search=self.search,
+                model=spec.model,
+                reflection=self.reflection,
+            )
             try:
                 module = optimise(job)
             except Exception as error:
@@ -175,8 +229,10 @@ class Run:
                 if self.meter.tripped is None:
                     raise self.optimizer_failed(error) from error
                 traceback.print_exc()
-                module = self.watch.best or student
-                kept = "the best program it had tried" if self.watch.best else "the plain program, with nothing learned"
+                module = self.search.best or student
+                kept = (
+                    "the best program it had tried" if self.search.best else "the plain program, with nothing learned"
+                )
                 self.note(f"The optimiser broke off at the budget; kept is {kept}.")
         self.check_provider()
         self.tell_how_it_ended()
@@ -186,9 +242,24 @@ class Run:
         """What to keep back from the optimiser so that its program can be measured."""
         asked = len(data.heldout) * self.calls_an_answer + len(self.spec.sample_questions[:MOST_SAMPLES])
         calls = -(-6 * asked // 5)  # a fifth more: an answer out of format is asked for twice
-        per_call = -(-self.meter.cost_microdollars() // max(self.meter.usage().calls, 1))
-        most = (self.spec.max_cost_microdollars or 0) * 2 // 5
-        return {"calls": calls, "cost_microdollars": min(calls * per_call * 3, most)}  # 3: demonstrations cost tokens
+        used = self.meter.usage()
+        answered = max(used.calls - used.failed_calls, 1)
+        read = used.input_tokens // answered + self.longer_prompt(data)
+        written = used.output_tokens // answered
+        prices = self.spec.price_list
+        # Each as the calls before it, with a half more of answer; and the last one reserves the most that it could cost.
+        usual = prices.of(read, 0, min(written * 3 // 2, self.serving.max_tokens))
+        last = prices.of(2 * read, 0, self.serving.max_tokens)
+        return {"calls": calls, "cost_microdollars": -(-(calls * usual + last) // MILLION)}
+
+    def longer_prompt(self, data: Data) -> int:
+        """Tokens by which an optimised program's prompt is longer than the plain one's."""
+        settings = self.settings
+        shown = max(settings.max_bootstrapped_demos, settings.max_labeled_demos)
+        said = [len(turn.conversation_history) + len(turn.teacher_prompt) for turn in data.train]
+        own = [len(turn.student_response) for turn in data.train]
+        each = (sum(said) + sum(own)) // len(data.train) // CHARACTERS_A_TOKEN + FRAME_TOKENS
+        return self.spec.design.calls * shown * each + FOUND_TOKENS * (settings.optimizer in WRITERS)
 
     def tell_how_it_ended(self) -> None:
         """Say where the budget stopped the optimiser, and how many of its tries failed."""
@@ -199,19 +270,20 @@ class Run:
                 f"Stopped at budget: the optimiser wanted more than this run's {cap} allow. The program is the best it "
                 "had found by then; what was kept back pays for measuring it."
             )
-        elif self.watch.failed_examples:
-            self.note(f"{self.watch.failed_examples} of the optimiser's tries failed and counted as 0 in its search.")
+        elif self.search.failed_examples:
+            self.note(f"{self.search.failed_examples} of the optimiser's tries failed and counted as 0 in its search.")
 
     def leave(self, module: Any, data: Data, before: Measured, after: Measured) -> None:
         """Write `program.json` and `result.json`."""
         document = dump(module, data.persona, self.serving)
         save(document, Path())
         result = report(self.spec, data, document, before, after)
-        result["failed_examples"] = self.watch.failed_examples
+        result["failed_examples"] = self.search.failed_examples
         result["usage"] = {
             **asdict(self.meter.usage()),
             "cached_calls": self.cache.hits,
             "cost_microdollars": self.meter.cost_microdollars(),
+            "busy_seconds": round(self.engine.busy_seconds, 3),
             "calls_before_restart": self.calls_before_start,
         }
         result["stopped"] = "budget" if self.meter.tripped else None
@@ -221,8 +293,17 @@ class Run:
 
     def check_provider(self) -> None:
         """Raise the provider's refusal, if it gave one that ends the run."""
-        if self.health.failure is not None:
-            raise self.health.failure
+        if (failure := self.in_its_place(self.health.failure)) is not None:
+            raise failure
+
+    def in_its_place(self, failure: EngineFailure | None) -> EngineFailure | None:
+        """`failure` of this machine's own model server, where it is one, in words that fit."""
+        if failure is None or not self.spec.local:
+            return failure
+        said = f"The model server on this machine did not answer as it should. {failure.message}"
+        return EngineFailure(
+            failure.code, said, "Start the run again in a minute. If it fails again, tell your instructor."
+        )
 
     def optimizer_failed(self, error: Exception) -> EngineFailure:
         """What to say where the optimiser itself broke."""
@@ -248,6 +329,14 @@ class Run:
         """Say it now and keep it for the result."""
         self.notes.append(message)
         self.events.note(message)
+
+    def report_candidate(self, candidate: Candidate) -> None:
+        """Send a `candidate` event."""
+        self.events.send("candidate", **as_event(candidate))
+
+    def spent(self) -> tuple[int, int]:
+        """Calls and micro-dollars of the run by now."""
+        return self.meter.usage().calls, self.meter.cost_microdollars()
 
     def report_calls(self, *, now: bool = False) -> None:
         """Send a `calls` event (at most one a second unless `now`)."""

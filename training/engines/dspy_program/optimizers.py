@@ -5,55 +5,27 @@ from dataclasses import dataclass
 from typing import Any
 
 import dspy
-from dspy.utils.callback import BaseCallback
 
 from dspy_program import metric
 from dspy_program.examples import Turn
-from dspy_program.program import StudentSimulationModel, as_example
+from dspy_program.model_needs import fitting
+from dspy_program.program import answer_of, as_example
 from dspy_program.scoring import Scorer
+from dspy_program.search import GepaCandidates, Search
 from dspy_program.spec import Settings
 
 # A failed example must never make an optimiser give up: the meter and the provider's health decide that.
 _NEVER = 1_000_000
 _GEPA_MOST = 60
+TRIES_A_DEMO = 4
 INSTRUCTION_TOKENS = 1000
-
-
-class Watch(BaseCallback):  # type: ignore[misc]  # DSPy ships no types
-    """Remembers the best program an optimiser evaluated, and counts its program calls that failed."""
-
-    def __init__(self) -> None:
-        self.best: Any = None
-        self.failed_examples = 0
-        self._best_score = float("-inf")
-        self._evaluated: dict[str, Any] = {}
-        self._modules: set[str] = set()
-
-    def on_module_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
-        """Note which calls are calls of the student program."""
-        if isinstance(instance, StudentSimulationModel):
-            self._modules.add(call_id)
-
-    def on_module_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
-        """Count a failed call."""
-        if call_id in self._modules:
-            self._modules.discard(call_id)
-            self.failed_examples += exception is not None
-
-    def on_evaluate_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
-        """Note which program is evaluated."""
-        self._evaluated[call_id] = inputs.get("program")
-
-    def on_evaluate_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
-        """Keep the program with the best score so far."""
-        program = self._evaluated.pop(call_id, None)
-        if exception is None and outputs is not None and outputs.score > self._best_score:
-            self._best_score, self.best = outputs.score, program
+WRITERS = frozenset({"MIPROv2", "GEPA", "SIMBA"})  # they have instructions written
 
 
 @dataclass(frozen=True)
 class Job:
-    """What an optimiser works with. `calls`: LM calls left, by which GEPA chooses its size."""
+    """What an optimiser works with. `calls`: LM calls left, by which GEPA chooses its size. `search` hears of candidates.
+    `reflection`: the LM that reflects on mistakes for GEPA, where it is not `lm`."""
 
     student: Any
     train: Sequence[Turn]
@@ -63,36 +35,42 @@ class Job:
     lm: Any
     seed: int
     calls: int
+    search: Search
+    model: str
+    reflection: Any = None
 
     def trainset(self) -> list[Any]:
         """The turns to learn from, as DSPy examples."""
-        return [as_example(turn) for turn in self.train]
+        return [as_example(turn, self.student.design) for turn in self.train]
 
     def valset(self) -> list[Any]:
         """The turns to choose by, as DSPy examples."""
-        return [as_example(turn) for turn in self.selection]
+        return [as_example(turn, self.student.design) for turn in self.selection]
 
     def score(self, example: Any, prediction: Any, trace: Any = None) -> float:
         """The metric as DSPy calls it."""
-        answer = str(prediction.student_response)
-        return self.scorer.score(example.teacher_prompt, answer, example.student_response).total
+        return self._scored(example, prediction).total
+
+    def _scored(self, example: Any, prediction: Any) -> metric.Score:
+        design = self.student.design
+        return self.scorer.score(example[design.question], answer_of(prediction, design), example[design.answer])
 
     def feedback(
         self, gold: Any, pred: Any, trace: Any = None, pred_name: str | None = None, pred_trace: Any = None
     ) -> Any:
         """The metric as GEPA calls it: a score and what to change."""
-        result = self.scorer.score(gold.teacher_prompt, str(pred.student_response), gold.student_response)
-        said = f'{metric.advice(result)} The real child said: "{gold.student_response}"'
+        result = self._scored(gold, pred)
+        said = f'{metric.advice(result)} The real child said: "{gold[self.student.design.answer]}"'
         return dspy.Prediction(score=result.total, feedback=said)
 
     def prompt_lm(self) -> Any:
         """The LM that writes instructions: they are longer than a child's answer."""
-        return self.lm.copy(temperature=1.0, max_tokens=longest_answer(self.settings.max_tokens))
+        return self.lm.copy(temperature=1.0, max_tokens=longest_answer(self.model, self.settings.max_tokens))
 
 
-def longest_answer(max_tokens: int) -> int:
+def longest_answer(model: str, max_tokens: int) -> int:
     """Tokens of the longest answer that a run asks for: instructions, where an optimiser has them written."""
-    return max(INSTRUCTION_TOKENS, max_tokens)
+    return max(INSTRUCTION_TOKENS, fitting(model, 1.0, max_tokens)[1])
 
 
 def optimise(job: Job) -> Any:
@@ -101,7 +79,9 @@ def optimise(job: Job) -> Any:
 
 
 def _labeled(job: Job) -> Any:
-    return dspy.LabeledFewShot(k=job.settings.max_labeled_demos).compile(job.student, trainset=job.trainset())
+    found = dspy.LabeledFewShot(k=job.settings.max_labeled_demos).compile(job.student, trainset=job.trainset())
+    job.search.found(found, score=None)
+    return found
 
 
 def _bootstrap(job: Job) -> Any:
@@ -112,7 +92,15 @@ def _bootstrap(job: Job) -> Any:
         max_labeled_demos=job.settings.max_labeled_demos,
         max_errors=_NEVER,
     )
-    return optimizer.compile(job.student, trainset=job.trainset())
+    trainset = job.trainset()
+    if job.student.design.layout == "plain":
+        # Few answers of a small model are good enough to be shown: it is asked for so many, one after the other.
+        trainset = trainset[
+            : max(TRIES_A_DEMO * job.settings.max_bootstrapped_demos, job.settings.max_labeled_demos, 2)
+        ]
+    found = optimizer.compile(job.student, trainset=trainset)
+    job.search.found(found, score=None)
+    return found
 
 
 def _random_search(job: Job) -> Any:
@@ -156,9 +144,10 @@ def _gepa(job: Job) -> Any:
     optimizer = dspy.GEPA(
         metric=job.feedback,
         max_metric_calls=max(len(job.selection) + 4, min(_GEPA_MOST, int(job.calls * 0.8))),
-        reflection_lm=job.prompt_lm(),
+        reflection_lm=job.reflection or job.prompt_lm(),
         num_threads=job.settings.num_threads,
         seed=job.seed,
+        gepa_kwargs={"callbacks": [GepaCandidates(job.search)]},
     )
     return optimizer.compile(job.student, trainset=job.trainset(), valset=job.valset())
 
@@ -175,7 +164,12 @@ def _simba(job: Job) -> Any:
         prompt_model=job.prompt_lm(),
         num_threads=job.settings.num_threads,
     )
-    return optimizer.compile(job.student, trainset=trainset, seed=job.seed)
+    found = optimizer.compile(job.student, trainset=trainset, seed=job.seed)
+    # It evaluates in a way of its own, so its candidates are known only now.
+    tried = sorted(found.candidate_programs, key=lambda one: one["program"].simba_idx)
+    for one in tried:
+        job.search.found(one["program"], score=one["score"], of=len(trainset))
+    return found
 
 
 _BUILDERS: Mapping[str, Callable[[Job], Any]] = {

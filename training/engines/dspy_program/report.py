@@ -5,6 +5,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
+from dspy_program.design import as_data
 from dspy_program.evaluate import Measured, Outcome
 from dspy_program.examples import Data
 from dspy_program.spec import Spec
@@ -32,6 +33,7 @@ def report(spec: Spec, data: Data, document: dict[str, Any], before: Measured, a
             "weights": dict(spec.weights),
             "judge": spec.model if spec.settings.judge == "model" else None,
         },
+        "design": as_data(spec.design),
         "turns": {"train": len(data.train), "selection": len(data.selection), "heldout": len(data.heldout)},
         "instructions": predictor["signature"]["instructions"],
         "demos": predictor["demos"],

@@ -7,6 +7,7 @@ from typing import Any
 import dspy
 
 from dspy_program import metric
+from dspy_program.design import Phrases
 
 MOST_POINTS = 10
 
@@ -42,10 +43,11 @@ class Scorer:
 
     weights: Mapping[str, float]
     judge: Judge | None = None
+    phrases: Phrases | None = None
 
     def score(self, teacher_prompt: str, answer: str, reference: str) -> metric.Score:
         """The score of `answer`; an empty one is not worth a judge's call."""
         if self.judge is None or not answer.strip():
-            return metric.score(answer, reference, self.weights, question=teacher_prompt)
+            return metric.score(answer, reference, self.weights, question=teacher_prompt, phrases=self.phrases)
         judged = self.judge.share(teacher_prompt, answer)
-        return metric.score(answer, reference, self.weights, judged, question=teacher_prompt)
+        return metric.score(answer, reference, self.weights, judged, question=teacher_prompt, phrases=self.phrases)

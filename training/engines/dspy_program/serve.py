@@ -4,7 +4,8 @@ Model `run-<key>` is the program in `<runs root>/<key>/program.json`, run exactl
 demonstrations and temperature (a request's are not used). Model, length, calls and prompt are held to the request's
 `limits`, which the platform priced. Only what the child says is shown; usage is the sum over all LM calls the answer
 took. Environment: `SERVICE_TOKEN` (bearer, required), `OPENAI_API_KEY`, `OPENAI_BASE_URL` (goes before the address in
-the program), `ALLOWED_BASE_URLS` (more addresses programs may name).
+the program), `ALLOWED_BASE_URLS` (more addresses programs may name), `MODEL_SERVER_URL` (where programs with a local
+model ask, with the service's token).
 """
 
 import argparse
@@ -21,11 +22,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 import uvicorn
-from dspy.clients.engines.lm15_engine import AsyncLM15Engine
 from served_files import served
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -34,27 +33,16 @@ from starlette.routing import Route
 
 from dspy_program.answering import Answer, dialogue
 from dspy_program.confining import Limits
-from dspy_program.engine import router_config
 from dspy_program.failure import EngineFailure
 from dspy_program.meter import Meter
 from dspy_program.program import FILE_NAME, SavedProgram, load
+from dspy_program.upstreams import ApiError, Upstreams
 
 OPENAI = "https://api.openai.com/v1"
-TIMEOUT_SECONDS = 120.0
 BODY_BYTES = 2_000_000
 MOST_PROGRAMS = 64
 CALLS = 2  # the answer, and once more where it was out of format
 _MODEL = re.compile(r"run-([A-Za-z0-9][A-Za-z0-9_.-]{0,99})")
-
-
-class ApiError(Exception):
-    """An answer with an HTTP status and OpenAI's error body; `usage` where LM calls were made all the same."""
-
-    def __init__(self, status: int, message: str, *, code: str, kind: str, usage: dict[str, Any] | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        error = {"message": message, "type": kind, "param": None, "code": code}
-        self.body: dict[str, Any] = {"error": error, **({"usage": usage} if usage else {})}
 
 
 class TextPart(msgspec.Struct):
@@ -103,7 +91,7 @@ class ChatRequest(msgspec.Struct):
     def limits_for(self, program: SavedProgram) -> Limits:
         """The platform's; without any, the program's own model and length, and DSPy's second try at an answer."""
         if self.limits is None:
-            return Limits(program.serving.model, program.serving.max_tokens, CALLS)
+            return Limits(program.serving.model, program.serving.max_tokens, CALLS * program.design.calls)
         asked = self.limits
         return Limits(asked.model, asked.max_tokens, asked.calls, asked.input_tokens)
 
@@ -145,41 +133,6 @@ class Programs:
             while len(self.kept) > MOST_PROGRAMS:
                 del self.kept[next(iter(self.kept))]
         return self.kept[model][1]
-
-
-@dataclass
-class Upstreams:
-    """Connections to providers, by address. The key goes only to addresses the people who run this server named."""
-
-    api_key: str
-    service_token: str
-    base_url: str
-    allowed: frozenset[str]
-    opened: dict[str, AsyncLM15Engine] = field(default_factory=dict)
-
-    def for_program(self, program: SavedProgram) -> AsyncLM15Engine:
-        """The connection for `program`. Raises ApiError 403 for an address nobody allowed, 503 without a key."""
-        address = (self.base_url or program.serving.base_url).rstrip("/")
-        loopback = urlsplit(address).hostname in {"127.0.0.1", "localhost", "::1"}
-        if not (self.base_url or loopback or address in self.allowed):
-            raise ApiError(
-                403,
-                f"This program wants to call {address}, which is not among the allowed providers (ALLOWED_BASE_URLS).",
-                code="provider_not_allowed",
-                kind="invalid_request_error",
-            )
-        key = self.api_key or (self.service_token if loopback else "")
-        if not key:
-            raise ApiError(503, "No provider key is set (OPENAI_API_KEY).", code="no_provider_key", kind="server_error")
-        if address not in self.opened:
-            config = router_config(api_key=key, base_url=address, timeout_seconds=TIMEOUT_SECONDS)
-            self.opened[address] = AsyncLM15Engine(config)
-        return self.opened[address]
-
-    async def close(self) -> None:
-        """Close all connections."""
-        for engine in self.opened.values():
-            await engine.aclose()
 
 
 class ProgramServer:
@@ -355,6 +308,7 @@ def from_environment(runs_root: Path) -> ProgramServer:
         api_key=os.environ.get("OPENAI_API_KEY", ""),
         service_token=token,
         base_url=os.environ.get("OPENAI_BASE_URL", ""),
+        model_server=os.environ.get("MODEL_SERVER_URL", ""),
         allowed=frozenset({OPENAI, *(address.strip().rstrip("/") for address in named if address.strip())}),
     )
     return ProgramServer(Programs(runs_root), upstreams, token)

@@ -119,7 +119,9 @@ class Api:
     async def models(self, request: Request) -> Response:
         self._authorise(request)
         names = await asyncio.to_thread(self._store.names)
-        return JSONResponse({"object": "list", "data": [_model_card(name) for name in names]})
+        loaded = self._store.loaded()
+        cards = [{**_model_card(name), "loaded": name in loaded} for name in names]
+        return JSONResponse({"object": "list", "data": cards})
 
     async def model(self, request: Request) -> Response:
         self._authorise(request)

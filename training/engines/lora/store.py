@@ -82,6 +82,10 @@ class ModelStore:
         runs = sorted(folder.parent.name for folder in self._runs_root.glob("*/adapter") if folder.is_dir())
         return [*self._paths, *(f"run-{key}" for key in runs if RUN_NAME.fullmatch(f"run-{key}"))]
 
+    def loaded(self) -> frozenset[str]:
+        """Names of the bases in memory."""
+        return frozenset(self._bases)
+
     def open(self, name: str) -> Model:
         """Raises UnknownModel, or EngineError where the model is known but can't be served."""
         with self._lock:

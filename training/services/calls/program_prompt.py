@@ -9,7 +9,7 @@ from training.services.tokens import count_text
 # The words around a program's own, as DSPy's chat format lays them out; a test compares with the real layout.
 FRAME_TOKENS = 400  # the fields, the layout, the form of the answer, and what is said before and after the question
 DEMONSTRATION_TOKENS = 90  # the fields of one demonstration, in two messages
-SERVED = ("state", "persona")  # the other parts of the file are not sent
+SERVED = ("state", "persona", "design")  # the other parts of the file are not sent
 
 
 def most_tokens(text: str) -> int:
