@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST
 from teams.access import Access, SignedInRequest, team_view
 from teams.live import stream
 from teams.models import Method, Team
+from training.archives.manifest import PROGRAM
 from training.forms import RunLabelForm
 from training.models import RunStatus, TrainingRun
 from training.run_files import open_in
@@ -24,6 +25,7 @@ from training.services.base_names import NAMES_ITS_BASE, without_paths
 from training.services.cancel import CannotStop, cancel, stop_and_keep
 from training.services.checkpoints import NoCheckpoint, keep_checkpoint
 from training.services.compare import compare
+from training.services.dspy_file import for_dspy
 from training.services.progress import settings_shown
 
 PAGE_RUNS = 50
@@ -139,10 +141,11 @@ def run_file(request: SignedInRequest, team: Team, number: int, path: str) -> Fi
     except FileNotFoundError as missing:
         raise Http404("This file is no longer on the machine.") from missing
     name = PurePosixPath(artifact.path).name
-    if artifact.path not in NAMES_ITS_BASE:
+    is_program = artifact.path == PROGRAM
+    if artifact.path not in NAMES_ITS_BASE and not is_program:
         return FileResponse(file, as_attachment=True, filename=name)
     with file:
-        content = without_paths(run, artifact.path, file.read())
+        content = for_dspy(file.read()) if is_program else without_paths(run, artifact.path, file.read())
     return FileResponse(BytesIO(content), as_attachment=True, filename=name)
 
 
