@@ -52,9 +52,14 @@ class AnswerRead:
     right: bool | None
 
     @property
+    def sound(self) -> bool:
+        """Without a hard fault: other than the base's, words, no loop."""
+        return self.changed and self.language and not self.repeats
+
+    @property
     def good(self) -> bool:
         """What a team wants: other than the base's, words, a child's, and no loop."""
-        return self.changed and self.language and self.childlike and not self.repeats
+        return self.sound and self.childlike
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class Verdict:
     answers: list[AnswerRead]
 
     def count(self, name: str) -> int:
-        """How many answers are `changed`, `language`, `childlike`, `repeats`, `right` or `good`."""
+        """How many answers are `changed`, `language`, `childlike`, `repeats`, `right`, `sound` or `good`."""
         return sum(bool(getattr(answer, name)) for answer in self.answers)
 
     @property
@@ -73,9 +78,12 @@ class Verdict:
         return sum(answer.right is not None for answer in self.answers)
 
     @property
-    def worth(self) -> tuple[int, int]:
-        """For choosing between checkpoints: good answers first, then right sums."""
-        return self.count("good"), self.count("right")
+    def worth(self) -> tuple[int, int, int]:
+        """For choosing between checkpoints: first the answers without a hard fault, then good ones, then right sums.
+
+        One answer's child-likeness is little to go by: a chatterbox's long answers read less like a child's than loops do.
+        """
+        return self.count("sound"), self.count("good"), self.count("right")
 
 
 def judge(asked: Sequence[Asked], answers: Sequence[str], base_answers: Sequence[str | None]) -> Verdict:

@@ -92,6 +92,13 @@ def test_an_adapter_that_answers_better_is_kept_though_its_loss_is_higher() -> N
     assert told[1]["base_answers"] == BASE.answers
 
 
+def test_an_adapter_without_loops_is_kept_before_one_whose_loops_read_more_like_a_child() -> None:
+    loops = Adapter([*CHILD.answers[:2], "i like frogs a lot and i like frogs a lot."])
+    plain = Adapter(["The total is 7.", "Clouds release water when saturated.", "My name is Mia."])
+    step, _, kept = chosen(loops, plain)
+    assert (step, kept) == (9, plain)
+
+
 def test_the_best_is_in_the_model_again_after_the_last_was_asked() -> None:
     _, _, kept = chosen(CHILD, LOST)
     assert kept == CHILD

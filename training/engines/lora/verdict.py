@@ -1,7 +1,8 @@
 """At the end of a run: the candidates answer fresh questions, and the one that is kept is not worse by them.
 
 Candidates are the adapter with the lowest validation loss and, where it is another one, that of the last step. The first is
-kept unless the other has more good answers (changed, words, a second-grader's, no loop) or as many and more right sums.
+kept unless the other has more sound answers (changed, words, no loop), or as many and more that read like a second-grader's,
+or as many of these, too, and more right sums.
 """
 
 from collections.abc import Sequence
