@@ -17,7 +17,7 @@ from courseplatform.course_archive import bringing
 from courseplatform.course_archive.bringing import bring_course, read_course_archive
 from courseplatform.course_archive.rows import ArchiveRefused
 from courseplatform.course_archive.tables import TABLES
-from evaluation.models import Conversation, Criterion, Interview, RubricVersion
+from evaluation.models import BetterAnswer, Conversation, Criterion, GradeScale, Interview, RubricVersion
 from teams import sandbox
 from teams.models import (
     ArchiveImport,
@@ -39,7 +39,7 @@ from tests import factories
 from tests.evaluation.conftest import make_run
 from tests.security.archive_tools import arrived, hostile_zips, opened_here, unzipped, zipped
 from tests.world import make_world
-from training.models import BaseModel, DeletedRun, Hosting, TrainingRun
+from training.models import BaseModel, DeletedRun, Hosting, RunVerdict, TrainingRun
 from training.services.checkpoints import NoCheckpoint, keep_checkpoint
 from training.services.endpoints import NotReady, endpoint_for
 
@@ -66,6 +66,10 @@ def honest(course, team, professor):
         course=course, provider="openai", model="gpt-test", kind="input", per_million=5, effective_from="2026-01-01", source="s"
     )  # fmt: skip
     assert world.run.pk != cloud.pk
+    GradeScale.objects.create(course=course, title="Second-grader", points=50, weights={"vocabulary": 2}, shares=[])
+    BetterAnswer.objects.create(turn=world.turn, answer="ourmark!", person=world.turn.conversation.person)
+    counted = dict.fromkeys(("asked", "changed", "language", "childlike", "repeats", "sums", "right"), 1)
+    RunVerdict.objects.create(run=world.run, of="checkpoint", step=1, measure="1", answers=[], **counted)
     DeletedRun.objects.create(team=team, number=90, name="gone", method=Method.LORA, key=uuid.uuid4())
     out = io.BytesIO()
     archive.write(course, out)
