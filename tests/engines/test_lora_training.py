@@ -282,3 +282,14 @@ def test_a_full_disk_is_named(lora_run: LoraRun) -> None:
     (failed,) = engine.named("failed")
     assert failed["code"] == "disk_full"
     assert "free some room" in failed["mend"]
+
+
+def test_what_a_run_leaves_names_its_base_and_no_place_on_this_machine(lora_run: LoraRun) -> None:
+    lora_run.spec |= {"base_name": "org/tiny", "base_sha256": "ab" * 32}
+    lora_run.spec["settings"] |= {"epochs": 1}
+    lora_run.run()
+    config = json.loads((lora_run.folder / "adapter" / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == lora_run.result["base_model"] == "org/tiny"
+    assert "ab" * 32 in (lora_run.folder / "adapter" / "README.md").read_text()
+    for file in (lora_run.folder / "result.json", *(lora_run.folder / "adapter").iterdir()):
+        assert lora_run.spec["base_model"].encode() not in file.read_bytes(), file.name
