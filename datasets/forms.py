@@ -68,17 +68,29 @@ class NewDatasetForm(UploadForm):
 class MappingForm(forms.Form):
     """Which column holds what, chosen by a person where the names do not say it."""
 
-    teacher = forms.ChoiceField(label="The teacher says")
-    student = forms.ChoiceField(label="The second-grader answers")
+    teacher = forms.ChoiceField(label="The teacher says", required=False)
+    student = forms.ChoiceField(label="The second-grader answers", required=False)
     context = forms.ChoiceField(label="Added to what the teacher says", required=False)
     system = forms.ChoiceField(label="Description of the bot (system)", required=False)
+
+    speaker = forms.ChoiceField(
+        label="Or, one turn a line: who speaks", required=False, help_text="For transcripts, in place of the first two."
+    )
+    utterance = forms.ChoiceField(label="What is said", required=False)
+    conversation = forms.ChoiceField(label="Which conversation it belongs to", required=False)
+    teachers = forms.CharField(
+        label="Names of those who teach",
+        required=False,
+        max_length=400,
+        help_text="As they stand in that column, with commas between: T, Ms. A. Everybody else is the second-grader.",
+    )
 
     def __init__(self, *args: Any, columns: list[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         choices = [(name, name) for name in columns]
-        for name in ("teacher", "student"):
-            self._choices(name, choices)
-        for name in ("context", "system"):
+        if isinstance(self.initial.get("teachers"), list):
+            self.initial = {**self.initial, "teachers": ", ".join(self.initial["teachers"])}
+        for name in ("teacher", "student", "context", "system", "speaker", "utterance", "conversation"):
             self._choices(name, [("", "none"), *choices])
         for label in formats.LABELS:
             title = f"Label: {label.replace('_', ' ')}"
@@ -95,7 +107,17 @@ class MappingForm(forms.Form):
         cleaned = super().clean() or {}
         if cleaned.get("teacher") and cleaned.get("teacher") == cleaned.get("student"):
             raise forms.ValidationError("Teacher and student can't be the same column.")
+        by_turns = cleaned.get("speaker") and cleaned.get("utterance")
+        if by_turns and not self._teachers():
+            raise forms.ValidationError("Name at least one who teaches, as the column of speakers has it.")
+        if not by_turns and not (cleaned.get("teacher") and cleaned.get("student")):
+            raise forms.ValidationError(
+                "Choose what the teacher says and what the second-grader answers; or, of a transcript, who speaks and what is said."
+            )
         return cleaned
+
+    def _teachers(self) -> list[str]:
+        return [name.strip() for name in (self.cleaned_data.get("teachers") or "").split(",") if name.strip()]
 
     @property
     def mapping(self) -> dict[str, Any]:
@@ -107,6 +129,10 @@ class MappingForm(forms.Form):
             "student": chosen["student"],
             "context": chosen["context"] or None,
             "system": chosen["system"] or None,
+            "speaker": chosen["speaker"] or None,
+            "utterance": chosen["utterance"] or None,
+            "conversation": chosen["conversation"] or None,
+            "teachers": self._teachers(),
             "labels": labels,
         }
 

@@ -2,11 +2,15 @@
 
 import re
 
-TURN_LISTS = ("messages", "dialogue", "dialog", "conversations", "conversation", "turns", "chat", "transcript")
+TURN_LISTS = ("messages", "dialogue", "dialog", "conversations", "conversation", "turns", "chat", "transcript", "c_h")
 """Keys that hold a list of turns."""
 
 ROLE_KEYS = ("role", "from", "speaker", "author", "who")
-CONTENT_KEYS = ("content", "value", "text", "message", "utterance", "said")
+CONTENT_KEYS = ("content", "value", "text", "message", "utterance", "said", "sentence")
+TURN_SPEAKERS = ("speaker", "role", "who", "speaker_name", "speaker_role", "talker")
+TURN_TEXTS = ("content", "text", "utterance", "message", "sentence", "transcript", "said", "turn_text")
+TURN_GROUPS = ("conversation_id", "dialogue_id", "dialog_id", "conversation", "dialogue", "id", "row", "session")
+"""Columns of a table that holds a turn a record."""
 TEXT_KEYS = (
     *("text", "content", "value", "output", "response", "answer", "message"),
     *("teacher_prompt", "teacher_question", "student_response", "student_answer", "question", "prompt", "query"),
@@ -72,8 +76,9 @@ PAIRS: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
     (("instruction",), ("output", "response", "answer", "completion"), "instruction"),
     (("question", "questions"), ("answer", "answers", "response", "output"), "instruction"),
     (("prompt",), ("completion", "response", "answer", "output"), "instruction"),
-    (("teacher_prompt", "teacher_question", "teacher_message", "teacher_says", "teacher_utterance"),
-     ("student_response", "student_answer", "student_message", "student_says", "student_reply"), "dialogue"),
+    (("teacher_prompt", "teacher_question", "teacher_message", "teacher_says", "teacher_utterance", "teacher_text"),
+     ("student_response", "student_answer", "student_message", "student_says", "student_reply",
+      "student_utterance", "student_text"), "dialogue"),
     (("teacher", "tutor", "instructor"), ("student", "child", "pupil", "kid"), "dialogue"),
     (("user", "human"), ("assistant", "gpt", "ai", "bot", "model"), "messages"),
     (("query",), ("response", "answer", "output"), "instruction"),
@@ -112,3 +117,20 @@ LABEL_ALIASES = {
 def plain_key(name: str) -> str:
     """A key or column name without case, blanks and hyphens: `Teacher Prompt` is `teacher_prompt`."""
     return re.sub(r"[\s\-]+", "_", name.strip().strip("\ufeff").lower())
+
+
+PLACEHOLDERS = frozenset((
+    "...", "…", "<image>", "[image]", "<audio>", "<video>", "[inaudible]", "n/a", "null", "nan", "undefined", "todo",
+    "tbd", "-", "--", "—", "xxx", "lorem ipsum", "placeholder", "[placeholder]", "<placeholder>", "[student answer]", "[answer]",
+    "your answer here", "{answer}", "{{answer}}", "<answer>", "<text>", "[text]", "<unk>", "<empty>", "[deleted]", "[removed]",
+))  # fmt: skip
+"""Texts that stand where something was to be said, in small letters."""
+LONGEST_PLACEHOLDER = 24
+IMAGE_MARK = "<image>"
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether nothing is said: dots, `<image>`, `TODO`; or a picture is shown that is not there."""
+    if len(text) > LONGEST_PLACEHOLDER:
+        return IMAGE_MARK in text
+    return IMAGE_MARK in text or text.strip().lower() in PLACEHOLDERS or not text.strip(" .…-_*\n\t")

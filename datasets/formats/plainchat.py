@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from datasets.formats.names import is_placeholder
 from datasets.formats.rows import Limits, Row
 
 _SPACED_KEY = re.compile(rb'"[ \t\r]+:')
@@ -76,6 +77,8 @@ def plain_chat_reader(limits: Limits) -> Callable[[int, Sequence[bytes | None]],
         if len(chats) != len(lines) or not _says_each_key_once(text, len(chats) + 2 * len(turns)):
             return None
         said = list(map(_content, turns))
+        if any(map(is_placeholder, said)):
+            return None
         if list(map(str.strip, said)) != said or not all(speaks_in_turn(tuple(map(_role, chat))) for chat in chats):
             return None
         answers = list(map(_role, turns)).count("assistant")

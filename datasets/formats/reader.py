@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator
+from itertools import chain
 from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -36,8 +37,6 @@ from datasets.formats.strictjson import JsonFault, parse
 from datasets.formats.tables import (
     csv_lines,
     delimiter_of,
-    grouped_turns,
-    is_turn_table,
     known_columns,
     looks_like_header,
     looks_like_transcript,
@@ -45,6 +44,7 @@ from datasets.formats.tables import (
     transcript_objects,
 )
 from datasets.formats.telling import blank_line, json_problem, mended_by, other_shape, unknown_columns
+from datasets.formats.transcripts import grouped_turns, turn_table
 
 _DEFAULT_LIMITS = Limits()
 _JSON_SUFFIXES = (".json", ".jsonl", ".ndjson", ".jl")
@@ -88,6 +88,8 @@ class Reader:
         self.rows = 0
         self.fenced = False
         self._plain = plain_chat_reader(limits)
+        self._by_turns = False
+        """The records are turns, put together already: a person's mapping has been followed."""
         self._runs = self._read()
         self._items = self._one_by_one()
 
@@ -186,8 +188,26 @@ class Reader:
         pieces = Splitter(
             self._chunks(), self.limits.max_row_bytes, array=container == "json_array", wrapped=wrapped
         ).pieces()
-        for piece in pieces:
-            yield from self._piece(piece)
+        yield from self._pieces(pieces)
+
+    def _pieces(self, pieces: Iterator[Piece]) -> Iterator[Row | Problem | PlainRun]:
+        """Values one by one; or, where the first is a turn of a transcript, all of them as the turns of a lesson."""
+        first = next(pieces, None)
+        if first is None:
+            return
+        everything = chain([first], pieces)
+        value = _parsed(first, self.limits)
+        turns = turn_table(list(value), self.mapping) if isinstance(value, dict) and len(value) > 1 else None
+        if turns is None or not (turns.speaker in value and isinstance(value.get(turns.text), str)):
+            for piece in everything:
+                yield from self._piece(piece)
+            return
+        self._by_turns = True
+        self.recognition.columns = list(value)
+        objects = ((piece.line, _parsed(piece, self.limits)) for piece in everything)
+        yield from self._values(
+            grouped_turns(((line, item) for line, item in objects if isinstance(item, dict)), turns)
+        )
 
     def _lines(self) -> Iterator[Row | Problem | PlainRun]:
         """JSON lines: those of a chunk together where all are plain chat rows, else line by line."""
@@ -260,8 +280,10 @@ class Reader:
         columns = list(first[1])
         self.recognition.columns = columns
         everything = _chained(first, objects)
-        if self.mapping is None and is_turn_table(columns):
-            yield from self._values(grouped_turns(everything))
+        turns = turn_table(columns, self.mapping)
+        if turns is not None:
+            self._by_turns = True
+            yield from self._values(grouped_turns(everything, turns))
             return
         if self.mapping is None and not known_columns({plain_key(name) for name in columns}):
             self.recognition.sure = "unsure"
@@ -278,7 +300,8 @@ class Reader:
     # one value -------------------------------------------------------------------------------------------------------
 
     def _value(self, value: Any, line: int, mended: list[str]) -> Iterator[Row | Problem]:
-        row, problems, name = _row_of(value, line, self.limits, self.mapping)
+        mapping = None if self._by_turns else self.mapping
+        row, problems, name = _row_of(value, line, self.limits, mapping)
         done = list(mended)
         while problems and self.mends and len(done) < _MOST_MENDS_A_ROW:
             repaired, code = _repaired(value, problems, self.mends - set(done))
@@ -286,7 +309,7 @@ class Reader:
                 break
             value = repaired
             done.append(code)
-            row, problems, name = _row_of(value, line, self.limits, self.mapping)
+            row, problems, name = _row_of(value, line, self.limits, mapping)
         if row is not None and self.shape not in ("auto", row.shape):
             problems, row = [*problems, other_shape(row, self.shape)], None
         if row is not None and self.rows >= self.limits.max_rows:
@@ -335,6 +358,16 @@ def _row_of(
         if any(problem.severity == "error" for problem in problems):
             return None, noticed, "broken"
     return row, noticed, name
+
+
+def _parsed(piece: Piece, limits: Limits) -> Any:
+    """The value in a piece; None where it is broken."""
+    if piece.fault is not None or not piece.raw:
+        return None
+    try:
+        return parse(piece.raw, max_depth=limits.max_depth)
+    except JsonFault:
+        return None
 
 
 def _repaired(value: Any, problems: list[Problem], allowed: Collection[str]) -> tuple[Any, str | None]:

@@ -108,11 +108,16 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True):
 class ColumnMapping(msgspec.Struct, kw_only=True, frozen=True):
     """Which columns (or keys) a person said hold what, for tables and flat objects with unusual names.
 
-    `teacher` and `student` are required; `context` is added to the teacher's turn as an instruction's `input` is.
+    Either `teacher` and `student`, or, of a table with a turn a record, `speaker`, `utterance` and `teachers`, the names of
+    those who teach: everybody else is the student. `context` is added to the teacher's turn as an instruction's `input` is.
     """
 
-    teacher: str
-    student: str
+    teacher: str = ""
+    student: str = ""
+    speaker: str | None = None
+    utterance: str | None = None
+    conversation: str | None = None
+    teachers: list[str] = []
     system: str | None = None
     context: str | None = None
     labels: dict[str, str] = {}

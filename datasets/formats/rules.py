@@ -3,6 +3,7 @@
 from itertools import pairwise
 from typing import Any
 
+from datasets.formats.names import is_placeholder
 from datasets.formats.plainchat import speaks_in_turn
 from datasets.formats.rows import Limits, Message, Problem, Row, Severity, excerpt_of
 
@@ -22,7 +23,7 @@ def _is_plain_chat(messages: list[Message], limits: Limits) -> bool:
         content = message["content"]
         if len(message) != 2 or not content or len(content) > limits.max_turn_chars or "\x00" in content:
             return False
-        if content.strip() != content:
+        if content.strip() != content or is_placeholder(content):
             return False
     return True
 
@@ -94,6 +95,10 @@ class _Check:
                 "Shorten it: a second-grader says a few sentences.",
                 text=content,
             )
+        if content.strip() and is_placeholder(content) and turn["role"] in ("user", "assistant"):
+            message = "This is a placeholder, nothing that anybody said; what a picture shows is not there either."
+            mend = "Write what is said, or delete the row."
+            self.add(f"{field}.content", "placeholder", message, mend, "warning", text=content)
         if "\x00" in content:
             message = "There is a NUL character (U+0000) in the text; databases and tokenizers refuse it."
             self.add(f"{field}.content", "null_character", message, "Remove it.", fixable=True, text=content)

@@ -34,6 +34,8 @@ def shaped(value: Any, *, line: int, mapping: ColumnMapping | None = None) -> tu
     errors.
     """
     if mapping is not None and isinstance(value, dict):
+        if _is_bad_answer(value):
+            raise RowFault([_bad_answer(line, value)])
         return _finish(_mapped(value, mapping, line))
     if type(value) is dict and len(value) == 1 and "messages" in value:
         draft = _Draft(line, "messages", "messages")
@@ -42,11 +44,28 @@ def shaped(value: Any, *, line: int, mapping: ColumnMapping | None = None) -> tu
         return _finish(draft)
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
         value = {"messages": value}
+    if isinstance(value, dict) and _is_bad_answer(value):
+        raise RowFault([_bad_answer(line, value)])
     if not isinstance(value, dict):
         kind = _WRONG_KIND[type(value).__name__]
         mend = 'Write the row as an object, such as {"dialogue": [{"role": "teacher", "content": "…"}, …]}.'
         raise RowFault([_fault(line, "not_an_object", f"A row must be an object; this is {kind}.", mend, value)])
     return _finish(_draft(value, line))
+
+
+def _is_bad_answer(value: dict[str, Any]) -> bool:
+    """A row of KTO: one answer, and whether it is one to learn. `label: false` says that it is not."""
+    by_name = {plain_key(key): key for key in value}
+    if "completion" not in by_name or "label" not in by_name:
+        return False
+    label = value[by_name["label"]]
+    return label is False or (isinstance(label, str) and label.strip().lower() in ("false", "bad", "undesirable"))
+
+
+def _bad_answer(line: int, value: dict[str, Any]) -> Problem:
+    message = "The answer is marked as a bad one (`label` is false), so nothing may learn to give it."
+    mend = "Leave the row out; or put the bad answer beside a good one to the same question, as a preference row."
+    return _fault(line, "bad_answer", message, mend, value, field="label")
 
 
 class _Draft:
@@ -314,8 +333,10 @@ def expanded(value: Any, max_depth: int) -> Iterator[Any]:
         except JsonFault:
             yield value
             return
-    if isinstance(value, list) and _are_rows(value):
+    if isinstance(value, list) and (_are_rows(value) or _are_conversations(value)):
         yield from value
+    elif isinstance(value, dict) and (talks := _conversations_of(value)):
+        yield from talks
     elif isinstance(value, dict) and (lists := _lists_of_rows(value)):
         for rows in lists:
             yield from rows
@@ -324,6 +345,27 @@ def expanded(value: Any, max_depth: int) -> Iterator[Any]:
             yield dict(zip(value, cells, strict=True))
     else:
         yield value
+
+
+def _are_conversations(values: list[Any]) -> bool:
+    """Lists of turns in a list: one conversation each."""
+    return bool(values) and all(
+        isinstance(talk, list) and talk and all(isinstance(turn, dict) for turn in talk) for talk in values
+    )
+
+
+def _conversations_of(value: dict[str, Any]) -> list[Any]:
+    """The conversations that an object holds under one key, where it is several: lists of turns, or objects that hold such."""
+    for key, inner in value.items():
+        if plain_key(key) not in TURN_LISTS or not isinstance(inner, list) or not inner:
+            continue
+        if _are_conversations(inner):
+            return [{**{name: item for name, item in value.items() if name != key}, key: talk} for talk in inner]
+        if all(
+            isinstance(talk, dict) and any(isinstance(talk.get(name), list) for name in TURN_LISTS) for talk in inner
+        ):
+            return inner
+    return []
 
 
 def _are_rows(values: list[Any]) -> bool:

@@ -10,9 +10,9 @@ from datasets.formats.names import PAIRS, TURN_LISTS, plain_key, standard_role
 from datasets.formats.rows import Limits, Problem, UnreadableFile, excerpt_of
 from datasets.formats.sheets import Cells, TableLine, too_wide
 from datasets.formats.strictjson import JsonFault, decode_utf8
+from datasets.formats.transcripts import turn_table
 
 _SPEAKER = re.compile(r"^\s*(?:[-*>]\s*)?\[?\**([A-Za-z][A-Za-z\- ]{0,24}?\s?\d{0,2})\**\]?\s*[:：]\**\s*(.*)$")
-_TURN_GROUP = ("conversation_id", "dialogue_id", "dialog_id", "conversation", "dialogue", "id", "row", "session")
 
 
 def delimiter_of(first_line: str, suffix: str) -> str:
@@ -38,7 +38,7 @@ def looks_like_header(first_line: str) -> bool:
 def known_columns(names: set[str]) -> bool:
     """Whether the columns are enough to know who says what."""
     pair = any(names & set(teacher) and names & set(student) for teacher, student, _ in PAIRS)
-    return pair or bool(names & set(TURN_LISTS))
+    return pair or bool(names & set(TURN_LISTS)) or turn_table(list(names)) is not None
 
 
 class _RecordTooLong(Exception):
@@ -182,42 +182,6 @@ def _header(cells: Cells) -> list[str]:
         seen.add(name)
         names.append(name)
     return names
-
-
-def is_turn_table(names: list[str]) -> bool:
-    """A turn a record: columns for the conversation, the speaker and the text."""
-    plain = {plain_key(name) for name in names}
-    return (
-        bool(plain & {"role", "speaker"})
-        and bool(plain & {"content", "text", "utterance", "message"})
-        and bool(plain & set(_TURN_GROUP))
-    )
-
-
-def grouped_turns(
-    objects: Iterator[tuple[int, dict[str, str] | Problem]],
-) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
-    """Turn tables as one object a conversation; turns of one conversation stand together."""
-    start, current = 0, ""
-    turns: list[dict[str, Any]] = []
-    rest: dict[str, Any] = {}
-    for line, item in objects:
-        if isinstance(item, Problem):
-            yield line, item
-            continue
-        by_name = {plain_key(name): name for name in item}
-        group_key = next(by_name[name] for name in _TURN_GROUP if name in by_name)
-        role_key = by_name.get("role") or by_name["speaker"]
-        content_key = next(by_name[name] for name in ("content", "text", "utterance", "message") if name in by_name)
-        if item[group_key] != current and turns:
-            yield start, {**rest, "messages": turns}
-            turns = []
-        if not turns:
-            start, current = line, item[group_key]
-            rest = {k: v for k, v in item.items() if k not in (role_key, content_key, "turn", "turn_id")}
-        turns.append({"role": item[role_key], "content": item[content_key]})
-    if turns:
-        yield start, {**rest, "messages": turns}
 
 
 def looks_like_transcript(head: str) -> bool:

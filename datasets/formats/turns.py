@@ -5,6 +5,7 @@ from typing import Any
 
 from datasets.formats.names import CLASSROOM_ROLES, CONTENT_KEYS, ROLE_KEYS, STANDARD_ROLE, TEXT_KEYS, standard_role
 from datasets.formats.rows import Message, Problem, excerpt_of
+from datasets.formats.transcripts import speakers_of, turns_in_cell
 
 KEPT_KEYS = frozenset({"weight", "name", "tool_calls", "tool_call_id", "function_call", "refusal"})
 _PLAIN = frozenset({"system", "user", "assistant"})
@@ -51,6 +52,8 @@ class TurnList:
 
     def read(self, turns: Any, path: str) -> None:
         """Adds every turn of a list; anything that is no turn becomes an error at its path."""
+        if isinstance(turns, str) and (said := turns_in_cell(turns)):
+            turns = speakers_of(said, self.report, path)
         if not isinstance(turns, list):
             self.report(
                 path,
@@ -85,6 +88,8 @@ class TurnList:
 
     def _read_object(self, turn: dict[str, Any], path: str) -> None:
         role_key = next((key for key in ROLE_KEYS if key in turn), None)
+        if role_key is None and isinstance(turn.get("user"), str) and standard_role(turn["user"]):
+            role_key = "user"  # {"user": "tutor", "text": "…"}, as Bridge has it
         content_key = next((key for key in CONTENT_KEYS if key in turn and key != role_key), None)
         if role_key is None:
             spoken = [key for key in turn if standard_role(key)]
@@ -179,7 +184,9 @@ class TurnList:
     def _joined_parts(self, parts: list[Any], path: str) -> str | None:
         texts: list[str] = []
         for index, part in enumerate(parts):
-            text = part.get("text") if isinstance(part, dict) and part.get("type", "text") in _TEXT_PARTS else part
+            text: Any = part
+            if isinstance(part, dict) and part.get("type", "text") in _TEXT_PARTS:
+                text = next((part[key] for key in ("text", "value", "content") if isinstance(part.get(key), str)), None)
             if not isinstance(text, str):
                 mend = "Only text can be trained on here; take pictures and sounds out."
                 self.report(
