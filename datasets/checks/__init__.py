@@ -22,8 +22,9 @@ Everything takes `datasets.formats.Row` objects in a sequence; a row's place in 
     "as_an_ai": answers, "version", "childlikeness": {"score", "childlike", "problem", "sentence",
     "parts"}, "reference": {"child_like"|"adult_like": {"spache"}}}. `beyond_grade_two(text)` gives spans to underline.
 `speaker(rows) -> dict`: {"trains_the_teacher", "share", "lines", "evidence": [sentence…], "advanced": [[term, times]…],
-    "college_level"}. `teaches(row) -> bool`; `swapped(row) -> Row | None`: teacher and student
-    changed over. `coverage(rows)`; `suggest_labels(row) -> {label: value}` for labels the row has not.
+    "college_level", "balance", "question"}: who asks and says "you", over all rows. `teaches(row) -> bool`;
+    `swapped(row) -> Row | None`: teacher and student changed over.
+`coverage(rows)`; `suggest_labels(row) -> {label: value}` for labels the row has not.
 `find_private(rows, *, most_of_a_text=100) -> list[Finding]`: Finding(index, line, field, kind, excerpt, start, end, text,
     severity, reason, more); `more` of the last one listed of a text counts its others, `counted(findings)` all.
     Severity "high" and "medium" identify a child; "low" (a teacher's name) is worth a look and need not stop anything.

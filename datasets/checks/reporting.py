@@ -129,7 +129,15 @@ def _speaker_problems(found: dict[str, Any], language: dict[str, Any]) -> list[P
         message = f"These rows train the TEACHER, not the second-grader,{level}: {' '.join(found['evidence'])}"
         mend = "Make the second-grader the assistant: the teacher asks as user, the child answers as assistant, in plain words."
         problems.append(_whole("trains_the_teacher", message, mend, excerpt=terms))
-    elif found["college_level"]:
+    elif found["question"]:
+        problems.append(
+            _whole(
+                "who_is_the_bot",
+                found["question"],
+                "Swap the speakers, or correct the description, on the Quality page.",
+            )
+        )
+    if found["college_level"] and not found["trains_the_teacher"]:
         message = f"The student talks about things far beyond grade 2: {terms}."
         problems.append(
             _whole("too_advanced", message, "Use what second-graders learn, and let the child not know.", excerpt=terms)

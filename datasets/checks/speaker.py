@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from datasets.formats import Message, Row
 from second_grade.reading_level import count
 
@@ -45,15 +47,63 @@ _ADVANCED = re.compile(
 _MOST_LINES = 200
 
 
+_YOU = re.compile(r"\b(?:you|your|yours|you're|you'll|you've|let's|u|ur)\b", re.IGNORECASE)
+_I = re.compile(r"\b(?:i|i'm|im|i'll|i've|my|me|mine)\b", re.IGNORECASE)
+_ASKS = re.compile(
+    r"\?|^\W*(?:(?:so|ok|okay|and|now|well|good|great|right|yes)\b\W*){0,2}(?:what|how|why|when|where|who|which|can you|could you"
+    r"|do you|did you|does|is it|are you|tell me|try|let's|would you)\b",
+    re.IGNORECASE,
+)
+CLEAR = 0.3
+"""The balance from which a side is taken for the teacher. Real tutoring has 1.6 either way, the course's samples 1.3 and more."""
+
+
+class Talk(msgspec.Struct, frozen=True):
+    """How one side of a dataset talks, over all of its turns: what tells a teacher from a child."""
+
+    turns: int
+    asks: float
+    """Share of turns that ask."""
+    you: float
+    """Times it says `you`, in 100 words."""
+    i: float
+    """Times it says `I`, in 100 words."""
+
+    @classmethod
+    def of(cls, said: Sequence[str]) -> "Talk":
+        words = sum(len(text.split()) for text in said) or 1
+        return cls(
+            turns=len(said),
+            asks=sum(bool(_ASKS.search(text)) for text in said) / (len(said) or 1),
+            you=100 * sum(len(_YOU.findall(text)) for text in said) / words,
+            i=100 * sum(len(_I.findall(text)) for text in said) / words,
+        )
+
+
+def balance(rows: Sequence[Row]) -> tuple[float, Talk, Talk]:
+    """(balance, the assistant's talk, the user's): above `CLEAR` the assistant is the teacher, below -`CLEAR` the child.
+
+    The teacher is who asks and says `you`, the child who says `I`. One row says little, all rows together say it clearly.
+    Counts that lie close together count for nothing, so that two children or two teachers are no teacher and child.
+    """
+    said = Talk.of([text for row in rows for text in row.student_text()])
+    heard = Talk.of([m["content"] for row in rows for m in row.messages if m["role"] == "user" and m["content"]])
+    if not said.turns or not heard.turns:
+        return 0.0, said, heard
+    parts = (said.asks - heard.asks, (said.you - heard.you) / 10, (heard.i - said.i) / 15)
+    return sum(max(-1.0, min(1.0, part)) for part in parts), said, heard
+
+
 def speaker(rows: Sequence[Row]) -> dict[str, Any]:
     """Whether the rows train the teacher, with the evidence in words and the lines it was found on.
 
     {"trains_the_teacher": bool, "share": flagged rows / rows, "lines": [...], "evidence": [sentences], "advanced":
-    [[term, times]], "college_level": bool}: the dataset counts as training the teacher from half of its rows on.
+    [[term, times]], "college_level": bool, "balance": see `balance`, "question": a sentence that somebody should answer, or ""}.
     """
     flagged = [row.line for row in rows if teaches(row)]
     share = len(flagged) / len(rows) if rows else 0.0
-    trains = bool(rows) and share >= 0.5
+    weight, said, heard = balance(rows)
+    trains = bool(rows) and (weight > CLEAR or (share >= 0.5 and weight > -CLEAR))
     advanced: dict[str, int] = {}
     for row in rows:
         for text in row.student_text():
@@ -65,10 +115,37 @@ def speaker(rows: Sequence[Row]) -> dict[str, Any]:
         "trains_the_teacher": trains,
         "share": round(share, 4),
         "lines": flagged[:_MOST_LINES],
-        "evidence": _evidence(rows) if trains else [],
+        "evidence": [*_told(said, heard), *_evidence(rows)] if trains else [],
         "advanced": [[term, times] for term, times in ranked],
         "college_level": bool(rows) and sum(advanced.values()) >= max(3, len(rows) // 2),
+        "balance": round(weight, 2),
+        "question": "" if trains else _question(rows, weight),
     }
+
+
+def _told(said: Talk, heard: Talk) -> list[str]:
+    return [
+        f"The assistant asks in {said.asks:.0%} of its turns, the user in {heard.asks:.0%}.",
+        f"In 100 words, the assistant says “you” {said.you:.1f} times and the user {heard.you:.1f} times; "
+        f"“I” {said.i:.1f} and {heard.i:.1f} times.",
+    ]
+
+
+def _question(rows: Sequence[Row], weight: float) -> str:
+    """What to ask where the description of the bot names a teacher, and its talk does not settle it."""
+    systems = [" ".join(m["content"] for m in row.messages if m["role"] == "system") for row in rows]
+    teachers = sum(_role_in(system) == "teacher" for system in systems)
+    if not rows or teachers < len(rows) / 2:
+        return ""
+    if weight < -CLEAR:
+        return (
+            "The description (system) says that the bot is a teacher, and its turns are a child's. Is the description wrong? "
+            "Write that the bot is a second-grader, or leave the description out."
+        )
+    return (
+        "The description (system) says that the bot is a teacher. Is the teacher to be trained, or are the speakers the wrong way "
+        "round? Swap them if the second-grader is the user."
+    )
 
 
 def signs(row: Row) -> list[str]:
