@@ -273,6 +273,9 @@ MERGED_KEPT_DAYS = env.int("MERGED_KEPT_DAYS", default=7)
 DATASET_MAX_BYTES = env.int("DATASET_MAX_BYTES", default=200 * 1024 * 1024)
 RUN_ARCHIVE_MAX_BYTES = env.int("RUN_ARCHIVE_MAX_BYTES", default=1024**3)
 COURSE_ARCHIVE_MAX_BYTES = env.int("COURSE_ARCHIVE_MAX_BYTES", default=2 * 1024**3)
+PRIVACY_MODEL = env.bool(
+    "PRIVACY_MODEL", default=True
+)  # names by a trained model, beside the rules; 215 MB in the worker
 DATASET_MAX_ROWS = env.int("DATASET_MAX_ROWS", default=200_000)
 CHAT_MAX_MESSAGE_CHARACTERS = env.int("CHAT_MAX_MESSAGE_CHARACTERS", default=4_000)
 CHAT_MAX_ANSWER_TOKENS = env.int("CHAT_MAX_ANSWER_TOKENS", default=300)

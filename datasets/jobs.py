@@ -12,7 +12,7 @@ def check_import(import_id: int, attempt: int) -> None:
 def measure_version(version_id: int) -> None:
     version = DatasetVersion.objects.filter(pk=version_id).first()
     if version is not None:  # deleted meanwhile
-        measure.measure(version)
+        measure.measure(version, with_model=True)
 
 
 def make_version(version_id: int, person_id: int, work: str, option: str) -> None:

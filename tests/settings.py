@@ -11,6 +11,7 @@ KNOWN_TO_ALL = {
     "DEBUG": "1",
     "SECRET_KEY": "tests-only-not-a-secret-" + "0" * 40,
     "SERVICE_TOKEN": "tests-only-service-token",
+    "PRIVACY_MODEL": "0",  # loading it takes seconds; tests that are about it turn it on
 }
 with mock.patch.dict(os.environ, {**KNOWN_TO_ALL, **os.environ}):
     from courseplatform.settings import *  # noqa: F403

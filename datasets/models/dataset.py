@@ -106,8 +106,17 @@ class DatasetVersion(models.Model):
 
     @property
     def may_leave_this_machine(self) -> bool:
-        """Whether a cloud provider may see these rows: checked, and no open finding or a written justification."""
-        return self.measured_at is not None and (not self.open_privacy_findings or bool(self.privacy_justification))
+        """Whether a cloud provider may see these rows: checked by rules and model, no finding open, or a written reason."""
+        return (
+            self.measured_at is not None
+            and not self.waits_for_model
+            and (not self.open_privacy_findings or bool(self.privacy_justification))
+        )
+
+    @property
+    def waits_for_model(self) -> bool:
+        """Whether the rules have looked and the name model has not yet."""
+        return bool(self.report.get("privacy_model") == "waiting")
 
     @property
     def looked_by_model(self) -> bool:

@@ -16,8 +16,9 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from datasets import checks, formats
+from datasets.checks.privacy import RULES_VERSION
 from datasets.models import DatasetVersion, FindingJustification
-from datasets.services import token_sizes
+from datasets.services import name_model, token_sizes
 from datasets.services.blocks import StoredRow
 from datasets.services.reading import places, plain, stored_rows
 from teams import queues
@@ -52,10 +53,11 @@ def start(version: DatasetVersion) -> None:
 
 
 def begin(version: DatasetVersion) -> None:
-    """What `start` does, with no transaction open."""
-    if is_small(version):
+    """What `start` does, with no transaction open. The rules look at a small version at once, the name model in the worker."""
+    small = is_small(version)
+    if small:
         measure(version)
-    else:
+    if not small or name_model.is_here():
         _enqueue(version)
 
 
@@ -79,14 +81,18 @@ def _enqueue(version: DatasetVersion) -> None:
         log.warning("version %s waits to be measured, the queue can't be reached: %s", version.pk, error)
 
 
-def measure(version: DatasetVersion) -> None:
-    """Run all checks and write what they found. The rows stay what they are. Raises InsideTransaction."""
+def measure(version: DatasetVersion, *, with_model: bool = False) -> None:
+    """Run all checks and write what they found. The rows stay what they are. Raises InsideTransaction.
+
+    The name model takes seconds at least: `with_model` is for the worker.
+    """
     if _in_transaction():
         raise InsideTransaction(f"{version} would be measured while others wait to write.")
+    looked, named = _named(version, with_model)
     step = -(-version.row_count // MEASURED_ROWS)
     sample: list[formats.Row] = []
     counted: list[tuple[int, StoredRow]] = []
-    findings = _Findings(version)
+    findings = _Findings(version, named)
     batch: list[formats.Row] = []
     ids: list[str] = []
     for position, stored in enumerate(stored_rows(version)):
@@ -105,6 +111,8 @@ def measure(version: DatasetVersion) -> None:
         "quality": checks.report(sample).quality,
         "privacy": findings.kept,
         "privacy_found": findings.count,
+        "privacy_model": looked,
+        "privacy_rules": RULES_VERSION,
         "sampled": len(sample) if step > 1 else 0,
         "token_sizes": token_sizes.measure(counted, version.row_count),
     }
@@ -113,6 +121,18 @@ def measure(version: DatasetVersion) -> None:
         DatasetVersion.objects.select_for_update(no_key=True).get(pk=version.pk)
         version.open_privacy_findings = findings.open()
         version.save(update_fields=["report", "measured_at", "open_privacy_findings"])
+
+
+def _named(version: DatasetVersion, with_model: bool) -> tuple[str, name_model.Findings]:
+    """(whether the name model has looked, what it found): looked, waiting, absent, or failed."""
+    if not name_model.is_here():
+        return "absent", {}
+    if not with_model:
+        return "waiting", {}
+    try:
+        return "looked", name_model.look(version)
+    except name_model.ModelAway:
+        return "failed", {}
 
 
 def _in_transaction() -> bool:
@@ -124,8 +144,8 @@ def _in_transaction() -> bool:
 class _Findings:
     """Findings as plain data, the first `KEPT_FINDINGS`; of the others only whether they are open."""
 
-    def __init__(self, version: DatasetVersion) -> None:
-        self.version = version
+    def __init__(self, version: DatasetVersion, named: name_model.Findings) -> None:
+        self.version, self.named = version, named
         self.kept: list[dict[str, Any]] = []
         self.count = 0
         self.open_beyond = 0
@@ -134,7 +154,11 @@ class _Findings:
     def look(self, rows: list[formats.Row], ids: list[str]) -> None:
         """`rows` are the last of those that `ids` names; `index` counts from the first of all."""
         first = len(ids) - len(rows)
-        for finding in checks.find_private(rows):
+        more: name_model.Findings = {}
+        for (place, field), found in self.named.items() if self.named else ():
+            if first <= place < len(ids):
+                more[place - first, field] = found
+        for finding in checks.find_private(rows, more=more):
             index = first + finding.index
             self.count += 1 + finding.more
             if len(self.kept) < KEPT_FINDINGS:

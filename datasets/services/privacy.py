@@ -9,7 +9,7 @@ from django.utils.crypto import salted_hmac
 from datasets import checks
 from datasets.formats import Row
 from datasets.models import Dataset, DatasetVersion, FindingJustification
-from datasets.services import measure, versions
+from datasets.services import measure, name_model, versions
 from datasets.services.blocks import StoredRow
 from datasets.services.reading import plain, row_at, stored_rows
 from teams.models import User
@@ -36,6 +36,11 @@ def cloud_refusal(version: DatasetVersion) -> str | None:
         return None
     if version.measured_at is None:
         return f"{version} has not been checked for children's personal data yet. Wait until its page shows figures."
+    if version.waits_for_model:
+        return (
+            f"{version} is still being looked through by the name model, after the rules. That takes some seconds; "
+            "its privacy page says when it is done."
+        )
     found = version.open_privacy_findings
     return (
         f"{version} has {found} open privacy finding{'' if found == 1 else 's'}, and rows with a child's personal data "
@@ -45,8 +50,10 @@ def cloud_refusal(version: DatasetVersion) -> str | None:
 
 
 def justify(*, version: DatasetVersion, person: User, reason: str) -> None:
-    """Record why the findings are harmless. Raises ValueError for a reason too short to be one."""
+    """Record why the findings are harmless. Raises ValueError for a reason too short to be one, or given too early."""
     reason = reason.strip()
+    if version.waits_for_model:
+        raise ValueError("The name model is still looking. Give the reason when all findings are on the page.")
     if len(reason) < SHORTEST_JUSTIFICATION:
         raise ValueError(f"Say in at least {SHORTEST_JUSTIFICATION} characters why nobody real can be recognised.")
     version.privacy_justification, version.privacy_justified_by = reason[:500], person
@@ -150,7 +157,7 @@ def use_pseudonyms(*, version: DatasetVersion, person: User) -> DatasetVersion:
     stored = list(stored_rows(version))
     bare = [plain(row) for row in stored]
     said = _said(version)
-    found = checks.find_private(bare, most_of_a_text=None)
+    found = checks.find_private(bare, most_of_a_text=None, more=_found_by_model(version))
     open_ones = [one for one in found if measure.finding_key(stored[one.index].id, one.field, one.text) not in said]
     replaced = _replaced(version.dataset_id, bare, open_ones)
     return versions.create_version(
@@ -162,6 +169,16 @@ def use_pseudonyms(*, version: DatasetVersion, person: User) -> DatasetVersion:
         source_name=version.source_name,
         parent=version,
     )
+
+
+def _found_by_model(version: DatasetVersion) -> name_model.Findings:
+    """The findings of the name model that the version's report lists."""
+    found: name_model.Findings = {}
+    for one in version.report.get("privacy", []):
+        if one["reason"] == name_model.REASON:
+            place = found.setdefault((one["index"], one["field"]), [])
+            place.append((one["kind"], one["start"], one["end"], one["severity"], one["reason"]))
+    return found
 
 
 def _replaced(dataset_id: int, rows: list[Row], findings: list[checks.Finding]) -> list[Row]:

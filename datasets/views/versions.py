@@ -61,7 +61,7 @@ def version_quality(request: SignedInRequest, team: Team, dataset_id: int, numbe
     context = frame(team, version, "quality") | {"report": quality.page(version)}
     if request.htmx and request.htmx.target == "measuring":
         response = render(request, "datasets/version_quality.html#measuring", context)
-        if version.measured_at:
+        if version.measured_at and not version.waits_for_model:
             response["HX-Refresh"] = "true"
         return response
     return render(request, "datasets/version_quality.html", context)

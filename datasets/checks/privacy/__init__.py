@@ -6,7 +6,7 @@ introduced as a real pupil's, is. Every repeat in a pattern has a bound, so that
 and no faster, whatever it says.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -67,15 +67,24 @@ class Finding(msgspec.Struct, kw_only=True, frozen=True):
         return data
 
 
-def find_private(rows: Sequence[Row], *, most_of_a_text: int | None = MOST_OF_A_TEXT) -> list[Finding]:
+def find_private(
+    rows: Sequence[Row],
+    *,
+    most_of_a_text: int | None = MOST_OF_A_TEXT,
+    more: Mapping[tuple[int, str], list[Found]] | None = None,
+) -> list[Finding]:
     """The findings in every text of the rows, labels and other keys included, in order.
 
-    Of each text `most_of_a_text` at most are listed, or all (None); `counted` tells how many there are with the others.
+    Of each text `most_of_a_text` at most are listed, or all (None); `counted` tells how many there are with the others. `more`:
+    what others than the rules found, by index and field.
     """
     findings: list[Finding] = []
     for index, row in enumerate(rows):
         for field, text in texts_of(row):
             found = find_in(text)
+            if more and (index, field) in more:
+                inside = [one for one in more[index, field] if 0 <= one[1] < one[2] <= len(text)]
+                found = without_overlaps([*found, *inside], len(text))
             listed = found[:most_of_a_text]
             for item in listed:
                 findings.append(_finding(item, text, index=index, line=row.line, field=field))
