@@ -180,11 +180,12 @@ def test_a_sheet_of_talk_moves_is_read() -> None:
     book = openpyxl.Workbook()
     sheet = book.active
     assert sheet is not None
-    for record in [
-        ("Turn", "Speaker", "Sentence", "Teacher Tag"),
-        (1, "T", "What is ten?", "Press"),
-        (2, "S", "um", None),
-    ]:
+    records: list[list[Any]] = [
+        ["Turn", "Speaker", "Sentence", "Teacher Tag"],
+        [1, "T", "What is ten?", "Press"],
+        [2, "S", "um", None],
+    ]
+    for record in records:
         sheet.append(record)
     kept = io.BytesIO()
     book.save(kept)
