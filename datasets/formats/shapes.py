@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from datasets.formats.bad_answers import bad_answer, is_bad_answer
 from datasets.formats.names import (
     CONTENT_KEYS,
     CONTEXT_KEYS,
@@ -34,8 +35,8 @@ def shaped(value: Any, *, line: int, mapping: ColumnMapping | None = None) -> tu
     errors.
     """
     if mapping is not None and isinstance(value, dict):
-        if _is_bad_answer(value):
-            raise RowFault([_bad_answer(line, value)])
+        if is_bad_answer(value):
+            raise RowFault([bad_answer(line, value)])
         return _finish(_mapped(value, mapping, line))
     if type(value) is dict and len(value) == 1 and "messages" in value:
         draft = _Draft(line, "messages", "messages")
@@ -44,28 +45,13 @@ def shaped(value: Any, *, line: int, mapping: ColumnMapping | None = None) -> tu
         return _finish(draft)
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
         value = {"messages": value}
-    if isinstance(value, dict) and _is_bad_answer(value):
-        raise RowFault([_bad_answer(line, value)])
+    if isinstance(value, dict) and is_bad_answer(value):
+        raise RowFault([bad_answer(line, value)])
     if not isinstance(value, dict):
         kind = _WRONG_KIND[type(value).__name__]
         mend = 'Write the row as an object, such as {"dialogue": [{"role": "teacher", "content": "…"}, …]}.'
         raise RowFault([_fault(line, "not_an_object", f"A row must be an object; this is {kind}.", mend, value)])
     return _finish(_draft(value, line))
-
-
-def _is_bad_answer(value: dict[str, Any]) -> bool:
-    """A row of KTO: one answer, and whether it is one to learn. `label: false` says that it is not."""
-    by_name = {plain_key(key): key for key in value}
-    if "completion" not in by_name or "label" not in by_name:
-        return False
-    label = value[by_name["label"]]
-    return label is False or (isinstance(label, str) and label.strip().lower() in ("false", "bad", "undesirable"))
-
-
-def _bad_answer(line: int, value: dict[str, Any]) -> Problem:
-    message = "The answer is marked as a bad one (`label` is false), so nothing may learn to give it."
-    mend = "Leave the row out; or put the bad answer beside a good one to the same question, as a preference row."
-    return _fault(line, "bad_answer", message, mend, value, field="label")
 
 
 class _Draft:
