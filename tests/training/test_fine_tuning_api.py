@@ -181,6 +181,49 @@ def test_a_failed_job_says_why(client: openai.OpenAI) -> None:
     assert (failed.error.code, failed.error.message) == ("out_of_memory", "Memory ran out. Take less.")
 
 
+def pairs(count: int) -> bytes:
+    """Good pairs of answers."""
+    lines = []
+    for number in range(count):
+        prompt = [{"role": "user", "content": f"What comes after {number}?"}]
+        lines.append(
+            json.dumps(
+                {
+                    "input": {"messages": prompt},
+                    "preferred_output": [{"role": "assistant", "content": f"um, {number + 1}!"}],
+                    "non_preferred_output": [{"role": "assistant", "content": f"The successor is {number + 1}."}],
+                }
+            )
+        )
+    return "\n".join(lines).encode()
+
+
+def test_dpo_goes_on_from_a_model_that_was_trained_here(client: openai.OpenAI) -> None:
+    first = client.fine_tuning.jobs.create(model=BASE, training_file=send(client, jsonl(12)).id)
+    work(first.id)
+    adapter = run_of(first.id).file("adapter/adapter_model.safetensors")
+    adapter.parent.mkdir(exist_ok=True)
+    adapter.write_bytes(b"made by the stub")
+    model = client.fine_tuning.jobs.retrieve(first.id).fine_tuned_model or ""
+    method: Any = {"type": "dpo", "dpo": {"hyperparameters": {"beta": 0.3, "n_epochs": 2}}}
+    job = client.fine_tuning.jobs.create(model=model, training_file=send(client, pairs(12)).id, method=method)
+    run = run_of(job.id)
+    assert (run.starts_from, run.settings["training"], run.settings["beta"]) == (run_of(first.id), "dpo", 0.3)
+    assert job.method is not None and job.method.type == "dpo" and job.method.dpo is not None
+    assert job.method.dpo.hyperparameters is not None and job.method.dpo.hyperparameters.beta == 0.3
+    with pytest.raises(openai.BadRequestError, match="starts from a base model"):
+        client.fine_tuning.jobs.create(model=model, training_file=send(client, jsonl(12)).id)
+
+
+def test_each_method_wants_rows_of_its_own_kind(client: openai.OpenAI) -> None:
+    talks, two = send(client, jsonl(12)).id, send(client, pairs(12)).id
+    with pytest.raises(openai.BadRequestError, match="pairs of answers, and supervised"):
+        client.fine_tuning.jobs.create(model=BASE, training_file=two)
+    with pytest.raises(openai.BadRequestError, match="dpo learns from pairs"):
+        client.fine_tuning.jobs.create(model=BASE, training_file=talks, method={"type": "dpo"})
+    assert client.fine_tuning.jobs.create(model=BASE, training_file=two, method={"type": "dpo"}).status == "queued"
+
+
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown base": ({"model": "gpt-5"}, "tiny-student"),
     "a file of nobody": ({"training_file": "file-" + "0" * 32}, "invalid training_file"),

@@ -1,7 +1,7 @@
 """`/v1/fine_tuning/jobs`: a job is a LoRA run, priced, held, queued, leased and shown like one that a person starts."""
 
 import uuid
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
 from django.db import transaction
@@ -14,66 +14,16 @@ from datasets.services.reading import plain
 from teams.models import Method, Team
 from teams.services.disk import DiskFull
 from teams.services.money import BudgetRefused
-from training.models import ApiFile, BaseModel, EndpointKey, FineTuningJob, RunStatus, TrainingRun
-from training.services import cancel, deployments, lora_presets
+from training.models import ApiFile, EndpointKey, FineTuningJob, RunStatus, TrainingRun
+from training.services import cancel, deployments
 from training.services.endpoint_api import ApiError
 from training.services.launch import LaunchRefused, launch
-from training.services.openai_api import files, models, results
-from training.services.spec import SAVE_EVERY_STEPS
-
-Auto = Literal["auto"]
-Epochs = Annotated[int, msgspec.Meta(ge=1, le=50)]
-BatchSize = Annotated[int, msgspec.Meta(ge=1, le=256)]
-Multiplier = Annotated[float, msgspec.Meta(gt=0)]
-Beta = Annotated[float, msgspec.Meta(gt=0, le=2)]
-MetadataKey = Annotated[str, msgspec.Meta(max_length=64)]
-MetadataValue = Annotated[str, msgspec.Meta(max_length=512)]
+from training.services.openai_api import files, job_settings, models, results
+from training.services.openai_api.job_settings import DPO, SUPERVISED
+from training.services.openai_api.wanted import MOST_METADATA, WantedJob
 
 FEWEST_EXAMPLES = 10  # OpenAI's own limit
-MOST_METADATA = 16
-MOST_RATE = 0.1
-AUTO_MULTIPLIER = 2.0
-"""What "auto" stands for: the recommended learning rate. OpenAI's own "auto" is about as much."""
-LONGEST_ROW = 1_024  # tokens
 USUAL_SEED = 17
-SUPERVISED = "supervised"
-
-
-class Hyperparameters(msgspec.Struct, forbid_unknown_fields=True):
-    """As asked for; "auto" leaves the choice to the platform's recommended settings."""
-
-    n_epochs: Epochs | Auto = "auto"
-    batch_size: BatchSize | Auto = "auto"
-    learning_rate_multiplier: Multiplier | Auto = "auto"
-    beta: Beta | Auto = "auto"
-
-
-class MethodSettings(msgspec.Struct, forbid_unknown_fields=True):
-    """What stands under `method.supervised` or `method.dpo`."""
-
-    hyperparameters: Hyperparameters = msgspec.field(default_factory=Hyperparameters)
-
-
-class JobMethod(msgspec.Struct, forbid_unknown_fields=True):
-    """How to train."""
-
-    type: Literal["supervised", "dpo", "reinforcement"]
-    supervised: MethodSettings | None = None
-    dpo: MethodSettings | None = None
-
-
-class WantedJob(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of a job's creation."""
-
-    model: str
-    training_file: str
-    validation_file: str | None = None
-    hyperparameters: Hyperparameters | None = None
-    method: JobMethod | None = None
-    suffix: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
-    seed: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] | None = None
-    metadata: dict[MetadataKey, MetadataValue] | None = None
-    integrations: list[Any] | None = None
 
 
 def read(body: bytes) -> WantedJob:
@@ -89,15 +39,14 @@ def read(body: bytes) -> WantedJob:
     return wanted
 
 
-def create(*, key: EndpointKey, wanted: WantedJob, retry: str = "") -> FineTuningJob:
+def start(*, key: EndpointKey, wanted: WantedJob, retry: str = "") -> FineTuningJob:
     """Start a job. `retry`: the client's Idempotency-Key; with the same one, the job that it started the first time.
 
     Raises ApiError for everything that keeps it from starting; then nothing was held and nothing was kept.
     """
     team, person = key.team, key.created_by
     assert person is not None, "a key whose maker is gone opens nothing"
-    asked = _hyperparameters(wanted)
-    base = models.base_named(team, wanted.model)
+    plan = job_settings.plan(team, wanted)
     training = _rows(team, wanted.training_file, "training_file")
     checks = _rows(team, wanted.validation_file, "validation_file") if wanted.validation_file else None
     run_key = _run_key(team, retry)
@@ -107,14 +56,23 @@ def create(*, key: EndpointKey, wanted: WantedJob, retry: str = "") -> FineTunin
     try:
         with transaction.atomic():
             deployments.one_at_a_time(key)
-            version, fraction = _version(training, checks, seed, key)
-            chosen = _chosen(base, version, fraction, asked)
+            version, fraction = _version(training, checks, seed, key, plan.method)
+            chosen = job_settings.chosen(plan, version, fraction)
             run = launch(
-                team=team, person=person, method=Method.LORA, base_model=base, dataset_version=version,
-                settings=_settings(chosen, base, version, fraction), seed=seed, name=wanted.suffix or "", key=run_key,
-            )  # fmt: skip
+                team=team,
+                person=person,
+                method=Method.LORA,
+                base_model=plan.base,
+                dataset_version=version,
+                settings=job_settings.of_run(plan, chosen, version, fraction),
+                seed=seed,
+                name=wanted.suffix or "",
+                key=run_key,
+                starts_from=plan.starts_from,
+            )
             deployments.check_day(key, run.most_cost)
-            return _keep(key, run, wanted, chosen, training, checks)
+            files_used = {"training_file": training, "validation_file": checks}
+            return _keep(key, run, wanted, method=plan.method, hyperparameters=chosen, **files_used)
     except LaunchRefused as refused:
         raise ApiError(400, str(refused), code="job_refused") from refused
     except DiskFull as full:
@@ -128,19 +86,6 @@ def _run_key(team: Team, retry: str) -> uuid.UUID:
     if not retry:
         return uuid.uuid4()
     return uuid.UUID(bytes=salted_hmac("fine-tuning job", f"{team.pk}:{retry}").digest()[:16], version=4)
-
-
-def _hyperparameters(wanted: WantedJob) -> Hyperparameters:
-    """Wherever the request put them: OpenAI has an old and a new place."""
-    method = wanted.method
-    if method is not None and method.type != SUPERVISED:
-        said = f"This service trains with the method 'supervised'; '{method.type}' is not one of its methods."
-        raise ApiError(400, said, param="method")
-    inner = method.supervised.hyperparameters if method and method.supervised else None
-    asked = inner or wanted.hyperparameters or Hyperparameters()
-    if asked.beta != "auto":
-        raise ApiError(400, "'beta' belongs to the dpo method.", param="method")
-    return asked
 
 
 def _rows(team: Team, public_id: str, param: str) -> ApiFile:
@@ -158,13 +103,14 @@ def _rows(team: Team, public_id: str, param: str) -> ApiFile:
     return file
 
 
-def _version(training: ApiFile, checks: ApiFile | None, seed: int, key: EndpointKey) -> tuple[DatasetVersion, float]:
+def _version(
+    training: ApiFile, checks: ApiFile | None, seed: int, key: EndpointKey, method: str
+) -> tuple[DatasetVersion, float]:
     """The rows to learn from, with those to measure with, and the share of the latter."""
     version = training.upload.version
     assert version is not None
-    if version.shape == RowShape.PREFERENCE:
-        said = "Its rows are pairs of answers, and supervised training learns from conversations."
-        raise ApiError(400, f"Invalid file format. {said}", param="training_file", code="invalid_training_file")
+    for file, param in ((training, "training_file"), (checks, "validation_file")):
+        _refuse_shape(file, method, param)
     if version.row_count < FEWEST_EXAMPLES:
         said = f"Training file has {version.row_count} example(s), but must have at least {FEWEST_EXAMPLES} examples"
         raise ApiError(400, said, param="training_file", code="invalid_n_examples")
@@ -176,6 +122,16 @@ def _version(training: ApiFile, checks: ApiFile | None, seed: int, key: Endpoint
         said = f"The validation file has more rows ({measured.row_count:,}) than the training file: exchange them."
         raise ApiError(400, said, param="validation_file", code="invalid_validation_file")
     return _joined(version, measured, seed, key)
+
+
+def _refuse_shape(file: ApiFile | None, method: str, param: str) -> None:
+    version = file.upload.version if file else None
+    if version is None or (version.shape == RowShape.PREFERENCE) == (method == DPO):
+        return
+    said = "Its rows are conversations, and dpo learns from pairs of answers."
+    if method == SUPERVISED:
+        said = "Its rows are pairs of answers, and supervised training learns from conversations."
+    raise ApiError(400, f"Invalid file format. {said}", param=param, code=f"invalid_{param}")
 
 
 def _joined(
@@ -199,55 +155,8 @@ def _joined(
     return joined, fraction
 
 
-def _chosen(base: BaseModel, version: DatasetVersion, fraction: float, asked: Hyperparameters) -> dict[str, Any]:
-    """OpenAI's three hyperparameters with every "auto" decided."""
-    usual = lora_presets.recommended(base, version.row_count - round(version.row_count * fraction))
-    wanted = asked.learning_rate_multiplier
-    multiplier = AUTO_MULTIPLIER if isinstance(wanted, str) else float(wanted)
-    if _rate(usual, multiplier) > MOST_RATE:
-        most = MOST_RATE / _rate(usual, 1)
-        said = f"'learning_rate_multiplier' may be at most {most:.0f} for this base: above, nothing is learned."
-        raise ApiError(400, said, param="hyperparameters")
-    return {
-        "n_epochs": usual["epochs"] if isinstance(asked.n_epochs, str) else asked.n_epochs,
-        "batch_size": usual["batch_size"] if isinstance(asked.batch_size, str) else asked.batch_size,
-        "learning_rate_multiplier": multiplier,
-    }
-
-
-def _rate(usual: dict[str, Any], multiplier: float) -> float:
-    return float(usual["learning_rate"]) * multiplier / AUTO_MULTIPLIER
-
-
-def _settings(chosen: dict[str, Any], base: BaseModel, version: DatasetVersion, fraction: float) -> dict[str, Any]:
-    """The run's settings: the recommended ones, with what the program chose."""
-    usual = lora_presets.recommended(base, version.row_count - round(version.row_count * fraction))
-    return {
-        **usual,
-        "target_modules": usual["target_modules"].split(","),
-        "epochs": chosen["n_epochs"],
-        "batch_size": chosen["batch_size"],
-        "learning_rate": _rate(usual, chosen["learning_rate_multiplier"]),
-        "validation_fraction": fraction,
-        "max_length": LONGEST_ROW,
-        "sample_every": 0,
-        "early_stopping_patience": 0,
-        "save_every": SAVE_EVERY_STEPS,
-    }
-
-
-def _keep(
-    key: EndpointKey, run: TrainingRun, wanted: WantedJob, chosen: dict[str, Any], training: ApiFile,
-    checks: ApiFile | None,
-) -> FineTuningJob:  # fmt: skip
-    kept = {
-        "api_key": key,
-        "training_file": training,
-        "validation_file": checks,
-        "hyperparameters": chosen,
-        "metadata": wanted.metadata,
-        "model": models.name_for(run, wanted.suffix),
-    }
+def _keep(key: EndpointKey, run: TrainingRun, wanted: WantedJob, **more: Any) -> FineTuningJob:
+    kept = {"api_key": key, "metadata": wanted.metadata, "model": models.name_for(run, wanted.suffix), **more}
     return FineTuningJob.objects.get_or_create(run=run, defaults=kept)[0]
 
 

@@ -1,0 +1,105 @@
+"""What a job trains with: OpenAI's hyperparameters, with every "auto" decided by what the run form recommends."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from datasets.models import DatasetVersion
+from teams.models import Team
+from training.models import BaseModel, FineTuningJob, TrainingRun
+from training.services import lora_presets, preference
+from training.services.endpoint_api import ApiError
+from training.services.openai_api import models
+from training.services.openai_api.wanted import Hyperparameters, WantedJob
+from training.services.spec import SAVE_EVERY_STEPS
+
+SUPERVISED, DPO = "supervised", "dpo"
+MOST_RATE = 0.1
+AUTO_MULTIPLIER = 2.0
+"""What "auto" stands for: the recommended learning rate. OpenAI's own "auto" is about as much."""
+LONGEST_ROW = 1_024  # tokens
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a job trains, and from what. `starts_from`: the run whose model is trained on, where the job named one."""
+
+    method: str
+    base: BaseModel
+    starts_from: TrainingRun | None
+    asked: Hyperparameters
+
+
+def plan(team: Team, wanted: WantedJob) -> Plan:
+    """Raises ApiError for a method or a model that this service does not train."""
+    method = wanted.method.type if wanted.method else SUPERVISED
+    if method not in (SUPERVISED, DPO):
+        said = f"This service trains with the methods 'supervised' and 'dpo'; '{method}' is not one of them."
+        raise ApiError(400, said, param="method")
+    asked = _hyperparameters(wanted, method)
+    if not wanted.model.startswith("ft:"):
+        return Plan(method, models.base_named(team, wanted.model), None, asked)
+    job = FineTuningJob.objects.for_team(team).answering().filter(model=wanted.model).first()
+    if job is None:
+        raise ApiError(404, f"The model '{wanted.model[:80]}' does not exist", code="model_not_found", param="model")
+    if method != DPO:
+        said = "Supervised training starts from a base model. To go on from a fine-tuned one, use the method 'dpo'."
+        raise ApiError(400, said, param="model")
+    return Plan(method, job.run.base_model, job.run, asked)
+
+
+def _hyperparameters(wanted: WantedJob, method: str) -> Hyperparameters:
+    """Wherever the request put them: OpenAI has an old and a new place."""
+    inner = getattr(wanted.method, method) if wanted.method else None
+    asked = inner.hyperparameters if inner else wanted.hyperparameters or Hyperparameters()
+    if method != DPO and asked.beta != "auto":
+        raise ApiError(400, "'beta' belongs to the dpo method.", param="method")
+    return asked
+
+
+def chosen(plan: Plan, version: DatasetVersion, fraction: float) -> dict[str, Any]:
+    """The hyperparameters with every "auto" decided. Raises ApiError for a learning rate that teaches nothing."""
+    usual, asked = _usual(plan, version, fraction), plan.asked
+    wanted = asked.learning_rate_multiplier
+    multiplier = AUTO_MULTIPLIER if isinstance(wanted, str) else float(wanted)
+    if _rate(usual, multiplier) > MOST_RATE:
+        most = MOST_RATE / _rate(usual, 1)
+        said = f"'learning_rate_multiplier' may be at most {most:.0f} for this base: above, nothing is learned."
+        raise ApiError(400, said, param="hyperparameters")
+    decided = {
+        "n_epochs": usual["epochs"] if isinstance(asked.n_epochs, str) else asked.n_epochs,
+        "batch_size": usual["batch_size"] if isinstance(asked.batch_size, str) else asked.batch_size,
+        "learning_rate_multiplier": multiplier,
+    }
+    if plan.method == DPO:
+        decided["beta"] = usual["beta"] if isinstance(asked.beta, str) else asked.beta
+    return decided
+
+
+def of_run(plan: Plan, decided: dict[str, Any], version: DatasetVersion, fraction: float) -> dict[str, Any]:
+    """The run's settings: the recommended ones, with what the program chose."""
+    usual = _usual(plan, version, fraction)
+    common = {
+        **usual,
+        "epochs": decided["n_epochs"],
+        "batch_size": decided["batch_size"],
+        "learning_rate": _rate(usual, decided["learning_rate_multiplier"]),
+        "validation_fraction": fraction,
+        "max_length": LONGEST_ROW,
+        "sample_every": 0,
+        "early_stopping_patience": 0,
+        "save_every": SAVE_EVERY_STEPS,
+    }
+    if plan.method == DPO:
+        common |= preference.shape_of_start(plan.base, plan.starts_from) | preference.inherited(plan.starts_from)
+        return common | {"training": DPO, "beta": decided["beta"], "dropout": 0.0}
+    return common | {"target_modules": usual["target_modules"].split(",")}
+
+
+def _usual(plan: Plan, version: DatasetVersion, fraction: float) -> dict[str, Any]:
+    if plan.method == DPO:
+        return preference.recommended(plan.base)
+    return lora_presets.recommended(plan.base, version.row_count - round(version.row_count * fraction))
+
+
+def _rate(usual: dict[str, Any], multiplier: float) -> float:
+    return float(usual["learning_rate"]) * multiplier / AUTO_MULTIPLIER
