@@ -10,7 +10,7 @@ import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
+from io import SEEK_END, BytesIO
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -88,6 +88,16 @@ class Handler(ASGIHandler):
             await self._in_a_thread(body.write)(part)
         else:
             body.write(part)
+
+    def create_request(self, scope: Any, body_file: Any) -> Any:
+        """As Django's. A body that came in chunks announced no length, and Django would read no form and no file of it."""
+        request, unreadable = super().create_request(scope, body_file)
+        if request is not None and "CONTENT_LENGTH" not in request.META:
+            size = body_file.seek(0, SEEK_END)
+            body_file.seek(0)
+            if size:
+                request.META["CONTENT_LENGTH"] = str(size)
+        return request, unreadable
 
     def _bytes_for(self, scope: Any) -> int:
         close_old_connections()

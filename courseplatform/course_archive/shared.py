@@ -65,7 +65,7 @@ def _keep_whole(arrival: "Arrival", labels: tuple[str, ...]) -> None:
     made: list[tuple[int, models.Model]] = []
     # What was built in there and is not the same here comes first: the newest of the course's own stays the newest.
     lines = sorted(
-        arrival.waiting[labels[0]], key=lambda line: (line[1].get("course_id") is not None, line[1].get("number", 0))
+        arrival.waiting[labels[0]], key=lambda line: (line[1].get("course_id") is not None, line[1].get("number") or 0)
     )
     foreign = 0
     for number, row in lines:

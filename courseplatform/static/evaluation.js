@@ -58,7 +58,7 @@ const lastAnswer = (part) => [...document.querySelectorAll(`[data-interview] ${p
 const toInterview = () => { if (window.showPane) showPane("interview"); };
 const openPart = (part) => {
   toInterview();
-  const near = document.activeElement && document.activeElement.closest("[data-interview] .turn");
+  const near = document.activeElement && document.activeElement.closest("[data-interview] .exchange");
   const here = (near && near.querySelector(part)) || lastAnswer(part);
   if (!here) return;
   here.open = true;

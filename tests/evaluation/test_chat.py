@@ -466,4 +466,4 @@ def test_the_reading_grade_is_pooled_and_waits_for_enough_words(talk, member, cl
     model_server.pieces = ["I see a dog. He is big and he ran to me. " * 12]
     ask(talk, member)
     html = client_for(member).get(page(talk)).content.decode()
-    assert "Reading grade" in html and "read like a second-grader" in html
+    assert "Reading grade" in html and "as easy as a second-grader" in html

@@ -290,7 +290,8 @@ def test_nothing_is_lost_when_one_professor_loses_the_connection(run, member, te
         for score in half:
             url = url_of(grading, "grading_score", criterion=score.criterion.key)
             client.post(url, {"level": "3", "comment": "", "version": 0}, headers={"HX-Request": "true"})
-    second.post(url_of(grading, "grading_commit"), {"version": 8})
+    confirmed = {"version": 8, "confirmed": "1", "reason": "Graded by the standard interview."}
+    second.post(url_of(grading, "grading_commit"), confirmed)
     grading.grade.refresh_from_db()
     assert grading.grade.status == "committed"
     assert {score["level"] for score in grading.grade.revisions.get().scores} == {3}

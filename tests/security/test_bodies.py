@@ -222,7 +222,7 @@ def test_every_view_with_a_file_in_its_form_declares_a_limit():
     """A form with a file that is not declared would refuse its own files; a declaration without a form invites strangers' ones."""
     declared = {name for name, route in NAMED.items() if getattr(route.callback, "body_limit", None)}
     uploads = {"dataset_new", "dataset_upload", "import_replace", "course_roster", "run_import", "course_import"}
-    assert declared == uploads | {"endpoint_chat"}
+    assert declared == uploads | {"endpoint_chat", "api_files"}
 
 
 # --- Who is asking, behind a proxy or not ------------------------------------------------------------------------------

@@ -67,9 +67,9 @@ def web(settings: Any) -> Iterator[str]:
     listener.close()
 
 
-def new_key(team: Team, member: User, *, per_minute: int = 30, daily_cap: int = DOLLAR) -> str:
-    made = deployments.make_key(team=team, name="a page", per_minute=per_minute, daily_cap=daily_cap, person=member)
-    return made[1]
+def new_key(team: Team, member: User, *, per_minute: int = 30, daily_cap: int = DOLLAR, trains: bool = False) -> str:
+    limits = {"per_minute": per_minute, "daily_cap": daily_cap}
+    return deployments.make_key(team=team, name="a page", person=member, trains=trains, **limits)[1]
 
 
 def client_of(web: str, key: str) -> openai.OpenAI:

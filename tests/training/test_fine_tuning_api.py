@@ -50,7 +50,7 @@ def paid_compute(team: Team) -> None:
 
 @pytest.fixture
 def client(team: Team, member: User, web: str) -> Iterator[openai.OpenAI]:
-    with client_of(web, new_key(team, member)) as made:
+    with client_of(web, new_key(team, member, trains=True)) as made:
         yield made
 
 
@@ -258,7 +258,7 @@ def test_too_few_rows_are_refused_as_openai_does(client: openai.OpenAI) -> None:
 
 
 def test_the_keys_cap_for_a_day_counts_jobs_and_calls_together(team: Team, member: User, web: str) -> None:
-    with client_of(web, new_key(team, member, daily_cap=0)) as poor:
+    with client_of(web, new_key(team, member, daily_cap=0, trains=True)) as poor:
         file = send(poor, jsonl(10))
         with pytest.raises(openai.APIStatusError, match="may spend"):
             poor.fine_tuning.jobs.create(model=BASE, training_file=file.id)
@@ -271,7 +271,7 @@ def test_another_team_finds_nothing(client: openai.OpenAI, other_team: Team, oth
     job = client.fine_tuning.jobs.create(model=BASE, training_file=file.id)
     work(job.id)
     model = client.fine_tuning.jobs.retrieve(job.id).fine_tuned_model or ""
-    with client_of(web, new_key(other_team, other_member)) as stranger:
+    with client_of(web, new_key(other_team, other_member, trains=True)) as stranger:
         assert stranger.files.list().data == [] and stranger.fine_tuning.jobs.list().data == []
         assert [one.id for one in stranger.models.list()] == [BASE]
         for look in (
@@ -299,7 +299,7 @@ def test_a_key_that_only_asks_bots_neither_brings_nor_reads_rows(
         team=team, name="web page", per_minute=30, daily_cap=10**6, person=member, trains=False
     )
     with client_of(web, secret) as page:
-        assert page.models.list().data
+        assert page.models.list().data == []
         for look in (
             lambda: send(page, jsonl(10)),
             lambda: page.files.list(),
@@ -320,6 +320,21 @@ def test_a_stranger_sends_no_big_file(web: str) -> None:
     assert not ApiFile.objects.exists()
 
 
+def test_a_file_that_comes_in_chunks_is_read_too(client: openai.OpenAI, web: str) -> None:
+    """As Node sends a stream: no length is announced."""
+    boundary, head = "x1x", "Content-Disposition: form-data; name="
+
+    def body() -> Iterator[bytes]:
+        yield f'--{boundary}\r\n{head}"purpose"\r\n\r\nfine-tune\r\n'.encode()
+        yield f'--{boundary}\r\n{head}"file"; filename="rows.jsonl"\r\n\r\n'.encode()
+        yield jsonl(12)
+        yield f"\r\n--{boundary}--\r\n".encode()
+
+    headers = {"Authorization": f"Bearer {client.api_key}", "Content-Type": f"multipart/form-data; boundary={boundary}"}
+    answer = httpx.post(f"{web}/files", content=body(), headers=headers, timeout=60)
+    assert (answer.status_code, answer.json()["status"]) == (200, "processed")
+
+
 def test_a_member_of_the_team_may_send_a_big_one(client: openai.OpenAI) -> None:
     assert send(client, jsonl(2_000)).status == "processed"
 
@@ -336,7 +351,7 @@ def test_two_jobs_of_one_key_do_not_pass_its_cap_together(
 ) -> None:
     file = send(client, jsonl(10))
     most = run_of(client.fine_tuning.jobs.create(model=BASE, training_file=file.id).id).most_cost
-    secret = new_key(team, member, daily_cap=most + most // 2)
+    secret = new_key(team, member, daily_cap=most + most // 2, trains=True)
     answers: list[int] = []
 
     def start() -> None:

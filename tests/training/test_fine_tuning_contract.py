@@ -23,7 +23,7 @@ pytestmark = [
 
 @pytest.fixture
 def api(team: Team, member: User, web: str) -> Iterator[httpx.Client]:
-    headers = {"Authorization": f"Bearer {new_key(team, member)}"}
+    headers = {"Authorization": f"Bearer {new_key(team, member, trains=True)}"}
     with httpx.Client(base_url=web, headers=headers, timeout=60) as made:
         yield made
 

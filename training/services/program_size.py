@@ -45,9 +45,9 @@ class Optimizer:
 
 OPTIMIZERS = {
     "LabeledFewShot": Optimizer(0, 0.5),
-    "BootstrapFewShot": Optimizer(4, 0.54),
+    "BootstrapFewShot": Optimizer(49, 0.77),
     "BootstrapFewShotWithRandomSearch": Optimizer(64, 0.69),
-    "MIPROv2": Optimizer(55, 0.7),
+    "MIPROv2": Optimizer(99, 0.8),
     "GEPA": Optimizer(75, 0.08),
     "SIMBA": Optimizer(100, 0.25),
 }

@@ -62,7 +62,7 @@ _FIND_ME = re.compile(
 _PASSWORD = re.compile(
     r"\b(?:password|passcode|pass ?word|log ?in code)(?: is| was|:| =|'s){1,2} ?\"?([^\s\",]{3,40})", re.IGNORECASE
 )
-_MARKED = re.compile(r"[A-Za-z][\w.-]*[\d_#]|[\d_][\w.-]*[A-Za-z]|[a-z][A-Z]|[A-Za-z][.-][A-Za-z]")
+_MARKED = re.compile(r"[A-Za-z][\w.-]{0,30}[\d_#]|[\d_][\w.-]{0,30}[A-Za-z]|[a-z][A-Z]|[A-Za-z][.-][A-Za-z]")
 _ODD_WORD = re.compile(r"(?<![\w@./-])(?:[A-Za-z]{2,20}_[A-Za-z0-9_]{2,20}|xX_?[A-Za-z]{2,20}_?Xx)(?![\w./-])")
 
 

@@ -37,19 +37,20 @@ def name_for(run: TrainingRun, suffix: str | None) -> str:
     return f"ft:{':'.join(safe)}:{run.key.hex[:12]}"
 
 
-def listing(team: Team) -> Shape:
-    """Everything that answers, and every base."""
+def listing(team: Team, *, trains: bool = True) -> Shape:
+    """Everything that answers and, for a key that `trains`, every base."""
     jobs = FineTuningJob.objects.for_team(team).answering()
     deployed = Deployment.objects.filter(team=team, stopped_at=None).select_related("run")
-    data = [_of_base(base) for base in bases(team)]
+    data = [_of_base(base) for base in bases(team)] if trains else []
     data += [_of_job(job) for job in jobs]
     data += [_of_deployment(row) for row in deployed]
     return {"object": "list", "data": data}
 
 
-def one(team: Team, name: str) -> Shape:
+def one(team: Team, name: str, *, trains: bool = True) -> Shape:
     """Raises ApiError 404."""
-    found = next((shape for shape in listing(team)["data"] if shape["id"] == name), None)
+    listed = listing(team, trains=trains)["data"]
+    found = next((shape for shape in listed if shape["id"] == name), None)
     if found is None:
         raise ApiError(404, f"The model '{name[:80]}' does not exist", code="model_not_found", param="model")
     return dict(found)

@@ -17,7 +17,8 @@ def endpoint_models(request: HttpRequest) -> JsonResponse:
     try:
         if request.method != "GET":
             raise ApiError(405, "Models are made by fine-tuning jobs: this address is only read.")
-        return JsonResponse(models.listing(key_of(request).team))
+        key = key_of(request)
+        return JsonResponse(models.listing(key.team, trains=key.trains))
     except ApiError as error:
         return refusal(error)
 
@@ -29,7 +30,8 @@ def api_model(request: HttpRequest, model: str) -> HttpResponseBase:
     if request.method == "DELETE":
         return _delete(request, model=model)
     try:
-        return JsonResponse(models.one(key_of(request).team, model))
+        key = key_of(request)
+        return JsonResponse(models.one(key.team, model, trains=key.trains))
     except ApiError as error:
         return refusal(error)
 
