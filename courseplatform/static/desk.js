@@ -97,12 +97,13 @@ new MutationObserver(toTheEnd).observe(interview, { childList: true, subtree: tr
 document.addEventListener("htmx:beforeRequest", (event) => { if (event.target.id === "ask") following = true; });
 toTheEnd();
 
-// Where a part of the page that had the focus is replaced, the focus stays at its answer, or goes to the ask box.
+// Where the part of the page that had the focus is replaced, the focus stays at its answer, or goes to the ask box. What is
+// swapped beside it (evidence, reading) settles first and decides nothing.
 document.addEventListener("htmx:afterSettle", (event) => {
-  if (document.activeElement !== document.body || !event.target.closest("[data-interview]")) return;
-  const near = event.target.closest(".exchange") && event.target.closest(".exchange").querySelector(".own-tag summary");
-  if (near) return near.focus({ preventScroll: true });
-  const box = document.getElementById("question");
+  const settled = event.target;
+  if (document.activeElement !== document.body || !settled.matches("#talk, .exchange")) return;
+  const near = settled.matches(".exchange") && settled.querySelector(".own-tag summary");
+  const box = near || document.getElementById("question");
   if (box && panes.dataset.show === "interview") box.focus({ preventScroll: true });
 });
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import PurePath
+from typing import BinaryIO
 
 from django.core.files.uploadedfile import UploadedFile
 from django.urls import reverse
@@ -155,13 +156,13 @@ def listing(team: Team, query: Mapping[str, str]) -> Shape:
     return with_ends(page(shapes, query, usual=MOST_LISTED, most=MOST_LISTED), empty="")
 
 
-def content(file: ApiFile) -> bytes:
-    """What was sent, byte for byte. Raises ApiError 404 once it is gone."""
+def content(file: ApiFile) -> BinaryIO:
+    """What was sent, byte for byte, open for reading. Raises ApiError 404 once it is gone."""
     gone = file.expires_at is not None and file.expires_at <= timezone.now()
     if gone or not file.upload.file_path.is_file():
         said = f"File {file.public_id} has expired: its content is no longer kept."
         raise ApiError(404, said, param="id", code="file_expired")
-    return file.upload.file_path.read_bytes()
+    return file.upload.file_path.open("rb")
 
 
 def delete(*, file: ApiFile, key: EndpointKey) -> Shape:

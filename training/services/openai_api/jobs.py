@@ -23,6 +23,7 @@ from training.services.openai_api.job_settings import DPO, SUPERVISED
 from training.services.openai_api.wanted import MOST_METADATA, WantedJob
 
 FEWEST_EXAMPLES = 10  # OpenAI's own limit
+MOST_JOINED = 5_000  # rows of both files, which are put together while the program waits
 USUAL_SEED = 17
 
 
@@ -121,6 +122,11 @@ def _version(
     if measured.row_count > version.row_count:
         said = f"The validation file has more rows ({measured.row_count:,}) than the training file: exchange them."
         raise ApiError(400, said, param="validation_file", code="invalid_validation_file")
+    if version.row_count + measured.row_count > MOST_JOINED:
+        said = (
+            f"With a validation file a job takes at most {MOST_JOINED:,} rows in both. Leave the validation file out."
+        )
+        raise ApiError(400, said, param="validation_file", code="too_many_rows")
     return _joined(version, measured, seed, key)
 
 

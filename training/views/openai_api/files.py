@@ -1,6 +1,6 @@
 """`/v1/files`."""
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 
 from teams.body_limits import takes_file
 from training.models import EndpointKey
@@ -36,10 +36,9 @@ def api_file(request: HttpRequest, key: EndpointKey, file_id: str) -> JsonRespon
 
 
 @api_view("GET")
-def api_file_content(request: HttpRequest, key: EndpointKey, file_id: str) -> HttpResponse:
+def api_file_content(request: HttpRequest, key: EndpointKey, file_id: str) -> HttpResponseBase:
     """A file's bytes."""
+    kind = "application/octet-stream"
     if file_id.startswith(results.START):
-        data = results.content(jobs.find_by_result(key.team, file_id))
-    else:
-        data = files.content(files.find(key.team, file_id))
-    return HttpResponse(data, content_type="application/octet-stream")
+        return HttpResponse(results.content(jobs.find_by_result(key.team, file_id)), content_type=kind)
+    return FileResponse(files.content(files.find(key.team, file_id)), content_type=kind)
