@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.conftest import ROOT, Platform, follow, pages_at, signed_in
+from tests.e2e.conftest import PATIENCE_MS, ROOT, Platform, follow, pages_at, signed_in
 from tests.e2e.populate import populate
 from tests.e2e.test_journey import RUN_MS, ask, start, start_run, watch
 
@@ -194,12 +194,14 @@ def test_an_instructor_adds_a_base_model_and_a_team_trains_on_it(
     head.get_by_role("link", name="Queue", exact=True).click()
     head.get_by_role("link", name="Training settings").click()
     head.get_by_label("Hugging Face id or folder").fill("/etc")
-    head.get_by_role("button", name="Look at it and add it").click()
+    head.get_by_role("button", name="Add and try it").click()
     expect(head.get_by_text(f"Only folders under {folder.parent}")).to_be_visible()
     head.get_by_label("Hugging Face id or folder").fill(str(folder))
     head.get_by_label("How teams see it").fill("Our own small student")
-    head.get_by_role("button", name="Look at it and add it").click()
-    expect(head.get_by_text("Our own small student is offered for LoRA from now on.")).to_be_visible()
+    head.get_by_role("button", name="Add and try it").click()
+    expect(head.get_by_text("Our own small student is tried now.")).to_be_visible()
+    row = head.get_by_role("row", name=re.compile("Our own small student"))
+    expect(row.get_by_role("button", name="Take off the list")).to_be_visible(timeout=10 * PATIENCE_MS)
 
     page = sign_in(LARK)
     page.goto(f"{ground.lark}runs/new/lora/")
@@ -211,7 +213,6 @@ def test_an_instructor_adds_a_base_model_and_a_team_trains_on_it(
     follow(page.get_by_role("link", name="Chat with it"))
     assert len(ask(page, "What is 7 + 5?")) > 3
 
-    row = head.get_by_role("row", name=re.compile("Our own small student"))
     row.get_by_role("button", name="Take off the list").click()
     expect(row.get_by_role("button", name="Offer again")).to_be_visible()
     page.goto(f"{ground.lark}runs/new/lora/")
