@@ -1,4 +1,4 @@
-"""The engine imports nothing of the platform, and nobody imports an engine: what both must know is held twice, equal."""
+"""The engine imports nothing of the platform, and nobody imports an engine: what both must know is one file, linked."""
 
 from pathlib import Path
 
