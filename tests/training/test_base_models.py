@@ -14,7 +14,7 @@ from django.utils import timezone
 from teams.models import Course, Method, Team, User
 from tests import factories
 from training.models import BaseModel, Hosting, Trial
-from training.services import base_models, base_trials, hub, launch, local_time, lora_memory
+from training.services import base_models, base_trials, hub, launch, local_time, lora_memory, small_programs
 from training.services.base_models import BaseModelRefused, add_base_model
 from training.services.hub import HubModel, HubTrouble
 
@@ -249,7 +249,7 @@ def test_a_trial_whose_worker_died_is_made_again_and_given_up_after_the_third(
     course: Course, instructor: User, folder: Path
 ) -> None:
     base = add_base_model(course=course, person=instructor, name=str(folder), label="Small")
-    long_ago = timezone.now() - 2 * base_trials.SILENT
+    long_ago = timezone.now() - 2 * small_programs.SILENT
     dead = {"trial": Trial.TRYING, "trial_alive_at": long_ago}
     BaseModel.objects.filter(pk=base.pk).update(trial_attempts=1, **dead)
     base_trials.ask_for_trials()

@@ -13,7 +13,7 @@ from courseplatform.deleting_runs import delete_run
 from teams.models import DiskAccount, DiskUse, Method, Team, User
 from tests.training.test_import_bundle import finished, lora_shape  # noqa: F401  (fixtures)
 from training.models import MergedModel, MergeStatus, TrainingRun
-from training.services import merging, run_disk
+from training.services import merging, run_disk, small_programs
 
 Launch = Callable[..., TrainingRun]
 ClientFor = Callable[[User | None], Client]
@@ -104,7 +104,7 @@ def test_after_some_days_it_is_deleted_and_may_be_made_again(run: TrainingRun, m
 
 def test_one_whose_worker_died_is_made_by_another_and_given_up_after_the_third(run: TrainingRun, member: User) -> None:
     merging.ask_for(run=run, person=member)
-    dead = {"status": MergeStatus.MAKING, "alive_at": timezone.now() - 2 * merging.SILENT}
+    dead = {"status": MergeStatus.MAKING, "alive_at": timezone.now() - 2 * small_programs.SILENT}
     MergedModel.objects.update(attempts=1, **dead)
     assert merging.sweep() == 1
     assert state(run).status == MergeStatus.WAITING

@@ -6,8 +6,7 @@ with why and what to do. The clock sends for those whose worker died or whose ca
 
 import logging
 import tempfile
-import time
-from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,14 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from teams.models import Method
-from training.launcher import SPEC_FILE, Engine, storable
+from training.launcher import SPEC_FILE, storable
 from training.models import BaseModel, Trial
-from training.services import base_models, lora_memory, queue
+from training.services import base_models, lora_memory, queue, small_programs
 from training.services.json_files import write_json
+from training.services.small_programs import MOST_ATTEMPTS, SILENT
 
 log = logging.getLogger(__name__)
 
-BEAT_SECONDS = 5.0
-SILENT = timedelta(seconds=60)
-MOST_ATTEMPTS = 3
 LONGEST_SECONDS = 3_000.0  # a model of several GB is fetched first
 SMALL_RUN = {"rank": 4, "batch_size": 2, "max_length": 128, "target_modules": ["all-linear"]}
 ROW_TOKENS = 32
@@ -83,26 +80,15 @@ def _outcome(base: BaseModel) -> tuple[dict[str, Any], str]:
 
 def _tried(base: BaseModel, folder: Path) -> tuple[dict[str, Any], str]:
     write_json(folder / SPEC_FILE, {"base": base.weights})
-    facts: dict[str, Any] = {}
-    trouble, began, beat = "", time.monotonic(), 0.0
-    with Engine("lora.try_base", folder, engines=settings.ENGINES_ROOT) as engine:
-        for event in engine.events():
-            kind = event["event"] if event else ""
-            if event and kind == "done":
-                facts = storable(event["facts"])
-            elif event and kind == "failed":
-                trouble = f"{_sentence(event.get('message'))} {event.get('mend', '')}"
-            if (event and kind == "progress") or time.monotonic() - beat > BEAT_SECONDS:
-                beat = time.monotonic()
-                _beat(base, str(event["doing"]) if event and kind == "progress" else None)
-            if time.monotonic() - began > LONGEST_SECONDS:
-                engine.kill()
-                trouble = (
-                    f"It could not be tried within {LONGEST_SECONDS / 60:.0f} minutes. Choose a smaller base model."
-                )
-        if not facts and not trouble:
-            trouble = f"Trying it ended with status {engine.exit_code}: too little memory, or a broken file."
-    return facts, trouble
+    said = small_programs.run("lora.try_base", folder, partial(_beat, base), longest=LONGEST_SECONDS)
+    facts: dict[str, Any] = storable(said.done["facts"]) if said.done else {}
+    if said.late:
+        return facts, f"It could not be tried within {LONGEST_SECONDS / 60:.0f} minutes. Choose a smaller base model."
+    if said.failed:
+        return facts, f"{_sentence(said.failed.get('message'))} {said.failed.get('mend', '')}"
+    if not facts:
+        return facts, f"Trying it ended with status {said.exit_code}: too little memory, or a broken file."
+    return facts, ""
 
 
 def _beat(base: BaseModel, stage: str | None) -> None:

@@ -6,8 +6,8 @@ READY for some days, or FAILED with why. The clock sends again for those whose w
 
 import shutil
 import tempfile
-import time
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +18,18 @@ from django.utils import timezone
 
 from teams.models import DiskKind, Method, Team, User
 from teams.services import audit, disk
-from training.launcher import SPEC_FILE, Engine
+from training.launcher import SPEC_FILE
 from training.models import MERGING, MergedModel, MergeStatus, RunStatus, TrainingRun
 from training.run_files import file_in
-from training.services import deleted, queue, run_disk
+from training.services import deleted, queue, run_disk, small_programs
 from training.services.base_names import public_name
 from training.services.json_files import write_json
 from training.services.questions import SAMPLE_QUESTIONS
+from training.services.small_programs import MOST_ATTEMPTS, SILENT
 
 ZIP = "merged/model.zip"
 OVERHEAD_BYTES = 20 * disk.MB  # tokenizer, card, Modelfile
 UNKNOWN_BYTES = 2 * disk.GB
-BEAT_SECONDS = 5.0
-SILENT = timedelta(seconds=60)
-MOST_ATTEMPTS = 3
 QUESTIONS = 3
 BROKE_DOWN = "Making it broke down three times: most likely this machine has too little memory for it."
 
@@ -140,23 +138,12 @@ def _made(merged: MergedModel, folder: Path) -> tuple[dict[str, Any], str]:
         "target": "model.zip",
     }
     write_json(folder / SPEC_FILE, order)
-    done: dict[str, Any] = {}
-    trouble, beat = "", 0.0
-    with Engine("lora.merge", folder, engines=settings.ENGINES_ROOT) as engine:
-        for event in engine.events():
-            kind = event["event"] if event else ""
-            if event and kind == "done":
-                done = event
-            elif event and kind == "failed":
-                trouble = f"{event.get('message')}. {event.get('mend', '')}"
-            if (event and kind == "progress") or time.monotonic() - beat > BEAT_SECONDS:
-                beat = time.monotonic()
-                _beat(merged, str(event["doing"]) if event and kind == "progress" else None)
-        if not done and not trouble:
-            trouble = (
-                f"Making it ended with status {engine.exit_code}: too little memory, or a full disk. Try again later."
-            )
-    return done, trouble
+    said = small_programs.run("lora.merge", folder, partial(_beat, merged))
+    if said.failed:
+        return said.done or {}, f"{said.failed.get('message')}. {said.failed.get('mend', '')}"
+    if said.done is None:
+        return {}, f"Making it ended with status {said.exit_code}: too little memory, or a full disk. Try again later."
+    return said.done, ""
 
 
 def _beat(merged: MergedModel, stage: str | None) -> None:

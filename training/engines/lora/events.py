@@ -52,6 +52,10 @@ class Events:
         except BrokenPipeError as gone:
             raise Interrupted("the launcher has closed our stdout") from gone
 
+    def progress(self, percent: int, doing: str) -> None:
+        """How far a program is that has no steps."""
+        self.emit("progress", percent=percent, doing=doing)
+
     def failed(self, error: EngineError) -> None:
         """Say that the run can't go on, and why."""
         self.emit("failed", code=error.code, message=error.message, mend=error.mend)

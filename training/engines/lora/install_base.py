@@ -131,10 +131,6 @@ def main(spec_file: str) -> int:
     """The program. Exit code 0: the folder is there; 1: `failed` says why not."""
     transformers_logging.disable_progress_bar()
     events = Events()
-
-    def tell(percent: int, doing: str) -> None:
-        events.emit("progress", percent=percent, doing=doing)
-
     try:
         order = json.loads(Path(spec_file).read_text(encoding="utf-8"))
         written = install(
@@ -142,7 +138,7 @@ def main(spec_file: str) -> int:
             sha256=order["sha256"],
             target=Path(order["target"]),
             name=order["name"],
-            tell=tell,
+            tell=events.progress,
         )
     except EngineError as wrong:
         events.failed(wrong)

@@ -205,14 +205,10 @@ def main(spec_file: str) -> int:
     """The program. Exit code 0: the zip is there; 1: `failed` says why not."""
     transformers_logging.disable_progress_bar()
     events = Events()
-
-    def tell(percent: int, doing: str) -> None:
-        events.emit("progress", percent=percent, doing=doing)
-
     try:
         order = msgspec.json.decode(Path(spec_file).read_bytes(), type=Order)
         torch.set_num_threads(threads_for(0))
-        made = merge(order, tell)
+        made = merge(order, events.progress)
     except EngineError as wrong:
         events.failed(wrong)
         return 1

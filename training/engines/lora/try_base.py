@@ -254,16 +254,12 @@ def main(spec_file: str) -> int:
     """The program. Exit code 0: `done` says the facts; 1: `failed` says what does not work."""
     transformers_logging.disable_progress_bar()
     events = Events()
-
-    def tell(percent: int, doing: str) -> None:
-        events.emit("progress", percent=percent, doing=doing)
-
     try:
         order = json.loads(Path(spec_file).read_text(encoding="utf-8"))
         if Path(order["base"]).is_dir():
             stay_offline()
         torch.set_num_threads(threads_for(0))
-        facts = try_base(order["base"], Path.cwd(), tell)
+        facts = try_base(order["base"], Path.cwd(), events.progress)
     except EngineError as wrong:
         events.failed(wrong)
         return 1
