@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import connections
 
 from datasets.services.base_folders import TINY
+from datasets.services.privacy import cloud_refusal
 from teams import live
 from teams.models import BudgetAccount, Hold, HoldState, LedgerEntry, Method, Team, User
 from tests import factories
@@ -77,12 +78,17 @@ class Scene:
         its moment passes.
         """
         self.runs = []
+        wait_for(self._rows_may_leave, "the name model does not look through the rows")
         for method in methods:
             run = self._launch(method, fault)
             self.runs.append(run)
             at_provider = self._waits if waiting else self._job_was_made
             there = at_provider if method == Method.OPENAI else self._engine_is_at_work
             wait_for(lambda: self._begun(run) and there(run), f"the {method} run does not begin")  # noqa: B023
+
+    def _rows_may_leave(self) -> bool:
+        self.version.refresh_from_db()
+        return cloud_refusal(self.version) is None
 
     def _launch(self, method: Method, fault: str) -> TrainingRun:
         bases = BaseModel.objects.filter(method=method, rehearsal=False)
