@@ -66,7 +66,8 @@ def grade_of(texts: Sequence[str]) -> Grade:
     """The pooled Spache grade of a set of answers."""
     counted = count(texts)
     if counted.words < LEAST_WORDS:
-        told = f"{counted.words} words are too few for a reading grade; {LEAST_WORDS} are needed."
+        few = "1 word is" if counted.words == 1 else f"{counted.words} words are"
+        told = f"{few} too few for a reading grade; {LEAST_WORDS} are needed."
         return Grade(None, counted.words, told)
     grade = round(counted.spache(), 2)
     return Grade(grade, counted.words, SENTENCES[band_of(grade)])
