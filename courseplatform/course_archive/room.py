@@ -1,7 +1,6 @@
 """Room for what a course archive unpacks to: reserved for the new course before any of it is kept, counted by team at the end."""
 
 import os
-import shutil
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 UNPACKED = ("rows", "blocks", "files")
 """What the child leaves: the rows of all tables, the datasets' own rows, the files of runs."""
 MOST_BYTES = 5_000_000_000
-LEFT_FREE = 256 * disk.MB
-"""Of the machine's disk: the database has to go on writing whatever is imported."""
 
 
 def reserve(arrival: "Arrival") -> None:
@@ -29,10 +26,10 @@ def reserve(arrival: "Arrival") -> None:
     if course is None:
         return  # `Arrival.bring` says so
     size = _unpacked_bytes(arrival)
-    free = shutil.disk_usage(settings.VAR_DIR).free - LEFT_FREE
+    free = disk.free_here()
     if size > free:
         raise ArchiveRefused(
-            f"Unpacked this course has {disk.told(size)}, and {disk.told(max(0, free))} are free for it on this machine. "
+            f"Unpacked this course has {disk.told(size)}, and {disk.told(free)} are free for it on this machine. "
             "Nothing was kept. Ask whoever runs the platform to make room, then import it again."
         )
     try:

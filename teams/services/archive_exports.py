@@ -34,8 +34,6 @@ SILENT = timedelta(seconds=120)
 MOST_ATTEMPTS = 3
 KEPT = timedelta(hours=24)
 STRAY_SECONDS = 3_600
-LEFT_FREE = 256 * disk.MB
-"""Of the machine's disk: the database has to go on writing whatever is exported."""
 BROKE_DOWN = (
     "The platform broke down three times while it wrote this archive. Try again later. If that does not help, tell whoever "
     "runs the platform."
@@ -80,10 +78,10 @@ def newest(*, course: Course, team: Team | None = None, run_number: int | None =
 
 
 def _refuse_without_room(size: int) -> None:
-    free = shutil.disk_usage(settings.VAR_DIR).free - LEFT_FREE
+    free = disk.free_here()
     if size > free:
         raise ExportRefused(
-            f"This archive may come to {disk.told(size)}, and {disk.told(max(0, free))} are free for it on this machine. "
+            f"This archive may come to {disk.told(size)}, and {disk.told(free)} are free for it on this machine. "
             "Ask whoever runs the platform to make room, then try again."
         )
 

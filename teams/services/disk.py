@@ -4,6 +4,7 @@ reserve -> (the bytes are written) -> settle with what they came to -> release w
 with the same key changes what the first one did and never counts twice.
 """
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from teams.models import Course, DiskAccount, DiskKind, DiskUse, Team, User
 from teams.services import audit
 
 KB, MB, GB = 10**3, 10**6, 10**9
+LEFT_FREE = 256 * MB
+"""Of the machine's disk, whatever is imported or exported."""
 
 
 class DiskFull(Exception):
@@ -33,6 +36,11 @@ def reserve(*, team: Team, key: str, kind: DiskKind, size: int) -> None:
     """Count `size` bytes under `key`, before they are written. Raises DiskFull, and counts nothing then."""
     with transaction.atomic():
         _change(team, key, kind, size, refuse=True)
+
+
+def free_here() -> int:
+    """Bytes of the machine's disk that an archive may take: the database has to go on writing beside it. Never below 0."""
+    return max(0, shutil.disk_usage(settings.VAR_DIR).free - LEFT_FREE)
 
 
 def reserve_for_course(*, course: Course, key: str, kind: DiskKind, size: int, refuse: bool = True) -> None:
