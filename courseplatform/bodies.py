@@ -16,7 +16,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.defaultfilters import filesizeformat
-from django.urls import Resolver404, resolve
+from django.urls import Resolver404, ResolverMatch, resolve
 
 from teams import access, impersonation
 from teams.body_limits import FORM_AROUND, MEMBER, STRANGER, limit_for
@@ -105,11 +105,17 @@ def bytes_for(request: HttpRequest) -> int:
     if rule is None:
         return STRANGER
     public = rule.access is access.Access.PUBLIC
+    return limit_for(match.func, admitted=_is_admitted(request, rule, match), public=public)
+
+
+def _is_admitted(request: HttpRequest, rule: access.AccessRule, match: ResolverMatch) -> bool:
+    """By what the view says itself of its callers, else by its access rule."""
     admits = getattr(getattr(match.func, "body_limit", None), "admits", None)
-    if public and admits is not None:
-        return limit_for(match.func, admitted=admits(request), public=public)
-    admitted = public or (_know(request) and access.lets_in(request, rule, dict(match.kwargs)))
-    return limit_for(match.func, admitted=admitted, public=public)
+    if admits is not None:
+        return bool(admits(request))
+    if rule.access is access.Access.PUBLIC:
+        return True
+    return _know(request) and access.lets_in(request, rule, dict(match.kwargs))
 
 
 def _know(request: HttpRequest) -> bool:
