@@ -162,13 +162,3 @@ def looks_spelled(word: str) -> bool:
     known = _letter_pairs()
     likely = [known.get(pair, -6.0) for pair in _pairs(letters)]
     return sum(likely) / len(likely) > _LEAST_LIKELY
-
-
-@lru_cache(maxsize=50_000)
-def said_zipf(word: str) -> float:
-    """The frequency of a word, or of the word that was meant by it: invented spelling makes no word rare."""
-    frequency = zipf(word)
-    if frequency >= _KNOWN:
-        return frequency
-    instead = meant(word)
-    return max(frequency, zipf(instead) - 0.5) if instead else frequency

@@ -181,6 +181,9 @@ class RegradeStatus(models.TextChoices):
     DECIDED = "decided", "Decided: another level counts"
 
 
+UNDECIDED = (RegradeStatus.OPEN, RegradeStatus.SECOND_LOOK)
+
+
 class RegradeRequest(models.Model):
     """A team asks for a second look at one criterion and points at answers. Another professor sees just those, blind.
 

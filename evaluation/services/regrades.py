@@ -12,13 +12,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from evaluation.models import Criterion, GradeStatus, RegradeRequest, RegradeStatus, SecondLook, Submission, Turn
+from evaluation.models.grading import UNDECIDED
 from evaluation.services import releases, telling
 from evaluation.services.clean import clean
 from evaluation.services.results import adjudicate
 from teams.models import Course, Membership, NoticeKind, Role, User
 from teams.services import audit
 
-WAITING = (RegradeStatus.OPEN, RegradeStatus.SECOND_LOOK)
 MAX_COMMENT, MAX_ANSWER, MAX_WORDS = 2_000, 500, 2_000
 
 
@@ -61,7 +61,7 @@ def request_regrade(
 def _ask_once(submission: Submission, criterion: Criterion) -> None:
     """Raises RegradeRefused."""
     earlier = RegradeRequest.objects.filter(submission=submission, criterion=criterion)
-    if earlier.filter(status__in=WAITING).exists():
+    if earlier.filter(status__in=UNDECIDED).exists():
         raise RegradeRefused("You have asked about this criterion already; your instructor has not decided yet.")
     if earlier.filter(status=RegradeStatus.DECIDED).exists():
         raise RegradeRefused("This criterion was looked at a second time and decided. Talk to your instructor.")
@@ -186,7 +186,7 @@ def _tell_everybody(request: RegradeRequest, level: int | None, said: str, perso
 
 def _move(request: RegradeRequest, status: RegradeStatus, **fields: object) -> None:
     """One conditional UPDATE from a state that waits. Raises RegradeRefused for the loser of a race."""
-    waiting = RegradeRequest.objects.filter(pk=request.pk, status__in=WAITING)
+    waiting = RegradeRequest.objects.filter(pk=request.pk, status__in=UNDECIDED)
     if not waiting.update(status=status, **fields):
         raise RegradeRefused("This request was decided already.")
     request.refresh_from_db(fields=["status", *fields])

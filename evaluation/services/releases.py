@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from django.db import transaction
 from django.utils import timezone
 
-from evaluation.models import RegradeRequest, RegradeStatus, ResultRelease, Submission
+from evaluation.models import RegradeRequest, ResultRelease, Submission
+from evaluation.models.grading import UNDECIDED
 from evaluation.services import bundle_check, frozen, results, telling
 from evaluation.services.frozen import Content, FrozenCriterion
 from evaluation.services.results import SubmissionResult
@@ -99,8 +100,7 @@ def unresolved(result: SubmissionResult) -> list[str]:
 
 def _open_requests(submissions: list[Submission]) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {}
-    waiting = (RegradeStatus.OPEN, RegradeStatus.SECOND_LOOK)
-    rows = RegradeRequest.objects.filter(submission__in=submissions, status__in=waiting)
+    rows = RegradeRequest.objects.filter(submission__in=submissions, status__in=UNDECIDED)
     for asked in rows.select_related("criterion"):
         text = f"A request for a second look is not decided: {asked.criterion.name}."
         found.setdefault(asked.submission_id, []).append(text)

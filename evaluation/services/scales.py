@@ -17,7 +17,6 @@ from teams.services import audit, notices
 TITLE = "Second-grade chatbot"
 POINTS, MOST_POINTS = 100, 1_000
 WHOLE = 100.0  # percent
-DECIMALS = 2
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from django.views.decorators.http import require_http_methods
 
 from evaluation.grade_forms import RegradeDecisionForm
 from evaluation.models import RegradeRequest, SecondLook
+from evaluation.models.grading import UNDECIDED
 from evaluation.services import adjudication, regrades
 from evaluation.views.grades import find_submission
 from teams.access import Access, SignedInRequest, course_view
@@ -37,7 +38,7 @@ def regrade_decide(request: SignedInRequest, course: Course, submission_id: int,
         "case": adjudication.case_of(asked.submission, asked.criterion),
         "turns": asked.turns.select_related("conversation").order_by("conversation__key", "position"),
         "look": SecondLook.objects.filter(request=asked).select_related("reader__person").first(),
-        "waits": asked.status in regrades.WAITING,
+        "waits": asked.status in UNDECIDED,
         "free_professors": regrades.free_professors(asked.submission),
         "form": form,
         "refusal": refusal,
