@@ -14,7 +14,6 @@ from training.services import preference
 from training.services.spec import SAVE_EVERY_STEPS
 
 RUN, BASE = "run-", "base-"
-DROPOUT = 0.0  # as TRL trains: the reference is asked without, so noise would look like a preference
 
 
 class DpoForm(RunForm):
@@ -104,11 +103,8 @@ class DpoForm(RunForm):
             chosen.pop(name)
         patience = chosen["early_stopping_patience"] if chosen["validation_fraction"] else 0
         return {
-            "training": "dpo",
             **chosen,
-            **preference.shape_of_start(base, run),
-            **preference.inherited(run),
-            "dropout": DROPOUT,
+            **preference.from_start(base, run),
             "early_stopping_patience": patience,
             "save_every": SAVE_EVERY_STEPS,
         }

@@ -9,6 +9,7 @@ from teams.models import Method, Team
 from training.forms.run import RunForm
 from training.models import TrainingRun
 from training.services import estimate, lora_presets
+from training.services.lora_presets import HIGHEST_RANK, HIGHEST_RATE, LOWEST_RATE, MOST_EPOCHS_CHOSEN
 from training.services.spec import SAVE_EVERY_STEPS
 
 SHARES_SENT = ("validation_fraction", "rows_share")
@@ -57,15 +58,19 @@ class LoraForm(RunForm):
         help_text="What they are stands beside the price. Both presets on the same rows make a good first comparison.",
     )
     epochs = forms.IntegerField(
-        min_value=1, max_value=100, initial=3, label="Epochs", help_text="How often the model reads every row."
+        min_value=1,
+        max_value=MOST_EPOCHS_CHOSEN,
+        initial=3,
+        label="Epochs",
+        help_text="How often the model reads every row.",
     )
     learning_rate = forms.FloatField(
-        min_value=1e-6, max_value=0.1, initial=1e-3, label="Learning rate",
+        min_value=LOWEST_RATE, max_value=HIGHEST_RATE, initial=1e-3, label="Learning rate",
         help_text="How big each step is. Too high and it forgets what it knew; too low and nothing changes.",
     )  # fmt: skip
     rank = forms.IntegerField(
         min_value=1,
-        max_value=256,
+        max_value=HIGHEST_RANK,
         initial=8,
         label="Rank (r)",
         help_text="How much the adapter can hold. The guide says 8.",

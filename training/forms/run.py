@@ -87,6 +87,11 @@ class RunForm(forms.Form):
         field.initial = first
         return first
 
+    def untouched(self) -> dict[str, Any]:
+        """The data that the form would send if nobody changed it."""
+        values = {name: self.get_initial_for_field(field, name) for name, field in self.fields.items()}
+        return {name: getattr(value, "pk", value) for name, value in values.items() if value is not None}
+
     def essential_fields(self) -> list[forms.BoundField]:
         return [self[name] for name in self.essential]
 

@@ -7,9 +7,9 @@ from django import forms
 from teams.models import Team
 from training.forms.lora import LoraForm
 from training.services import sweeps
+from training.services.lora_presets import HIGHEST_RANK, HIGHEST_RATE, LOWEST_RATE
 
 MOST_VALUES = 6
-HIGHEST_RATE, LOWEST_RATE, HIGHEST_RANK = 0.1, 1e-6, 256
 
 
 class SweepForm(LoraForm):

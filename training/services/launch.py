@@ -94,7 +94,7 @@ def create(team: Team, person: User, priced: Priced, **fields: Any) -> TrainingR
 
     `fields`: more of the row. Raises LaunchRefused, or money.BudgetRefused.
     """
-    wanted, reckoned = priced.wanted, priced.estimate
+    wanted, estimated = priced.wanted, priced.estimate
     _refuse_deleted_start(wanted)
     run = TrainingRun.objects.create(
         key=wanted.key or uuid4(),
@@ -109,14 +109,14 @@ def create(team: Team, person: User, priced: Priced, **fields: Any) -> TrainingR
         seed=wanted.seed,
         rehearsal=wanted.base_model.rehearsal,
         created_by=person,
-        expected_cost=reckoned.expected,
-        most_cost=reckoned.most,
+        expected_cost=estimated.expected,
+        most_cost=estimated.most,
         provider=charges.provider_name(wanted.base_model),
-        idle_speed=reckoned.idle_speed,
+        idle_speed=estimated.idle_speed,
         **fields,
     )
     _reserve_disk(run, priced.size)
-    money.hold(team=team, key=run.hold_key, amount=reckoned.most, person=person, expected=reckoned.comparable)
+    money.hold(team=team, key=run.hold_key, amount=estimated.most, person=person, expected=estimated.comparable)
     audit.record(course=team.course, person=person, action="run launched", what=str(run), team=team)
     transaction.on_commit(lambda: queue.dispatch(run))
     return run

@@ -37,6 +37,9 @@ RATE_AT_2000, USUAL_WIDTH = 5e-4, 2_000
 POWERS = {"llama": 0.781, "qwen": 0.0775}  # Tinker's cookbook: how the rate falls with the width, by family
 USUAL_POWER = 0.5  # between the two, for a family that nobody measured
 UNKNOWN_WIDTH = 2_000
+LOWEST_RATE, HIGHEST_RATE = 1e-6, 0.1
+"""What a person, a sweep, a program or the verdict's advice may choose."""
+MOST_EPOCHS_CHOSEN, HIGHEST_RANK = 100, 256
 WANTED_STEPS = 100
 FEWEST_EPOCHS, MOST_EPOCHS = 2, 5
 FEW_ROWS, MANY_ROWS = 200, 2_000  # up to these, batches of 4 and of 8

@@ -16,6 +16,7 @@ from training.services.estimate import held_out_rows, training_share
 FEWEST_PAIRS = 10
 GOOD_NUMBER = 40
 """From so many on, blind readers preferred the trained bot to the one that it went on from (docs/dpo.md)."""
+DROPOUT = 0.0  # as TRL trains: the reference is asked without, so noise would look like a preference
 ADAPTER_WEIGHTS = "adapter/adapter_model.safetensors"
 
 BETA, EPOCHS, BATCH, RATE_OF_SUPERVISED = 0.1, 3, 4, 0.1
@@ -102,6 +103,11 @@ def shape_of_start(base: BaseModel, run: TrainingRun | None) -> dict[str, Any]:
     if isinstance(found["target_modules"], str):
         found["target_modules"] = found["target_modules"].split(",")
     return found
+
+
+def from_start(base: BaseModel, run: TrainingRun | None) -> dict[str, Any]:
+    """What decides that a run is one on pairs, and all that follows from what it starts from: for its settings."""
+    return {"training": "dpo", "dropout": DROPOUT, **shape_of_start(base, run), **inherited(run)}
 
 
 def inherited(run: TrainingRun | None) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from typing import Any
 from teams.models import Method
 from training.models import RunVerdict, TrainingRun
 from training.services import lora_presets
+from training.services.lora_presets import HIGHEST_RATE, LOWEST_RATE, MOST_EPOCHS_CHOSEN
 
 FEW = 0.2  # of the answers: so many may be no language, or loop, before it is a fault; so many changed are next to none
 HALF = 0.5
 RATE_STEP = 3
 GUIDES_LAYERS = frozenset(lora_presets.COURSE_GUIDE["target_modules"].split(","))
-HIGHEST_RATE, LOWEST_RATE, MOST_EPOCHS = 0.1, 1e-6, 100  # as in the form
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def changes_of(run: TrainingRun) -> dict[str, Change]:
         return {}
     rate, epochs = float(run.settings.get("learning_rate", 2e-4)), int(run.settings.get("epochs", 3))
     higher, lower = _rounded(min(HIGHEST_RATE, rate * RATE_STEP)), _rounded(max(LOWEST_RATE, rate / RATE_STEP))
-    more, fewer = min(MOST_EPOCHS, epochs * 2), max(1, epochs // 2)
+    more, fewer = min(MOST_EPOCHS_CHOSEN, epochs * 2), max(1, epochs // 2)
     found = [
         Change("gentler", f"Try a learning rate of {lower:g}", {"learning_rate": lower}),
         _stronger(run, higher),

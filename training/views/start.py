@@ -36,7 +36,7 @@ def run_new(request: SignedInRequest, team: Team, method: str) -> HttpResponse:
         form = form_class(team, request.GET)
         return render(request, f"{TEMPLATE}#advice", _context(team, form, form))
     form = form_class(team, initial=_initial(request, team, form_class))
-    filled = form_class(team, {**_defaults(form)})
+    filled = form_class(team, form.untouched())
     return render(request, TEMPLATE, _context(team, form, filled))
 
 
@@ -75,12 +75,6 @@ def _initial(request: SignedInRequest, team: Team, form_class: type[RunForm]) ->
     if version.isdecimal():
         initial["dataset_version"] = int(version)
     return initial
-
-
-def _defaults(form: RunForm) -> dict[str, Any]:
-    """The data that an untouched form would send."""
-    values = {name: form.get_initial_for_field(field, name) for name, field in form.fields.items()}
-    return {name: getattr(value, "pk", value) for name, value in values.items() if value is not None}
 
 
 def _advice(team: Team, form: RunForm) -> Advice | None:

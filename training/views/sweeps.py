@@ -35,9 +35,7 @@ def sweep_new(request: SignedInRequest, team: Team) -> HttpResponse:
         form = SweepForm(team, request.GET)
         return render(request, f"{TEMPLATE}#advice", _context(team, form, form))
     form = SweepForm(team)
-    values = {name: form.get_initial_for_field(field, name) for name, field in form.fields.items()}
-    untouched = {name: getattr(value, "pk", value) for name, value in values.items() if value is not None}
-    return render(request, TEMPLATE, _context(team, form, SweepForm(team, untouched)))
+    return render(request, TEMPLATE, _context(team, form, SweepForm(team, form.untouched())))
 
 
 def _wanted(form: SweepForm) -> list[Wanted]:
