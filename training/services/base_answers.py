@@ -5,7 +5,6 @@ team's own system line may repeat that line, so such answers are not kept: they 
 """
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from django.conf import settings
 from datasets.models import DatasetVersion
 from datasets.services.reading import stored_rows
 from training.models import BaseModel
+from training.services.engine_rows import conversations
 
 FOLDER = "base_answers"
 OURS = frozenset(
@@ -53,10 +53,7 @@ def are_known(base: BaseModel, version: DatasetVersion) -> bool:
 
 def system_lines_in(rows: Path) -> set[str]:
     """Of a file of engine rows: the system line of each, "" for none."""
-    with rows.open(encoding="utf-8") as lines:
-        rows_read = [json.loads(line) for line in lines]
-    # A preference row has its prompt under `input`.
-    return {_system_line((row if "messages" in row else row.get("input", {})).get("messages", [])) for row in rows_read}
+    return {_system_line(messages) for messages in conversations(rows)}
 
 
 @lru_cache(maxsize=256)

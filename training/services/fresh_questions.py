@@ -5,7 +5,6 @@ Equal questions for equal rows and seed let the runs of a team be compared, and 
 of the sample questions is among them: those stand on the page, and a team could write rows for them.
 """
 
-import json
 import random
 import re
 from collections.abc import Iterable, Sequence
@@ -13,6 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+
+from training.services.engine_rows import conversations
 
 BANK = Path(__file__).parents[1] / "data" / "fresh_questions.tsv"
 PER_TOPIC = {"science": 3, "reading": 3, "feelings": 2, "life": 3, "world": 2, "counting": 1}
@@ -102,9 +103,7 @@ def _content(text: str) -> frozenset[str]:
 
 
 def _teacher_says(rows: Path) -> Iterable[str]:
-    with rows.open(encoding="utf-8") as lines:
-        for line in lines:
-            row = json.loads(line)
-            for message in (row if "messages" in row else row.get("input", {})).get("messages", ()):
-                if message["role"] == "user":
-                    yield str(message["content"])
+    for messages in conversations(rows):
+        for message in messages:
+            if message["role"] == "user":
+                yield str(message["content"])
