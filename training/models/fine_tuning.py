@@ -42,6 +42,10 @@ class FineTuningJobQuerySet(models.QuerySet["FineTuningJob"]):
         """Whose model can be asked."""
         return self.filter(run__status=RunStatus.SUCCEEDED, model_deleted_at=None)
 
+    def whose_model_is(self, name: str) -> "FineTuningJob | None":
+        """The one whose model answers to this name."""
+        return self.answering().filter(model=name).first()
+
 
 class FineTuningJob(models.Model):
     """A run that a program started. The run is the truth; this row keeps what only OpenAI's shapes need."""

@@ -140,8 +140,7 @@ def _why_stopped(key: EndpointKey, makers: dict[int, Membership]) -> str:
 def deployed(team: Team, model: str) -> TrainingRun | None:
     """The run that answers to this model name: `run-<number>` where it was deployed, `ft:…` where a program trained it."""
     if model.startswith("ft:"):
-        jobs = FineTuningJob.objects.for_team(team).answering()
-        job = jobs.filter(model=model[:200]).first()
+        job = FineTuningJob.objects.for_team(team).whose_model_is(model)
         return job.run if job else None
     number = model.removeprefix("run-")
     if number == model or not number.isdecimal() or len(number) > 9:

@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.urls import reverse
 from django.utils import timezone
 
-from datasets.models import DatasetVersion, ImportStatus
+from datasets.models import ImportStatus
 from datasets.services import imports, versions
 from datasets.services.versions import NothingChanged
 from teams.models import Team
@@ -51,9 +51,14 @@ def keep(*, key: EndpointKey, file: "UploadedFile[bytes]", purpose: str, lifetim
     except imports.NotReady as busy:
         raise ApiError(429, str(busy), kind="requests", code="rate_limit_exceeded", wait=5) from busy
     except DiskFull as full:
-        raise ApiError(413, str(full), param="file", code="storage_full") from full
+        raise no_room(full, param="file") from full
     kept = ApiFile.objects.create(team=team, api_key=key, upload=made, expires_at=expires)
     return settled(kept)
+
+
+def no_room(full: DiskFull, *, param: str = "") -> ApiError:
+    """The team's disk is full: said as an error of the API."""
+    return ApiError(413, str(full), param=param, code="storage_full")
 
 
 def _expiry(lifetime: str) -> datetime | None:
@@ -69,14 +74,13 @@ def _expiry(lifetime: str) -> datetime | None:
 def settled(file: ApiFile) -> ApiFile:
     """A file whose rows are all good becomes a dataset by itself: a program cannot look at the report."""
     upload = file.upload
-    upload.refresh_from_db()
     if upload.status == ImportStatus.READY and upload.good_rows and not upload.bad_rows:
         try:
             imports.accept(import_=upload, person=upload.created_by)
         except (imports.NotReady, NothingChanged):
             pass  # somebody decided on it in this moment
         except DiskFull as full:
-            raise ApiError(413, str(full), param="file", code="storage_full") from full
+            raise no_room(full, param="file") from full
         upload.refresh_from_db()
     return file
 
@@ -100,11 +104,6 @@ def key_in(public_id: str, start: str) -> uuid.UUID | None:
         return uuid.UUID(hex=digits)
     except ValueError:
         return None
-
-
-def version_of(file: ApiFile) -> DatasetVersion | None:
-    """The rows that it became; None while there are none."""
-    return file.upload.version
 
 
 def describe(file: ApiFile) -> Shape:
@@ -147,11 +146,14 @@ def why_not_processed(file: ApiFile) -> str:
 
 def listing(team: Team, query: Mapping[str, str]) -> Shape:
     """Files and result files, newest first unless `order=asc`; `purpose` filters."""
-    rows = ApiFile.objects.filter(team=team, deleted_at=None).select_related("upload__version__dataset")
-    jobs = FineTuningJob.objects.for_team(team).filter(run__status=RunStatus.SUCCEEDED)
-    shapes = [describe(settled(row)) for row in rows] + [results.describe(job) for job in jobs]
     purpose = query.get("purpose")
-    shapes = [shape for shape in shapes if purpose in (None, shape["purpose"])]
+    shapes: list[Shape] = []
+    if purpose in (None, PURPOSE):
+        rows = ApiFile.objects.filter(team=team, deleted_at=None).select_related("upload__version__dataset")
+        shapes += [describe(settled(row)) for row in rows]
+    if purpose in (None, results.PURPOSE):
+        jobs = FineTuningJob.objects.for_team(team).filter(run__status=RunStatus.SUCCEEDED)
+        shapes += [results.describe(job) for job in jobs]
     shapes.sort(key=lambda shape: shape["created_at"], reverse=query.get("order") != "asc")
     return with_ends(page(shapes, query, usual=MOST_LISTED, most=MOST_LISTED), empty="")
 

@@ -8,12 +8,12 @@ from teams.models import Team
 from training.models import BaseModel, FineTuningJob, TrainingRun
 from training.services import lora_presets, preference
 from training.services.endpoint_api import ApiError
+from training.services.launch import DPO, SUPERVISED
+from training.services.lora_presets import HIGHEST_RATE
 from training.services.openai_api import models
 from training.services.openai_api.wanted import Hyperparameters, WantedJob
 from training.services.spec import SAVE_EVERY_STEPS
 
-SUPERVISED, DPO = "supervised", "dpo"
-MOST_RATE = 0.1
 AUTO_MULTIPLIER = 2.0
 """What "auto" stands for: the recommended learning rate. OpenAI's own "auto" is about as much."""
 LONGEST_ROW = 1_024  # tokens
@@ -38,9 +38,9 @@ def plan(team: Team, wanted: WantedJob) -> Plan:
     asked = _hyperparameters(wanted, method)
     if not wanted.model.startswith("ft:"):
         return Plan(method, models.base_named(team, wanted.model), None, asked)
-    job = FineTuningJob.objects.for_team(team).answering().filter(model=wanted.model).first()
+    job = FineTuningJob.objects.for_team(team).whose_model_is(wanted.model)
     if job is None:
-        raise ApiError(404, f"The model '{wanted.model[:80]}' does not exist", code="model_not_found", param="model")
+        raise models.unknown(wanted.model)
     if method != DPO:
         said = "Supervised training starts from a base model. To go on from a fine-tuned one, use the method 'dpo'."
         raise ApiError(400, said, param="model")
@@ -56,13 +56,20 @@ def _hyperparameters(wanted: WantedJob, method: str) -> Hyperparameters:
     return asked
 
 
-def chosen(plan: Plan, version: DatasetVersion, fraction: float) -> dict[str, Any]:
+def usual_for(plan: Plan, version: DatasetVersion, fraction: float) -> dict[str, Any]:
+    """What the run form recommends for these rows, of which `fraction` are measured with."""
+    if plan.method == DPO:
+        return preference.recommended(plan.base)
+    return lora_presets.recommended(plan.base, version.row_count - round(version.row_count * fraction))
+
+
+def chosen(plan: Plan, usual: dict[str, Any]) -> dict[str, Any]:
     """The hyperparameters with every "auto" decided. Raises ApiError for a learning rate that teaches nothing."""
-    usual, asked = _usual(plan, version, fraction), plan.asked
+    asked = plan.asked
     wanted = asked.learning_rate_multiplier
     multiplier = AUTO_MULTIPLIER if isinstance(wanted, str) else float(wanted)
-    if _rate(usual, multiplier) > MOST_RATE:
-        most = MOST_RATE / _rate(usual, 1)
+    if _rate(usual, multiplier) > HIGHEST_RATE:
+        most = HIGHEST_RATE / _rate(usual, 1)
         said = f"'learning_rate_multiplier' may be at most {most:.0f} for this base: above, nothing is learned."
         raise ApiError(400, said, param="hyperparameters")
     decided = {
@@ -75,9 +82,8 @@ def chosen(plan: Plan, version: DatasetVersion, fraction: float) -> dict[str, An
     return decided
 
 
-def of_run(plan: Plan, decided: dict[str, Any], version: DatasetVersion, fraction: float) -> dict[str, Any]:
+def of_run(plan: Plan, usual: dict[str, Any], decided: dict[str, Any], fraction: float) -> dict[str, Any]:
     """The run's settings: the recommended ones, with what the program chose."""
-    usual = _usual(plan, version, fraction)
     common = {
         **usual,
         "epochs": decided["n_epochs"],
@@ -90,15 +96,8 @@ def of_run(plan: Plan, decided: dict[str, Any], version: DatasetVersion, fractio
         "save_every": SAVE_EVERY_STEPS,
     }
     if plan.method == DPO:
-        common |= preference.shape_of_start(plan.base, plan.starts_from) | preference.inherited(plan.starts_from)
-        return common | {"training": DPO, "beta": decided["beta"], "dropout": 0.0}
+        return common | {"beta": decided["beta"]} | preference.from_start(plan.base, plan.starts_from)
     return common | {"target_modules": usual["target_modules"].split(",")}
-
-
-def _usual(plan: Plan, version: DatasetVersion, fraction: float) -> dict[str, Any]:
-    if plan.method == DPO:
-        return preference.recommended(plan.base)
-    return lora_presets.recommended(plan.base, version.row_count - round(version.row_count * fraction))
 
 
 def _rate(usual: dict[str, Any], multiplier: float) -> float:

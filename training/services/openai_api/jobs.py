@@ -17,12 +17,11 @@ from teams.services.money import BudgetRefused
 from training.models import ApiFile, EndpointKey, FineTuningJob, RunStatus, TrainingRun
 from training.services import cancel, deployments
 from training.services.endpoint_api import ApiError
-from training.services.launch import LaunchRefused, launch
+from training.services.launch import DPO, FEWEST_ROWS, SUPERVISED, LaunchRefused, launch
 from training.services.openai_api import files, job_settings, models, results
-from training.services.openai_api.job_settings import DPO, SUPERVISED
 from training.services.openai_api.wanted import MOST_METADATA, WantedJob
 
-FEWEST_EXAMPLES = 10  # OpenAI's own limit
+FEWEST_EXAMPLES = FEWEST_ROWS[Method.OPENAI]  # as OpenAI wants
 MOST_JOINED = 5_000  # rows of both files, which are put together while the program waits
 USUAL_SEED = 17
 
@@ -58,14 +57,15 @@ def start(*, key: EndpointKey, wanted: WantedJob, retry: str = "") -> FineTuning
         with transaction.atomic():
             deployments.one_at_a_time(key)
             version, fraction = _version(training, checks, seed, key, plan.method)
-            chosen = job_settings.chosen(plan, version, fraction)
+            usual = job_settings.usual_for(plan, version, fraction)
+            chosen = job_settings.chosen(plan, usual)
             run = launch(
                 team=team,
                 person=person,
                 method=Method.LORA,
                 base_model=plan.base,
                 dataset_version=version,
-                settings=job_settings.of_run(plan, chosen, version, fraction),
+                settings=job_settings.of_run(plan, usual, chosen, fraction),
                 seed=seed,
                 name=wanted.suffix or "",
                 key=run_key,
@@ -77,7 +77,7 @@ def start(*, key: EndpointKey, wanted: WantedJob, retry: str = "") -> FineTuning
     except LaunchRefused as refused:
         raise ApiError(400, str(refused), code="job_refused") from refused
     except DiskFull as full:
-        raise ApiError(413, str(full), code="storage_full") from full
+        raise files.no_room(full) from full
     except (BudgetRefused, deployments.DayIsSpent) as refused:
         raise ApiError(402, str(refused), kind="insufficient_quota", code="insufficient_quota") from refused
 

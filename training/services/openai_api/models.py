@@ -52,14 +52,19 @@ def one(team: Team, name: str, *, trains: bool = True) -> Shape:
     listed = listing(team, trains=trains)["data"]
     found = next((shape for shape in listed if shape["id"] == name), None)
     if found is None:
-        raise ApiError(404, f"The model '{name[:80]}' does not exist", code="model_not_found", param="model")
+        raise unknown(name)
     return dict(found)
+
+
+def unknown(name: str) -> ApiError:
+    """As OpenAI words it."""
+    return ApiError(404, f"The model '{name[:80]}' does not exist", code="model_not_found", param="model")
 
 
 def delete(*, key: EndpointKey, name: str) -> Shape:
     """A fine-tuned model stops answering for good; its run stays with the team, as a record of what was done and paid."""
     team = key.team
-    job = FineTuningJob.objects.for_team(team).answering().filter(model=name).first()
+    job = FineTuningJob.objects.for_team(team).whose_model_is(name)
     if job is not None:
         FineTuningJob.objects.filter(pk=job.pk).update(model_deleted_at=timezone.now())
         audit.record(

@@ -11,6 +11,7 @@ from training.services.openai_api.shapes import Shape, seconds
 
 COLUMNS = ("step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy")
 START = "file-result-"
+PURPOSE = "fine-tune-results"
 
 
 def public_id(job: FineTuningJob) -> str:
@@ -45,6 +46,6 @@ def describe(job: FineTuningJob) -> Shape:
         "bytes": len(content(job)),
         "created_at": seconds(job.run.finished_at or job.created_at),
         "filename": "step_metrics.csv",
-        "purpose": "fine-tune-results",
+        "purpose": PURPOSE,
         "status": "processed",
     }

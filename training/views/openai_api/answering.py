@@ -14,7 +14,6 @@ from training.services.deployments import KeyRefused
 from training.services.endpoint_api import ApiError
 
 View = Callable[..., HttpResponseBase]
-READ, WRITE = frozenset({"GET", "HEAD"}), frozenset({"POST", "DELETE"})
 
 
 def key_of(request: HttpRequest) -> EndpointKey:
