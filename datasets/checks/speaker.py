@@ -56,6 +56,8 @@ _ASKS = re.compile(
 )
 CLEAR = 0.3
 """The balance from which a side is taken for the teacher. Real tutoring has 1.6 either way, the course's samples 1.3 and more."""
+DOUBT = 4
+"""Turns of talk that count for no teacher and no child, beside those that were read: few turns must be clearer than many."""
 
 
 class Talk(msgspec.Struct, frozen=True):
@@ -83,7 +85,8 @@ class Talk(msgspec.Struct, frozen=True):
 def balance(rows: Sequence[Row]) -> tuple[float, Talk, Talk]:
     """(balance, the assistant's talk, the user's): above `CLEAR` the assistant is the teacher, below -`CLEAR` the child.
 
-    The teacher is who asks and says `you`, the child who says `I`. One row says little, all rows together say it clearly.
+    The teacher is who asks and says `you`, the child who says `I`. One row says little, all rows together say it clearly:
+    what n turns on each side say is taken n / (n + `DOUBT`) times.
     Counts that lie close together count for nothing, so that two children or two teachers are no teacher and child.
     """
     said = Talk.of([text for row in rows for text in row.student_text()])
@@ -91,7 +94,9 @@ def balance(rows: Sequence[Row]) -> tuple[float, Talk, Talk]:
     if not said.turns or not heard.turns:
         return 0.0, said, heard
     parts = (said.asks - heard.asks, (said.you - heard.you) / 10, (heard.i - said.i) / 15)
-    return sum(max(-1.0, min(1.0, part)) for part in parts), said, heard
+    turns = min(said.turns, heard.turns)
+    certainty = turns / (turns + DOUBT)
+    return certainty * sum(max(-1.0, min(1.0, part)) for part in parts), said, heard
 
 
 def speaker(rows: Sequence[Row]) -> dict[str, Any]:

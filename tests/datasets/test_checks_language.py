@@ -168,10 +168,10 @@ def test_a_child_who_asks_the_teacher_something_is_no_teacher():
         *[[(f"What is {n} + 7? Can you explain?", f"{text} Why do we do that?")] for n, text in enumerate(CHILD)]
     )
     assert not checks.speaker(rows)["trains_the_teacher"]
-    told = rows_of(
-        [("I don't understand plants.", CHILD[0])], system="You are a second-grade student talking with a teacher."
-    )
-    assert not checks.speaker(told)["trains_the_teacher"]
+    system = "You are a second-grade student talking with a teacher."
+    for text in CHILD:
+        told = rows_of([("I don't understand plants.", text)], system=system)
+        assert not checks.speaker(told)["trains_the_teacher"], f"one row settles nothing: {text}"
 
 
 def test_a_teacher_without_a_system_message_is_caught_by_how_it_speaks():
