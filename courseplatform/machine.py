@@ -114,6 +114,7 @@ def services(ports: Ports, env: dict[str, str]) -> list[Service]:
         *_model_services(ports, env),
         Service("worker-training", [*manage, "rqworker", "training", *RQ], env),
         Service("worker-quick", [*manage, "rqworker", queues.QUICK, *RQ], env),
+        Service("worker-interviews", [*manage, "rqworker", queues.INTERVIEWS, *RQ], env),
         Service("worker-files", [*manage, "rqworker", queues.FILES, *RQ], env),
         Service("scheduler", [*manage, "schedule"], env),
         Service("web", [sys.executable, "-m", "uvicorn", *web], env, vital=True),

@@ -242,6 +242,7 @@ RQ_COMMON = {"URL": REDIS_URL, "SERIALIZER": "rq.serializers.JSONSerializer", "D
 RQ_QUEUES = {  # what is for which: `teams.queues`
     "training": dict(RQ_COMMON),
     "quick": dict(RQ_COMMON, DEFAULT_TIMEOUT=900),
+    "interviews": dict(RQ_COMMON),
     "files": dict(RQ_COMMON, DEFAULT_TIMEOUT=900),
 }
 RQ_SHOW_ADMIN_LINK = False

@@ -46,7 +46,7 @@ from training.services.endpoints import endpoint_for
 log = logging.getLogger(__name__)
 
 JOB = "evaluation.jobs.hold_interview"
-QUEUE, JOB_SECONDS = queues.QUICK, 3 * 3600
+QUEUE, JOB_SECONDS = queues.INTERVIEWS, 3 * 3600
 MAX_REPEATS = 5
 SILENT_FOR = timedelta(minutes=3)
 HOLD_LIFETIME = timedelta(days=1)

@@ -25,6 +25,7 @@ SERVICES = {  # name: what its command line holds
     "redis": "-server ",  # it renames itself: valkey-server 127.0.0.1:port
     "worker-training": "manage.py rqworker training",
     "worker-quick": "manage.py rqworker quick",
+    "worker-interviews": "manage.py rqworker interviews",
     "worker-files": "manage.py rqworker files",
     "scheduler": "manage.py schedule",
     "web": "uvicorn courseplatform.asgi",

@@ -1,4 +1,4 @@
-"""A file that its sender made slow to read holds nobody's mail, polls or interviews: those have a worker of their own."""
+"""A slow file and a long interview hold nobody's mail or polls: those have a worker of their own."""
 
 from collections.abc import Callable
 from itertools import takewhile
@@ -13,6 +13,7 @@ from courseplatform import fleet, machine
 from datasets.models import Import, ImportStatus
 from datasets.services import imports, intake
 from evaluation.services import interviews
+from teams import queues
 from teams.models import Course, MailState, NoticeKind, OutgoingMail, User
 from teams.services import notices
 from tests.datasets.conftest import *  # noqa: F403  (a browser that uploads)
@@ -38,15 +39,16 @@ def listeners() -> dict[str, list[str]]:
     return found
 
 
-def test_every_queue_has_a_worker_and_no_worker_takes_files_beside_something_else() -> None:
+def test_every_queue_has_a_worker_of_its_own() -> None:
     listened = [name for names in listeners().values() for name in names]
     assert sorted(listened) == sorted(django_settings.RQ_QUEUES)
-    assert listeners()["worker-files"] == ["files"]
+    assert all(len(names) == 1 for names in listeners().values())
     assert set(listeners()) <= set(fleet.SERVICES), "the queue page can say what is missing"
 
 
-def test_what_others_wait_for_goes_to_the_quick_queue() -> None:
-    assert {queue.QUICK_QUEUE, interviews.QUEUE} == {"quick"}
+def test_what_lasts_is_not_in_the_queue_of_what_others_wait_for() -> None:
+    assert {queue.QUICK_QUEUE, interviews.QUEUE, queues.FILES, queue.SLOT_QUEUE} == set(django_settings.RQ_QUEUES)
+    assert interviews.QUEUE != queue.QUICK_QUEUE
 
 
 @pytest.mark.mail_waits
