@@ -29,7 +29,8 @@ def write_gradebook_csv(course: Course, out: TextIO) -> None:
     newest = sorted((row.criterion for result in results for row in result.criteria), key=lambda one: one.pk)
     names = {criterion.key: criterion.name for criterion in newest}
     writer = csv.writer(out)
-    writer.writerow([*COLUMNS, *names.values(), "mean level", "comment"])
+    header = [*COLUMNS, *names.values(), "mean level", "comment"]
+    writer.writerow([safe_cell(name) for name in header])
     for result in results:
         for number, _ in enumerate(result.gradings, start=1):
             writer.writerow([safe_cell(value) for value in _row(result, number, list(names), deadline)])

@@ -117,6 +117,8 @@ def test_cannot_judge_does_not_pull_the_mean_down(grading):
 def test_the_grade_book_runs_no_formula(grading, team, instructor, client_for, course):
     team.name = "=HYPERLINK(1)"
     team.save()
+    criteria = grading.submission.rubric.criteria
+    criteria.filter(key="vocabulary").update(name="=1+1")  # as an imported course may have it
     marks_for(grading)
     grades.save_comment(grade=grading.grade, comment="+cmd", version=0)
     grading.grade.refresh_from_db()
@@ -129,6 +131,7 @@ def test_the_grade_book_runs_no_formula(grading, team, instructor, client_for, c
     row = next(csv.DictReader(io.StringIO(body)))
     assert row["team"] == "'=HYPERLINK(1)" and row["comment"] == "'+cmd"
     assert row["Engagement level"] == "3" and row["mean level"] == "3.0"
+    assert "'=1+1" in row and "=1+1" not in row
 
 
 def test_the_grades_page_takes_the_same_queries_for_two_teams_and_for_ten(course, professor, instructor, client_for):
