@@ -208,7 +208,8 @@ def _rows(model: type[models.Model], course: Course) -> Iterator[Row]:
 
 def _proofs(course: Course) -> Iterator[str]:
     """For each model that this platform trained at a provider: what lets it be asked again where the course comes back."""
-    runs = TrainingRun.objects.filter(team__course=course, method=Method.OPENAI).exclude(result_model="")
+    runs = TrainingRun.objects.filter(team__course=course, method=Method.OPENAI)
+    runs = runs.exclude(base_model__method=Method.LORA).exclude(result_model="")
     for run in runs:
         yield json.dumps({"key": str(run.key), "model": run.result_model, "proof": model_proof(run)}) + "\n"
 

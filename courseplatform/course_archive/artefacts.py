@@ -8,7 +8,7 @@ from courseplatform.course_archive.rows import ArchiveRefused
 from courseplatform.course_archive.tables import RUN
 from teams.models import Method
 from training.archives.adapter import AdapterConfig
-from training.archives.manifest import ALLOWED, CONFIG, PROGRAM, RESULT
+from training.archives.manifest import CONFIG, IN_A_COURSE, PROGRAM, RESULT
 from training.archives.program import Program, document
 from training.models import Artifact, Hosting, TrainingRun
 from training.run_files import file_in
@@ -54,7 +54,7 @@ class Artefacts:
 
     def _keep_run(self, run: TrainingRun, said: Files, content: BinaryIO) -> None:
         rewritten = self._rewritten(run, said)
-        names = ALLOWED[run.method]
+        names = IN_A_COURSE[run.method]
         run.folder.mkdir(parents=True, mode=0o700)
         for place, size in said.files:
             name = names[place]
@@ -70,14 +70,16 @@ class Artefacts:
             run.save(update_fields=["result"])
         if any(names[place] == RESULT for place, _ in said.files):
             json_files.write_json(run.file(RESULT), run.result)
-        if run.method == Method.LORA:
+        if run.is_adapter:
             name_base(run.folder, run.base_model)
         Artifact.objects.bulk_create(finish.collect_artifacts(run))
 
     def _rewritten(self, run: TrainingRun, said: Files) -> dict[str, bytes]:
         """Files that this platform writes in its own words."""
         base = run.base_model
-        if run.method == Method.LORA and said.config is not None:
+        if said.config is not None:
+            if not run.is_adapter:
+                raise ArchiveRefused(f"runs, {run}: It brings an adapter, and {base.name} is a provider’s model.")
             if base.hosting != Hosting.ELSEWHERE:
                 try:
                     adapters.check_fits(said.tensors, base)

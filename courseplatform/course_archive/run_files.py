@@ -9,11 +9,11 @@ import msgspec
 from courseplatform.course_archive.tables import FILES, MOST_RUNS, RUN
 from teams.sandbox_child import Refusal, Tell
 from training.archives import adapter
-from training.archives.manifest import ALLOWED, CONFIG, MOST_TEXT_BYTES, PROGRAM, TEMPLATE, WEIGHTS
+from training.archives.manifest import CONFIG, IN_A_COURSE, MOST_TEXT_BYTES, PROGRAM, TEMPLATE, WEIGHTS
 from training.archives.run_child import read_program
 from training.archives.zips import names_of, pieces, text_of
 
-METHODS = tuple(ALLOWED)
+METHODS = tuple(IN_A_COURSE)
 Row = dict[str, Any]
 
 
@@ -43,7 +43,7 @@ class Runs:
                 key, _, inside = name.removeprefix(FILES).partition("/")
                 if key not in self.known:
                     raise Refusal(name, "", "It belongs to a run that is not in the archive.")
-                if inside not in ALLOWED[self.known[key][1]]:
+                if inside not in IN_A_COURSE[self.known[key][1]]:
                     raise Refusal(name, "", f"Such a file does not belong to a run of {self.known[key][1]}.")
                 found.setdefault(key, {})[inside] = name
         for key, files in found.items():
@@ -55,7 +55,7 @@ class Runs:
 
 def _copied(archive: zipfile.ZipFile, method: str, files: dict[str, str], out: IO[bytes]) -> list[list[int]]:
     places = []
-    for place, inside in enumerate(ALLOWED[method]):
+    for place, inside in enumerate(IN_A_COURSE[method]):
         if inside in files:
             start = out.tell()
             for piece in pieces(archive, files[inside]):
@@ -69,7 +69,7 @@ def _looked_at(archive: zipfile.ZipFile, method: str, files: dict[str, str]) -> 
     if method == "dspy" and PROGRAM in files:
         text = text_of(archive, files[PROGRAM], most_bytes=MOST_TEXT_BYTES)
         return {"program": read_program(text, files[PROGRAM])}
-    if method != "lora" or not {WEIGHTS, CONFIG, TEMPLATE} & files.keys():
+    if not {WEIGHTS, CONFIG, TEMPLATE} & files.keys():
         return {}
     for needed in (WEIGHTS, CONFIG):
         if needed not in files:

@@ -30,6 +30,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "openai": (RESULT, "result.csv", "train.jsonl", "validation.jsonl"),
 }
 """The only files that a run of each method may bring. Their place here is all that names them on their way in."""
+IN_A_COURSE = {**ALLOWED, "openai": (*ALLOWED["openai"], *ALLOWED["lora"][1:])}
+"""The same for the runs of a course: a job of the platform's own service is an OpenAI run and left an adapter."""
 NEEDED: dict[str, tuple[str, ...]] = {"lora": (WEIGHTS, CONFIG), "dspy": (PROGRAM,), "openai": ()}
 Text = Annotated[str, Meta(max_length=300)]
 Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]

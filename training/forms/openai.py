@@ -6,6 +6,11 @@ from django import forms
 
 from teams.models import Method
 from training.forms.run import RunForm
+from training.models import TrainingRun
+from training.services import lora_presets
+from training.services.endpoint_api import ApiError
+from training.services.openai_api import job_settings
+from training.services.spec import ASKED
 
 KINDS = {"supervised": "Supervised: say it like the rows", "dpo": "DPO: rather this answer than that one"}
 
@@ -24,8 +29,7 @@ class OpenaiForm(RunForm):
     n_epochs = forms.CharField(
         initial="auto",
         label="Epochs",
-        help_text="How often the model reads every row: 1 to 50, or auto for OpenAI's rule (more for fewer rows). "
-        "You pay for each.",
+        help_text="How often the model reads every row: 1 to 50, or auto: more for fewer rows. You pay for each.",
     )
     batch_size = forms.CharField(
         initial="auto", label="Batch size", help_text="Rows read before each step: auto, or 1 to 256."
@@ -40,8 +44,8 @@ class OpenaiForm(RunForm):
         r"^[a-zA-Z0-9-]*$",
         max_length=40,
         required=False,
-        label="Name at the provider",
-        help_text="Letters, digits and hyphens; part of the model's name there. Empty: the run's number.",
+        label="Suffix",
+        help_text="Letters, digits and hyphens; part of the model's name. Empty: the run's number.",
     )
 
     def clean_n_epochs(self) -> int | str:
@@ -56,11 +60,37 @@ class OpenaiForm(RunForm):
     def clean_beta(self) -> float | str:
         return self._number("beta", 2)
 
+    def clean(self) -> dict[str, Any]:
+        """Where the platform itself is the service, what its bases cannot be trained with is said beside the field."""
+        cleaned = super().clean() or self.cleaned_data
+        if not self.errors and cleaned["base_model"].local:
+            try:
+                self.settings()
+            except ApiError as refused:
+                self.add_error("learning_rate_multiplier", str(refused).replace("'learning_rate_multiplier'", "This"))
+        return cleaned
+
     def settings(self) -> dict[str, Any]:
         chosen = super().settings()
         if chosen["training"] != "dpo":
             chosen.pop("beta")
-        return {name: value for name, value in chosen.items() if value != ""}
+        filled = {name: value for name, value in chosen.items() if value != ""}
+        base = self.cleaned_data["base_model"]
+        if not base.local:
+            return filled
+        return job_settings.of_form(base, self.cleaned_data["dataset_version"], filled)
+
+    def settings_sentence(self) -> str:
+        """What "auto" came to, where the platform itself trains. Only for a valid form."""
+        if not self.cleaned_data["base_model"].local:
+            return ""
+        chosen = self.settings()
+        return lora_presets.sentence({**chosen, "target_modules": ",".join(chosen["target_modules"])})
+
+    @classmethod
+    def initial_from(cls, run: TrainingRun) -> dict[str, Any]:
+        """As it was filled in."""
+        return super().initial_from(run) | run.settings.get(ASKED, {})
 
     def _number(self, name: str, most: float) -> float | str:
         text = self.cleaned_data[name].strip().lower()

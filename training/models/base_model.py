@@ -45,13 +45,16 @@ class BaseModelQuerySet(models.QuerySet["BaseModel"]):
     def offered(self, course: Course, method: str) -> "BaseModelQuerySet":
         """What a new run may start from: with no key, the rehearsal's models in place of the provider's.
 
-        DSPy optimises a prompt, so it may ask any model: also the bases on this machine, which are listed for LoRA, but for
-        the tests' tiny one, whose memory holds no demonstrations.
+        The bases on this machine are listed for LoRA. Without a provider they are what the OpenAI method trains: the platform
+        is its service then. DSPy optimises a prompt, so it may ask any model: also these bases, but for the tests' tiny one,
+        whose memory holds no demonstrations.
         """
         here = Q(hosting__in=LOCAL)
         wanted = Q(method=method) & (here | Q(rehearsal=settings.REHEARSAL))
         if method == Method.DSPY:
             wanted |= Q(method=Method.LORA) & here & ~Q(name=TINY)
+        elif method == Method.OPENAI and settings.REHEARSAL:
+            wanted |= Q(method=Method.LORA) & here
         return self.for_course(course).filter(wanted)
 
     def first_choice_first(self) -> "BaseModelQuerySet":

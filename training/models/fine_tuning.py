@@ -11,6 +11,10 @@ from teams.models import Team
 from training.models.endpoint import EndpointKey
 from training.models.run import RunStatus, TrainingRun
 
+ROWS_OF = uuid.UUID(
+    "5d0f7f0e-5c7b-4a4e-9a53-3f0f6a2f9b11"
+)  # a namespace of our own, for ids that name a dataset version
+
 
 class ApiFile(models.Model):
     """A file that a program sent. It is an upload like any other: what it holds is a dataset of the team."""
@@ -42,18 +46,28 @@ class FineTuningJobQuerySet(models.QuerySet["FineTuningJob"]):
         """Whose model can be asked."""
         return self.filter(run__status=RunStatus.SUCCEEDED, model_deleted_at=None)
 
+    def started_by_programs(self) -> "FineTuningJobQuerySet":
+        """Without those that a person started with the run form."""
+        return self.exclude(training_file=None)
+
     def whose_model_is(self, name: str) -> "FineTuningJob | None":
         """The one whose model answers to this name."""
         return self.answering().filter(model=name).first()
 
 
 class FineTuningJob(models.Model):
-    """A run that a program started. The run is the truth; this row keeps what only OpenAI's shapes need."""
+    """A run that a program started, or a person with the method OpenAI while this platform is its service.
+
+    The run is the truth; this row keeps what only OpenAI's shapes need. A person's run learns from a dataset version, which
+    is no file of the API.
+    """
 
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     run = models.OneToOneField(TrainingRun, on_delete=models.CASCADE, related_name="api_job")
     api_key = models.ForeignKey(EndpointKey, on_delete=models.SET_NULL, null=True, related_name="jobs")
-    training_file = models.ForeignKey(ApiFile, on_delete=models.CASCADE, related_name="jobs")
+    training_file = models.ForeignKey(
+        ApiFile, on_delete=models.CASCADE, null=True, related_name="jobs", help_text="Empty: started by a person."
+    )
     validation_file = models.ForeignKey(ApiFile, on_delete=models.SET_NULL, null=True, related_name="+")
     method = models.CharField(max_length=12, default="supervised")
     hyperparameters: models.JSONField[dict[str, Any]] = models.JSONField(help_text="As chosen: n_epochs and so on.")
@@ -74,3 +88,12 @@ class FineTuningJob(models.Model):
     def public_id(self) -> str:
         """What a program calls it."""
         return f"ftjob-{self.key.hex}"
+
+    @property
+    def rows_id(self) -> str:
+        """The training file's id. Of a person's run an id that names the dataset version and no file: as after OpenAI's
+        own job, whose file was deleted."""
+        if self.training_file is not None:
+            return self.training_file.public_id
+        version = uuid.uuid5(ROWS_OF, f"{self.run.team_id}:{self.run.dataset_version_id}")
+        return f"file-{version.hex}"

@@ -76,6 +76,14 @@ class TrainingRunQuerySet(models.QuerySet["TrainingRun"]):
     def active(self) -> "TrainingRunQuerySet":
         return self.filter(status__in=ACTIVE)
 
+    def adapters(self) -> "TrainingRunQuerySet":
+        """As `TrainingRun.is_adapter`."""
+        return self.filter(Q(method=Method.LORA) | Q(method=Method.OPENAI, base_model__method=Method.LORA))
+
+    def on_this_machine(self) -> "TrainingRunQuerySet":
+        """As `TrainingRun.works_here`."""
+        return self.exclude(Q(method=Method.OPENAI) & ~Q(base_model__method=Method.LORA))
+
     def finished(self) -> "TrainingRunQuerySet":
         """Runs that one can talk to."""
         return self.filter(status=RunStatus.SUCCEEDED)
@@ -204,6 +212,21 @@ class TrainingRun(models.Model):
     def is_preference(self) -> bool:
         """Learns from pairs of answers (DPO), here or at a provider."""
         return bool(self.settings.get("training") == "dpo")
+
+    @property
+    def is_adapter(self) -> bool:
+        """Trained by the LoRA engine: for the method LoRA, and for the method OpenAI where this platform is the service."""
+        return self.method == Method.LORA or self.is_own_job
+
+    @property
+    def is_own_job(self) -> bool:
+        """An OpenAI run that was trained on this platform: its base is one of ours, which are listed for LoRA."""
+        return self.method == Method.OPENAI and self.base_model.method == Method.LORA
+
+    @property
+    def works_here(self) -> bool:
+        """Needs the training slot: its engine runs on this machine. Only jobs at a provider do not."""
+        return self.method != Method.OPENAI or self.is_adapter
 
     @property
     def form(self) -> str:

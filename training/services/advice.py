@@ -65,6 +65,6 @@ def advise(
             f"The provider switches {base_model} off on {base_model.shutdown_on:%d %B %Y}; chats with it end then."
         )
     rows = estimate.training_share(dataset_version, settings)
-    in_pairs = method == Method.LORA and settings.get("training") == launch.DPO
+    in_pairs = method != Method.DSPY and base_model.local and settings.get("training") == launch.DPO
     size = preference.size_advice(rows) if in_pairs else launch.size_advice(method, rows)
     return Advice(size, figures.left, reckoned, refusal, warnings)

@@ -13,13 +13,14 @@ import msgspec
 from django.conf import settings
 
 from datasets.services.versions import stored_rows
-from teams.models import ArchiveExport
+from teams.models import ArchiveExport, Method
 from teams.services import archive_exports
 from training.archives.contents import EVENT_KINDS
 from training.archives.manifest import EVENTS, MANIFEST, ROWS, SCHEMA, SIGNATURE
 from training.models import RunEvent, TrainingRun
 from training.run_files import is_file_in, open_in
 from training.services.base_names import NAMES_ITS_BASE, archived_name, described, public_name, without_paths
+from training.services.spec import ASKED
 
 FIGURES = ("step", "total_steps", "train_loss", "validation_loss", "score_before", "score_after")
 MEMORY_BYTES = 8 * 1024 * 1024
@@ -106,10 +107,10 @@ def manifest(run: TrainingRun) -> dict[str, Any]:
         "run": str(run.key),
         "name": run.name,
         "words": f"{run} of team {run.team.name} in {run.team.course}"[:300],
-        "method": run.method,
+        "method": Method.LORA if run.is_adapter else run.method,  # what it left, also of a job of our own service
         "base_model": archived_name(run.base_model),
         "base": described(run.base_model),
-        "settings": run.settings,
+        "settings": {name: value for name, value in run.settings.items() if name != ASKED},
         "seed": run.seed,
         "rehearsal": run.rehearsal,
         "dataset": {

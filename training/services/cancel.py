@@ -2,7 +2,7 @@
 
 from django.db import transaction
 
-from teams.models import Method, User
+from teams.models import User
 from teams.services import audit
 from training.models import InvalidTransition, RunStatus, TrainingRun
 from training.services import finish, live, queue
@@ -35,9 +35,10 @@ def cancel(*, run: TrainingRun, person: User) -> None:
 
 
 def stop_and_keep(*, run: TrainingRun, person: User) -> None:
-    """End a LoRA run after its present step and keep the best adapter so far. Raises CannotStop for any other run."""
-    if run.method != Method.LORA or run.status != RunStatus.RUNNING:
-        raise CannotStop("Only a LoRA run that is training can be stopped and kept.")
+    """End a training on this platform after its present step and keep the best adapter so far. Raises CannotStop for any
+    other run."""
+    if not run.is_adapter or run.status != RunStatus.RUNNING:
+        raise CannotStop("Only a run that is training on this platform can be stopped and kept.")
     run.folder.mkdir(parents=True, exist_ok=True)
     run.file(KEEP_FILE).touch()
     audit.record(course=run.team.course, person=person, action="run stopped and kept", what=str(run), team=run.team)

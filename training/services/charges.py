@@ -141,14 +141,14 @@ class _Priced:
 
 def run_charge(run: TrainingRun, *, confidence: Confidence = Confidence.EXACT) -> Charge:
     """The charge for everything that was measured of `run` so far. Raises PriceUnknown."""
-    price = {Method.LORA: _lora_priced, Method.DSPY: _dspy_priced, Method.OPENAI: _openai_priced}[Method(run.method)]
+    price = _lora_priced if run.is_adapter else _dspy_priced if run.method == Method.DSPY else _openai_priced
     used = price(run)
     return Charge(
         subject_kind="run",
         subject_id=str(run.key),
         method=Method(run.method),
         provider=provider_name(run.base_model),
-        model=run.result_model if run.method == Method.OPENAI and run.result_model else run.base_model.name,
+        model=asked_model(run) or run.base_model.name,
         cost=0 if run.rehearsal else used.price,
         price_note=used.note[:300],
         confidence=used.confidence or confidence,
@@ -163,9 +163,8 @@ def run_charge(run: TrainingRun, *, confidence: Confidence = Confidence.EXACT) -
 
 def _lora_priced(run: TrainingRun) -> _Priced:
     local = idle_speed.cost_of(run)
-    return _Priced(
-        local.cost, local.note, _tokens_of(run), local.seconds, Confidence.EXACT
-    )  # counted, however it ended
+    note = f"Trained on this platform: {local.note}" if run.is_own_job else local.note
+    return _Priced(local.cost, note, _tokens_of(run), local.seconds, Confidence.EXACT)  # counted, however it ended
 
 
 def _dspy_priced(run: TrainingRun) -> _Priced:
@@ -351,7 +350,7 @@ def cost_or_hold(priced: Callable[[], ChatCost], *, run: TrainingRun, hold_key: 
 
 def asked_model(run: TrainingRun) -> str:
     """The model whose price a chat with a finished run has."""
-    return run.result_model if run.method == Method.OPENAI else run.base_model.name
+    return run.base_model.name if run.works_here else run.result_model
 
 
 def _chat_cost(

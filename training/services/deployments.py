@@ -137,10 +137,14 @@ def _why_stopped(key: EndpointKey, makers: dict[int, Membership]) -> str:
     return "" if maker is not None and maker.may_enter(key.team) else "whoever made it is no longer in the team"
 
 
-def deployed(team: Team, model: str) -> TrainingRun | None:
-    """The run that answers to this model name: `run-<number>` where it was deployed, `ft:…` where a program trained it."""
+def deployed(team: Team, model: str, *, trains: bool = True) -> TrainingRun | None:
+    """The run that answers to this model name: `run-<number>` where it was deployed, `ft:…` where a job trained it.
+
+    A key that does not fine-tune (`trains`) reaches the models of jobs that programs started, not those of people.
+    """
     if model.startswith("ft:"):
-        job = FineTuningJob.objects.for_team(team).whose_model_is(model)
+        jobs = FineTuningJob.objects.for_team(team)
+        job = (jobs if trains else jobs.started_by_programs()).whose_model_is(model)
         return job.run if job else None
     number = model.removeprefix("run-")
     if number == model or not number.isdecimal() or len(number) > 9:

@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 
-from teams.models import Method
 from training.models import TrainingRun
 from training.services.calls.prepare import Message, PreparedCall, prepare
 from training.services.calls.usage import TokenUsage, usage_of
@@ -83,7 +82,7 @@ def asked(body: dict[str, Any], run: TrainingRun) -> Asked:
         endpoint = endpoint_for(run)
     except NotReady as not_ready:
         raise ApiError(409, str(not_ready)) from not_ready
-    local = run.method == Method.LORA
+    local = run.is_adapter
     messages = _messages(body.get("messages"), own_system=local)
     trained = [{"role": "system", "content": endpoint.system_prompt}] if endpoint.system_prompt else []
     system = [] if messages[0]["role"] == "system" else trained

@@ -46,8 +46,8 @@ def endpoint_for(run: TrainingRun) -> ChatEndpoint:
         raise NotReady(why)
     base = run.base_model
     prompt = str(run.result.get("system_prompt") or "")
-    if run.method == Method.LORA:
-        return _local(settings.MODEL_SERVER_URL, run.result_model, prompt, Method.LORA, base)
+    if run.is_adapter:
+        return _local(settings.MODEL_SERVER_URL, run.result_model, prompt, Method(run.method), base)
     if run.method == Method.DSPY:
         if base.rehearsal and not settings.REHEARSAL:
             # The program server asks one provider: the real one now, which would answer at a price that nobody held.
@@ -63,7 +63,7 @@ def endpoint_for(run: TrainingRun) -> ChatEndpoint:
 
 def why_out_of_reach(run: TrainingRun) -> str:
     """Why nobody can talk to an imported run here, in a sentence; empty for a run that answers."""
-    if run.method == Method.OPENAI and run.status == RunStatus.SUCCEEDED and not run.result_model:
+    if not run.works_here and run.status == RunStatus.SUCCEEDED and not run.result_model:
         return (
             f"{run} came with an imported course, and its model stays in the provider account it was trained with. "
             "Nobody can talk to it here: train again to have a bot."

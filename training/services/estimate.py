@@ -2,7 +2,7 @@
 
 import math
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from datasets.services import versions
 from teams.models import Course, Method
 from teams.services.durations import duration
 from teams.services.money import dollars
+from teams.services.prices import PriceUnknown
 from training.model_needs import fitting
 from training.models import BaseModel, TrainingRun
 from training.services import idle_speed, local_program, local_time, lora_memory, program_size, tokens
@@ -27,6 +28,7 @@ COUNTED_ROWS = 3_000  # bigger versions are estimated from their size: counting 
 COUNT_MARGIN = 1.1  # the provider's own count may differ a little from ours
 AUTO_EPOCHS, AUTO_EXAMPLES, AUTO_MOST_EPOCHS = 3, 100, 25
 PAIR_FACTOR = 2  # DPO reads the question with both of its answers
+COMPARED_MODEL, MILLION = "gpt-4o-mini-2024-07-18", 1_000_000
 OPENAI_SECONDS, REHEARSAL_SECONDS = 1_200.0, 30.0
 
 INPUT_MARGIN = 3  # found instructions and full demonstrations
@@ -107,7 +109,9 @@ def estimate(
     """Raises PriceUnknown where the price book has no price: an unknown price is never taken for 0."""
     if method == Method.DSPY:
         return _dspy(course, base_model, dataset_version, settings, seed)
-    build = {Method.LORA: _lora, Method.OPENAI: _openai}[method]
+    if method == Method.LORA:
+        return _lora(course, base_model, dataset_version, settings)
+    build = _job_here if base_model.local else _openai
     return build(course, base_model, dataset_version, settings)
 
 
@@ -171,6 +175,29 @@ def _openai(course: Course, base: BaseModel, version: DatasetVersion, settings: 
         )
     seconds = REHEARSAL_SECONDS if base.rehearsal else OPENAI_SECONDS
     return _priced(base, expected, most, seconds, because, training_tokens=trained)
+
+
+def _job_here(course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any]) -> Estimate:
+    """A job of this platform's own service: priced as the LoRA training that it is, and compared with what OpenAI asks."""
+    found = _lora(course, base, version, settings)
+    trained = max(1, found.training_tokens)
+    because = [
+        "Trained on this platform: no provider is asked, and no row leaves it.",
+        *found.because,
+        f"That is {dollars(round(found.expected * MILLION / trained))} for a million training tokens, made of the computing "
+        f"time that they need here.{_elsewhere(course, version, settings)}",
+    ]
+    return replace(found, because=because)
+
+
+def _elsewhere(course: Course, version: DatasetVersion, settings: dict[str, Any]) -> str:
+    """What OpenAI asks for reading the same rows as often; empty where the price book has no such price."""
+    try:
+        quote, note = training_price(course=course, model=COMPARED_MODEL)
+    except PriceUnknown:
+        return ""
+    read = one_epoch_tokens(version, settings) * int(settings["epochs"])
+    return f" OpenAI asks {dollars(quote.cost(read))} for {COMPARED_MODEL} on these rows: {read:,} tokens at {note}."
 
 
 def _dspy(course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any], seed: int) -> Estimate:

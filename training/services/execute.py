@@ -35,7 +35,7 @@ def execute(run_id: int) -> str:
     live.changed(run)
     try:
         with Heartbeat(run, lease) as heart:
-            if run.method == Method.OPENAI:
+            if not run.works_here:
                 return cloud.start(run, lease)
             return _run_engine(run, lease, heart)
     except (LeaseLost, InvalidTransition):
@@ -50,7 +50,7 @@ def execute(run_id: int) -> str:
 
 def _run_engine(run: TrainingRun, lease: str, heart: Heartbeat) -> str:
     order = spec.write_order(run)
-    recorder = Recorder(run, lease, bill_seconds=run.method == Method.LORA or run.base_model.local)
+    recorder = Recorder(run, lease, bill_seconds=run.is_adapter or run.base_model.local)
     looked = time.monotonic()
     with Engine(order.module, order.folder, engines=settings.ENGINES_ROOT, extra=order.environment) as engine:
         for event in engine.events():
@@ -121,7 +121,7 @@ def _succeed(run: TrainingRun, lease: str) -> str:
     fields: dict[str, Any] = {}
     if run.base_model.local:
         result["machine"] = local_time.machine()
-    if run.method == Method.LORA and (work := idle_speed.work_of_engine(result.get("work"))):
+    if run.is_adapter and (work := idle_speed.work_of_engine(result.get("work"))):
         fields["work"] = work
     finish.succeed(run, lease, result=result, result_model=f"run-{run.key}", **fields)
     return f"run {run.pk} succeeded"

@@ -142,7 +142,7 @@ def kept_by_checkpoint(run: TrainingRun) -> dict[str, Any]:
 
     The next attempt says, as its first word, what the newest checkpoint holds; until then nobody knows.
     """
-    if run.method != Method.LORA:
+    if not run.is_adapter:
         return {}
     started = run.events.filter(kind="started").order_by("-id").first()
     work = idle_speed.work_of_engine(started.data.get("work")) if started is not None else {}
@@ -153,7 +153,7 @@ def kept_by_checkpoint(run: TrainingRun) -> dict[str, Any]:
 
 def nothing_kept(run: TrainingRun) -> dict[str, Any]:
     """The fields of a local run that ended without its team's doing and left nothing."""
-    if run.method == Method.LORA:
+    if run.is_adapter:
         return {"work": {}}
     return {"idle_speed": {**run.idle_speed, "compute_rate": 0}} if run.base_model.local else {}
 
@@ -189,7 +189,7 @@ def _tell(run: TrainingRun, text: str) -> None:
 def collect_artifacts(run: TrainingRun) -> list[Artifact]:
     """What the run left in its folder, hashed; nothing is saved."""
     found = []
-    for name in ARTIFACTS[Method(run.method)]:
+    for name in ARTIFACTS[Method.LORA if run.is_adapter else Method(run.method)]:
         found += [_artifact(run, inside) for inside in files_in(run.folder, name)]
     return found
 

@@ -14,6 +14,7 @@ from teams.services import audit, disk, money
 from teams.services.prices import PriceUnknown
 from training.models import BaseModel, DeletedRun, RunStatus, TrainingRun
 from training.services import charges, estimate, local_program, lora_memory, preference, queue, run_disk
+from training.services.openai_api import own_jobs
 
 FEWEST_ROWS = {Method.DSPY: 4, Method.OPENAI: 10, Method.LORA: 4}
 SUPERVISED, DPO = "supervised", "dpo"
@@ -116,6 +117,8 @@ def create(team: Team, person: User, priced: Priced, **fields: Any) -> TrainingR
         **fields,
     )
     _reserve_disk(run, priced.size)
+    if run.is_own_job:
+        own_jobs.keep(run)
     money.hold(team=team, key=run.hold_key, amount=estimated.most, person=person, expected=estimated.comparable)
     audit.record(course=team.course, person=person, action="run launched", what=str(run), team=team)
     transaction.on_commit(lambda: queue.dispatch(run))
@@ -150,7 +153,8 @@ def why_not(
         return "This dataset belongs to another team."
     if not BaseModel.objects.offered(team.course, method).filter(pk=base_model.pk).exists():
         return f"{base_model} is not offered for {Method(method).label} in this course. Choose one from the list."
-    if settings.get("training") == DPO and method == Method.LORA:
+    trains_here = method != Method.DSPY and base_model.local
+    if settings.get("training") == DPO and trains_here:
         pairs: dict[str, Any] = {
             "base_model": base_model,
             "version": version,
@@ -171,7 +175,7 @@ def why_not(
             + (f", and {kept_back} of them are kept back to measure with" if kept_back else "")
             + ". Add rows, or keep back fewer."
         )
-    if method == Method.LORA:
+    if trains_here:
         return _memory_refusal(base_model, version, settings)
     reflects = settings.get(estimate.REFLECTION)
     if reflects and not BaseModel.objects.offered(team.course, method).filter(name=reflects, method=method).exists():
@@ -187,7 +191,7 @@ def _memory_refusal(base_model: BaseModel, version: DatasetVersion, settings: di
     needed = lora_memory.need_here(base_model.weights, settings, version.token_estimate / version.row_count, room)
     if needed is None or room is None:
         return None
-    alone = not TrainingRun.objects.filter(method=Method.LORA, status=RunStatus.RUNNING).exists()
+    alone = not TrainingRun.objects.adapters().filter(status=RunStatus.RUNNING).exists()
     return lora_memory.refusal(needed, room, alone=alone)
 
 

@@ -13,7 +13,6 @@ from django.db.models import Q, QuerySet
 from datasets.models import DatasetVersion
 from datasets.services import model_view, pairs
 from datasets.services.reading import stored_rows
-from teams.models import Method
 from training.models import BaseModel, Hosting, PaceTrial, RunStatus, TrainingRun
 from training.services import base_answers, fresh_questions, lora_memory
 from training.services.questions import SAMPLE_QUESTIONS
@@ -180,7 +179,7 @@ def _processor() -> str:
 
 def worked_through(base: BaseModel, *, quantization: str) -> "QuerySet[TrainingRun]":
     """LoRA runs on this base, in these bits, that were done in one go: those that tell how fast a machine is."""
-    done = TrainingRun.objects.filter(base_model=base, method=Method.LORA, status=RunStatus.SUCCEEDED, attempt=1)
+    done = TrainingRun.objects.adapters().filter(base_model=base, status=RunStatus.SUCCEEDED, attempt=1)
     done = done.exclude(imported=True)  # another machine's, or anybody's invention
     in_these_bits = Q(settings__quantization=quantization)
     if quantization == WHOLE:

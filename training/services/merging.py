@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from teams.models import DiskKind, Method, Team, User
+from teams.models import DiskKind, Team, User
 from teams.services import audit, disk
 from training.launcher import SPEC_FILE
 from training.models import MERGING, MergedModel, MergeStatus, RunStatus, TrainingRun
@@ -40,7 +40,7 @@ class CannotMerge(Exception):
 
 def ask_for(*, run: TrainingRun, person: User) -> MergedModel:
     """Have it made, unless it is there or on its way. Raises CannotMerge, where the team's disk is full too."""
-    if run.method != Method.LORA or run.status != RunStatus.SUCCEEDED:
+    if not run.is_adapter or run.status != RunStatus.SUCCEEDED:
         raise CannotMerge("Only a finished LoRA run has a model to download.")
     if not run.base_model.local:
         raise CannotMerge("The base model of this run is on another platform. Make the merged model there.")

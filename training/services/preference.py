@@ -8,7 +8,7 @@ from typing import Any
 
 from datasets.models import DatasetVersion, Shape
 from datasets.services import pairs
-from teams.models import Method, Team
+from teams.models import Team
 from training.models import BaseModel, RunStatus, TrainingRun
 from training.services import lora_presets
 from training.services.estimate import held_out_rows, training_share
@@ -26,7 +26,7 @@ supervised rows, because the adapter that it moves is already where it should st
 
 def starts(team: Team) -> list[TrainingRun]:
     """Runs whose adapter another run can go on from, newest first."""
-    done = TrainingRun.objects.for_team(team).filter(method=Method.LORA, status=RunStatus.SUCCEEDED)
+    done = TrainingRun.objects.for_team(team).adapters().filter(status=RunStatus.SUCCEEDED)
     return list(done.select_related("base_model"))
 
 
@@ -65,7 +65,7 @@ def _start_refusal(team: Team, base_model: BaseModel, run: TrainingRun | None) -
         return None
     if run.team_id != team.pk:
         return "The run to start from belongs to another team."
-    if run.method != Method.LORA or run.status != RunStatus.SUCCEEDED:
+    if not run.is_adapter or run.status != RunStatus.SUCCEEDED:
         return f"{run} has no finished LoRA adapter to go on from. Choose another run, or the base model."
     if run.base_model_id != base_model.pk:
         return f"{run} was trained on {run.base_model}, not on {base_model}. Choose the same base model."

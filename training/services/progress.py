@@ -10,6 +10,7 @@ from training.services.loss_words import LossWords, read_curve
 from training.services.questions import SAMPLE_QUESTIONS
 from training.services.rewards import Rewards, rewards
 from training.services.search import Search, search_of
+from training.services.spec import ASKED
 from training.services.verdict_words import VerdictWords, words_of
 
 SHOWN_NOTES = 40
@@ -197,7 +198,7 @@ SETTING_NAMES = {
     "beta": "Beta",
     "starts_from": "Goes on from",
     "system_prompt": "Told before it speaks",
-    "suffix": "Name at the provider",
+    "suffix": "Suffix",
     "optimizer": "Optimiser",
     "max_calls": "Most calls",
     "max_bootstrapped_demos": "Found demonstrations",
@@ -221,7 +222,10 @@ SETTING_NAMES = {
 
 def settings_shown(run: TrainingRun) -> list[tuple[str, str]]:
     """Names and values of a run's settings as a person reads them."""
-    return [(SETTING_NAMES.get(name, name), _shown(name, value)) for name, value in run.settings.items()]
+    asked = run.settings.get(ASKED, {})
+    shown = [(f"{SETTING_NAMES.get(name, name)}, as asked for", str(value)) for name, value in asked.items()]
+    others = {name: value for name, value in run.settings.items() if name != ASKED}
+    return shown + [(SETTING_NAMES.get(name, name), _shown(name, value)) for name, value in others.items()]
 
 
 def _shown(name: str, value: Any) -> str:

@@ -14,12 +14,11 @@ from rq.exceptions import DuplicateJobError, NoSuchJobError
 from rq.job import Job, JobStatus
 
 from teams import queues
-from teams.models import Method, Team
+from teams.models import Team
 from training.models import BaseModel, MergedModel, RunStatus, TrainingRun
 from training.services import limits
 
 SLOT_QUEUE, QUICK_QUEUE = "training", queues.QUICK
-SLOT_METHODS = (Method.LORA, Method.DSPY)  # they work on this machine; OpenAI's jobs work at the provider
 EXECUTE, POLL, PACE = "training.jobs.execute_run", "training.jobs.poll_run", "training.jobs.measure_pace"
 PACE_JOB = "pace-"  # and the base model's id
 MERGE, MERGE_JOB = "training.jobs.make_merged_model", "merge-"
@@ -55,12 +54,12 @@ def waiting_in_order() -> list[TrainingRun]:
     Teams that have as many runs at work as they may come last: theirs start when one of those ends.
     """
     turns = Counter(
-        TrainingRun.objects.filter(
-            method__in=SLOT_METHODS, status__in=[RunStatus.RUNNING, RunStatus.CANCELLING]
-        ).values_list("team_id", flat=True)
+        TrainingRun.objects.on_this_machine()
+        .filter(status__in=[RunStatus.RUNNING, RunStatus.CANCELLING])
+        .values_list("team_id", flat=True)
     )
     ranked = []
-    waiting = list(TrainingRun.objects.filter(method__in=SLOT_METHODS, status=RunStatus.QUEUED).order_by("id"))
+    waiting = list(TrainingRun.objects.on_this_machine().filter(status=RunStatus.QUEUED).order_by("id"))
     loads = limits.loads({run.team_id for run in waiting})
     for run in waiting:
         ranked.append((loads[run.team_id].full, turns[run.team_id], run.pk, run))
@@ -77,10 +76,10 @@ def startable(runs: Iterable[TrainingRun]) -> list[TrainingRun]:
 
 def claim_next(run_id: int) -> tuple[TrainingRun, str] | None:
     """Begin the run that is next, woken by the call for `run_id`. Gives the run and its lease; None when nothing waits."""
-    asked = TrainingRun.objects.filter(pk=run_id).first()
+    asked = TrainingRun.objects.filter(pk=run_id).select_related("base_model").first()
     if asked is None:
         return None
-    candidates = [asked] if asked.method not in SLOT_METHODS else waiting_in_order()
+    candidates = waiting_in_order() if asked.works_here else [asked]
     for run in startable(candidates):
         lease = limits.claim(run)
         if lease is not None:
@@ -89,14 +88,14 @@ def claim_next(run_id: int) -> tuple[TrainingRun, str] | None:
 
 
 def place_of(run: TrainingRun) -> Place | None:
-    """Where a queued run stands; None for one that waits for nothing: an OpenAI run needs no slot here."""
+    """Where a queued run stands; None for one that waits for nothing: a job at a provider needs no slot here."""
     if run.status != RunStatus.QUEUED:
         return None
     load = limits.loads([run.team_id])[run.team_id]
-    if run.method not in SLOT_METHODS:
+    if not run.works_here:
         return Place(0, 0, load) if load.full else None
     order = [waiting.pk for waiting in waiting_in_order()]
-    running = TrainingRun.objects.filter(method__in=SLOT_METHODS, status=RunStatus.RUNNING).count()
+    running = TrainingRun.objects.on_this_machine().filter(status=RunStatus.RUNNING).count()
     return Place(order.index(run.pk), running, load) if run.pk in order else None
 
 
@@ -107,7 +106,7 @@ def wake_id(run: TrainingRun) -> str:
 
 def dispatch(run: TrainingRun) -> str:
     """Send the wake-up call. Never raises for Redis: the row is queued, and the reconciler sends the call again."""
-    name = SLOT_QUEUE if run.method in SLOT_METHODS else QUICK_QUEUE
+    name = SLOT_QUEUE if run.works_here else QUICK_QUEUE
     return _enqueue(name, EXECUTE, run.pk, wake_id(run), timeout=settings.RQ_QUEUES[SLOT_QUEUE]["DEFAULT_TIMEOUT"])
 
 
@@ -123,7 +122,7 @@ def nudge() -> str:
     Every queued run has a call of its own, but one call may be lost with the worker that carried it: RQ believes it started.
     """
     waiting = startable(waiting_in_order())
-    busy = TrainingRun.objects.filter(method__in=SLOT_METHODS, status__in=[RunStatus.RUNNING, RunStatus.CANCELLING])
+    busy = TrainingRun.objects.on_this_machine().filter(status__in=[RunStatus.RUNNING, RunStatus.CANCELLING])
     if not waiting or busy.exists():
         return "not needed"
     try:
@@ -138,7 +137,7 @@ def nudge() -> str:
 def is_slot_idle() -> bool:
     """Nothing waits for the training slot, and nothing holds it."""
     taken = [RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.CANCELLING]
-    return not TrainingRun.objects.filter(method__in=SLOT_METHODS, status__in=taken).exists()
+    return not TrainingRun.objects.on_this_machine().filter(status__in=taken).exists()
 
 
 def dispatch_pace(base: BaseModel) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from datasets.services import split, versions
 from teams.models import Hold as MoneyHold
-from teams.models import HoldState, Method
+from teams.models import HoldState
 from training.launcher import SPEC_FILE
 from training.models import TrainingRun
 from training.services import base_answers, fresh_questions
@@ -20,11 +20,12 @@ from training.services.estimate import REFLECTION, ROWS_SHARE, rows_in_share
 from training.services.json_files import write_json
 from training.services.questions import SAMPLE_QUESTIONS
 
-MODULES = {Method.LORA: "lora.train", Method.DSPY: "dspy_program.optimize"}
+TRAINS, OPTIMIZES = "lora.train", "dspy_program.optimize"
+ASKED = "asked"  # hyperparameters as a person or a program asked for them, "auto" included
 SAVE_EVERY_STEPS = 25  # how often LoRA saves a checkpoint
 TRAIN_FILE, VALIDATION_FILE = "train.jsonl", "validation.jsonl"
 # Settings of the platform, not of an engine.
-OURS = frozenset({"validation_fraction", ROWS_SHARE, REFLECTION, "starts_from", "system_prompt"})
+OURS = frozenset({"validation_fraction", ROWS_SHARE, REFLECTION, "starts_from", "system_prompt", ASKED})
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def write_rows(run: TrainingRun) -> RowFiles:
     train_ids, validation_ids = split.split(run.dataset_version, fraction, run.seed)
     train_ids = _part(train_ids, run)
     train, validation = run.file(TRAIN_FILE), run.file(VALIDATION_FILE)
-    shape = "preference" if run.form == "dpo" else "messages"
+    shape = "preference" if run.is_preference and run.is_adapter else "messages"
     versions.write_jsonl(run.dataset_version, train, shape=shape, rows=train_ids)
     if not validation_ids:
         return RowFiles(train, None, train_ids, [])
@@ -73,7 +74,6 @@ def _part(ids: list[str], run: TrainingRun) -> list[str]:
 def write_order(run: TrainingRun) -> Order:
     """Write everything that the run's engine reads. Raises PriceUnknown for a DSPy model without a price."""
     files = write_rows(run)
-    method = Method(run.method)
     spec: dict[str, Any] = {
         "schema": 1,
         "run": str(run.key),
@@ -84,7 +84,7 @@ def write_order(run: TrainingRun) -> Order:
         "sample_questions": SAMPLE_QUESTIONS,
     }
     environment: dict[str, str] = {}
-    if method == Method.LORA:
+    if run.is_adapter:
         base = run.base_model
         spec |= {"base_model": base.weights, "base_name": public_name(base), "base_sha256": base.weights_sha256}
         name_base(run.folder, base)
@@ -95,7 +95,7 @@ def write_order(run: TrainingRun) -> Order:
         spec |= {"model": run.base_model.name, "base_url": base_url, "local": local, **_limits(run)}
         environment["ENGINE_API_KEY"] = key
     write_json(run.file(SPEC_FILE), spec)
-    return Order(MODULES[method], run.folder, environment)
+    return Order(TRAINS if run.is_adapter else OPTIMIZES, run.folder, environment)
 
 
 def _verdict(run: TrainingRun, train: Path) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from teams.models import Method
 from training.models import RunVerdict, TrainingRun
 from training.services import lora_presets
 from training.services.lora_presets import HIGHEST_RATE, LOWEST_RATE, MOST_EPOCHS_CHOSEN
+from training.services.openai_api.wanted import AUTO_MULTIPLIER, MOST_EPOCHS_OF_JOBS
+from training.services.spec import ASKED
 
 FEW = 0.2  # of the answers: so many may be no language, or loop, before it is a fault; so many changed are next to none
 HALF = 0.5
@@ -64,7 +66,7 @@ def words_of(run: TrainingRun, rows: list[RunVerdict]) -> VerdictWords | None:
 def _worse_than_chance(run: TrainingRun, changes: dict[str, Change]) -> VerdictWords | None:
     metrics = run.result.get("metrics") or {}
     vocabulary, loss = metrics.get("vocabulary"), metrics.get("validation_loss_after")
-    if run.method != Method.LORA or run.result.get("training", "supervised") != "supervised":
+    if not run.is_adapter or run.result.get("training", "supervised") != "supervised":
         return None  # the loss of pairs is no loss of words
     if not isinstance(vocabulary, int) or vocabulary < 2 or not isinstance(loss, int | float):
         return None
@@ -102,6 +104,8 @@ def _verb(count: int, one: str, many: str) -> str:
 
 def changes_of(run: TrainingRun) -> dict[str, Change]:
     """What the run form can be opened with, by key: the run's settings with one of them changed."""
+    if run.is_own_job:
+        return _changes_of_job(run)
     if run.method != Method.LORA:
         return {}
     rate, epochs = float(run.settings.get("learning_rate", 2e-4)), int(run.settings.get("epochs", 3))
@@ -114,6 +118,26 @@ def changes_of(run: TrainingRun) -> dict[str, Change]:
         Change("shorter", f"Try {fewer} epoch{'' if fewer == 1 else 's'}", {"epochs": fewer}),
     ]
     return {change.key: change for change in found}
+
+
+def _changes_of_job(run: TrainingRun) -> dict[str, Change]:
+    """In the OpenAI form's own fields."""
+    asked, epochs = run.settings.get(ASKED, {}), int(run.settings.get("epochs", 3))
+    now = asked.get("learning_rate_multiplier", "auto")
+    multiplier = AUTO_MULTIPLIER if now == "auto" else float(now)
+    more, fewer = min(MOST_EPOCHS_OF_JOBS, epochs * 2), max(1, epochs // 2)
+    found = [
+        _multiplied("gentler", multiplier / RATE_STEP),
+        _multiplied("stronger", multiplier * RATE_STEP),
+        Change("longer", f"Try {more} epochs", {"n_epochs": more}),
+        Change("shorter", f"Try {fewer} epoch{'' if fewer == 1 else 's'}", {"n_epochs": fewer}),
+    ]
+    return {change.key: change for change in found}
+
+
+def _multiplied(key: str, multiplier: float) -> Change:
+    value = _rounded(multiplier)
+    return Change(key, f"Try a learning rate multiplier of {value:g}", {"learning_rate_multiplier": value})
 
 
 def _stronger(run: TrainingRun, rate: float) -> Change:

@@ -89,7 +89,7 @@ class _Stream(StreamingHttpResponse):
 
 def _open(request: HttpRequest, key: EndpointKey) -> tuple[EndpointCall, Asked]:
     body = read_body(request.body)
-    run = deployments.deployed(key.team, body["model"])
+    run = deployments.deployed(key.team, body["model"], trains=key.trains)
     if run is None:
         said = "Your team has not deployed such a model: GET /v1/models lists those that answer."
         raise ApiError(404, said, code="model_not_found", param="model")

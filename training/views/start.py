@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse
@@ -125,5 +126,6 @@ def _context(team: Team, form: RunForm, asked: RunForm) -> dict[str, Any]:
         "advice": advice,
         "settings_sentence": asked.settings_sentence() if asked.is_valid() else "",
         "missing_bases": [] if form.has_base else bundled_bases.missing(),
+        "own_service": settings.REHEARSAL,
         "presets": [(name, label) for name, (label, _) in form.presets.items()],
     }

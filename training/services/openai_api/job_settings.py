@@ -6,16 +6,14 @@ from typing import Any
 from datasets.models import DatasetVersion
 from teams.models import Team
 from training.models import BaseModel, FineTuningJob, TrainingRun
-from training.services import lora_presets, preference
+from training.services import estimate, lora_presets, preference
 from training.services.endpoint_api import ApiError
 from training.services.launch import DPO, SUPERVISED
 from training.services.lora_presets import HIGHEST_RATE
 from training.services.openai_api import models
-from training.services.openai_api.wanted import Hyperparameters, WantedJob
-from training.services.spec import SAVE_EVERY_STEPS
+from training.services.openai_api.wanted import AUTO_MULTIPLIER, Hyperparameters, WantedJob
+from training.services.spec import ASKED, SAVE_EVERY_STEPS
 
-AUTO_MULTIPLIER = 2.0
-"""What "auto" stands for: the recommended learning rate. OpenAI's own "auto" is about as much."""
 LONGEST_ROW = 1_024  # tokens
 
 
@@ -56,11 +54,11 @@ def _hyperparameters(wanted: WantedJob, method: str) -> Hyperparameters:
     return asked
 
 
-def usual_for(plan: Plan, version: DatasetVersion, fraction: float) -> dict[str, Any]:
-    """What the run form recommends for these rows, of which `fraction` are measured with."""
+def usual_for(plan: Plan, rows: int) -> dict[str, Any]:
+    """What the run form recommends for so many rows to train on."""
     if plan.method == DPO:
         return preference.recommended(plan.base)
-    return lora_presets.recommended(plan.base, version.row_count - round(version.row_count * fraction))
+    return lora_presets.recommended(plan.base, rows)
 
 
 def chosen(plan: Plan, usual: dict[str, Any]) -> dict[str, Any]:
@@ -98,6 +96,22 @@ def of_run(plan: Plan, usual: dict[str, Any], decided: dict[str, Any], fraction:
     if plan.method == DPO:
         return common | {"beta": decided["beta"]} | preference.from_start(plan.base, plan.starts_from)
     return common | {"target_modules": usual["target_modules"].split(",")}
+
+
+def of_form(base: BaseModel, version: DatasetVersion, filled: dict[str, Any]) -> dict[str, Any]:
+    """A run's settings from the OpenAI form, whose fields are OpenAI's; as filled in they stay in the settings, too.
+
+    Raises ApiError for hyperparameters that this base cannot be trained with.
+    """
+    ours = ("validation_fraction", estimate.ROWS_SHARE)
+    share = {name: filled[name] for name in ours if name in filled}
+    asked = {name: value for name, value in filled.items() if name not in ours}
+    names = ("n_epochs", "batch_size", "learning_rate_multiplier", "beta")
+    wanted = Hyperparameters(**{name: asked.get(name, "auto") for name in names})
+    plan = Plan(DPO if asked["training"] == DPO else SUPERVISED, base, None, wanted)
+    usual = usual_for(plan, estimate.training_share(version, share))
+    decided = chosen(plan, usual)
+    return of_run(plan, usual, decided, float(share["validation_fraction"])) | share | {ASKED: asked}
 
 
 def _rate(usual: dict[str, Any], multiplier: float) -> float:

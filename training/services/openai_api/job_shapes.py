@@ -35,7 +35,7 @@ def describe(job: FineTuningJob) -> Shape:
         "result_files": [results.public_id(job)] if done else [],
         "status": status,
         "validation_file": job.validation_file.public_id if job.validation_file else None,
-        "training_file": job.training_file.public_id,
+        "training_file": job.rows_id,
         "hyperparameters": job.hyperparameters,
         "trained_tokens": run.training_tokens if done else None,
         "error": _error(run),

@@ -57,7 +57,7 @@ def start(*, key: EndpointKey, wanted: WantedJob, retry: str = "") -> FineTuning
         with transaction.atomic():
             deployments.one_at_a_time(key)
             version, fraction = _version(training, checks, seed, key, plan.method)
-            usual = job_settings.usual_for(plan, version, fraction)
+            usual = job_settings.usual_for(plan, version.row_count - round(version.row_count * fraction))
             chosen = job_settings.chosen(plan, usual)
             run = launch(
                 team=team,

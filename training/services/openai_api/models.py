@@ -40,6 +40,8 @@ def name_for(run: TrainingRun, suffix: str | None) -> str:
 def listing(team: Team, *, trains: bool = True) -> Shape:
     """Everything that answers and, for a key that `trains`, every base."""
     jobs = FineTuningJob.objects.for_team(team).answering()
+    if not trains:
+        jobs = jobs.started_by_programs()
     deployed = Deployment.objects.filter(team=team, stopped_at=None).select_related("run")
     data = [_of_base(base) for base in bases(team)] if trains else []
     data += [_of_job(job) for job in jobs]

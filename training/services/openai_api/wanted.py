@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 Auto = Literal["auto"]
-Epochs = Annotated[int, msgspec.Meta(ge=1, le=50)]
+MOST_EPOCHS_OF_JOBS = 50
+Epochs = Annotated[int, msgspec.Meta(ge=1, le=MOST_EPOCHS_OF_JOBS)]
 BatchSize = Annotated[int, msgspec.Meta(ge=1, le=256)]
 Multiplier = Annotated[float, msgspec.Meta(gt=0)]
 Beta = Annotated[float, msgspec.Meta(gt=0, le=2)]
@@ -13,6 +14,8 @@ MetadataKey = Annotated[str, msgspec.Meta(max_length=64)]
 MetadataValue = Annotated[str, msgspec.Meta(max_length=512)]
 
 MOST_METADATA = 16
+AUTO_MULTIPLIER = 2.0
+"""What a learning rate multiplier of "auto" stands for: the recommended learning rate. OpenAI's own "auto" is about as much."""
 
 
 class Hyperparameters(msgspec.Struct, forbid_unknown_fields=True):
