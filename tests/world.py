@@ -158,7 +158,7 @@ class World:
             "key_id": self.call.api_key_id,
             "deployment_id": self.run.deployments.get().pk,
             "model_id": self.base_model.pk,
-            "file_id": self.job.training_file.public_id,
+            "file_id": self.job.rows_id,
             "job_id": self.job.public_id,
             "model": self.job.model,
             "topic": "dspy",

@@ -90,7 +90,8 @@ class OpenaiForm(RunForm):
     @classmethod
     def initial_from(cls, run: TrainingRun) -> dict[str, Any]:
         """As it was filled in."""
-        return super().initial_from(run) | run.settings.get(ASKED, {})
+        asked: dict[str, Any] = run.settings.get(ASKED, {})
+        return super().initial_from(run) | asked
 
     def _number(self, name: str, most: float) -> float | str:
         text = self.cleaned_data[name].strip().lower()
