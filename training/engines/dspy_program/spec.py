@@ -57,7 +57,7 @@ class PriceTable(msgspec.Struct, frozen=True):
 
 
 class Spec(msgspec.Struct, frozen=True):
-    """`spec.json` as ARCHITECTURE.md has it; a top-level `max_calls` goes before the one in `settings`."""
+    """`spec.json` as docs/engine-contract.md has it; a top-level `max_calls` goes before the one in `settings`."""
 
     schema: Literal[1]
     run: str | int

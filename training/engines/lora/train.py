@@ -1,4 +1,4 @@
-"""Train a LoRA adapter: `python -P -m lora.train spec.json` in the run's folder. The contract is in ARCHITECTURE.md."""
+"""Train a LoRA adapter: `python -P -m lora.train spec.json` in the run's folder. The contract is in docs/engine-contract.md."""
 
 import os
 import signal
