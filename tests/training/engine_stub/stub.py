@@ -1,4 +1,4 @@
-"""A stand-in for both engines: keeps the contract of docs/engine-contract.md, learns nothing, and misbehaves when `settings.stub` says so.
+"""A stand-in for both engines: keeps docs/engine-contract.md, learns nothing, and misbehaves when `settings.stub` says so.
 
 `stub`: "works", "refuses" (a `failed` event), "mute" (exit 3 without a word), "dies" (SIGKILL at its first attempt only),
 "dies always", "dies at the end" (of its first attempt, after its last checkpoint), "waits" (until SIGTERM, then leaves with
