@@ -4,18 +4,16 @@ The row says whether to go on: a progress write that touches no row means that s
 """
 
 import asyncio
-import json
 import logging
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 from weakref import WeakKeyDictionary
 
-import httpx
-import openai
 from django.db import Error, InterfaceError, OperationalError, close_old_connections
 
 from evaluation.models import Turn
@@ -23,39 +21,22 @@ from evaluation.services import bots, closing
 from evaluation.services.clean import MAX_ANSWER_CHARACTERS, clean
 from evaluation.services.closing import Answered
 from evaluation.services.outlets import Outlet, here
-from evaluation.services.reasons import (
-    EMPTY_ANSWER,
-    LEFT_BEHIND,
-    NOT_ASKED,
-    NOT_SENT_NOW,
-    in_plain_words,
-    usage_in_error,
-)
-from evaluation.services.wire import Wire
+from evaluation.services.reasons import EMPTY_ANSWER, LEFT_BEHIND, NOT_ASKED, NOT_SENT_NOW, in_plain_words
 from teams.models import Hold
 from teams.services.prices import PriceUnknown
+from training.services.calls import stream
+from training.services.calls.outcome import CallFailed, Outcome
 from training.services.calls.prepare import PreparedCall
-from training.services.calls.usage import usage_of
-from training.services.endpoints import ChatEndpoint, NotReady
+from training.services.endpoints import NotReady
 
 log = logging.getLogger(__name__)
 
 Database = Callable[..., Awaitable[Any]]  # runs a function that uses the ORM, off the event loop
 
 PROGRESS_SECONDS = 1.0
-CONNECT_SECONDS = 10.0
-SILENCE_SECONDS = 90.0
 DATABASE_THREADS = 4
 CLOSING_SECONDS = 3.0
 SETTLE_WAITS = (1.0, 2.0, 4.0, 8.0, 15.0)  # seconds; together less than the sweeper's patience with a silent turn
-BROKEN = (
-    openai.OpenAIError,
-    httpx.HTTPError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-)  # the client wraps only what comes before the stream; what comes in it may be of any form
 NOT_SENT = (bots.DearerThanHeld, bots.QuestionTooLong, PriceUnknown, NotReady)
 
 
@@ -110,10 +91,10 @@ async def _see_through(job: Job, outlet: Outlet, database: Database) -> None:
     except asyncio.CancelledError:
         outlet.reading.cancel()
         await _settle(database, _stopped, job, outlet)
-    except BROKEN as error:
+    except CallFailed as error:
         log.warning("turn %s was not answered: %s", job.turn.key, error)
-        outlet.usage = outlet.usage or usage_in_error(error)
-        await _settle(database, _failed, job, outlet, in_plain_words(error))
+        outlet.usage = error.usage or outlet.usage
+        await _settle(database, _failed, job, outlet, in_plain_words(error), error.outcome)
     else:
         await _settle(database, _complete, job, outlet)
 
@@ -167,58 +148,19 @@ def keep_going(answers: dict[int, str]) -> set[int]:
     return Turn.objects.keep_going(answers)
 
 
-_open_connections: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
-
-
-def connections() -> httpx.AsyncClient:
-    """This loop's connections to models: making a pool reads all certificates, which takes longer than a first token."""
-    loop = asyncio.get_running_loop()
-    if loop not in _open_connections:
-        _open_connections[loop] = httpx.AsyncClient(
-            transport=Wire(), timeout=httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS)
-        )
-    return _open_connections[loop]
-
-
-_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str], openai.AsyncOpenAI]] = WeakKeyDictionary()
-
-
-def client_of(endpoint: ChatEndpoint) -> openai.AsyncOpenAI:
-    clients = _clients.setdefault(asyncio.get_running_loop(), {})
-    address = (endpoint.base_url, endpoint.api_key or "none")
-    if address not in clients:
-        base_url, key = address
-        clients[address] = openai.AsyncOpenAI(base_url=base_url, api_key=key, max_retries=0, http_client=connections())
-    return clients[address]
-
-
 async def _read(job: Job, outlet: Outlet) -> None:
-    """Read the stream as it comes. The client's own objects for each piece would cost more than all the rest of its way."""
-    async with client_of(job.call.endpoint).chat.completions.with_streaming_response.create(
-        **cast(Any, job.call.arguments()), stream=True, stream_options={"include_usage": True}
-    ) as response:
-        async for line in response.iter_lines():
-            if not line.startswith("data:"):
-                continue
-            data = line[5:].strip()
-            if data == "[DONE]":
-                return
-            piece = _understood(json.loads(data), outlet, response.http_request)
-            if piece:
-                outlet.add(piece[: MAX_ANSWER_CHARACTERS - len(outlet.text)])
-            if len(outlet.text) >= MAX_ANSWER_CHARACTERS:
-                return
-
-
-def _understood(chunk: Any, outlet: Outlet, request: httpx.Request) -> str:
-    """The text in one chunk of the stream; its usage goes to the outlet. Raises openai.APIError for an error in the stream."""
-    if not isinstance(chunk, dict):
-        raise openai.APIError("an error came in the stream", request, body=chunk)
-    outlet.usage = usage_of(chunk.get("usage")) or outlet.usage
-    if chunk.get("error"):
-        raise openai.APIError("an error came in the stream", request, body=chunk)
-    choices = chunk.get("choices") or [{}]
-    return clean((choices[0].get("delta") or {}).get("content") or "")
+    """Raises CallFailed. What came is in the outlet, whatever ends it."""
+    coming = await stream.begin(job.call)
+    try:
+        async with aclosing(coming.pieces()) as pieces:
+            async for text, _ in pieces:
+                if piece := clean(text):
+                    outlet.add(piece[: MAX_ANSWER_CHARACTERS - len(outlet.text)])
+                if len(outlet.text) >= MAX_ANSWER_CHARACTERS:
+                    return
+    finally:
+        outlet.usage = coming.usage
+        await coming.aclose()
 
 
 def _answered(job: Job, outlet: Outlet) -> Answered:
@@ -230,30 +172,31 @@ def _complete(job: Job, outlet: Outlet) -> None:
     if outlet.text.strip():
         closing.complete(turn=job.turn, answered=_answered(job, outlet))
     else:
-        closing.fail(turn=job.turn, message=EMPTY_ANSWER, usage=outlet.usage)
+        _failed(job, outlet, EMPTY_ANSWER, Outcome.LOST)
 
 
 def _never_asked(turn_id: int, outlet: Outlet) -> None:
     turn = Turn.objects.get(pk=turn_id)
     if outlet.left_behind:
-        closing.fail(turn=turn, message=NOT_ASKED)
+        closing.fail(turn=turn, message=NOT_ASKED, outcome=Outcome.NEVER_REACHED)
     else:
         closing.never_asked(turn=turn)
 
 
 def _not_sent(turn_id: int) -> None:
-    closing.fail(turn=Turn.objects.get(pk=turn_id), message=NOT_SENT_NOW)
+    turn = Turn.objects.get(pk=turn_id)
+    closing.fail(turn=turn, message=NOT_SENT_NOW, outcome=Outcome.NEVER_REACHED)
 
 
 def _stopped(job: Job, outlet: Outlet) -> None:
     if outlet.left_behind:
-        _failed(job, outlet, LEFT_BEHIND)
+        _failed(job, outlet, LEFT_BEHIND, Outcome.LOST)
         return
     closing.stopped(turn=job.turn, answered=_answered(job, outlet))
 
 
-def _failed(job: Job, outlet: Outlet, message: str) -> None:
-    closing.fail(turn=job.turn, message=message, answer=outlet.text, usage=outlet.usage)
+def _failed(job: Job, outlet: Outlet, message: str, outcome: Outcome) -> None:
+    closing.fail(turn=job.turn, message=message, outcome=outcome, answer=outlet.text, usage=outlet.usage)
 
 
 class Desk:
@@ -278,7 +221,7 @@ class Desk:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=CLOSING_SECONDS)
-        await connections().aclose()
+        await stream.close_connections()
 
     def start(self, turn_id: int) -> None:
         running = asyncio.run_coroutine_threadsafe(self._answer(turn_id), self._own_loop())

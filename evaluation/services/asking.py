@@ -1,26 +1,24 @@
 """Puts an interview's questions to a bot, several at once, and hands the replies back one by one."""
 
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import Full, Queue
-from typing import Any, cast
 
 import httpx
-import openai
 
 from evaluation.models import InterviewQuestion, Turn, Wording
 from evaluation.services import bots
 from evaluation.services.clean import MAX_ANSWER_CHARACTERS, clean
-from evaluation.services.reasons import in_plain_words, maybe_billed, usage_in_error
+from evaluation.services.reasons import in_plain_words
 from training.models import TrainingRun
-from training.services import charges
+from training.services.calls import client
+from training.services.calls.client import NotPaidFor
+from training.services.calls.outcome import CallFailed
 from training.services.calls.prepare import PreparedCall, prepare
-from training.services.calls.purse import Purse, Unanswered
-from training.services.calls.usage import TokenUsage, usage_of
+from training.services.calls.purse import Purse
 from training.services.charges import TokenPrices
 from training.services.endpoints import ChatEndpoint
 
@@ -29,15 +27,12 @@ IN_HAND = (
     AT_ONCE + 2
 )  # answers that are asked for and not kept yet, at most: one of each thread, one handed over, one written
 LOOK_SECONDS = 0.5
-TRIES, WAIT_SECONDS = 3, 2.0
+TRIES = 3
 ANSWER_SECONDS = 120.0
-NO_REPLY = (AttributeError, TypeError, LookupError, ValueError)  # a page of HTML where a completion should be
 NONSENSE = (
-    "The model's server sent something that is no answer. Start the interview again when this is mended; ask your instructor "
+    "The model's server sent something that is no answer. Start the interview again when this is fixed; ask your instructor "
     "if it goes on."
 )
-
-
 BROKE = "Something broke on our side while the bot was asked. Tell whoever runs this platform."
 MOST_IS_USED = (
     "The answers so far used up all that this interview may cost, because some got lost on the way or were longer than the "
@@ -84,10 +79,6 @@ class Bot:
         messages, _ = bots.messages_for(self.endpoint, spoken, question)
         return prepare(self.run, self.endpoint, messages, prices=self.prices, later_input=later_input)
 
-    def cost(self, usage: TokenUsage) -> int:
-        """Micro-dollars."""
-        return charges.chat_cost(self.run, **usage.counted, prices=self.prices).cost
-
 
 class _Stopped(Exception):
     """Nobody reads the replies any more: nothing more is asked."""
@@ -126,15 +117,9 @@ def ask_all(bot: Bot, tasks: list[Task]) -> Iterator[Reply]:
 
     No call is made that the bot's purse does not pay for; calls that got no answer are written down there.
     """
-    client = openai.OpenAI(
-        base_url=bot.endpoint.base_url,
-        api_key=bot.endpoint.api_key or "none",
-        max_retries=0,
-        timeout=openai.Timeout(ANSWER_SECONDS, connect=10.0),
-    )
     hand = _Hand()
-    with client, ThreadPoolExecutor(AT_ONCE) as pool:
-        asked = [pool.submit(_ask, client, bot, task, hand) for task in tasks if task.wordings]
+    with client.connected() as web, ThreadPoolExecutor(AT_ONCE) as pool:
+        asked = [pool.submit(_ask, web, bot, task, hand) for task in tasks if task.wordings]
         try:
             yield from _what_comes(hand, asked)
         finally:
@@ -164,14 +149,14 @@ def _cancel(asked: list[Future[None]]) -> int:
     return sum(one.cancel() for one in asked)
 
 
-def _ask(client: openai.OpenAI, bot: Bot, task: Task, hand: _Hand) -> None:
+def _ask(web: httpx.Client, bot: Bot, task: Task, hand: _Hand) -> None:
     first = task.first_answer
     try:
         for wording in task.wordings:
             follows = wording == Wording.FOLLOW_UP and first
             spoken = [Turn(question=task.question.question, answer=first)] if follows else []
             call = bot.call(spoken, getattr(task.question, wording))
-            reply = _reply_to(client, bot, task, wording, call)
+            reply = _reply_to(web, bot, task, wording, call)
             first = reply.text if wording == Wording.QUESTION else first
             hand.give(reply)
     except CouldNotAsk as error:
@@ -186,54 +171,24 @@ def _ask(client: openai.OpenAI, bot: Bot, task: Task, hand: _Hand) -> None:
             hand.give(None)
 
 
-def _reply_to(client: openai.OpenAI, bot: Bot, task: Task, wording: Wording, call: PreparedCall) -> Reply:
-    answer = _create(client, bot, call, seed=task.repeat)
+def _reply_to(web: httpx.Client, bot: Bot, task: Task, wording: Wording, call: PreparedCall) -> Reply:
+    """With the bot's own decoding; the seed makes a repetition repeatable where the server honours it."""
+    seeded = replace(call, decoding={**call.decoding, "seed": task.repeat})
     try:
-        text, usage = _said(answer, call)
-    except NO_REPLY as nonsense:
-        bot.purse.write_down(Unanswered(call, None))
-        raise CouldNotAsk(NONSENSE) from nonsense
-    bot.purse.put_back(call.most - bot.cost(usage))
-    return Reply(task.question, wording, task.repeat, text, **usage.counted)
-
-
-def _create(client: openai.OpenAI, bot: Bot, call: PreparedCall, *, seed: int) -> Any:
-    """One answer with the bot's own decoding; the seed makes a repetition repeatable where the server honours it.
-
-    Each try is paid for before it is made, because one that got no answer may be charged for all the same.
-    """
-    for attempt in range(1, TRIES + 1):
-        if not bot.purse.take(call.most):
-            raise CouldNotAsk(MOST_IS_USED)
-        try:
-            return client.chat.completions.create(**cast(Any, call.arguments()), seed=seed)
-        except (openai.OpenAIError, httpx.HTTPError) as error:
-            _came_to_nothing(bot, call, error)
-            lasting = isinstance(error, openai.APIStatusError) and error.status_code in (400, 401, 403, 404)
-            if lasting or attempt == TRIES:
-                raise CouldNotAsk(_why(error)) from error
-            time.sleep(WAIT_SECONDS * attempt)
-    raise AssertionError("unreachable: the last try returns or raises")
-
-
-def _came_to_nothing(bot: Bot, call: PreparedCall, error: Exception) -> None:
-    usage = usage_in_error(error)
-    if usage is not None or maybe_billed(error):
-        bot.purse.write_down(Unanswered(call, usage))
-        bot.purse.put_back(0 if usage is None else call.most - bot.cost(usage))
-    else:
-        bot.purse.put_back(call.most)
-
-
-def _why(error: Exception) -> str:
-    """What a page says; nothing is said of money, because the answers that came are paid for."""
-    sentences = in_plain_words(error).split(". ")
-    return (
-        f"{sentences[0].rstrip('.')}. Start the interview again when this is mended; ask your instructor if it goes on."
+        answer = client.ask(web, seeded, purse=bot.purse, tries=TRIES, seconds=ANSWER_SECONDS)
+    except NotPaidFor as empty:
+        raise CouldNotAsk(MOST_IS_USED) from empty
+    except CallFailed as failed:
+        raise CouldNotAsk(_why(failed)) from failed
+    bot.purse.put_back(call.most - call.cost(answer.usage))
+    return Reply(
+        task.question, wording, task.repeat, clean(answer.text)[:MAX_ANSWER_CHARACTERS], **answer.usage.counted
     )
 
 
-def _said(completion: Any, call: PreparedCall) -> tuple[str, TokenUsage]:
-    """The answer and its tokens, counted by us where the provider did not. Raises one of NO_REPLY for no completion."""
-    text = clean((completion.choices[0].message.content or "") if completion.choices else "")[:MAX_ANSWER_CHARACTERS]
-    return text, usage_of(completion.usage) or call.counted_here(text)
+def _why(failed: CallFailed) -> str:
+    """What a page says; nothing is said of money, because the answers that came are paid for."""
+    if failed.nonsense:
+        return NONSENSE
+    what = in_plain_words(failed).split(". ")[0].rstrip(".")
+    return f"{what}. Start the interview again when this is fixed; ask your instructor if it goes on."

@@ -21,6 +21,7 @@ from teams.services import money
 from teams.services.sweeping import each_alone
 from training.models import TrainingRun
 from training.services import deleted
+from training.services.calls.outcome import Outcome
 
 HOLD_LIFETIME = timedelta(hours=1)
 SILENT_FOR = timedelta(seconds=60)
@@ -168,7 +169,7 @@ def sweep() -> int:
 
 
 def _fail_left_behind(turn: Turn) -> bool:
-    failed = closing.fail(turn=turn, message=LEFT_BEHIND, answer=turn.answer)
+    failed = closing.fail(turn=turn, message=LEFT_BEHIND, outcome=Outcome.LOST, answer=turn.answer)
     if failed:
         live.wake(turn.topic)
     return failed

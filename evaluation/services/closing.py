@@ -1,19 +1,20 @@
 """A turn's last move and its money, together or not at all."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 from django.db import transaction
 from django.db.models import QuerySet
 
 from evaluation.models import Turn, TurnStatus
 from evaluation.services import bots
-from evaluation.services.reasons import UNSURE
 from teams.models import Hold, HoldState
-from teams.services import money
 from teams.services.money import Charge
 from teams.services.sweeping import each_alone
 from training.services import charges
+from training.services.calls.outcome import Outcome
 from training.services.calls.prepare import answer_tokens, unpriced
+from training.services.calls.settle import settle
 from training.services.calls.usage import TokenUsage
 
 
@@ -53,35 +54,23 @@ def never_asked(*, turn: Turn) -> None:
     """Someone pressed Stop before the question left this machine: it costs nothing."""
     with transaction.atomic():
         if turn.finish(TurnStatus.STOPPED) or turn.status == TurnStatus.STOPPED:
-            money.release(key=turn.hold_key)
+            _settle(turn, Outcome.NEVER_REACHED, None)
 
 
-def fail(*, turn: Turn, message: str, answer: str = "", usage: TokenUsage | None = None) -> bool:
-    """No answer that counts. True when this call ended the turn.
-
-    Free where the provider refused or was never reached. With `usage` it said what it charges for; without, where it may have
-    had the question (`reasons.UNSURE`), the most that it can have cost is booked as unknown.
-    """
+def fail(*, turn: Turn, message: str, outcome: Outcome, answer: str = "", usage: TokenUsage | None = None) -> bool:
+    """No answer that counts. True when this call ended the turn. `message` is for people; the money goes by the rest."""
     with transaction.atomic():
         moved = turn.finish(TurnStatus.FAILED, error_message=message, answer=answer)
         if moved or turn.status == TurnStatus.STOPPED:
-            if usage is not None:
-                money.settle(key=turn.hold_key, charge=_charge(turn, usage))
-            elif message in UNSURE:
-                _book_the_most(turn)
-            else:
-                money.release(key=turn.hold_key)
+            _settle(turn, outcome, usage)
         return moved
 
 
-def _book_the_most(turn: Turn) -> None:
-    held = Hold.objects.filter(key=turn.hold_key, state=HoldState.OPEN).first()
-    if held is None or not held.amount:  # free: on this machine, or a rehearsal
-        money.release(key=turn.hold_key)
-        return
-    longest = answer_tokens(bots.endpoint_of(turn.conversation))
-    charge = _charge(turn, replace(estimate(turn, ""), output_tokens=longest))
-    money.settle(key=turn.hold_key, charge=charges.at_most(charge, held.amount))
+def _settle(turn: Turn, outcome: Outcome, usage: TokenUsage | None) -> None:
+    def at_most() -> TokenUsage:
+        return replace(estimate(turn, ""), output_tokens=answer_tokens(bots.endpoint_of(turn.conversation)))
+
+    settle(key=turn.hold_key, outcome=outcome, usage=usage, at_most=at_most, charge=partial(_charge, turn))
 
 
 def settle_forgotten(turns: QuerySet[Turn]) -> int:
@@ -107,7 +96,7 @@ def _keep(turn: Turn, answered: Answered) -> None:
         output_tokens=usage.output_tokens,
         first_token_ms=answered.first_token_ms,
     )
-    money.settle(key=turn.hold_key, charge=_charge(turn, usage))
+    _settle(turn, Outcome.ANSWERED, usage)
 
 
 def _charge(turn: Turn, usage: TokenUsage) -> Charge:

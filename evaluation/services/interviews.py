@@ -26,7 +26,7 @@ from evaluation.models import (
     Turn,
     Wording,
 )
-from evaluation.services import bots, judging
+from evaluation.services import bots, judging, opinions
 from evaluation.services.asking import IN_HAND, Bot, CouldNotAsk, Reply, Task, ask_all
 from second_grade.interview import Asked, measure
 from teams import queues
@@ -270,7 +270,7 @@ def settle(interview: Interview, status: InterviewStatus, **fields: object) -> N
     """The last move and the money for everything that was answered, together. A failed interview costs what was asked."""
     with transaction.atomic():
         if interview.move_to(status, finished_at=timezone.now(), **fields):
-            judging.give_up(interview)
+            opinions.give_up(interview)
             if interview.answers.exists():
                 money.settle(key=interview.hold_key, charge=_charge(interview))
             else:

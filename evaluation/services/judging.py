@@ -4,16 +4,11 @@ Each call is priced and held before it is made and settled once, under the opini
 a stand-in has no judgement, so without a key the judge is refused, in words. Whatever happens to the judge, the interview goes on.
 """
 
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, cast
-from uuid import uuid4
+from dataclasses import dataclass, replace
+from typing import Any
 
-import httpx
-import openai
 from django.conf import settings
-from django.db import transaction
 from django.utils import timezone
 
 from datasets.checks.privacy import find_in
@@ -30,31 +25,32 @@ from evaluation.models import (
     Subject,
     Wording,
 )
+from evaluation.services import opinions
 from evaluation.services.clean import clean
-from evaluation.services.reasons import in_plain_words, maybe_billed
-from teams.models import Confidence, Course, Hold, Method, Price, PriceKind, User
-from teams.services import audit, money
-from teams.services.money import BudgetRefused, Charge
+from evaluation.services.reasons import in_plain_words
+from teams.models import Course, Price, PriceKind, User
+from teams.services import audit
+from teams.services.money import BudgetRefused
 from teams.services.prices import PriceUnknown
 from training.services import charges
-from training.services.calls.usage import TokenUsage, usage_of
+from training.services.calls import client
+from training.services.calls.client import Answer
+from training.services.calls.outcome import CallFailed
+from training.services.calls.prepare import PreparedCall, prepare_for_model
+from training.services.calls.purse import Purse
 from training.services.charges import PRICE_BOOK_PROVIDER, TokenPrices
-from training.services.endpoints import provider_address
-from training.services.tokens import count_messages, count_text
+from training.services.endpoints import provider_model
+from training.services.tokens import count_messages
 
-KIND = "judge"
 NO_JUDGE = r"^(ft:|gpt-5|o[1-9])"
-TRIES, WAIT_SECONDS = 2, 2.0
+TRIES = 2
 REPLY_SECONDS = 60.0  # two tries stay below the silence after which another worker takes the interview over
 TOKENS_PER_ANSWER = 80  # for the figure before an interview: about 60 words, a long answer for a child
-NO_REPLY = (AttributeError, TypeError, LookupError, ValueError)  # a page of HTML where a completion should be
 NO_KEY = (
     "A judge needs a real model, and no OpenAI key is set here. A rehearsal would answer without any judgement, so nothing "
     "stands in for it. Whoever runs this platform can set OPENAI_API_KEY."
 )
 PRIVATE = "Not sent: an answer seems to hold a child's personal data, which may not leave this machine."
-BROKE_OFF = "The worker that asked was stopped, and the judge could not be asked again."
-UNREADABLE = "The judge's reply could not be read, so it counts for nothing. It was paid for all the same."
 
 
 class JudgeRefused(Exception):
@@ -160,37 +156,6 @@ def hear(interview: Interview) -> None:
     interview.judge_note = note
 
 
-def give_up(interview: Interview) -> None:
-    """The interview ends: no opinion may stay open, nor the money for it.
-
-    One is open where a worker died while it asked and the judge could not be asked again. Nobody knows what that cost.
-    """
-    for opinion in interview.opinions.filter(status=OpinionStatus.ASKING):
-        _book_the_most(opinion)
-
-
-def _book_the_most(opinion: JudgeOpinion) -> None:
-    with transaction.atomic():
-        _close(opinion, OpinionStatus.FAILED, BROKE_OFF)
-        held = Hold.objects.get(key=opinion.hold_key)
-        money.settle(key=opinion.hold_key, charge=_unknown(opinion, held.amount))
-
-
-def _unknown(opinion: JudgeOpinion, most: int) -> Charge:
-    person, method = opinion.interview.started_by, Method(opinion.interview.run.method)
-    return Charge(
-        KIND,
-        str(opinion.key),
-        method,
-        PRICE_BOOK_PROVIDER,
-        opinion.model,
-        most,
-        charges.NO_ANSWER,
-        Confidence.UNKNOWN,
-        person=person,
-    )
-
-
 def sections(interview: Interview) -> Iterator[tuple[Subject, list[tuple[str, str]]]]:
     """The first round of answers, (teacher, student), subject by subject in the script's order."""
     answers = interview.answers.filter(repeat=1).exclude(answer="").select_related("question")
@@ -208,124 +173,33 @@ def _asked(answer: InterviewAnswer) -> str:
 
 
 def _hear_one(interview: Interview, subject: Subject, exchanges: list[tuple[str, str]], prices: TokenPrices) -> None:
-    messages = judge_prompt.messages_for(exchanges)
-    opinion = _open(interview, subject, private=_holds_personal_data(exchanges), most=_most(prices, messages))
+    """The call stands before the row, so that what is held is what is asked."""
+    judge = provider_model(interview.judge_model, max_tokens=judge_prompt.REPLY_TOKENS)
+    call = prepare_for_model(judge, judge_prompt.messages_for(exchanges), prices)
+    call = replace(call, decoding={"seed": 1})
+    if _holds_personal_data(exchanges):
+        opinions.refuse(interview, subject, PRIVATE)
+        return
+    opinion = opinions.begin(interview, subject, most=call.most)
     if opinion.status != OpinionStatus.ASKING:
         return
     try:
-        text, usage = _said(_create(opinion.model, messages), messages)
-    except (openai.OpenAIError, httpx.HTTPError, *NO_REPLY) as error:
-        _lost(opinion, error, messages, prices)
+        answer = _ask(call)
+    except CallFailed as failed:
+        said = in_plain_words(failed).split(". ")[0].rstrip(".") + "."
+        opinions.fail(opinion, said, call=call, outcome=failed.outcome, usage=failed.usage)
         return
-    _keep(opinion, text, _charge(opinion, usage, prices))
+    opinions.keep(opinion, judge_prompt.read(clean(answer.text)), call=call, usage=answer.usage)
 
 
-def _lost(opinion: JudgeOpinion, error: Exception, messages: list[dict[str, str]], prices: TokenPrices) -> None:
-    """No reply came. Where the provider may charge for it all the same, the most it can have cost is booked as unknown."""
-    with transaction.atomic():
-        _close(opinion, OpinionStatus.FAILED, in_plain_words(error).split(". ")[0].rstrip(".") + ".")
-        if not maybe_billed(error):
-            money.release(key=opinion.hold_key)
-            return
-        held = Hold.objects.get(key=opinion.hold_key).amount
-        usage = TokenUsage(count_messages(messages), 0, judge_prompt.REPLY_TOKENS, exact=False)
-        money.settle(key=opinion.hold_key, charge=charges.at_most(_charge(opinion, usage, prices), held))
-
-
-def _open(interview: Interview, subject: Subject, *, private: bool, most: int) -> JudgeOpinion:
-    """The row and its hold, both or neither. Raises BudgetRefused.
-
-    After a worker that broke off the row is there, and its question may have been asked and billed: that is booked, at the
-    most that was held for it, and held for once more.
-    """
-    wanted = {"model": interview.judge_model, "prompt_version": judge_prompt.PROMPT_VERSION}
-    with transaction.atomic():
-        opinion, made = JudgeOpinion.objects.get_or_create(interview=interview, subject=subject, defaults=wanted)
-        if made and private:
-            _close(opinion, OpinionStatus.FAILED, PRIVATE)
-        elif made:
-            team, person = interview.run.team, interview.started_by
-            kind = money.GRADING if interview.for_grading else KIND
-            money.hold(team=team, key=opinion.hold_key, amount=most, person=person, subject_kind=kind)
-        elif opinion.status == OpinionStatus.ASKING:
-            _book_interrupted(opinion, most)
-    return opinion
-
-
-def _book_interrupted(opinion: JudgeOpinion, most: int) -> None:
-    """A hold of its own for what was asked before, so that the opinion's hold pays for what is asked now."""
-    key = f"{opinion.hold_key}-lost-{uuid4().hex[:12]}"
-    team, person = opinion.interview.run.team, opinion.interview.started_by
-    money.hold(team=team, key=key, amount=most, person=person, subject_kind=KIND)
-    money.settle(key=key, charge=_unknown(opinion, most))
+def _ask(call: PreparedCall) -> Answer:
+    """Tried again only where the first try cost nothing: the hold pays for one reply."""
+    with client.connected() as web:
+        return client.ask(web, call, purse=Purse(call.most), tries=TRIES, seconds=REPLY_SECONDS)
 
 
 def _holds_personal_data(exchanges: list[tuple[str, str]]) -> bool:
     return any(severity == "high" for _, answer in exchanges for _, _, _, severity, _ in find_in(answer))
-
-
-def _most(prices: TokenPrices, messages: list[dict[str, str]]) -> int:
-    asked = charges.with_margin(count_messages(messages))
-    return prices.most(input_tokens=asked, output_tokens=judge_prompt.REPLY_TOKENS)
-
-
-def _create(model: str, messages: list[dict[str, str]]) -> Any:
-    """One reply. The client itself tries once only: it would ask, and pay, again without telling us."""
-    base_url, key = provider_address(rehearsal=False)
-    with openai.OpenAI(base_url=base_url, api_key=key, max_retries=0, timeout=REPLY_SECONDS) as client:
-        for attempt in range(1, TRIES + 1):
-            try:
-                return client.chat.completions.create(
-                    model=model,
-                    messages=cast(Any, messages),
-                    temperature=0,
-                    max_tokens=judge_prompt.REPLY_TOKENS,
-                    seed=1,
-                )
-            except (openai.RateLimitError, openai.InternalServerError):
-                if attempt == TRIES:
-                    raise
-                time.sleep(WAIT_SECONDS * attempt)
-    raise AssertionError("unreachable: the last try returns or raises")
-
-
-def _said(completion: Any, messages: list[dict[str, str]]) -> tuple[str, TokenUsage]:
-    """The reply and its tokens, counted by us where the provider did not say. Raises one of NO_REPLY for no completion at all."""
-    text = clean((completion.choices[0].message.content or "") if completion.choices else "")
-    counted_here = TokenUsage(count_messages(messages), 0, count_text(text), exact=False)
-    return text, usage_of(completion.usage) or counted_here
-
-
-def _keep(opinion: JudgeOpinion, text: str, charge: Charge) -> None:
-    """The opinion and its price, together."""
-    verdict = judge_prompt.read(text)
-    with transaction.atomic():
-        if verdict is None:
-            _close(opinion, OpinionStatus.FAILED, UNREADABLE)
-        else:
-            _close(opinion, OpinionStatus.GIVEN, verdict.reason, verdict.score)
-        money.settle(key=opinion.hold_key, charge=charge)
-
-
-def _close(opinion: JudgeOpinion, status: OpinionStatus, reason: str, score: int | None = None) -> None:
-    open_row = JudgeOpinion.objects.filter(pk=opinion.pk, status=OpinionStatus.ASKING)
-    open_row.update(status=status, reason=reason, score=score)
-    opinion.refresh_from_db(fields=["status", "reason", "score"])
-
-
-def _charge(opinion: JudgeOpinion, usage: TokenUsage, prices: TokenPrices) -> Charge:
-    return Charge(
-        subject_kind=KIND,
-        subject_id=str(opinion.key),
-        method=Method(opinion.interview.run.method),
-        provider=PRICE_BOOK_PROVIDER,
-        model=opinion.model,
-        cost=prices.cost(**usage.counted),
-        price_note=prices.note,
-        confidence=Confidence.EXACT if usage.exact else Confidence.ESTIMATED,
-        person=opinion.interview.started_by,
-        **usage.counted,
-    )
 
 
 def _cost(prices: TokenPrices, asked: int, answered: int) -> int:
@@ -361,8 +235,8 @@ def judged(interview: Interview) -> Judged | None:
     """None where no judge was wanted."""
     if not interview.judge_model:
         return None
-    opinions = list(interview.opinions.exclude(status=OpinionStatus.ASKING))
-    scores = [one.score for one in opinions if one.score is not None]
+    given = list(interview.opinions.exclude(status=OpinionStatus.ASKING))
+    scores = [one.score for one in given if one.score is not None]
     mean = sum(scores) / len(scores) if scores else None
-    version = opinions[0].prompt_version if opinions else judge_prompt.PROMPT_VERSION
-    return Judged(interview.judge_model, version, mean, opinions, interview.judge_note)
+    version = given[0].prompt_version if given else judge_prompt.PROMPT_VERSION
+    return Judged(interview.judge_model, version, mean, given, interview.judge_note)

@@ -1,9 +1,6 @@
 """Why a bot did not answer, in words for a student or a professor. Names no model, address or key; a blind page says less still."""
 
-import httpx
-import openai
-
-from training.services.calls.usage import TokenUsage, usage_in
+from training.services.calls.outcome import CallFailed, Outcome
 
 AGAIN = "Nothing was charged. Press “Try again”."
 PERHAPS = (
@@ -29,27 +26,16 @@ BUSY = f"The model's server has a problem of its own. {AGAIN} If it goes on for 
 AWAY = f"The model's server does not answer at the moment. {AGAIN} If it goes on for long, please tell your instructor."
 SLOW = f"The model's server took too long. {PERHAPS}"
 BROKE_OFF = f"The connection to the model's server broke off. {PERHAPS}"
-UNSURE = frozenset({EMPTY_ANSWER, LEFT_BEHIND, SLOW, BROKE_OFF})  # the provider had the question and may charge for it
 WITHOUT_HELP = frozenset({BY_STATUS[401], BY_STATUS[403], BY_STATUS[404]})  # asking again is of no use
-NEVER_REACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
-def in_plain_words(error: Exception) -> str:
+def in_plain_words(failed: CallFailed) -> str:
     """One sentence on what happened and one on what to do."""
-    if usage_in_error(error) is not None:
-        return OUT_OF_FORMAT
-    if isinstance(error, openai.APIStatusError):
-        return BY_STATUS.get(error.status_code, BUSY)
-    if not maybe_billed(error):
+    if failed.outcome is Outcome.REFUSED:
+        return OUT_OF_FORMAT if failed.usage is not None else BY_STATUS.get(failed.status or 0, BUSY)
+    if failed.outcome is Outcome.NEVER_REACHED:
         return AWAY
-    if isinstance(error, openai.APITimeoutError | httpx.TimeoutException):
-        return SLOW
-    return BROKE_OFF
-
-
-def usage_in_error(error: BaseException) -> TokenUsage | None:
-    """What was used for all that, where a refusal says so: a DSPy program's model was asked, and its answer was of no use."""
-    return usage_in(error.response) if isinstance(error, openai.APIStatusError) else None
+    return SLOW if failed.slow else BROKE_OFF
 
 
 def for_a_grader(message: str) -> str:
@@ -59,15 +45,3 @@ def for_a_grader(message: str) -> str:
     if message in WITHOUT_HELP:
         return "The student cannot answer. Please tell your instructor. What you have written is saved."
     return "The student did not answer this time. Press “Try again”. If that goes on, please tell your instructor."
-
-
-def maybe_billed(error: BaseException) -> bool:
-    """False where the provider refused, or was never reached; else nobody can know before its bill is in."""
-    if isinstance(error, openai.APIStatusError):
-        return False
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, NEVER_REACHED):
-            return False
-        cause = cause.__cause__
-    return True

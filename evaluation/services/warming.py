@@ -2,12 +2,12 @@
 
 import asyncio
 
-import openai
 from django.template.loader import get_template
 from django.urls import reverse
 
 from evaluation.models import Turn
 from evaluation.services import answering, reading
+from training.services.calls import stream
 from training.services.tokens import count_text
 
 SAMPLE = "I saw a big dog. It was a magnificent animal."
@@ -28,14 +28,12 @@ async def close_desk() -> None:
 
 
 async def _warm_up() -> None:
-    answering.connections()
+    stream.connections()
     await asyncio.to_thread(_load)
 
 
 def _load() -> None:
-    """The parts of the model client, the token and word tables, the URLs and the chat's templates: 1 to 4 seconds in all."""
-    with openai.OpenAI(api_key="none", base_url="http://127.0.0.1/v1") as client:
-        _ = client.chat.completions.with_streaming_response
+    """The token and word tables, the URLs and the chat's templates: 1 to 4 seconds in all."""
     count_text(SAMPLE)
     reading.pieces(SAMPLE)
     reading.reading_of([Turn(question=SAMPLE, answer=SAMPLE, status="done")])

@@ -13,6 +13,7 @@ from teams.models import Course, Membership, Method, Price, PriceKind, Team, Use
 from tests import factories
 from tests.evaluation.model_server import ModelServer, Script
 from training.models import BaseModel, Hosting, RunStatus, TrainingRun
+from training.services.calls import stream
 from training.services.launch import next_number
 
 
@@ -32,8 +33,14 @@ async def in_this_thread(function: Callable[..., Any], *args: Any) -> Any:
 def answers_at_once(monkeypatch: pytest.MonkeyPatch, redis_server: str) -> None:
     """The coroutine that answers runs to its end inside `desk.start`, on this test's database connection."""
 
+    async def answer(turn_id: int) -> None:
+        try:
+            await answering.answer(turn_id, database=in_this_thread)
+        finally:
+            await stream.close_connections()
+
     def start(turn_id: int) -> None:
-        async_to_sync(answering.answer)(turn_id, database=in_this_thread)
+        async_to_sync(answer)(turn_id)
 
     monkeypatch.setattr(answering.desk, "start", start)
 

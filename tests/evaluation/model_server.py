@@ -22,6 +22,7 @@ class Script:
     """What the next answers are. `hold_after`: stop after that many pieces until `go_on` is set. `status`: an error instead.
 
     `says`: makes the whole answer from the request's body, in place of `pieces`; where it raises, the server answers 500.
+    `page`: a page of HTML in place of any answer, as a network's sign-in sends it.
     """
 
     pieces: list[str] = field(default_factory=lambda: ["It turns", " into ", "ice!"])
@@ -30,6 +31,7 @@ class Script:
     hold_after: int | None = None
     break_after: int | None = None
     says: Callable[[dict[str, Any]], str] | None = None
+    page: str = ""
     asked: list[dict[str, Any]] = field(default_factory=list)
     go_on: threading.Event = field(default_factory=threading.Event)
     url: str = ""
@@ -64,6 +66,8 @@ def _app(server: ModelServer) -> Starlette:
         script.asked.append(await request.json())
         if script.status != 200:
             return JSONResponse({"error": {"message": "scripted failure of ft:secret-team-name"}}, script.status)
+        if script.page:
+            return Response(script.page, media_type="text/html")
         if not script.asked[-1].get("stream"):
             try:
                 return JSONResponse(_whole(script))

@@ -11,6 +11,7 @@ from evaluation.services import answering, chat, outlets
 from teams.models import BudgetAccount, Confidence, Hold, LedgerEntry, Method, Price
 from teams.services.money import BudgetRefused
 from tests.evaluation.conftest import in_this_thread, make_prices, make_run
+from training.services.calls import client
 
 pytestmark = pytest.mark.usefixtures("answers_at_once")
 
@@ -126,12 +127,10 @@ def test_a_piece_that_is_no_text_ends_the_turn_as_broken_off(nonsense, paid_talk
 def test_a_provider_that_takes_too_long_may_have_billed_and_is_booked_as_unknown(
     paid_talk, member, team, model_server, monkeypatch, client_for
 ):
-    monkeypatch.setattr(answering, "SILENCE_SECONDS", 0.3)
-    answering._open_connections.clear()
+    monkeypatch.setattr(client, "SILENCE_SECONDS", 0.3)
     model_server.hold_after = 0
     turn = ask(paid_talk, member)
     model_server.go_on.set()
-    answering._open_connections.clear()
     assert turn.status == TurnStatus.FAILED and "took too long" in turn.error_message
     entry = LedgerEntry.objects.get()
     assert (entry.confidence, entry.delta) == (Confidence.UNKNOWN, Hold.objects.get().amount)

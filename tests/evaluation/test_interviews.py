@@ -17,6 +17,7 @@ from tests import factories
 from tests.evaluation.conftest import make_prices, make_run, professor_of
 from tests.evaluation.test_grading import committed, url_of
 from training.models import TrainingRun
+from training.services.calls import client
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def test_an_interview_taken_up_again_asks_only_what_is_missing(interview, model_
 def test_a_provider_that_fails_ends_the_interview_with_a_sentence_and_no_hold(
     interview, model_server, team, monkeypatch
 ):
-    monkeypatch.setattr(asking, "WAIT_SECONDS", 0)
+    monkeypatch.setattr(client, "WAIT_SECONDS", 0)
     model_server.status = 500
     assert interviews.carry_out(interview.pk) == "failed"
     interview.refresh_from_db()
@@ -119,7 +120,7 @@ class HangsUp(socketserver.StreamRequestHandler):
 def test_tries_without_an_answer_may_be_billed_and_are_booked_as_unknown(
     interview, team, member, settings, monkeypatch
 ):
-    monkeypatch.setattr(asking, "WAIT_SECONDS", 0)
+    monkeypatch.setattr(client, "WAIT_SECONDS", 0)
     monkeypatch.setattr(asking, "AT_ONCE", 1)
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), HangsUp) as server:
         threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
@@ -161,7 +162,7 @@ def test_an_interview_whose_price_is_gone_before_it_is_asked_asks_nothing_and_co
 
 
 def test_answers_that_came_while_another_question_failed_are_kept_and_paid(interview, model_server, team, monkeypatch):
-    monkeypatch.setattr(asking, "WAIT_SECONDS", 0)
+    monkeypatch.setattr(client, "WAIT_SECONDS", 0)
     bad = interview.script.questions.get(position=1).paraphrase
 
     def says(body):
@@ -321,10 +322,10 @@ def test_a_grader_is_told_nothing_of_money_when_spending_is_frozen(
 
 
 def test_a_page_of_html_in_place_of_an_answer_ends_the_interview_in_words(
-    short_script, run, member, model_server, calls, monkeypatch
+    short_script, run, member, model_server, calls
 ):
     interview = interviews.start(run=run, person=member)
-    monkeypatch.setattr(asking, "_create", lambda *order, **more: "<html>Please sign in to the network</html>")
+    model_server.page = "<html>Please sign in to the network</html>"
     assert interviews.carry_out(interview.pk) == "failed"
     interview.refresh_from_db()
     assert interview.error_message == asking.NONSENSE and interview.status == "failed"

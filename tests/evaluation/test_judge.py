@@ -4,7 +4,6 @@ import json
 from datetime import timedelta
 
 import httpx
-import openai
 import pytest
 from django.urls import reverse
 from django.utils import timezone
@@ -18,6 +17,8 @@ from second_grade.interview import falls_out_of_part
 from teams.models import AuditEntry, BudgetAccount, Confidence, Hold, HoldState, LedgerEntry
 from tests.evaluation.conftest import make_prices, make_run
 from tests.evaluation.test_metrics import REFERENCE
+from training.services.calls import client
+from training.services.calls.outcome import failed
 
 JUDGE = "gpt-judge"
 
@@ -79,13 +80,14 @@ def test_a_judge_reads_each_subject_once_in_the_interviews_own_job(interview, mo
 
 def test_each_call_is_priced_held_and_settled_under_its_own_kind(interview, team, member, monkeypatch):
     held = []
-    create = judging._create
+    ask = judging._ask
 
-    def create_and_look(*order):
+    def look_and_ask(call):
         held.append(Hold.objects.filter(key__startswith="judge-", state="open").get())
-        return create(*order)
+        assert held[-1].amount == call.most
+        return ask(call)
 
-    monkeypatch.setattr(judging, "_create", create_and_look)
+    monkeypatch.setattr(judging, "_ask", look_and_ask)
     interviews.carry_out(interview.pk)
     entries = LedgerEntry.objects.filter(subject_kind="judge")
     assert len(held) == len(entries) == 3 and {one.model for one in entries} == {JUDGE}
@@ -136,7 +138,7 @@ def test_a_call_that_a_worker_died_in_is_booked_at_its_most_where_the_judge_cann
         raise KilledWorker
 
     with monkeypatch.context() as patch:
-        patch.setattr(judging, "_create", die)
+        patch.setattr(judging, "_ask", die)
         with pytest.raises(KilledWorker):
             interviews.carry_out(interview.pk)
     held = Hold.objects.get(key__startswith="judge-", state=HoldState.OPEN)
@@ -173,7 +175,7 @@ def test_without_a_key_the_judge_is_refused_because_a_rehearsal_has_no_judgement
 
 
 def test_a_judge_that_fails_costs_nothing_and_the_interview_stays_good(interview, model_server, monkeypatch, team):
-    monkeypatch.setattr(judging, "WAIT_SECONDS", 0)
+    monkeypatch.setattr(client, "WAIT_SECONDS", 0)
     hear = judging.hear
 
     def broken(one):
@@ -188,10 +190,14 @@ def test_a_judge_that_fails_costs_nothing_and_the_interview_stays_good(interview
 
 
 def test_a_judge_whose_reply_was_lost_is_booked_at_its_most_as_unknown(interview, monkeypatch, team):
-    def too_slow(model, messages):
-        raise openai.APITimeoutError(request=httpx.Request("POST", "http://judge.test"))
+    answer = client._answer
 
-    monkeypatch.setattr(judging, "_create", too_slow)
+    def too_slow(web, call, seconds):
+        if call.endpoint.model == JUDGE:
+            raise failed(httpx.ReadTimeout("no answer"))
+        return answer(web, call, seconds)
+
+    monkeypatch.setattr(client, "_answer", too_slow)
     assert interviews.carry_out(interview.pk) == "done"
     entries = LedgerEntry.objects.filter(subject_kind="judge")
     holds = Hold.objects.filter(key__startswith="judge-")
@@ -201,8 +207,14 @@ def test_a_judge_whose_reply_was_lost_is_booked_at_its_most_as_unknown(interview
     assert BudgetAccount.objects.get(team=team).held == 0
 
 
-def test_a_page_of_html_in_place_of_a_reply_stops_no_interview(interview, monkeypatch):
-    monkeypatch.setattr(judging, "_create", lambda *order: "<html>Please sign in to the network</html>")
+def test_a_page_of_html_in_place_of_a_reply_stops_no_interview(interview, model_server, monkeypatch):
+    hear = judging.hear
+
+    def signed_out(one):
+        model_server.page = "<html>Please sign in to the network</html>"
+        hear(one)
+
+    monkeypatch.setattr(judging, "hear", signed_out)
     assert interviews.carry_out(interview.pk) == "done"
     assert {one.status for one in interview.opinions.all()} == {"failed"}
     assert {one.confidence for one in LedgerEntry.objects.filter(subject_kind="judge")} == {"unknown"}

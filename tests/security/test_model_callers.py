@@ -23,7 +23,8 @@ CLIENTS = {
     "OpenAI", "AsyncOpenAI", "AzureOpenAI", "AsyncAzureOpenAI", "AsyncClient", "Client", "ClientSession", "urlopen",
     "LM15Engine", "AsyncLM15Engine", "LM", "FineTuning", "HTTPConnection", "HTTPSConnection", "Session",
 }  # fmt: skip
-ADDRESSES = {"endpoint_for", "endpoint_for_base", "provider_address", "program_address", "client_of"}
+ADDRESSES = {"endpoint_for", "endpoint_for_base", "provider_address", "program_address", "provider_model"}
+DOORS = {"client.ask", "client.connected", "stream.begin"}  # of training/services/calls
 LIBRARIES = {"httpx", "requests", "aiohttp", "litellm"}  # whose functions ask by themselves: httpx.get, say
 VERBS = {"get", "post", "put", "patch", "request", "stream", "completion", "acompletion"}
 
@@ -39,7 +40,6 @@ CALLERS: dict[str, Followed] = {
     "evaluation/services/judging.py": (WALK, "test_the_judge_is_asked_what_was_held_for"),
     "evaluation/services/submissions.py": "writes down what was handed in",
     "evaluation/services/bundle_check.py": "compares names",
-    "evaluation/services/warming.py": "loads the client's parts before anybody asks",
     "training/services/endpoints.py": "says where a bot answers; its users are in this table",
     "training/services/endpoint_api.py": PAGES,
     "training/views/endpoint_api.py": PAGES,
@@ -56,7 +56,9 @@ CALLERS: dict[str, Followed] = {
     "teams/services/billing.py": NO_MODEL,
     "courseplatform/fleet.py": NO_MODEL,
     "courseplatform/management/commands/start.py": NO_MODEL,
-    "evaluation/services/wire.py": PAGES,
+    "training/services/calls/client.py": PAGES,
+    "training/services/calls/stream.py": PAGES,
+    "training/services/calls/wire.py": PAGES,
 }
 
 
@@ -79,7 +81,7 @@ def _names(tree: ast.AST) -> Iterator[str]:
         opens = function.attr in CLIENTS | ADDRESSES and owner not in ("self", "cls")
         asks_at_once = owner in LIBRARIES and function.attr in VERBS
         asks = function.attr == "create" and any(name in chain for name in ("completions", "jobs", "responses"))
-        if opens or asks_at_once or asks:
+        if opens or asks_at_once or asks or chain in DOORS:
             yield chain
 
 
@@ -119,6 +121,8 @@ def test_the_tests_that_follow_them_exist() -> None:
         "from training.services.endpoints import endpoint_for\nendpoint_for(run)",
         "from urllib.request import urlopen\nurlopen('http://x')",
         "import litellm\nlitellm.completion(model='m')",
+        "from training.services.calls import client\nclient.ask(web, call, purse=purse)",
+        "from training.services.calls import stream\nstream.begin(call)",
     ],
 )
 def test_a_planted_caller_is_found(planted: str) -> None:

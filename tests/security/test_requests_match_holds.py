@@ -21,6 +21,7 @@ from tests.security.paid_bots import bot, change_program
 from tests.security.recording_provider import KNOWN, Recorder
 from training.models import TrainingRun
 from training.services import charges, deployments, tokens
+from training.services.calls import client
 from training.services.endpoints import NotReady
 
 LENGTHS = ("max_tokens", "max_completion_tokens")
@@ -225,7 +226,7 @@ def test_an_interview_of_a_program_that_keeps_to_no_format_stops_at_its_hold(
     priced: Team, member: User, recorder: Recorder, programs: str, short_script: object, calls: object,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(asking, "WAIT_SECONDS", 0)
+    monkeypatch.setattr(client, "WAIT_SECONDS", 0)
     recorder.garbage = True
     run = bot(priced, Method.DSPY)
     interview = interviews.start(run=run, person=member)
@@ -352,16 +353,16 @@ def test_a_judge_that_is_asked_again_after_a_kill_is_held_for_again(
     make_prices(priced, "gpt-judge")
     judging.switch(course=priced.course, use=JudgeUse.EVERY, model="gpt-judge", person=instructor)
     interview = interviews.start(run=bot(priced, Method.LORA), person=member)
-    create = judging._create
+    ask = judging._ask
 
     def killed(*args: Any) -> Any:
-        create(*args)
+        ask(*args)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(judging, "_create", killed)
+    monkeypatch.setattr(judging, "_ask", killed)
     with pytest.raises(KeyboardInterrupt):
         interviews.carry_out(interview.pk)
-    monkeypatch.setattr(judging, "_create", create)
+    monkeypatch.setattr(judging, "_ask", ask)
     Interview.objects.update(heartbeat_at=timezone.now() - 2 * interviews.SILENT_FOR)
     assert interviews.carry_out(interview.pk) == "done"
     recorder.requests = [body for body in recorder.requests if body["model"] == "gpt-judge"]

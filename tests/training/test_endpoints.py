@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from teams.models import Confidence, Course, Method
+from teams.models import Confidence, Method
 from training.models import BaseModel, RunStatus, TrainingRun
 from training.services import charges
+from training.services.calls.prepare import prepare
 from training.services.endpoints import NotReady, endpoint_for, endpoint_for_base
 
 Launch = Callable[..., TrainingRun]
@@ -89,6 +90,11 @@ def test_the_most_a_program_can_cost_counts_its_own_prompt_and_a_second_try(star
     assert charges.chat_most(run, input_tokens=500, max_tokens=100) == -(-asked * 150_000 // 10**6) + 120 + 1
 
 
-def test_an_untrained_model_is_priced_by_its_own_name(course: Course) -> None:
-    base = BaseModel.objects.get(method=Method.OPENAI, name="gpt-4.1-mini-2025-04-14")
-    assert charges.base_chat_most(base, course=course, input_tokens=1_000_000, max_tokens=0) == 440_005
+def test_an_untrained_model_is_priced_by_its_own_name(start: Launch) -> None:
+    run = finished(start(Method.OPENAI, real=True), "ft:gpt-4o-mini-2024-07-18:org::x")
+    base = endpoint_for_base(run.base_model)
+    call = prepare(run, base, [{"role": "user", "content": "What is ice?"}], untrained=True)
+    prices = charges.token_prices(course=run.team.course, model="gpt-4o-mini-2024-07-18")
+    asked = charges.with_margin(call.input_tokens)
+    assert call.prices == prices
+    assert call.most == prices.most(input_tokens=asked, output_tokens=call.max_tokens) > 0

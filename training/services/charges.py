@@ -255,9 +255,11 @@ def samples_estimate(*, course: Course, model: str, questions: int) -> tuple[int
     return expected, highest
 
 
-def chat_prices(run: TrainingRun) -> TokenPrices | None:
-    """What answers of a finished run cost, for who asks often; None where they are made here. Raises PriceUnknown."""
-    return None if run.base_model.local else token_prices(course=run.team.course, model=asked_model(run))
+def chat_prices(run: TrainingRun, *, untrained: bool = False) -> TokenPrices | None:
+    """What answers of a finished run cost, or of its base model; None where they are made here. Raises PriceUnknown."""
+    if run.base_model.local:
+        return None
+    return token_prices(course=run.team.course, model=run.base_model.name if untrained else asked_model(run))
 
 
 def chat_cost(
@@ -313,16 +315,6 @@ def program_limits(run: TrainingRun, *, input_tokens: int, max_tokens: int) -> d
         "calls": PROGRAM_CALLS_PER_TURN * run.calls_an_answer,
         "input_tokens": request_tokens(run, input_tokens),
     }
-
-
-def base_chat_most(base_model: BaseModel, *, course: Course, input_tokens: int, max_tokens: int) -> int:
-    """Micro-dollars to hold for one chat turn with an untrained base model. Raises PriceUnknown."""
-    if base_model.local:
-        return 0
-    prices = token_prices(course=course, model=base_model.name)
-    if base_model.rehearsal:
-        return 0
-    return prices.most(input_tokens=with_margin(input_tokens), output_tokens=max_tokens)
 
 
 def with_margin(counted: int) -> int:

@@ -8,7 +8,7 @@ from datasets.services.base_folders import TINY
 from teams.models import Method
 from training.model_needs import thinks_first
 from training.models import BaseModel, Hosting, RunStatus, TrainingRun
-from training.services.charges import provider_name
+from training.services.charges import PRICE_BOOK_PROVIDER, REHEARSAL_PROVIDER, provider_name
 
 TINY_CONTEXT_TOKENS = 512
 LOCAL_CONTEXT_TOKENS = 2_048  # of what local bases read, which is more: a long memory makes answers slow on a processor
@@ -95,6 +95,23 @@ def provider_address(*, rehearsal: bool) -> tuple[str, str]:
     if rehearsal:
         return settings.REHEARSAL_URL, settings.SERVICE_TOKEN
     return settings.OPENAI_BASE_URL, settings.OPENAI_API_KEY
+
+
+def provider_model(model: str, *, max_tokens: int, rehearsal: bool = False) -> ChatEndpoint:
+    """A model of the provider that is asked as itself, always in the same way: a judge, say."""
+    base_url, key = provider_address(rehearsal=rehearsal)
+    return ChatEndpoint(
+        base_url=base_url,
+        api_key=key,
+        model=model,
+        system_prompt="",
+        temperature=0,
+        max_tokens=max_tokens,
+        method=Method.OPENAI,
+        provider=REHEARSAL_PROVIDER if rehearsal else PRICE_BOOK_PROVIDER,
+        rehearsal=rehearsal,
+        context_tokens=PROVIDER_CONTEXT_TOKENS,
+    )
 
 
 def program_address(base: BaseModel) -> tuple[str, str]:

@@ -16,30 +16,40 @@ SMALL_VOCABULARY_FACTOR = 1.7  # 1,024 pieces where OpenAI has 200,000: measured
 
 @dataclass(frozen=True)
 class PreparedCall:
-    """`input_tokens` as counted here, `most` micro-dollars that the request below can cost. `limits`: of a DSPy program."""
+    """`input_tokens` as counted here, `most` micro-dollars that the request below can cost. `limits`: of a DSPy program.
+
+    `prices`: None where nobody pays: the answer is made here, or rehearsed.
+    """
 
     endpoint: ChatEndpoint
     messages: list[Message]
     max_tokens: int
     input_tokens: int
-    most: int
-    limits: dict[str, Any] | None
+    most: int = 0
+    limits: dict[str, Any] | None = None
+    prices: TokenPrices | None = None
     decoding: dict[str, Any] = field(default_factory=dict)
     """Sampling that a program chose instead of the bot's own: no part of the price."""
 
-    @property
-    def extra(self) -> dict[str, Any]:
-        """What OpenAI's own clients have no argument for."""
-        return {} if self.limits is None else {"limits": self.limits}
-
-    def arguments(self) -> dict[str, Any]:
-        """For OpenAI's client. One answer: `n` is never sent."""
-        return {**self._common(), "extra_body": self.extra}
-
     def body(self, *, stream: bool) -> dict[str, Any]:
-        """The request as JSON."""
+        """The request as JSON. One answer: `n` is never sent."""
         streamed = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
-        return {**self._common(), **self.extra, **streamed}
+        limits = {} if self.limits is None else {"limits": self.limits}
+        asked = {
+            "model": self.endpoint.model,
+            "messages": self.messages,
+            "temperature": self.endpoint.temperature,
+            "max_tokens": self.max_tokens,
+        }
+        return {**asked, **self.decoding, **limits, **streamed}
+
+    def cost(self, usage: TokenUsage) -> int:
+        """Micro-dollars that an answer cost."""
+        return 0 if self.prices is None else self.prices.cost(**usage.counted)
+
+    def at_most(self) -> TokenUsage:
+        """What stands beside a charge for an answer that was lost: all that was asked, and the longest answer."""
+        return TokenUsage(self.input_tokens, 0, self.max_tokens, exact=False)
 
     def counted_here(self, text: str) -> TokenUsage:
         """Our own count, where the provider did not tell; `text` is what came of the answer.
@@ -51,15 +61,6 @@ class PreparedCall:
         if self.limits is None:
             return TokenUsage(self.input_tokens, 0, answered, exact=False)
         return TokenUsage(self.limits["input_tokens"], 0, max(answered, self.max_tokens), exact=False)
-
-    def _common(self) -> dict[str, Any]:
-        return {
-            "model": self.endpoint.model,
-            "messages": self.messages,
-            "temperature": self.endpoint.temperature,
-            "max_tokens": self.max_tokens,
-            **self.decoding,
-        }
 
 
 def prepare(
@@ -78,10 +79,24 @@ def prepare(
     were looked up before. Raises PriceUnknown.
     """
     call = unpriced(run, endpoint, messages, untrained=untrained, max_tokens=max_tokens, later_input=later_input)
-    size = {"input_tokens": call.input_tokens + later_input, "max_tokens": call.max_tokens}
+    prices = prices or charges.chat_prices(run, untrained=untrained)
+    if prices is None or run.base_model.rehearsal:
+        return call
+    asked = call.input_tokens + later_input
     if untrained:
-        return replace(call, most=charges.base_chat_most(run.base_model, course=run.team.course, **size))
-    return replace(call, most=charges.chat_most(run, **size, prices=prices))
+        most = prices.most(input_tokens=charges.with_margin(asked), output_tokens=call.max_tokens)
+    else:
+        most = charges.chat_most(run, input_tokens=asked, max_tokens=call.max_tokens, prices=prices)
+    return replace(call, most=most, prices=prices)
+
+
+def prepare_for_model(endpoint: ChatEndpoint, messages: list[Message], prices: TokenPrices) -> PreparedCall:
+    """A question to a model of the provider that is no team's bot (`endpoints.provider_model`)."""
+    counted = count_messages(messages)
+    asked = charges.with_margin(counted)
+    most = 0 if endpoint.rehearsal else prices.most(input_tokens=asked, output_tokens=endpoint.max_tokens)
+    paid = None if endpoint.rehearsal else prices
+    return PreparedCall(endpoint, messages, endpoint.max_tokens, counted, most, prices=paid)
 
 
 def unpriced(
@@ -100,7 +115,7 @@ def unpriced(
     limits = None
     if not untrained:
         limits = charges.program_limits(run, input_tokens=counted + later_input, max_tokens=longest)
-    return PreparedCall(endpoint, messages, longest, counted, 0, limits)
+    return PreparedCall(endpoint, messages, longest, counted, limits=limits)
 
 
 def answer_tokens(endpoint: ChatEndpoint) -> int:

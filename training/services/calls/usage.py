@@ -55,7 +55,7 @@ def usage_in(refusal: httpx.Response) -> TokenUsage | None:
     """What an error answer says was used all the same; its body was read before."""
     try:
         body = refusal.json()
-    except (ValueError, httpx.StreamError):
+    except (ValueError, RecursionError, httpx.StreamError):
         return None
     return usage_of(body.get("usage")) if isinstance(body, dict) else None
 

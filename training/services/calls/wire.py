@@ -13,7 +13,7 @@ import httpx
 
 @contextmanager
 def _errors_of_httpx() -> Iterator[None]:
-    """What `reasons` tells apart: never reached, silent for too long, broken off."""
+    """What `outcome` tells apart: never reached, silent for too long, broken off."""
     try:
         yield
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
