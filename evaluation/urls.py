@@ -97,6 +97,7 @@ urlpatterns: list[URLPattern] = [
     path(GRADES + "calibration/", calibration.course_calibration, name="course_calibration"),
     path(CALIBRATION, calibration.calibration_list, name="calibration_list"),
     path(CALIBRATION + "<int:number>/", calibration.calibration_detail, name="calibration_detail"),
+    path(CALIBRATION + "<int:number>/<str:criterion>/", calibration.calibration_choose, name="calibration_choose"),
     path(RUBRIC, rubric.rubric_detail, name="rubric_detail"),
     path(RUBRIC + "read/", scale.rubric_read, name="rubric_read"),
     path(RUBRIC + "edit/", rubric.rubric_edit, name="rubric_edit"),

@@ -200,6 +200,7 @@ TABLE: dict[str, Access] = {
     "course_calibration": Access.INSTRUCTOR,
     "calibration_list": Access.PROFESSOR,
     "calibration_detail": Access.PROFESSOR,
+    "calibration_choose": Access.PROFESSOR,
     "rubric_detail": Access.INSTRUCTOR,
     "rubric_edit": Access.INSTRUCTOR,
     "rubric_version": Access.INSTRUCTOR,

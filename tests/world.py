@@ -116,7 +116,7 @@ class World:
         return self.import_.key if name.startswith("import_") else self.conversation.key
 
     def _number(self, name: str) -> int:
-        if name in ("calibration_detail", "grade_version"):
+        if name in ("calibration_detail", "calibration_choose", "grade_version"):
             return 1
         return self.run.number if name.startswith("run_") else self.version.number
 

@@ -85,6 +85,7 @@ TABLES = (
     ),
     table("evaluation.level", "value label anchor", criterion_id="evaluation.criterion"),
     table("evaluation.gradingdue", "due_on", course_id="teams.course"),
+    table("evaluation.calibrationrule", "since", course_id="teams.course"),
     table("evaluation.gradescale", "title points changed_at", course_id="teams.course", documents="weights shares"),
     table("evaluation.interviewscript", "number name created_at", course_id="teams.course"),
     table(

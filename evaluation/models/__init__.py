@@ -1,5 +1,5 @@
 from evaluation.models.better_answer import BetterAnswer
-from evaluation.models.calibration import Calibration, CalibrationLevel
+from evaluation.models.calibration import Calibration, CalibrationLevel, CalibrationRule
 from evaluation.models.chat import Conversation, Turn, TurnStatus
 from evaluation.models.comparing import Comparison, Contender, Vote
 from evaluation.models.grading import (
@@ -37,6 +37,7 @@ __all__ = [
     "BetterAnswer",
     "Calibration",
     "CalibrationLevel",
+    "CalibrationRule",
     "Comparison",
     "Contender",
     "Conversation",

@@ -1,6 +1,6 @@
 from django.db import models
 
-from teams.models import Membership
+from teams.models import Course, Membership
 
 
 class CalibrationQuerySet(models.QuerySet["Calibration"]):
@@ -9,7 +9,7 @@ class CalibrationQuerySet(models.QuerySet["Calibration"]):
 
 
 class Calibration(models.Model):
-    """One professor's levels for one anchor transcript (`evaluation.anchors`), committed once and never changed."""
+    """One professor's levels for one anchor interview (`evaluation.anchor_interviews`), from her first choice on."""
 
     grader = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="calibrations")
     transcript = models.SlugField(max_length=20)
@@ -23,6 +23,8 @@ class Calibration(models.Model):
 
 
 class CalibrationLevel(models.Model):
+    """What she chose for one criterion, once: the first impression stays."""
+
     calibration = models.ForeignKey(Calibration, on_delete=models.CASCADE, related_name="levels")
     criterion_key = models.CharField(max_length=40)
     level = models.PositiveSmallIntegerField()
@@ -33,3 +35,10 @@ class CalibrationLevel(models.Model):
                 fields=["calibration", "criterion_key"], name="calibration_level_once_per_criterion"
             )
         ]
+
+
+class CalibrationRule(models.Model):
+    """In a course that has one, a professor calibrates before she grades."""
+
+    course = models.OneToOneField(Course, on_delete=models.CASCADE, related_name="calibration_rule")
+    since = models.DateTimeField(auto_now_add=True)

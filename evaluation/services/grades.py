@@ -23,6 +23,7 @@ from evaluation.models import (
     UnappliedSave,
 )
 from evaluation.models.grading import UNDO
+from evaluation.services import calibration
 from evaluation.services.clean import clean
 from evaluation.services.telling import change_waits
 from teams.models import User
@@ -131,8 +132,13 @@ def commit(*, grade: Grade, seen_version: int, person: User, reason: str = "") -
     """Make the draft the grade. Revision 1 is kept for ever. Committing twice gives the first revision.
 
     `reason`: what the grade is based on, where the bot was asked nothing.
-    Raises CannotCommit when another window changed something since `seen_version`, or a conflict is open.
+    Raises CannotCommit when another window changed something since `seen_version`, a conflict is open, or she has to
+    calibrate first.
     """
+    if grade.status == GradeStatus.DRAFT and calibration.waits_for(grade.grading.grader):
+        raise CannotCommit(
+            "Your course asks you to calibrate first. Everything you entered is kept: calibrate, then submit."
+        )
     with transaction.atomic():
         if grade.unapplied.filter(resolved_at=None).exists() and grade.status == GradeStatus.DRAFT:
             raise CannotCommit("Two windows saved different marks. Choose between them below, then submit again.")

@@ -35,7 +35,7 @@ MOST_DIGITS = 10
 def find_grading(request: SignedInRequest, code: UUID) -> Grading:
     """The signed-in professor's own, or 404."""
     mine = Grading.objects.for_grader(request.membership).select_related(
-        "grade", "grader", "submission__rubric", "submission__run__base_model"
+        "grade", "grader__course__calibration_rule", "submission__rubric", "submission__run__base_model"
     )
     return get_object_or_404(mine, code=code)
 
@@ -82,8 +82,17 @@ def criterion_cards(grading: Grading) -> list[dict[str, Any]]:
     ]
 
 
+def _is_open(grading: Grading) -> bool:
+    return grading.grade.status == GradeStatus.DRAFT and grading.submission.replaced_at is None
+
+
+def _waits(grading: Grading) -> bool:
+    """Marks are shown and not asked for: the course wants its professors to calibrate first, and she has not."""
+    return _is_open(grading) and calibration.waits_for(grading.grader)
+
+
 def grade_context(course: Course, grading: Grading) -> dict[str, Any]:
-    cards = criterion_cards(grading)
+    cards, waits = criterion_cards(grading), _waits(grading)
     return {
         "course": course,
         "grading": grading,
@@ -91,7 +100,8 @@ def grade_context(course: Course, grading: Grading) -> dict[str, Any]:
         "criteria": cards,
         "scored": sum(card["score"].level is not None or card["score"].cannot_judge for card in cards),
         "comment_aside": grading.grade.unapplied.filter(resolved_at=None, criterion=None),
-        "editable": grading.grade.status == GradeStatus.DRAFT and grading.submission.replaced_at is None,
+        "editable": _is_open(grading) and not waits,
+        "calibration_waits": waits,
         "section": "grading",
     }
 
@@ -108,6 +118,7 @@ def grading_queue(request: SignedInRequest, course: Course) -> HttpResponse:
         "due_on": deadlines.grading_due_of(course),
         "today": timezone.localdate(),
         "calibration": calibration.progress_of(request.membership),
+        "calibration_required": calibration.is_required(course),
         "course": course,
         "section": "grading",
     }

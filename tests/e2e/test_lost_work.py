@@ -7,8 +7,10 @@ import pytest
 from playwright.sync_api import Browser, Error, expect
 from pytest_django.live_server_helper import LiveServer
 
+from evaluation.anchor_interviews import TRANSCRIPTS
+from evaluation.anchors import CRITERIA
 from evaluation.models import Calibration, Grade, GradeRevision, Grading, UnappliedSave
-from evaluation.services import grades
+from evaluation.services import calibration, grades
 from evaluation.services.gradings import ensure_gradings
 from teams.models import Role, User
 from tests import factories
@@ -125,23 +127,47 @@ def test_a_revision_survives_closing_and_signing_out_and_is_sent_by_hand_only(wa
     expect(at.page.get_by_label("Why do you change it?")).to_have_value("")
 
 
-def test_calibration_levels_survive_a_crash(walk: Callable[[int], Walk]) -> None:
+def test_a_calibration_level_survives_a_crash_and_is_sent_by_hand_only(walk: Callable[[int], Walk]) -> None:
     at = walk(1)
     url = f"/courses/{at.grading.submission.team.course_id}/calibration/1/"
     at.page.goto(url)
-    at.page.locator("input[name=vocabulary][value='3']").check()
+    at.page.locator("#criterion-vocabulary input[value='3']").check()
     with suppress(Error):
         at.page.goto("chrome://crash")
     at.page.close()
     at.page = at.context.new_page()
     at.page.goto(url)
-    expect(at.page.locator("input[name=vocabulary][value='3']")).to_be_checked()
+    expect(at.page.locator("#criterion-vocabulary input[value='3']")).to_be_checked()
     assert not Calibration.objects.exists()
-    for key in ("reasoning", "misconceptions", "flow"):
-        at.page.locator(f"input[name={key}][value='2']").check()
-    at.page.get_by_role("button", name="Submit my levels").click()
+    at.page.locator("#criterion-flow input[value='2']").check()
+    at.page.get_by_role("button", name="Keep my level for Age-appropriate").click()
     expect(at.page.get_by_text("You: level 3")).to_be_visible()
-    assert Calibration.objects.get().levels.count() == 4
+    expect(at.page.locator("#criterion-flow input[value='2']")).to_be_checked()
+    assert Calibration.objects.get().levels.count() == 1
+
+
+def test_what_this_device_kept_waits_for_the_calibration_that_became_required_meanwhile(
+    walk: Callable[[int], Walk],
+) -> None:
+    at = walk(1)
+    at.context.set_offline(True)
+    at.page.locator("#overall summary").click()
+    at.page.get_by_label("What the team should know").fill("Written on the train.")
+    at.page.close()
+    course = at.grading.submission.team.course
+    calibration.require(course=course, required=True, person=at.person)
+    at.context.set_offline(False)
+    at.page = at.open()
+    expect(at.page.get_by_text("Your course asks you to calibrate")).to_be_visible()
+    expect(at.page.get_by_text("put back when you have calibrated")).to_be_visible()
+    for anchor in TRANSCRIPTS:
+        for key in CRITERIA:
+            calibration.choose(grader=at.grading.grader, anchor=anchor, key=key, level=2)
+    at.page.close()
+    at.page = at.open()
+    expect(at.page.get_by_label("What the team should know")).to_have_value("Written on the train.")
+    expect(at.page.locator("#progress")).to_contain_text("Saved")
+    assert Grade.objects.get(grading=at.grading).comment == "Written on the train."
 
 
 @pytest.mark.parametrize("seed", range(WALKS))

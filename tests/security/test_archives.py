@@ -17,7 +17,15 @@ from courseplatform.course_archive import bringing
 from courseplatform.course_archive.bringing import bring_course, read_course_archive
 from courseplatform.course_archive.rows import ArchiveRefused
 from courseplatform.course_archive.tables import TABLES
-from evaluation.models import BetterAnswer, Conversation, Criterion, GradeScale, Interview, RubricVersion
+from evaluation.models import (
+    BetterAnswer,
+    CalibrationRule,
+    Conversation,
+    Criterion,
+    GradeScale,
+    Interview,
+    RubricVersion,
+)
 from teams import sandbox
 from teams.models import (
     ArchiveImport,
@@ -66,6 +74,7 @@ def honest(course, team, professor):
         course=course, provider="openai", model="gpt-test", kind="input", per_million=5, effective_from="2026-01-01", source="s"
     )  # fmt: skip
     assert world.run.pk != cloud.pk
+    CalibrationRule.objects.create(course=course)
     GradeScale.objects.create(course=course, title="Second-grader", points=50, weights={"vocabulary": 2}, shares=[])
     BetterAnswer.objects.create(turn=world.turn, answer="ourmark!", person=world.turn.conversation.person)
     counted = dict.fromkeys(("asked", "changed", "language", "childlike", "repeats", "sums", "right"), 1)
