@@ -7,12 +7,14 @@ from pathlib import Path
 import django_rq
 import redis.exceptions
 from django.db import DatabaseError, connection
+from django.db.models import Q
 from django.urls import reverse
 from rq import Retry
 
 from datasets.models import DatasetVersion
 from datasets.services import erasing
 from datasets.services.erasing import Erased
+from evaluation.models import BetterAnswer
 from teams import queues
 from teams.models import NoticeKind, Team, User
 from teams.services import archive_exports, audit, notices
@@ -97,6 +99,7 @@ def erase(*, team: Team, row_id: str, person: User, reason: str) -> tuple[Erased
     found = erasing.erase_row(team=team, row_id=row_id)
     if not found.versions:
         raise ErasureRefused("This row is in no version any more.")
+    _forget_better_answers(team, found)
     archive_exports.forget_runs(team)
     runs = list(TrainingRun.objects.filter(dataset_version__in=found.versions).with_related())
     audit.record(
@@ -114,6 +117,12 @@ def erase(*, team: Team, row_id: str, person: User, reason: str) -> tuple[Erased
     )
     forget_freed_pages()
     return found, runs
+
+
+def _forget_better_answers(team: Team, found: Erased) -> None:
+    """What a team wrote in place of a bot's answer says what its row says."""
+    same = Q(row_id=found.row_id) | Q(answer__in=found.texts)
+    BetterAnswer.objects.filter(same, run__team=team).delete()
 
 
 def _refuse_if_wrong(team: Team, reason: str) -> None:

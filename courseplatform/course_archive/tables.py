@@ -336,8 +336,11 @@ TABLES = (
     ),
     table(
         "evaluation.betteranswer",
-        "answer with_earlier created_at",
+        "answer with_earlier row_id edition created_at",
+        run_id="training.trainingrun",
         turn_id="evaluation.turn",
+        heard_id="evaluation.interviewanswer",
+        dataset_id="datasets.dataset",
         people="person_id",
     ),
     table(

@@ -1,6 +1,6 @@
 """Edits in the browser: they gather in the dataset's draft until somebody saves them as the next version."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -148,22 +148,107 @@ def add_row(*, dataset: Dataset, row: formats.Row, person: User) -> DraftChange:
 
     Raises EditRefused for a row that breaks a rule, or a dataset without any version.
     """
+    return put_row(dataset=dataset, row=row, person=person)
+
+
+@dataclass(frozen=True)
+class KnownRow:
+    """A row that was put before: its id, and what the student said in it when the person looked."""
+
+    row_id: str
+    said: str
+
+
+def put_row(
+    *,
+    dataset: Dataset,
+    row: formats.Row,
+    person: User,
+    known: KnownRow | None = None,
+    then: Callable[[DraftChange], None] | None = None,
+) -> DraftChange:
+    """`row` into the next version: in place of the `known` one, or at the end where there is none (any more).
+
+    `then` runs in the same transaction, so that who remembers the row and the row itself are saved together or not at all.
+    Raises EditRefused for a row that breaks a rule, that waits already, or for a dataset without any version, and
+    ChangedMeanwhile where the known row says something else by now.
+    """
     check(row)
     base = newest(dataset)
     if base is None:
         raise EditRefused("Upload some rows first; then single ones can be added.")
     draft = Draft.objects.filter(dataset=dataset).select_related("base").first()
     edited = draft.base if draft else base
-    taken = {kept.id for kept in stored_rows(edited)}  # reads every row: not while others wait to write
+    taken = {kept.id: place for place, kept in enumerate(stored_rows(edited))}  # long: not while others wait to write
     with transaction.atomic():
         draft, _ = Draft.objects.select_for_update().get_or_create(dataset=dataset, defaults={"base": edited})
         if draft.base_id != edited.pk:
             raise EditRefused("Somebody saved the edits while yours was being added. Add the row once more.")
-        taken |= set(draft.changes.values_list("row_id", flat=True))
-        stored = StoredRow.of(row, fresh_id(row, taken))
+        made = _put(draft, row, person, known, taken)
+        if then is not None:
+            then(made)
+        return made
+
+
+def _put(draft: Draft, row: formats.Row, person: User, known: KnownRow | None, taken: dict[str, int]) -> DraftChange:
+    changes = {change.row_id: change for change in draft.changes.select_related("changed_by")}
+    _refuse_twice(row, changes, known)
+    change = changes.get(known.row_id) if known is not None else None
+    place = taken.get(known.row_id) if known is not None else None
+    if known is None or (change is None and place is None) or (change is not None and change.row is None):
+        stored = StoredRow.of(row, fresh_id(row, {*taken, *changes}))
         return DraftChange.objects.create(
             draft=draft, row_id=stored.id, kind=ChangeKind.ADD, row=_as_json(stored), changed_by=person
         )
+    before = _stored(change) if change is not None else row_at(draft.base, place or 0)
+    if before is None:
+        raise EditRefused("The row was removed while yours was being saved. Save it once more.")
+    if last_said(before) != known.said:
+        raise ChangedMeanwhile(before, change.changed_by.name if change and change.changed_by else "Somebody")
+    row.labels = before.labels
+    kind = ChangeKind.EDIT if place is not None else ChangeKind.ADD
+    made, _ = DraftChange.objects.update_or_create(
+        draft=draft,
+        row_id=known.row_id,
+        defaults={
+            "position": place,
+            "kind": kind,
+            "row": _as_json(StoredRow.of(row, known.row_id)),
+            "changed_by": person,
+        },
+    )
+    return made
+
+
+def last_said(row: StoredRow) -> str:
+    """The last thing that the student says in a row."""
+    return row.messages[-1]["content"] if row.messages else ""
+
+
+def current_rows(dataset: Dataset, row_ids: set[str]) -> dict[str, tuple[StoredRow, DraftChange | None]]:
+    """Of these rows, those that the next version will hold, as they stand now; with the open edit where there is one."""
+    draft = draft_of(dataset)
+    changes = draft.changes.filter(row_id__in=row_ids).select_related("changed_by") if draft is not None else []
+    edited = {change.row_id: change for change in changes}
+    found: dict[str, tuple[StoredRow, DraftChange | None]] = {
+        row_id: (_stored(change), change) for row_id, change in edited.items() if change.row is not None
+    }
+    rest = row_ids - edited.keys()
+    base = draft.base if draft is not None else newest(dataset)
+    if rest and base is not None:
+        found |= {row.id: (row, None) for row in stored_rows(base) if row.id in rest}
+    return found
+
+
+def _refuse_twice(row: formats.Row, changes: dict[str, DraftChange], known: KnownRow | None) -> None:
+    """The same words twice teach nothing more."""
+    said = formats.fingerprint(row)
+    for row_id, change in changes.items():
+        own = known is not None and row_id == known.row_id
+        if not own and change.kind == ChangeKind.ADD and formats.fingerprint(plain(_stored(change))) == said:
+            raise EditRefused(
+                "This very row waits among the dataset's edits already. Change the answer, or leave it so."
+            )
 
 
 def take_back(*, draft: Draft, row_id: str) -> None:

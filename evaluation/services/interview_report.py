@@ -118,10 +118,13 @@ def _heard(questions: list[InterviewQuestion], answers: list[InterviewAnswer], s
 def _stance(answer: InterviewAnswer) -> str:
     if answer.wording == Wording.FOLLOW_UP or answer.question.subject == Subject.PERSONA:
         return Stance.OTHER
-    question = answer.question
+    return what_it_claims(asked_for(answer.question), answer.answer).stance
+
+
+def asked_for(question: InterviewQuestion) -> Asked:
+    """A question as the measures read it, without answers."""
     wordings = (question.question, question.paraphrase)
-    asked = Asked(question.subject, question.expectation, question.right, question.mistaken, (), (), wordings)
-    return what_it_claims(asked, answer.answer).stance
+    return Asked(question.subject, question.expectation, question.right, question.mistaken, (), (), wordings)
 
 
 def figures(metrics: dict[str, Any]) -> list[Figure]:

@@ -128,10 +128,16 @@ def _of_corrections(marked: list[MarkedTurn]) -> Iterator[Pair]:
 
 def _of_better_answers(team: Team) -> Iterator[Pair]:
     """What the team wrote in place of an answer when it made a training row of it."""
-    found = BetterAnswer.objects.filter(turn__conversation__run__team=team, turn__replaced_at=None)
+    found = BetterAnswer.objects.filter(run__team=team, turn__isnull=False, turn__replaced_at=None)
     for one in found.select_related("turn__conversation").order_by("pk")[:MOST_READ]:
+        assert one.turn is not None
         prompt = _prompt(one.turn) if one.with_earlier else (("user", one.turn.question.strip()),)
         yield Pair(pair_rows.BETTER, prompt, one.answer.strip(), one.turn.answer.strip())
+    heard = BetterAnswer.objects.filter(run__team=team, heard__isnull=False, with_earlier=False)
+    for one in heard.select_related("heard__question").order_by("pk")[:MOST_READ]:
+        assert one.heard is not None
+        asked = str(getattr(one.heard.question, one.heard.wording))
+        yield Pair(pair_rows.BETTER, (("user", asked.strip()),), one.answer.strip(), one.heard.answer.strip())
 
 
 def _of_tags(marked: list[MarkedTurn]) -> Iterator[Pair]:

@@ -1,11 +1,13 @@
 """An answer, corrected, as a new training row; and the marked answers of a released grading as candidates for that."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from django.db.models import F
 
 from datasets import formats
 from datasets.models import Dataset, DraftChange
 from datasets.services import drafts
-from datasets.services.drafts import EditRefused
 from evaluation.models import BetterAnswer, Submission, Turn
 from evaluation.services import frozen
 from evaluation.services.clean import clean
@@ -45,31 +47,32 @@ def add(*, turn: Turn, dataset: Dataset, answer: str, with_earlier: bool, person
 
     With what was said before, if wanted: those answers are context and not trained on. Raises EditRefused.
     """
-    row = formats.Row(line=0, messages=_messages(turn, answer, earlier_turns(turn) if with_earlier else []))
-    draft = drafts.draft_of(dataset)
-    waiting = drafts.added(draft) if draft else []
-    if any(one.fingerprint == formats.fingerprint(row) for one in waiting):
-        raise EditRefused("This very row waits among the dataset's edits already. Change the answer, or leave it so.")
-    made = drafts.add_row(dataset=dataset, row=row, person=person)
-    _remember(turn, answer=row.messages[-1]["content"], with_earlier=with_earlier, person=person)
-    return made
+    before = [(one.question, one.answer) for one in earlier_turns(turn)] if with_earlier else []
+    row = row_of(turn.question, answer, before)
+    said = row.messages[-1]["content"]
+
+    def remember(made: DraftChange) -> None:
+        """With the answer that the bot gave it is a pair that a run can learn a preference from."""
+        if said == turn.answer.strip():
+            return
+        kept = {"answer": said, "with_earlier": with_earlier, "person": person}
+        kept |= {"run": turn.conversation.run, "dataset": dataset, "row_id": made.row_id}
+        better, created = BetterAnswer.objects.update_or_create(turn=turn, defaults=kept)
+        if not created:
+            BetterAnswer.objects.filter(pk=better.pk).update(edition=F("edition") + 1)
+
+    return drafts.put_row(dataset=dataset, row=row, person=person, then=remember)
 
 
-def _remember(turn: Turn, *, answer: str, with_earlier: bool, person: User) -> None:
-    """With the answer that the bot gave it is a pair that a run can learn a preference from."""
-    if answer != turn.answer.strip():
-        kept = {"answer": answer, "with_earlier": with_earlier, "person": person}
-        BetterAnswer.objects.update_or_create(turn=turn, defaults=kept)
-
-
-def _messages(turn: Turn, answer: str, earlier: list[Turn]) -> list[formats.Message]:
+def row_of(question: str, answer: str, before: Iterable[tuple[str, str]] = ()) -> formats.Row:
+    """`answer` to `question` as a row; `before`: (question, answer) of what was said first, which is not trained on."""
     said: list[formats.Message] = []
-    for before in earlier:
-        said.append({"role": "user", "content": before.question})
-        said.append({"role": "assistant", "content": before.answer, "weight": 0})
-    said.append({"role": "user", "content": turn.question})
+    for asked, answered in before:
+        said.append({"role": "user", "content": asked})
+        said.append({"role": "assistant", "content": answered, "weight": 0})
+    said.append({"role": "user", "content": question})
     said.append({"role": "assistant", "content": clean(answer).strip()})
-    return said
+    return formats.Row(line=0, messages=said)
 
 
 def candidates(submission: Submission) -> list[Candidate]:

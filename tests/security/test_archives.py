@@ -76,7 +76,9 @@ def honest(course, team, professor):
     assert world.run.pk != cloud.pk
     CalibrationRule.objects.create(course=course)
     GradeScale.objects.create(course=course, title="Second-grader", points=50, weights={"vocabulary": 2}, shares=[])
-    BetterAnswer.objects.create(turn=world.turn, answer="ourmark!", person=world.turn.conversation.person)
+    BetterAnswer.objects.create(
+        run=world.run, turn=world.turn, answer="ourmark!", person=world.turn.conversation.person
+    )
     counted = dict.fromkeys(("asked", "changed", "language", "childlike", "repeats", "sums", "right"), 1)
     RunVerdict.objects.create(run=world.run, of="checkpoint", step=1, measure="1", answers=[], **counted)
     DeletedRun.objects.create(team=team, number=90, name="gone", method=Method.LORA, key=uuid.uuid4())
