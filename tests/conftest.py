@@ -1,5 +1,6 @@
 """Shared fixtures: a fixed cast in two courses, and a real Redis where a test asks for it."""
 
+import logging
 import socket
 import subprocess
 import time
@@ -116,6 +117,13 @@ def measured_once_committed(monkeypatch: pytest.MonkeyPatch) -> None:
 def patient_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """How fast this machine is decides no test: a small file is read at once, however long that takes."""
     monkeypatch.setattr("datasets.services.intake.AT_ONCE_SECONDS", 300.0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ended_loops_are_not_complained_about() -> Iterator[None]:
+    """Tests end event loops with connections to models in them, which a server would close first."""
+    yield
+    logging.getLogger("asyncio").disabled = True
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -15,12 +16,15 @@ from teams.services.sweeping import each_alone
 from training.models import CallStatus, Deployment, EndpointCall, EndpointKey, FineTuningJob, RunStatus, TrainingRun
 from training.models.endpoint import SHOWN_CHARACTERS
 from training.services import charges, deleted
+from training.services.calls.outcome import Outcome
+from training.services.calls.settle import settle
 from training.services.calls.usage import TokenUsage
 
 SUBJECT = money.ENDPOINT
 HOLD_LIFETIME = timedelta(hours=1)
 FORGOTTEN_AFTER = timedelta(minutes=15)
 MOST_KEYS = 20
+NOTHING_KNOWN = TokenUsage(0, 0, 0, exact=False)
 
 
 class EndpointRefused(Exception):
@@ -213,28 +217,25 @@ def _spent_on_jobs(key: EndpointKey, since: datetime) -> int:
     return spent
 
 
-def close_call(*, call: EndpointCall, status: CallStatus, usage: TokenUsage) -> None:
-    """Settle what was used. A second call changes nothing."""
-    charge = _charge(call, usage)
-    charged = min(charge.cost, call.cost)  # while it is open, its cost is the most that was held
+def close_call(
+    *,
+    call: EndpointCall,
+    status: CallStatus,
+    usage: TokenUsage | None,
+    outcome: Outcome = Outcome.ANSWERED,
+    at_most: TokenUsage = NOTHING_KNOWN,
+) -> bool:
+    """The call's last move and its money. True when this call ended it. `at_most`: what a lost one may have used."""
+    cost = call.cost if outcome is Outcome.LOST else 0  # while it is open, its cost is the most that was held
+    counted: dict[str, int] = {}
+    if usage is not None:
+        cost = min(_charge(call, usage).cost, call.cost)
+        counted = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
     with transaction.atomic():
-        if _move(call, status, charged, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens):
-            money.settle(key=call.hold_key, charge=charge)
-
-
-def fail_call(*, call: EndpointCall, usage: TokenUsage, maybe_billed: bool) -> bool:
-    """No answer. Free where the provider refused or was never reached; else booked at its most, as unknown.
-
-    True when this call ended it.
-    """
-    most = call.cost if maybe_billed else 0
-    with transaction.atomic():
-        if not _move(call, CallStatus.FAILED, most):
+        if not _move(call, status, cost, **counted):
             return False
-        if most:
-            money.settle(key=call.hold_key, charge=charges.at_most(_charge(call, usage), most))
-        else:
-            money.release(key=call.hold_key)
+        charge = partial(_charge, call)
+        settle(key=call.hold_key, outcome=outcome, usage=usage, at_most=lambda: at_most, charge=charge)
     return True
 
 
@@ -264,7 +265,7 @@ def sweep() -> int:
 
 
 def _close_lost(call: EndpointCall) -> bool:
-    return fail_call(call=call, usage=TokenUsage(0, 0, 0, exact=False), maybe_billed=True)
+    return close_call(call=call, status=CallStatus.FAILED, usage=None, outcome=Outcome.LOST)
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,18 @@
 """What a client of a team's endpoint sends, and what it gets: OpenAI's shapes, the bot's own prompt and decoding."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import httpx
-
 from training.models import TrainingRun
 from training.services.calls.prepare import Message, PreparedCall, prepare
-from training.services.calls.usage import TokenUsage, usage_of
 from training.services.endpoints import NotReady, endpoint_for
 
 MOST_BYTES, MOST_MESSAGES = 200_000, 200
 READ = frozenset({"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "user", "n"})
 FIXED = frozenset({"temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "stop", "logit_bias"})
 MOST_STOPS, LONGEST_STOP = 4, 100
-NEVER_REACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-TIMEOUT = httpx.Timeout(90.0, connect=10.0)
 
 
 class ApiError(Exception):
@@ -48,10 +43,6 @@ class Asked:
     call: PreparedCall
     stream: bool
     usage_wanted: bool
-
-    def body(self) -> dict[str, Any]:
-        """The same request as the platform's own chat makes."""
-        return self.call.body(stream=self.stream)
 
 
 def read_body(raw: bytes) -> dict[str, Any]:
@@ -172,35 +163,3 @@ def _message(one: Any, *, may_be_system: bool) -> Message:
     if role not in ("user", "assistant", "system") or not isinstance(content, str) or not content.strip():
         raise ApiError(400, "Each message needs a role, user or assistant, and a text.", param="messages")
     return {"role": role, "content": content.replace("\x00", "").encode("utf-8", "replace").decode()}
-
-
-@dataclass
-class Answer:
-    """What came so far. `begun`: somebody reads it."""
-
-    begun: bool = False
-    text: str = ""
-    usage: TokenUsage | None = None
-    whole: bool = False
-
-
-async def pieces(response: httpx.Response, request: Asked, answer: Answer) -> AsyncIterator[bytes]:
-    """The provider's stream under the deployed model's name; the usage only to those who asked for it."""
-    async for line in response.aiter_lines():
-        if not line.startswith("data:"):
-            continue
-        data = line.removeprefix("data:").strip()
-        if data == "[DONE]":
-            answer.whole = True
-            yield b"data: [DONE]\n\n"
-            return
-        chunk = json.loads(data)
-        answer.usage = usage_of(chunk.get("usage")) or answer.usage
-        if "error" in chunk:
-            raise httpx.RemoteProtocolError("the provider broke the stream off with an error")
-        if chunk.get("choices"):
-            answer.text += chunk["choices"][0].get("delta", {}).get("content") or ""
-        elif not request.usage_wanted:
-            continue
-        yield f"data: {json.dumps(chunk | {'model': request.model})}\n\n".encode()
-    raise httpx.RemoteProtocolError("the provider's stream ended before its end")

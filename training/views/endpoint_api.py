@@ -3,10 +3,9 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable
-from functools import partial
+from contextlib import aclosing
 from typing import TypeVar
 
-import httpx
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -18,25 +17,17 @@ from teams.services.money import BudgetRefused
 from teams.services.prices import PriceUnknown
 from training.models import CallStatus, EndpointCall, EndpointKey
 from training.services import deployments
-from training.services.calls.usage import TokenUsage, usage_in, usage_of
+from training.services.calls import stream
+from training.services.calls.outcome import CallFailed, Outcome
+from training.services.calls.stream import AnswerOnItsWay
+from training.services.calls.usage import TokenUsage
 from training.services.deleted import RunDeleted
 from training.services.deployments import DayIsSpent, TooManyCalls
-from training.services.endpoint_api import (
-    MOST_BYTES,
-    NEVER_REACHED,
-    TIMEOUT,
-    Answer,
-    ApiError,
-    Asked,
-    asked,
-    pieces,
-    read_body,
-)
+from training.services.endpoint_api import MOST_BYTES, ApiError, Asked, asked, read_body
 from training.services.endpoint_places import places
 from training.views.openai_api.answering import key_of, refusal
 
 Done = TypeVar("Done")
-BROKEN = (httpx.HTTPError, ValueError, LookupError, TypeError, AttributeError)
 
 
 @public_view
@@ -55,36 +46,50 @@ async def endpoint_chat(request: HttpRequest) -> HttpResponseBase:
 
 async def _answer(request: HttpRequest, key: EndpointKey) -> HttpResponseBase:
     call, wanted = await _opened(request, key)
-    web = httpx.AsyncClient(
-        timeout=TIMEOUT, headers={"Authorization": f"Bearer {wanted.call.endpoint.api_key or 'none'}"}
-    )
-    try:
-        response = await _send(web, call, wanted)
-    except BaseException:
-        await web.aclose()
-        raise
-    if not wanted.stream:
-        return await _whole(web, response, call, wanted)
-    return _Stream(web, response, call, wanted)
+    coming = await _begun(call, wanted)
+    return _Stream(coming, call, wanted) if wanted.stream else await _whole(coming, call, wanted)
 
 
 class _Stream(StreamingHttpResponse):
     """The answer on its way to the caller. Where they hung up before the first piece, `close` ends the call."""
 
-    def __init__(self, web: httpx.AsyncClient, response: httpx.Response, call: EndpointCall, wanted: Asked) -> None:
-        self._loop, self._answer = asyncio.get_running_loop(), Answer()
-        self._end = partial(_end, web, response, call, wanted, self._answer, failed=False)
+    def __init__(self, coming: AnswerOnItsWay, call: EndpointCall, wanted: Asked) -> None:
+        self._loop, self._begun = asyncio.get_running_loop(), False
+        self._coming, self._call, self._wanted = coming, call, wanted
         super().__init__(
-            _streamed(web, response, call, wanted, self._answer),
+            self._streamed(),
             content_type="text/event-stream",
             headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
         )
 
     def close(self) -> None:
         super().close()
-        if not self._answer.begun and self._loop.is_running():
-            self._answer.begun = True
-            asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+        if not self._begun and self._loop.is_running():
+            self._begun = True
+            asyncio.run_coroutine_threadsafe(self._end(None), self._loop)
+
+    async def _streamed(self) -> AsyncIterator[bytes]:
+        """Settled whatever ends it: the answer's end, the provider breaking off, or the caller going away."""
+        self._begun, failed = True, None
+        try:
+            async with aclosing(self._coming.pieces()) as pieces:
+                async for _, chunk in pieces:
+                    if chunk.get("choices") or self._wanted.usage_wanted:
+                        yield f"data: {json.dumps(chunk | {'model': self._wanted.model})}\n\n".encode()
+            yield b"data: [DONE]\n\n"
+        except CallFailed as error:
+            failed = error
+            yield f"data: {json.dumps(_broke_off().body)}\n\n".encode()
+        finally:
+            await _to_its_end(self._end(failed))
+
+    async def _end(self, failed: CallFailed | None) -> None:
+        if failed is not None:
+            await _fail(self._call, self._wanted, failed)
+        else:
+            status = CallStatus.DONE if self._coming.whole else CallStatus.BROKEN
+            await _close(self._call, status, self._coming.used())
+        await self._coming.aclose()
 
 
 def _open(request: HttpRequest, key: EndpointKey) -> tuple[EndpointCall, Asked]:
@@ -114,7 +119,7 @@ async def _opened(request: HttpRequest, key: EndpointKey) -> tuple[EndpointCall,
     except asyncio.CancelledError:
         if not opening.cancelled() and opening.exception() is None:
             call, wanted = opening.result()
-            await _fail(call, wanted, maybe_billed=False)  # nobody was asked yet
+            await _fail(call, wanted, CallFailed(Outcome.NEVER_REACHED))
         raise
 
 
@@ -128,98 +133,55 @@ async def _to_its_end(work: Awaitable[Done]) -> Done:
         raise
 
 
-async def _send(web: httpx.AsyncClient, call: EndpointCall, wanted: Asked) -> httpx.Response:
+async def _begun(call: EndpointCall, wanted: Asked) -> AnswerOnItsWay:
     """Raises ApiError where no answer begins; the call is closed then."""
     try:
-        sent = web.build_request(
-            "POST", f"{wanted.call.endpoint.base_url.rstrip('/')}/chat/completions", json=wanted.body()
-        )
-        response = await web.send(sent, stream=True)
+        return await stream.begin(wanted.call, stream=wanted.stream)
     except asyncio.CancelledError:
-        await _fail(call, wanted, maybe_billed=True)
+        await _fail(call, wanted, CallFailed(Outcome.LOST))
         raise
-    except httpx.HTTPError as error:
-        reached = not isinstance(error, NEVER_REACHED)
-        await _fail(call, wanted, maybe_billed=reached)
-        slow = isinstance(error, httpx.TimeoutException) and reached
-        said = "The model's server took too long." if slow else "The model's server does not answer at the moment."
-        raise ApiError(504 if slow else 503, f"{said} Try again later.", kind="server_error") from error
-    if response.status_code != httpx.codes.OK:
-        raise await _refused(response, call, wanted)
-    return response
+    except CallFailed as failed:
+        await _fail(call, wanted, failed)
+        raise _in_words(failed) from failed
 
 
-async def _refused(response: httpx.Response, call: EndpointCall, wanted: Asked) -> ApiError:
+def _in_words(failed: CallFailed) -> ApiError:
     """A refusal costs nothing, unless it says what was used: a DSPy program's model was asked, and its answer no use."""
-    try:
-        await response.aread()
-        usage = usage_in(response)
-    except asyncio.CancelledError:
-        await _fail(call, wanted, maybe_billed=True)
-        raise
-    except httpx.HTTPError:
-        usage = None
-    finally:
-        await response.aclose()
-    if usage is not None:
-        await _close(call, CallStatus.FAILED, usage)
+    if failed.usage is not None:
         said = "The bot's answer was not in the form that its program wants. The model was asked, which is charged."
         return ApiError(502, said, kind="server_error", code="answer_out_of_format")
-    await _fail(call, wanted, maybe_billed=False)
-    status = 429 if response.status_code == 429 else 502
-    return ApiError(status, "The model's server refused. Nothing was charged. Try again later.", kind="server_error")
+    if failed.outcome is Outcome.REFUSED:
+        status = 429 if failed.status == 429 else 502
+        said = "The model's server refused. Nothing was charged. Try again later."
+        return ApiError(status, said, kind="server_error")
+    said = "The model's server took too long." if failed.slow else "The model's server does not answer at the moment."
+    return ApiError(504 if failed.slow else 503, f"{said} Try again later.", kind="server_error")
 
 
-async def _whole(web: httpx.AsyncClient, response: httpx.Response, call: EndpointCall, wanted: Asked) -> JsonResponse:
+def _broke_off() -> ApiError:
+    return ApiError(502, "The answer broke off. It may be charged all the same.", kind="server_error")
+
+
+async def _whole(coming: AnswerOnItsWay, call: EndpointCall, wanted: Asked) -> JsonResponse:
     try:
-        said = json.loads(await response.aread())
-        text = str(said["choices"][0]["message"]["content"] or "")
+        said, answer = await coming.read()
     except asyncio.CancelledError:
-        await _fail(call, wanted, maybe_billed=True)
+        await _fail(call, wanted, CallFailed(Outcome.LOST))
         raise
-    except BROKEN:
-        await _fail(call, wanted, maybe_billed=True)
-        return refusal(ApiError(502, "The answer broke off. It may be charged all the same.", kind="server_error"))
+    except CallFailed as failed:
+        await _fail(call, wanted, failed)
+        return refusal(_broke_off())
     finally:
-        await response.aclose()
-        await web.aclose()
-    usage = usage_of(said.get("usage")) or wanted.call.counted_here(text)
-    await _close(call, CallStatus.DONE, usage)
+        await coming.aclose()
+    await _close(call, CallStatus.DONE, answer.usage)
     return JsonResponse(said | {"model": wanted.model})
-
-
-async def _streamed(
-    web: httpx.AsyncClient, response: httpx.Response, call: EndpointCall, wanted: Asked, answer: Answer
-) -> AsyncIterator[bytes]:
-    """Settled whatever ends it: the answer's end, the provider breaking off, or the caller going away."""
-    answer.begun, failed = True, False
-    try:
-        async for piece in pieces(response, wanted, answer):
-            yield piece
-    except BROKEN:
-        failed = True
-        broken = ApiError(502, "The answer broke off. It may be charged all the same.", kind="server_error")
-        yield f"data: {json.dumps(broken.body)}\n\n".encode()
-    finally:
-        await _to_its_end(_end(web, response, call, wanted, answer, failed=failed))
-
-
-async def _end(
-    web: httpx.AsyncClient, response: httpx.Response, call: EndpointCall, wanted: Asked, answer: Answer, *, failed: bool
-) -> None:
-    if failed and answer.usage is None:
-        await _fail(call, wanted, maybe_billed=True)
-    else:
-        status = CallStatus.DONE if answer.whole else CallStatus.BROKEN
-        await _close(call, status, answer.usage or wanted.call.counted_here(answer.text))
-    await response.aclose()
-    await web.aclose()
 
 
 async def _close(call: EndpointCall, status: CallStatus, usage: TokenUsage) -> None:
     await _to_its_end(sync_to_async(deployments.close_call)(call=call, status=status, usage=usage))
 
 
-async def _fail(call: EndpointCall, wanted: Asked, *, maybe_billed: bool) -> None:
-    usage = TokenUsage(wanted.call.input_tokens, 0, wanted.call.max_tokens, exact=False)
-    await _to_its_end(sync_to_async(deployments.fail_call)(call=call, usage=usage, maybe_billed=maybe_billed))
+async def _fail(call: EndpointCall, wanted: Asked, failed: CallFailed) -> None:
+    closing = sync_to_async(deployments.close_call)
+    how = {"outcome": failed.outcome, "usage": failed.usage, "at_most": wanted.call.at_most()}
+    await _to_its_end(closing(call=call, status=CallStatus.FAILED, **how))

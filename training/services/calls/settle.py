@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from teams.models import Hold, HoldState
+from teams.models import Hold
 from teams.services import money
 from teams.services.money import Charge
 from training.services import charges
@@ -21,13 +21,13 @@ def settle(
     """Close the hold `key`: by `usage` where something was used, else by the outcome. A second call changes nothing.
 
     A call that was LOST is booked at all that is held for it, as unknown; `at_most` says what stands beside that charge.
-    Nothing is charged where nothing was held: a bot on this machine, a rehearsal.
+    Nothing is charged where nothing was held: a bot on this machine, a rehearsal. Raises Hold.DoesNotExist.
     """
     if usage is not None:
         money.settle(key=key, charge=charge(usage))
         return
-    held = Hold.objects.filter(key=key, state=HoldState.OPEN).values_list("amount", flat=True).first()
-    if held and outcome is Outcome.LOST:
-        money.settle(key=key, charge=charges.at_most(charge(at_most()), held))
+    most = Hold.objects.values_list("amount", flat=True).get(key=key) if outcome is Outcome.LOST else 0
+    if most:
+        money.settle(key=key, charge=charges.at_most(charge(at_most()), most))
     else:
         money.release(key=key)
