@@ -3,6 +3,7 @@ provider cannot say. What is missing is noted, and read later."""
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -20,6 +21,7 @@ from training.models import Missing, RunStatus, TrainingRun
 from training.providers import openai_api
 from training.providers.openai_api import FineTuning
 from training.services import cancel, charges, cloud, cloud_result, estimate, reconcile
+from training.services.calls import client as calls_client
 from training.services.endpoints import endpoint_for, provider_address
 
 Launch = Callable[..., TrainingRun]
@@ -95,6 +97,7 @@ def between(monkeypatch: pytest.MonkeyPatch, provider: Rehearsal, settings: Any)
             return FineTuning(base_url=base_url, api_key=key, http_client=client)
 
         monkeypatch.setattr(cloud, "provider_for", provider_for)
+        monkeypatch.setattr(calls_client, "connected", lambda: nullcontext(client))
         yield transport
 
 

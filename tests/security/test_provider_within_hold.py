@@ -119,8 +119,7 @@ def test_sample_questions_are_asked_out_of_the_hold(start: Launch, recorder: Rec
     run, lease = waiting(start(Method.OPENAI, real=True))
     trained = estimate.size_of(run.dataset_version).tokens
     model = f"ft:{run.base_model.name}:course::x"
-    asker = FineTuning(base_url=recorder.url, api_key="sk-test")
-    ask_samples(run, lease, asker, model=model, trained_tokens=trained)
+    ask_samples(run, lease, model=model, trained_tokens=trained)
     assert len(recorder.requests) == 10 and {body["model"] for body in recorder.requests} == {
         run.base_model.name,
         model,
@@ -139,7 +138,6 @@ def test_sample_questions_are_asked_out_of_the_hold(start: Launch, recorder: Rec
 def test_sample_questions_that_the_hold_does_not_pay_for_are_not_asked(start: Launch, recorder: Recorder) -> None:
     """The trained model's price was added after launch, or training took more tokens than it was held for."""
     run, lease = waiting(start(Method.OPENAI, real=True))
-    asker = FineTuning(base_url=recorder.url, api_key="sk-test")
-    ask_samples(run, lease, asker, model=f"ft:{run.base_model.name}:course::x", trained_tokens=10**9)
+    ask_samples(run, lease, model=f"ft:{run.base_model.name}:course::x", trained_tokens=10**9)
     assert recorder.requests == []
     assert "does not pay for them" in run.events.filter(kind="note").get().data["message"]

@@ -14,8 +14,12 @@ from tests.engines.rehearsal_server import Rehearsal
 from tests.training.money import entry_of, no_money_is_held
 from training import jobs
 from training.models import BaseModel, RunStatus, TrainingRun
-from training.providers.openai_api import FineTuning, ProviderAway, Reply
+from training.providers.openai_api import FineTuning
 from training.services import charges, estimate
+from training.services.calls import client
+from training.services.calls.client import Answer
+from training.services.calls.outcome import CallFailed, Outcome
+from training.services.calls.prepare import PreparedCall
 from training.services.checkpoints import NoCheckpoint, keep_checkpoint
 from training.services.endpoints import endpoint_for
 from training.services.questions import SAMPLE_QUESTIONS
@@ -57,19 +61,19 @@ def test_a_look_that_was_cut_off_pays_for_no_answer_twice(
     waiting: TrainingRun, monkeypatch: pytest.MonkeyPatch, team: Team
 ) -> None:
     asked: list[tuple[str, str]] = []
-    ask = FineTuning.ask
+    answer = client._answer
 
     class Killed(BaseException):
         pass
 
-    def counted(self: FineTuning, *, model: str, question: str, **more: Any) -> Reply:
+    def counted(web: Any, call: PreparedCall, seconds: float | None) -> Answer:
         if len(asked) == 4:
             asked.append(("cut", "off"))
             raise Killed
-        asked.append((model, question))
-        return ask(self, model=model, question=question, **more)
+        asked.append((call.endpoint.model, call.messages[-1]["content"]))
+        return answer(web, call, seconds)
 
-    monkeypatch.setattr(FineTuning, "ask", counted)
+    monkeypatch.setattr(client, "_answer", counted)
     with pytest.raises(Killed):
         look(waiting)
     assert TrainingRun.objects.get(pk=waiting.pk).status == RunStatus.WAITING
@@ -86,11 +90,11 @@ def test_a_provider_that_does_not_answer_questions_fails_no_run(
 ) -> None:
     asked = []
 
-    def away(self: FineTuning, **more: Any) -> Reply:
-        asked.append(more)
-        raise ProviderAway("The provider says: later (503).")
+    def away(web: Any, call: PreparedCall, seconds: float | None) -> Answer:
+        asked.append(call)
+        raise CallFailed(Outcome.REFUSED, status=503)
 
-    monkeypatch.setattr(FineTuning, "ask", away)
+    monkeypatch.setattr(client, "_answer", away)
     run = look(waiting)
     assert run.status == RunStatus.SUCCEEDED
     assert len(asked) == 1, "the others would wait as long"
@@ -99,7 +103,7 @@ def test_a_provider_that_does_not_answer_questions_fails_no_run(
 
 def test_nothing_is_asked_that_has_no_price(waiting: TrainingRun, monkeypatch: pytest.MonkeyPatch) -> None:
     Price.objects.filter(model__startswith="ft:").delete()
-    monkeypatch.setattr(FineTuning, "ask", lambda *_, **__: pytest.fail("asked without a price"))
+    monkeypatch.setattr(client, "_answer", lambda *_, **__: pytest.fail("asked without a price"))
     run = look(waiting)
     assert run.status == RunStatus.SUCCEEDED
     assert entry_of(run) is not None
@@ -111,7 +115,7 @@ def test_a_system_message_longer_than_what_is_held_is_not_sent(
     waiting: TrainingRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     TrainingRun.objects.filter(pk=waiting.pk).update(result={"system_prompt": "very " * 2_000})
-    monkeypatch.setattr(FineTuning, "ask", lambda *_, **__: pytest.fail("asked beyond the hold"))
+    monkeypatch.setattr(client, "_answer", lambda *_, **__: pytest.fail("asked beyond the hold"))
     assert look(waiting).status == RunStatus.SUCCEEDED
 
 

@@ -22,13 +22,12 @@ from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
 from training.launcher import storable
 from training.providers.values import finite, step_number, text, token_count
-from training.services.calls.usage import usage_of
+from training.services.calls.outcome import NEVER_REACHED
 
 METADATA_KEY = "run"
 TIMEOUT_SECONDS = 60.0
 SAFE_RETRIES = 4  # of calls that may be repeated without harm
 LISTED = 100
-ASK_SECONDS = 20.0
 NO_FILE, CLOSED = "file-none", "training_not_available"
 ASK_AGAIN_SECONDS = (0.5, 2.0, 5.0)  # after a creation whose answer was lost
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
@@ -39,7 +38,6 @@ MOST_TABLE_BYTES = 64 * 2**20
 EXTRA_SECONDS, EXTRA_RETRIES = 15.0, 1  # for what a run can do without
 REFUSED_FOR_NOW = frozenset({"provider_key", "provider_forbidden", "insufficient_quota"})
 """Codes of refusals that end when somebody sets the account right: nothing is known of the run."""
-NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 GARBLED = (
     openai.APIResponseValidationError, ValueError, TypeError, AttributeError, LookupError, RecursionError,
 )  # fmt: skip
@@ -104,16 +102,6 @@ class Checkpoint:
     model: str
     train_loss: float | None
     validation_loss: float | None
-
-
-@dataclass(frozen=True)
-class Reply:
-    """An answer and the tokens that the provider counted for it, 0 where it did not; `input_tokens` with the cached ones."""
-
-    text: str
-    input_tokens: int
-    cached_input_tokens: int
-    output_tokens: int
 
 
 class FineTuning:
@@ -240,30 +228,6 @@ class FineTuning:
             return
         self.cancel(made.id)  # a server that looks at the file later: nothing of ours is in it
 
-    def ask(self, *, model: str, system_prompt: str, question: str, max_tokens: int) -> Reply:
-        """One answer at temperature 0; asked once, because every answer costs."""
-        once = self._client.with_options(max_retries=0, timeout=ASK_SECONDS)
-        system: list[Any] = [{"role": "system", "content": system_prompt}] if system_prompt else []
-
-        def read() -> Reply:
-            answer = once.chat.completions.create(
-                model=model,
-                messages=[*system, {"role": "user", "content": question}],
-                temperature=0,
-                max_tokens=max_tokens,
-            )
-            used = usage_of(answer.usage)
-            if used is None and not answer.choices:
-                raise ValueError("no answer, and no word on what was used")
-            return Reply(
-                text=storable(str(answer.choices[0].message.content or "")) if answer.choices else "",
-                input_tokens=used.input_tokens if used else 0,
-                cached_input_tokens=used.cached_input_tokens if used else 0,
-                output_tokens=used.output_tokens if used else 0,
-            )
-
-        return self._call(read)
-
     def result_table(self, file_id: str) -> bytes:
         """The result file as CSV; providers send it plain or as base64. What is neither counts as not answered."""
 
@@ -323,7 +287,7 @@ class FineTuning:
             return what()
         except openai.APIConnectionError as error:  # time-outs are among them
             said = f"The provider cannot be reached ({type(error).__name__})."
-            raise ProviderAway(said, maybe_done=not isinstance(error.__cause__, NEVER_SENT)) from error
+            raise ProviderAway(said, maybe_done=not isinstance(error.__cause__, NEVER_REACHED)) from error
         except openai.APIStatusError as error:
             raise _problem(error) from error
         except httpx.HTTPError as error:  # the client hands through what happens while a body comes

@@ -46,7 +46,7 @@ def keep(run: TrainingRun, lease: str, provider: FineTuning, job: ProviderJob) -
     trained = job.trained_tokens if job.trained_tokens is not None else estimated_tokens(run, job)
     if looks <= LOOKS_THAT_READ:
         missing = _read(run, hurried, job, missing)
-        ask_samples(run, lease, provider, model=name, trained_tokens=trained)
+        ask_samples(run, lease, model=name, trained_tokens=trained)
     result = run.result | {
         "schema": 1,
         "seed": run.seed,

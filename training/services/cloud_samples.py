@@ -1,13 +1,20 @@
 """The fixed teacher questions, put to the provider's base model and to what became of it: priced, held and charged."""
 
+from dataclasses import dataclass
+
 from django.db import transaction
 from django.db.models import F
 
 from teams.models import Hold, HoldState
 from teams.services.prices import PriceUnknown
+from training.launcher import storable
 from training.models import InvalidTransition, RunEvent, TrainingRun
-from training.providers.openai_api import FineTuning, ProviderAway, ProviderRefused, Reply
-from training.services import tokens
+from training.services.calls import client
+from training.services.calls.client import Answer
+from training.services.calls.outcome import CallFailed, Outcome
+from training.services.calls.prepare import Message, PreparedCall, prepare_for_model
+from training.services.calls.purse import Purse
+from training.services.calls.usage import TokenUsage
 from training.services.charges import (
     LOST_SAMPLE,
     SAMPLE_ANSWER_TOKENS,
@@ -15,80 +22,104 @@ from training.services.charges import (
     samples_cost,
     token_prices,
     training_price,
+    with_margin,
 )
+from training.services.endpoints import provider_model
 from training.services.questions import SAMPLE_QUESTIONS
 
+ASK_SECONDS = 20.0
 
-def ask_samples(run: TrainingRun, lease: str, provider: FineTuning, *, model: str, trained_tokens: int) -> None:
+
+class NotAsked(Exception):
+    """No question was asked; the message says why."""
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """`stage`: before or after the training."""
+
+    stage: str
+    question: str
+    call: PreparedCall
+
+
+def ask_samples(run: TrainingRun, lease: str, *, model: str, trained_tokens: int) -> None:
     """Ask what has not been answered yet, so that a look that was cut off pays nothing twice.
 
     Asked only out of what is left of the run's hold when `trained_tokens` are paid for. Never fails the run: where a
     price is missing or the provider does not answer, a note says so.
     """
-    prompt = str(run.result.get("system_prompt") or "")
+    try:
+        wanted = _missing(run, {"before": run.base_model.name, "after": model})
+        purse = Purse(_left_for(run, wanted, trained_tokens))
+        with client.connected() as web:
+            for sample in wanted:
+                answer = client.ask(web, sample.call, purse=purse, seconds=ASK_SECONDS)
+                _write(run, lease, sample, answer)
+    except CallFailed as failed:
+        _count_lost(run, sample.call, failed)
+        _note(run, _in_words(failed))
+    except (PriceUnknown, NotAsked) as trouble:
+        _note(run, str(trouble))
+
+
+def _missing(run: TrainingRun, models: dict[str, str]) -> list[_Sample]:
+    """By stage, the questions that have no answer yet, prepared. Raises PriceUnknown."""
+    line = str(run.result.get("system_prompt") or "")
+    system: list[Message] = [{"role": "system", "content": line}] if line else []
     answered = {(e.data.get("stage"), e.data.get("question")) for e in run.events.filter(kind="sample")}
-    wanted = [
-        (stage, name, question)
-        for stage, name in (("before", run.base_model.name), ("after", model))
-        for question in SAMPLE_QUESTIONS
-        if (stage, question) not in answered
-    ]
-    try:
-        _refuse_unpriced(run, prompt, [name for _, name, _ in wanted], trained_tokens)
-        for stage, name, question in wanted:
-            reply = _ask(run, provider, name, prompt, question)
-            _write(run, lease, stage, name, question, reply)
-    except (PriceUnknown, ProviderAway, ProviderRefused) as trouble:
-        message = f"Not all sample questions were asked: {trouble}"
-        RunEvent.objects.create(run=run, kind="note", data={"message": message})
+    wanted = []
+    for stage, name in models.items():
+        questions = [question for question in SAMPLE_QUESTIONS if (stage, question) not in answered]
+        if not questions:
+            continue
+        prices = token_prices(course=run.team.course, model=name)
+        asked = provider_model(name, max_tokens=SAMPLE_ANSWER_TOKENS, rehearsal=run.rehearsal)
+        for question in questions:
+            call = prepare_for_model(asked, [*system, {"role": "user", "content": question}], prices)
+            wanted.append(_Sample(stage, question, call))
+    return wanted
 
 
-def _ask(run: TrainingRun, provider: FineTuning, model: str, prompt: str, question: str) -> Reply:
-    """Raises ProviderAway, ProviderRefused. A call that may be billed though no answer came counts at its most."""
-    try:
-        return provider.ask(model=model, system_prompt=prompt, question=question, max_tokens=SAMPLE_ANSWER_TOKENS)
-    except ProviderAway as away:
-        if away.maybe_done:
-            most = {
-                "input_tokens": SAMPLE_QUESTION_TOKENS,
-                "cached_input_tokens": 0,
-                "output_tokens": SAMPLE_ANSWER_TOKENS,
-            }
-            RunEvent.objects.create(run=run, kind=LOST_SAMPLE, data={"model": model, **most})
-        raise
-
-
-def _refuse_unpriced(run: TrainingRun, prompt: str, wanted: list[str], trained_tokens: int) -> None:
-    """Raises PriceUnknown or ProviderRefused where the answers of `wanted` models would not be paid for by the hold."""
-    course = run.team.course
-    prices = {name: token_prices(course=course, model=name) for name in wanted}
-    if tokens.count_text(prompt) > SAMPLE_QUESTION_TOKENS // 2:
-        raise ProviderRefused(
-            "too_long", "the rows' system message is longer than what was held for them.", "Talk to the run instead."
-        )
-    if run.rehearsal:
-        return
-    most = sum(
-        prices[name].most(input_tokens=SAMPLE_QUESTION_TOKENS, output_tokens=SAMPLE_ANSWER_TOKENS) for name in wanted
-    )
+def _left_for(run: TrainingRun, wanted: list[_Sample], trained_tokens: int) -> int:
+    """Micro-dollars that these questions may cost. Raises NotAsked where they may cost more than is left of the hold."""
+    if any(with_margin(sample.call.input_tokens) > SAMPLE_QUESTION_TOKENS for sample in wanted):
+        raise NotAsked("the rows' system message is longer than what was held for them.")
+    most = sum(sample.call.most for sample in wanted)
+    if not most:
+        return 0  # a rehearsal
     held = Hold.objects.filter(key=run.hold_key, state=HoldState.OPEN).values_list("amount", flat=True).first() or 0
-    trained = training_price(course=course, model=run.base_model.name)[0].cost(trained_tokens)
+    trained = training_price(course=run.team.course, model=run.base_model.name)[0].cost(trained_tokens)
     if trained + samples_cost(run) + most > held:
-        raise ProviderRefused(
-            "not_held_for", "what was held for the run does not pay for them.", "Talk to the run instead."
-        )
+        raise NotAsked("what was held for the run does not pay for them.")
+    return most
 
 
-def _write(run: TrainingRun, lease: str, stage: str, model: str, question: str, reply: Reply) -> None:
-    used = {
-        "input_tokens": reply.input_tokens or SAMPLE_QUESTION_TOKENS,  # a server that does not count
-        "cached_input_tokens": min(reply.cached_input_tokens, reply.input_tokens),
-        "output_tokens": reply.output_tokens or tokens.count_text(reply.text),
-    }
+def _count_lost(run: TrainingRun, call: PreparedCall, failed: CallFailed) -> None:
+    """A question that may be billed though no answer came counts at its most, or as the provider counted it."""
+    usage = failed.usage
+    if usage is None and failed.outcome is Outcome.LOST:
+        usage = TokenUsage(with_margin(call.input_tokens), 0, call.max_tokens, exact=False)
+    if usage is not None:
+        RunEvent.objects.create(run=run, kind=LOST_SAMPLE, data={"model": call.endpoint.model, **usage.counted})
+
+
+def _in_words(failed: CallFailed) -> str:
+    if failed.outcome is Outcome.REFUSED:
+        return f"the provider refused ({failed.status})."
+    return "the provider did not answer."
+
+
+def _note(run: TrainingRun, why: str) -> None:
+    RunEvent.objects.create(run=run, kind="note", data={"message": f"Not all sample questions were asked: {why}"})
+
+
+def _write(run: TrainingRun, lease: str, sample: _Sample, answer: Answer) -> None:
+    used = answer.usage.counted
     with transaction.atomic():
         if not run.write(lease, **{name: F(name) + count for name, count in used.items()}):
             raise InvalidTransition(f"run {run.pk} is looked at by somebody else")
-        data = {"stage": stage, "question": question, "answer": reply.text, "model": model, **used}
-        RunEvent.objects.create(run=run, kind="sample", data=data)
+        said = {"stage": sample.stage, "question": sample.question, "answer": storable(answer.text)}
+        RunEvent.objects.create(run=run, kind="sample", data={**said, "model": sample.call.endpoint.model, **used})
     run.renew(lease)
     run.refresh_from_db(fields=[*used])
