@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import F
+from django.db.models.expressions import CombinedExpression
 
 from teams.models import Hold, HoldState
 from teams.services.prices import PriceUnknown
@@ -117,9 +118,17 @@ def _note(run: TrainingRun, why: str) -> None:
 def _write(run: TrainingRun, lease: str, sample: _Sample, answer: Answer) -> None:
     used = answer.usage.counted
     with transaction.atomic():
-        if not run.write(lease, **{name: F(name) + count for name, count in used.items()}):
+        if not run.write(lease, **_on_top(answer.usage)):
             raise InvalidTransition(f"run {run.pk} is looked at by somebody else")
         said = {"stage": sample.stage, "question": sample.question, "answer": storable(answer.text)}
         RunEvent.objects.create(run=run, kind="sample", data={**said, "model": sample.call.endpoint.model, **used})
     run.renew(lease)
     run.refresh_from_db(fields=[*used])
+
+
+def _on_top(usage: TokenUsage) -> dict[str, CombinedExpression]:
+    return {
+        "input_tokens": F("input_tokens") + usage.input_tokens,
+        "cached_input_tokens": F("cached_input_tokens") + usage.cached_input_tokens,
+        "output_tokens": F("output_tokens") + usage.output_tokens,
+    }

@@ -182,6 +182,11 @@ async def _close(call: EndpointCall, status: CallStatus, usage: TokenUsage) -> N
 
 
 async def _fail(call: EndpointCall, wanted: Asked, failed: CallFailed) -> None:
-    closing = sync_to_async(deployments.close_call)
-    how = {"outcome": failed.outcome, "usage": failed.usage, "at_most": wanted.call.at_most()}
-    await _to_its_end(closing(call=call, status=CallStatus.FAILED, **how))
+    closing = sync_to_async(deployments.close_call)(
+        call=call,
+        status=CallStatus.FAILED,
+        usage=failed.usage,
+        outcome=failed.outcome,
+        at_most=wanted.call.at_most(),
+    )
+    await _to_its_end(closing)
