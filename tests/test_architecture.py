@@ -1,5 +1,6 @@
 """The layers hold, and each contract can fail: a planted breach makes it."""
 
+import ast
 import re
 import shutil
 import subprocess
@@ -148,3 +149,130 @@ def test_a_table_of_a_course_archive_comes_after_those_that_it_refers_to() -> No
         referred = {*table.refs.values(), *table.lists.values()} - {table.label}
         assert referred <= seen, table.label
         seen.add(table.label)
+
+
+MONEY_MOVES = {"settle", "release", "carve", "correct"}
+FOR_PEOPLE = "evaluation.services.reasons"
+TOLD = re.compile(r"message|reason|sentence|note$")
+
+
+def moves_money(tree: ast.Module) -> bool:
+    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    by_module = any(isinstance(one, ast.Attribute) and ast.unparse(one.value) == "money" for one in calls)
+    settles = any(isinstance(one, ast.Name) and one.id == "settle" for one in calls)
+    return settles or (by_module and any(getattr(one, "attr", "") in MONEY_MOVES for one in calls))
+
+
+def texts_read(tree: ast.Module) -> list[str]:
+    """What a module takes from the texts for people, or compares with one."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == FOR_PEOPLE:
+            found.append(f"imports {FOR_PEOPLE}")
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            names = [getattr(side, "attr", getattr(side, "id", "")) for side in sides]
+            found += [f"compares {name}" for name in names if TOLD.search(name)]
+    return found
+
+
+def test_no_billing_decision_reads_a_text_for_people() -> None:
+    trees = {str(path.relative_to(ROOT)): ast.parse(path.read_text()) for path in python_files()}
+    calls = "training/services/calls/"
+    billing = {name: tree for name, tree in trees.items() if moves_money(tree) or name.startswith(calls)}
+    assert len(billing) > 12, "the search finds what is there"
+    assert {name: read for name, tree in billing.items() if (read := texts_read(tree))} == {}
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "from evaluation.services.reasons import BROKE_OFF\nmoney.settle(key=key, charge=charge)",
+        "if message in UNSURE:\n    money.settle(key=key, charge=charge)",
+        "if turn.error_message == SLOW:\n    settle(key=key)",
+    ],
+)
+def test_a_planted_text_in_a_billing_decision_is_found(planted: str) -> None:
+    tree = ast.parse(planted)
+    assert moves_money(tree) and texts_read(tree)
+
+
+METHODS = {"lora", "dspy", "openai"}
+METHODS_HOME = ("training/methods/", "training/engines/")
+
+
+def method_comparisons(tree: ast.Module) -> int:
+    """How often code asks which of the methods it has at hand: by a comparison, a table or a match."""
+    return sum(_names_a_method(node) for node in ast.walk(tree))
+
+
+def _names_a_method(node: ast.AST) -> bool:
+    if isinstance(node, ast.Compare):
+        sides = [node.left, *node.comparators]
+        members = [each for side in sides for each in getattr(side, "elts", [side])]
+        asked = any(ast.unparse(side).endswith("method") for side in sides)
+        return any(_is_member(one) or (asked and _is_text(one)) for one in members)
+    if isinstance(node, ast.Dict):
+        return any(key is not None and _is_member(key) for key in node.keys)
+    return isinstance(node, ast.MatchValue) and (_is_member(node.value) or _is_text(node.value))
+
+
+def _is_member(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and ast.unparse(node.value) == "Method" and node.attr.lower() in METHODS
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and node.value in METHODS
+
+
+# Each file may ask this often. A number may only get smaller; a file that asks no more leaves the list.
+ASKS_FOR_THE_METHOD: dict[str, int] = {
+    "courseplatform/course_archive/artefacts.py": 2,
+    "courseplatform/course_archive/kinds.py": 3,
+    "courseplatform/course_archive/run_files.py": 1,
+    "courseplatform/course_archive/shared.py": 1,
+    "datasets/checks/advising.py": 4,
+    "evaluation/services/bots.py": 1,
+    "training/archives/run_child.py": 2,
+    "training/forms/__init__.py": 1,
+    "training/models/base_model.py": 2,
+    "training/models/run.py": 6,
+    "training/services/advice.py": 1,
+    "training/services/charges.py": 4,
+    "training/services/endpoints.py": 1,
+    "training/services/estimate.py": 2,
+    "training/services/execute.py": 1,
+    "training/services/finish.py": 1,
+    "training/services/imported.py": 5,
+    "training/services/launch.py": 1,
+    "training/services/learning_curve.py": 4,
+    "training/services/progress.py": 2,
+    "training/services/run_disk.py": 1,
+    "training/services/verdict_words.py": 1,
+}
+
+
+def test_code_outside_the_methods_asks_less_and_less_which_method_a_run_has() -> None:
+    found = {}
+    for path in python_files():
+        name = str(path.relative_to(ROOT))
+        times = 0 if name.startswith(METHODS_HOME) else method_comparisons(ast.parse(path.read_text()))
+        if times:
+            found[name] = times
+    more = {name: times for name, times in found.items() if times > ASKS_FOR_THE_METHOD.get(name, 0)}
+    assert more == {}, "ask the method's own object instead (docs/adr, house.md)"
+    assert set(ASKS_FOR_THE_METHOD) <= set(found), "these ask no more: take them off the list"
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "if run.method == Method.LORA:\n    pass",
+        "x = run.method in (Method.DSPY, Method.OPENAI)",
+        "x = {Method.LORA: 1}[run.method]",
+        "if method != 'lora':\n    pass",
+        "match run.method:\n    case Method.LORA:\n        pass",
+    ],
+)
+def test_a_planted_question_for_the_method_is_found(planted: str) -> None:
+    assert method_comparisons(ast.parse(planted)) == 1

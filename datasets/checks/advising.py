@@ -9,12 +9,23 @@ Time = Literal["quick", "moderate", "long"]
 METHODS = ("dspy", "openai", "lora")
 NAMES = {"dspy": "DSPy", "openai": "OpenAI fine-tuning", "lora": "LoRA"}
 
-GUIDELINES: dict[str, tuple[int, int, int | None]] = {
-    "dspy": (5, 10, 50),
-    "openai": (10, 50, None),
-    "lora": (20, 100, None),
+
+class Guideline(msgspec.Struct, frozen=True):
+    """Rows that a method starts with at least, wants, and learns little beyond (None: the more the better)."""
+
+    least: int
+    wanted: int
+    most: int | None
+    span: str
+
+
+GUIDELINES = {
+    "dspy": Guideline(4, 10, 50, "10–50"),
+    "openai": Guideline(10, 50, None, "50–100+"),
+    "lora": Guideline(4, 100, None, "100+"),
 }
-"""method -> (fewest rows it runs with, rows it wants, rows beyond which more does not help); the guide's figures."""
+"""The only table of its kind: the dataset's page, the advice, the form and its refusals read it. `least` is what the method
+itself needs, the others are the guide's figures."""
 
 _GOALS: dict[Goal, tuple[str, str]] = {
     "quick_personality": (
@@ -56,8 +67,8 @@ class Advice(msgspec.Struct, kw_only=True, frozen=True):
 
 def guideline(method: str, rows: int) -> dict[str, Any]:
     """How a number of rows stands against a method's guideline: verdict too_few, few, good or plenty, and a sentence."""
-    least, wanted, most = GUIDELINES[method]
-    span = f"{wanted}–{most}" if most else f"{wanted}+" if method != "openai" else "50–100+"
+    found = GUIDELINES[method]
+    least, wanted, most, span = found.least, found.wanted, found.most, found.span
     if rows < least:
         verdict, told = "too_few", f"{NAMES[method]} needs {least} rows at least; {least - rows} are missing."
     elif rows < wanted:
@@ -69,7 +80,15 @@ def guideline(method: str, rows: int) -> dict[str, Any]:
         )
     else:
         verdict, told = "good", f"{rows} rows are what {NAMES[method]} wants ({span})."
-    return {"least": least, "wanted": wanted, "most": most, "rows": rows, "verdict": verdict, "sentence": told}
+    return {
+        "least": least,
+        "wanted": wanted,
+        "most": most,
+        "rows": rows,
+        "span": span,
+        "verdict": verdict,
+        "sentence": told,
+    }
 
 
 def advice(
@@ -80,7 +99,7 @@ def advice(
     ranked = sorted(judged, key=lambda m: (not m.possible, -m.points, METHODS.index(m.method)))
     best = ranked[0]
     if not best.possible:
-        sentence = f"No method works with {rows} rows yet: write {GUIDELINES['dspy'][0]} good ones first, for DSPy."
+        sentence = f"No method works with {rows} rows yet: write {GUIDELINES['dspy'].least} good ones first, for DSPy."
     else:
         sentence = f"{best.name} fits best: {'; '.join(best.reasons) or 'nothing speaks against it'}."
     return Advice(best=best.method, sentence=sentence, methods=ranked)

@@ -24,7 +24,6 @@ class SizeAdvice:
 
 
 LABELS = {"dspy": "DSPy", "openai": "OpenAI", "lora": "LoRA"}
-WANTED = {"dspy": "10–50", "openai": "50–100+", "lora": "100+"}
 VERDICTS = {"too_few": "bad", "few": "warn", "good": "good", "plenty": "good"}
 
 
@@ -34,7 +33,7 @@ def size_advice(version: DatasetVersion) -> list[SizeAdvice]:
 
 
 def _advice(method: str, told: dict[str, Any]) -> SizeAdvice:
-    return SizeAdvice(method, LABELS[method], WANTED[method], VERDICTS[told["verdict"]], told["sentence"])
+    return SizeAdvice(method, LABELS[method], told["span"], VERDICTS[told["verdict"]], told["sentence"])
 
 
 @dataclass(frozen=True)

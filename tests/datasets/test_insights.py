@@ -127,7 +127,7 @@ def test_looking_at_the_split_page_decides_nothing(browser: Client, version_url:
 def test_advice_follows_goal_time_and_data(browser: Client, version_url: str) -> None:
     quick = browser.get(f"{version_url}advice/?goal=quick_personality&time=quick").content.decode()
     assert "DSPy fits best" in quick
-    assert "LoRA needs 20 rows at least; 8 are missing" in quick
+    assert "It runs, but LoRA wants 100+ rows; 88 more would help" in quick
     assert browser.get(f"{version_url}advice/?goal=nonsense").status_code == 200
 
 

@@ -9,6 +9,7 @@ from asgiref.sync import async_to_sync
 from django.test import Client
 from django.urls import reverse
 
+from datasets.checks import guideline
 from datasets.models import DatasetVersion
 from teams.models import Method, Team, User
 from tests import factories
@@ -62,7 +63,8 @@ def test_the_form_opens_with_a_price_and_size_advice(
 ) -> None:
     page = text(browser.get(url("run_new", team, method)))
     assert "will be held" in page
-    assert "the guide suggests" in page.lower()
+    sentences = [guideline(method, rows)["sentence"] for rows in range(1, version.row_count + 1)]
+    assert any(sentence in page for sentence in sentences)
     assert "Your team has left $25.00" in page
 
 

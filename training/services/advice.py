@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from datasets.checks import guideline
 from datasets.models import DatasetVersion
 from teams.models import Method, Team
 from teams.services import team_ledger
@@ -66,5 +67,5 @@ def advise(
         )
     rows = estimate.training_share(dataset_version, settings)
     in_pairs = method != Method.DSPY and base_model.local and settings.get("training") == launch.DPO
-    size = preference.size_advice(rows) if in_pairs else launch.size_advice(method, rows)
+    size = preference.size_advice(rows) if in_pairs else guideline(method, rows)["sentence"]
     return Advice(size, figures.left, reckoned, refusal, warnings)

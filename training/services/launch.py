@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 from django.db import transaction
 from django.db.models import Max
 
+from datasets.checks import GUIDELINES
 from datasets.models import DatasetVersion, Shape
 from datasets.services.privacy import cloud_refusal
 from teams.models import DiskKind, Method, Team, User
@@ -16,9 +17,7 @@ from training.models import BaseModel, DeletedRun, RunStatus, TrainingRun
 from training.services import charges, estimate, local_program, lora_memory, preference, queue, run_disk
 from training.services.openai_api import own_jobs
 
-FEWEST_ROWS = {Method.DSPY: 4, Method.OPENAI: 10, Method.LORA: 4}
 SUPERVISED, DPO = "supervised", "dpo"
-GUIDELINE = {Method.DSPY: (10, 50), Method.OPENAI: (50, 100), Method.LORA: (100, None)}
 
 
 class LaunchRefused(Exception):
@@ -167,7 +166,7 @@ def why_not(
             f"DPO learns from pairs of answers, a preferred and a rejected one, and {version} has none. "
             "Choose supervised training, or make a dataset of pairs on the page “Preference pairs”."
         )
-    fewest, rows = FEWEST_ROWS[Method(method)], estimate.training_share(version, settings)
+    fewest, rows = GUIDELINES[method].least, estimate.training_share(version, settings)
     if rows < fewest:
         kept_back = version.row_count - rows
         return (
@@ -193,19 +192,6 @@ def _memory_refusal(base_model: BaseModel, version: DatasetVersion, settings: di
         return None
     alone = not TrainingRun.objects.adapters().filter(status=RunStatus.RUNNING).exists()
     return lora_memory.refusal(needed, room, alone=alone)
-
-
-def size_advice(method: Method, rows: int) -> str:
-    """The guide's size for a method, beside the rows at hand."""
-    low, high = GUIDELINE[method]
-    wanted = f"{low} to {high}" if high else f"{low} or more"
-    if rows < low:
-        return (
-            f"{rows} rows. The guide suggests {wanted} for {method.label}: the result will be weaker than it could be."
-        )
-    if high and rows > high * 2:
-        return f"{rows} rows. The guide suggests {wanted} for {method.label}: more costs more and may add little."
-    return f"{rows} rows: a good size for {method.label} (the guide suggests {wanted})."
 
 
 def next_number(team: Team) -> int:

@@ -7,6 +7,7 @@ import msgspec
 from django.db import transaction
 from django.utils.crypto import salted_hmac
 
+from datasets.checks import GUIDELINES
 from datasets.models import DatasetVersion, FrozenSplit
 from datasets.models import Shape as RowShape
 from datasets.services import versions
@@ -17,11 +18,11 @@ from teams.services.money import BudgetRefused
 from training.models import ApiFile, EndpointKey, FineTuningJob, RunStatus, TrainingRun
 from training.services import cancel, deployments
 from training.services.endpoint_api import ApiError
-from training.services.launch import DPO, FEWEST_ROWS, SUPERVISED, LaunchRefused, launch
+from training.services.launch import DPO, SUPERVISED, LaunchRefused, launch
 from training.services.openai_api import files, job_settings, models, results
 from training.services.openai_api.wanted import MOST_METADATA, WantedJob
 
-FEWEST_EXAMPLES = FEWEST_ROWS[Method.OPENAI]  # as OpenAI wants
+FEWEST_EXAMPLES = GUIDELINES[Method.OPENAI].least  # as OpenAI wants
 MOST_JOINED = 5_000  # rows of both files, which are put together while the program waits
 USUAL_SEED = 17
 
