@@ -44,6 +44,7 @@ def cedar() -> dict[str, Any]:
     professor = person(SECOND_PROFESSOR, "Paula Second")
     factories.enrol(course, professor, Role.PROFESSOR)
     world = make_world(factories.make_team(course, "Cedar", person(CEDAR, "Cyd Cedar")), professor, "marked")
+    world.base_model.delete()  # nothing is behind its name, and forms would offer it first
     grade = world.grading.grade
     for number, score in enumerate(grade.scores.all()):
         score.level, score.comment = 1 + number % 4, "Seen in the second answer."
