@@ -9,19 +9,21 @@ from django.db import DatabaseError, connection
 from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 from django.utils.http import urlencode
 
-from courseplatform import progress, service_state
-from datasets.models import Dataset, DatasetVersion
+from courseplatform import next_step, progress, service_state, team_facts
+from courseplatform.demo import state as demo_state
 from evaluation.models import Submission
 from teams.access import Access, SignedInRequest, course_view, public_view, team_view
 from teams.models import Course, Membership, Method, Milestone, Role, Team
 from teams.services import costs, team_requests
 from teams.services.courses import CODES
-from training.models import TrainingRun
 
 log = logging.getLogger(__name__)
+
+RUNS_SHOWN = 8
 
 
 @public_view
@@ -63,6 +65,7 @@ def course_home(request: SignedInRequest, course: Course) -> HttpResponse:
         "rows": rows,
         "stuck": [row for row in rows if row["stuck"]],
         "practice": _practice(course),
+        "demo": demo_state.of_course(course.pk),
         "section": "course",
         "join_url": join,
         "codes": _codes(course, join),
@@ -134,22 +137,39 @@ def _team_row(team: Team, done: progress.Done, plan: list[Milestone], spent: cos
 @team_view(Access.MEMBER)
 def team_home(request: SignedInRequest, team: Team) -> HttpResponse:
     """Where the team stands and what to do next."""
-    shown = TrainingRun.objects.for_team(team).shown().order_by("-starred", "-id")
-    runs = list(shown.select_related("dataset_version__dataset", "base_model")[:8])
-    done = progress.achieved([team])[team.pk]
+    runs = team_facts.runs_of(team)
+    submission = Submission.objects.for_team(team).current().select_related("run").first()
+    plan = progress.course_plan(team.course)
+    facts, steps = team_facts.facts_of(team, plan, runs, submission)
+    _, step = next_step.next_step(facts)
     own_costs = costs.of_team(team)
     context = {
         "section": "team",
+        "step": step,
+        "step_link": _link(team, step.page),
+        "step_more": step.more and (step.more[0], _link(team, step.more[1])),
+        "due": facts.due_words,
+        "zone": settings.TIME_ZONE.rpartition("/")[2].replace("_", " "),
+        "voices": team_facts.voices_of(runs),
+        "demo": demo_state.of_course(team.course_id),
         "requests": team_requests.waiting(team.course).filter(team=team),
         "practice": _practice(team.course),
         "own_team": request.membership.team if team.practice else None,
-        "runs": runs,
-        "steps": progress.steps(progress.course_plan(team.course), done),
-        "newest": DatasetVersion.objects.for_team(team).select_related("dataset").order_by("-created_at").first(),
-        "datasets": Dataset.objects.for_team(team).count(),
-        "submission": Submission.objects.for_team(team).current().select_related("run").first(),
+        "runs": sorted((run for run in runs if run.archived_at is None), key=lambda run: not run.starred)[:RUNS_SHOWN],
+        "steps": steps,
+        "now": next((one for one in steps if not one.done), None),
+        "newest": facts.data,
+        "submission": submission,
         "costs": own_costs,
         "bar": list(costs.segments(own_costs)),
         "people": [membership.person for membership in team.memberships.filter(active=True).select_related("person")],
     }
     return render(request, "teams/team_home.html", context)
+
+
+def _link(team: Team, page: tuple[str, tuple[object, ...], str]) -> str:
+    """The address of a step's page; `page` as `next_step.Step` has it."""
+    name, numbers, query = page
+    own = name != "guide"
+    address = reverse(name, args=[*([team.pk] if own else []), *numbers])
+    return address + (query if query.startswith("#") else f"?{query}" if query else "")

@@ -1,6 +1,7 @@
 """Until when a course's bots are handed in: the end of the day of the plan's step "A bot is submitted". And until when they
 are graded: a day of its own, which the instructor sets beside the grades."""
 
+from collections.abc import Iterable
 from datetime import date, datetime, time
 
 from django.db.models import Max
@@ -14,8 +15,17 @@ from teams.services import audit
 def deadline_of(course: Course) -> datetime | None:
     """The last moment of the last such day, in the platform's time zone; None without a date."""
     steps = course.milestones.filter(goal=Milestone.Goal.SUBMISSION)
-    due_on = steps.aggregate(last=Max("due_on"))["last"]
-    return timezone.make_aware(datetime.combine(due_on, time.max)) if due_on else None
+    return _end_of(steps.aggregate(last=Max("due_on"))["last"])
+
+
+def deadline_in(milestones: Iterable[Milestone]) -> datetime | None:
+    """The same, where the course's plan is at hand."""
+    days = [one.due_on for one in milestones if one.goal == Milestone.Goal.SUBMISSION and one.due_on is not None]
+    return _end_of(max(days, default=None))
+
+
+def _end_of(day: date | None) -> datetime | None:
+    return timezone.make_aware(datetime.combine(day, time.max)) if day else None
 
 
 def has_passed(deadline: datetime | None) -> bool:

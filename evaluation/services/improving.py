@@ -209,6 +209,16 @@ def _of_interview(run: TrainingRun, interview: Interview, better: dict[str, str]
     ]
 
 
+def failed_in(interview: Interview) -> tuple[tuple[str, str, int, str], ...]:
+    """(question, answer, the question's id, wording) of what failed in an interview, in the order of the page."""
+    failed = [item for item in _of_interview(interview.run, interview, {}) if item.marked.failed]
+    return tuple(
+        (item.question, item.answer, item.source.question_id, item.source.wording)
+        for item in sorted(failed, key=_urgency)
+        if isinstance(item.source, InterviewAnswer)
+    )
+
+
 def _heard(one: InterviewAnswer, spoken: str) -> Item:
     question, follows = one.question, one.wording == Wording.FOLLOW_UP
     return Item(
