@@ -11,48 +11,32 @@ Phrases: "7|seven" are two ways to say one thing; a phrase after "=" has to be t
 """
 
 import re
-from collections.abc import Sequence
 from functools import lru_cache
-from itertools import pairwise
 
-from second_grade import numbers, phrases
+from second_grade import attempts, doubt, numbers, phrases
 from second_grade.matching import NEGATION, is_denied, matches_in
 from second_grade.questions import Claim, Kind, Question, Stance, name_of
+from second_grade.results import NUMBER, SELF, claimed_number
+from second_grade.spelling import sound
 from second_grade.words import plain
 
 LONGEST_ANSWER = 2_000
 """No more of an answer is read: a claim stands at its beginning."""
-_UNSURE = re.compile(
-    r"\b(?:i (?:really )?(?:don'?t|do not|doe?s?n?t|dunno|doe t) (?:really |even )?"
-    r"(?:know|no|get it|get that|get this|understand|remember)\b|"
-    r"idk|dunno|(?:i'?m )?(?:still )?not (?:really |so )?(?:sure|certain)|i (?:forgot|forget)\b|"
-    r"don'?t remember|no idea|no clue|"
-    r"i (?:can'?t|cannot|cant) (?:tell|do (?:it|that)|spell (?:it|that)|read|clap it|say)|"
-    r"(?:too|so|really) hard|hard (?:question|one)|"
-    r"too big for me|(?:we|i|they) (?:don'?t|didn'?t|haven'?t|never|did not|have not) "
-    r"(?:do|did|done|learn\w*|learnt|had that|hear\w*|talk\w*|yet)(?! (?:not|anything|that to))|"
-    r"never (?:heard|learned|learnt|looked|tried|did)|not good at|mix(?:ed)? (?:up|them up)|"
-    r"always mix|i wonder|how should i know|who knows|"
-    r"nobody (?:told|said)|teacher (?:didn'?t|did not) (?:say|tell)|^what(?:'?s| is| are| does| do you)\b.*\w\??$|"
-    r"can you help|maybe it (?:does|is) maybe it (?:doesn'?t|doesnt|isn'?t|isnt))"
-)
-_UNSURE_ONLY = re.compile(r"^what(?:'?s| is| are| does| do you)\b")
 _CORRECTION = re.compile(
-    r"(?:(?<=[\d?!,] )no,? (?=\d|it|its|i )|\b(?:no,? wait|wait,? no|oh wait|no no|i mean|oops|let me try again|"
+    r"(?:(?<=[\d?!,.] )no,? (?=\d|it|its|i )|\b(?:no,? wait|wait,? no|oh wait|no no|i mean|oops|let me try again|"
     r"actually)\b|\bwait\b[,.!]?|"
     r"\b(?:first )?i (?:first )?thought\b[^.!?]*?\bbut\b(?: you have to \w+(?: so)?)?)"
 )
 _REASON = re.compile(r"\b(?:because|becuz|becaus|cuz|coz|cause|'cause|since|bc)\b")
-_CLAUSE_END = re.compile(r"[.!?;:…\n]+|,|\bbut\b|\bso\b|\band (?:then )?(?=it|i|the|you|we|they|he|she)\b")
-_YES = re.compile(r"^(?:um+ |uh+ |oh |well )*(?:yes+|yeah|yea|yep|yup|ya|uh huh|sure|of course|ok(?:ay)? yes)\b")
-_NO = re.compile(r"^(?:um+ |uh+ |oh |well )*(?:no+|nope|nah|no way|not really|uh uh)\b(?!body| one| more)")
-_SELF = re.compile(
-    r"^(?:um+ |oh |well |and )?(?:i (?:like|love|hate|have|had|saw|want|went|know|wish|live|can|was|write)\b|"
-    r"my (?!(?:big |little )?(?:brother|sister|mom|dad|teacher|friend|grandma|grandpa)(?: \w+)? (?:told|said|says|tot)|answer)"
-    r"(?:\w+ ){1,3}(?:has|is|have|likes?|says|puts|can|doesn'?t)\b|there(?:'?s| is| are)? (?:a|an|is|are|no)\b)"
+_YES = re.compile(
+    r"^(?:um+ |uh+ |oh |well )*(?:yes+|yeah|yea|yep|yup|ya|uh huh|sure|of course(?! not)|ok(?:ay)? yes)\b"
+)
+_NO = re.compile(
+    r"^(?:um+ |uh+ |oh |well )*(?:no+|nope|nah|naw|no way|not really|of course not|uh uh)\b(?!body| one| more)"
 )
 _FILLERS = re.compile(
-    r"^(?:(?:um+|uh+|hm+|oh|well|so|ok|okay|like|i think|i thinked|i guess|i said|maybe|its|it'?s|it is|that'?s|thats|they'?re|"
+    r"^(?:(?:um+|uh+|hm+|oh|well|so|ok|okay|like|i think|i thinked|i guess|i said|maybe|its|it'?s|it is|that'?s|"
+    r"thats|they'?re|"
     r"he'?s|hes|she'?s|he is|is it|it means|you|probably|the answer is|a|an|the|and|just|is)\b[ ,]*)+"
 )
 _TAIL = re.compile(r"(?:[ ,]*\b(?:i think|i guess|maybe|right|too|stuff|though|please)\b)+[ ?]*$")
@@ -61,7 +45,16 @@ _COMPARE = re.compile(
     r"(?: \w+)? than (?P<right>.*)$"
 )
 _MORE = frozenset(["more", "bigger", "larger", "higher", "greater"])
-_NUMBER = re.compile(r"(?<![\w/])\d+(?:/\d+)?(?![\w/])")
+_UNKNOWN_WORD = re.compile(
+    r"\b(?:(?:a|the|some) )?(?:\w+ )?(?:words?|ones?) (?:that )?(?:i|you|u) (?:don'?t|do not) know\b"
+)
+_SO = re.compile(r"\bso (?!that\b|so\b|(?:slow|big|small|much|many|fast|hard|long)\b)")
+_TALE = re.compile(r"^once (?:upon|there)\b|(?:^|[.!?] ?)the end[ .!]*$")
+_WISHES = re.compile(r"^(?:i|we) (?:really |just |once )?(?:want|wish|wanna|like|love|saw|went|petted|found)\b")
+_OF_ANOTHER = re.compile(
+    r"^(?:my (?!name)[\w']+|i (?:have|like|got|play|use|want)|we (?:have|use|got)|the [\w']+|he|she|they|"
+    r"\w+s (?:are|have|can|do))\b"
+)
 
 
 def claim(answer: str, question: Question) -> Claim:
@@ -71,22 +64,40 @@ def claim(answer: str, question: Question) -> Claim:
         return Claim(Stance.OTHER)
     if phrases.says_it_is_an_ai(text) and re.search(r"\byou\b", " ".join(question.asked).lower()):
         return Claim(Stance.MISTAKEN, "says it is a program")
+    if re.search(r"\bdon'?t know\b", " ".join(question.asked).lower()):
+        text = _UNKNOWN_WORD.sub("the word", text)
+    if attempts.speaks_as_adult(text, question):
+        return Claim(Stance.MISTAKEN, "speaks as an adult")
+    if attempts.lectures(text, question) or _TALE.search(text):
+        return Claim(Stance.OTHER)
+    return _claim(_after_corrections(text), question)
+
+
+def _claim(text: str, question: Question) -> Claim:
+    """The claim of a text in which nothing is taken back any more."""
     kind = kind_of(question)
-    rest = _after_corrections(text)
-    if _UNSURE_ONLY.search(rest) and len(rest.split()) <= 7 and not _committed(rest, question, kind, whole_only=True):
+    if doubt.asks_back(text, question.asked) and _committed(text, question, kind, whole_only=True) is None:
         return Claim(Stance.UNSURE)
-    certain, was_unsure = _without_unsure(rest)
+    if doubt.stays_between(text):
+        return Claim(Stance.UNSURE)
+    certain, was_unsure = doubt.without_doubt(text)
     found = _committed(certain, question, kind, whole_only=False)
-    if found is not None:
+    is_guess = not was_unsure or doubt.guesses(text)
+    if found is not None and (is_guess or found.stance is Stance.RIGHT or kind is not Kind.OPEN):
         return found
-    return Claim(Stance.UNSURE) if was_unsure else Claim(Stance.OTHER)
+    if was_unsure or doubt.asks_shortly(text, question.asked):
+        return Claim(Stance.UNSURE)
+    said = attempts.attempt(certain, question, kind)
+    if said is None:
+        return Claim(Stance.OTHER)
+    return Claim(Stance.RIGHT if attempts.asks_for_a_favorite(question) else Stance.MISTAKEN, said)
 
 
 @lru_cache(maxsize=1_000)
 def kind_of(question: Question) -> Kind:
     """Which kind of answer is asked for: from the phrases, and from how the question begins."""
     ways = [way for phrase in question.right for way in phrase.split("|")]
-    are_numbers = [_NUMBER.fullmatch(numbers.in_digits(way)) is not None for way in ways]
+    are_numbers = [NUMBER.fullmatch(numbers.in_digits(way)) is not None for way in ways]
     if ways and all(are_numbers):
         return Kind.NUMBER
     listed = {*ways, *(way for phrase in question.mistaken for way in phrase.split("|"))}
@@ -111,24 +122,6 @@ def _after_corrections(text: str) -> str:
     return text
 
 
-def _without_unsure(text: str) -> tuple[str, bool]:
-    """(the text without its clauses of doubt, whether there were any)."""
-    pieces = re.split(r"([.!?;…]+|,|\bbut\b|\bmaybe\b|\bso\b)", text)
-    kept, was_unsure = [], False
-    whole_is_unsure = _UNSURE.search(text) is not None and re.search(r"[,.!?;…]|\bbut\b|\bmaybe\b|\bso\b", text) is None
-    if whole_is_unsure:
-        reason = _REASON.split(text)
-        return "", bool(reason)
-    for piece in pieces:
-        if _UNSURE.search(piece.strip()):
-            was_unsure = True
-        else:
-            kept.append(piece)
-    if _UNSURE.search(text):
-        was_unsure = True
-    return "".join(kept).strip(), was_unsure
-
-
 def _committed(text: str, question: Question, kind: Kind, *, whole_only: bool) -> Claim | None:
     """The claim of a text that has no doubt left in it, or None."""
     told = numbers.in_digits(text, expected=kind is Kind.NUMBER)
@@ -136,6 +129,9 @@ def _committed(text: str, question: Question, kind: Kind, *, whole_only: bool) -
     exact = _whole(whole, question)
     if exact is not None or whole_only:
         return exact
+    if kind is Kind.NUMBER:
+        value = claimed_number(_compared(told, question) or told, question)
+        return None if value is None else _judge_number(value, question)
     reason = _REASON.search(told)
     main = told[: reason.start()] if reason else told
     if len(re.findall(r"\w+", _bare(main))) == 0:
@@ -166,12 +162,13 @@ def _of_part(text: str, question: Question, kind: Kind) -> Claim | None:
     compared = _compared(text, question)
     if compared is not None:
         text = compared
-    if kind is Kind.NUMBER:
-        return _number(text, question)
+    spelled = _spelled(text, question)
+    if spelled is not None:
+        return spelled
     rhyme = _rhyme(text, question)
     if rhyme is not None:
         return rhyme
-    polar = _polar(text, question)
+    polar = _polar(text, question) or _has_one(text, question)
     if polar is not None:
         return polar
     return _phrase(text, question, kind)
@@ -217,6 +214,21 @@ def _rhyme(text: str, question: Question) -> Claim | None:
     return Claim(Stance.MISTAKEN, said[0]) if len(said) <= 2 and said[0] != given else None
 
 
+def _spelled(text: str, question: Question) -> Claim | None:
+    """Where a spelling was asked for: the last word that is spelled out, letter by letter, or the only word."""
+    if re.search(r"\bspell\b", " ".join(question.asked).lower()) is None:
+        return None
+    runs = re.findall(r"(?<![a-z'-])(?:[a-z][- ]){2,}[a-z](?![a-z'])", re.split(r"\bnot ", text)[0])
+    word = re.sub("[^a-z]", "", runs[-1].removesuffix("-i").removesuffix(" i")) if runs else _bare(text)
+    if not word.isalpha():
+        return None
+    ways = {re.sub("[^a-z]", "", way) for phrase in question.right for way in phrase.split("|")}
+    if word in ways:
+        return Claim(Stance.RIGHT, name_of(question.right[0]))
+    is_close = any(sound(word) == sound(way) or (word[:2] == way[:2] and len(word) > 3) for way in ways)
+    return Claim(Stance.MISTAKEN, "-".join(word)[:60]) if runs or is_close else None
+
+
 def _polar(text: str, question: Question) -> Claim | None:
     """A yes or no at the beginning, where one of them is a phrase of the question."""
     start = text.strip(" ,.!?")
@@ -226,87 +238,23 @@ def _polar(text: str, question: Question) -> Claim | None:
     return None
 
 
-def _number(text: str, question: Question) -> Claim | None:
-    """The number that is claimed: the one with the asked unit, else the last that is named as a result, else the only one."""
-    clauses = [clause for clause in _CLAUSE_END.split(text) if clause and clause.strip()]
-    operands = set(_NUMBER.findall(numbers.in_digits(" ".join(question.asked).lower())))
-    listed = _listed_numbers(question)
-    kept = [clause for clause in clauses if not _is_about_itself(clause, listed)]
-    positive = [NEGATION.split(clause)[0] for clause in kept]
-    stated = " . ".join(re.split(r"\bthan\b", clause)[0] for clause in positive)
-    concluded = re.findall(r"\bso (?:it'?s |that'?s |i (?:get|got) )?(\d+)\b", text)
-    if concluded:
-        return _judge_number(concluded[-1], question)
-    if re.search(r"\d+ or (?:maybe )?\d+", stated):
-        return None  # two at once commit to neither
-    if _counts_up(_NUMBER.findall(stated)):
-        return _judge_number(_NUMBER.findall(stated)[-1], question)
-    begins = _BEGINS.match(_bare(stated))
-    if begins and begins.group(1) not in operands - listed:
-        return _judge_number(begins.group(1), question)
-    value = _with_unit(stated, question) or _result(stated) or _only(stated, operands, listed)
-    return None if value is None else _judge_number(value, question)
-
-
-def _listed_numbers(question: Question) -> set[str]:
-    ways = [way for phrase in (*question.right, *question.mistaken) for way in phrase.split("|")]
-    return {way for way in map(numbers.in_digits, ways) if way.isdigit()}
-
-
-def _is_about_itself(clause: str, listed: set[str]) -> bool:
-    return _SELF.search(clause.strip()) is not None and not set(_NUMBER.findall(clause)) & listed
-
-
-def _with_unit(text: str, question: Question) -> str | None:
-    units = re.findall(r"how (?:many|much) (\w+)", " ".join(question.asked).lower())
-    for unit in units:
-        stem = unit.removesuffix("s")
-        if stem in ("do", "money", "did", "are", "i"):
-            continue
-        found = re.search(rf"(\d+) (?:of them )?{stem}s?\b|(\d+) is the {stem}s?\b", text)
-        if found:
-            counted: str = found.group(1) or found.group(2)
-            return counted
-    return None
-
-
-_BEGINS = re.compile(
-    r"(\d+)\b(?: (?:stickers|birds|pennies|cents|crayons|tens|years old|claps|syllables)\b[^.]*)?\s*(?:$|[.,!?](?!\s*\d))"
+_HAS_ONE = re.compile(
+    r"^(?:i|we)(?:'ve| have| hav| got| has|'ve got) (?:a|an|one|two|three|four|five|lots|some|\d+|so many|many)\b"
 )
+_HAS_NONE = re.compile(r"^(?:i|we) (?:don'?t|do not|never) (?:have|hav|got)\b|^(?:i|we) (?:have|got) (?:no|none)\b")
 
 
-_RESULT = re.compile(
-    r"(?:\b(?:is|it'?s|its|makes|make|equals|get|got|that'?s|thats|there'?s|theres|are|leaves|left with|answer is|worth|"
-    r"and i get|says)|=)"
-    r" (?:about |like |just |only |maybe |now |the )?(\d+)\b"
-)
-
-
-def _result(text: str) -> str | None:
-    results: list[str] = _RESULT.findall(text)
-    return results[-1] if results else None
-
-
-def _only(text: str, operands: set[str], listed: set[str]) -> str | None:
-    found: list[str] = _NUMBER.findall(text)
-    if not found:
+def _has_one(text: str, question: Question) -> Claim | None:
+    """ "We have chickens" and "a hermit crab" say yes where "Do you have ..." was asked."""
+    if re.search(r"\bdo you have\b", " ".join(question.asked).lower()) is None:
         return None
-    if _counts_up(found):
-        return found[-1]
-    fresh = [value for value in found if value not in operands]
-    if fresh:
-        return fresh[0] if len(fresh) == 1 or text.strip().startswith(fresh[0]) else fresh[-1]
-    is_alone = len(found) == 1 and len(re.findall(r"\w+", _bare(text))) <= 3
-    return found[0] if is_alone and found[0] in listed else None
-
-
-def _counts_up(found: Sequence[str]) -> bool:
-    """Whether the last four numbers are counted: by ones, backwards, or by tens."""
-    said = [int(value) for value in found if value.isdigit()]
-    once = [value for place, value in enumerate(said) if place == 0 or value != said[place - 1]]
-    last = once[-4:]
-    steps = {after - before for before, after in pairwise(last)}
-    return len(last) == 4 and steps in ({1}, {-1}, {10})
+    start = text.strip(" ,.!?")
+    if _HAS_NONE.search(start):
+        return _whole("no", question)
+    is_named = (
+        re.match(r"^(?:a|an|one|two|three|four|\d+) [a-z]+(?: [a-z]+)?(?: (?:named|called) .*)?$", start) is not None
+    )
+    return _whole("yes", question) if is_named or _HAS_ONE.search(start) else None
 
 
 def _judge_number(value: str, question: Question) -> Claim:
@@ -320,11 +268,18 @@ def _judge_number(value: str, question: Question) -> Claim:
 def _phrase(text: str, question: Question, kind: Kind) -> Claim | None:
     """The phrase that the answer commits itself to first; of two at one place, the longer."""
     is_binary = kind in (Kind.YES_NO, Kind.CHOICE)
-    is_about_the_child = re.search(r"\byour?\b", " ".join(question.asked).lower()) is not None
+    is_about_the_child = re.search(r"\byour\b|\b(?:are|do|did) you\b", " ".join(question.asked).lower()) is not None
+    asks_what_it_is = re.search(r"\bare you an? ", " ".join(question.asked).lower()) is not None
     clauses = [piece.strip() for piece in re.split(r"[.!?;:…\n]+|,|\bbut\b", text) if piece and piece.strip()]
-    conclusions = [clause.split(" so ", 1)[1] for clause in clauses if " so " in clause]
+    conclusions = (
+        [] if "why" in attempts.forms_of(question) else [found for clause in clauses for found in _SO.split(clause)[1:]]
+    )
     for clause in (*conclusions, *clauses):
-        if not is_about_the_child and _SELF.search(clause):
+        if not is_about_the_child and SELF.search(clause):
+            continue
+        if _WISHES.search(clause) and re.search(r"\bdo you have\b", " ".join(question.asked).lower()):
+            continue
+        if asks_what_it_is and _OF_ANOTHER.search(clause):
             continue
         affirmed = re.split(r"\b(?:not|instead of|rather than)\b", clause)[0]
         exact = _whole(_bare(clause), question) or _whole(_bare(affirmed), question)

@@ -208,7 +208,7 @@ def test_give_aways_fall_out_of_the_part(answer: str) -> None:
 def test_the_script_that_ships_has_thirty_questions_and_more_in_every_subject(db: Any) -> None:
     from evaluation.models import InterviewScript, Subject
 
-    script = InterviewScript.objects.get(course=None, number=2)
+    script = InterviewScript.objects.get(course=None, number=3)
     questions = list(script.questions.all())
     assert len(questions) >= 30
     assert {question.subject for question in questions} == set(Subject.values)

@@ -8,17 +8,23 @@ import pytest
 from second_grade.questions import Question, Stance, kappa
 from second_grade.stance import claim
 
-SCRIPT = importlib.import_module("evaluation.migrations.0016_second_interview_script")
+SCRIPT = importlib.import_module("evaluation.migrations.0021_wider_interview_phrases")
 QUESTIONS = [Question((one[2], one[3]), tuple(one[5]), tuple(one[6])) for one in SCRIPT.QUESTIONS]
 LABELS = {"R": Stance.RIGHT, "M": Stance.MISTAKEN, "U": Stance.UNSURE, "O": Stance.OTHER}
 
 
-def labelled() -> list[tuple[int, str, Stance, bool]]:
-    """(question, answer, label, whether it was set aside) of all."""
+DATA = Path(__file__).with_name("data")
+BY_ITS_AUTHOR = ("answers_a.txt", "answers_b.txt")
+BY_OTHERS = ("answers_c.txt", "answers_d.txt")
+"""Answers by people who had not seen the code: c was read while it was improved, d was not."""
+
+
+def labelled(*names: str) -> list[tuple[int, str, Stance, bool]]:
+    """(question, answer, label, whether it was set aside) of the named files; of the author's own where none is named."""
     found = []
-    for name in ("answers_a.txt", "answers_b.txt"):
+    for name in names or BY_ITS_AUTHOR:
         question = within = 0
-        for line in (Path(__file__).with_name("data") / name).read_text(encoding="utf-8").splitlines():
+        for line in (DATA / name).read_text(encoding="utf-8").splitlines():
             if line.startswith("# "):
                 question, within = int(line[2:]), 0
             elif line:
@@ -41,6 +47,15 @@ def test_claims_agree_with_the_labels(aside: bool) -> None:
         if is_aside == aside
     ]
     assert kappa(pairs) >= 0.9
+
+
+@pytest.mark.parametrize("name", BY_OTHERS)
+def test_claims_agree_with_the_labels_of_people_who_had_not_seen_the_code(name: str) -> None:
+    if not (DATA / name).exists():
+        pytest.skip(f"{name} is kept away until the end")
+    pairs = [(label, claim(answer, QUESTIONS[question - 1]).stance) for question, answer, label, _ in labelled(name)]
+    assert len(pairs) >= 400
+    assert kappa(pairs) >= 0.85
 
 
 @pytest.mark.parametrize(
