@@ -38,7 +38,10 @@ audit: $(VENV)/.dev ## look every locked package up in the public advisories; sa
 	sh tests/audit.sh
 
 demo: $(VENV)/.runtime ## run the whole course on this machine: web, workers, Redis, model servers (Ctrl-C stops all)
-	@exec $(BIN)/python manage.py start --demo --port $(PORT)
+	@exec $(BIN)/python manage.py start --demo --story --port $(PORT)
+
+demo-archives: $(VENV)/.runtime ## train the bots that come with the demo course, anew; writes courseplatform/demo_data/runs/
+	@folder=$$(mktemp -d) && VAR_DIR=$$folder $(BIN)/python manage.py start --demo-archives --port $(PORT); rm -rf $$folder
 
 browser:
 	@sh tests/install_browser.sh
@@ -100,4 +103,4 @@ format: $(VENV)/.dev
 clean: ## remove the environment; the data in var/ stays
 	rm -rf $(VENV) .venv-bench .venv-audit .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help privacy-recall lock audit demo browser test lint types imports migrations deploy-check postgres check bench chaos chaos-postgres measures screenshots format clean
+.PHONY: help privacy-recall lock audit demo demo-archives browser test lint types imports migrations deploy-check postgres check bench chaos chaos-postgres measures screenshots format clean

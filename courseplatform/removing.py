@@ -64,13 +64,14 @@ def moment_of(export: AuditEntry) -> datetime:
     return datetime.fromisoformat(said) if isinstance(said, str) else export.at
 
 
-def delete_course(*, course: Course, person: User, leave_uploads: bool = False) -> None:
+def delete_course(*, course: Course, person: User, leave_uploads: bool = False, demo: bool = False) -> None:
     """Everything of the course, its files, and the accounts of students who are in no other course.
 
     Raises RemovalRefused; UploadsRemain where uploaded rows are still at the provider, unless they are left there by
-    `leave_uploads`: with the runs their ids go too, so that only the record knows them from then on.
+    `leave_uploads`: with the runs their ids go too, so that only the record knows them from then on. A `demo` course needs
+    no export: it can be made again.
     """
-    if last_export(course) is None:
+    if last_export(course) is None and not demo:
         raise RemovalRefused("Export the course first: deleting it is for ever, and the file is all that is left.")
     for run in _with_uploads(course).filter(status__in=ENDED):  # asks the provider, so before anything is locked
         if not cloud.clean_up(run):

@@ -20,6 +20,7 @@ urlpatterns = [
     path("teams/<int:team_id>/runs/<int:number>/delete/", deleting.run_delete, name="run_delete"),
     path("courses/<int:course_id>/export/", archive.course_archive, name="course_archive"),
     path("courses/<int:course_id>/export/file/", archive.course_archive_file, name="course_archive_file"),
+    path("courses/<int:course_id>/demo/remove/", archive.demo_remove, name="demo_remove"),
     path("courses/<int:course_id>/delete/", archive.course_delete, name="course_delete"),
     path("courses/<int:course_id>/teams/<int:edited_id>/remove/", archive.team_remove, name="team_remove"),
     path("healthz", home.healthz, name="healthz"),

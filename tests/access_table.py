@@ -237,6 +237,7 @@ TABLE: dict[str, Access] = {
     "course_import_detail": Access.COURSE_MAKER,
     "course_archive": Access.INSTRUCTOR,
     "course_archive_file": Access.INSTRUCTOR,
+    "demo_remove": Access.INSTRUCTOR,
     "course_delete": Access.INSTRUCTOR,
     "team_remove": Access.INSTRUCTOR,
     "course_plan": Access.STUDENT,

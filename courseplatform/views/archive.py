@@ -3,13 +3,15 @@
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import FileResponse, HttpResponse
+from django.http import FileResponse, Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from courseplatform import archive, removing
+from courseplatform.demo import removal as demo_course
+from courseplatform.demo import state as demo_state
 from teams.access import Access, SignedInRequest, course_maker_view, course_view
 from teams.body_limits import takes_file
 from teams.forms import ArchiveForm, DeleteCourseForm
@@ -112,6 +114,25 @@ def course_delete(request: SignedInRequest, course: Course) -> HttpResponse:
         "section": "course",
     }
     return render(request, "teams/course_delete.html", context, status=422 if form.errors else 200)
+
+
+@course_view(Access.INSTRUCTOR)
+@require_http_methods(["GET", "POST"])
+def demo_remove(request: SignedInRequest, course: Course) -> HttpResponse:
+    """The demo course with all its files, at one press. What works for it at this moment is stopped first."""
+    if demo_state.of_course(course.pk) is None:
+        raise Http404("This is not the demo course.")
+    refusal = ""
+    if request.method == "POST":
+        try:
+            demo_course.remove(course=course, person=request.user)
+        except removing.RemovalRefused as error:
+            refusal = str(error)
+        else:
+            messages.success(request, "The demo course and its files are gone. Make your own course whenever you like.")
+            return redirect("home")
+    context = {"refusal": refusal, "section": "course"}
+    return render(request, "teams/demo_remove.html", context, status=422 if refusal else 200)
 
 
 @course_view(Access.INSTRUCTOR)

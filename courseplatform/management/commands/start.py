@@ -25,6 +25,8 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=8000, help="port of the pages (default 8000)")
         parser.add_argument("--demo", action="store_true", help="seed the demo course and print its sign-ins")
+        parser.add_argument("--story", action="store_true", help="with --demo: fill the course as in its fifth week")
+        parser.add_argument("--demo-archives", action="store_true", help="train the demo's bots, keep them, and stop")
 
     def handle(self, *args: Any, **options: Any) -> None:
         self._close_the_folder()
@@ -41,7 +43,7 @@ class Command(BaseCommand):
         for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(sign, supervisor.request_stop)
         try:
-            stayed_up = self._run(supervisor, ports, env, options["demo"])
+            stayed_up = self._run(supervisor, ports, env, options)
         finally:
             self.stdout.write("Stopping…")
             supervisor.request_stop()
@@ -51,16 +53,19 @@ class Command(BaseCommand):
         if not stayed_up:
             raise CommandError("The platform cannot begin; the last words of what does not stay up are above.")
 
-    def _run(self, supervisor: Supervisor, ports: machine.Ports, env: dict[str, str], demo: bool) -> bool:
+    def _run(self, supervisor: Supervisor, ports: machine.Ports, env: dict[str, str], options: dict[str, Any]) -> bool:
         """Redis and the model server first: seeding already sends work to the queues, and torch takes longest to load."""
         early = [service for service in supervisor.services if service.name in machine.EARLY]
         for service in early:
             supervisor.start(service)
-        self._prepare(env, demo=demo)
+        demo = options["demo"] or options["demo_archives"]
+        self._prepare(env, demo=demo, story=options["story"])
         for service in supervisor.services:
             if service not in early:
                 supervisor.start(service)
-        threading.Thread(target=self._announce, args=(supervisor, ports, env, demo), daemon=True).start()
+        after = ["demo_archives"] if options["demo_archives"] else ["demo_story"] if options["story"] else []
+        told = (supervisor, ports, env, demo, after)
+        threading.Thread(target=self._announce, args=told, daemon=True).start()
         return supervisor.watch()
 
     def _close_the_folder(self) -> None:
@@ -86,7 +91,7 @@ class Command(BaseCommand):
             ) from None
         return lock
 
-    def _prepare(self, env: dict[str, str], *, demo: bool) -> None:
+    def _prepare(self, env: dict[str, str], *, demo: bool, story: bool) -> None:
         """Migrate, collect static files, seed: in the environment that the processes will have."""
         self.stdout.write("Preparing the database…")
         commands = [
@@ -95,7 +100,7 @@ class Command(BaseCommand):
             ["install_base_model"],
         ]
         if demo:
-            commands.append(["seed_demo"])
+            commands.append(["seed_demo", *(["--fifth-week"] if story else [])])
         for command in commands:
             done = subprocess.run([sys.executable, "manage.py", *command], cwd=settings.BASE_DIR, env=env, check=False)
             if done.returncode:
@@ -107,7 +112,9 @@ class Command(BaseCommand):
         asked = subprocess.run(command, cwd=settings.BASE_DIR, env=env, check=True, capture_output=True, text=True)
         return asked.stdout.strip()
 
-    def _announce(self, supervisor: Supervisor, ports: machine.Ports, env: dict[str, str], demo: bool) -> None:
+    def _announce(
+        self, supervisor: Supervisor, ports: machine.Ports, env: dict[str, str], demo: bool, after: list[str]
+    ) -> None:
         waiting = machine.health_urls(ports, env)
         began = time.monotonic()
         while waiting and not supervisor.stopping:
@@ -135,6 +142,17 @@ class Command(BaseCommand):
         lines += [f"Logs: {machine.logs()}   (pid {os.getpid()}; Ctrl-C stops everything)", ""]
         self.stdout.write("\n".join(lines))
         self.stdout.flush()
+        if after:
+            self._then(supervisor, env, after)
+
+    def _then(self, supervisor: Supervisor, env: dict[str, str], command: list[str]) -> None:
+        """What begins once all is up. It ends with the platform; making archives ends the platform."""
+        child = subprocess.Popen([sys.executable, "manage.py", *command], cwd=settings.BASE_DIR, env=env)
+        while child.poll() is None and not supervisor.stopping:
+            time.sleep(0.5)
+        child.terminate()
+        if command == ["demo_archives"]:
+            supervisor.request_stop()
 
 
 def _is_up(url: str) -> bool:
