@@ -196,6 +196,8 @@ def _talk_subject(talk: Conversation | None, team: Team, is_instructor: bool) ->
     if talk.submission_id is not None:
         address = reverse("submission_grades", args=[team.course_id, talk.submission_id]) if is_instructor else ""
         return Subject(f"an answer of {talk.run} to a professor", address)
+    if talk.hearing_id is not None:
+        return Subject(f"an answer of {talk.run} to a professor", "")
     sides = Comparison.objects.filter(contenders__conversation=talk).first()
     if sides is not None:
         return Subject("an answer side by side", reverse("comparison_detail", args=[team.pk, sides.key]))

@@ -6,11 +6,14 @@ from evaluation.views import (
     comparing,
     grades,
     grading,
+    hearing,
+    hearing_talk,
     improving,
     interview,
     interviews,
     judge,
     pairs,
+    presentations,
     regrades,
     releases,
     rubric,
@@ -34,6 +37,10 @@ INTERVIEW = GRADE + "talk/"
 ASKED = INTERVIEW + "turns/<uuid:turn_key>/"
 GRADES = "courses/<int:course_id>/grades/"
 CALIBRATION = "courses/<int:course_id>/calibration/"
+PRESENTATIONS = "courses/<int:course_id>/presentations/"
+SESSION = PRESENTATIONS + "plan/<int:session_id>/"
+HEARING = PRESENTATIONS + "<uuid:code>/"
+HEARD = HEARING + "talk/turns/<uuid:turn_key>/"
 RUBRIC = "courses/<int:course_id>/rubric/"
 SCRIPT = "courses/<int:course_id>/interview-script/"
 
@@ -105,6 +112,24 @@ urlpatterns: list[URLPattern] = [
     path(CALIBRATION, calibration.calibration_list, name="calibration_list"),
     path(CALIBRATION + "<int:number>/", calibration.calibration_detail, name="calibration_detail"),
     path(CALIBRATION + "<int:number>/<str:criterion>/", calibration.calibration_choose, name="calibration_choose"),
+    path(PRESENTATIONS, presentations.presentation_list, name="presentation_list"),
+    path(PRESENTATIONS + "plan/", presentations.presentation_plan, name="presentation_plan"),
+    path(PRESENTATIONS + "counting/", presentations.presentation_rule, name="presentation_rule"),
+    path(SESSION, presentations.session_edit, name="session_edit"),
+    path(SESSION + "teams/", presentations.session_teams, name="session_teams"),
+    path(SESSION + "remove/", presentations.session_remove, name="session_remove"),
+    path(SESSION + "tell/", presentations.session_tell, name="session_tell"),
+    path(HEARING, hearing.hearing_detail, name="hearing_detail"),
+    path(HEARING + "criteria/<str:criterion>/", hearing.hearing_score, name="hearing_score"),
+    path(HEARING + "comment/", hearing.hearing_comment, name="hearing_comment"),
+    path(HEARING + "kept/<uuid:kept>/", hearing.hearing_choose, name="hearing_choose"),
+    path(HEARING + "commit/", hearing.hearing_commit, name="hearing_commit"),
+    path(HEARING + "revise/", hearing.hearing_revise, name="hearing_revise"),
+    path(HEARING + "talk/", hearing_talk.hearing_ask, name="hearing_ask"),
+    path(HEARD, hearing_talk.hearing_turn, name="hearing_turn"),
+    path(HEARD + "events/", hearing_talk.hearing_events, name="hearing_events"),
+    path(HEARD + "stop/", hearing_talk.hearing_stop, name="hearing_stop"),
+    path(HEARD + "retry/", hearing_talk.hearing_retry, name="hearing_retry"),
     path(RUBRIC, rubric.rubric_detail, name="rubric_detail"),
     path(RUBRIC + "read/", scale.rubric_read, name="rubric_read"),
     path(RUBRIC + "edit/", rubric.rubric_edit, name="rubric_edit"),

@@ -43,7 +43,7 @@ EXPECTED: dict[Access, dict[str, object]] = {
 }
 # A grading belongs to its grader alone, and so does the code of a review: the instructor reads results on the grades pages.
 QUERY = {"conversation_new": "?run={run}"}
-GRADERS_OWN = ("grading_", "interview_", "second_look", "review_detail", "review_comment", "review_approve")
+GRADERS_OWN = ("hearing_", "grading_", "interview_", "second_look", "review_detail", "review_comment", "review_approve")
 
 
 def routes() -> Iterator[URLPattern]:

@@ -1,7 +1,7 @@
 """One of everything that a team can have, marked so that a leak into another team's pages is seen."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,11 @@ from evaluation.models import (
     Conversation,
     Grading,
     GradingDue,
+    Hearing,
     Interview,
     JudgeOpinion,
     JudgeSetting,
+    PresentationRule,
     RegradeRequest,
     RegradeStatus,
     ResultRelease,
@@ -29,7 +31,7 @@ from evaluation.models import (
     TurnStatus,
 )
 from evaluation.models.grading import UnappliedSave
-from evaluation.services import gradings, rubrics, scripts, submissions
+from evaluation.services import gradings, hearings, presenting, rubrics, scripts, submissions
 from evaluation.services.interviews import script_for
 from teams.models import (
     ArchiveExport,
@@ -92,6 +94,9 @@ class World:
     comparison: Comparison
     regrade: RegradeRequest
     look: SecondLook
+    hearing: Hearing
+    heard_turn: Turn
+    heard_kept: UnappliedSave
     request: BudgetRequest
     asked: TeamRequest
     section: Section
@@ -123,13 +128,19 @@ class World:
     def _code(self, name: str) -> Any:
         if name == "second_look":
             return self.look.code
+        if name.startswith("hearing_"):
+            return self.hearing.code
         if name.startswith(("interview", "grading")):
             return self.grading.code
         return self.review.code_for(self.grading.grader.person)
 
+    def _turn_key(self, name: str) -> Any:
+        if name.startswith("hearing_"):
+            return self.heard_turn.key
+        return self.interview_turn.key if name.startswith(("interview", "grading")) else self.turn.key
+
     def values(self, name: str) -> dict[str, Any]:
         """What each part of the URL called `name` stands for in this world."""
-        interview = name.startswith(("interview", "grading"))
         return {
             "course_id": self.team.course_id,
             "team_id": self.team.pk,
@@ -142,10 +153,11 @@ class World:
             "dataset_id": self.dataset.pk,
             "number": self._number(name),
             "key": self._key(name),
-            "turn_key": self.interview_turn.key if interview else self.turn.key,
+            "turn_key": self._turn_key(name),
             "code": self._code(name),
             "criterion": "vocabulary",
-            "kept": self.kept.code,
+            "kept": self.heard_kept.code if name.startswith("hearing_") else self.kept.code,
+            "session_id": self.hearing.presentation.session_id,
             "submission_id": self.submission.pk,
             "criterion_id": self.submission.rubric.criteria.order_by("pk")[0].pk,
             "regrade_id": self.regrade.pk,
@@ -227,6 +239,8 @@ def make_world(team: Team, professor: User, mark: str) -> World:
     JudgeOpinion.objects.create(
         interview=standard, subject="math", model="a-judge", prompt_version=1, status="given", score=3, reason=mark
     )
+    hearing = _hearing(team, professor, member, mark)
+    talk = Conversation.objects.create(run=run, person=professor, hearing=hearing, title=f"{mark} heard")
     call, import_ = _endpoint_call(run, member, mark), _import_with_a_problem(team, member, mark)
     return World(
         mark=mark,
@@ -256,6 +270,9 @@ def make_world(team: Team, professor: User, mark: str) -> World:
         standard=standard,
         regrade=regrade,
         look=SecondLook.objects.create(request=regrade, reader=grading.grader),
+        hearing=hearing,
+        heard_turn=_turn(talk, mark),
+        heard_kept=UnappliedSave.objects.create(grade=hearing.grade, comment=mark),
         request=budget_requests.ask(team=team, person=member, amount=1_000_000, reason=f"{mark} needs more"),
         asked=_request_of_a_newcomer(team, mark),
         section=Section.objects.create(course=team.course, name=f"{mark} section"),
@@ -277,6 +294,24 @@ def make_world(team: Team, professor: User, mark: str) -> World:
             hosting=Hosting.HUGGING_FACE,
         ),
     )
+
+
+def _hearing(team: Team, professor: User, person: User, mark: str) -> Hearing:
+    """A session of this team alone, and what the professor opened of it."""
+    listener = membership_of(team, professor)
+    session = presenting.save_session(
+        course=team.course,
+        session=None,
+        starts_at=timezone.now() + timedelta(days=3),
+        place=f"{mark} room",
+        minutes=15,
+        listeners=[listener],
+        person=person,
+    )
+    PresentationRule.objects.get_or_create(course=team.course, defaults={"weight": 20, "points": 20})
+    presenting.add_team(session=session, team=team, person=person)
+    hearings.heard_by(listener)
+    return Hearing.objects.select_related("grade", "presentation").get(presentation__session=session, listener=listener)
 
 
 def _job(key: EndpointKey, import_: Import, run: TrainingRun, mark: str) -> FineTuningJob:

@@ -86,6 +86,7 @@ TABLES = (
     table("evaluation.level", "value label anchor", criterion_id="evaluation.criterion"),
     table("evaluation.gradingdue", "due_on", course_id="teams.course"),
     table("evaluation.calibrationrule", "since", course_id="teams.course"),
+    table("evaluation.presentationrule", "counting weight points talk_at_once changed_at", course_id="teams.course"),
     table("evaluation.gradescale", "title points changed_at", course_id="teams.course", documents="weights shares"),
     table("evaluation.interviewscript", "number name created_at", course_id="teams.course"),
     table(
@@ -110,6 +111,24 @@ TABLES = (
     table("evaluation.comparison", "question created_at", team_id="teams.team", people="asked_by_id", keys="key"),
     table("teams.professorassignment", "created_at", team_id="teams.team", professor_id="teams.membership"),
     table("evaluation.calibration", "transcript committed_at", grader_id="teams.membership"),
+    table(
+        "evaluation.presentationsession",
+        "starts_at place minutes",
+        course_id="teams.course",
+        lists={"listeners": "teams.membership"},
+    ),
+    table(
+        "evaluation.presentation",
+        "position",
+        session_id="evaluation.presentationsession",
+        team_id="teams.team",
+    ),
+    table(
+        "evaluation.hearing",
+        presentation_id="evaluation.presentation",
+        listener_id="teams.membership",
+        keys="code",
+    ),
     table(
         "teams.budgetrequest",
         "amount reason state created_at decided_at",
@@ -250,6 +269,7 @@ TABLES = (
         "untrained title created_at deleted_at",
         run_id="training.trainingrun",
         submission_id="evaluation.submission",
+        hearing_id="evaluation.hearing",
         people="person_id",
         keys="key",
     ),
@@ -282,6 +302,7 @@ TABLES = (
         "evaluation.grade",
         "status comment comment_version version saved_at committed_at",
         grading_id="evaluation.grading",
+        hearing_id="evaluation.hearing",
     ),
     table(
         "evaluation.turn",

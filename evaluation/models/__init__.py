@@ -28,6 +28,13 @@ from evaluation.models.interview import (
     Wording,
 )
 from evaluation.models.judging import JudgeOpinion, JudgeSetting, JudgeUse, OpinionStatus
+from evaluation.models.presenting import (
+    Counting,
+    Hearing,
+    Presentation,
+    PresentationRule,
+    PresentationSession,
+)
 from evaluation.models.release import GradeScale, ResultRelease
 from evaluation.models.rubric import Criterion, Level, Part, RubricVersion, Unit
 from evaluation.models.submission import Submission
@@ -41,6 +48,7 @@ __all__ = [
     "Comparison",
     "Contender",
     "Conversation",
+    "Counting",
     "Criterion",
     "CriterionScore",
     "Expectation",
@@ -50,6 +58,7 @@ __all__ = [
     "GradeStatus",
     "Grading",
     "GradingDue",
+    "Hearing",
     "Interview",
     "InterviewAnswer",
     "InterviewQuestion",
@@ -61,6 +70,9 @@ __all__ = [
     "Level",
     "OpinionStatus",
     "Part",
+    "Presentation",
+    "PresentationRule",
+    "PresentationSession",
     "RegradeRequest",
     "RegradeStatus",
     "ResultRelease",

@@ -5,6 +5,7 @@ from django.db import connection, models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from evaluation.models.presenting import Hearing
 from evaluation.models.submission import Submission
 from teams.models import Team
 from training.models import TrainingRun
@@ -12,16 +13,18 @@ from training.models import TrainingRun
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
     def for_team(self, team: Team) -> "ConversationQuerySet":
-        """A team's own talks: never a professor's interviews, nor an answer in a blind comparison."""
-        return self.filter(run__team=team, submission=None, deleted_at=None, contender=None)
+        """A team's own talks: never a professor's, nor an answer in a blind comparison."""
+        return self.filter(run__team=team, submission=None, hearing=None, deleted_at=None, contender=None)
 
 
 class Conversation(models.Model):
-    """One person talking with one bot. With a submission it is a professor's interview."""
+    """One person talking with one bot. With a submission it is a professor's interview; with a hearing, her talk at a
+    presentation, with the bot as it is that day."""
 
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     run = models.ForeignKey(TrainingRun, on_delete=models.PROTECT, related_name="conversations")
     submission = models.ForeignKey(Submission, on_delete=models.CASCADE, null=True, related_name="interviews")
+    hearing = models.ForeignKey(Hearing, on_delete=models.CASCADE, null=True, related_name="talks")
     untrained = models.BooleanField(
         default=False, help_text="Not the run answers but its base model, as it was before."
     )
@@ -34,6 +37,12 @@ class Conversation(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
+        constraints = [models.UniqueConstraint(fields=["hearing", "run"], name="one_talk_a_bot_at_a_hearing")]
+
+    @property
+    def of_a_professor(self) -> bool:
+        """What it costs and when it took place is told to the team by day, from the next day on."""
+        return self.submission_id is not None or self.hearing_id is not None
 
 
 class TurnStatus(models.TextChoices):

@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from evaluation.models.chat import Turn
+from evaluation.models.presenting import Hearing
 from evaluation.models.rubric import Criterion
 from evaluation.models.submission import Submission
 from teams.models import Course, Membership
@@ -52,15 +53,35 @@ class GradeStatus(models.TextChoices):
 
 
 class Grade(models.Model):
-    """One grader's marks for one submission. `version` counts saves, so that two tabs cannot overwrite each other."""
+    """One professor's marks: for one submission, blind, or for one presentation, of which she knows whose it is.
 
-    grading = models.OneToOneField(Grading, on_delete=models.CASCADE, related_name="grade")
+    `version` counts saves, so that two tabs cannot overwrite each other.
+    """
+
+    grading = models.OneToOneField(Grading, on_delete=models.CASCADE, null=True, related_name="grade")
+    hearing = models.OneToOneField(Hearing, on_delete=models.CASCADE, null=True, related_name="grade")
     status = models.CharField(max_length=10, choices=GradeStatus.choices, default=GradeStatus.DRAFT)
     comment = models.TextField(blank=True)
     comment_version = models.PositiveIntegerField(default=0)
     version = models.PositiveIntegerField(default=0)
     saved_at = models.DateTimeField(auto_now=True)
     committed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(grading__isnull=False, hearing=None) | Q(grading=None, hearing__isnull=False),
+                name="grade_of_a_bot_or_of_a_presentation",
+            )
+        ]
+
+    @property
+    def grader(self) -> Membership:
+        """Whose marks they are."""
+        if self.grading is not None:
+            return self.grading.grader
+        assert self.hearing is not None
+        return self.hearing.listener
 
     @property
     def may_undo(self) -> bool:

@@ -43,13 +43,13 @@ def agreement_of(course: Course) -> AgreementReport:
     revisions = GradeRevision.objects.filter(
         number=FIRST, grade__grading__submission__team__course=course, grade__grading__submission__replaced_at=None
     ).select_related("grade__grading__grader__person", "grade__grading__submission")
-    rubrics = {revision.grade.grading.submission.rubric_id for revision in revisions}
+    graded = [(revision, revision.grade.grading) for revision in revisions if revision.grade.grading is not None]
+    rubrics = {grading.submission.rubric_id for _, grading in graded}
     known = {one.pk: one for one in Criterion.objects.filter(rubric__in=rubrics).prefetch_related("levels")}
     raters: dict[int, Membership] = {}
     tables: dict[tuple[str, int], dict[int, dict[int, float]]] = {}  # scale -> submission -> rater -> level
     newest: dict[tuple[str, int], dict[int, Criterion]] = {}
-    for revision in revisions:
-        grading = revision.grade.grading
+    for revision, grading in graded:
         raters[grading.grader_id] = grading.grader
         for score in revision.scores:
             if score["level"] is not None and (criterion := known.get(score["criterion"])):

@@ -129,7 +129,7 @@ def _save_turn(turn: Turn, replaces: Turn | None, most: int) -> Turn:
         key=turn.hold_key,
         amount=most,
         person=turn.asked_by,
-        subject_kind=money.TURN if conversation.submission_id is None else money.GRADING,
+        subject_kind=money.GRADING if conversation.of_a_professor else money.TURN,
         lifetime=HOLD_LIFETIME,
     )
     if not conversation.title:

@@ -7,9 +7,11 @@ Final levels, weights and points are kept as they were, so that no later rule, w
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
-from evaluation.models import Criterion, ResultRelease, Submission, Turn
+from evaluation.models import Counting, Criterion, ResultRelease, Submission, Turn
+from evaluation.services.presented import Heard, HeardMark, HeardRow
+from evaluation.services.presenting import Rule
 from evaluation.services.results import (
     CriterionResult,
     Mark,
@@ -43,6 +45,16 @@ class FrozenCriterion(TypedDict):
     final: float | None
     settled: FrozenSettled | None
     marks: list[FrozenMark]
+    blind: NotRequired[float | None]
+    heard: NotRequired[float]
+
+
+class FrozenHeard(TypedDict):
+    """One criterion of a presentation."""
+
+    key: str
+    weight: int
+    marks: list[FrozenMark]
 
 
 class FrozenComment(TypedDict):
@@ -63,29 +75,61 @@ class FrozenTurn(TypedDict):
     better: list[str]
 
 
+class FrozenPresentation(TypedDict):
+    """`counting` is one of `Counting`; `weight` in percent, `points` of its own."""
+
+    counting: str
+    weight: int
+    points: int
+    criteria: list[FrozenHeard]
+    comments: list[FrozenComment]
+
+
 class Content(TypedDict):
-    """`shares` in percent of the points for each level; empty for even steps."""
+    """`shares` in percent of the points for each level; empty for even steps. `presentation` where one counted."""
 
     points: int
     shares: list[float]
     criteria: list[FrozenCriterion]
     comments: list[FrozenComment]
     marked: list[FrozenTurn]
+    presentation: NotRequired[FrozenPresentation]
 
 
 def freeze(result: SubmissionResult, marked: Iterable[MarkedTurn]) -> Content:
-    return {
+    content: Content = {
         "points": result.scale.points,
         "shares": result.scale.shares,
         "criteria": [_criterion(row) for row in result.criteria],
         "comments": [{"grader": number, "comment": comment} for number, comment in result.comments],
         "marked": [_turn(one) for one in marked],
     }
+    if result.presentation is not None and result.presentation.marked:
+        content["presentation"] = _presentation(result.presentation)
+    return content
+
+
+def _presentation(heard: Heard) -> FrozenPresentation:
+    return {
+        "counting": heard.rule.counting,
+        "weight": heard.rule.weight,
+        "points": heard.rule.points,
+        "criteria": [
+            {"key": row.criterion.key, "weight": row.weight, "marks": [_heard_mark(mark) for mark in row.marks]}
+            for row in heard.rows
+        ],
+        "comments": [{"grader": number, "comment": comment} for number, comment in heard.comments],
+    }
+
+
+def _heard_mark(mark: HeardMark) -> FrozenMark:
+    level = mark.level.value if mark.level else None
+    return {"grader": mark.listener, "level": level, "cannot_judge": mark.cannot_judge, "comment": mark.notes}
 
 
 def _criterion(row: CriterionResult) -> FrozenCriterion:
     settled = row.settled
-    return {
+    frozen: FrozenCriterion = {
         "key": row.criterion.key,
         "weight": row.weight,
         "final": row.final,
@@ -100,6 +144,9 @@ def _criterion(row: CriterionResult) -> FrozenCriterion:
             for mark in row.marks
         ],
     }
+    if row.heard is not None:
+        frozen |= {"blind": row.blind, "heard": row.heard}
+    return frozen
 
 
 def _turn(one: MarkedTurn) -> FrozenTurn:
@@ -123,6 +170,7 @@ class ReleasedResult:
     comments: list[tuple[int, str]]
     marked: list[MarkedTurn]
     scale: Scale
+    presentation: Heard | None = None
 
     @property
     def graders(self) -> int:
@@ -164,7 +212,28 @@ def _thaw(release: ResultRelease, rubric: list[Criterion], turns: dict[str, Turn
         if one["turn"] in turns
     ]
     scale = Scale(points=content["points"], shares=content["shares"])
-    return ReleasedResult(release, rows, comments, in_order(marked), scale)
+    presentation = _thaw_presentation(content.get("presentation"), by_key, scale)
+    return ReleasedResult(release, rows, comments, in_order(marked), scale, presentation)
+
+
+def _thaw_presentation(kept: FrozenPresentation | None, by_key: dict[str, Criterion], scale: Scale) -> Heard | None:
+    """Its criteria are read by the words of the submission's rubric; what that does not have is left out."""
+    if kept is None:
+        return None
+    rows = []
+    for one in kept["criteria"]:
+        criterion = by_key.get(one["key"])
+        if criterion is None:
+            continue
+        levels = {level.value: level for level in criterion.levels.all()}
+        marks = [
+            HeardMark(mark["grader"], levels.get(mark["level"] or 0), mark["cannot_judge"], mark["comment"])
+            for mark in one["marks"]
+        ]
+        rows.append(HeardRow(criterion, marks, one["weight"]))
+    rule = Rule(Counting(kept["counting"]), kept["weight"], kept["points"])
+    comments = [(one["grader"], one["comment"]) for one in kept["comments"]]
+    return Heard(rule, scale, rows, comments, [])
 
 
 def _result(criterion: Criterion, one: FrozenCriterion) -> CriterionResult:
@@ -175,7 +244,7 @@ def _result(criterion: Criterion, one: FrozenCriterion) -> CriterionResult:
     ]
     settled = one["settled"]
     decided = Settled(settled["level"], settled["reason"]) if settled else None
-    return CriterionResult(criterion, marks, decided, one["final"], one["weight"])
+    return CriterionResult(criterion, marks, decided, one["final"], one["weight"], one.get("blind"), one.get("heard"))
 
 
 def current_of(submission: Submission) -> ReleasedResult | None:

@@ -23,10 +23,10 @@ from evaluation.models import (
     UnappliedSave,
 )
 from evaluation.models.grading import UNDO
-from evaluation.services import calibration
+from evaluation.services import calibration, presenting
 from evaluation.services.clean import clean
 from evaluation.services.telling import change_waits
-from teams.models import User
+from teams.models import Team, User
 from teams.services import audit
 
 MAX_COMMENT_CHARACTERS = 4_000
@@ -135,7 +135,7 @@ def commit(*, grade: Grade, seen_version: int, person: User, reason: str = "") -
     Raises CannotCommit when another window changed something since `seen_version`, a conflict is open, or she has to
     calibrate first.
     """
-    if grade.status == GradeStatus.DRAFT and calibration.waits_for(grade.grading.grader):
+    if grade.status == GradeStatus.DRAFT and calibration.waits_for(grade.grader):
         raise CannotCommit(
             "Your course asks you to calibrate first. Everything you entered is kept: calibrate, then submit."
         )
@@ -144,7 +144,7 @@ def commit(*, grade: Grade, seen_version: int, person: User, reason: str = "") -
             raise CannotCommit("Two windows saved different marks. Choose between them below, then submit again.")
         draft = Grade.objects.filter(pk=grade.pk, status=GradeStatus.DRAFT, version=seen_version)
         if draft.update(status=GradeStatus.COMMITTED, committed_at=timezone.now()):
-            change_waits(_submission(grade), "another professor submitted a grade after the release.")
+            _change_waits(grade, "another professor submitted a grade after the release.")
             return _keep_revision(grade, person, reason=reason)
         grade.refresh_from_db()
         if grade.status == GradeStatus.COMMITTED:
@@ -161,12 +161,12 @@ def undo(*, grade: Grade) -> None:
     """
     with transaction.atomic():
         since = timezone.now() - UNDO
-        shown = ResultRelease.objects.filter(submission__gradings__grade=grade, created_at__gte=since)
+        shown = ResultRelease.objects.filter(submission=_submission(grade), created_at__gte=since)
         if grade.committed_at and shown.filter(created_at__gte=grade.committed_at).exists():
             raise CannotCommit("The result was released meanwhile. Use “Change the grade”, with a reason.")
         fresh = Grade.objects.filter(
             pk=grade.pk, status=GradeStatus.COMMITTED, committed_at__gte=since, grading__submission__replaced_at=None
-        )
+        )  # true of a presentation too, which belongs to no submission
         once = fresh.annotate(made=Count("revisions")).filter(made=FIRST_REVISION)
         if not Grade.objects.filter(pk__in=once.values("pk")).update(status=GradeStatus.DRAFT, committed_at=None):
             raise CannotCommit("Half a minute is over. Use “Change the grade”, with a reason.")
@@ -196,26 +196,50 @@ def revise(*, grade: Grade, marks: Mapping[int, Marks], comment: str, reason: st
         return made
 
 
-def _submission(grade: Grade) -> Submission:
-    return Submission.objects.select_related("team__course", "run").get(gradings__grade=grade)
+def _submission(grade: Grade) -> Submission | None:
+    """The one whose result it enters; None for a presentation of a team that has handed in nothing."""
+    rows = Submission.objects.select_related("team__course", "run")
+    if grade.grading_id is not None:
+        return rows.get(gradings__grade=grade)
+    return rows.current().filter(team__presentation__hearings__grade=grade).first()
+
+
+def _change_waits(grade: Grade, what: str) -> None:
+    """Tell the instructors, where a released result would change by it."""
+    submission = _submission(grade)
+    if submission is None:
+        return
+    if grade.hearing_id is None or presenting.rule_of(submission.team.course).counts:
+        change_waits(submission, what)
 
 
 def _log_revision(grade: Grade, made: GradeRevision, person: User) -> None:
     """The levels that differ from the revision before, by criterion."""
-    submission, earlier = _submission(grade), grade.revisions.filter(number=made.number - 1).first()
+    earlier = grade.revisions.filter(number=made.number - 1).first()
     was = _levels(earlier) if earlier else {}
     now = _levels(made)
     changed = [name for name in now if now[name] != was.get(name)]
+    team, what = _team_and_what(grade)
     audit.record(
-        course=submission.team.course,
+        course=team.course,
         person=person,
-        team=submission.team,
+        team=team,
         action="grade revised",
-        what=f"{submission.team.name}, {submission.run}",
+        what=what,
         before={name: was.get(name) for name in changed},
         after={**{name: now[name] for name in changed}, "reason": made.reason},
     )
-    change_waits(submission, f"a professor changed a grade after the release ({made.reason.rstrip('.')}).")
+    _change_waits(grade, f"a professor changed a grade after the release ({made.reason.rstrip('.')}).")
+
+
+def _team_and_what(grade: Grade) -> tuple[Team, str]:
+    """For the audit log."""
+    if grade.hearing is not None:
+        team = grade.hearing.presentation.team
+        return team, f"{team.name}, presentation"
+    submission = _submission(grade)
+    assert submission is not None
+    return submission.team, f"{submission.team.name}, {submission.run}"
 
 
 def _levels(revision: GradeRevision) -> dict[str, int | str | None]:

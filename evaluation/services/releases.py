@@ -95,6 +95,8 @@ def unresolved(result: SubmissionResult) -> list[str]:
     unjudged = [row.criterion.name for row in result.criteria if row.final is None]
     if unjudged and result.committed:
         said.append(f"Nobody gave a level: {'; '.join(unjudged)}. Left like this, it does not count.")
+    if result.presentation is not None:
+        said += result.presentation.unresolved()
     return said
 
 
@@ -120,6 +122,8 @@ def changes_between(before: Content, after: Content, result: SubmissionResult) -
         said.append(
             f"Marked answers: {len(before['marked'])} before, {len(after['marked'])} now, or other marks on them."
         )
+    if not frozen.same(before.get("presentation"), after.get("presentation")):
+        said.append("Presentation: other marks, notes, or another way in which it counts.")
     if (before["points"], before["shares"]) != (after["points"], after["shares"]):
         said.append(f"Points: of {before['points']} before, of {after['points']} now, or other shares for the levels.")
     return said

@@ -19,8 +19,10 @@ from evaluation.models import (
     TurnCorrection,
     TurnTag,
 )
-from evaluation.services.scales import Scale, scales_of
-from teams.models import User
+from evaluation.services.presented import Heard, blended, heard_of
+from evaluation.services.presenting import Rule, rule_in
+from evaluation.services.scales import Scale, scale_in
+from teams.models import Course, User
 from teams.services import audit
 
 ADJUDICATE_FROM = 2  # levels apart
@@ -55,13 +57,18 @@ def final_level(values: list[int], settled: Settled | None) -> float | None:
 
 @dataclass(frozen=True)
 class CriterionResult:
-    """`final` is the level that counts, None where nobody could judge; `weight` what it counts in the course."""
+    """`final` is the level that counts, None where nobody could judge; `weight` what it counts in the course.
+
+    Where a presentation counts within the rubric, `blind` and `heard` are the two levels that `final` is made of.
+    """
 
     criterion: Criterion
     marks: list[Mark]
     settled: Settled | None
     final: float | None
     weight: int
+    blind: float | None = None
+    heard: float | None = None
 
     @property
     def values(self) -> list[int]:
@@ -110,12 +117,16 @@ def points_for(criteria: Iterable[CriterionResult], scale: Scale) -> float | Non
 
 @dataclass(frozen=True)
 class SubmissionResult:
-    """`gradings` are all of them, in the order of the graders' numbers; marks come from the committed ones only."""
+    """`gradings` are all of them, in the order of the graders' numbers; marks come from the committed ones only.
+
+    `presentation` is None in a course where presentations do not count.
+    """
 
     submission: Submission
     gradings: list[Grading]
     criteria: list[CriterionResult]
     scale: Scale
+    presentation: Heard | None = None
 
     @property
     def committed(self) -> list[Grading]:
@@ -171,17 +182,26 @@ def results_of(submissions: Iterable[Submission]) -> list[SubmissionResult]:
     gradings = _gradings(wanted)
     criteria = criteria_by_rubric(wanted)
     settled = _settled(wanted)
-    scales = scales_of(one.team.course_id for one in wanted)
+    courses = _how_courses_grade(wanted)
+    heard = heard_of(wanted, courses)
     return [
         _result(
             one,
             gradings[one.pk],
             criteria.get(one.rubric_id, []),
             settled[one.pk],
-            scales.get(one.team.course_id, Scale()),
+            courses[one.team.course_id][0],
+            heard.get(one.pk),
         )
         for one in wanted
     ]
+
+
+def _how_courses_grade(wanted: list[Submission]) -> dict[int, tuple[Scale, Rule]]:
+    """Points and weights, and how presentations count, by course id. One query."""
+    rows = Course.objects.filter(pk__in={one.team.course_id for one in wanted})
+    fetched = rows.select_related("grade_scale", "presentation_rule")
+    return {course.pk: (scale_in(course), rule_in(course)) for course in fetched}
 
 
 def _result(
@@ -190,14 +210,17 @@ def _result(
     criteria: list[Criterion],
     settled: dict[int, Settled],
     scale: Scale,
+    presentation: Heard | None,
 ) -> SubmissionResult:
     rows = []
     for criterion in criteria:
         marks, decided = _marks(criterion, gradings), settled.get(criterion.pk)
         values = [mark.level.value for mark in marks if mark.level is not None]
-        final = final_level(values, decided)
-        rows.append(CriterionResult(criterion, marks, decided, final, scale.weight_of(criterion)))
-    return SubmissionResult(submission, gradings, rows, scale)
+        blind = final_level(values, decided)
+        heard = presentation.level_within(criterion) if presentation else None
+        final = blended(blind, heard, presentation.rule.weight if presentation else 0)
+        rows.append(CriterionResult(criterion, marks, decided, final, scale.weight_of(criterion), blind, heard))
+    return SubmissionResult(submission, gradings, rows, scale, presentation)
 
 
 def _gradings(wanted: list[Submission]) -> dict[int, list[Grading]]:

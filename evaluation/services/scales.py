@@ -57,13 +57,18 @@ class Weighed:
 
 
 def scale_of(course: Course) -> Scale:
-    return scales_of([course.pk]).get(course.pk, Scale())
+    row = GradeScale.objects.filter(course=course).first()
+    return Scale() if row is None else _scale(row)
 
 
-def scales_of(courses: Iterable[int]) -> dict[int, Scale]:
-    """By course id; a course that set nothing is not in it. One query."""
-    found = GradeScale.objects.filter(course__in=set(courses))
-    return {one.course_id: Scale(one.title, one.points, one.weights, one.shares) for one in found}
+def scale_in(course: Course) -> Scale:
+    """Of a course that was fetched with its `grade_scale`."""
+    row: GradeScale | None = getattr(course, "grade_scale", None)
+    return Scale() if row is None else _scale(row)
+
+
+def _scale(row: GradeScale) -> Scale:
+    return Scale(row.title, row.points, row.weights, row.shares)
 
 
 def weighed(criteria: Iterable[Criterion], scale: Scale) -> list[Weighed]:

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TextIO
 
-from evaluation.models import Criterion
-from evaluation.services import frozen, releases
+from evaluation.models import Counting, Criterion
+from evaluation.services import frozen, presenting, releases
 from evaluation.services.deadlines import deadline_of, is_late
 from evaluation.services.frozen import ReleasedResult
 from evaluation.services.gradebook import current_submissions
+from evaluation.services.presenting import Rule
 from evaluation.services.releases import Draft
 from evaluation.services.scales import Scale, scale_of
 from teams.models import Course, Membership, Role
@@ -54,6 +55,13 @@ class StudentGrade:
             return ""
         return round(self.result.points * scale.points / self.result.scale.points, 2)
 
+    def presentation_points(self, of: int) -> float | str:
+        """Of `of`; empty where no presentation was released as a grade of its own."""
+        heard = self.result.presentation if self.result else None
+        if heard is None or heard.points is None:
+            return ""
+        return round(heard.points * of / heard.rule.points, 2)
+
 
 def grades_of(course: Course) -> list[StudentGrade]:
     """Of every active student, by name. A constant number of queries."""
@@ -73,15 +81,15 @@ def grades_of(course: Course) -> list[StudentGrade]:
 
 def write_csv(course: Course, layout: str, out: TextIO) -> None:
     """`layout` is one of LAYOUTS. Nothing in it runs as a formula."""
-    grades, scale = grades_of(course), scale_of(course)
-    rows = {PLAIN: _plain, CANVAS: _canvas, MOODLE: _moodle}[layout](grades, scale)
+    grades, scale, rule = grades_of(course), scale_of(course), presenting.rule_of(course)
+    rows = {PLAIN: _plain, CANVAS: _canvas, MOODLE: _moodle}[layout](grades, scale, rule)
     writer = csv.writer(out)
     for row in rows:
         writer.writerow([safe_cell(cell) for cell in row])
 
 
-def _plain(grades: list[StudentGrade], scale: Scale) -> Iterator[list[Cell]]:
-    """A column for each criterion, under its newest name."""
+def _plain(grades: list[StudentGrade], scale: Scale, rule: Rule) -> Iterator[list[Cell]]:
+    """A column for each criterion, under its newest name; two for a presentation with points of its own."""
     criteria: dict[str, Criterion] = {}
     for grade in grades:
         for row in grade.result.criteria if grade.result else ():
@@ -89,9 +97,23 @@ def _plain(grades: list[StudentGrade], scale: Scale) -> Iterator[list[Cell]]:
             if newest is None or newest.pk < row.criterion.pk:
                 criteria[row.criterion.key] = row.criterion
     ordered = sorted(criteria.values(), key=lambda one: (one.position, one.pk))
-    yield [*PLAIN_COLUMNS, *(one.name for one in ordered), "Mean level", "Points", "Of", "Late", "State"]
+    own = ["Presentation points", "Presentation of"] if rule.counting == Counting.APART else []
+    yield [*PLAIN_COLUMNS, *(one.name for one in ordered), "Mean level", "Points", "Of", *own, "Late", "State"]
     for grade in grades:
-        yield [*_who(grade), *_levels(grade, ordered), *_final(grade), _late(grade), grade.state]
+        said = _presentation(grade) if own else []
+        yield [*_who(grade), *_levels(grade, ordered), *_final(grade), *said, _late(grade), grade.state]
+
+
+def _presentation(grade: StudentGrade) -> list[Cell]:
+    heard = grade.result.presentation if grade.result else None
+    if heard is None or heard.points is None:
+        return ["", ""]
+    return [round(heard.points, 2), heard.rule.points]
+
+
+def _column(scale: Scale, rule: Rule) -> list[Cell]:
+    """The heading of a presentation's own column, where it has one."""
+    return [f"{scale.title}: presentation"] if rule.counting == Counting.APART else []
 
 
 def _who(grade: StudentGrade) -> list[Cell]:
@@ -116,23 +138,27 @@ def _late(grade: StudentGrade) -> str:
     return "" if grade.late is None else "yes" if grade.late else "no"
 
 
-def _canvas(grades: list[StudentGrade], scale: Scale) -> Iterator[list[Cell]]:
+def _canvas(grades: list[StudentGrade], scale: Scale, rule: Rule) -> Iterator[list[Cell]]:
     """Canvas finds a student by SIS User ID or SIS Login ID; its own ID, which we do not know, stays empty."""
-    yield [*CANVAS_COLUMNS, scale.title]
-    yield [CANVAS_POINTS_ROW, "", "", "", "", scale.points]
+    own = _column(scale, rule)
+    yield [*CANVAS_COLUMNS, scale.title, *own]
+    yield [CANVAS_POINTS_ROW, "", "", "", "", scale.points, *([rule.points] if own else [])]
     for grade in grades:
         first, last = _names(grade)
         student = grade.membership
         section = student.section.name if student.section else ""
         name = f"{last}, {first}" if first else last
-        yield [name, "", student.student_id, student.person.email, section, grade.points(scale)]
+        heard = [grade.presentation_points(rule.points)] if own else []
+        yield [name, "", student.student_id, student.person.email, section, grade.points(scale), *heard]
 
 
-def _moodle(grades: list[StudentGrade], scale: Scale) -> Iterator[list[Cell]]:
-    yield [*MOODLE_COLUMNS, scale.title]
+def _moodle(grades: list[StudentGrade], scale: Scale, rule: Rule) -> Iterator[list[Cell]]:
+    own = _column(scale, rule)
+    yield [*MOODLE_COLUMNS, scale.title, *own]
     for grade in grades:
         student = grade.membership
-        yield [*_names(grade), student.student_id, student.person.email, grade.points(scale)]
+        heard = [grade.presentation_points(rule.points)] if own else []
+        yield [*_names(grade), student.student_id, student.person.email, grade.points(scale), *heard]
 
 
 def _names(grade: StudentGrade) -> tuple[str, str]:

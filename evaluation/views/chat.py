@@ -37,7 +37,7 @@ def conversation_list(request: SignedInRequest, team: Team) -> HttpResponse:
     finished = TrainingRun.objects.for_team(team).finished().shown()
     runs = finished.select_related("base_model", "dataset_version__dataset")
     deleted = (
-        Conversation.objects.filter(key=request.GET["deleted"], run__team=team, submission=None)
+        Conversation.objects.filter(key=request.GET["deleted"], run__team=team, submission=None, hearing=None)
         if "deleted" in request.GET
         else None
     )
@@ -123,7 +123,8 @@ def conversation_delete(request: SignedInRequest, team: Team, key: UUID) -> Http
 @team_view(Access.MEMBER)
 @require_POST
 def conversation_restore(request: SignedInRequest, team: Team, key: UUID) -> HttpResponse:
-    conversation = get_object_or_404(Conversation, key=key, run__team=team, submission=None, contender=None)
+    own = Conversation.objects.filter(run__team=team, submission=None, hearing=None, contender=None)
+    conversation = get_object_or_404(own, key=key)
     chat.restore(conversation=conversation)
     messages.success(request, "The conversation is back.")
     return redirect("conversation_detail", team_id=team.pk, key=key)

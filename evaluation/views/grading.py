@@ -266,7 +266,9 @@ def grading_revise(request: SignedInRequest, course: Course, code: UUID) -> Http
         )
         return stored_and_on(request, "revise", reverse("grading_detail", args=[course.pk, code]))
     part = "#revise_form" if request.htmx else ""
-    context |= {"form": form, "parts": parts}
+    here = reverse("grading_revise", args=[course.pk, code])
+    back = reverse("grading_detail", args=[course.pk, code])
+    context |= {"form": form, "here": here, "back": back, "title": grading}
     if request.method == "POST":
         context["overall"] = request.POST.get("comment", "")
         for card in context["criteria"]:

@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
 from evaluation.grade_forms import ScaleForm
-from evaluation.services import rubrics, scales
+from evaluation.services import presenting, rubrics, scales
 from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course
 
@@ -23,6 +23,7 @@ def rubric_read(request: SignedInRequest, course: Course) -> HttpResponse:
         "scale": scale,
         "rows": scales.weighed(criteria, scale),
         "shares": list(enumerate(scale.shares_for(top), start=1)),
+        "presenting": presenting.rule_of(course),
         "course": course,
         "section": "rubric",
     }

@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 
-from evaluation.models import Conversation, Criterion, Grading, Turn
+from evaluation.models import Conversation, Criterion, Grading, Hearing, Turn
 from evaluation.services import tags
 from evaluation.services.answer_stream import answer_events
 from evaluation.services.chat import ChatRefused
@@ -43,6 +43,12 @@ class Talk:
     base: str
     page: str
     grading: Grading | None = None
+    hearing: Hearing | None = None
+
+    @property
+    def for_a_professor(self) -> bool:
+        """She reads no more of a bot that fails than whether to ask again: the rest would tell how it was made."""
+        return self.grading is not None or self.hearing is not None
 
     def cards(self) -> list[TurnCard]:
         turns = list(self.conversation.turns.current())
@@ -53,7 +59,7 @@ class Talk:
                 turn is turns[-1],
                 marked.get(turn.pk, tags.TurnMarks()),
                 pieces(turn.answer),
-                for_a_grader(turn.error_message) if self.grading else turn.error_message,
+                for_a_grader(turn.error_message) if self.for_a_professor else turn.error_message,
             )
             for turn in turns
         ]
@@ -66,6 +72,7 @@ class Talk:
             "cards": cards,
             "reading": reading_of(card.turn for card in cards),
             "grading": self.grading,
+            "hearing": self.hearing,
             "tag_labels": tags.offered(criteria) if self.grading else (),
             "tag_criteria": criteria,
             **more,
@@ -104,7 +111,7 @@ def question_put(request: SignedInRequest, talk: Talk, act: Callable[[], object]
     try:
         act()
     except REFUSALS as error:
-        reason = BLIND_REFUSAL if talk.grading and not isinstance(error, ChatRefused) else str(error)
+        reason = BLIND_REFUSAL if talk.for_a_professor and not isinstance(error, ChatRefused) else str(error)
         context = talk.context(refusal=reason, draft=request.POST.get("question", ""))
         template = "evaluation/talk.html#talk" if request.htmx else "evaluation/talk_refused.html"
         return render(request, template, {**context, "page": talk.page}, status=422)

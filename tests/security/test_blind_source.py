@@ -58,6 +58,9 @@ HTMX = {"HX-Request": "true"}
 PROFESSORS_PAGES = (Access.PUBLIC, Access.SIGNED_IN, Access.STUDENT, Access.PROFESSOR)
 # What a professor never meets: methods, money, and how a bot is made. The guide is written for students.
 NEVER_SAID = ("lora", "dspy", "openai", "rehearsal", "adapter", "checkpoint", "provider", "tiny-student")
+NOT_HAPPENED = ("lease_until", "expires_at", "heartbeat_at", "starts_at")
+# Where blindness is lifted: teams are named there, and nothing else of them or of their bots.
+NOT_BLIND = "/presentations/"
 AGO = re.compile(r"\bago\b")
 MONEY = re.compile(r"\$ ?[0-9]")
 # By whose numbers a team could tell what a grader did between two acts of its own.
@@ -65,7 +68,7 @@ GRADERS_TABLES = (
     *("Grading", "Grade", "CriterionScore", "UnappliedSave", "GradeRevision", "TurnTag", "TurnCorrection", "Turn"),
     *("Conversation", "Interview", "InterviewAnswer", "LedgerEntry", "Hold", "Notice", "AuditEntry", "Calibration"),
     *("ProfessorAssignment", "RowComment", "RowApproval", "Adjudication", "RegradeRequest", "JudgeOpinion"),
-    *("SecondLook", "ResultRelease"),
+    *("SecondLook", "ResultRelease", "Hearing", "PresentationSession"),
 )
 
 
@@ -199,7 +202,7 @@ def set_the_clocks() -> None:
         if model is User:
             continue
         for one in model._meta.concrete_fields:
-            if not isinstance(one, models.DateTimeField) or one.name in ("lease_until", "expires_at", "heartbeat_at"):
+            if not isinstance(one, models.DateTimeField) or one.name in NOT_HAPPENED:
                 continue
             happened = model._default_manager.exclude(**{one.name: None})
             happened.update(**{one.name: by_team})
@@ -220,11 +223,13 @@ def minutes(minute: tuple[int, int]) -> list[str]:
 
 @dataclass
 class Watch:
-    """`words` in lower case; `forbidden` says which primary keys may not be there; `blind`: a professor's pages."""
+    """`words` in lower case; `forbidden` says which primary keys may not be there; `blind`: a professor's pages; `named`:
+    words that may stand on the pages of presentations."""
 
     words: list[str]
     forbidden: Callable[[int], bool]
     blind: bool
+    named: list[str] = field(default_factory=list)
 
     def leaks(self, response: Any, path: str, *, refused: bool = False) -> list[str]:
         """What an answer gives away. A refusal may repeat the address that was typed; it may not add to it."""
@@ -233,6 +238,8 @@ class Watch:
         around = f"{response.headers}\n{cookies}".lower()
         whole = f"{text}\n{SECRETS.sub('', around)}"
         said = self.found(whole.replace(path.lower(), "") if refused else whole)
+        if NOT_BLIND in path:
+            said = [word for word in said if word not in self.named]
         # The guide and the plan speak of methods and money: they are written for students and the same for everyone.
         if not self.blind or refused or path.startswith("/guide/") or path.endswith("/plan/"):
             return said
@@ -265,7 +272,8 @@ def watch_for_professor(cast: Cast, person: User) -> Watch:
     hidden += [*theirs.values_list("code", flat=True), another.email, *another.name.split()]
     hidden += [*cast.teams, "rows.jsonl", "result.json", "a-judge-of-models", *minutes(TEAM_MINUTE)]
     course = cast.course.pk
-    return Watch([str(one).lower() for one in hidden], lambda number: number != course, blind=True)
+    words = [str(one).lower() for one in hidden]
+    return Watch(words, lambda number: number != course, blind=True, named=cast.teams)
 
 
 def watch_for_team(cast: Cast) -> Watch:
@@ -353,7 +361,7 @@ def posts(client: Client, world: World, watch: Watch) -> dict[str, list[str]]:
     good = {"label": "own", "answer": "Um?", "question": "What is ice?", "level": "2", "version": "0", "use": "kept"}
     bad = {**good, "level": "9", "version": "x", "question": "x" * 9000, "answer": "x" * 9000}
     for name, access in TABLE.items():
-        if access is not Access.PROFESSOR or name in ("grading_commit", "calibration_detail"):
+        if access is not Access.PROFESSOR or name in ("grading_commit", "hearing_commit"):
             continue
         path = address(name, world)
         for data in (good, {}, bad):
