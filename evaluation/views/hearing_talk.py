@@ -19,10 +19,17 @@ WAITS = "You can talk with this bot when all your blind grades are submitted: wh
 
 
 def _with_talk(
-    request: SignedInRequest, course: Course, code: UUID, act: Callable[[Talk], HttpResponseBase]
+    request: SignedInRequest,
+    course: Course,
+    code: UUID,
+    act: Callable[[Talk], HttpResponseBase],
+    *,
+    turn_key: UUID | None = None,
 ) -> HttpResponseBase:
-    """What `act` makes of the talk, or why there is none to be had now."""
+    """What `act` makes of the talk, or why there is none to be had now; 404 for a turn that is not of this hearing."""
     hearing = find_hearing(request, code)
+    if turn_key is not None:
+        get_object_or_404(Turn, key=turn_key, conversation__hearing=hearing)
     talk = talk_at(course, hearing)
     if talk is not None:
         return act(talk)
@@ -54,13 +61,19 @@ def hearing_ask(request: SignedInRequest, course: Course, code: UUID) -> HttpRes
 @course_view(Access.PROFESSOR)
 @require_GET
 def hearing_turn(request: SignedInRequest, course: Course, code: UUID, turn_key: UUID) -> HttpResponseBase:
-    return _with_talk(request, course, code, lambda talk: turn_shown(request, talk, _find_turn(talk, turn_key)))
+    def shown(talk: Talk) -> HttpResponse:
+        return turn_shown(request, talk, _find_turn(talk, turn_key))
+
+    return _with_talk(request, course, code, shown, turn_key=turn_key)
 
 
 @course_view(Access.PROFESSOR)
 @require_GET
 def hearing_events(request: SignedInRequest, course: Course, code: UUID, turn_key: UUID) -> HttpResponseBase:
-    return _with_talk(request, course, code, lambda talk: turn_streamed(request, _find_turn(talk, turn_key)))
+    def streamed(talk: Talk) -> HttpResponseBase:
+        return turn_streamed(request, _find_turn(talk, turn_key))
+
+    return _with_talk(request, course, code, streamed, turn_key=turn_key)
 
 
 @course_view(Access.PROFESSOR)
@@ -70,7 +83,7 @@ def hearing_stop(request: SignedInRequest, course: Course, code: UUID, turn_key:
         turn = _find_turn(talk, turn_key)
         return question_put(request, talk, lambda: chat.stop(turn=turn))
 
-    return _with_talk(request, course, code, stop)
+    return _with_talk(request, course, code, stop, turn_key=turn_key)
 
 
 @course_view(Access.PROFESSOR)
@@ -82,4 +95,4 @@ def hearing_retry(request: SignedInRequest, course: Course, code: UUID, turn_key
         turn = _find_turn(talk, turn_key)
         return question_put(request, talk, lambda: chat.retry(turn=turn, question=question, person=request.user))
 
-    return _with_talk(request, course, code, again)
+    return _with_talk(request, course, code, again, turn_key=turn_key)

@@ -8,8 +8,18 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from evaluation.models import Conversation, Grade, GradeStatus, Grading, Hearing, SecondLook, Submission, UnappliedSave
-from evaluation.services import chat, grades, gradings, hearings, presenting, rubrics
+from evaluation.models import (
+    Conversation,
+    Grade,
+    GradeStatus,
+    Grading,
+    Hearing,
+    RubricVersion,
+    SecondLook,
+    Submission,
+    UnappliedSave,
+)
+from evaluation.services import chat, grades, gradings, hearings, presenting
 from evaluation.services.presenting import Counting, Rule
 from teams.models import User
 from tests import factories
@@ -93,9 +103,11 @@ def test_a_hearing_has_the_courses_criteria_whatever_version_the_bot_is_graded_b
     cast: Cast,  # noqa: F811
 ) -> None:
     """Else a bot that was handed in before the rubric changed would be told by its words."""
-    draft = rubrics.draft_of(rubrics.rubric_for(cast.course))
-    changed = rubrics.use_again(course=cast.course, version=rubrics.rubric_for(cast.course), person=cast.one)
-    assert draft and Submission.objects.exclude(rubric=changed).exists()
+    changed = RubricVersion.objects.create(course=cast.course, number=9, name="Changed meanwhile")
+    for criterion in cast.first.submission.rubric.criteria.all():
+        criterion.pk, criterion.rubric = None, changed
+        criterion.save()
+    assert not Submission.objects.filter(rubric=changed).exists()
     Hearing.objects.all().delete()
     listener = cast.course.memberships.get(person=cast.one)
     hearings.heard_by(listener)
