@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('evaluation', '0018_calibration_rule'),
+        ('evaluation', '0021_wider_interview_phrases'),
         ('teams', '0024_archive_exports'),
         ('training', '0019_merged_model'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
