@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from evaluation.models import (
     Conversation,
+    Counting,
     CriterionScore,
     Grade,
     GradeStatus,
@@ -20,6 +21,7 @@ from evaluation.models import (
 )
 from evaluation.services import (
     calibration,
+    frozen,
     grades,
     gradings,
     hearings,
@@ -31,7 +33,7 @@ from evaluation.services import (
 )
 from evaluation.services.grades import Marks
 from evaluation.services.presented import blended
-from evaluation.services.presenting import CannotPlan, Counting, Rule
+from evaluation.services.presenting import CannotPlan, Rule
 from teams.models import AuditEntry, Hold, Role
 from teams.services import money
 from tests import factories
@@ -70,8 +72,9 @@ def pines(course):
 
 
 def planned(session, *teams):
+    planner = session.course.memberships.get(role=Role.INSTRUCTOR).person
     for team in teams:
-        presenting.add_team(session=session, team=team, person=None)
+        presenting.add_team(session=session, team=team, person=planner)
     return list(session.presentations.all())
 
 
@@ -350,6 +353,7 @@ def test_apart_it_has_points_and_columns_of_its_own(graded, instructor, course, 
     set_rule(course, Counting.APART, instructor, points=40)
     releases.publish(submission=graded, person=instructor)
     result = results.results_of([graded])[0]
+    assert result.presentation is not None
     assert result.points == 100 and result.presentation.points == 20
     page = client_for(instructor).get(reverse("submission_grades", args=[course.pk, graded.pk])).content.decode()
     assert "presentation 20 of 40 points" in page
@@ -377,9 +381,8 @@ def test_a_released_result_stays_when_the_presentation_comes_or_counts_otherwise
     again = releases.publish(submission=graded, person=instructor, reason="With the presentation.")
     set_rule(course, Counting.APART, instructor)
     graded.refresh_from_db()
-    from evaluation.services import frozen
-
     shown = frozen.thaw([again])[0]
+    assert shown.presentation is not None
     assert {row.final for row in shown.criteria} == {3.0} and shown.presentation.rule.weight == 50
 
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from evaluation.models import (
     Conversation,
+    Counting,
     Grade,
     GradeStatus,
     Grading,
@@ -17,10 +18,11 @@ from evaluation.models import (
     RubricVersion,
     SecondLook,
     Submission,
+    Turn,
     UnappliedSave,
 )
-from evaluation.services import chat, grades, gradings, hearings, presenting
-from evaluation.services.presenting import Counting, Rule
+from evaluation.services import grades, gradings, hearings, presenting
+from evaluation.services.presenting import Rule
 from teams.models import User
 from tests import factories
 from tests.evaluation.conftest import answers_at_once, model_server  # noqa: F401  (fixtures)
@@ -176,7 +178,7 @@ def test_a_failing_bot_says_at_a_presentation_no_more_than_on_the_desk(
     talk_at_once(cast)
     hearing, client = hearing_of(cast, "Zanzibarites"), client_for(cast.one)
     talk = hearing.talks.get()
-    turn = chat.Turn.objects.create(
+    turn = Turn.objects.create(
         conversation=talk, position=9, question="Hm?", status="failed", error_message="No key for gpt-5 at openai."
     )
     page = client.get(page_of(hearing)).content.decode().lower()
