@@ -117,12 +117,7 @@ TABLES = (
         course_id="teams.course",
         lists={"listeners": "teams.membership"},
     ),
-    table(
-        "evaluation.presentation",
-        "position",
-        session_id="evaluation.presentationsession",
-        team_id="teams.team",
-    ),
+    table("evaluation.presentation", "position", session_id="evaluation.presentationsession", team_id="teams.team"),
     table(
         "evaluation.hearing",
         presentation_id="evaluation.presentation",
@@ -156,12 +151,7 @@ TABLES = (
         dataset_id="datasets.dataset",
         people="person_id",
     ),
-    table(
-        "datasets.rowapproval",
-        "row_id fingerprint created_at",
-        dataset_id="datasets.dataset",
-        people="person_id",
-    ),
+    table("datasets.rowapproval", "row_id fingerprint created_at", dataset_id="datasets.dataset", people="person_id"),
     table("training.sweep", "name created_at", team_id="teams.team", people="created_by_id", keys="key"),
     table(
         "training.trainingrun",
@@ -349,12 +339,7 @@ TABLES = (
         turn_id="evaluation.turn",
         criterion_id="evaluation.criterion",
     ),
-    table(
-        "evaluation.turncorrection",
-        "answer saved_at",
-        grading_id="evaluation.grading",
-        turn_id="evaluation.turn",
-    ),
+    table("evaluation.turncorrection", "answer saved_at", grading_id="evaluation.grading", turn_id="evaluation.turn"),
     table(
         "evaluation.betteranswer",
         "answer with_earlier row_id edition created_at",
