@@ -13,12 +13,13 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 from django.utils import timezone
 
 from courseplatform.course_archive.tables import COURSE, Table
+from evaluation.models import Grade, Grading, Hearing
 
 AT_ONCE = 500
 """Rows in one transaction: a course of any size keeps nobody else from writing for longer than that takes."""
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2100, 1, 1)
 CLOCKS_DIFFER = timedelta(minutes=10)
-LATER = frozenset({"expires_at", "due_on", "starts_on", "ends_on", "shutdown_on", "effective_from"})
+LATER = frozenset({"expires_at", "due_on", "starts_on", "ends_on", "shutdown_on", "effective_from", "starts_at"})
 """What may lie ahead. All else has happened: a future entry would hide what happens here from the nightly bill."""
 # SQLite would keep any number in any column; PostgreSQL and the pages would not.
 RANGES = BaseDatabaseOperations.integer_field_ranges
@@ -74,7 +75,19 @@ def values_of(table: Table, line: Line, known: Known) -> dict[str, Any]:
         values[name] = _reference(table, line, name, known.of(label))
     for name in table.people:
         values[name] = _reference(table, line, name, known.people)
+    if model is Grade:
+        values["grader_id"] = _grader(table, number, values)
     return values
+
+
+def _grader(table: Table, number: int, values: dict[str, Any]) -> int:
+    """Whose marks they are follows from what they are of: a grading or a hearing, which are here by now."""
+    grading, hearing = values["grading_id"], values["hearing_id"]
+    if (grading is None) == (hearing is None):
+        raise refused(table, number, "grading_id", "A grade is of a grading or of a hearing, and of one of them.")
+    if grading is not None:
+        return Grading.objects.get(pk=grading).grader_id
+    return Hearing.objects.get(pk=hearing).listener_id
 
 
 def _reference(table: Table, line: Line, name: str, known: dict[int, int]) -> int | None:

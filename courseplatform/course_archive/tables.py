@@ -293,6 +293,7 @@ TABLES = (
         "status comment comment_version version saved_at committed_at",
         grading_id="evaluation.grading",
         hearing_id="evaluation.hearing",
+        never="grader_id",
     ),
     table(
         "evaluation.turn",

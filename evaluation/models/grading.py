@@ -60,6 +60,7 @@ class Grade(models.Model):
 
     grading = models.OneToOneField(Grading, on_delete=models.CASCADE, null=True, related_name="grade")
     hearing = models.OneToOneField(Hearing, on_delete=models.CASCADE, null=True, related_name="grade")
+    grader = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="grades")
     status = models.CharField(max_length=10, choices=GradeStatus.choices, default=GradeStatus.DRAFT)
     comment = models.TextField(blank=True)
     comment_version = models.PositiveIntegerField(default=0)
@@ -74,14 +75,6 @@ class Grade(models.Model):
                 name="grade_of_a_bot_or_of_a_presentation",
             )
         ]
-
-    @property
-    def grader(self) -> Membership:
-        """Whose marks they are."""
-        if self.grading is not None:
-            return self.grading.grader
-        assert self.hearing is not None
-        return self.hearing.listener
 
     @property
     def may_undo(self) -> bool:

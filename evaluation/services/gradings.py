@@ -33,7 +33,7 @@ def _open(submission: Submission, grader: Membership) -> Grading:
     grading = Grading.objects.create(
         submission=submission, grader=grader, letter=_free_letter(grader), order=secrets.randbelow(ORDER_RANGE)
     )
-    grade = Grade.objects.create(grading=grading)
+    grade = Grade.objects.create(grading=grading, grader=grader)
     CriterionScore.objects.bulk_create(
         CriterionScore(grade=grade, criterion=criterion) for criterion in submission.rubric.criteria.all()
     )

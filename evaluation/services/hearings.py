@@ -63,7 +63,7 @@ def _open(presentation: Presentation, listener: Membership) -> Hearing:
     from bots that were handed in before or after a change."""
     rubric = rubrics.rubric_for(listener.course)
     hearing = Hearing.objects.create(presentation=presentation, listener=listener)
-    grade = Grade.objects.create(hearing=hearing)
+    grade = Grade.objects.create(hearing=hearing, grader=listener)
     rows = [CriterionScore(grade=grade, criterion=criterion) for criterion in rubric.criteria.all()]
     CriterionScore.objects.bulk_create(rows)
     return hearing
