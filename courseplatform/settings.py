@@ -266,6 +266,8 @@ ENGINES_ROOT = BASE_DIR / "training" / "engines"
 # What a team and a whole course may keep on this machine, in bytes, where the instructor says nothing else.
 TEAM_DISK_BYTES = env.int("TEAM_DISK_BYTES", default=2 * 10**9)
 COURSE_DISK_BYTES = env.int("COURSE_DISK_BYTES", default=40 * 10**9)
+# What archives leave free on the machine's disk: the database has to go on writing beside them.
+DISK_LEFT_FREE_BYTES = env.int("DISK_LEFT_FREE_BYTES", default=256 * 10**6)
 # Days that files are kept after their use is over: docs/retention.md.
 UPLOAD_KEPT_DAYS = env.int("UPLOAD_KEPT_DAYS", default=14)
 OPEN_IMPORT_KEPT_DAYS = env.int("OPEN_IMPORT_KEPT_DAYS", default=60)

@@ -16,8 +16,6 @@ from teams.models import Course, DiskAccount, DiskKind, DiskUse, Team, User
 from teams.services import audit
 
 KB, MB, GB = 10**3, 10**6, 10**9
-LEFT_FREE = 256 * MB
-"""Of the machine's disk, whatever is imported or exported."""
 
 
 class DiskFull(Exception):
@@ -40,7 +38,8 @@ def reserve(*, team: Team, key: str, kind: DiskKind, size: int) -> None:
 
 def free_here() -> int:
     """Bytes of the machine's disk that an archive may take: the database has to go on writing beside it. Never below 0."""
-    return max(0, shutil.disk_usage(settings.VAR_DIR).free - LEFT_FREE)
+    left: int = shutil.disk_usage(settings.VAR_DIR).free - settings.DISK_LEFT_FREE_BYTES
+    return max(0, left)
 
 
 def reserve_for_course(*, course: Course, key: str, kind: DiskKind, size: int, refuse: bool = True) -> None:

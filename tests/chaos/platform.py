@@ -58,6 +58,7 @@ class Platform:
             "OPENAI_BASE_URL": f"{provider_url}/v1",
             "RUN_LEASE_SECONDS": str(LEASE_SECONDS),
             "RECONCILE_SECONDS": str(RECONCILE_SECONDS),
+            "DISK_LEFT_FREE_BYTES": "0",  # its disk is smaller than what is left free elsewhere
             "PACE_TRIAL_SECONDS": "0",  # an engine that belongs to no run
             "CLOUD_POLL_SECONDS": str(POLL_SECONDS),
         }

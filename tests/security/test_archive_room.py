@@ -50,7 +50,7 @@ def test_a_course_that_does_not_fit_is_refused_before_any_row_or_file_of_it_is_k
 
 def test_a_course_that_the_machine_has_no_room_for_is_refused(honest, importer, settings, monkeypatch):
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, disk.LEFT_FREE + 2_000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, settings.DISK_LEFT_FREE_BYTES + 2_000))
     before = tables_now()
     with pytest.raises(ArchiveRefused, match=r"2 KB are free for it .* Nothing was kept\. Ask whoever runs"):
         bring(honest, importer)

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import django_rq
 import pytest
+from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 from rq import SimpleWorker
@@ -155,7 +156,7 @@ def test_without_room_it_is_refused_before_anything_is_written(
     page = address if full == "course" else reverse("run_bundle", args=[run.team_id, run.number])
     if full == "machine":
         usage = namedtuple("usage", "total used free")
-        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, disk.LEFT_FREE + 5_000))
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, settings.DISK_LEFT_FREE_BYTES + 5_000))
     else:
         disk.set_limit(
             course=run.team.course, team=run.team if full == "team" else None, limit=1_000, person=instructor
