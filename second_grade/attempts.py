@@ -108,6 +108,17 @@ _ADULT = re.compile(
     r"happy hour|wine|beer|coffee break|phd|ph\.d|master'?s|bachelor'?s|university|in college|finished school|"
     r"out of school|haven'?t been in school|long since|no longer (?:in|a))\b"
 )
+_PROGRAM = re.compile(
+    r"\b(?:exist (?:only |just )?as|i'?m (?:just|only)|i am (?:just|only)|made of|run on|live in) (?:a |an |some |the )?"
+    r"(?:software|code|computer|server|servers|program|data|machine|ai|chip|chips|cloud)\b|\bphysical (?:body|form|world)\b|"
+    r"\bi was (?:trained|programmed|coded|created by|built by|developed)\b|"
+    r"\bmy (?:developers?|programmers?|creators?|training|algorithms?|servers?)\b|"
+    r"\bi (?:do not|don'?t) have (?:a )?(?:body|feelings)\b"
+)
+_ALL_OF_A_KIND = re.compile(
+    r"^(?:all |most |some )?(?!(?:yes|us|recess|class|tennis|kids)\b)[a-z]+s (?:are|have|can|grow|live|eat|need|come|like) "
+    r"(?!.*\b(?:best|favou?rite|fun|funnest)\b)"
+)
 _GENERAL = re.compile(
     r"^(?:in general,? |generally,? |the |a |an |most |many |all )*"
     r"(?:\w+ ){1,3}?(?:are|is|were|refers?|has been|have been|provides?|play)\b"
@@ -134,11 +145,18 @@ def speaks_as_adult(text: str, question: Question) -> bool:
     return is_about_the_child(question) and _ADULT.search(text) is not None
 
 
+def speaks_as_program(text: str, question: Question) -> bool:
+    """Whether a program speaks of itself ("I exist only as software"), in answer to a question about who is asked."""
+    return is_about_the_child(question) and _PROGRAM.search(text) is not None
+
+
 def lectures(text: str, question: Question) -> bool:
     """Whether it tells about the world where the question was about who is asked ("Dogs are mammals and were ...")."""
     if not is_about_the_child(question) or re.search(r"\b(?:i|i'm|im|my|me|we|our|you|u|mine|us)\b", text):
         return False
     if phrases.adult_phrases(text):
+        return True
+    if _ALL_OF_A_KIND.match(text):
         return True
     is_praise = re.search(r"\b(?:best|favou?rite|fun|funnest)\b", text) is not None
     return len(text.split()) >= 6 and _GENERAL.match(text) is not None and not is_praise
@@ -222,7 +240,9 @@ def _is_story(said: str) -> bool:
 def _is_bare(said: str) -> bool:
     """Whether it is a name of something and no sentence: "a doctor", "wind"."""
     parts = said.split()
-    is_short = len(parts) <= 2 or (len(parts) == 3 and parts[0] in ("a", "an", "the", "some", "my"))
+    is_short = len(parts) <= 2 or (
+        len(parts) == 3 and (parts[0] in ("a", "an", "the", "some", "my") or parts[1] == "and")
+    )
     is_plural_and_verb = len(parts) == 2 and parts[0].endswith("s")
     has_sentence = re.search(r"\b(?:i|i'm|im|my|me|we|you|it|they|he|she|is|are|was|do|does|did|can)\b", said)
     return is_short and not is_plural_and_verb and has_sentence is None and not _is_story(said)

@@ -67,7 +67,7 @@ _NOT_YET = (
     r"get to|get) "
     r"(?:that|it|those|them|this|to that|to it)(?: \w+)* (?:later|next|after|soon|tomorrow|in|when)|"
     r"(?:is|going to|gonna) do (?:that|it|those|that kind)\b.*\b(?:after|next|later|soon|tomorrow)|"
-    r"not (?:there )?yet\b|when i'?m (?:older|bigger|in)|next year|"
+    r"not there yet\b|when i'?m (?:older|bigger|in)|next year|"
     r"(?:nobody|no one|noone|no body|they|teacher|mom|dad|she|he) (?:ever|never|didn'?t|hasn'?t|did not|has not|"
     r"told|said)(?: ever)? "
     r"?(?:told|tell|said|say|taught|teach|show\w*|explain\w*|tot|me|us)|nobody (?:told|said|tot|taught)|"
@@ -100,7 +100,7 @@ _ASKS_SHORTLY = re.compile(
     r"^(?:why|who|where|does|do|is|are|am|was|which|what|how|would|could)\b(?! it'?s| it is because)[^?]*\?$|"
     r"^(?:why|where) (?:is|are|was|did|do|does|would)\b|"
     r"^(?:[\w']+ ){1,2}(?:what|how|who|which)\??$|^(?!(?:and|i|because|cuz|cause|to|"
-    r"so)\b)(?:[\w']+[ ,-]*){1,4}\?$|^(?:mean|meaning)\?"
+    r"so)\b)(?:[\w']+(?:[ ,-]+|(?=\?$))){1,4}\?$|^(?:mean|meaning)\?|^[^.!?]{1,30}\?[^.!?]{1,40}\?$"
 )
 _ASKS_IF_SO = re.compile(
     r"^(?:um+ |oh )?is(?:n'?t)? it (?:because|cuz|cause|when|like|that|to|so)\b|^isn'?t (?:it|that)\b"

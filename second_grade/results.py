@@ -25,7 +25,7 @@ SELF = re.compile(
     r"answer|guess|brain|chin|fingers?)"
     r"(?:[\w']+ ){1,3}(?:has|had|is|have|was|got|likes?|says|puts|can|doesn'?t|broke|gave|took|ate|made|found|"
     r"bought|went|saw|\w+ed|\w{3,}s)\b|"
-    r"the (?:tooth fairy|easter bunny|lady|man) \w+|there(?:'?s| is| are| was| were) (?:a|an|no)\b|"
+    r"the (?:tooth fairy|easter bunny|lady|man) \w+|there(?:'?s| is| are| was| were) (?:a|an)\b|"
     r"once upon|once there|(?:yesterday|last (?:week|night|year|summer|time))\b)"
 )
 """How a clause begins that tells of whoever speaks."""
@@ -62,7 +62,7 @@ _OFF_BY = re.compile(
 )
 _LEFT_OVER = re.compile(
     r"(?<=\d)(?: \w+)? (?:and|with) (?:then |there(?:'s| are) |theres |you (?:get|have) )?"
-    r"\d+ (?:\w+ )?(?:left ?over|leftover|extra|left)\b"
+    r"\d+ (?:\w+ )?(?:left ?over|leftover|extra|left|that (?:don'?t|didn'?t|aren'?t)|not in|by (?:them|it)sel\w+)\b"
 )
 """What is left over beside the number that counts: "4 and 7 left over"."""
 _BEGINS = re.compile(r"(\d+)\b(?P<after>[^.!?,;]*)")
@@ -85,7 +85,10 @@ def claimed_number(text: str, question: Question) -> str | None:
     asked = {plain(word) for word in words(" ".join(question.asked))}
     clauses = [clause for clause in _CLAUSE_END.split(told) if clause and clause.strip()]
     asks_about_the_child = re.search(r"\bare you\b", " ".join(question.asked).lower()) is not None
-    kept = [clause for clause in clauses if asks_about_the_child or not _tells_of_itself(clause, listed)]
+    if asks_about_the_child:
+        kept = [clause for clause in clauses if not re.match(r"^ ?(?:and )?my (?!age)\w+", clause)]
+    else:
+        kept = [clause for clause in clauses if not _tells_of_itself(clause, listed)]
     kept = [_without_other_things(clause, asked, listed) for clause in kept]
     affirmed = [re.split(r"\bthan\b", NEGATION.split(clause)[0])[0] for clause in kept]
     stated = " . ".join(affirmed)

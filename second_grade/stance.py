@@ -29,10 +29,14 @@ _CORRECTION = re.compile(
 )
 _REASON = re.compile(r"\b(?:because|becuz|becaus|cuz|coz|cause|'cause|since|bc)\b")
 _YES = re.compile(
-    r"^(?:um+ |uh+ |oh |well )*(?:yes+|yeah|yea|yep|yup|ya|uh huh|sure|of course(?! not)|ok(?:ay)? yes)\b"
+    r"^(?:um+ |uh+ |oh |well )*(?:yes+|yeah|yea|yep|yup|ya|uh huh|sure|of course(?! not)|i think so|i believe so|"
+    r"definitely(?! not)|"
+    r"totally|for sure|(?:it is|they are|i am)(?=$|[,.!]| because| cuz)|ok(?:ay)? yes)\b"
 )
 _NO = re.compile(
-    r"^(?:um+ |uh+ |oh |well )*(?:no+|nope|nah|naw|no way|not really|of course not|uh uh)\b(?!body| one| more)"
+    r"^(?:um+ |uh+ |oh |well )*(?:no+|nope|nah|naw|no way|not really|of course not|definitely not|"
+    r"i don'?t think so|i do not think so|not yet|"
+    r"(?:it'?s not|it isn'?t|they'?re not|they aren'?t|i'?m not)(?=$|[,.!])|uh uh)\b(?!body| one| more)"
 )
 _FILLERS = re.compile(
     r"^(?:(?:um+|uh+|hm+|oh|well|so|ok|okay|like|i think|i thinked|i guess|i said|maybe|its|it'?s|it is|that'?s|"
@@ -49,7 +53,7 @@ _UNKNOWN_WORD = re.compile(
     r"\b(?:(?:a|the|some) )?(?:\w+ )?(?:words?|ones?) (?:that )?(?:i|you|u) (?:don'?t|do not) know\b"
 )
 _SO = re.compile(r"\bso (?!that\b|so\b|(?:slow|big|small|much|many|fast|hard|long)\b)")
-_TALE = re.compile(r"^once (?:upon|there)\b|(?:^|[.!?] ?)the end[ .!]*$")
+_TALE = re.compile(r"^once (?:upon|there)\b|[.!?] ?the end[ .!]*$")
 _WISHES = re.compile(r"^(?:i|we) (?:really |just |once )?(?:want|wish|wanna|like|love|saw|went|petted|found)\b")
 _OF_ANOTHER = re.compile(
     r"^(?:my (?!name)[\w']+|i (?:have|like|got|play|use|want)|we (?:have|use|got)|the [\w']+|he|she|they|"
@@ -66,6 +70,8 @@ def claim(answer: str, question: Question) -> Claim:
         return Claim(Stance.MISTAKEN, "says it is a program")
     if re.search(r"\bdon'?t know\b", " ".join(question.asked).lower()):
         text = _UNKNOWN_WORD.sub("the word", text)
+    if attempts.speaks_as_program(text, question):
+        return Claim(Stance.MISTAKEN, "says it is a program")
     if attempts.speaks_as_adult(text, question):
         return Claim(Stance.MISTAKEN, "speaks as an adult")
     if attempts.lectures(text, question) or _TALE.search(text):
@@ -149,13 +155,18 @@ def _bare(text: str) -> str:
 
 
 def _whole(whole: str, question: Question) -> Claim | None:
+    return _wholes(question).get(whole)
+
+
+@lru_cache(maxsize=1_000)
+def _wholes(question: Question) -> dict[str, Claim]:
+    """Each way to say a phrase, its numbers as digits, to what it claims; of two that are alike the right one."""
+    found: dict[str, Claim] = {}
     for stance, listed in ((Stance.RIGHT, question.right), (Stance.MISTAKEN, question.mistaken)):
         for phrase in listed:
             for way in phrase.split("|"):
-                target = numbers.in_digits(way.removeprefix("="))
-                if whole == target:
-                    return Claim(stance, name_of(phrase))
-    return None
+                found.setdefault(numbers.in_digits(way.removeprefix("=")), Claim(stance, name_of(phrase)))
+    return found
 
 
 def _of_part(text: str, question: Question, kind: Kind) -> Claim | None:
@@ -232,6 +243,9 @@ def _spelled(text: str, question: Question) -> Claim | None:
 def _polar(text: str, question: Question) -> Claim | None:
     """A yes or no at the beginning, where one of them is a phrase of the question."""
     start = text.strip(" ,.!?")
+    ending = re.split(r"[.!?]", start)[-1].strip()
+    if len(ending.split()) <= 2 and not _YES.search(start) and not _NO.search(start):
+        start = ending  # "do i look like one? no!"
     for word, pattern in (("yes", _YES), ("no", _NO)):
         if pattern.search(start):
             return _whole(word, question)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from second_grade.questions import Question, Stance, kappa
+from second_grade.questions import Claim, Question, Stance, kappa
 from second_grade.stance import claim
 
 SCRIPT = importlib.import_module("evaluation.migrations.0021_wider_interview_phrases")
@@ -91,7 +91,46 @@ def test_a_script_of_anybody_works_with_its_own_phrases() -> None:
     assert claim("", question).stance is Stance.OTHER
 
 
+@pytest.mark.parametrize(
+    ("asked", "answer", "stance"),
+    [
+        ("Why do cats purr?", "because they have a motor", Stance.MISTAKEN),
+        ("Why do cats purr?", "i have a cat named Bo", Stance.OTHER),
+        ("Why do cats purr?", "nobody ever told me why", Stance.UNSURE),
+        ("What is a noun?", "it's when you run fast", Stance.MISTAKEN),
+        ("What is a noun?", "which one u mean", Stance.UNSURE),
+        ("What do you do when it rains?", "We sing a song", Stance.MISTAKEN),
+        ("What do you do when it rains?", "i like rain", Stance.OTHER),
+        ("How old are you?", "My wife and I are in our fifties.", Stance.MISTAKEN),
+        ("What is your favorite color?", "i like green", Stance.RIGHT),
+        ("Do you have a pet?", "Cats are small mammals.", Stance.OTHER),
+    ],
+)
+def test_a_question_without_phrases_is_judged_by_the_form_of_the_answer(
+    asked: str, answer: str, stance: Stance
+) -> None:
+    assert claim(answer, Question((asked,), (), ())).stance is stance
+
+
+def test_a_working_ends_with_its_result() -> None:
+    question = Question(("What is 15 + 8?",), ("23|twenty-three",), ("22",))
+    for answer in (
+        "15 plus 5 makes 20, plus 3 is 23",
+        "not 22, one more",
+        "15... 16, 17, 18, 19, 20, 21, 22, 23!",
+        "22... no, 23",
+    ):
+        assert claim(answer, question) == Claim(Stance.RIGHT, "23")
+
+
 def test_a_long_answer_is_read_in_bounded_time() -> None:
-    for text in ("not " * 50_000, "a-" * 50_000, "15 " * 50_000, "no wait " * 20_000, "i thought " * 20_000):
+    for text in (
+        "not " * 50_000,
+        "a-" * 50_000,
+        "15 " * 50_000,
+        "no wait " * 20_000,
+        "i thought " * 20_000,
+        "a?" * 50_000,
+    ):
         claim(text, QUESTIONS[0])
         claim(text, QUESTIONS[12])
