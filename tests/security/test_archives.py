@@ -220,6 +220,17 @@ def test_what_may_not_come_is_refused_by_member_and_field(here, honest, importer
     assert files_now(settings.VAR_DIR) == files
 
 
+@pytest.mark.parametrize("both", [True, False])
+def test_a_grade_that_is_of_a_bot_and_of_a_presentation_or_of_neither_is_refused(honest, importer, both):
+    """Whose it is follows from what it is of."""
+    rows = lines(honest, "evaluation.grade.jsonl")
+    heard = next(row for row in rows if row["hearing_id"] is not None)
+    of_a_bot = next(row["grading_id"] for row in rows if row["grading_id"] is not None)
+    heard |= {"grading_id": of_a_bot} if both else {"hearing_id": None}
+    with pytest.raises(ArchiveRefused, match="of a grading or of a hearing"):
+        bring(with_lines(honest, "evaluation.grade.jsonl", rows), importer)
+
+
 @pytest.mark.parametrize(
     "member",
     ["teams.user.jsonl", "teams.notice.jsonl", "auth.group.jsonl", "runs/x/y", "x.py", "training.endpointkey.jsonl"],
