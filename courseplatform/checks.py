@@ -30,11 +30,7 @@ def our_datasets_app_is_imported(app_configs: Sequence[Any] | None, **kwargs: An
 @register()
 def engines_are_where_the_launcher_looks(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
     """E002: each engine is started by module name from ENGINES_ROOT."""
-    missing = [
-        name
-        for name in ("lora", "dspy_program", "rehearsal")
-        if not (settings.ENGINES_ROOT / name / "__init__.py").exists()
-    ]
+    missing = [name for name in ("lora", "dspy_program") if not (settings.ENGINES_ROOT / name / "__init__.py").exists()]
     return [
         Error(f"Engine package {name} is missing under {settings.ENGINES_ROOT}.", id="courseplatform.E002")
         for name in missing

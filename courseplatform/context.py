@@ -3,7 +3,6 @@
 from functools import partial
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest
 
 from teams.impersonation import SESSION_KEY
@@ -12,9 +11,8 @@ from teams.services import notices
 
 
 def page(request: HttpRequest) -> dict[str, Any]:
-    """The rehearsal banner and the bar's course, team and role, as set by `teams.access`."""
+    """The bar's course, team and role, as set by `teams.access`."""
     return {
-        "rehearsal": settings.REHEARSAL,
         "nav_course": getattr(request, "course", None),
         "nav_team": getattr(request, "team", None),
         "notice_bell": partial(_bell, request),

@@ -169,13 +169,11 @@ def _record(run: TrainingRun, person: User, action: str, counts: dict[str, objec
 
 def _answers(run: TrainingRun, *, model_too: bool) -> bool:
     """Whether the provider can be asked now, where it will have to be."""
-    return not run.provider_job or not (run.rehearsal or model_too) or cloud.answers(run)
+    return not run.provider_job or not model_too or cloud.answers(run)
 
 
 def _forget_there(run: TrainingRun, *, model_too: bool) -> bool:
-    """At the stand-in all that the job learnt, elsewhere the model. False where it stays there after all."""
-    if run.rehearsal and run.provider_job:
-        return cloud.forget_job(run)
+    """The model, where it goes too. False where it stays there after all."""
     try:
         if model_too:
             cloud.provider_for(run).hurried().delete_model(run.result_model)
@@ -187,8 +185,6 @@ def _forget_there(run: TrainingRun, *, model_too: bool) -> bool:
 def _left_there(run: TrainingRun, held: Held, *, reached: bool, model_too: bool) -> list[str]:
     """Names at the provider that only the record knows from now on."""
     left = list(run.provider_files)
-    if run.rehearsal and run.provider_job and not reached:
-        left.append(run.provider_job)
     if held.model_there and not (reached and model_too):
         left.append(held.model_there)
     return left

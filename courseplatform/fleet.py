@@ -82,7 +82,6 @@ SERVICES = {
     "model-server": ("The model server", "LoRA bots and base models do not answer."),
     "program-server": ("The program server", "DSPy bots do not answer."),
     "lora-warm": ("The preload server", "LoRA runs start some seconds later. Nothing else is missing."),
-    "rehearsal": ("The practice provider", "DSPy and OpenAI runs, and their bots, stand still."),
     "worker-training": ("The training worker", "No LoRA or DSPy run starts. Queued runs keep their place."),
     "worker-quick": ("The quick worker", "Mail and OpenAI runs wait."),
     "worker-interviews": ("The interviews worker", "Standard interviews wait."),
@@ -107,8 +106,6 @@ def servers() -> list[Server]:
         ("Model server", "answers for LoRA bots", settings.MODEL_SERVER_URL),
         ("Program server", "answers for DSPy bots", settings.PROGRAM_SERVER_URL),
     ]
-    if settings.REHEARSAL:
-        asked.append(("Rehearsal provider", "stands in for OpenAI", settings.REHEARSAL_URL))
     with ThreadPoolExecutor(len(asked)) as pool:
         return list(pool.map(lambda one: Server(one[0], one[1], _trouble(one[2])), asked))
 

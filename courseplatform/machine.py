@@ -32,13 +32,12 @@ class Ports:
     redis: int
     models: int
     programs: int
-    rehearsal: int
 
     @classmethod
     def choose(cls, web: int) -> "Ports":
         """The web port as asked for; the others are whatever is free on loopback."""
         chosen: list[int] = []
-        while len(chosen) < 4:
+        while len(chosen) < 3:
             port = redis_server.free_port()
             if port not in chosen and port != web:
                 chosen.append(port)
@@ -67,7 +66,6 @@ def environment(ports: Ports) -> dict[str, str]:
         "REDIS_URL": f"redis://:{kept['REDIS_PASSWORD']}@127.0.0.1:{ports.redis}/0",
         "MODEL_SERVER_URL": f"http://127.0.0.1:{ports.models}/v1",
         "PROGRAM_SERVER_URL": f"http://127.0.0.1:{ports.programs}/v1",
-        "REHEARSAL_URL": f"http://127.0.0.1:{ports.rehearsal}/v1",
         **({"LORA_WARM_SOCKET": str(_warm_socket())} if _warm_socket() else {}),
         "PYTHONUNBUFFERED": "1",
         "SITE_URL": f"http://localhost:{ports.web}",
@@ -130,8 +128,6 @@ def _model_services(ports: Ports, env: dict[str, str]) -> list[Service]:
     base = f"{TINY}={base_folder(TINY)}"
     # The program server calls the provider that a program was made with, so it alone gets the provider's key.
     provider = {name: env[name] for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL") if env.get(name)}
-    if "OPENAI_API_KEY" not in provider:
-        provider = {"OPENAI_API_KEY": env["SERVICE_TOKEN"], "OPENAI_BASE_URL": env["REHEARSAL_URL"]}
     found = [
         Service("model-server", [*python, "lora.serve", *_at(ports.models), *runs, "--base", base, *added], engine_env),
         Service(
@@ -142,11 +138,6 @@ def _model_services(ports: Ports, env: dict[str, str]) -> list[Service]:
     ]
     if env.get("LORA_WARM_SOCKET"):
         found.append(Service("lora-warm", [*python, "lora.warm", "--socket", env["LORA_WARM_SOCKET"]], engine_env))
-    if not env.get("OPENAI_API_KEY"):
-        state = str(settings.VAR_DIR / "rehearsal")
-        found.append(
-            Service("rehearsal", [*python, "rehearsal.serve", *_at(ports.rehearsal), "--state", state], engine_env)
-        )
     return found
 
 
@@ -157,8 +148,6 @@ def _at(port: int) -> list[str]:
 def health_urls(ports: Ports, env: dict[str, str]) -> dict[str, str]:
     """What must answer before the person is told the address."""
     urls = {"model-server": ports.models, "program-server": ports.programs, "web": ports.web}
-    if not env.get("OPENAI_API_KEY"):
-        urls["rehearsal"] = ports.rehearsal
     return {name: f"http://127.0.0.1:{port}/healthz" for name, port in urls.items()}
 
 

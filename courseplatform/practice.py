@@ -13,7 +13,7 @@ NAME = "Practice"
 def switch_on(*, course: Course, person: User) -> Team:
     """Open the practice team; the first time it is made, with each sample dataset in it.
 
-    Its budget is nothing: what is free (local training, rehearsals) works, what costs money is refused.
+    Its budget is nothing: what is free (local training) works, what costs money is refused.
     """
     with transaction.atomic():
         team = course.teams.filter(practice=True).first() or _make(course)

@@ -42,7 +42,7 @@ class RemovalRefused(Exception):
 
 
 class UploadsRemain(RemovalRefused):
-    """Rows that were uploaded for training, or jobs that learnt from them, are still at the provider. `files`: their ids there."""
+    """Rows that were uploaded for training are still at the provider. `files`: their ids there."""
 
     def __init__(self, files: list[str]) -> None:
         self.files = files
@@ -76,12 +76,10 @@ def delete_course(*, course: Course, person: User, leave_uploads: bool = False, 
     for run in _with_uploads(course).filter(status__in=ENDED):  # asks the provider, so before anything is locked
         if not cloud.clean_up(run):
             break  # it is away: no need to wait for that again and again
-    name, rehearsed = str(course), list(_rehearsed(course))
-    answers = all(cloud.answers(run) for run in rehearsed[:1])
+    name = str(course)
     with transaction.atomic():
         _refuse_while_busy(course)
         left = [file_id for run in _with_uploads(course) for file_id in run.provider_files]
-        left += [] if answers else [run.provider_job for run in rehearsed]
         if left and not leave_uploads:
             raise UploadsRemain(left)
         folders = [run.folder for run in TrainingRun.objects.filter(team__course=course)]
@@ -106,19 +104,6 @@ def delete_course(*, course: Course, person: User, leave_uploads: bool = False, 
         audit.record(course=None, person=person, action="course deleted", what=name, before=before)
         transaction.on_commit(lambda: _remove_files(folders))
     live.forget(topics)
-    if answers:
-        _forget_at_the_stand_in(rehearsed, name, person)
-
-
-def _forget_at_the_stand_in(runs: list[TrainingRun], name: str, person: User) -> None:
-    """All that its jobs learnt goes; what stays after all is on record. Their rows are gone already."""
-    kept: list[str] = []
-    for run in runs:
-        if kept or not cloud.forget_job(run):  # once it is away, no need to wait for that again and again
-            kept.append(run.provider_job)
-    if kept:
-        before: dict[str, object] = {"left at the provider": kept}
-        audit.record(course=None, person=person, action="deleted course left at the provider", what=name, before=before)
 
 
 def _topics(course: Course) -> list[str]:
@@ -137,12 +122,6 @@ def delete_rows(course: Course) -> None:
 
 def _with_uploads(course: Course) -> models.QuerySet[TrainingRun]:
     return TrainingRun.objects.with_related().filter(team__course=course).exclude(provider_files=[])
-
-
-def _rehearsed(course: Course) -> models.QuerySet[TrainingRun]:
-    """Runs with a job at the stand-in: it keeps the rows that the job learnt from, until it is told to forget it."""
-    found = TrainingRun.objects.with_related().filter(team__course=course, rehearsal=True, imported=False)
-    return found.exclude(provider_job="")
 
 
 def _refuse_while_busy(course: Course) -> None:

@@ -251,8 +251,7 @@ RQ_SHOW_ADMIN_LINK = False
 OPENAI_API_KEY = env.str("OPENAI_API_KEY", default="")
 OPENAI_ADMIN_KEY = env.str("OPENAI_ADMIN_KEY", default="")  # reads the organization's costs; nothing else
 OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="https://api.openai.com/v1")
-REHEARSAL_URL = env.str("REHEARSAL_URL", default="http://127.0.0.1:8303/v1")
-REHEARSAL = not OPENAI_API_KEY  # said on every page, row and ledger entry that it touches
+HAS_PROVIDER = bool(OPENAI_API_KEY)  # without one the OpenAI method and DSPy use the models on this machine
 MODEL_SERVER_URL = env.str("MODEL_SERVER_URL", default="http://127.0.0.1:8301/v1")
 PROGRAM_SERVER_URL = env.str("PROGRAM_SERVER_URL", default="http://127.0.0.1:8302/v1")
 SERVICE_TOKEN = _secret("SERVICE_TOKEN")  # the web process and the model servers share it

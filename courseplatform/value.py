@@ -17,7 +17,7 @@ from evaluation.models import (
     Level,
     Turn,
 )
-from teams.models import Course, Hold, LedgerEntry, Method, Team
+from teams.models import Course, LedgerEntry, Method, Team
 from teams.services import money
 from training.models import DeletedRun, RunStatus, TrainingRun
 
@@ -69,14 +69,10 @@ def points_by_team(course: Course) -> dict[int, Points]:
 
 @dataclass(frozen=True)
 class Estimates:
-    """How near the estimates of one method came. Money in micro-dollars, `error` in percent of what it cost.
-
-    `rehearsed` of the `runs` were rehearsals: compared is what they would have cost.
-    """
+    """How near the estimates of one method came. Money in micro-dollars, `error` in percent of what it cost."""
 
     method: Method
     runs: int
-    rehearsed: int
     expected: int
     actual: int
     error: float
@@ -86,45 +82,39 @@ class Estimates:
 @dataclass(frozen=True)
 class _Compared:
     expected: int
-    most: int | None  # None for a rehearsal: nothing was held that it could have passed
+    most: int
     actual: int
 
 
 def estimates(course: Course) -> list[Estimates]:
-    """The newest finished runs by method; rehearsals by what they would have cost. Runs that were free are left out."""
+    """The newest finished runs by method. Runs that were free are left out."""
     runs = TrainingRun.objects.filter(team__course=course, status=RunStatus.SUCCEEDED)
     newest = list(runs.order_by("-id")[:NEWEST])
     keys = [run.hold_key for run in newest]
     entries = {entry.key: entry for entry in LedgerEntry.objects.filter(key__in=keys)}
-    expected = dict(Hold.objects.filter(key__in=keys).values_list("key", "expected"))
     rows: dict[str, list[_Compared]] = {}
     for run in newest:
-        compared = _compared(run, entries.get(run.hold_key), expected.get(run.hold_key))
+        compared = _compared(run, entries.get(run.hold_key))
         if compared is not None:
             rows.setdefault(run.method, []).append(compared)
     return [_estimates(method, rows.get(method, [])) for method in Method]
 
 
-def _compared(run: TrainingRun, entry: LedgerEntry | None, expected: int | None) -> _Compared | None:
+def _compared(run: TrainingRun, entry: LedgerEntry | None) -> _Compared | None:
     if entry is None:
         return None
-    if not entry.rehearsal:
-        used = entry.delta + entry.beyond_hold  # the charge stopped at the hold; what was used tells of the estimate
-        return _Compared(run.expected_cost, run.most_cost, used) if used else None
-    if expected is None or not entry.would_have_cost:
-        return None  # launched before estimates of rehearsals were kept, or nothing was used
-    return _Compared(expected, None, entry.would_have_cost)
+    used = entry.delta + entry.beyond_hold  # the charge stopped at the hold; what was used tells of the estimate
+    return _Compared(run.expected_cost, run.most_cost, used) if used else None
 
 
 def _estimates(method: Method, rows: list[_Compared]) -> Estimates:
     return Estimates(
         method,
         len(rows),
-        sum(row.most is None for row in rows),
         sum(row.expected for row in rows),
         sum(row.actual for row in rows),
         median(100 * abs(row.expected - row.actual) / row.actual for row in rows) if rows else 0.0,
-        sum(row.most is not None and row.actual > row.most for row in rows),
+        sum(row.actual > row.most for row in rows),
     )
 
 

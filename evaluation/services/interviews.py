@@ -282,7 +282,7 @@ def book_unanswered(interview: Interview, calls: list[Unanswered]) -> None:
     used, or the most it can have cost, as unknown."""
     for one in calls:
         if not one.call.most:
-            continue  # free: on this machine, or a rehearsal
+            continue  # free: on this machine
         key = f"{interview.hold_key}-lost-{uuid4().hex[:12]}"
         charge = _charge_of(interview, one)
         with transaction.atomic():

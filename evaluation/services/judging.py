@@ -1,6 +1,6 @@
 """The optional judge: a language model's opinion of an interview, beside the counted metrics and never part of a grade.
 
-Each call is priced and held before it is made and settled once, under the opinion's own key. There is no rehearsal of it:
+Each call is priced and held before it is made and settled once, under the opinion's own key. Without a key it is refused:
 a stand-in has no judgement, so without a key the judge is refused, in words. Whatever happens to the judge, the interview goes on.
 """
 
@@ -47,7 +47,7 @@ TRIES = 2
 REPLY_SECONDS = 60.0  # two tries stay below the silence after which another worker takes the interview over
 TOKENS_PER_ANSWER = 80  # for the figure before an interview: about 60 words, a long answer for a child
 NO_KEY = (
-    "A judge needs a real model, and no OpenAI key is set here. A rehearsal would answer without any judgement, so nothing "
+    "A judge needs a real model, and no OpenAI key is set here. A small model would answer without any judgement, so nothing "
     "stands in for it. Whoever runs this platform can set OPENAI_API_KEY."
 )
 PRIVATE = "Not sent: an answer seems to hold a child's personal data, which may not leave this machine."

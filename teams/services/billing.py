@@ -22,7 +22,7 @@ from django.utils import timezone
 from teams.models import AuditEntry, BillCheck, BilledDay, Confidence, Course, LedgerEntry
 from teams.services import audit, money
 
-PROVIDER, REHEARSAL = "openai", "rehearsal"
+PROVIDER = "openai"
 DAYS_BACK = 7
 FINAL_AFTER_DAYS = 3  # until then more may be billed
 TIMEOUT_SECONDS, MOST_PAGES = 30.0, 50
@@ -38,7 +38,7 @@ class BillUnreadable(Exception):
 
 @dataclass(frozen=True)
 class Source:
-    """Whose bill, and where. In a rehearsal our stand-in's, which bills nothing."""
+    """Whose bill, and where."""
 
     provider: str
     base_url: str
@@ -46,10 +46,8 @@ class Source:
 
 
 def source() -> Source | None:
-    """None where no bill can be had: a real key without an admin key."""
-    if settings.REHEARSAL:
-        return Source(REHEARSAL, settings.REHEARSAL_URL, settings.SERVICE_TOKEN)
-    if settings.OPENAI_ADMIN_KEY:
+    """None where no bill can be had: no provider, or no admin key."""
+    if settings.HAS_PROVIDER and settings.OPENAI_ADMIN_KEY:
         return Source(PROVIDER, settings.OPENAI_BASE_URL, settings.OPENAI_ADMIN_KEY)
     return None
 
@@ -179,7 +177,6 @@ def _page(web: httpx.Client, address: str, query: dict[str, str | int]) -> dict[
 class BillShown:
     """`note` where there is nothing to compare; days newest first, each as last found. Of all courses: for staff alone."""
 
-    rehearsal: bool
     note: str
     last: BillCheck | None
     days: list[BilledDay]
@@ -188,14 +185,14 @@ class BillShown:
 def shown() -> BillShown:
     asked = source()
     if asked is None:
-        return BillShown(rehearsal=False, note=NO_KEY, last=None, days=[])
+        return BillShown(note=NO_KEY, last=None, days=[])
     last = BillCheck.objects.filter(provider=asked.provider).first()
     rows = BilledDay.objects.filter(check_made__provider=asked.provider, day__gte=_first_shown())
     newest: dict[date, BilledDay] = {}
     for row in rows.select_related("check_made"):  # newest row of a day first
         newest.setdefault(row.day, row)
     note = "" if last else "The first comparison with the provider's bill is made tonight."
-    return BillShown(asked.provider == REHEARSAL, note, last, list(newest.values()))
+    return BillShown(note, last, list(newest.values()))
 
 
 def _first_shown() -> date:

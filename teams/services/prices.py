@@ -12,7 +12,6 @@ from teams.services import audit
 from teams.services.money import dollars
 
 PER_MILLION = 1_000_000
-REHEARSAL_PREFIX = "rehearsal-"
 
 
 class PriceUnknown(LookupError):
@@ -42,10 +41,10 @@ class Quote:
 
 
 def base_of(model: str) -> str:
-    """The model whose price applies: `ft:gpt-4o-mini:org::id` -> `ft:gpt-4o-mini`; rehearsal names -> the real name."""
+    """The model whose price applies: `ft:gpt-4o-mini:org::id` -> `ft:gpt-4o-mini`."""
     if model.startswith("ft:"):
-        return "ft:" + model.split(":")[1].removeprefix(REHEARSAL_PREFIX)
-    return model.removeprefix(REHEARSAL_PREFIX)
+        return "ft:" + model.split(":")[1]
+    return model
 
 
 def price_of(*, course: Course, provider: str, model: str, kind: PriceKind, on: date | None = None) -> Quote:

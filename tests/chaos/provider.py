@@ -1,4 +1,4 @@
-"""The provider of a chaos run: the rehearsal server with its faults open, standing where OpenAI stands in life."""
+"""The provider of a chaos run: the scripted provider with its faults open, standing where OpenAI stands in life."""
 
 import os
 import signal
@@ -28,21 +28,22 @@ class Provider:
         self.web = httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {KEY}"}, timeout=30)
 
     def start(self) -> None:
-        command = [sys.executable, "-P", "-m", "rehearsal.serve", "--port", str(self.port), "--state", str(self.state)]
+        command = [sys.executable, "-P", "-m", "tests.scripted_provider.serve", "--port", str(self.port)]
+        command += ["--state", str(self.state)]
         options = ["--job-seconds", str(JOB_SECONDS), "--token-delay-ms", "0", "--allow-faults"]
-        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "training" / "engines")}
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen([*command, *options], env=environment, stdout=log, stderr=log)
         wait_for(self._answers, "the provider does not answer")
 
     def set_faults(self, **wanted: Any) -> None:
         """These and no others; its clock stays where it is."""
-        self.web.post("/rehearsal/faults", json={**CALM, "clock_ahead": self.ahead, **wanted}).raise_for_status()
+        self.web.post("/faults", json={**CALM, "clock_ahead": self.ahead, **wanted}).raise_for_status()
 
     def finish_jobs(self) -> None:
         """Move its clock past the end of every job."""
         self.ahead += 2 * JOB_SECONDS
-        self.web.post("/rehearsal/faults", json={"clock_ahead": self.ahead}).raise_for_status()
+        self.web.post("/faults", json={"clock_ahead": self.ahead}).raise_for_status()
 
     def jobs_of(self, run_key: str) -> int:
         """How many jobs it ever made for this run, cancelled ones too."""

@@ -1,7 +1,7 @@
 """`make chaos`: break everything, for each method, in the middle of a run; then count jobs, charges, orphans and held money.
 
 `python -m tests.chaos.run [methods] [faults] [--report FILE]`: commas between several; without any, all. `none` as fault
-breaks nothing. The platform is the real one (`manage.py start`), its provider the rehearsal server behind OpenAI's settings,
+breaks nothing. The platform is the real one (`manage.py start`), its provider the scripted provider behind OpenAI's settings,
 so that money is at stake. Ends with 1 where something should not be. Linux only: it reads /proc.
 """
 

@@ -26,7 +26,7 @@ from training.launcher import PID_FILE
 from training.models import ENDED, BaseModel, Hosting, RunStatus, TrainingRun
 from training.services.launch import launch
 
-MODEL = "rehearsal-gpt-4o-mini-2024-07-18"
+MODEL = "gpt-4o-mini-2024-07-18"
 HOUR = 3600
 CREATE_SECONDS = 8.0  # between the provider's making of a job and its answer: there the faults strike
 WORKERS = {Method.LORA: "worker-training", Method.DSPY: "worker-training", Method.OPENAI: "worker-quick"}
@@ -63,7 +63,7 @@ class Scene:
     def __init__(self, platform: Platform, provider: Provider) -> None:
         self.platform, self.provider = platform, provider
         course = factories.make_course("Chaos")
-        for method in (Method.DSPY, Method.OPENAI):  # the rehearsal's model, but for real money
+        for method in (Method.DSPY, Method.OPENAI):  # the scripted provider, for real money
             BaseModel.objects.create(course=course, method=method, name=MODEL, label="Chaos", hosting=Hosting.PROVIDER)
         self.person: User = factories.make_person("Mia Member")
         self.team: Team = factories.make_team(course, "Maple", self.person)

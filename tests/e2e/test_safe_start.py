@@ -18,7 +18,7 @@ GIVEN = {"EMAIL_URL": "smtp://course:mail-password-17@127.0.0.1:9", "OIDC_CLIENT
 
 
 class UnluckyPlatform(Platform):
-    """Its practice provider finds a file where its folder should be, and an older version left the data readable."""
+    """Its warm trainer finds a folder where its socket should be, and an older version left the data readable."""
 
     def environment(self) -> dict[str, str]:
         return super().environment() | GIVEN
@@ -26,7 +26,7 @@ class UnluckyPlatform(Platform):
     def start(self) -> float:
         self.folder.mkdir(mode=0o755)
         self.folder.chmod(0o755)
-        (self.folder / "rehearsal").write_text("not a folder")
+        (self.folder / "lora.sock").mkdir(mode=0o755)
         return super().start()
 
 
@@ -54,14 +54,14 @@ def secrets_of(platform: Platform) -> dict[str, str]:
 def test_everything_else_runs_and_the_health_check_says_which_does_not(unlucky):
     said = unlucky.output.read_text()
     assert "Ready after" in said
-    assert "rehearsal keeps ending" in said
+    assert "lora-warm keeps ending" in said
     deadline = time.monotonic() + 120
     while health(unlucky) != {"status": "degraded"}:
         assert time.monotonic() < deadline, unlucky.said()
         time.sleep(0.2)
     token = secrets_of(unlucky)["SERVICE_TOKEN"]
     told = health(unlucky, token)
-    assert [one["name"] for one in told["failing"]] == ["rehearsal"]
+    assert [one["name"] for one in told["failing"]] == ["lora-warm"]
     assert httpx.get(f"{unlucky.url}/sign-in/", timeout=60, follow_redirects=True).status_code == 200
     running = " ".join(unlucky.processes().values())
     workers = ("rqworker training", "rqworker quick", "rqworker interviews", "rqworker files")
@@ -91,7 +91,7 @@ def test_no_log_shows_a_secret(unlucky):
 
 def test_nobody_else_on_the_machine_reads_a_file_of_the_platform(unlucky):
     assert stat.S_IMODE(unlucky.folder.stat().st_mode) == 0o700, "closed, though an older version left it open"
-    left_open = ("rehearsal",)  # this test's own
+    left_open = ("lora.sock",)  # this test's own
     paths = [path for path in unlucky.folder.rglob("*") if not path.is_symlink() and path.name not in left_open]
     assert len(paths) > 10
     opened = {str(path): oct(mode) for path in paths if (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077}

@@ -20,7 +20,7 @@ from training.services.launch import next_number
 @pytest.fixture
 def model_server(scripted_server: ModelServer, settings: Any) -> Script:
     script = scripted_server.new_script()
-    settings.MODEL_SERVER_URL = settings.PROGRAM_SERVER_URL = settings.REHEARSAL_URL = script.url
+    settings.MODEL_SERVER_URL = settings.PROGRAM_SERVER_URL = settings.OPENAI_BASE_URL = script.url
     settings.OPENAI_BASE_URL, settings.OPENAI_API_KEY = script.url, "sk-test"
     return script
 

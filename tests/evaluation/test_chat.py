@@ -224,15 +224,6 @@ def test_a_stopped_turn_whose_process_died_is_settled_by_the_sweeper_as_estimate
         assert "estimated" in client_for(member).get(page).content.decode().lower()
 
 
-def test_a_rehearsal_counted_by_us_says_that_its_would_have_cost_is_estimated(team, member, model_server):
-    make_prices(team)
-    rehearsed = make_run(team, Method.OPENAI, rehearsal=True)
-    model_server.usage = None
-    ask(chat.open_conversation(run=rehearsed, person=member), member)
-    entry = LedgerEntry.objects.get()
-    assert (entry.delta, entry.confidence, bool(entry.would_have_cost)) == (0, Confidence.ESTIMATED, True)
-
-
 @pytest.mark.parametrize("how", ["stopped", "stopped elsewhere", "the process ends"])
 def test_a_turn_that_ends_before_the_bot_was_asked_is_free_at_once(
     paid_talk, member, team, model_server, monkeypatch, how

@@ -161,7 +161,7 @@ def test_a_team_without_money_keeps_its_figures_and_learns_why_there_is_no_opini
     assert "ask your instructor for more" in client_for(member).get(url).content.decode()
 
 
-def test_without_a_key_the_judge_is_refused_because_a_rehearsal_has_no_judgement(
+def test_without_a_key_the_judge_is_refused_and_says_why(
     course, instructor, interview, settings, client_for, model_server
 ):
     settings.OPENAI_API_KEY = ""

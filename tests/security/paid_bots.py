@@ -27,7 +27,7 @@ def recorders() -> Iterator[Recorders]:
 def recorder(recorders: Recorders, settings: Any) -> Recorder:
     """Every address that a model is asked at leads here; a program's way goes through the real program server."""
     made = recorders.new()
-    settings.MODEL_SERVER_URL = settings.REHEARSAL_URL = settings.OPENAI_BASE_URL = made.url
+    settings.MODEL_SERVER_URL = settings.OPENAI_BASE_URL = made.url
     settings.OPENAI_API_KEY, settings.SERVICE_TOKEN = "sk-test", SERVICE_TOKEN
     return made
 

@@ -399,7 +399,7 @@ def test_no_page_or_stream_of_a_professor_tells_whose_bot_it_is_or_when_it_came(
     settings: Any,
     client_for: Callable[[User | None], Client],
 ) -> None:
-    settings.REHEARSAL = True
+    settings.HAS_PROVIDER = False
     client, watch = client_for(cast.one), watch_for_professor(cast, cast.one)
     client.raise_request_exception = False
     queue = reverse("grading_queue", args=[cast.course.pk])

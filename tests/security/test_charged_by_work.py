@@ -360,7 +360,7 @@ def test_a_cancelled_run_whose_worker_is_gone_is_charged_what_was_kept(start: La
 
 def test_a_dspy_run_that_lost_its_host_is_charged_the_calls_that_were_paid(start: Launch, team: Team) -> None:
     """Money left the house: the journal knows of calls that the row never heard of."""
-    run = start(Method.DSPY, real=True)
+    run = start(Method.DSPY)
     run.folder.mkdir(parents=True, exist_ok=True)
     entries = [{"call": number, "most": 90_000_000} for number in (1, 2)]
     answers = [{"call": number, "tokens": [1_000, 0, 200]} for number in (1, 2)]

@@ -14,8 +14,8 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from courseplatform import archive, deleting_runs, removing
-from courseplatform.deleting_runs import DeletionRefused, ProviderSilent
+from courseplatform import archive, deleting_runs
+from courseplatform.deleting_runs import DeletionRefused
 from courseplatform.value import subject_of
 from evaluation.models import (
     Comparison,
@@ -36,13 +36,11 @@ from teams import live
 from teams.models import AuditEntry, BudgetAccount, Confidence, DiskUse, Hold, HoldState, Method, Notice, Team, User
 from teams.services import money
 from tests import factories
-from tests.engines.rehearsal_server import Rehearsal
 from tests.evaluation.conftest import make_run
 from tests.evaluation.model_server import Script
 from tests.security.archive_tools import brought
 from tests.security.redis_files import redis_files
 from tests.security.test_erasure import places_of
-from tests.training import test_cloud
 from training.models import (
     Artifact,
     CallStatus,
@@ -118,7 +116,7 @@ def _paid(run: TrainingRun) -> None:
 def _full(team: Team, member: User) -> TrainingRun:
     """Everything that can hang on a run, marked."""
     other = make_run(team, name="stays")
-    run = make_run(team, Method.DSPY, rehearsal=True, name="shy")
+    run = make_run(team, Method.DSPY, name="shy")
     result = {"instructions": MARK, "system_prompt": MARK}
     TrainingRun.objects.filter(pk=run.pk).update(result=result, error_message=MARK)
     RunEvent.objects.create(run=run, kind="sample", data={"question": "Who?", "answer": MARK, "stage": "after"})
@@ -379,78 +377,6 @@ def test_whoever_comes_first_in_a_race_wins_whole(
         Submission.objects.all().delete()
         Turn.objects.all().delete()
         Hold.objects.update(state=HoldState.RELEASED)
-
-
-def test_at_the_stand_in_all_that_its_job_learnt_goes_too(
-    start: Callable[..., TrainingRun], provider: Rehearsal, member: User, team: Team
-) -> None:
-    run = test_cloud.finish(test_cloud.begin(start(Method.OPENAI)), provider)
-    assert run.status == RunStatus.SUCCEEDED
-    deleting_runs.delete_run(run=run, person=member)
-    assert run.provider_job not in [job.id for job in provider.client.fine_tuning.jobs.list(limit=100)]
-    assert run.result_model not in [model.id for model in provider.client.models.list()]
-
-
-def test_where_the_stand_in_is_away_nothing_is_deleted_unless_it_is_left(
-    start: Callable[..., TrainingRun],
-    provider: Rehearsal,
-    member: User,
-    team: Team,
-    monkeypatch: pytest.MonkeyPatch,
-    client_for: Callable[..., Client],
-) -> None:
-    run = test_cloud.finish(test_cloud.begin(start(Method.OPENAI)), provider)
-
-    def away(self: FineTuning, job_id: str) -> None:
-        raise ProviderAway("not now")
-
-    monkeypatch.setattr(FineTuning, "job", away)
-    with pytest.raises(ProviderSilent, match="Nothing was deleted"):
-        deleting_runs.delete_run(run=run, person=member)
-    assert run.folder.exists() and team.runs.exists()
-    page = reverse("run_delete", args=[team.pk, run.number])
-    browser = client_for(member)
-    assert "leave_there" in browser.post(page).content.decode()
-    assert run.provider_job in browser.post(page, {"leave_there": "on"}, follow=True).content.decode()
-    before = AuditEntry.objects.get(action="run deleted").before
-    assert before is not None and before["left at the provider"] == [run.provider_job]
-
-
-def test_with_its_course_the_stand_in_forgets_what_a_job_learnt(
-    start: Callable[..., TrainingRun], provider: Rehearsal, instructor: User, team: Team
-) -> None:
-    run = test_cloud.finish(test_cloud.begin(start(Method.OPENAI)), provider)
-    AuditEntry.objects.create(course=team.course, person=instructor, action=removing.EXPORTED, what="x")
-    removing.delete_course(course=team.course, person=instructor)
-    assert run.provider_job not in [job.id for job in provider.client.fine_tuning.jobs.list(limit=100)]
-    assert run.result_model not in [model.id for model in provider.client.models.list()]
-
-
-@pytest.mark.parametrize("silent", ["job", "forget_job"])
-def test_where_the_stand_in_is_away_its_jobs_stay_on_the_record_of_a_deleted_course(
-    start: Callable[..., TrainingRun],
-    provider: Rehearsal,
-    instructor: User,
-    team: Team,
-    monkeypatch: pytest.MonkeyPatch,
-    silent: str,
-) -> None:
-    """Away before anything was deleted, and away just after it."""
-    run = test_cloud.finish(test_cloud.begin(start(Method.OPENAI)), provider)
-    AuditEntry.objects.create(course=team.course, person=instructor, action=removing.EXPORTED, what="x")
-
-    def away(self: FineTuning, job_id: str) -> None:
-        raise ProviderAway("not now")
-
-    monkeypatch.setattr(FineTuning, silent, away)
-    if silent == "job":
-        with pytest.raises(removing.UploadsRemain) as told:
-            removing.delete_course(course=team.course, person=instructor)
-        assert told.value.files == [run.provider_job]
-        assert team.runs.exists()
-    removing.delete_course(course=team.course, person=instructor, leave_uploads=True)
-    entries = AuditEntry.objects.filter(course=None, action__contains="deleted")
-    assert run.provider_job in str([entry.before for entry in entries])
 
 
 def _in_an_account(team: Team) -> TrainingRun:

@@ -17,7 +17,6 @@ LOOKED_THROUGH = ("teams", "datasets", "training", "evaluation", "courseplatform
 SELF_MADE = (
     "training/engines/lora",
     "training/engines/tiny_student",
-    "training/engines/rehearsal",
 )  # answer, ask nobody
 CLIENTS = {
     "OpenAI", "AsyncOpenAI", "AzureOpenAI", "AsyncAzureOpenAI", "AsyncClient", "Client", "ClientSession", "urlopen",

@@ -14,7 +14,7 @@ import pytest
 from django.utils import timezone
 
 from teams.models import Confidence, LedgerEntry, Method, Team, User
-from tests.engines.rehearsal_server import Rehearsal
+from tests.scripted_provider.server import ScriptedProvider
 from tests.training.money import account, entry_of, no_money_is_held
 from training import jobs
 from training.models import Missing, RunStatus, TrainingRun
@@ -44,12 +44,11 @@ WAYS: dict[str, Any] = {
 
 EVERY = ("events", "content", "checkpoints", "chat/completions", "DELETE")
 """What is asked after the job is seen to have succeeded; the test of an unspoilt run says that this is all."""
-OURS, THEIRS = b"gpt-4o-mini-2024-07-18", b"rehearsal-gpt-4o-mini-2024-07-18"
 
 
 @dataclass
 class Between(httpx.BaseTransport):
-    """Between our client and the rehearsal provider, which it lets look like the real one: `spoils` answers in its place,
+    """Between our client and the scripted provider: `spoils` answers in its place,
     `changes` what it said of a job."""
 
     spoils: Callable[[str], Any] = lambda _: None
@@ -65,11 +64,8 @@ class Between(httpx.BaseTransport):
             raise way
         if way is not None:
             return httpx.Response(way.status_code, headers=way.headers, content=way.content)
-        url = str(request.url).replace(OURS.decode(), THEIRS.decode())
-        headers = [(name, value) for name, value in request.headers.items() if name != "content-length"]
-        content = request.read().replace(OURS, THEIRS)
-        answer = self.real.handle_request(httpx.Request(request.method, url, headers=headers, content=content))
-        said = answer.read().replace(THEIRS, OURS)
+        answer = self.real.handle_request(request)
+        said = answer.read()
         if request.method == "GET" and request.url.path.rpartition("/")[0].endswith("/jobs"):
             job = json.loads(said)
             self.changes(job)
@@ -85,7 +81,7 @@ class Between(httpx.BaseTransport):
 
 
 @pytest.fixture
-def between(monkeypatch: pytest.MonkeyPatch, provider: Rehearsal, settings: Any) -> Iterator[Between]:
+def between(monkeypatch: pytest.MonkeyPatch, provider: ScriptedProvider, settings: Any) -> Iterator[Between]:
     for name, value in (("ASK_AGAIN_SECONDS", (0.0, 0.0)), ("SAFE_RETRIES", 0), ("EXTRA_RETRIES", 0)):
         monkeypatch.setattr(openai_api, name, value)
     settings.OPENAI_BASE_URL, settings.OPENAI_API_KEY = f"{provider.url}/v1", "sk-real"
@@ -93,7 +89,7 @@ def between(monkeypatch: pytest.MonkeyPatch, provider: Rehearsal, settings: Any)
     with httpx.Client(transport=transport) as client:
 
         def provider_for(run: TrainingRun) -> FineTuning:
-            base_url, key = provider_address(rehearsal=run.rehearsal)
+            base_url, key = provider_address()
             return FineTuning(base_url=base_url, api_key=key, http_client=client)
 
         monkeypatch.setattr(cloud, "provider_for", provider_for)
@@ -102,9 +98,9 @@ def between(monkeypatch: pytest.MonkeyPatch, provider: Rehearsal, settings: Any)
 
 
 @pytest.fixture
-def paid(start: Launch, provider: Rehearsal, between: Between) -> TrainingRun:
+def paid(start: Launch, provider: ScriptedProvider, between: Between) -> TrainingRun:
     """A run with money at stake whose job has just succeeded at the provider."""
-    run = begin(start(Method.OPENAI, real=True))
+    run = begin(start(Method.OPENAI))
     assert (run.status, run.error_message) == (RunStatus.WAITING, "")
     provider.faults(clock_ahead=AFTER_THE_END)
     between.asked.clear()
@@ -421,7 +417,7 @@ def test_a_key_that_is_refused_for_days_loses_no_paid_job(
 
 
 def test_a_job_that_is_seen_again_has_all_the_patience_again(
-    paid: TrainingRun, between: Between, provider: Rehearsal, monkeypatch: pytest.MonkeyPatch
+    paid: TrainingRun, between: Between, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     provider.faults(clock_ahead=50)
     between.spoil("/jobs/", way=WAYS["404"])
@@ -469,7 +465,7 @@ def test_a_job_that_ended_and_tells_nothing_is_asked_again_before_it_is_charged(
 
 @pytest.fixture
 def silent_after_creating(
-    start: Launch, provider: Rehearsal, between: Between, monkeypatch: pytest.MonkeyPatch
+    start: Launch, provider: ScriptedProvider, between: Between, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[bool], TrainingRun]:
     """A run whose creation of a job is never answered; `made`: though the provider makes it, and cannot be asked again."""
 
@@ -482,7 +478,7 @@ def silent_after_creating(
                 between.spoil("GET /v1/fine_tuning/jobs", way=WAYS["silent"])
             raise openai_api.ProviderAway("nobody answers")
 
-        run = start(Method.OPENAI, real=True)
+        run = start(Method.OPENAI)
         with monkeypatch.context() as patch:
             patch.setattr(FineTuning, "create_job_once", unanswered)
             for _ in range(3):
@@ -514,7 +510,7 @@ def test_a_job_that_may_have_been_made_is_charged_until_it_is_known_that_it_was_
 
 
 def test_a_job_that_was_made_after_all_is_found_and_ended(
-    silent_after_creating: Callable[[bool], TrainingRun], provider: Rehearsal, team: Team
+    silent_after_creating: Callable[[bool], TrainingRun], provider: ScriptedProvider, team: Team
 ) -> None:
     run = silent_after_creating(True)
     assert (run.status, run.error_code) == (RunStatus.FAILED, "provider_silent")
@@ -533,7 +529,7 @@ def test_cancelling_between_two_attempts_forgets_no_job_that_may_have_been_made(
         raise openai_api.ProviderAway("nobody answers")
 
     monkeypatch.setattr(FineTuning, "create_job_once", unanswered)
-    run = begin(start(Method.OPENAI, real=True))
+    run = begin(start(Method.OPENAI))
     assert (run.status, run.job_unknown) == (RunStatus.QUEUED, True)
     cancel.cancel(run=run, person=member)
     assert charge_of(run).confidence == Confidence.UNKNOWN
@@ -543,10 +539,10 @@ def test_cancelling_between_two_attempts_forgets_no_job_that_may_have_been_made(
 
 @pytest.mark.parametrize("way", sorted(set(WAYS) - {"another shape"}))  # that one says nothing of a last day
 def test_a_model_page_that_cannot_be_read_stops_no_run(
-    start: Launch, provider: Rehearsal, between: Between, way: str, team: Team
+    start: Launch, provider: ScriptedProvider, between: Between, way: str, team: Team
 ) -> None:
     between.spoil("GET /v1/models/", way=WAYS[way])
-    run = begin(start(Method.OPENAI, real=True))
+    run = begin(start(Method.OPENAI))
     assert (run.status, run.missing) == (RunStatus.WAITING, [Missing.PAGE])
     if way == "404":
         provider.faults(clock_ahead=AFTER_THE_END)

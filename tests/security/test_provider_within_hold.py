@@ -65,7 +65,7 @@ def begun(run: TrainingRun) -> tuple[TrainingRun, str]:
 @pytest.mark.parametrize("epochs", ["auto", 1, 7])
 @pytest.mark.parametrize("training", ["supervised"])
 def test_a_job_costs_no_more_than_its_hold(start: Launch, provider: Provider, epochs: Any, training: str) -> None:
-    run, lease = begun(start(Method.OPENAI, real=True, settings={"n_epochs": epochs, "training": training}))
+    run, lease = begun(start(Method.OPENAI, settings={"n_epochs": epochs, "training": training}))
     cloud.start(run, lease)
     (body,) = provider.made
     asked = body["method"][training]["hyperparameters"]["n_epochs"]
@@ -87,7 +87,7 @@ def test_rows_of_very_different_length_are_held_for_at_their_longest(
     skewed = factories.make_dataset_version(team, rows, name="Skewed")
     for seed in range(4):
         run, lease = begun(
-            start(Method.OPENAI, real=True, dataset_version=skewed, seed=seed, settings={"validation_fraction": 0.5})
+            start(Method.OPENAI, dataset_version=skewed, seed=seed, settings={"validation_fraction": 0.5})
         )
         cloud.start(run, lease)
         run.refresh_from_db()
@@ -95,7 +95,7 @@ def test_rows_of_very_different_length_are_held_for_at_their_longest(
 
 
 def test_a_job_that_became_dearer_than_its_hold_is_not_made(start: Launch, provider: Provider, team: Team) -> None:
-    run, lease = begun(start(Method.OPENAI, real=True))
+    run, lease = begun(start(Method.OPENAI))
     Price.objects.filter(kind=PriceKind.TRAINING).update(per_million=F("per_million") * 3)
     cloud.start(run, lease)
     run.refresh_from_db()
@@ -116,7 +116,7 @@ def waiting(run: TrainingRun) -> tuple[TrainingRun, str]:
 
 
 def test_sample_questions_are_asked_out_of_the_hold(start: Launch, recorder: Recorder) -> None:
-    run, lease = waiting(start(Method.OPENAI, real=True))
+    run, lease = waiting(start(Method.OPENAI))
     trained = estimate.size_of(run.dataset_version).tokens
     model = f"ft:{run.base_model.name}:course::x"
     ask_samples(run, lease, model=model, trained_tokens=trained)
@@ -137,7 +137,7 @@ def test_sample_questions_are_asked_out_of_the_hold(start: Launch, recorder: Rec
 
 def test_sample_questions_that_the_hold_does_not_pay_for_are_not_asked(start: Launch, recorder: Recorder) -> None:
     """The trained model's price was added after launch, or training took more tokens than it was held for."""
-    run, lease = waiting(start(Method.OPENAI, real=True))
+    run, lease = waiting(start(Method.OPENAI))
     ask_samples(run, lease, model=f"ft:{run.base_model.name}:course::x", trained_tokens=10**9)
     assert recorder.requests == []
     assert "does not pay for them" in run.events.filter(kind="note").get().data["message"]

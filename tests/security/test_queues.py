@@ -30,7 +30,7 @@ def work(name: str) -> None:
 
 def listeners() -> dict[str, list[str]]:
     """By service: the queues that it listens on, as its command line says."""
-    ports = machine.Ports(web=8000, redis=1, models=2, programs=3, rehearsal=4)
+    ports = machine.Ports(web=8000, redis=1, models=2, programs=3)
     found = {}
     for service in machine.services(ports, machine.environment(ports)):
         if "rqworker" in service.command:

@@ -134,17 +134,6 @@ def test_every_page_sends_what_was_priced(
         check_money(recorder, priced)
 
 
-@pytest.mark.parametrize("method", [Method.DSPY, Method.OPENAI])
-def test_a_rehearsal_is_asked_no_more_than_a_paid_bot(
-    method: Method, priced: Team, member: User, recorder: Recorder, programs: str, answers_at_once: None
-) -> None:
-    run = bot(priced, method, rehearsal=True)
-    talk = chat.open_conversation(run=run, person=member)
-    chat.ask(conversation=talk, question="What is ice?", person=member)
-    check(recorder, models={charges.asked_model(run)}, most_tokens=300)
-    assert not LedgerEntry.objects.exclude(delta=0).exists()
-
-
 HOSTILE_STATES: dict[str, dict[str, Any]] = {
     "seven answers": {"config": {"n": 7}},
     "a dearer model": {"config": {"model": "gpt-5-pro", "max_tokens": 100_000}},
@@ -428,9 +417,9 @@ def test_a_submission_that_names_another_model_is_not_asked(
 def test_a_rehearsed_program_is_not_asked_at_the_real_provider(
     priced: Team, member: User, recorder: Recorder, programs: str, answers_at_once: None, settings: Any
 ) -> None:
-    """A key was set after the rehearsal: nothing is held for a rehearsal, and a lenient server may answer any model name."""
+    """Nothing was held for a rehearsal of an earlier version, and a lenient server may answer any model name."""
     talk = chat.open_conversation(run=bot(priced, Method.DSPY, rehearsal=True), person=member)
-    settings.REHEARSAL = False
+    settings.HAS_PROVIDER = True
     with pytest.raises(NotReady, match="was a rehearsal"):
         chat.ask(conversation=talk, question="What is ice?", person=member)
     assert recorder.requests == []

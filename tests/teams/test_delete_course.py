@@ -13,9 +13,9 @@ from evaluation.models import RubricVersion
 from teams.models import AuditEntry, Course, Membership, Role, Team, User
 from teams.services import audit, money
 from tests import factories
-from tests.engines import rehearsal_server
 from tests.evaluation.conftest import make_run
 from tests.exporting import download
+from tests.scripted_provider import server as scripted
 from tests.security.archive_tools import brought
 from tests.teams.test_archive import MARK, fill
 from training.models import RunStatus, TrainingRun
@@ -136,7 +136,7 @@ def test_running_work_is_waited_for(exported, client_for, instructor, team):
 @pytest.fixture
 def uploaded(exported, team, settings):
     """Two files of a run whose clean-up failed, at a provider that does not answer."""
-    settings.REHEARSAL_URL = settings.OPENAI_BASE_URL = "http://127.0.0.1:9/v1"
+    settings.OPENAI_BASE_URL = "http://127.0.0.1:9/v1"
     settings.OPENAI_API_KEY = "sk-test"
     TrainingRun.objects.filter(team=team).update(provider_files=["file-one", "file-two"])
     return exported
@@ -145,9 +145,9 @@ def uploaded(exported, team, settings):
 def test_rows_that_are_still_at_the_provider_are_deleted_there_first(
     uploaded, client_for, instructor, settings, team, tmp_path
 ):
-    with rehearsal_server.started(tmp_path / "provider") as provider:
-        settings.REHEARSAL_URL = settings.OPENAI_BASE_URL = f"{provider.url}/v1"
-        files = [provider.upload(rehearsal_server.child_rows(12)) for _ in range(2)]
+    with scripted.started(tmp_path / "provider") as provider:
+        settings.OPENAI_BASE_URL = f"{provider.url}/v1"
+        files = [provider.upload(scripted.child_rows(12)) for _ in range(2)]
         TrainingRun.objects.filter(team=team).update(provider_files=files)
         assert "is deleted." in delete(client_for(instructor), uploaded).content.decode()
         assert list(provider.client.files.list()) == []

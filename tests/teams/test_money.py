@@ -123,15 +123,8 @@ def test_money_reads_as_a_person_writes_it(micro, shown):
     assert money.dollars(micro) == shown
 
 
-def test_a_rehearsal_model_is_priced_as_the_real_one(course):
-    real = prices.price_of(course=course, provider="openai", model="gpt-4o-mini-2024-07-18", kind=PriceKind.TRAINING)
-    name = "rehearsal-gpt-4o-mini-2024-07-18"
-    assert prices.price_of(course=course, provider="openai", model=name, kind=PriceKind.TRAINING) == real
-    assert real.per_million == 3_000_000
-
-
 def test_a_fine_tuned_model_has_its_own_price(course):
-    name = "ft:rehearsal-gpt-4o-mini-2024-07-18:course::abc123"
+    name = "ft:gpt-4o-mini-2024-07-18:course::abc123"
     quote = prices.price_of(course=course, provider="openai", model=name, kind=PriceKind.OUTPUT)
     assert quote.per_million == 1_200_000
     assert quote.cost(1) == 2, "a fraction of a micro-dollar is charged as a whole one"

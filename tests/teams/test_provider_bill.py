@@ -1,4 +1,4 @@
-"""The provider's bill beside the ledgers, against the rehearsal's costs page with lines that a test puts on it."""
+"""The provider's bill beside the ledgers, against the scripted provider's costs page with lines that a test puts on it."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -21,7 +21,7 @@ from teams.models import (
     User,
 )
 from teams.services import audit, billing, ledger_sums, money
-from tests.engines import rehearsal_server
+from tests.scripted_provider import server as scripted
 
 TODAY = datetime.now(UTC).date()
 YESTERDAY = TODAY - timedelta(days=1)
@@ -30,17 +30,17 @@ Bill = Callable[..., None]
 
 
 @pytest.fixture(scope="module")
-def provider_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rehearsal_server.Rehearsal]:
-    with rehearsal_server.started(tmp_path_factory.mktemp("bill"), "--allow-faults") as running:
+def provider_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[scripted.ScriptedProvider]:
+    with scripted.started(tmp_path_factory.mktemp("bill"), "--allow-faults") as running:
         yield running
 
 
 @pytest.fixture
-def billed(provider_process: rehearsal_server.Rehearsal, settings: Any) -> Bill:
-    """Put lines (day, dollars, currency, line item) on the bill; as with a real key, the address is the rehearsal's."""
+def billed(provider_process: scripted.ScriptedProvider, settings: Any) -> Bill:
+    """Put lines (day, dollars, currency, line item) on the bill; as with a real key, at the provider's address."""
     provider_process.faults(reset=True)
-    settings.REHEARSAL, settings.OPENAI_ADMIN_KEY = False, "sk-admin"
-    settings.OPENAI_BASE_URL = settings.REHEARSAL_URL = f"{provider_process.url}/v1"
+    settings.HAS_PROVIDER, settings.OPENAI_ADMIN_KEY = True, "sk-admin"
+    settings.OPENAI_BASE_URL = f"{provider_process.url}/v1"
 
     def write(*lines: tuple[date, float], currency: str = "usd", item: str = "chat") -> None:
         costs = [
@@ -196,7 +196,7 @@ def test_many_days_come_over_several_pages(billed: Bill) -> None:
 )
 def test_a_bill_that_cannot_be_used_is_said_and_tried_again_the_next_night(
     billed: Bill,
-    provider_process: rehearsal_server.Rehearsal,
+    provider_process: scripted.ScriptedProvider,
     client_for: Any,
     course: Any,
     instructor: Any,
@@ -213,30 +213,20 @@ def test_a_bill_that_cannot_be_used_is_said_and_tried_again_the_next_night(
 
 
 def test_a_provider_that_is_away_or_refuses_the_key_is_named(db: None, billed: Bill, settings: Any) -> None:
-    settings.OPENAI_ADMIN_KEY = rehearsal_refused = "sk-refused"
+    settings.OPENAI_ADMIN_KEY = refused_key = "sk-refused"
     assert "refused the admin key" in billing.check_bill()
     settings.OPENAI_BASE_URL = "http://127.0.0.1:9/v1"
     said = billing.check_bill(night=TODAY + timedelta(days=1))
     assert "could not be reached" in said
-    assert rehearsal_refused not in said
+    assert refused_key not in said
 
 
 def test_without_an_admin_key_the_page_says_so(settings: Any, client_for: Any, course: Any, instructor: Any) -> None:
-    settings.REHEARSAL, settings.OPENAI_ADMIN_KEY = False, ""
+    settings.HAS_PROVIDER, settings.OPENAI_ADMIN_KEY = True, ""
     assert billing.check_bill() == ""
     page = client_for(instructor).get(f"/courses/{course.pk}/costs/").content.decode()
     assert "no admin key is set" in page
     assert not BillCheck.objects.exists()
-
-
-def test_a_rehearsals_bill_is_nothing_and_says_that_it_is_one(
-    team: Team, billed: Bill, settings: Any, client_for: Any, course: Any, instructor: Any
-) -> None:
-    settings.REHEARSAL = True
-    assert billing.check_bill() == "0 days noted"
-    page = client_for(instructor).get(f"/courses/{course.pk}/costs/").content.decode()
-    assert "it bills nothing" in page
-    assert "Last compared" in page
 
 
 def test_an_unknown_charge_is_given_back_when_the_final_bill_does_not_have_it(team: Team, billed: Bill) -> None:

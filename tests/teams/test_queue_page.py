@@ -23,7 +23,7 @@ def nothing_is_running(settings, monkeypatch):
     """Addresses at which nobody listens; a test that needs a server puts its own there, however slowly that answers."""
     monkeypatch.setattr(fleet, "PATIENCE_SECONDS", 60.0)
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
-    settings.MODEL_SERVER_URL = settings.PROGRAM_SERVER_URL = settings.REHEARSAL_URL = NOBODY.format(free_port())
+    settings.MODEL_SERVER_URL = settings.PROGRAM_SERVER_URL = NOBODY.format(free_port())
 
 
 @pytest.fixture
@@ -78,11 +78,6 @@ def test_a_server_that_answers_is_well(answering, settings):
 def test_a_server_that_answers_with_an_error_is_not(answering, settings):
     settings.MODEL_SERVER_URL = answering
     assert "error 503" in fleet.servers()[0].trouble
-
-
-def test_the_rehearsal_is_asked_only_where_it_stands_in(settings):
-    settings.REHEARSAL = False
-    assert [server.name for server in fleet.servers()] == ["Model server", "Program server"]
 
 
 def register(url: str, name: str, job: str) -> None:

@@ -75,30 +75,17 @@ def finished(team, method: Method, expected: int, most: int, actual: int) -> Non
     spend(team, run.hold_key, actual)
 
 
-def rehearsed(team, method: Method, expected: int | None, would_have_cost: int) -> None:
-    run = make_run(team, method)
-    money.hold(team=team, key=run.hold_key, amount=0, expected=expected)
-    charge = money.Charge(
-        "run", str(run.key), method, "rehearsal", "m", 0, "", Confidence.EXACT,
-        rehearsal=True, would_have_cost=would_have_cost,
-    )  # fmt: skip
-    money.settle(key=run.hold_key, charge=charge)
-
-
 def test_estimates_stand_beside_actual_costs_with_the_usual_error(course, team):
     for expected, actual in ((110, 100), (100, 100), (50, 100)):
         finished(team, Method.LORA, expected, 105, actual)
     finished(team, Method.OPENAI, 300, 100, 200)
-    rehearsed(team, Method.DSPY, 9, 10)
-    rehearsed(team, Method.DSPY, None, 10)
+    finished(team, Method.DSPY, 0, 0, 0)
     by_method = {row.method: row for row in value.estimates(course)}
     lora = by_method[Method.LORA]
     assert (lora.runs, lora.expected, lora.actual, lora.error, lora.above_most) == (3, 260, 300, 10.0, 0)
     assert (by_method[Method.OPENAI].error, by_method[Method.OPENAI].above_most) == (50.0, 1)
     dspy = by_method[Method.DSPY]
-    assert (dspy.runs, dspy.rehearsed, dspy.error, dspy.above_most) == (1, 1, 10.0, 0), (
-        "one was launched before estimates"
-    )
+    assert (dspy.runs, dspy.error, dspy.above_most) == (0, 0.0, 0), "it was free"
 
 
 def test_the_estimates_page_says_where_there_is_nothing_yet(client_for, course, instructor):

@@ -11,7 +11,7 @@ import pytest
 from datasets.models import DatasetVersion
 from teams.models import Method, Team, User
 from tests import factories
-from tests.engines import rehearsal_server
+from tests.scripted_provider import server as scripted
 from training.models import BaseModel, TrainingRun
 from training.services.launch import launch
 
@@ -54,12 +54,12 @@ def version(team: Team) -> DatasetVersion:
 
 @pytest.fixture
 def start(team: Team, member: User, version: DatasetVersion, settings: Any) -> Launch:
-    """Launch a run of Maple's; `settings` are added to the method's usual ones. `real`: as with a key, money at stake."""
+    """Launch a run of Maple's, as where a provider is configured; `settings` are added to the method's usual ones."""
     settings.RUN_LEASE_SECONDS = 3600  # a test's open transaction keeps heartbeats out, however long its run takes
 
-    def make(method: Method = Method.LORA, *, real: bool = False, **changes: Any) -> TrainingRun:
-        settings.REHEARSAL = not real
-        chosen = BaseModel.objects.filter(method=method, rehearsal=not real and method != Method.LORA)
+    def make(method: Method = Method.LORA, **changes: Any) -> TrainingRun:
+        settings.HAS_PROVIDER, settings.OPENAI_API_KEY = True, settings.OPENAI_API_KEY or scripted.KEY
+        chosen = BaseModel.objects.filter(method=method, rehearsal=False)
         values: dict[str, Any] = {
             "team": team,
             "person": member,
@@ -76,23 +76,23 @@ def start(team: Team, member: User, version: DatasetVersion, settings: Any) -> L
 
 
 @pytest.fixture(scope="session")
-def provider_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rehearsal_server.Rehearsal]:
+def provider_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[scripted.ScriptedProvider]:
     state = tmp_path_factory.mktemp("provider")
-    with rehearsal_server.started(state, "--allow-faults", "--job-seconds", "100") as running:
+    with scripted.started(state, "--allow-faults", "--job-seconds", "100") as running:
         deadline = time.monotonic() + 30
         while True:
             try:
                 running.web.get("/healthz").raise_for_status()
                 break
             except httpx.ConnectError:
-                assert time.monotonic() < deadline, "the rehearsal provider does not answer"
+                assert time.monotonic() < deadline, "the scripted provider does not answer"
                 time.sleep(0.05)
         yield running
 
 
 @pytest.fixture
-def provider(provider_process: rehearsal_server.Rehearsal, settings: Any) -> rehearsal_server.Rehearsal:
-    """The rehearsal provider without faults. Its jobs take 100 s of its clock: `faults(clock_ahead=…)` moves that on."""
+def provider(provider_process: scripted.ScriptedProvider, settings: Any) -> scripted.ScriptedProvider:
+    """The scripted provider without faults. Its jobs take 100 s of its clock: `faults(clock_ahead=…)` moves that on."""
     provider_process.faults(reset=True)
-    settings.REHEARSAL_URL = f"{provider_process.url}/v1"
+    settings.OPENAI_BASE_URL = f"{provider_process.url}/v1"
     return provider_process

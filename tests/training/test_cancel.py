@@ -14,7 +14,7 @@ Launch = Callable[..., TrainingRun]
 
 
 def test_a_cancelled_queued_run_releases_its_hold_and_never_starts(start: Launch, team: Team, member: User) -> None:
-    run = start(Method.DSPY, real=True)
+    run = start(Method.DSPY)
     assert account(team).held == run.most_cost > 0
 
     cancel(run=run, person=member)

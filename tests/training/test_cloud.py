@@ -1,4 +1,4 @@
-"""OpenAI runs against the rehearsal provider: one job whatever happens, followed to its end, its rows deleted there."""
+"""OpenAI runs against the scripted provider: one job whatever happens, followed to its end, its rows deleted there."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,8 +11,8 @@ import pytest
 
 from teams.models import Confidence, Method, Team, User
 from tests import factories
-from tests.engines.rehearsal_server import BASE, Rehearsal
-from tests.engines.rehearsal_server import child_rows as rehearsal_rows
+from tests.scripted_provider.server import BASE, ScriptedProvider
+from tests.scripted_provider.server import child_rows as provider_rows
 from tests.training.money import account, entry_of, no_money_is_held
 from training import jobs
 from training.models import RunStatus, TrainingRun
@@ -46,29 +46,31 @@ def look(run: TrainingRun) -> TrainingRun:
     return run
 
 
-def finish(run: TrainingRun, provider: Rehearsal) -> TrainingRun:
+def finish(run: TrainingRun, provider: ScriptedProvider) -> TrainingRun:
     """Let the provider's clock pass the job's end, then look."""
     provider.faults(clock_ahead=AFTER_THE_END)
     return look(run)
 
 
-def jobs_of(provider: Rehearsal, run: TrainingRun) -> list[Any]:
+def jobs_of(provider: ScriptedProvider, run: TrainingRun) -> list[Any]:
     return list(provider.client.fine_tuning.jobs.list(metadata={"run": str(run.key)}))
 
 
-def files_at(provider: Rehearsal, run: TrainingRun) -> list[str]:
+def files_at(provider: ScriptedProvider, run: TrainingRun) -> list[str]:
     names = [file.filename for file in provider.client.files.list(purpose="fine-tune")]
     return sorted(name for name in names if str(run.key) in name)
 
 
-def test_a_run_goes_up_waits_without_a_worker_and_comes_back(start: Launch, provider: Rehearsal, team: Team) -> None:
+def test_a_run_goes_up_waits_without_a_worker_and_comes_back(
+    start: Launch, provider: ScriptedProvider, team: Team
+) -> None:
     run = begin(start(Method.OPENAI))
     assert (run.status, run.lease) == (RunStatus.WAITING, "")
     assert run.provider_job == jobs_of(provider, run)[0].id
 
     run = finish(run, provider)
     assert run.status == RunStatus.SUCCEEDED
-    assert run.result_model.startswith("ft:rehearsal-gpt-4o-mini")
+    assert run.result_model.startswith("ft:gpt-4o-mini")
     steps = run.events.filter(kind="step").count()
     assert steps == run.step == run.total_steps > 3
     assert run.events.filter(kind="validation").exists()
@@ -76,13 +78,15 @@ def test_a_run_goes_up_waits_without_a_worker_and_comes_back(start: Launch, prov
     assert {"result.csv", "train.jsonl", "result.json"} <= set(run.artifacts.values_list("path", flat=True))
     entry = entry_of(run)
     assert entry is not None
-    assert (entry.delta, entry.rehearsal, entry.confidence) == (0, True, Confidence.EXACT)
+    assert (entry.provider, entry.confidence) == ("openai", Confidence.EXACT)
     assert entry.training_tokens == run.training_tokens > 0
-    assert entry.would_have_cost == -(-run.training_tokens * 3) + samples_cost(run)
+    assert entry.delta == run.training_tokens * 3 + samples_cost(run)
     assert no_money_is_held(team)
 
 
-def test_our_token_estimate_is_within_a_tenth_of_what_the_provider_charges(start: Launch, provider: Rehearsal) -> None:
+def test_our_token_estimate_is_within_a_tenth_of_what_the_provider_charges(
+    start: Launch, provider: ScriptedProvider
+) -> None:
     run = start(Method.OPENAI)
     reckoned = estimate.estimate(
         course=run.team.course,
@@ -96,7 +100,7 @@ def test_our_token_estimate_is_within_a_tenth_of_what_the_provider_charges(start
 
 
 def test_what_is_uploaded_has_nothing_but_messages_and_is_deleted_afterwards(
-    start: Launch, provider: Rehearsal
+    start: Launch, provider: ScriptedProvider
 ) -> None:
     run = begin(start(Method.OPENAI))
     assert files_at(provider, run) == [f"run-{run.key}-train.jsonl", f"run-{run.key}-validation.jsonl"]
@@ -111,7 +115,7 @@ def test_what_is_uploaded_has_nothing_but_messages_and_is_deleted_afterwards(
 
 
 def test_files_that_could_not_be_deleted_are_deleted_later(
-    start: Launch, provider: Rehearsal, monkeypatch: pytest.MonkeyPatch
+    start: Launch, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(self: FineTuning, file_id: str) -> None:
         raise ProviderAway("not now")
@@ -129,7 +133,7 @@ def test_files_that_could_not_be_deleted_are_deleted_later(
     assert files_at(provider, run) == []
 
 
-def test_a_creation_whose_answer_was_lost_makes_one_job(start: Launch, provider: Rehearsal) -> None:
+def test_a_creation_whose_answer_was_lost_makes_one_job(start: Launch, provider: ScriptedProvider) -> None:
     provider.faults(create_then_500=1)
     run = begin(start(Method.OPENAI))
     assert run.status == RunStatus.WAITING
@@ -137,7 +141,7 @@ def test_a_creation_whose_answer_was_lost_makes_one_job(start: Launch, provider:
 
 
 def test_a_creation_that_timed_out_makes_one_job(
-    start: Launch, provider: Rehearsal, monkeypatch: pytest.MonkeyPatch
+    start: Launch, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The platform waits half a second for this one answer; for all others, and for the job to be there, as long as it takes."""
     provider.faults(create_delay=1.5)
@@ -152,7 +156,7 @@ def test_a_creation_that_timed_out_makes_one_job(
 
 
 def test_a_worker_killed_between_creation_and_saving_finds_its_job_again(
-    start: Launch, provider: Rehearsal, monkeypatch: pytest.MonkeyPatch
+    start: Launch, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Killed(BaseException):
         pass
@@ -176,9 +180,9 @@ def test_a_worker_killed_between_creation_and_saving_finds_its_job_again(
     assert len(files_at(provider, run)) == 2, "files of the first attempt are used again"
 
 
-def test_of_two_jobs_for_one_run_the_older_stays(start: Launch, provider: Rehearsal) -> None:
+def test_of_two_jobs_for_one_run_the_older_stays(start: Launch, provider: ScriptedProvider) -> None:
     run = start(Method.OPENAI)
-    file = provider.upload(rehearsal_rows(12))
+    file = provider.upload(provider_rows(12))
     made = []
     for ahead in (0, 5):
         provider.faults(clock_ahead=ahead)
@@ -192,7 +196,9 @@ def test_of_two_jobs_for_one_run_the_older_stays(start: Launch, provider: Rehear
     assert cloud.provider_for(run).create_job_once(str(run.key), {}).id == made[0]
 
 
-def test_an_account_that_may_not_train_is_a_state_with_advice(start: Launch, provider: Rehearsal, team: Team) -> None:
+def test_an_account_that_may_not_train_is_a_state_with_advice(
+    start: Launch, provider: ScriptedProvider, team: Team
+) -> None:
     provider.faults(training_not_available=True)
     run = begin(start(Method.OPENAI))
 
@@ -202,7 +208,7 @@ def test_an_account_that_may_not_train_is_a_state_with_advice(start: Launch, pro
     assert no_money_is_held(team)
 
 
-def test_a_job_that_fails_says_why(start: Launch, provider: Rehearsal, team: Team) -> None:
+def test_a_job_that_fails_says_why(start: Launch, provider: ScriptedProvider, team: Team) -> None:
     provider.faults(moderation_refusal=True)
     run = finish(begin(start(Method.OPENAI)), provider)
 
@@ -214,7 +220,7 @@ def test_a_job_that_fails_says_why(start: Launch, provider: Rehearsal, team: Tea
 
 
 @pytest.mark.parametrize("status", ["paused", "a status that nobody knows"])
-def test_an_unknown_status_means_still_running(start: Launch, provider: Rehearsal, status: str) -> None:
+def test_an_unknown_status_means_still_running(start: Launch, provider: ScriptedProvider, status: str) -> None:
     run = begin(start(Method.OPENAI))
     provider.faults(report_status=status)
     run = look(run)
@@ -222,7 +228,7 @@ def test_an_unknown_status_means_still_running(start: Launch, provider: Rehearsa
     assert finish(run, provider).status == RunStatus.SUCCEEDED
 
 
-def test_a_running_job_draws_its_curve_as_it_goes(start: Launch, provider: Rehearsal) -> None:
+def test_a_running_job_draws_its_curve_as_it_goes(start: Launch, provider: ScriptedProvider) -> None:
     run = begin(start(Method.OPENAI))
     provider.faults(clock_ahead=HALF_WAY)
     run = look(run)
@@ -238,7 +244,7 @@ def test_a_running_job_draws_its_curve_as_it_goes(start: Launch, provider: Rehea
     assert every == sorted(set(every)), "no step is written twice"
 
 
-def test_a_provider_that_is_away_is_asked_again(start: Launch, provider: Rehearsal) -> None:
+def test_a_provider_that_is_away_is_asked_again(start: Launch, provider: ScriptedProvider) -> None:
     run = begin(start(Method.OPENAI))
     provider.faults(server_errors=1, clock_ahead=AFTER_THE_END)
     assert look(run).status == RunStatus.WAITING
@@ -247,7 +253,7 @@ def test_a_provider_that_is_away_is_asked_again(start: Launch, provider: Rehears
 
 
 def test_a_provider_that_stays_away_at_the_start_fails_the_run_unpaid(start: Launch, settings: Any, team: Team) -> None:
-    settings.REHEARSAL_URL = "http://127.0.0.1:1/v1"
+    settings.OPENAI_BASE_URL = "http://127.0.0.1:1/v1"
     run = start(Method.OPENAI)
     for _ in range(3):
         run = begin(run)
@@ -256,7 +262,7 @@ def test_a_provider_that_stays_away_at_the_start_fails_the_run_unpaid(start: Lau
 
 
 def test_cancelling_ends_the_job_at_the_provider_and_charges_the_steps_it_did(
-    start: Launch, provider: Rehearsal, member: User, team: Team
+    start: Launch, provider: ScriptedProvider, member: User, team: Team
 ) -> None:
     run = begin(start(Method.OPENAI))
     provider.faults(clock_ahead=HALF_WAY)
@@ -276,7 +282,7 @@ def test_cancelling_ends_the_job_at_the_provider_and_charges_the_steps_it_did(
 
 
 def test_a_job_that_finished_before_the_cancel_reached_it_is_kept_and_charged(
-    start: Launch, provider: Rehearsal, member: User
+    start: Launch, provider: ScriptedProvider, member: User
 ) -> None:
     run = begin(start(Method.OPENAI))
     cancel.cancel(run=run, person=member)
@@ -286,7 +292,7 @@ def test_a_job_that_finished_before_the_cancel_reached_it_is_kept_and_charged(
 
 
 def test_a_run_cancelled_while_its_job_was_made_is_ended_by_the_next_look(
-    start: Launch, provider: Rehearsal, member: User, monkeypatch: pytest.MonkeyPatch, team: Team
+    start: Launch, provider: ScriptedProvider, member: User, monkeypatch: pytest.MonkeyPatch, team: Team
 ) -> None:
     create = FineTuning.create_job_once
 
@@ -305,7 +311,7 @@ def test_a_run_cancelled_while_its_job_was_made_is_ended_by_the_next_look(
 
 
 def test_a_run_cancelled_before_its_job_was_made_makes_none(
-    start: Launch, provider: Rehearsal, member: User, monkeypatch: pytest.MonkeyPatch, team: Team
+    start: Launch, provider: ScriptedProvider, member: User, monkeypatch: pytest.MonkeyPatch, team: Team
 ) -> None:
     upload = FineTuning.upload
 
@@ -325,7 +331,7 @@ def test_a_run_cancelled_before_its_job_was_made_makes_none(
 
 
 def test_a_job_that_vanished_fails_the_run_with_a_sentence(
-    start: Launch, provider: Rehearsal, monkeypatch: pytest.MonkeyPatch
+    start: Launch, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = begin(start(Method.OPENAI))
     TrainingRun.objects.filter(pk=run.pk).update(provider_job="ftjob-gone")
@@ -337,11 +343,11 @@ def test_a_job_that_vanished_fails_the_run_with_a_sentence(
 
 
 def test_a_paid_job_that_cannot_be_seen_any_more_is_booked_at_its_most_as_unknown(
-    start: Launch, provider: Rehearsal, team: Team, settings: Any, monkeypatch: pytest.MonkeyPatch
+    start: Launch, provider: ScriptedProvider, team: Team, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cloud, "PATIENCE", timedelta(0))
     settings.OPENAI_BASE_URL, settings.OPENAI_API_KEY = f"{provider.url}/v1", "sk-real"
-    run = start(Method.OPENAI, real=True)
+    run = start(Method.OPENAI)
     held = account(team).held
     lease = run.claim()
     assert lease is not None and held > 0
@@ -355,7 +361,7 @@ def test_a_paid_job_that_cannot_be_seen_any_more_is_booked_at_its_most_as_unknow
     assert no_money_is_held(team)
 
 
-def test_result_files_are_read_plain_and_as_base64(provider: Rehearsal, start: Launch) -> None:
+def test_result_files_are_read_plain_and_as_base64(provider: ScriptedProvider, start: Launch) -> None:
     provider.faults(plain_result_files=True)
     run = finish(begin(start(Method.OPENAI)), provider)
     assert (run.folder / "result.csv").read_bytes().startswith(b"step,")
@@ -363,7 +369,9 @@ def test_result_files_are_read_plain_and_as_base64(provider: Rehearsal, start: L
     assert next(points(b"step,train_loss,valid_loss\n1,,\nx,1,1\n2,0.5,nan?\n")).train_loss is None
 
 
-def test_the_system_prompt_of_most_rows_is_kept_for_chats(start: Launch, provider: Rehearsal, team: Team) -> None:
+def test_the_system_prompt_of_most_rows_is_kept_for_chats(
+    start: Launch, provider: ScriptedProvider, team: Team
+) -> None:
     rows = factories.child_rows(14)
     for row in rows[:12]:
         row["messages"].insert(0, {"role": "system", "content": "You are Sam, seven years old."})
@@ -398,7 +406,7 @@ def test_later_is_not_a_refusal(status: int, code: str | None) -> None:
     assert isinstance(openai_api._problem(error), ProviderAway)
 
 
-def test_the_key_is_never_in_a_runs_folder_or_rows(start: Launch, provider: Rehearsal, settings: Any) -> None:
+def test_the_key_is_never_in_a_runs_folder_or_rows(start: Launch, provider: ScriptedProvider, settings: Any) -> None:
     settings.SERVICE_TOKEN = "very-secret-token"
     run = finish(begin(start(Method.OPENAI)), provider)
     written = "".join(file.read_text(errors="replace") for file in run.folder.iterdir() if file.is_file())
@@ -417,7 +425,7 @@ def preference_rows(count: int) -> list[dict[str, Any]]:
     return rows
 
 
-def test_dpo_sends_pairs_of_answers(start: Launch, provider: Rehearsal, team: Team, member: User) -> None:
+def test_dpo_sends_pairs_of_answers(start: Launch, provider: ScriptedProvider, team: Team, member: User) -> None:
     from datasets.services import versions
 
     version = versions.create_version(

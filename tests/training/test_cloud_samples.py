@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from teams.models import LedgerEntry, Method, Price, Team, User
-from tests.engines.rehearsal_server import Rehearsal
+from tests.scripted_provider.server import ScriptedProvider
 from tests.training.money import entry_of, no_money_is_held
 from training import jobs
 from training.models import BaseModel, RunStatus, TrainingRun
@@ -34,7 +34,7 @@ def look(run: TrainingRun) -> TrainingRun:
 
 
 @pytest.fixture
-def waiting(start: Launch, provider: Rehearsal) -> TrainingRun:
+def waiting(start: Launch, provider: ScriptedProvider) -> TrainingRun:
     run = start(Method.OPENAI)
     jobs.execute_run(run.pk)
     provider.faults(clock_ahead=200)
@@ -120,7 +120,7 @@ def test_a_system_message_longer_than_what_is_held_is_not_sent(
 
 
 def test_the_questions_are_in_the_price_before_launch(start: Launch, team: Team) -> None:
-    run = start(Method.OPENAI, real=True)
+    run = start(Method.OPENAI)
     quote, _ = charges.training_price(course=team.course, model=run.base_model.name)
     reckoned = estimate.estimate(
         course=team.course, method=Method.OPENAI, base_model=run.base_model, dataset_version=run.dataset_version,
@@ -165,7 +165,7 @@ def test_a_run_without_checkpoints_keeps_none(start: Launch, member: User) -> No
         keep_checkpoint(run=start(), person=member, step=1)
 
 
-def test_an_account_that_may_not_train_is_told_before_a_row_leaves(start: Launch, provider: Rehearsal) -> None:
+def test_an_account_that_may_not_train_is_told_before_a_row_leaves(start: Launch, provider: ScriptedProvider) -> None:
     provider.faults(training_not_available=True)
     uploads = len(list(provider.client.files.list()))
     run = start(Method.OPENAI)
@@ -178,7 +178,7 @@ def test_an_account_that_may_not_train_is_told_before_a_row_leaves(start: Launch
 
 
 def test_an_account_that_is_closed_after_the_upload_leaves_no_file_behind(
-    start: Launch, provider: Rehearsal, monkeypatch: pytest.MonkeyPatch
+    start: Launch, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(FineTuning, "refuse_if_closed", lambda *_: None)
     provider.faults(training_not_available=True)

@@ -34,7 +34,7 @@ def test_a_lora_run_answers_here_with_the_system_prompt_that_it_learned_with(sta
         settings.SERVICE_TOKEN,
         f"run-{run.key}",
     )
-    assert (found.system_prompt, found.rehearsal, found.provider) == ("You are Sam.", False, "local")
+    assert (found.system_prompt, found.provider) == ("You are Sam.", "local")
     assert settings.SERVICE_TOKEN not in repr(found)
 
 
@@ -47,36 +47,33 @@ def test_a_dspy_run_answers_through_the_program_server_and_nothing_is_added(star
     assert (found.base_url, found.system_prompt) == (settings.PROGRAM_SERVER_URL, "")
 
 
-def test_an_openai_run_answers_at_the_provider_or_its_rehearsal(start: Launch, settings: Any) -> None:
+def test_an_openai_run_answers_at_the_provider(start: Launch, settings: Any) -> None:
+    run = finished(start(Method.OPENAI), "ft:gpt-4o-mini-2024-07-18:org::x", system_prompt="Hi")
     settings.OPENAI_API_KEY = "sk-real"
-    real = endpoint_for(
-        finished(start(Method.OPENAI, real=True), "ft:gpt-4o-mini-2024-07-18:org::x", system_prompt="Hi")
-    )
+    real = endpoint_for(run)
     assert (real.base_url, real.api_key, real.system_prompt) == (settings.OPENAI_BASE_URL, "sk-real", "Hi")
-    rehearsed = endpoint_for(finished(start(Method.OPENAI), "ft:rehearsal-gpt-4o-mini-2024-07-18:course::x"))
-    assert (rehearsed.base_url, rehearsed.rehearsal) == (settings.REHEARSAL_URL, True)
-    assert "sk-real" not in rehearsed.api_key + repr(real)
+    assert "sk-real" not in repr(real)
+
+
+def test_a_rehearsal_of_an_earlier_version_is_history(start: Launch) -> None:
+    run = finished(start(Method.DSPY))
+    run.rehearsal = True
+    with pytest.raises(NotReady, match="was a rehearsal: a stand-in answered"):
+        endpoint_for(run)
 
 
 def test_base_models_answer_untrained(db: None, settings: Any) -> None:
     local = endpoint_for_base(BaseModel.objects.get(name="tiny-student"))
     assert (local.base_url, local.model) == (settings.MODEL_SERVER_URL, "tiny-student")
-    cloud = endpoint_for_base(BaseModel.objects.filter(method=Method.OPENAI, rehearsal=True).earliest("id"))
-    assert (cloud.base_url, cloud.model) == (settings.REHEARSAL_URL, "rehearsal-gpt-4o-mini-2024-07-18")
+    cloud = endpoint_for_base(BaseModel.objects.filter(method=Method.OPENAI, rehearsal=False).earliest("id"))
+    assert (cloud.base_url, cloud.model) == (settings.OPENAI_BASE_URL, "gpt-4o-mini-2024-07-18")
 
 
 def test_a_chat_with_a_fine_tuned_model_costs_its_own_price(start: Launch) -> None:
-    run = finished(start(Method.OPENAI, real=True), "ft:gpt-4o-mini-2024-07-18:org::x")
+    run = finished(start(Method.OPENAI), "ft:gpt-4o-mini-2024-07-18:org::x")
     cost = charges.chat_cost(run, input_tokens=1_000_000, cached_input_tokens=500_000, output_tokens=1_000_000)
     assert cost.cost == 150_000 + 75_000 + 1_200_000
-    assert (cost.would_have_cost, cost.confidence, cost.rehearsal) == (None, Confidence.EXACT, False)
-
-
-def test_a_rehearsed_chat_is_free_and_says_what_it_would_have_cost(start: Launch) -> None:
-    run = finished(start(Method.OPENAI), "ft:rehearsal-gpt-4o-mini-2024-07-18:course::x")
-    cost = charges.chat_cost(run, input_tokens=1_000_000, cached_input_tokens=0, output_tokens=0)
-    assert (cost.cost, cost.would_have_cost, cost.provider) == (0, 300_000, "rehearsal")
-    assert charges.chat_most(run, input_tokens=1_000_000, max_tokens=300) == 0
+    assert (cost.confidence, cost.provider) == (Confidence.EXACT, "openai")
 
 
 def test_a_chat_with_lora_is_free(start: Launch) -> None:
@@ -85,7 +82,7 @@ def test_a_chat_with_lora_is_free(start: Launch) -> None:
 
 
 def test_the_most_a_program_can_cost_counts_its_own_prompt_and_a_second_try(start: Launch) -> None:
-    run = finished(start(Method.DSPY, real=True), prompt_tokens=1_000)
+    run = finished(start(Method.DSPY), prompt_tokens=1_000)
     asked = 2 * (1_500 * 11 // 10 + 8)  # a tenth and a little more than we count
     assert charges.chat_most(run, input_tokens=500, max_tokens=100) == -(-asked * 150_000 // 10**6) + 120 + 1
 

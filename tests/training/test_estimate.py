@@ -14,8 +14,8 @@ from training.services import estimate, local_time, tokens
 from training.services.charges import samples_estimate, token_prices
 
 
-def base(method: Method, *, rehearsal: bool) -> BaseModel:
-    return BaseModel.objects.filter(method=method, rehearsal=rehearsal).earliest("id")
+def base(method: Method) -> BaseModel:
+    return BaseModel.objects.filter(method=method, rehearsal=False).earliest("id")
 
 
 def reckon(course: Course, version: DatasetVersion, model: BaseModel, **changes: Any) -> estimate.Estimate:
@@ -46,7 +46,7 @@ def test_a_training_file_counts_its_rows_without_the_frame_of_a_reply(tmp_path: 
 
 def test_an_openai_run_is_priced_by_its_counted_tokens_and_epochs(course: Course, version: DatasetVersion) -> None:
     counted = estimate.size_of(version).tokens
-    found = reckon(course, version, base(Method.OPENAI, rehearsal=False), validation_fraction=0, n_epochs=4)
+    found = reckon(course, version, base(Method.OPENAI), validation_fraction=0, n_epochs=4)
 
     assert found.training_tokens == counted * 4
     usual, most = samples_estimate(course=course, model="gpt-4o-mini-2024-07-18", questions=5)
@@ -63,24 +63,13 @@ def test_auto_epochs_follow_the_published_rule(rows: int, epochs: int) -> None:
 def test_auto_epochs_cost_what_as_many_epochs_cost_because_that_is_asked_for(
     course: Course, version: DatasetVersion
 ) -> None:
-    model = base(Method.OPENAI, rehearsal=False)
+    model = base(Method.OPENAI)
     auto, chosen = (reckon(course, version, model, validation_fraction=0, n_epochs=asked) for asked in ("auto", 5))
     assert (auto.expected, auto.most) == (chosen.expected, chosen.most)
 
 
-def test_a_rehearsal_holds_nothing_and_says_what_the_real_model_would_cost(
-    course: Course, version: DatasetVersion
-) -> None:
-    for method in (Method.DSPY, Method.OPENAI):
-        rehearsed = reckon(course, version, base(method, rehearsal=True))
-        real = reckon(course, version, base(method, rehearsal=False))
-        assert (rehearsed.expected, rehearsed.most) == (0, 0)
-        assert (rehearsed.would_expected, rehearsed.would_most) == (real.expected, real.most)
-        assert real.most > real.expected > 0
-
-
 def test_the_most_a_dspy_run_can_cost_grows_with_its_calls(course: Course, version: DatasetVersion) -> None:
-    model = base(Method.DSPY, rehearsal=False)
+    model = base(Method.DSPY)
     few, many = (reckon(course, version, model, max_calls=calls) for calls in (50, 500))
     assert 9 * few.most < many.most < 11 * few.most
     assert many.expected < many.most
@@ -89,7 +78,7 @@ def test_the_most_a_dspy_run_can_cost_grows_with_its_calls(course: Course, versi
 
 
 def test_lora_is_free_unless_the_course_has_a_rate(course: Course, version: DatasetVersion) -> None:
-    model = base(Method.LORA, rehearsal=False)
+    model = base(Method.LORA)
     assert reckon(course, version, model).most == 0
     course.compute_rate = 36_000_000
     found = reckon(course, version, model)
@@ -111,7 +100,7 @@ def test_lora_is_free_unless_the_course_has_a_rate(course: Course, version: Data
 def test_local_time_is_reckoned_from_what_this_machine_did_before(
     course: Course, version: DatasetVersion, start: Any
 ) -> None:
-    model = base(Method.LORA, rehearsal=False)
+    model = base(Method.LORA)
     before = reckon(course, version, model, epochs=100)
     run = start()
     metrics = {"tokens": 300, "seconds_per_token": 1 / 30, "validation_seconds": 1.0, "validation_tokens": 90}

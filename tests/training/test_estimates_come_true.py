@@ -26,7 +26,7 @@ from datasets.models import DatasetVersion
 from datasets.services import imports
 from teams.models import Course, Hold, LedgerEntry, Method, Team, User
 from tests.benchmarks.bench_estimates import CHANGES
-from tests.engines import rehearsal_server
+from tests.scripted_provider import server as scripted
 from training import jobs
 from training.forms import FORMS
 from training.models import BaseModel, PaceTrial, RunStatus, TrainingRun
@@ -50,12 +50,12 @@ MISSED = {(0, 2): "10.3 % too low: this careful run took a fifth longer than the
 
 
 @pytest.fixture
-def rehearsal(tmp_path: Path, settings: Any) -> Iterator[rehearsal_server.Rehearsal]:
-    settings.REHEARSAL = True
+def provider(tmp_path: Path, settings: Any) -> Iterator[scripted.ScriptedProvider]:
+    settings.HAS_PROVIDER, settings.OPENAI_API_KEY = True, scripted.KEY
     settings.RUN_LEASE_SECONDS = 3600  # on SQLite this test's open transaction keeps heartbeats out
     options = ("--allow-faults", "--job-seconds", "10", "--token-delay-ms", "0")
-    with rehearsal_server.started(tmp_path / "provider", *options) as running:
-        settings.REHEARSAL_URL = f"{running.url}/v1"
+    with scripted.started(tmp_path / "provider", *options) as running:
+        settings.OPENAI_BASE_URL = f"{running.url}/v1"
         yield running
 
 
@@ -89,63 +89,57 @@ def launched(team: Team, member: User, version: DatasetVersion, method: Method, 
     )
 
 
-def finished(run: TrainingRun, rehearsal: rehearsal_server.Rehearsal) -> TrainingRun:
+def finished(run: TrainingRun, provider: scripted.ScriptedProvider) -> TrainingRun:
     jobs.execute_run(run.pk)
     if run.method == Method.OPENAI:
-        rehearsal.faults(clock_ahead=100)
+        provider.faults(clock_ahead=100)
         jobs.poll_run(run.pk)
     run.refresh_from_db()
     assert run.status == RunStatus.SUCCEEDED, run.error_message
     return run
 
 
-def would_have(run: TrainingRun) -> tuple[int, int]:
+def costs_of(run: TrainingRun) -> tuple[int, int]:
     """(expected, actual) in micro-dollars."""
     entry = LedgerEntry.objects.get(key=run.hold_key)
-    assert (entry.delta, entry.rehearsal) == (0, True)
-    assert entry.would_have_cost
     expected = Hold.objects.get(key=run.hold_key).expected
     assert expected
-    return expected, entry.would_have_cost
+    return expected, entry.delta
 
 
-def test_an_openai_run_would_have_cost_what_was_said_before(
-    team: Team, member: User, rehearsal: rehearsal_server.Rehearsal
+def test_an_openai_run_costs_what_was_said_before(
+    team: Team, member: User, provider: scripted.ScriptedProvider
 ) -> None:
     version = demo_version(team, member, Method.OPENAI)
-    expected, actual = would_have(finished(launched(team, member, version, Method.OPENAI), rehearsal))
+    expected, actual = costs_of(finished(launched(team, member, version, Method.OPENAI), provider))
     assert actual == pytest.approx(expected, rel=TOLERANCE)
 
 
 @pytest.mark.parametrize("optimizer", ["LabeledFewShot", "BootstrapFewShot", "MIPROv2"])
-def test_a_first_dspy_run_would_have_cost_what_was_said_before(
-    team: Team, member: User, rehearsal: rehearsal_server.Rehearsal, optimizer: str
+def test_a_first_dspy_run_costs_what_was_said_before(
+    team: Team, member: User, provider: scripted.ScriptedProvider, optimizer: str
 ) -> None:
     version = demo_version(team, member, Method.DSPY)
-    run = finished(launched(team, member, version, Method.DSPY, optimizer=optimizer), rehearsal)
-    expected, actual = would_have(run)
+    run = finished(launched(team, member, version, Method.DSPY, optimizer=optimizer), provider)
+    expected, actual = costs_of(run)
     assert actual == pytest.approx(expected, rel=TOLERANCE)
 
 
-def test_the_estimates_page_counts_rehearsals_by_what_they_would_have_cost(
-    course: Course, team: Team, member: User, instructor: User, rehearsal: rehearsal_server.Rehearsal, client_for: Any
+def test_the_estimates_page_sets_what_was_said_beside_what_it_cost(
+    course: Course, team: Team, member: User, provider: scripted.ScriptedProvider
 ) -> None:
     version = demo_version(team, member, Method.OPENAI)
-    expected, actual = would_have(finished(launched(team, member, version, Method.OPENAI), rehearsal))
+    expected, actual = costs_of(finished(launched(team, member, version, Method.OPENAI), provider))
     row = next(row for row in value.estimates(course) if row.method == Method.OPENAI)
-    assert (row.runs, row.rehearsed, row.expected, row.actual, row.above_most) == (1, 1, expected, actual, 0)
-    page = client_for(instructor).get(f"/courses/{course.pk}/costs/estimates/").content.decode()
-    assert "1 rehearsed" in page
-    own = client_for(member).get(f"/teams/{team.pk}/runs/1/").content.decode()
-    assert "Would cost, expected" in own
+    assert (row.runs, row.expected, row.actual, row.above_most) == (1, expected, actual, 0)
 
 
 def test_lora_trains_on_the_tokens_that_were_reckoned(
-    team: Team, member: User, rehearsal: rehearsal_server.Rehearsal
+    team: Team, member: User, provider: scripted.ScriptedProvider
 ) -> None:
     """Exact whatever the machine's speed."""
     version = demo_version(team, member, Method.LORA)
-    run = finished(launched(team, member, version, Method.LORA, epochs=1, sample_every=0), rehearsal)
+    run = finished(launched(team, member, version, Method.LORA, epochs=1, sample_every=0), provider)
     held_out = estimate.held_out_rows(version, run.settings)
     work = local_time.work_of(
         run.base_model, version, run.settings, rows=version.row_count - held_out, held_out=held_out
@@ -162,7 +156,7 @@ def charged_version(
 ) -> DatasetVersion:
     """LoRA's demo rows, in a course that charges for training on them. The recorded runs had no verdict."""
     monkeypatch.setattr(fresh_questions, "COUNT", 0)
-    settings.REHEARSAL = True
+    settings.HAS_PROVIDER = False
     course.compute_rate = team.course.compute_rate = COMPUTE_RATE
     course.save()
     return demo_version(team, member, Method.LORA)

@@ -75,7 +75,7 @@ def test_where_nothing_was_measured_a_lora_run_is_charged_its_seconds_at_the_cou
 
 
 def test_a_dspy_run_is_charged_the_tokens_that_were_measured(start: Launch, team: Team) -> None:
-    run = work(start(Method.DSPY, real=True))
+    run = work(start(Method.DSPY))
 
     entry = entry_of(run)
     assert entry is not None
@@ -85,17 +85,8 @@ def test_a_dspy_run_is_charged_the_tokens_that_were_measured(start: Launch, team
     assert no_money_is_held(team)
 
 
-def test_a_rehearsal_costs_nothing_and_says_what_it_would_have_cost(start: Launch, team: Team) -> None:
-    run = work(start(Method.DSPY))
-
-    entry = entry_of(run)
-    assert entry is not None
-    assert (entry.delta, entry.would_have_cost, entry.rehearsal) == (0, 594 + 3 + 240, True)
-    assert account(team).spent == 0
-
-
 def test_a_failed_run_says_why_and_what_to_try(start: Launch, team: Team) -> None:
-    run = work(start(Method.DSPY, real=True, settings={"stub": "refuses"}))
+    run = work(start(Method.DSPY, settings={"stub": "refuses"}))
 
     assert run.status == RunStatus.FAILED
     assert (run.error_code, run.error_mend) == ("diverged", "Lower the learning rate.")
@@ -155,7 +146,7 @@ def test_a_call_that_comes_twice_runs_once(start: Launch) -> None:
 def test_cancelling_a_running_run_stops_its_engine_and_charges_what_was_used(
     start: Launch, team: Team, member: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = start(Method.DSPY, real=True, settings={"stub": "waits"})
+    run = start(Method.DSPY, settings={"stub": "waits"})
     when(run, "note", lambda: cancel.cancel(run=TrainingRun.objects.get(pk=run.pk), person=member), monkeypatch)
     run = work(run)
 
@@ -197,7 +188,7 @@ def test_an_error_of_ours_gives_the_run_back_to_the_queue(start: Launch, monkeyp
 
 
 def test_a_price_that_vanished_fails_the_run_before_anything_is_asked(start: Launch, team: Team) -> None:
-    run = start(Method.DSPY, real=True)
+    run = start(Method.DSPY)
     Price.objects.all().delete()
     run = work(run)
 
@@ -215,7 +206,7 @@ def test_the_rows_that_are_kept_back_are_not_trained_on(start: Launch) -> None:
 
 def test_a_dspy_engine_gets_its_limits_and_its_key_only_in_the_environment(start: Launch, settings: Any) -> None:
     settings.OPENAI_API_KEY = "sk-real"
-    run = work(start(Method.DSPY, real=True))
+    run = work(start(Method.DSPY))
     spec = (run.folder / "spec.json").read_text()
 
     assert "sk-real" not in spec

@@ -8,7 +8,7 @@ import pytest
 from openapi_core import OpenAPI
 
 from teams.models import Team, User
-from tests.engines.test_rehearsal_contract import check, description
+from tests.engines.test_scripted_contract import check, description
 from tests.training.test_endpoint import new_key, web
 from tests.training.test_fine_tuning_api import BASE, jsonl, run_of, work
 from training.models import RunStatus, TrainingRun

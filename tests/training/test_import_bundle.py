@@ -173,7 +173,7 @@ def test_what_a_bundle_says_of_addresses_speeds_and_prompts_is_not_believed(
 ) -> None:
     program = import_bundle(team=other_team, person=other_member, file=zipped(members_of(finished(Method.DSPY))))
     serving = json.loads((program.folder / "program.json").read_text())["serving"]
-    assert (serving["base_url"], serving["model"]) == (settings.REHEARSAL_URL, program.base_model.name)
+    assert (serving["base_url"], serving["model"]) == (settings.OPENAI_BASE_URL, program.base_model.name)
     assert program.result["prompt_tokens"] > 0
     adapter = import_bundle(team=other_team, person=other_member, file=zipped(members_of(finished())))
     config = json.loads((adapter.folder / "adapter" / "adapter_config.json").read_text())

@@ -64,19 +64,19 @@ def first_offered(team: Team) -> BaseModel:
 
 
 def test_without_a_key_the_base_on_this_machine_is_the_first_choice(team: Team, base: BaseModel, settings: Any) -> None:
-    settings.REHEARSAL = True
+    settings.HAS_PROVIDER = False
     assert first_offered(team) == base
-    settings.REHEARSAL = False
+    settings.HAS_PROVIDER = True
     assert first_offered(team).name.startswith("gpt-") and base in FORMS[Method.DSPY](team).offered["base_model"]
 
 
 def test_the_form_shows_what_it_costs_and_that_no_provider_is_asked(
     client: Client, team: Team, member: User, base: BaseModel, version: DatasetVersion, settings: Any
 ) -> None:
-    settings.REHEARSAL = True
+    settings.HAS_PROVIDER = False
     client.force_login(member)
     page = client.get(reverse("run_new", args=[team.pk, "dspy"])).content.decode()
-    assert "No provider is asked" in page and "will be held" in page and "rehearsal: nothing" not in page
+    assert "No provider is asked" in page and "will be held" in page
 
 
 def test_a_longer_answer_than_a_small_model_can_keep_up_is_not_asked_for(
@@ -93,13 +93,13 @@ def test_it_is_priced_by_tokens_at_the_speed_that_was_stored(
     team: Team, member: User, base: BaseModel, version: DatasetVersion, values: dict[str, Any]
 ) -> None:
     run = launched(team, member, base, version, values)
-    assert run.provider == "local" and not run.rehearsal
+    assert run.provider == "local"
     assert 0 < run.expected_cost < run.most_cost
     run.idle_speed = {"written": 0.02, "read": 0.002, "source": "runs", "compute_rate": RATE}
     run.input_tokens, run.output_tokens = 10_000, 1_000
     charge = charges.run_charge(run)
     assert charge.cost == min(10_000 * 0.002 * 100 + 1_000 * 0.02 * 100, run.most_cost)
-    assert (charge.provider, charge.confidence, charge.rehearsal) == ("local", "exact", False)
+    assert (charge.provider, charge.confidence) == ("local", "exact")
 
 
 def test_a_guessed_speed_charges_no_more_than_the_clock(

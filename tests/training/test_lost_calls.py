@@ -19,7 +19,7 @@ def journal(run: TrainingRun, *entries: dict[str, Any], rest: str = "") -> None:
 
 
 def measured(start: Launch) -> TrainingRun:
-    run = start(Method.DSPY, real=True)
+    run = start(Method.DSPY)
     run.input_tokens, run.output_tokens = 1_000_000, 0
     return run
 

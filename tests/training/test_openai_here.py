@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 @pytest.fixture(autouse=True)
 def no_provider(settings: Any, course: Course) -> None:
     """As on a fresh installation; computing costs 36 dollars an hour."""
-    settings.REHEARSAL = True
+    settings.HAS_PROVIDER = False
     settings.RUN_LEASE_SECONDS = 3600
     course.compute_rate = 36_000_000
     course.save()
@@ -66,8 +66,9 @@ def test_with_no_provider_the_form_offers_the_bases_of_this_platform_first(
     team: Team, settings: Any, base: BaseModel
 ) -> None:
     form = FORMS[Method.OPENAI](team)
-    assert form.has_base and form.offered["base_model"][0].local
-    settings.REHEARSAL = False
+    assert form.has_base and all(one.local for one in form.offered["base_model"])
+    assert all(one.local for one in FORMS[Method.DSPY](team).offered["base_model"]), "DSPy asks these bases too"
+    settings.HAS_PROVIDER = True
     assert base not in FORMS[Method.OPENAI](team).offered["base_model"], "with a provider it is the provider's models"
 
 
@@ -90,7 +91,7 @@ def test_the_page_says_before_launch_who_trains_and_what_the_price_is_made_of(
 
 def test_it_is_one_run_one_hold_one_charge_and_one_job(here: Launch, team: Team, member: User) -> None:
     run = here(n_epochs="2", learning_rate_multiplier="1", suffix="ada")
-    assert (run.method, run.provider, run.rehearsal) == (Method.OPENAI, "local", False)
+    assert (run.method, run.provider) == (Method.OPENAI, "local")
     assert run.settings["epochs"] == 2 and run.settings["asked"]["batch_size"] == "auto"
     hold = Hold.objects.get()
     assert (hold.key, hold.amount) == (run.hold_key, run.most_cost) and run.most_cost > 0
@@ -135,7 +136,7 @@ def test_it_answers_at_the_model_server_with_what_it_was_trained_with(here: Laun
     run.refresh_from_db()
     found = endpoint_for(run)
     assert (found.base_url, found.model, found.provider) == (settings.MODEL_SERVER_URL, f"run-{run.key}", "local")
-    settings.REHEARSAL = False  # a key was set since: the bot is still here
+    settings.HAS_PROVIDER = True  # a key was set since: the bot is still here
     assert endpoint_for(run).base_url == settings.MODEL_SERVER_URL
 
 

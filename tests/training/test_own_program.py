@@ -32,7 +32,7 @@ def test_an_untouched_form_is_the_guides_program(team: Team, version: DatasetVer
 def test_the_page_asks_for_every_part_of_a_program(
     client: Client, team: Team, member: User, version: DatasetVersion, settings: Any
 ) -> None:
-    settings.REHEARSAL = True
+    settings.HAS_PROVIDER = False
     client.force_login(member)
     page = client.get(reverse("run_new", args=[team.pk, "dspy"])).content.decode()
     for name in FORMS[Method.DSPY].program_fields:

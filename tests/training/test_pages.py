@@ -97,7 +97,7 @@ def test_a_refusal_of_the_budget_stands_on_the_form(
     from teams.models import BudgetAccount
     from training.models import BaseModel
 
-    settings.REHEARSAL = False
+    settings.HAS_PROVIDER = True
     BudgetAccount.objects.update(limit=1)
     base = BaseModel.objects.get(method=Method.OPENAI, name="gpt-4o-mini-2024-07-18")
     data = form(

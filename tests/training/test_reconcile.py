@@ -61,7 +61,7 @@ def test_a_working_run_is_left_alone(start: Launch) -> None:
 
 
 def test_the_third_loss_fails_the_run_and_settles(start: Launch, team: Team) -> None:
-    run = start(Method.DSPY, real=True)
+    run = start(Method.DSPY)
     for _ in range(3):
         run.claim()
         silent_since_long(run)
@@ -74,7 +74,7 @@ def test_the_third_loss_fails_the_run_and_settles(start: Launch, team: Team) -> 
 
 
 def test_a_cancelled_run_whose_worker_is_gone_is_ended(start: Launch, team: Team, member: User) -> None:
-    run = start(Method.DSPY, real=True)
+    run = start(Method.DSPY)
     run.claim()
     cancel.cancel(run=run, person=member)
     silent_since_long(run)
@@ -156,7 +156,7 @@ def test_launching_while_redis_is_away_loses_nothing(
 
 
 def test_a_hold_that_waited_for_a_price_is_settled_when_the_price_is_there(start: Launch, team: Team) -> None:
-    run = start(Method.DSPY, real=True)
+    run = start(Method.DSPY)
     prices = list(Price.objects.all())
     Price.objects.all().delete()
     lease = run.claim()
@@ -176,7 +176,7 @@ def test_a_hold_that_waited_for_a_price_is_settled_when_the_price_is_there(start
 
 
 def test_the_hold_of_a_long_run_does_not_expire_under_it(start: Launch) -> None:
-    run = start(Method.DSPY, real=True)
+    run = start(Method.DSPY)
     run.claim()
     Hold.objects.filter(key=run.hold_key).update(expires_at=timezone.now() - timedelta(hours=1))
     reconcile.reconcile()

@@ -18,7 +18,7 @@ SMALL = "gpt-4o-mini-2024-07-18"
 
 @pytest.fixture
 def bases(settings: Any) -> dict[str, BaseModel]:
-    settings.REHEARSAL = False
+    settings.HAS_PROVIDER = True
     return {base.name: base for base in BaseModel.objects.filter(method=Method.DSPY, rehearsal=False)}
 
 

@@ -38,28 +38,27 @@ class BaseModelQuerySet(models.QuerySet["BaseModel"]):
 
     def listed(self, course: Course) -> "BaseModelQuerySet":
         """As the instructor sees them: the course's own, also those that are not offered now, and everybody's."""
-        return self.filter(Q(course=course) | Q(course=None, enabled=True)).exclude(
-            rehearsal=not settings.REHEARSAL, hosting=Hosting.PROVIDER
-        )
+        found = self.filter(Q(course=course) | Q(course=None, enabled=True))
+        return found if settings.HAS_PROVIDER else found.exclude(hosting=Hosting.PROVIDER)
 
     def offered(self, course: Course, method: str) -> "BaseModelQuerySet":
-        """What a new run may start from: with no key, the rehearsal's models in place of the provider's.
+        """What a new run may start from: a provider's models only where one is configured.
 
         The bases on this machine are listed for LoRA. Without a provider they are what the OpenAI method trains: the platform
         is its service then. DSPy optimises a prompt, so it may ask any model: also these bases, but for the tests' tiny one,
         whose memory holds no demonstrations.
         """
         here = Q(hosting__in=LOCAL)
-        wanted = Q(method=method) & (here | Q(rehearsal=settings.REHEARSAL))
+        wanted = Q(method=method) if settings.HAS_PROVIDER else Q(method=method) & here
         if method == Method.DSPY:
             wanted |= Q(method=Method.LORA) & here & ~Q(name=TINY)
-        elif method == Method.OPENAI and settings.REHEARSAL:
+        elif method == Method.OPENAI and not settings.HAS_PROVIDER:
             wanted |= Q(method=Method.LORA) & here
         return self.for_course(course).filter(wanted)
 
     def first_choice_first(self) -> "BaseModelQuerySet":
         """Where no provider is configured, what costs no provider's money; else the provider's models."""
-        rank = Case(When(hosting__in=LOCAL, then=Value(0 if settings.REHEARSAL else 2)), default=Value(1))
+        rank = Case(When(hosting__in=LOCAL, then=Value(2 if settings.HAS_PROVIDER else 0)), default=Value(1))
         return self.order_by(rank, "id")
 
 
@@ -71,7 +70,9 @@ class BaseModel(models.Model):
     name = models.CharField(max_length=200, help_text="Folder name, Hugging Face id, or the provider's model name.")
     label = models.CharField(max_length=120)
     hosting = models.CharField(max_length=14, choices=Hosting.choices)
-    rehearsal = models.BooleanField(default=False)
+    rehearsal = models.BooleanField(
+        default=False, help_text="Of earlier versions: answered by a stand-in that is gone."
+    )
     shutdown_on = models.DateField(null=True, blank=True)
     enabled = models.BooleanField(default=True)
     weights_sha256 = models.CharField(max_length=64, blank=True, help_text="Of the weights that lie here.")

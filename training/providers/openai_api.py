@@ -1,4 +1,4 @@
-"""Fine-tuning at OpenAI, at anything that speaks its API, or at our rehearsal of it: the same client, another address.
+"""Fine-tuning at OpenAI, or at anything that speaks its API: the same client, another address.
 
 A job is created exactly once: its metadata carries the run's key, creation is never retried blindly, and before and after
 it the provider's own list is asked what is there already.
@@ -158,10 +158,6 @@ class FineTuning:
     def delete_model(self, model: str) -> None:
         """A fine-tuned model out of the account."""
         self._delete(lambda: self._client.models.delete(model))
-
-    def forget_job(self, job_id: str) -> None:
-        """The stand-in provider only: a job with all that it learnt. OpenAI keeps its jobs."""
-        self._delete(lambda: self._client.delete(f"/fine_tuning/jobs/{job_id}", cast_to=object))
 
     def find_job(self, run_key: str) -> ProviderJob | None:
         """The job of this run: the oldest that was not cancelled, else the oldest."""
@@ -344,7 +340,7 @@ REFUSALS = {
     "training_not_available": (
         "The provider no longer takes new fine-tuning jobs for this account (training_not_available).",
         "OpenAI is closing self-serve fine-tuning. Use LoRA or DSPy for this team, or ask your instructor to set another "
-        "provider (OPENAI_BASE_URL) or to rehearse. Nothing was charged and the uploaded rows were deleted.",
+        "provider (OPENAI_BASE_URL) or none, so that this platform trains. Nothing was charged and the uploaded rows were deleted.",
     ),
     "insufficient_quota": (
         "The provider says that the account has no credit left.",

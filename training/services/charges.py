@@ -12,8 +12,7 @@ from training.models import BaseModel, Missing, TrainingRun
 from training.services import call_journal, idle_speed, local_program
 from training.services.calls.usage import CountedTokens, TokenUsage
 
-PRICE_BOOK_PROVIDER = "openai"  # whose prices apply, the rehearsal's "would have cost" included
-REHEARSAL_PROVIDER = "rehearsal"
+PRICE_BOOK_PROVIDER = "openai"  # whose prices apply
 LOCAL_PROVIDER = "local"
 SAMPLE_QUESTION_TOKENS, SAMPLE_ANSWER_TOKENS = 1_500, 120  # most of one sample question asked at a provider
 NO_ANSWER = "the most it can have cost, because no answer came"  # as the ledger says it
@@ -48,20 +47,17 @@ class ChatCost:
     """The cost part of a charge for a chat turn; micro-dollars."""
 
     cost: int
-    would_have_cost: int | None
     price_note: str
     confidence: Confidence
     provider: str
     model: str
-    rehearsal: bool
 
 
 def answer_charge(
     price: ChatCost, usage: TokenUsage, *, method: str, subject_kind: str, subject_id: str, person: User | None
 ) -> Charge:
     """The charge for answers of a run; estimated where the provider did not count and a price hangs on it."""
-    priced = price.cost or price.would_have_cost
-    counted_by_us = price.confidence == Confidence.EXACT and not usage.exact and priced
+    counted_by_us = price.confidence == Confidence.EXACT and not usage.exact and price.cost
     return Charge(
         subject_kind=subject_kind,
         subject_id=subject_id,
@@ -71,8 +67,6 @@ def answer_charge(
         cost=price.cost,
         price_note=price.price_note,
         confidence=Confidence.ESTIMATED if counted_by_us else price.confidence,
-        rehearsal=price.rehearsal,
-        would_have_cost=price.would_have_cost,
         person=person,
         **usage.counted,
     )
@@ -125,7 +119,7 @@ def provider_name(base_model: BaseModel) -> str:
     """As the ledger and the run's row name it."""
     if base_model.local:
         return LOCAL_PROVIDER
-    return REHEARSAL_PROVIDER if base_model.rehearsal else PRICE_BOOK_PROVIDER
+    return PRICE_BOOK_PROVIDER
 
 
 @dataclass(frozen=True)
@@ -149,13 +143,11 @@ def run_charge(run: TrainingRun, *, confidence: Confidence = Confidence.EXACT) -
         method=Method(run.method),
         provider=provider_name(run.base_model),
         model=asked_model(run) or run.base_model.name,
-        cost=0 if run.rehearsal else used.price,
+        cost=used.price,
         price_note=used.note[:300],
         confidence=used.confidence or confidence,
         training_tokens=run.training_tokens,
         compute_seconds=round(used.seconds, 3),
-        rehearsal=run.rehearsal,
-        would_have_cost=used.price if run.rehearsal else None,
         person=run.created_by,
         **used.tokens,
     )
@@ -294,13 +286,13 @@ def request_tokens(run: TrainingRun, input_tokens: int) -> int:
 def chat_most(run: TrainingRun, *, input_tokens: int, max_tokens: int, prices: TokenPrices | None = None) -> int:
     """Micro-dollars to hold for one chat turn: `input_tokens` as counted by the caller, `max_tokens` of answer.
 
-    A DSPy program adds its instructions and demonstrations to what the teacher says and may ask twice. 0 for LoRA and
-    rehearsals. Raises PriceUnknown.
+    A DSPy program adds its instructions and demonstrations to what the teacher says and may ask twice. 0 where it is
+    answered here. Raises PriceUnknown.
     """
     calls = PROGRAM_CALLS_PER_TURN * run.calls_an_answer if run.method == Method.DSPY else 1
     asked = calls * request_tokens(run, input_tokens)
     prices = prices or chat_prices(run)
-    if prices is None or run.base_model.rehearsal:
+    if prices is None:
         return 0
     return prices.most(input_tokens=asked, output_tokens=calls * max_tokens)
 
@@ -336,8 +328,7 @@ def cost_or_hold(priced: Callable[[], ChatCost], *, run: TrainingRun, hold_key: 
     except PriceUnknown as unknown:
         held = Hold.objects.values_list("amount", flat=True).get(key=hold_key)
         provider, note = provider_name(run.base_model), f"{NO_PRICE}: {unknown}"[:300]
-        rehearsal = run.base_model.rehearsal
-        return ChatCost(held, None, note, Confidence.UNKNOWN, provider, asked_model(run), rehearsal=rehearsal)
+        return ChatCost(held, note, Confidence.UNKNOWN, provider, asked_model(run))
 
 
 def asked_model(run: TrainingRun) -> str:
@@ -357,9 +348,7 @@ def _chat_cost(
 ) -> ChatCost:
     provider = provider_name(base_model)
     if base_model.local:
-        return ChatCost(0, None, "answered on this machine: free", Confidence.EXACT, provider, model, rehearsal=False)
+        return ChatCost(0, "answered on this machine: free", Confidence.EXACT, provider, model)
     prices = prices or token_prices(course=course, model=model)
     price = prices.cost(input_tokens=asked, cached_input_tokens=cached, output_tokens=answered)
-    if base_model.rehearsal:
-        return ChatCost(0, price, prices.note, Confidence.EXACT, provider, model, rehearsal=True)
-    return ChatCost(price, None, prices.note, Confidence.EXACT, provider, model, rehearsal=False)
+    return ChatCost(price, prices.note, Confidence.EXACT, provider, model)

@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 
 
 def provider_for(run: TrainingRun) -> FineTuning:
-    base_url, key = provider_address(rehearsal=run.rehearsal)
+    base_url, key = provider_address()
     return FineTuning(base_url=base_url, api_key=key)
 
 
@@ -132,8 +132,6 @@ def _body(run: TrainingRun, file_ids: list[str]) -> dict[str, Any]:
 
 def _refuse_dearer(run: TrainingRun) -> None:
     """Before any row leaves: what is asked for costs no more than what is held. Raises ProviderRefused, PriceUnknown."""
-    if run.rehearsal:
-        return
     held = Hold.objects.filter(key=run.hold_key, state=HoldState.OPEN).values_list("amount", flat=True).first() or 0
     read = estimate.tokens_read(run.settings, tokens.count_training_file(run.file(spec.TRAIN_FILE)))
     cost = training_price(course=run.team.course, model=run.base_model.name)[0].cost(read * estimate.epochs_of(run))
@@ -341,14 +339,5 @@ def answers(run: TrainingRun) -> bool:
     except ProviderRefused as refused:
         return refused.code == "not_found"
     except ProviderAway:
-        return False
-    return True
-
-
-def forget_job(run: TrainingRun) -> bool:
-    """Have the stand-in forget all that the run's job learnt. False where it stays there. The run's row may be gone already."""
-    try:
-        provider_for(run).hurried().forget_job(run.provider_job)
-    except (ProviderAway, ProviderRefused):
         return False
     return True

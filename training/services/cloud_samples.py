@@ -75,7 +75,7 @@ def _missing(run: TrainingRun, models: dict[str, str]) -> list[_Sample]:
         if not questions:
             continue
         prices = token_prices(course=run.team.course, model=name)
-        asked = provider_model(name, max_tokens=SAMPLE_ANSWER_TOKENS, rehearsal=run.rehearsal)
+        asked = provider_model(name, max_tokens=SAMPLE_ANSWER_TOKENS)
         for question in questions:
             call = prepare_for_model(asked, [*system, {"role": "user", "content": question}], prices)
             wanted.append(_Sample(stage, question, call))
@@ -87,8 +87,6 @@ def _left_for(run: TrainingRun, wanted: list[_Sample], trained_tokens: int) -> i
     if any(with_margin(sample.call.input_tokens) > SAMPLE_QUESTION_TOKENS for sample in wanted):
         raise NotAsked("the rows' system message is longer than what was held for them.")
     most = sum(sample.call.most for sample in wanted)
-    if not most:
-        return 0  # a rehearsal
     held = Hold.objects.filter(key=run.hold_key, state=HoldState.OPEN).values_list("amount", flat=True).first() or 0
     trained = training_price(course=run.team.course, model=run.base_model.name)[0].cost(trained_tokens)
     if trained + samples_cost(run) + most > held:

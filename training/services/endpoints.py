@@ -34,7 +34,6 @@ class ChatEndpoint:
     max_tokens: int
     method: Method
     provider: str
-    rehearsal: bool
     context_tokens: int
 
 
@@ -49,9 +48,6 @@ def endpoint_for(run: TrainingRun) -> ChatEndpoint:
     if run.is_adapter:
         return _local(settings.MODEL_SERVER_URL, run.result_model, prompt, Method(run.method), base)
     if run.method == Method.DSPY:
-        if base.rehearsal and not settings.REHEARSAL:
-            # The program server asks one provider: the real one now, which would answer at a price that nobody held.
-            raise NotReady(f"{run} was a rehearsal, and a real provider is set now. Train it again with a real model.")
         # The program brings its own instructions: nothing may be added to what was optimised.
         found = _local(settings.PROGRAM_SERVER_URL, run.result_model, "", Method.DSPY, base)
         longest = program_answer_tokens(run)
@@ -68,6 +64,8 @@ def why_out_of_reach(run: TrainingRun) -> str:
             f"{run} came with an imported course, and its model stays in the provider account it was trained with. "
             "Nobody can talk to it here: train again to have a bot."
         )
+    if run.rehearsal:
+        return f"{run} was a rehearsal: a stand-in answered, which this version no longer has. Train it again to have a bot."
     if run.base_model.hosting == Hosting.ELSEWHERE:
         return f"{run} needs {run.base_model.name}, which is not on this platform, so nobody can talk to it here."
     return ""
@@ -90,10 +88,8 @@ def endpoint_for_base(base_model: BaseModel) -> ChatEndpoint:
     return _at_provider(base_model.name, "", Method(base_model.method), base_model)
 
 
-def provider_address(*, rehearsal: bool) -> tuple[str, str]:
-    """(base_url, api_key) of the provider, or of the one that stands in for it."""
-    if rehearsal:
-        return settings.REHEARSAL_URL, settings.SERVICE_TOKEN
+def provider_address() -> tuple[str, str]:
+    """(base_url, api_key) of the provider; without one the key is empty."""
     return settings.OPENAI_BASE_URL, settings.OPENAI_API_KEY
 
 
@@ -115,10 +111,10 @@ def provider_model(model: str, *, max_tokens: int, rehearsal: bool = False) -> C
 
 
 def program_address(base: BaseModel) -> tuple[str, str]:
-    """(base_url, api_key) of whoever answers for `base`: the model server here, the provider, or its stand-in."""
+    """(base_url, api_key) of whoever answers for `base`: the model server here, or the provider."""
     if base.local:
         return settings.MODEL_SERVER_URL, settings.SERVICE_TOKEN
-    return provider_address(rehearsal=base.rehearsal)
+    return provider_address()
 
 
 def _local(base_url: str, model: str, system_prompt: str, method: Method, base: BaseModel) -> ChatEndpoint:
@@ -134,13 +130,12 @@ def _local(base_url: str, model: str, system_prompt: str, method: Method, base: 
         max_tokens=settings.CHAT_MAX_ANSWER_TOKENS,
         method=method,
         provider=provider_name(base),
-        rehearsal=base.rehearsal,
         context_tokens=context,
     )
 
 
 def _at_provider(model: str, system_prompt: str, method: Method, base: BaseModel) -> ChatEndpoint:
-    base_url, key = provider_address(rehearsal=base.rehearsal)
+    base_url, key = provider_address()
     return ChatEndpoint(
         base_url=base_url,
         api_key=key,
@@ -150,6 +145,5 @@ def _at_provider(model: str, system_prompt: str, method: Method, base: BaseModel
         max_tokens=settings.CHAT_MAX_ANSWER_TOKENS,
         method=method,
         provider=provider_name(base),
-        rehearsal=base.rehearsal,
         context_tokens=PROVIDER_CONTEXT_TOKENS,
     )

@@ -29,7 +29,7 @@ COUNT_MARGIN = 1.1  # the provider's own count may differ a little from ours
 AUTO_EPOCHS, AUTO_EXAMPLES, AUTO_MOST_EPOCHS = 3, 100, 25
 PAIR_FACTOR = 2  # DPO reads the question with both of its answers
 COMPARED_MODEL, MILLION = "gpt-4o-mini-2024-07-18", 1_000_000
-OPENAI_SECONDS, REHEARSAL_SECONDS = 1_200.0, 30.0
+OPENAI_SECONDS = 1_200.0
 
 INPUT_MARGIN = 3  # found instructions and full demonstrations
 SECONDS_PER_CALL = 1.5
@@ -46,23 +46,16 @@ UNSTEADY = 1.2  # slowest over quickest: the seconds in their middle may then be
 
 @dataclass(frozen=True)
 class Estimate:
-    """Micro-dollars and seconds. `would_*`: what a rehearsal would have cost. `because`: how it was estimated, in sentences.
+    """Micro-dollars and seconds. `because`: how it was estimated, in sentences.
     `idle_speed`: what a run on this machine will be charged by, for its row."""
 
     expected: int
     most: int
     seconds: float
     because: list[str]
-    would_expected: int | None = None
-    would_most: int | None = None
     training_tokens: int = 0
     prices: dict[str, int] = field(default_factory=dict)
     idle_speed: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def comparable(self) -> int:
-        """What the actual cost is compared with: for a rehearsal, what it would have cost."""
-        return self.expected if self.would_expected is None else self.would_expected
 
 
 @dataclass(frozen=True)
@@ -173,8 +166,7 @@ def _openai(course: Course, base: BaseModel, version: DatasetVersion, settings: 
         because.append(
             f"{len(SAMPLE_QUESTIONS)} fixed questions are asked before and after: about {dollars(asked_expected)}."
         )
-    seconds = REHEARSAL_SECONDS if base.rehearsal else OPENAI_SECONDS
-    return _priced(base, expected, most, seconds, because, training_tokens=trained)
+    return Estimate(expected, most, OPENAI_SECONDS, because, training_tokens=trained)
 
 
 def _job_here(course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any]) -> Estimate:
@@ -234,7 +226,7 @@ def _dspy(course: Course, base: BaseModel, version: DatasetVersion, settings: di
     if speed is not None:
         seconds = START_SECONDS + size.calls * speed.seconds(asked=size.asked, answered=size.answered)
         because.append(LOCAL_SPEED if speed.measured else LOCAL_GUESS)
-    return _priced(base, expected, most, seconds, because, prices=per_million, idle_speed=stored)
+    return Estimate(expected, most, seconds, because, prices=per_million, idle_speed=stored)
 
 
 def _reflection(course: Course, settings: dict[str, Any]) -> tuple[int, int]:
@@ -251,13 +243,6 @@ def _reflection(course: Course, settings: dict[str, Any]) -> tuple[int, int]:
         input_tokens=most * LONGEST_REFLECTION[0], cached_input_tokens=0, output_tokens=most * longest
     )
     return expected, highest
-
-
-def _priced(base: BaseModel, expected: int, most: int, seconds: float, because: list[str], **more: Any) -> Estimate:
-    if base.rehearsal:
-        because = [*because, "This is a rehearsal: nothing is charged and nothing is held."]
-        return Estimate(0, 0, seconds, because, would_expected=expected, would_most=most, **more)
-    return Estimate(expected, most, seconds, because, **more)
 
 
 def _lora(course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any]) -> Estimate:

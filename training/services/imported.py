@@ -264,7 +264,6 @@ class _Arrival:
             dataset_version=version,
             settings=contents.bounded(manifest.settings),
             seed=manifest.seed,
-            rehearsal=self.base.rehearsal,
             imported=True,
             status=RunStatus.SUCCEEDED,
             created_by=self.person,

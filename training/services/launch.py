@@ -107,7 +107,6 @@ def create(team: Team, person: User, priced: Priced, **fields: Any) -> TrainingR
         starts_from=wanted.starts_from,
         settings=wanted.settings,
         seed=wanted.seed,
-        rehearsal=wanted.base_model.rehearsal,
         created_by=person,
         expected_cost=estimated.expected,
         most_cost=estimated.most,
@@ -118,7 +117,7 @@ def create(team: Team, person: User, priced: Priced, **fields: Any) -> TrainingR
     _reserve_disk(run, priced.size)
     if run.is_own_job:
         own_jobs.keep(run)
-    money.hold(team=team, key=run.hold_key, amount=estimated.most, person=person, expected=estimated.comparable)
+    money.hold(team=team, key=run.hold_key, amount=estimated.most, person=person, expected=estimated.expected)
     audit.record(course=team.course, person=person, action="run launched", what=str(run), team=team)
     transaction.on_commit(lambda: queue.dispatch(run))
     return run
@@ -181,7 +180,7 @@ def why_not(
         return f"{reflects} is not offered in this course, so it can’t write instructions. Choose one from the list."
     if base_model.local:
         return local_program.refusal(base_model, settings)
-    return None if base_model.rehearsal else cloud_refusal(version)
+    return cloud_refusal(version)
 
 
 def _memory_refusal(base_model: BaseModel, version: DatasetVersion, settings: dict[str, Any]) -> str | None:

@@ -20,13 +20,12 @@ STEADY_SECONDS = 2.0  # steps are written in batches: before that, their times s
 
 @dataclass(frozen=True)
 class Cost:
-    """Micro-dollars, held, expected and charged side by side. `entry` once it is settled; `would_expected` of a rehearsal."""
+    """Micro-dollars, held, expected and charged side by side. `entry` once it is settled."""
 
     expected: int
     most: int
     held: int
     entry: LedgerEntry | None
-    would_expected: int | None = None
 
 
 @dataclass
@@ -103,8 +102,7 @@ def cost_of(run: TrainingRun) -> Cost:
     hold = Hold.objects.filter(key=run.hold_key).first()
     entry = LedgerEntry.objects.filter(key=run.hold_key).first()
     held = hold.amount if hold is not None and hold.state == HoldState.OPEN else 0
-    would = hold.expected if hold is not None and run.rehearsal else None
-    return Cost(run.expected_cost, run.most_cost, held, entry, would)
+    return Cost(run.expected_cost, run.most_cost, held, entry)
 
 
 def _add_curves(run: TrainingRun, shown: Panel) -> None:

@@ -41,6 +41,8 @@ def count(run: TrainingRun) -> None:
 def prune() -> int:
     """For the scheduler: checkpoints of runs that ended long ago, and folders that no run names. How many."""
     _count_uncounted()
+    # Earlier versions had a stand-in for OpenAI, which kept the rows of its jobs here.
+    shutil.rmtree(Path(django_settings.VAR_DIR) / "rehearsal", ignore_errors=True)
     before = timezone.now() - timedelta(days=django_settings.CHECKPOINT_KEPT_DAYS)
     ended = TrainingRun.objects.filter(status__in=ENDED, finished_at__lt=before).select_related("team__course")
     gone = 0

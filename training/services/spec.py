@@ -118,7 +118,7 @@ def _start(run: TrainingRun) -> dict[str, Any]:
 
 
 def _limits(run: TrainingRun) -> dict[str, Any]:
-    """What a DSPy run may spend: calls, and the money that is held for it. A rehearsal has only the calls."""
+    """What a DSPy run may spend: calls, and the money that is held for it."""
     prices = run_token_prices(run)
     reflects = run.settings.get(REFLECTION)
     others = {}
@@ -129,7 +129,7 @@ def _limits(run: TrainingRun) -> dict[str, Any]:
     return {
         "max_calls": int(run.settings["max_calls"]),
         "prices": _as_table(prices),
-        "max_cost_microdollars": None if run.rehearsal else held or 0,
+        "max_cost_microdollars": held or 0,
         **others,
     }
 

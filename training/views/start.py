@@ -126,6 +126,6 @@ def _context(team: Team, form: RunForm, asked: RunForm) -> dict[str, Any]:
         "advice": advice,
         "settings_sentence": asked.settings_sentence() if asked.is_valid() else "",
         "missing_bases": [] if form.has_base else bundled_bases.missing(),
-        "own_service": settings.REHEARSAL,
+        "own_service": not settings.HAS_PROVIDER,
         "presets": [(name, label) for name, (label, _) in form.presets.items()],
     }

@@ -138,7 +138,10 @@ class Command(BaseCommand):
                 f"  {code}",
             ]
         if not env.get("OPENAI_API_KEY"):
-            lines += ["", "No OPENAI_API_KEY: DSPy and OpenAI runs are a rehearsal on this machine. LoRA is real."]
+            lines += [
+                "",
+                "No OPENAI_API_KEY: the OpenAI method and DSPy use the models on this machine.",
+            ]
         lines += [f"Logs: {machine.logs()}   (pid {os.getpid()}; Ctrl-C stops everything)", ""]
         self.stdout.write("\n".join(lines))
         self.stdout.flush()

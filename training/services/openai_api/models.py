@@ -94,5 +94,4 @@ def _of_job(job: FineTuningJob) -> Shape:
 
 
 def _of_deployment(row: Deployment) -> Shape:
-    owner = "rehearsal" if row.run.rehearsal else "course"
-    return _shape(row.model_name, seconds(row.created_at) or 0, owner)
+    return _shape(row.model_name, seconds(row.created_at) or 0, "course")

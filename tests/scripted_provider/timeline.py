@@ -12,10 +12,10 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rehearsal import OWNER
+from tests.scripted_provider import OWNER
 
 if TYPE_CHECKING:
-    from rehearsal.store import StoredJob
+    from tests.scripted_provider.store import StoredJob
 
 QUEUED_FROM, RUNNING_FROM, STEPS_UNTIL, DONE_AT = 0.1, 0.2, 0.9, 1.0
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
@@ -93,7 +93,7 @@ def describe(job: StoredJob, now: float) -> dict[str, Any]:
         "finished_at": moment.finished_at,
         "estimated_finish": moment.estimated_finish,
         "fine_tuned_model": model_name(job) if done else None,
-        "organization_id": "org-rehearsal",
+        "organization_id": "org-scripted",
         "result_files": [result_file_id(job)] if done else [],
         "status": moment.status,
         "training_file": spec["training_file"],
@@ -119,11 +119,6 @@ def events(job: StoredJob, now: float) -> list[dict[str, Any]]:
         told.append(told_event(job, QUEUED_FROM, "Files validated, moving job to queued state"))
     if moment.share >= RUNNING_FROM:
         told.append(told_event(job, RUNNING_FROM, "Fine-tuning job started"))
-        if job.curve["every"] > 1:
-            every = job.curve["every"]
-            told.append(
-                told_event(job, RUNNING_FROM, f"Rehearsal: losses are measured on 1 row in {every}", level="warn")
-            )
         told += step_events(job, moment.steps)
     told += last_events(job, moment)
     shaped = [{**event, "id": f"ftevent-{digest(job.id, number)[:24]}"} for number, event in enumerate(told)]

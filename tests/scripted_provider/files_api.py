@@ -11,10 +11,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from rehearsal.provider import Provider, provider_of
-from rehearsal.replies import ApiError, new_id, page
-from rehearsal.rows import TOO_FEW, TrainingFile, read_training_file
-from rehearsal.store import StoredFile
+from tests.scripted_provider.provider import Provider, provider_of
+from tests.scripted_provider.replies import ApiError, new_id, page
+from tests.scripted_provider.rows import TOO_FEW, TrainingFile, read_training_file
+from tests.scripted_provider.store import StoredFile
 
 if TYPE_CHECKING:
     from starlette.requests import Request

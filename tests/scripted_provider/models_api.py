@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from rehearsal.provider import provider_of
-from rehearsal.replies import ApiError
+from tests.scripted_provider.provider import provider_of
+from tests.scripted_provider.replies import ApiError
 
 if TYPE_CHECKING:
     from starlette.requests import Request

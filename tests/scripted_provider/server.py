@@ -1,4 +1,4 @@
-"""A rehearsal provider started as the platform starts it, and a class of children's rows to teach it."""
+"""A scripted provider started for a test, and a class of children's rows to send to it."""
 
 import json
 import os
@@ -16,7 +16,7 @@ import openai
 from openai.types.fine_tuning import FineTuningJob
 
 ROOT = Path(__file__).resolve().parents[2]
-BASE = "rehearsal-gpt-4o-mini-2024-07-18"
+BASE = "gpt-4o-mini-2024-07-18"
 KEY = "any-key"
 Row = dict[str, Any]
 
@@ -35,7 +35,6 @@ TOPICS = (
     ("fractions", "Um, half is when you cut the pizza in two."),
 )
 FORMS = ("What do you know about {}?", "Can you tell me about {}?", "What did we learn about {}?")
-PARAPHRASE = "I want to hear what you remember of {} from class."
 
 
 def row(question: str, answer: str, **extra: Any) -> Row:
@@ -68,7 +67,7 @@ def jsonl(rows: Sequence[Row]) -> bytes:
 
 
 @dataclass
-class Rehearsal:
+class ScriptedProvider:
     """A running provider."""
 
     url: str
@@ -77,7 +76,7 @@ class Rehearsal:
     web: httpx.Client = field(repr=False)
 
     def faults(self, **wanted: Any) -> dict[str, Any]:
-        answer = self.web.post("/rehearsal/faults", json=wanted)
+        answer = self.web.post("/faults", json=wanted)
         assert answer.status_code == 200, answer.text
         state: dict[str, Any] = answer.json()
         return state
@@ -88,12 +87,6 @@ class Rehearsal:
     def job(self, rows: Sequence[Row] | None = None, **wanted: Any) -> FineTuningJob:
         file = self.upload(child_rows(12) if rows is None else rows)
         return self.client.fine_tuning.jobs.create(model=BASE, training_file=file, **wanted)
-
-    def train(self, rows: Sequence[Row], **wanted: Any) -> str:
-        """A finished model's name; for providers whose jobs take no time."""
-        job = self.client.fine_tuning.jobs.retrieve(self.job(rows, **wanted).id)
-        assert job.fine_tuned_model, job
-        return job.fine_tuned_model
 
     def ask(self, model: str, question: str, system: str = "", **wanted: Any) -> str:
         messages: list[Any] = [{"role": "system", "content": system}] if system else []
@@ -108,10 +101,20 @@ class Rehearsal:
 
 
 @contextmanager
-def started(state: Path, *options: str, **environment: str) -> Iterator[Rehearsal]:
+def started(state: Path, *options: str, **environment: str) -> Iterator[ScriptedProvider]:
     """Runs a provider on a free port until the block ends."""
-    command = [sys.executable, "-P", "-m", "rehearsal.serve", "--port", "0", "--state", str(state), *options]
-    kept = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "training" / "engines"), **environment}
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "tests.scripted_provider.serve",
+        "--port",
+        "0",
+        "--state",
+        str(state),
+        *options,
+    ]
+    kept = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environment}
     process = subprocess.Popen(command, env=kept, stderr=subprocess.PIPE, text=True)
     assert process.stderr
     first = process.stderr.readline()
@@ -123,7 +126,7 @@ def started(state: Path, *options: str, **environment: str) -> Iterator[Rehearsa
             api_key=KEY, base_url=f"{url}/v1", max_retries=0, timeout=60, _strict_response_validation=True
         )
         with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"}, timeout=60) as web, client:
-            yield Rehearsal(url, process, client, web)
+            yield ScriptedProvider(url, process, client, web)
     finally:
         process.terminate()
         process.wait(60)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,21 +12,16 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from rehearsal import FINGERPRINT, answers, fields, prompts, tokens
-from rehearsal.provider import KnownModel, Provider, provider_of
-from rehearsal.replies import ApiError, new_id
-from rehearsal.words import Chance
+from tests.scripted_provider import FINGERPRINT, script, tokens
+from tests.scripted_provider.provider import KnownModel, Provider, provider_of
+from tests.scripted_provider.replies import ApiError, new_id
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from starlette.requests import Request
 
-    from rehearsal.rows import Exchange
-
 CONTEXT_TOKENS = 128_000
-KEPT_MODELS = 32
-REMEMBERED_PROMPTS = 4096
 
 
 class TextPart(msgspec.Struct):
@@ -96,48 +89,6 @@ class Completion:
     usage: dict[str, Any]
 
 
-class Classroom:
-    """What models have learnt, kept ready, and how often each prompt was asked (so that sampling differs from call to
-    call)."""
-
-    def __init__(self) -> None:
-        self._taught: OrderedDict[str, answers.Taught] = OrderedDict()
-        self._asked: OrderedDict[int, int] = OrderedDict()
-        self._lock = threading.RLock()
-
-    def taught(self, provider: Provider, model: KnownModel) -> answers.Taught:
-        """A model's rows, ready to answer from."""
-        if model.job is None:
-            return answers.NOTHING
-        with self._lock:
-            ready = self._taught.pop(model.id, None) or learnt(provider, model)
-            self._taught[model.id] = ready
-            while len(self._taught) > KEPT_MODELS:
-                self._taught.popitem(last=False)
-            return ready
-
-    def times_asked(self, prompt: int) -> int:
-        """How often this prompt was asked before."""
-        with self._lock:
-            count = self._asked.pop(prompt, 0)
-            self._asked[prompt] = count + 1
-            while len(self._asked) > REMEMBERED_PROMPTS:
-                self._asked.popitem(last=False)
-            return count
-
-
-def learnt(provider: Provider, model: KnownModel) -> answers.Taught:
-    """What a fine-tuned model has learnt: its job's rows, and those of the models it was trained on top of."""
-    exchanges: list[Exchange] = []
-    epochs = 0.0
-    job, share = model.job, model.share
-    while job is not None:
-        exchanges += provider.store.exchanges(job.id)
-        epochs = epochs or job.spec["hyperparameters"]["n_epochs"] * share
-        job = provider.store.job(job.spec["parent"]) if job.spec["parent"] else None
-    return answers.teach(exchanges, answers.trained_firmness(len(exchanges), epochs))
-
-
 async def create(request: Request) -> Response:
     """Answers a chat."""
     provider = provider_of(request)
@@ -148,11 +99,11 @@ async def create(request: Request) -> Response:
     for name in UNSUPPORTED:
         if getattr(wanted, name):
             raise ApiError(
-                400, f"The rehearsal provider does not support '{name}'.", param=name, code="unsupported_parameter"
+                400, f"The scripted provider does not support '{name}'.", param=name, code="unsupported_parameter"
             )
     model = provider.model(wanted.model)
     provider.store.count("chat_calls")
-    completion = await run_in_threadpool(completed, provider, request.app.state.classroom, wanted, model)
+    completion = await run_in_threadpool(completed, provider, wanted, model)
     if provider.faults.now.slow_chat:
         await asyncio.sleep(provider.faults.now.slow_chat)
     if not wanted.stream:
@@ -166,36 +117,29 @@ async def create(request: Request) -> Response:
     )
 
 
-def plain_messages(sent: list[SentMessage]) -> list[prompts.Message]:
-    """Messages with their text joined. Raises ApiError for pictures and sound."""
+def plain_messages(sent: list[SentMessage]) -> list[tuple[str, str, str]]:
+    """(role, name, text) of each message, its parts joined. Raises ApiError for pictures and sound."""
     found = []
     for message in sent:
         if isinstance(message.content, list):
             if any(part.type not in ("text", "refusal") for part in message.content):
-                raise ApiError(400, "The rehearsal provider reads text only.", param="messages")
+                raise ApiError(400, "The scripted provider reads text only.", param="messages")
             text = "".join(part.text for part in message.content)
         else:
             text = message.content or ""
-        found.append(prompts.Message(message.role, text, message.name))
+        found.append((message.role, message.name, text))
     return found
 
 
-def completed(provider: Provider, classroom: Classroom, wanted: WantedChat, model: KnownModel) -> Completion:
+def completed(provider: Provider, wanted: WantedChat, model: KnownModel) -> Completion:
     """Computes every choice and the usage. Raises ApiError where the prompt is longer than the context."""
     messages = plain_messages(wanted.messages)
-    prompt_tokens = tokens.count_messages((m.role, m.name, m.text) for m in messages)
+    prompt_tokens = tokens.count_messages(messages)
     if prompt_tokens > CONTEXT_TOKENS:
         message = f"This model's maximum context length is {CONTEXT_TOKENS} tokens; your messages have {prompt_tokens}."
         raise ApiError(400, message, param="messages", code="context_length_exceeded")
-    reading = prompts.read(messages, wanted.response_format)
-    taught = classroom.taught(provider, model)
-    heat = min(1.0, (1.0 if wanted.temperature is None else wanted.temperature) * 0.35)
-    asked = hash((wanted.model, tuple((m.role, m.text) for m in messages)))
-    nth = classroom.times_asked(asked) if heat and wanted.seed is None else 0
-    choices = []
-    for number in range(wanted.n or 1):
-        chance = Chance(reading.question, f"{wanted.seed}/{nth}/{number}/{reading.instructions}", heat)
-        choices.append(cut(fields.complete(reading, taught, chance), wanted))
+    text = script.reply([(role, said) for role, _, said in messages], wanted.response_format)
+    choices = [cut(text, wanted) for _ in range(wanted.n or 1)]
     produced = sum(len(choice.pieces) for choice in choices)
     usage = {
         "prompt_tokens": prompt_tokens,
@@ -254,7 +198,7 @@ async def streamed(completion: Completion, delay: float, *, with_usage: bool, br
             if left is not None:
                 left -= 1
                 if left < 0:
-                    raise ConnectionAbortedError("rehearsal fault: this stream is dropped")
+                    raise ConnectionAbortedError("scripted fault: this stream is dropped")
             if delay:
                 await asyncio.sleep(delay)
             yield event(completion, number, {"content": piece}, None, with_usage=with_usage)

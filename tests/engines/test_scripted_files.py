@@ -1,4 +1,4 @@
-"""The rehearsal provider checks training files as OpenAI does, and keeps, lists and forgets files."""
+"""The scripted provider checks training files as OpenAI does, and keeps, lists and forgets files."""
 
 import json
 from collections.abc import Iterator
@@ -7,14 +7,14 @@ from typing import Any
 import openai
 import pytest
 
-from tests.engines.rehearsal_server import BASE, Rehearsal, Row, child_rows, jsonl, row, started
+from tests.scripted_provider.server import BASE, Row, ScriptedProvider, child_rows, jsonl, row, started
 
 USER = {"role": "user", "content": "What is ice?"}
 CHILD = {"role": "assistant", "content": "It is cold!"}
 
 
 @pytest.fixture(scope="module")
-def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+def scripted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedProvider]:
     with started(tmp_path_factory.mktemp("files"), "--job-seconds", "0", "--allow-faults") as running:
         yield running
 
@@ -42,8 +42,10 @@ BAD_ROWS: tuple[tuple[Any, str], ...] = (
 
 
 @pytest.mark.parametrize(("bad", "reason"), BAD_ROWS)
-def test_a_bad_row_makes_the_file_an_error_that_names_its_line(rehearsal: Rehearsal, bad: Any, reason: str) -> None:
-    file = rehearsal.client.files.create(file=("r.jsonl", jsonl([*child_rows(12), bad])), purpose="fine-tune")
+def test_a_bad_row_makes_the_file_an_error_that_names_its_line(
+    scripted: ScriptedProvider, bad: Any, reason: str
+) -> None:
+    file = scripted.client.files.create(file=("r.jsonl", jsonl([*child_rows(12), bad])), purpose="fine-tune")
     assert file.status == "error"
     assert reason in (file.status_details or "")
     assert "Line 13" in (file.status_details or "")
@@ -60,82 +62,82 @@ def test_a_bad_row_makes_the_file_an_error_that_names_its_line(rehearsal: Rehear
         (b"[" * 100_000, "valid JSON"),
     ],
 )
-def test_what_is_not_json_is_said_to_be_so(rehearsal: Rehearsal, line: bytes, reason: str) -> None:
+def test_what_is_not_json_is_said_to_be_so(scripted: ScriptedProvider, line: bytes, reason: str) -> None:
     content = jsonl(child_rows(12)) + line
-    file = rehearsal.client.files.create(file=("r.jsonl", content), purpose="fine-tune")
+    file = scripted.client.files.create(file=("r.jsonl", content), purpose="fine-tune")
     assert file.status == "error"
     assert reason in (file.status_details or "")
 
 
-def test_text_parts_weights_tools_and_a_byte_order_mark_are_good(rehearsal: Rehearsal) -> None:
+def test_text_parts_weights_tools_and_a_byte_order_mark_are_good(scripted: ScriptedProvider) -> None:
     parts = {"role": "user", "content": [{"type": "text", "text": "What is "}, {"type": "text", "text": "ice?"}]}
     rows = [talk(parts, {**CHILD, "weight": 0}, USER, {**CHILD, "weight": 1}), *child_rows(11)]
     content = b"\xef\xbb\xbf" + jsonl(rows).replace(b"\n", b"\r\n")
-    assert rehearsal.client.files.create(file=("r.jsonl", content), purpose="fine-tune").status == "processed"
+    assert scripted.client.files.create(file=("r.jsonl", content), purpose="fine-tune").status == "processed"
 
 
-def test_a_job_on_nine_rows_fails_after_validation_and_says_why(rehearsal: Rehearsal) -> None:
-    job = rehearsal.client.fine_tuning.jobs.retrieve(rehearsal.job(child_rows(9)).id)
-    assert rehearsal.client.files.retrieve(job.training_file).status == "processed", "it could be a validation file"
+def test_a_job_on_nine_rows_fails_after_validation_and_says_why(scripted: ScriptedProvider) -> None:
+    job = scripted.client.fine_tuning.jobs.retrieve(scripted.job(child_rows(9)).id)
+    assert scripted.client.files.retrieve(job.training_file).status == "processed", "it could be a validation file"
     assert job.status == "failed"
     assert job.error is not None
     assert (job.error.code, job.error.param) == ("invalid_n_examples", "training_file")
     assert "9 example(s)" in (job.error.message or "")
-    told = [event.message for event in rehearsal.client.fine_tuning.jobs.list_events(job.id).data]
+    told = [event.message for event in scripted.client.fine_tuning.jobs.list_events(job.id).data]
     assert any("must have at least 10 examples" in message for message in told)
     assert not any("started" in message for message in told)
 
 
-def test_a_short_validation_file_is_enough(rehearsal: Rehearsal) -> None:
-    checks = rehearsal.upload([row("What is ice?", "It is cold!")])
-    job = rehearsal.client.fine_tuning.jobs.retrieve(rehearsal.job(validation_file=checks).id)
+def test_a_short_validation_file_is_enough(scripted: ScriptedProvider) -> None:
+    checks = scripted.upload([row("What is ice?", "It is cold!")])
+    job = scripted.client.fine_tuning.jobs.retrieve(scripted.job(validation_file=checks).id)
     assert job.status == "succeeded"
 
 
-def test_a_file_of_preferences_is_for_dpo_only(rehearsal: Rehearsal) -> None:
+def test_a_file_of_preferences_is_for_dpo_only(scripted: ScriptedProvider) -> None:
     preferences = [
         {"input": talk(USER), "preferred_output": [CHILD], "non_preferred_output": [{**CHILD, "content": "H2O."}]}
     ] * 10
-    job = rehearsal.client.fine_tuning.jobs.retrieve(rehearsal.job(preferences).id)
+    job = scripted.client.fine_tuning.jobs.retrieve(scripted.job(preferences).id)
     assert job.error is not None
     assert "its rows are for 'dpo'" in (job.error.message or "")
 
 
-def test_a_file_comes_back_byte_for_byte_until_it_is_deleted(rehearsal: Rehearsal) -> None:
+def test_a_file_comes_back_byte_for_byte_until_it_is_deleted(scripted: ScriptedProvider) -> None:
     content = jsonl(child_rows(12))
-    file = rehearsal.client.files.create(file=("rows.jsonl", content), purpose="fine-tune")
+    file = scripted.client.files.create(file=("rows.jsonl", content), purpose="fine-tune")
     assert (file.bytes, file.filename) == (len(content), "rows.jsonl")
-    assert rehearsal.client.files.content(file.id).content == content
-    rehearsal.client.files.delete(file.id)
+    assert scripted.client.files.content(file.id).content == content
+    scripted.client.files.delete(file.id)
     with pytest.raises(openai.NotFoundError, match="No such File object"):
-        rehearsal.client.files.retrieve(file.id)
+        scripted.client.files.retrieve(file.id)
     with pytest.raises(openai.BadRequestError) as refused:
-        rehearsal.client.fine_tuning.jobs.create(model=BASE, training_file=file.id)
+        scripted.client.fine_tuning.jobs.create(model=BASE, training_file=file.id)
     assert refused.value.code == "invalid_training_file"
 
 
-def test_files_are_listed_page_by_page_newest_first(rehearsal: Rehearsal) -> None:
-    made = [rehearsal.upload(child_rows(12)) for _ in range(3)]
-    first = rehearsal.client.files.list(limit=2, purpose="fine-tune")
+def test_files_are_listed_page_by_page_newest_first(scripted: ScriptedProvider) -> None:
+    made = [scripted.upload(child_rows(12)) for _ in range(3)]
+    first = scripted.client.files.list(limit=2, purpose="fine-tune")
     assert [file.id for file in first.data] == [made[2], made[1]]
     assert first.has_more
     second = first.get_next_page()
     assert second.data[0].id == made[0]
 
 
-def test_a_file_past_its_lifetime_cannot_be_read_or_trained_on(rehearsal: Rehearsal) -> None:
-    file = rehearsal.client.files.create(
+def test_a_file_past_its_lifetime_cannot_be_read_or_trained_on(scripted: ScriptedProvider) -> None:
+    file = scripted.client.files.create(
         file=("r.jsonl", jsonl(child_rows(12))),
         purpose="fine-tune",
         expires_after={"anchor": "created_at", "seconds": 3600},
     )
-    assert rehearsal.client.files.content(file.id).content
-    rehearsal.faults(clock_ahead=4000)
+    assert scripted.client.files.content(file.id).content
+    scripted.faults(clock_ahead=4000)
     with pytest.raises(openai.NotFoundError, match="has expired"):
-        rehearsal.client.files.content(file.id)
+        scripted.client.files.content(file.id)
     with pytest.raises(openai.BadRequestError, match="has expired"):
-        rehearsal.client.fine_tuning.jobs.create(model=BASE, training_file=file.id)
-    rehearsal.faults(reset=True)
+        scripted.client.fine_tuning.jobs.create(model=BASE, training_file=file.id)
+    scripted.faults(reset=True)
 
 
 @pytest.mark.parametrize(
@@ -147,15 +149,15 @@ def test_a_file_past_its_lifetime_cannot_be_read_or_trained_on(rehearsal: Rehear
     ],
 )
 def test_an_upload_that_lacks_something_is_refused(
-    rehearsal: Rehearsal, data: dict[str, str], files: dict[str, Any], param: str
+    scripted: ScriptedProvider, data: dict[str, str], files: dict[str, Any], param: str
 ) -> None:
-    answer = rehearsal.web.post("/v1/files", data=data, files=files or None)
+    answer = scripted.web.post("/v1/files", data=data, files=files or None)
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == param
 
 
-def test_a_limit_that_is_no_number_is_refused_in_words(rehearsal: Rehearsal) -> None:
+def test_a_limit_that_is_no_number_is_refused_in_words(scripted: ScriptedProvider) -> None:
     for limit in ("0", "many", "-1", "99999"):
-        answer = rehearsal.web.get("/v1/files", params={"limit": limit})
+        answer = scripted.web.get("/v1/files", params={"limit": limit})
         assert answer.status_code == 400
         assert "limit" in json.dumps(answer.json())

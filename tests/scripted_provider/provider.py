@@ -9,30 +9,28 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from rehearsal import BASE_MODELS, OWNER, timeline
-from rehearsal.replies import ApiError
-from rehearsal.store import StoredFile
+from tests.scripted_provider import BASE_MODELS, OWNER, timeline
+from tests.scripted_provider.replies import ApiError
+from tests.scripted_provider.store import StoredFile
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from rehearsal.faults import FaultBoard
-    from rehearsal.store import Store, StoredJob
+    from tests.scripted_provider.faults import FaultBoard
+    from tests.scripted_provider.store import Store, StoredJob
 
 BASE_CREATED = 1_764_547_200
-"""2025-12-01, the day the rehearsal models say they were made."""
+"""2025-12-01, the day the base models say they were made."""
 RESULT_COLUMNS = ("step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy")
 
 
 @dataclass(frozen=True, slots=True)
 class KnownModel:
-    """A model that answers. `share` of the job's epochs it has seen: 1 for a finished model, less for a checkpoint, 0
-    for a base."""
+    """A model that answers. `job`: which made it; None for a base."""
 
     id: str
     created: int
     job: StoredJob | None = None
-    share: float = 0.0
 
 
 class Provider:
@@ -88,12 +86,10 @@ class Provider:
         gone = self.store.deleted_models()
         found = [KnownModel(name, BASE_CREATED) for name in BASE_MODELS]
         for job in self.store.jobs():
-            points = timeline.checkpoints(job, self.now())
-            for point in points:
+            for point in timeline.checkpoints(job, self.now()):
                 name = point["fine_tuned_model_checkpoint"]
-                share = point["step_number"] / points[0]["step_number"]
                 if name not in gone:
-                    found.append(KnownModel(name, point["created_at"], job, share))
+                    found.append(KnownModel(name, point["created_at"], job))
         return found
 
     def model(self, name: str) -> KnownModel:
@@ -104,7 +100,7 @@ class Provider:
         if found is None or name in self.store.deleted_models():
             raise ApiError(
                 404,
-                f"The model `{name}` does not exist or you do not have access to it. This is the rehearsal provider; "
+                f"The model `{name}` does not exist or you do not have access to it. This is the scripted provider; "
                 f"its base models are {', '.join(BASE_MODELS)}.",
                 param="model",
                 code="model_not_found",
@@ -117,7 +113,7 @@ class Provider:
             "id": model.id,
             "object": "model",
             "created": model.created,
-            "owned_by": OWNER if model.job else "rehearsal",
+            "owned_by": OWNER if model.job else "scripted",
             "shutdown_date": None if model.job else self.faults.now.shutdown_date,
         }
 

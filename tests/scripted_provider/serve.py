@@ -1,6 +1,6 @@
-"""The rehearsal provider's process.
+"""The scripted provider's process.
 
-    python -P -m rehearsal.serve --port 8003 --host 127.0.0.1 --state var/rehearsal [--allow-faults] [--job-seconds 20]
+    python -P -m tests.scripted_provider.serve --port 8003 --host 127.0.0.1 --state FOLDER [--allow-faults] [--job-seconds 20]
 
 Needs a bearer key on every `/v1` address, as OpenAI does: any that is not empty; or the one in SERVICE_TOKEN where that
 is set.
@@ -26,11 +26,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from rehearsal import BASE_MODELS, FINGERPRINT, chat_api, costs_api, files_api, jobs_api, models_api, tokens
-from rehearsal.faults import FaultBoard
-from rehearsal.provider import Provider, provider_of
-from rehearsal.replies import ApiError, new_id
-from rehearsal.store import Store
+from tests.scripted_provider import (
+    BASE_MODELS,
+    FINGERPRINT,
+    chat_api,
+    costs_api,
+    files_api,
+    jobs_api,
+    models_api,
+    tokens,
+)
+from tests.scripted_provider.faults import FaultBoard
+from tests.scripted_provider.provider import Provider, provider_of
+from tests.scripted_provider.replies import ApiError, new_id
+from tests.scripted_provider.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -66,7 +75,7 @@ def strike(request: Request) -> None:
 
 
 class Gate:
-    """ASGI layer around every address: marks the answer as rehearsal, asks for the key under `/v1`, applies faults."""
+    """ASGI layer around every address: marks the answer as scripted, asks for the key under `/v1`, applies faults."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -76,7 +85,7 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        marks = [(b"x-rehearsal", b"true"), (b"x-request-id", new_id("req").encode())]
+        marks = [(b"x-scripted", b"true"), (b"x-request-id", new_id("req").encode())]
 
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -96,7 +105,7 @@ class Gate:
 
 
 async def healthz(request: Request) -> JSONResponse:
-    """Says that the provider is up and that it is a rehearsal."""
+    """Says that the provider is up and that it is scripted."""
     return JSONResponse({"status": "ok", "kind": FINGERPRINT, "models": list(BASE_MODELS)})
 
 
@@ -104,7 +113,7 @@ async def faults(request: Request) -> Response:
     """Shows or changes the faults, and shows the counters. 404 unless started with `--allow-faults`."""
     provider = provider_of(request)
     if not provider.faults.allowed:
-        raise ApiError(404, "Faults are off: start the rehearsal provider with --allow-faults.")
+        raise ApiError(404, "Faults are off: start the scripted provider with --allow-faults.")
     if request.method == "POST":
         try:
             wanted = json.loads(await request.body())
@@ -141,7 +150,7 @@ def build_app(provider: Provider) -> Starlette:
     app = Starlette(
         routes=[
             Route("/healthz", healthz),
-            Route("/rehearsal/faults", faults, methods=["GET", "POST"]),
+            Route("/faults", faults, methods=["GET", "POST"]),
             *files_api.routes,
             *jobs_api.routes,
             *models_api.routes,
@@ -152,20 +161,19 @@ def build_app(provider: Provider) -> Starlette:
         lifespan=lifespan,
     )
     app.state.provider = provider
-    app.state.classroom = chat_api.Classroom()
     app.add_middleware(Gate)
     return app
 
 
 def arguments(given: Sequence[str]) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="rehearsal.serve", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="tests.scripted_provider.serve", description=__doc__.partition("\n")[0])
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True, help="0 takes a free one and prints it")
     parser.add_argument("--state", type=Path, required=True, help="folder that keeps files, jobs and models")
     parser.add_argument("--job-seconds", type=float, default=20.0, help="how long a fine-tuning job takes")
     parser.add_argument("--token-delay-ms", type=float, default=8.0, help="pause between streamed tokens")
-    parser.add_argument("--allow-faults", action="store_true", help="open /rehearsal/faults; for tests only")
+    parser.add_argument("--allow-faults", action="store_true", help="open /faults; for tests only")
     return parser.parse_args(given)
 
 
@@ -179,7 +187,7 @@ def bound_socket(host: str, port: int) -> socket.socket:
         listener.listen()  # before anybody is told the address: whoever calls at once waits instead of being refused
     except OSError as error:
         sys.exit(
-            f"rehearsal.serve: cannot listen on {host}:{port} ({error.strerror}). "
+            f"tests.scripted_provider.serve: cannot listen on {host}:{port} ({error.strerror}). "
             "Choose another --port or stop what holds it."
         )
     return listener
@@ -204,7 +212,7 @@ def main() -> None:
         timeout_graceful_shutdown=GRACE_SECONDS,
         lifespan="on",
     )
-    print(f"rehearsal provider on {where} (a rehearsal: no OpenAI behind it)", file=sys.stderr, flush=True)
+    print(f"scripted provider on {where} (no OpenAI behind it)", file=sys.stderr, flush=True)
     uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -1,7 +1,7 @@
 """Faults that can be switched on for tests, with `--allow-faults` only. They are kept in the store, so they outlive a
 restart.
 
-`POST /rehearsal/faults` with any of the fields below changes those and leaves the others; `{"reset": true}` clears all
+`POST /faults` with any of the fields below changes those and leaves the others; `{"reset": true}` clears all
 first.
 """
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from rehearsal.store import Store
+    from tests.scripted_provider.store import Store
 
 
 class JobFailure(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -62,7 +62,7 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Base models carry this `shutdown_date` (YYYY-MM-DD)."""
     costs: list[dict[str, Any]] = []
     """Lines of the organization's costs, {"day": "2026-11-20", "value": 1.5, "currency": "usd", "line_item": "…"}; without
-    this fault a rehearsal bills nothing."""
+    this fault nothing is billed."""
     clock_ahead: float = 0.0
     """Seconds the provider's clock runs ahead: lets a test finish a long job at once, or a clock jump."""
 

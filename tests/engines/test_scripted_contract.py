@@ -1,4 +1,4 @@
-"""Every answer of the rehearsal provider fits OpenAI's own description of its API, and its client's strict models."""
+"""Every answer of the scripted provider fits OpenAI's own description of its API, and its client's strict models."""
 
 import json
 from collections.abc import Iterator
@@ -13,14 +13,14 @@ from openapi_core.exceptions import OpenAPIError
 from openapi_core.testing import MockRequest, MockResponse
 from openapi_schema_validator import OAS31Validator
 
-from tests.engines.rehearsal_server import BASE, KEY, ROOT, Rehearsal, child_rows, jsonl, started
+from tests.scripted_provider.server import BASE, KEY, ROOT, ScriptedProvider, child_rows, jsonl, started
 
 DESCRIPTION = ROOT.parent / "shared" / "data" / "openai" / "openapi_subset.json"
 SERVER = "http://127.0.0.1"
 
 
 @pytest.fixture(scope="module")
-def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+def scripted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedProvider]:
     options = ("--allow-faults", "--job-seconds", "3600", "--token-delay-ms", "0")
     with started(tmp_path_factory.mktemp("contract"), *options) as running:
         yield running
@@ -53,22 +53,22 @@ def check(description: OpenAPI, answer: httpx.Response, body: bytes | None = Non
     description.validate_response(request, response)
 
 
-def let_jobs_end(rehearsal: Rehearsal) -> None:
+def let_jobs_end(scripted: ScriptedProvider) -> None:
     """Onward from where an earlier test has put the clock, so that the tests' order does not matter."""
-    ahead = rehearsal.web.get("/rehearsal/faults").json()["faults"]["clock_ahead"]
-    rehearsal.faults(clock_ahead=ahead + 4000)
+    ahead = scripted.web.get("/faults").json()["faults"]["clock_ahead"]
+    scripted.faults(clock_ahead=ahead + 4000)
 
 
 @pytest.fixture(scope="module")
-def finished(rehearsal: Rehearsal) -> dict[str, str]:
+def finished(scripted: ScriptedProvider) -> dict[str, str]:
     """Ids of a file, a job with all there is to show, and its model."""
-    file = rehearsal.upload(child_rows(12))
-    job = rehearsal.client.fine_tuning.jobs.create(
+    file = scripted.upload(child_rows(12))
+    job = scripted.client.fine_tuning.jobs.create(
         model=BASE, training_file=file, validation_file=file, suffix="ada", seed=7, metadata={"run": "r1"}
     )
-    let_jobs_end(rehearsal)
-    rehearsal.job()
-    done = rehearsal.client.fine_tuning.jobs.retrieve(job.id)
+    let_jobs_end(scripted)
+    scripted.job()
+    done = scripted.client.fine_tuning.jobs.retrieve(job.id)
     assert done.fine_tuned_model
     return {"file": file, "job": job.id, "model": done.fine_tuned_model, "result": done.result_files[0]}
 
@@ -91,69 +91,73 @@ ADDRESSES = (
 
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_what_is_read_fits_the_description(
-    rehearsal: Rehearsal, description: OpenAPI, finished: dict[str, str], address: str
+    scripted: ScriptedProvider, description: OpenAPI, finished: dict[str, str], address: str
 ) -> None:
-    answer = rehearsal.web.get(address.format(**finished))
+    answer = scripted.web.get(address.format(**finished))
     assert answer.status_code == 200, answer.text
-    assert answer.headers["x-rehearsal"] == "true"
+    assert answer.headers["x-scripted"] == "true"
     check(description, answer)
 
 
-def test_what_is_made_changed_and_deleted_fits_the_description(rehearsal: Rehearsal, description: OpenAPI) -> None:
-    file = rehearsal.web.post(
+def test_what_is_made_changed_and_deleted_fits_the_description(
+    scripted: ScriptedProvider, description: OpenAPI
+) -> None:
+    file = scripted.web.post(
         "/v1/files", data={"purpose": "fine-tune"}, files={"file": ("rows.jsonl", jsonl(child_rows(12)))}
     )
     check(description, file)
     wanted = {"model": BASE, "training_file": file.json()["id"], "metadata": {"run": "r2"}}
-    job = rehearsal.web.post("/v1/fine_tuning/jobs", json=wanted)
+    job = scripted.web.post("/v1/fine_tuning/jobs", json=wanted)
     check(description, job)
-    cancelled = rehearsal.web.post(f"/v1/fine_tuning/jobs/{job.json()['id']}/cancel")
+    cancelled = scripted.web.post(f"/v1/fine_tuning/jobs/{job.json()['id']}/cancel")
     assert cancelled.json()["status"] == "cancelled"
     check(description, cancelled)
-    deleted = rehearsal.web.delete(f"/v1/files/{file.json()['id']}")
+    deleted = scripted.web.delete(f"/v1/files/{file.json()['id']}")
     assert deleted.json()["deleted"] is True
     check(description, deleted)
 
 
-def test_a_failed_job_and_a_bad_file_fit_the_description(rehearsal: Rehearsal, description: OpenAPI) -> None:
-    file = rehearsal.web.post(
+def test_a_failed_job_and_a_bad_file_fit_the_description(scripted: ScriptedProvider, description: OpenAPI) -> None:
+    file = scripted.web.post(
         "/v1/files", data={"purpose": "fine-tune"}, files={"file": ("rows.jsonl", jsonl([{"rows": "none"}]))}
     )
     assert file.json()["status"] == "error"
     check(description, file)
-    job = rehearsal.web.post("/v1/fine_tuning/jobs", json={"model": BASE, "training_file": file.json()["id"]})
-    let_jobs_end(rehearsal)
-    failed = rehearsal.web.get(f"/v1/fine_tuning/jobs/{job.json()['id']}")
+    job = scripted.web.post("/v1/fine_tuning/jobs", json={"model": BASE, "training_file": file.json()["id"]})
+    let_jobs_end(scripted)
+    failed = scripted.web.get(f"/v1/fine_tuning/jobs/{job.json()['id']}")
     assert failed.json()["error"]["code"] == "invalid_file_format"
     check(description, failed)
 
 
-def test_a_deleted_model_fits_the_description_and_is_gone(rehearsal: Rehearsal, description: OpenAPI) -> None:
-    job = rehearsal.job()
-    let_jobs_end(rehearsal)
-    model = rehearsal.client.fine_tuning.jobs.retrieve(job.id).fine_tuned_model
+def test_a_deleted_model_fits_the_description_and_is_gone(scripted: ScriptedProvider, description: OpenAPI) -> None:
+    job = scripted.job()
+    let_jobs_end(scripted)
+    model = scripted.client.fine_tuning.jobs.retrieve(job.id).fine_tuned_model
     assert model
-    check(description, rehearsal.web.delete(f"/v1/models/{model}"))
+    check(description, scripted.web.delete(f"/v1/models/{model}"))
     with pytest.raises(openai.NotFoundError, match="does not exist"):
-        rehearsal.ask(model, "Hello?")
+        scripted.ask(model, "Hello?")
 
 
-def test_an_answer_and_every_chunk_of_a_stream_fit_the_description(rehearsal: Rehearsal, description: OpenAPI) -> None:
+def test_an_answer_and_every_chunk_of_a_stream_fit_the_description(
+    scripted: ScriptedProvider, description: OpenAPI
+) -> None:
     wanted: dict[str, Any] = {"model": BASE, "messages": [{"role": "user", "content": "What is 2 + 3?"}]}
-    check(description, rehearsal.web.post("/v1/chat/completions", json=wanted))
-    streamed = rehearsal.web.post(
+    check(description, scripted.web.post("/v1/chat/completions", json=wanted))
+    streamed = scripted.web.post(
         "/v1/chat/completions", json={**wanted, "stream": True, "stream_options": {"include_usage": True}}
     )
     chunks = [line.removeprefix("data: ") for line in streamed.text.splitlines() if line]
     assert chunks.pop() == "[DONE]"
     assert len(chunks) > 10
-    whole = rehearsal.web.post("/v1/chat/completions", json=wanted)
+    whole = scripted.web.post("/v1/chat/completions", json=wanted)
     told = json.loads(DESCRIPTION.read_text())
     name = "#/components/schemas/CreateChatCompletionStreamResponse"
     schema = OAS31Validator({"$ref": name, "components": told["components"]})
     for chunk in chunks:
         schema.validate(without_nulls(json.loads(chunk)))
-    assert whole.json()["system_fingerprint"] == json.loads(chunks[0])["system_fingerprint"] == "rehearsal"
+    assert whole.json()["system_fingerprint"] == json.loads(chunks[0])["system_fingerprint"] == "scripted"
 
 
 def without_nulls(value: Any) -> Any:
@@ -167,16 +171,16 @@ def without_nulls(value: Any) -> Any:
     return value
 
 
-def test_the_check_itself_can_fail(rehearsal: Rehearsal, description: OpenAPI, finished: dict[str, str]) -> None:
-    answer = rehearsal.web.get(f"/v1/fine_tuning/jobs/{finished['job']}")
+def test_the_check_itself_can_fail(scripted: ScriptedProvider, description: OpenAPI, finished: dict[str, str]) -> None:
+    answer = scripted.web.get(f"/v1/fine_tuning/jobs/{finished['job']}")
     broken = json.dumps({**answer.json(), "status": "training"}).encode()
     with pytest.raises(OpenAPIError):
         check(description, answer, broken)
 
 
-def test_a_request_without_a_key_or_with_a_refused_one_is_401(rehearsal: Rehearsal) -> None:
+def test_a_request_without_a_key_or_with_a_refused_one_is_401(scripted: ScriptedProvider) -> None:
     for key, code in (("", None), ("Basic abc", None), ("Bearer sk-refused", "invalid_api_key")):
-        answer = httpx.get(f"{rehearsal.url}/v1/models", headers={"Authorization": key} if key else {})
+        answer = httpx.get(f"{scripted.url}/v1/models", headers={"Authorization": key} if key else {})
         assert answer.status_code == 401
         assert answer.json()["error"]["code"] == code
 
@@ -185,21 +189,10 @@ def test_a_service_token_in_the_environment_is_then_the_only_key(tmp_path: Path)
     with started(tmp_path, SERVICE_TOKEN="the-one") as guarded:
         assert guarded.web.get("/v1/models").json()["error"]["code"] == "invalid_api_key"
         assert guarded.web.get("/v1/models", headers={"Authorization": "Bearer the-one"}).status_code == 200
-        assert httpx.get(f"{guarded.url}/healthz").json()["kind"] == "rehearsal"
+        assert httpx.get(f"{guarded.url}/healthz").json()["kind"] == "scripted"
 
 
-def test_unknown_addresses_answer_in_openais_error_shape(rehearsal: Rehearsal) -> None:
-    for answer in (rehearsal.web.get("/v1/nothing"), rehearsal.web.put("/v1/models")):
+def test_unknown_addresses_answer_in_openais_error_shape(scripted: ScriptedProvider) -> None:
+    for answer in (scripted.web.get("/v1/nothing"), scripted.web.put("/v1/models")):
         assert answer.status_code in (404, 405)
         assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
-
-
-def test_the_process_loads_neither_django_nor_our_apps() -> None:
-    sources = sorted((ROOT / "training" / "engines" / "rehearsal").glob("*.py"))
-    assert len(sources) >= 15
-    for source in sources:
-        text = source.read_text()
-        assert not any(f"{verb} {name}" in text for verb in ("import", "from") for name in OURS), source.name
-
-
-OURS = ("django", "teams", "datasets", "training", "evaluation", "courseplatform", "litellm", "torch")

@@ -12,12 +12,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from rehearsal import curves, files_api, timeline
-from rehearsal.faults import MODERATION, JobFailure
-from rehearsal.provider import Provider, provider_of
-from rehearsal.replies import ApiError, new_id, page
-from rehearsal.rows import TOO_FEW, TrainingFile, read_training_file
-from rehearsal.store import StoredJob
+from tests.scripted_provider import curves, files_api, timeline
+from tests.scripted_provider.faults import MODERATION, JobFailure
+from tests.scripted_provider.provider import Provider, provider_of
+from tests.scripted_provider.replies import ApiError, new_id, page
+from tests.scripted_provider.rows import TOO_FEW, TrainingFile, read_training_file
+from tests.scripted_provider.store import StoredJob
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -95,25 +95,24 @@ async def create(request: Request) -> JSONResponse:
 def start(provider: Provider, wanted: WantedJob) -> StoredJob:
     """Checks the request, measures the training and keeps the job. Raises ApiError."""
     if wanted.integrations:
-        raise ApiError(400, "The rehearsal provider has no integrations.", param="integrations")
+        raise ApiError(400, "The scripted provider has no integrations.", param="integrations")
     if len(wanted.metadata or {}) > MAX_METADATA_PAIRS:
         raise ApiError(400, f"'metadata' has more than {MAX_METADATA_PAIRS} pairs.", param="metadata")
-    parent = provider.model(wanted.model).job
+    provider.model(wanted.model)
     training = training_content(provider, wanted.training_file, "training_file")
     checks = training_content(provider, wanted.validation_file, "validation_file") if wanted.validation_file else None
     method, asked = resolved_method(wanted)
     failure = failure_of(provider, method, training, checks)
     settings = chosen(asked, len(training.rows))
     spec = described(wanted, method, asked, settings)
-    spec["parent"] = parent.id if parent else None
     spec["failure"] = msgspec.to_builtins(failure) if failure else None
-    curve = curves.Curve([], [], 1)
+    curve = curves.Curve([], [])
     if failure is None or failure.share >= timeline.RUNNING_FROM:
         curve = curves.train(training.rows, checks.rows if checks else [], settings)
         spec["trained_tokens"] = curves.trained_tokens(training.rows, settings.n_epochs)
     created, seconds = provider.now(), provider.job_seconds
     job = StoredJob(new_id("ftjob"), created, seconds, spec, curve.as_json(), None, None, 0.0, result_written=False)
-    provider.store.add_job(job, [exchange for row in training.rows for exchange in row.exchanges])
+    provider.store.add_job(job)
     return job
 
 
@@ -222,16 +221,6 @@ async def one(request: Request) -> JSONResponse:
     return JSONResponse(provider.describe(provider.job(request.path_params["job_id"])))
 
 
-async def forget(request: Request) -> JSONResponse:
-    """Forgets a job with what it learnt, its models and its result file. OpenAI has no such call: there a model is deleted."""
-    provider = provider_of(request)
-    job = provider.job(request.path_params["job_id"])
-    if timeline.at(job, provider.now()).status not in timeline.ENDED:
-        raise ApiError(400, "Job has not ended: cancel it first.", code="invalid_job_state")
-    provider.store.forget_job(job.id, timeline.result_file_id(job))
-    return JSONResponse({"id": job.id, "object": "fine_tuning.job", "deleted": True})
-
-
 async def change(request: Request) -> JSONResponse:
     """Cancels, pauses or resumes a job. Raises ApiError 400 where its state does not allow it."""
     provider, name = provider_of(request), request.path_params["job_id"]
@@ -271,7 +260,6 @@ routes = [
     Route(JOBS, create, methods=["POST"]),
     Route(JOBS, listing, methods=["GET"]),
     Route(f"{JOBS}/{{job_id}}", one, methods=["GET"]),
-    Route(f"{JOBS}/{{job_id}}", forget, methods=["DELETE"]),
     *(Route(f"{JOBS}/{{job_id}}/{action}", change, methods=["POST"]) for action in ("cancel", "pause", "resume")),
     Route(f"{JOBS}/{{job_id}}/events", events, methods=["GET"]),
     Route(f"{JOBS}/{{job_id}}/checkpoints", checkpoints, methods=["GET"]),

@@ -1,4 +1,4 @@
-"""Reads training files the way OpenAI's file check does, and turns rows into exchanges to learn from.
+"""Reads training files the way OpenAI's file check does, and counts what is in them.
 
 A supervised row is `{"messages": [...]}`; a preference (DPO) row is `{"input": {"messages": [...]}, "preferred_output":
 [one assistant message], "non_preferred_output": [one]}`. Messages: role system, user, assistant or tool; `weight` 0 or
@@ -27,21 +27,10 @@ Message = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
-    """One thing said to the model and what it is to answer; `rejected` is the dispreferred answer of a DPO row, else
-    ""."""
-
-    question: str
-    answer: str
-    rejected: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Row:
-    """A checked row: its messages (for counting tokens) and the exchanges that are trained on."""
+    """A checked row: (role, name, text) of its messages, for counting tokens."""
 
     messages: tuple[tuple[str, str, str], ...]
-    exchanges: tuple[Exchange, ...]
 
 
 @dataclass(slots=True)
@@ -158,10 +147,9 @@ def supervised_row(messages: object, number: int) -> Row:
     checked = checked_messages(messages, f"Line {number}")
     if checked[-1]["role"] != "assistant":
         raise BadRow(f"Line {number}: the last message must be from the assistant.")
-    exchanges = exchanges_of(checked)
-    if not exchanges:
+    if not any(is_trained(message) for message in checked):
         raise BadRow(f"Line {number}: no assistant message with a weight other than 0.")
-    return Row(messages=as_triples(checked), exchanges=exchanges)
+    return Row(messages=as_triples(checked))
 
 
 def preference_row(value: dict[str, Any], number: int) -> Row:
@@ -176,9 +164,7 @@ def preference_row(value: dict[str, Any], number: int) -> Row:
         if len(output) != 1 or output[0]["role"] != "assistant":
             raise BadRow(f"Line {number}: '{key}' must be one assistant message.")
         answers.append(output[0])
-    question = next((text_of(m) for m in reversed(asked) if m["role"] == "user"), "")
-    exchange = Exchange(question, text_of(answers[0]), rejected=text_of(answers[1]))
-    return Row(messages=as_triples([*asked, *answers]), exchanges=(exchange,))
+    return Row(messages=as_triples([*asked, *answers]))
 
 
 def checked_messages(messages: object, where: str) -> list[Message]:
@@ -233,13 +219,6 @@ def as_triples(messages: list[Message]) -> tuple[tuple[str, str, str], ...]:
     return tuple((str(m["role"]), str(m.get("name") or ""), text_of(m)) for m in messages)
 
 
-def exchanges_of(messages: list[Message]) -> tuple[Exchange, ...]:
-    """Each trained assistant turn with the user turn before it."""
-    found = []
-    question = ""
-    for message in messages:
-        if message["role"] == "user":
-            question = text_of(message)
-        elif message["role"] == "assistant" and message.get("weight", 1) == 1 and text_of(message):
-            found.append(Exchange(question, text_of(message)))
-    return tuple(found)
+def is_trained(message: Message) -> bool:
+    """Whether a message is one that the model learns to say."""
+    return message["role"] == "assistant" and message.get("weight", 1) == 1 and bool(text_of(message))

@@ -33,7 +33,7 @@ def vendored_tables() -> Path:
     folder = Path(spec.origin).parent / "litellm_core_utils" / "tokenizers" if spec and spec.origin else None
     if folder is None or not (folder / O200K_FILE).is_file():
         raise RuntimeError(
-            "rehearsal/tokens.py: litellm's token table o200k_base is not installed, so tokens cannot be counted. "
+            "tests/scripted_provider/tokens.py: litellm's token table o200k_base is not installed, so tokens cannot be counted. "
             "Install the pinned requirements again: pip install -r requirements.txt"
         )
     return folder

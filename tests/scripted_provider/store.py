@@ -1,4 +1,4 @@
-"""What the rehearsal provider remembers: one SQLite file, so that a restart (or kill -9) loses nothing.
+"""What the scripted provider remembers: one SQLite file, so that a restart (or kill -9) loses nothing.
 
 One connection behind a lock: writes are small and one process serves them. Times are Unix seconds.
 """
@@ -8,12 +8,9 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-from rehearsal.rows import Exchange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +24,7 @@ CREATE TABLE IF NOT EXISTS files (
 );
 CREATE TABLE IF NOT EXISTS jobs (
     serial INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, created_at REAL NOT NULL, seconds REAL NOT NULL,
-    spec TEXT NOT NULL, curve TEXT NOT NULL, lessons BLOB NOT NULL, cancelled_at REAL, paused_at REAL,
+    spec TEXT NOT NULL, curve TEXT NOT NULL, cancelled_at REAL, paused_at REAL,
     paused_seconds REAL NOT NULL DEFAULT 0, result_written INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS deleted_models (id TEXT PRIMARY KEY);
@@ -79,11 +76,10 @@ class Store:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
-        self._db = sqlite3.connect(folder / "rehearsal.sqlite3", check_same_thread=False, isolation_level=None)
+        self._db = sqlite3.connect(folder / "provider.sqlite3", check_same_thread=False, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")  # a killed process loses nothing; only a power cut may
         self._db.execute("PRAGMA busy_timeout=5000")
-        self._db.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten: it may have been a child's words
         self._db.executescript(SCHEMA)
 
     def close(self) -> None:
@@ -130,23 +126,16 @@ class Store:
     def delete_file(self, file_id: str) -> bool:
         """Forgets a file; False where there was none."""
         with self._transaction() as db:
-            found = db.execute("DELETE FROM files WHERE id = ?", (file_id,)).rowcount == 1
-        self._empty_log()
-        return found
-
-    def _empty_log(self) -> None:
-        """The write-ahead log still holds pages as they were."""
-        self._rows("PRAGMA wal_checkpoint(TRUNCATE)")
+            return db.execute("DELETE FROM files WHERE id = ?", (file_id,)).rowcount == 1
 
     # jobs
 
-    def add_job(self, job: StoredJob, exchanges: Sequence[Exchange]) -> None:
-        """Keeps a new job and what it learns, so that the training file may be deleted."""
-        lessons = zlib.compress(json.dumps([[e.question, e.answer, e.rejected] for e in exchanges]).encode())
+    def add_job(self, job: StoredJob) -> None:
+        """Keeps a new job."""
         with self._transaction() as db:
             db.execute(
-                "INSERT INTO jobs (id, created_at, seconds, spec, curve, lessons) VALUES (?, ?, ?, ?, ?, ?)",
-                (job.id, job.created_at, job.seconds, json.dumps(job.spec), json.dumps(job.curve), lessons),
+                "INSERT INTO jobs (id, created_at, seconds, spec, curve) VALUES (?, ?, ?, ?, ?)",
+                (job.id, job.created_at, job.seconds, json.dumps(job.spec), json.dumps(job.curve)),
             )
 
     def jobs(self) -> list[StoredJob]:
@@ -163,22 +152,10 @@ class Store:
         found = self._rows(SELECT_JOBS + " WHERE id = ?", (job_id,))
         return as_job(found[0]) if found else None
 
-    def exchanges(self, job_id: str) -> list[Exchange]:
-        """What a job learnt from."""
-        found = self._rows("SELECT lessons FROM jobs WHERE id = ?", (job_id,))
-        return [Exchange(*parts) for parts in json.loads(zlib.decompress(found[0][0]))] if found else []
-
     def cancel_job(self, job_id: str, now: float) -> None:
         """Stops a job for good."""
         with self._transaction() as db:
             db.execute("UPDATE jobs SET cancelled_at = ? WHERE id = ? AND cancelled_at IS NULL", (now, job_id))
-
-    def forget_job(self, job_id: str, result_file: str) -> None:
-        """Deletes a job, what it learnt, and its result file."""
-        with self._transaction() as db:
-            db.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
-            db.execute("DELETE FROM files WHERE id = ?", (result_file,))
-        self._empty_log()
 
     def pause_job(self, job_id: str, now: float) -> None:
         """Stops a job's clock."""

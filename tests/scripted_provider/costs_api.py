@@ -1,4 +1,4 @@
-"""`/v1/organization/costs`: what the rehearsal bills by day. It bills nothing: every day is 0 USD, unless a test says more."""
+"""`/v1/organization/costs`: what the provider bills by day. It bills nothing: every day is 0 USD, unless a test says more."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from rehearsal import OWNER
-from rehearsal.provider import provider_of
-from rehearsal.replies import ApiError
+from tests.scripted_provider import OWNER
+from tests.scripted_provider.provider import provider_of
+from tests.scripted_provider.replies import ApiError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -46,9 +46,7 @@ async def costs(request: Request) -> JSONResponse:
 def bucket(begin: int, lines: list[dict[str, Any]]) -> dict[str, Any]:
     """One day in OpenAI's shape."""
     day = datetime.fromtimestamp(begin, UTC).date().isoformat()
-    found = [line for line in lines if line["day"] == day] or [
-        {"value": 0, "currency": "usd", "line_item": "rehearsal"}
-    ]
+    found = [line for line in lines if line["day"] == day] or [{"value": 0, "currency": "usd", "line_item": "scripted"}]
     return {
         "object": "bucket",
         "start_time": begin,
