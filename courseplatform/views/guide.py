@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
@@ -10,6 +11,7 @@ from django.views.decorators.http import require_POST
 from courseplatform import practice
 from teams.access import Access, SignedInRequest, course_view, signed_in_view
 from teams.models import Course
+from teams.services.prices import training_prices
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,9 @@ TOPICS = [
     ),
     Topic("choosing", "Which method fits", "Three questions that decide: your goal, your data, your time."),
     Topic("dspy", "DSPy", "Better prompting, found by trying: ten examples are enough to begin."),
-    Topic("openai", "OpenAI fine-tuning", "New answers and new knowledge, trained at the provider."),
+    Topic(
+        "openai", "OpenAI fine-tuning", "New answers and new knowledge, trained by a service that speaks OpenAI’s API."
+    ),
     Topic("lora", "LoRA", "A small local model learns to be a child, on this machine."),
     Topic("datasets", "Making a dataset", "Where examples come from, and how to write ones that teach."),
     Topic("pitfalls", "What goes wrong", "Four mistakes that every class makes, and how to see them early."),
@@ -54,6 +58,8 @@ def guide_topic(request: SignedInRequest, topic: str) -> HttpResponse:
         "before": TOPICS[place - 1] if place else None,
         "after": TOPICS[place + 1] if place + 1 < len(TOPICS) else None,
         "section": "guide",
+        "own_service": not settings.HAS_PROVIDER,
+        "prices": training_prices() if topic == "openai" else [],
     }
     return render(request, f"guide/topic_{topic}.html", context)
 

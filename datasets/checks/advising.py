@@ -92,10 +92,17 @@ def guideline(method: str, rows: int) -> dict[str, Any]:
 
 
 def advice(
-    *, rows: int, goal: Goal = "deep_personality", time: Time = "moderate", private: int = 0, cloud_closed: bool = False
+    *,
+    rows: int,
+    goal: Goal = "deep_personality",
+    time: Time = "moderate",
+    private: int = 0,
+    cloud_closed: bool = False,
+    stays_here: bool = False,
 ) -> Advice:
-    """Advice for a dataset of `rows` rows. `private`: open privacy findings; `cloud_closed`: no cloud training to be had."""
-    judged = [_judge(method, rows, goal, time, private, cloud_closed) for method in METHODS]
+    """Advice for a dataset of `rows` rows. `private`: open privacy findings; `cloud_closed`: no cloud training to be had.
+    `stays_here`: the OpenAI method trains on this machine, so its rows do not leave it."""
+    judged = [_judge(method, rows, goal, time, private, cloud_closed, stays_here) for method in METHODS]
     ranked = sorted(judged, key=lambda m: (not m.possible, -m.points, METHODS.index(m.method)))
     best = ranked[0]
     if not best.possible:
@@ -105,7 +112,9 @@ def advice(
     return Advice(best=best.method, sentence=sentence, methods=ranked)
 
 
-def _judge(method: str, rows: int, goal: Goal, time: Time, private: int, cloud_closed: bool) -> MethodAdvice:
+def _judge(
+    method: str, rows: int, goal: Goal, time: Time, private: int, cloud_closed: bool, stays_here: bool
+) -> MethodAdvice:
     points, possible = 0, True
     reasons: list[str] = []
     against: list[str] = []
@@ -120,7 +129,8 @@ def _judge(method: str, rows: int, goal: Goal, time: Time, private: int, cloud_c
     else:
         against.append(size["sentence"])
     possible = size["verdict"] != "too_few"
-    if private and method != "lora":
+    local = method == "lora" or (method == "openai" and stays_here)
+    if private and not local:
         possible = possible and method == "dspy"
         points -= 3
         where = (

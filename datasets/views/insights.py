@@ -2,6 +2,7 @@
 
 from typing import Any, get_args
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -97,7 +98,10 @@ def version_advice(request: HttpRequest, team: Team, dataset_id: int, number: in
     chosen_goal: Any = goal if goal in get_args(Goal) else "deep_personality"
     chosen_time: Any = time if time in get_args(Time) else "moderate"
     private = 0 if version.may_leave_this_machine else max(1, version.open_privacy_findings)
-    advice = checks.advice(rows=version.row_count, goal=chosen_goal, time=chosen_time, private=private)
+    stays_here = not settings.HAS_PROVIDER
+    advice = checks.advice(
+        rows=version.row_count, goal=chosen_goal, time=chosen_time, private=private, stays_here=stays_here
+    )
     form = AdviceForm(initial={"goal": chosen_goal, "time": chosen_time})
     context = frame(team, version, "advice") | {"advice": advice, "form": form}
     return render(request, "datasets/version_advice.html", context)

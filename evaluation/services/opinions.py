@@ -104,7 +104,7 @@ def _close(opinion: JudgeOpinion, status: OpinionStatus, reason: str, score: int
 
 
 def _charge(opinion: JudgeOpinion, call: PreparedCall, usage: TokenUsage) -> Charge:
-    assert call.prices is not None, "the judge is never rehearsed"
+    assert call.prices is not None, "a judge is asked at a price"
     return Charge(
         subject_kind=KIND,
         subject_id=str(opinion.key),

@@ -61,6 +61,15 @@ def price_of(*, course: Course, provider: str, model: str, kind: PriceKind, on: 
     return Quote(row.per_million, row.source, row.effective_from)
 
 
+def training_prices() -> list[Price]:
+    """What training costs at the providers of the platform's own book: of each model the newest price that counts today."""
+    rows = Price.objects.filter(course=None, kind=PriceKind.TRAINING, effective_from__lte=timezone.localdate())
+    newest: dict[tuple[str, str], Price] = {}
+    for row in rows.order_by("provider", "model", "effective_from", "revision"):
+        newest[row.provider, row.model] = row
+    return list(newest.values())
+
+
 def book(course: Course) -> "QuerySet[Price]":
     """Every price that counts or counted in `course`; `corrected` on those that a later revision of the same day replaced."""
     same = {name: OuterRef(name) for name in ("course", "provider", "model", "kind", "effective_from")}

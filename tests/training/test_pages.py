@@ -59,8 +59,9 @@ def test_a_run_is_started_from_the_form_once_however_often_it_is_sent(
 
 @pytest.mark.parametrize("method", ["lora", "dspy", "openai"])
 def test_the_form_opens_with_a_price_and_size_advice(
-    browser: Client, team: Team, version: DatasetVersion, method: str
+    browser: Client, team: Team, version: DatasetVersion, method: str, settings: Any
 ) -> None:
+    settings.HAS_PROVIDER = True
     page = text(browser.get(url("run_new", team, method)))
     assert "will be held" in page
     sentences = [guideline(method, rows)["sentence"] for rows in range(1, version.row_count + 1)]

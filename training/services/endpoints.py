@@ -8,7 +8,7 @@ from datasets.services.base_folders import TINY
 from teams.models import Method
 from training.model_needs import thinks_first
 from training.models import BaseModel, Hosting, RunStatus, TrainingRun
-from training.services.charges import PRICE_BOOK_PROVIDER, REHEARSAL_PROVIDER, provider_name
+from training.services.charges import PRICE_BOOK_PROVIDER, provider_name
 
 TINY_CONTEXT_TOKENS = 512
 LOCAL_CONTEXT_TOKENS = 2_048  # of what local bases read, which is more: a long memory makes answers slow on a processor
@@ -93,9 +93,9 @@ def provider_address() -> tuple[str, str]:
     return settings.OPENAI_BASE_URL, settings.OPENAI_API_KEY
 
 
-def provider_model(model: str, *, max_tokens: int, rehearsal: bool = False) -> ChatEndpoint:
+def provider_model(model: str, *, max_tokens: int) -> ChatEndpoint:
     """A model of the provider that is asked as itself, always in the same way: a judge, say."""
-    base_url, key = provider_address(rehearsal=rehearsal)
+    base_url, key = provider_address()
     return ChatEndpoint(
         base_url=base_url,
         api_key=key,
@@ -104,8 +104,7 @@ def provider_model(model: str, *, max_tokens: int, rehearsal: bool = False) -> C
         temperature=0,
         max_tokens=max_tokens,
         method=Method.OPENAI,
-        provider=REHEARSAL_PROVIDER if rehearsal else PRICE_BOOK_PROVIDER,
-        rehearsal=rehearsal,
+        provider=PRICE_BOOK_PROVIDER,
         context_tokens=PROVIDER_CONTEXT_TOKENS,
     )
 

@@ -18,7 +18,7 @@ SMALL_VOCABULARY_FACTOR = 1.7  # 1,024 pieces where OpenAI has 200,000: measured
 class PreparedCall:
     """`input_tokens` as counted here, `most` micro-dollars that the request below can cost. `limits`: of a DSPy program.
 
-    `prices`: None where nobody pays: the answer is made here, or rehearsed.
+    `prices`: None where nobody pays: the answer is made here.
     """
 
     endpoint: ChatEndpoint
@@ -80,7 +80,7 @@ def prepare(
     """
     call = unpriced(run, endpoint, messages, untrained=untrained, max_tokens=max_tokens, later_input=later_input)
     prices = prices or charges.chat_prices(run, untrained=untrained)
-    if prices is None or run.base_model.rehearsal:
+    if prices is None:
         return call
     asked = call.input_tokens + later_input
     if untrained:
@@ -94,9 +94,8 @@ def prepare_for_model(endpoint: ChatEndpoint, messages: list[Message], prices: T
     """A question to a model of the provider that is no team's bot (`endpoints.provider_model`)."""
     counted = count_messages(messages)
     asked = charges.with_margin(counted)
-    most = 0 if endpoint.rehearsal else prices.most(input_tokens=asked, output_tokens=endpoint.max_tokens)
-    paid = None if endpoint.rehearsal else prices
-    return PreparedCall(endpoint, messages, endpoint.max_tokens, counted, most, prices=paid)
+    most = prices.most(input_tokens=asked, output_tokens=endpoint.max_tokens)
+    return PreparedCall(endpoint, messages, endpoint.max_tokens, counted, most, prices=prices)
 
 
 def unpriced(

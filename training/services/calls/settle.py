@@ -21,7 +21,7 @@ def settle(
     """Close the hold `key`: by `usage` where something was used, else by the outcome. A second call changes nothing.
 
     A call that was LOST is booked at all that is held for it, as unknown; `at_most` says what stands beside that charge.
-    Nothing is charged where nothing was held: a bot on this machine, a rehearsal. Raises Hold.DoesNotExist.
+    Nothing is charged where nothing was held: a bot on this machine. Raises Hold.DoesNotExist.
     """
     if usage is not None:
         money.settle(key=key, charge=charge(usage))
