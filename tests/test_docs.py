@@ -55,6 +55,6 @@ def test_the_table_of_processes_is_the_machines():
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     table = text[text.index("| process |") :].split("\n\n", 1)[0]
     told = set(re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE))
-    ports = machine.Ports(web=8000, redis=1, models=2, programs=3, rehearsal=4)
+    ports = machine.Ports(web=8000, redis=1, models=2, programs=3)
     started = {service.name for service in machine.services(ports, machine.environment(ports))}
     assert told == started

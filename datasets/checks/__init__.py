@@ -33,7 +33,8 @@ Everything takes `datasets.formats.Row` objects in a sequence; a row's place in 
     `leakage(train, validation)`; `openings(rows)`.
 `split(rows, fraction, seed) -> Split(train: list[int], validation: list[int], reason)`: stratified by subject, leakage-free,
     the same for the same rows in any order.
-`advice(*, rows, goal, time, private=0, cloud_closed=False, stays_here=False) -> Advice`: the guide's three factors, with reasons; `guideline`.
+`advice(*, rows, goal, time, private=0, cloud_closed=False, stays_here=False) -> Advice`: the guide's three
+factors, with reasons; `guideline`.
 `tokens(rows, count_tokens, context)`, `tokens_of(row, count_tokens)`.
 """
 

@@ -119,7 +119,7 @@ async def create(request: Request) -> Response:
 
 def plain_messages(sent: list[SentMessage]) -> list[tuple[str, str, str]]:
     """(role, name, text) of each message, its parts joined. Raises ApiError for pictures and sound."""
-    found = []
+    found: list[tuple[str, str, str]] = []
     for message in sent:
         if isinstance(message.content, list):
             if any(part.type not in ("text", "refusal") for part in message.content):
