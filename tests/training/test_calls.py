@@ -38,7 +38,6 @@ def call_to(url: str = "http://model.test/v1") -> PreparedCall:
         max_tokens=50,
         method=Method.OPENAI,
         provider="openai",
-        rehearsal=False,
         context_tokens=1_000,
     )
     prices: Any = OneEach()

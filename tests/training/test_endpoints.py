@@ -88,7 +88,7 @@ def test_the_most_a_program_can_cost_counts_its_own_prompt_and_a_second_try(star
 
 
 def test_an_untrained_model_is_priced_by_its_own_name(start: Launch) -> None:
-    run = finished(start(Method.OPENAI, real=True), "ft:gpt-4o-mini-2024-07-18:org::x")
+    run = finished(start(Method.OPENAI), "ft:gpt-4o-mini-2024-07-18:org::x")
     base = endpoint_for_base(run.base_model)
     call = prepare(run, base, [{"role": "user", "content": "What is ice?"}], untrained=True)
     prices = charges.token_prices(course=run.team.course, model="gpt-4o-mini-2024-07-18")
