@@ -22,6 +22,11 @@ from training.services.progress import settings_shown
 Launch = Callable[..., TrainingRun]
 
 
+@pytest.fixture(autouse=True)
+def a_provider(settings: Any) -> None:
+    settings.HAS_PROVIDER = True
+
+
 def filled(team: Team, version: DatasetVersion, method: Method, **changes: Any) -> Any:
     base = BaseModel.objects.offered(team.course, method).order_by("id").first()
     form = FORMS[method](team)
