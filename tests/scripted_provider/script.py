@@ -8,7 +8,16 @@ from typing import Any
 
 SENTENCE = "Um, I think it is three! I counted it on my fingers."
 REASON = "The teacher asks something, and a child answers."
-INSTRUCTION = "Answer the teacher like a child in second grade, in two short sentences."
+INSTRUCTION = (
+    "You are a child in second grade who answers a teacher. Read the question, think of what a seven-year-old would know, and "
+    "answer in one or two short sentences with easy words. Say how you found it out, for example by counting on your fingers, "
+    "and say so when you are not sure. Never use grown-up words, never explain like a teacher, and never offer more help. "
+    "If the teacher asks about something that second grade does not cover, guess as a child would and say that you are "
+    "guessing. If the teacher corrects you, take it up and try once more in your own words. Speak of your family, your class "
+    "and your pets where it fits, and end where a child would end."
+)
+"""As long as those that models write when an optimiser asks for one; what is described to it is as long, too."""
+DESCRIBES = re.compile(r"observation|summary|description|feedback|analysis|critique|notes|rules|trajectory")
 NUMBERED_FIELD = re.compile(r"^\d+\. `(\w+)` \((.*?)\):", re.MULTILINE)
 WRITES_INSTRUCTIONS = re.compile(r"write a new instruction|within ``` blocks", re.IGNORECASE)
 BY_TYPE: dict[str, Any] = {"int": 1, "float": 0.5, "bool": True, "integer": 1, "number": 0.5, "boolean": True}
@@ -49,4 +58,4 @@ def _value(name: str, kind: str) -> Any:
         return {"answer": SENTENCE}
     if "reason" in name or "thought" in name:
         return REASON
-    return INSTRUCTION if "instruction" in name else SENTENCE
+    return INSTRUCTION if "instruction" in name or DESCRIBES.search(name) else SENTENCE
