@@ -129,8 +129,8 @@ def _judge(
     else:
         against.append(size["sentence"])
     possible = size["verdict"] != "too_few"
-    local = method == "lora" or (method == "openai" and stays_here)
-    if private and not local:
+    here = ("lora", "openai") if stays_here else ("lora",)  # whose rows do not leave this machine
+    if private and method not in here:
         possible = possible and method == "dspy"
         points -= 3
         where = (
