@@ -1,6 +1,7 @@
 from django.urls import URLPattern, path
 
 from evaluation.views import (
+    across,
     calibration,
     chat,
     comparing,
@@ -77,6 +78,10 @@ urlpatterns: list[URLPattern] = [
     path("teams/<int:team_id>/submission/rows/", training_rows.candidate_list, name="candidate_list"),
     path("teams/<int:team_id>/submission/regrade/", submission.regrade_request, name="regrade_request"),
     path(GRADING, grading.grading_queue, name="grading_queue"),
+    path(GRADING + "compare/", across.grading_compare, name="grading_compare"),
+    path(GRADING + "compare/<uuid:code>/", across.grading_compare_side, name="grading_compare_side"),
+    path(GRADING + "criteria/<str:criterion>/", across.grading_across, name="grading_across"),
+    path(GRADING + "criteria/<str:criterion>/<uuid:code>/", across.grading_across_score, name="grading_across_score"),
     path(GRADE, grading.grading_detail, name="grading_detail"),
     path(GRADE + "criteria/<str:criterion>/", grading.grading_score, name="grading_score"),
     path(GRADE + "comment/", grading.grading_comment, name="grading_comment"),
