@@ -89,6 +89,10 @@ class CorrectionForm(forms.Form):
     """What the student should have said, in a grader's words; empty takes it back."""
 
     answer = forms.CharField(required=False, max_length=CORRECTION_MAX_CHARACTERS, strip=False)
+    version = forms.CharField(required=False, max_length=64)
+
+    def clean(self) -> dict[str, Any]:
+        return {"answer": self.cleaned_data.get("answer", ""), "seen": self.cleaned_data.get("version", "")}
 
     def said(self) -> str:
         """Why it was not saved; empty where it was."""

@@ -362,6 +362,7 @@ TABLES = (
         grade_id="evaluation.grade",
         keys="code",
         criterion_id="evaluation.criterion",
+        turn_id="evaluation.turn",
     ),
     table(
         "evaluation.graderevision",

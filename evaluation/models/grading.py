@@ -121,7 +121,10 @@ class UnappliedSave(models.Model):
 
     code = models.UUIDField(default=uuid.uuid4, unique=True, editable=False, help_text="Its name in URLs.")
     grade = models.ForeignKey(Grade, on_delete=models.CASCADE, related_name="unapplied")
-    criterion = models.ForeignKey(Criterion, on_delete=models.PROTECT, null=True, help_text="Empty: overall comment.")
+    criterion = models.ForeignKey(
+        Criterion, on_delete=models.PROTECT, null=True, help_text="Empty: the overall comment, or a better answer."
+    )
+    turn = models.ForeignKey(Turn, on_delete=models.CASCADE, null=True, help_text="Whose better answer `comment` is.")
     level = models.PositiveSmallIntegerField(null=True)
     cannot_judge = models.BooleanField(default=False)
     comment = models.TextField(blank=True)

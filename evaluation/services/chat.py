@@ -4,6 +4,7 @@ The most a turn may cost is held before anyone is asked; `closing` settles or re
 """
 
 from datetime import timedelta
+from uuid import UUID, uuid5
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -39,24 +40,43 @@ def open_conversation(*, run: TrainingRun, person: User, submission: Submission 
         return Conversation.objects.create(run=run, person=person, submission=submission)
 
 
-def ask(*, conversation: Conversation, question: str, person: User) -> Turn:
+def ask(*, conversation: Conversation, question: str, person: User, key: UUID | None = None) -> Turn:
     """Put one more question. The answer starts at once and arrives on `turn.topic`.
 
+    `key`: what the turn is to be known by; a question that comes again with the same key was asked already.
     Raises ChatRefused, BudgetRefused, PriceUnknown, or what `endpoint_for` raises; then nothing was asked or held.
     """
-    turn = _new_turn(conversation, _checked(question), person, replaces=None)
+    if asked := _asked_already(conversation, key, question):
+        return asked
+    turn = _new_turn(conversation, _checked(question), person, replaces=None, key=key)
     desk.start(turn.pk)
     return turn
 
 
-def put_to_each(*, conversations: list[Conversation], question: str, person: User) -> list[Turn]:
-    """The same question to several bots, each answer with its own hold: all of them or none. Raises as `ask` does.
+def _asked_already(conversation: Conversation, key: UUID | None, question: str | None) -> Turn | None:
+    """What came before with this key. Another question is another one: `_new_turn` gives it a key of its own."""
+    asked = conversation.turns.filter(key=key).first() if key else None
+    return asked if asked and (question is None or clean(question).strip() == asked.question) else None
+
+
+def put_to_each(
+    *, conversations: list[Conversation], question: str, person: User, key: UUID | None = None
+) -> list[Turn]:
+    """The same question to several bots, each answer with its own hold: all of them or none. `key`, raises: as `ask` does.
 
     Nobody is asked before `begin`, which the caller calls when its transaction is over.
     """
     asked = _checked(question)
     with transaction.atomic():
-        return [_new_turn(conversation, asked, person, replaces=None) for conversation in conversations]
+        return [
+            _put(conversation, asked, person, key and uuid5(key, conversation.key.hex))
+            for conversation in conversations
+        ]
+
+
+def _put(conversation: Conversation, asked: str, person: User, key: UUID | None) -> Turn:
+    already = _asked_already(conversation, key, asked)
+    return already or _new_turn(conversation, asked, person, replaces=None, key=key)
 
 
 def begin(turns: list[Turn]) -> None:
@@ -64,18 +84,20 @@ def begin(turns: list[Turn]) -> None:
         desk.start(turn.pk)
 
 
-def retry(*, turn: Turn, person: User, question: str | None = None) -> Turn:
+def retry(*, turn: Turn, person: User, question: str | None = None, key: UUID | None = None) -> Turn:
     """Ask the last question again, or `question` in its place. The old turn stays on record, out of the talk.
 
-    Raises as `ask` does.
+    `key` and what is raised as with `ask`.
     """
+    if asked := _asked_already(turn.conversation, key, question):
+        return asked
     last = turn.conversation.turns.current().aggregate(last=Max("position"))["last"]
     if turn.replaced_at is not None or turn.position != last:
         raise ChatRefused(
             "Only the last question can be asked again. Ask this one anew at the end of the conversation."
         )
-    asked = turn.question if question is None else _checked(question)
-    new = _new_turn(turn.conversation, asked, person, replaces=turn)
+    asked_for = turn.question if question is None else _checked(question)
+    new = _new_turn(turn.conversation, asked_for, person, replaces=turn, key=key)
     desk.start(new.pk)
     return new
 
@@ -92,7 +114,9 @@ def _checked(question: str) -> str:
     return text
 
 
-def _new_turn(conversation: Conversation, question: str, person: User, *, replaces: Turn | None) -> Turn:
+def _new_turn(
+    conversation: Conversation, question: str, person: User, *, replaces: Turn | None, key: UUID | None = None
+) -> Turn:
     """The row and its hold, both or neither."""
     current = conversation.turns.current()
     if replaces is not None:
@@ -105,6 +129,8 @@ def _new_turn(conversation: Conversation, question: str, person: User, *, replac
         with transaction.atomic():
             _hold_still(conversation.run)
             turn = Turn(conversation=conversation, question=question, asked_by=person, left_out=left_out)
+            if key and not Turn.objects.filter(key=key).exists():
+                turn.key = key
             return _save_turn(turn, replaces, call.most)
     except IntegrityError as error:
         raise ChatRefused("The student is still answering. Wait for the answer, or press Stop.") from error

@@ -14,23 +14,27 @@ from django.db.models import Count, F, Max
 from django.utils import timezone
 
 from evaluation.models import (
+    Criterion,
     CriterionScore,
     Grade,
     GradeRevision,
     GradeStatus,
     ResultRelease,
     Submission,
+    Turn,
+    TurnCorrection,
     UnappliedSave,
 )
 from evaluation.models.grading import UNDO
 from evaluation.services import calibration, presenting
 from evaluation.services.clean import clean
-from evaluation.services.telling import change_waits
-from teams.models import Team, User
+from evaluation.services.telling import change_waits, tell_instructors
+from teams.models import NoticeKind, Team, User
 from teams.services import audit
 
 MAX_COMMENT_CHARACTERS = 4_000
 FIRST_REVISION = 1
+APART = 2  # levels between two professors from which on an instructor is asked to adjudicate
 LOOKS = 3  # at what is there, where the same author's saves from a closing and an opening window cross
 
 
@@ -75,8 +79,7 @@ def save_score(*, score: CriterionScore, marks: Marks, version: int, before: Seq
                 _touch(score.grade)
                 return Saved.SAVED
             score.refresh_from_db(fields=["level", "cannot_judge", "comment", "version"])
-        UnappliedSave.objects.create(grade=score.grade, criterion=score.criterion, **fields)
-        return Saved.KEPT_ASIDE
+        return keep_aside(score.grade, marks, criterion=score.criterion)
 
 
 def _as_kept(marks: Marks) -> Marks:
@@ -96,8 +99,21 @@ def save_comment(*, grade: Grade, comment: str, version: int, before: Sequence[s
                 _touch(grade)
                 return Saved.SAVED
             grade.refresh_from_db(fields=["comment", "comment_version"])
-        UnappliedSave.objects.create(grade=grade, comment=text)
-        return Saved.KEPT_ASIDE
+        return keep_aside(grade, Marks(comment=text))
+
+
+def keep_aside(grade: Grade, marks: Marks, *, criterion: Criterion | None = None, turn: Turn | None = None) -> Saved:
+    """Beside what is there, until its author chooses. Sent a second time because its answer was lost, it is kept once."""
+    UnappliedSave.objects.get_or_create(
+        grade=grade,
+        criterion=criterion,
+        turn=turn,
+        level=marks.level,
+        cannot_judge=marks.cannot_judge,
+        comment=marks.comment,
+        resolved_at=None,
+    )
+    return Saved.KEPT_ASIDE
 
 
 def _touch(grade: Grade) -> None:
@@ -110,7 +126,13 @@ def choose(*, unapplied: UnappliedSave, use_it: bool) -> None:
         open_row = UnappliedSave.objects.filter(pk=unapplied.pk, resolved_at=None)
         if not open_row.update(resolved_at=timezone.now()) or not use_it:
             return
-        if unapplied.criterion_id is None:
+        if unapplied.turn_id is not None:
+            TurnCorrection.objects.filter(grading=unapplied.grade.grading_id, turn=unapplied.turn_id).delete()
+            if unapplied.comment:
+                TurnCorrection.objects.create(
+                    grading_id=unapplied.grade.grading_id, turn_id=unapplied.turn_id, answer=unapplied.comment
+                )
+        elif unapplied.criterion_id is None:
             row = Grade.objects.filter(pk=unapplied.grade_id, status=GradeStatus.DRAFT)
             row.update(comment=unapplied.comment, comment_version=F("comment_version") + 1)
         else:
@@ -145,6 +167,9 @@ def commit(*, grade: Grade, seen_version: int, person: User, reason: str = "") -
         draft = Grade.objects.filter(pk=grade.pk, status=GradeStatus.DRAFT, version=seen_version)
         if draft.update(status=GradeStatus.COMMITTED, committed_at=timezone.now()):
             _change_waits(grade, "another professor submitted a grade after the release.")
+            submission = _submission(grade)
+            if submission is not None and grade.grading_id is not None:
+                _tell_of_disagreement(submission, grade)
             return _keep_revision(grade, person, reason=reason)
         grade.refresh_from_db()
         if grade.status == GradeStatus.COMMITTED:
@@ -152,6 +177,24 @@ def commit(*, grade: Grade, seen_version: int, person: User, reason: str = "") -
         raise CannotCommit(
             "Something was changed in another window meanwhile. Look at the marks below, then submit again."
         )
+
+
+def _tell_of_disagreement(submission: Submission, grade: Grade) -> None:
+    """To the instructors, where this grade is two levels or more from another professor's."""
+    others = CriterionScore.objects.exclude(grade=grade).filter(
+        grade__grading__submission=submission, grade__status=GradeStatus.COMMITTED
+    )
+    theirs = others.exclude(level=None).values_list("criterion_id", "level")
+    mine = {score.criterion_id: score for score in grade.scores.exclude(level=None).select_related("criterion")}
+    apart = {
+        mine[key].criterion.name
+        for key, level in theirs
+        if key in mine and abs((mine[key].level or 0) - (level or 0)) >= APART
+    }
+    if apart:
+        names = "; ".join(sorted(apart))
+        text = f"{submission.team.name}: professors are two or more levels apart on {names}. Please adjudicate."
+        tell_instructors(submission, text, kind=NoticeKind.DISPUTED, event=f"apart-{grade.pk}")
 
 
 def undo(*, grade: Grade) -> None:
@@ -177,8 +220,13 @@ def revise(*, grade: Grade, marks: Mapping[int, Marks], comment: str, reason: st
     """A new revision of a committed grade, with its reason. `marks` by criterion id; earlier revisions stay as they are.
 
     What a team was shown stays too: its instructors are told that a change waits, and the audit log has it.
+    Sent a second time because its answer was lost, it is one revision.
     """
     with transaction.atomic():
+        Grade.objects.select_for_update().get(pk=grade.pk)
+        newest = grade.revisions.order_by("-number").first()
+        if newest and _says(newest, marks, comment, reason, person):
+            return newest
         Grade.objects.filter(pk=grade.pk).update(
             comment=clean(comment)[:MAX_COMMENT_CHARACTERS], version=F("version") + 1, saved_at=timezone.now()
         )
@@ -194,6 +242,15 @@ def revise(*, grade: Grade, marks: Mapping[int, Marks], comment: str, reason: st
         made = _keep_revision(grade, person, reason=reason)
         _log_revision(grade, made, person)
         return made
+
+
+def _says(made: GradeRevision, marks: Mapping[int, Marks], comment: str, reason: str, person: User) -> bool:
+    """Whether this revision is just what is sent now."""
+    if made.number == FIRST_REVISION or made.author_id != person.pk or made.reason != reason[:300]:
+        return False
+    there = {one["criterion"]: Marks(one["level"], one["cannot_judge"], one["comment"]) for one in made.scores}
+    sent = {key: _as_kept(one) for key, one in marks.items()}
+    return there == sent and made.comment == clean(comment)[:MAX_COMMENT_CHARACTERS]
 
 
 def _submission(grade: Grade) -> Submission | None:

@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, Exists, OuterRef, Q
 
 from evaluation.models import Conversation, CriterionScore, Grade, GradeStatus, Grading, Submission
+from evaluation.services import telling
 from teams.models import Course, Membership, ProfessorAssignment
 
 ORDER_RANGE = 2**31 - 1
@@ -16,17 +17,23 @@ ORDER_RANGE = 2**31 - 1
 
 def ensure_gradings(*, course: Course) -> None:
     """Open the missing gradings: one for each current submission and each professor assigned to its team. Idempotent."""
+    opened = []
     wanted = ProfessorAssignment.objects.filter(team__course=course, team__submissions__replaced_at=None)
     there = Grading.objects.filter(
         submission__team=OuterRef("team"), submission__replaced_at=None, grader=OuterRef("professor")
     )
-    for assignment in wanted.filter(team__submissions__isnull=False).exclude(Exists(there)).select_related("professor"):
+    for assignment in (
+        wanted.filter(team__submissions__isnull=False)
+        .exclude(Exists(there))
+        .select_related("professor__person", "professor__course")
+    ):
         submission = Submission.objects.current().select_related("rubric", "run").get(team=assignment.team_id)
         try:
             with transaction.atomic():
-                _open(submission, assignment.professor)
+                opened.append(_open(submission, assignment.professor))
         except IntegrityError:
             continue  # another request opened it at the same moment
+    telling.bots_wait(opened)
 
 
 def _open(submission: Submission, grader: Membership) -> Grading:
@@ -72,6 +79,11 @@ def queue_for(membership: Membership) -> list[QueueEntry]:
     return [
         QueueEntry(row, row.grade.scored, len(row.grade.scores.all()), asked.get(row.submission_id, 0)) for row in rows
     ]
+
+
+def first_criterion(grading: Grading) -> str:
+    """The key of the first criterion of its rubric."""
+    return str(grading.grade.scores.values_list("criterion__key", flat=True)[0])
 
 
 def withdrawn_for(membership: Membership) -> list[Grading]:

@@ -50,7 +50,12 @@ def request_regrade(
             )
             made.turns.set(turns)
             what = f"{submission.team.name} asks for a second look at “{criterion.name}”."
-            telling.tell_instructors(submission, what, but=person)
+            event = f"disputed-{made.pk}"
+            telling.tell_instructors(submission, what, but=person, kind=NoticeKind.DISPUTED, event=event)
+            said = (
+                f"the team asks for a second look at “{criterion.name}”. The instructor decides; you need do nothing."
+            )
+            telling.tell_graders(submission, NoticeKind.DISPUTED, said, event=event)
     except IntegrityError as error:
         raise RegradeRefused(
             "You have asked about this criterion already; your instructor has not decided yet."

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from evaluation.models import GradeStatus, RubricVersion, Submission
+from evaluation.services import telling
 from evaluation.services.deadlines import deadline_of, has_passed
 from evaluation.services.gradings import ensure_gradings
 from evaluation.services.rubrics import draft_of, rubric_for
@@ -60,6 +61,7 @@ def submit(*, team: Team, run: TrainingRun, person: User) -> Submission:
             raise CannotSubmit(reason)
         if before is not None:
             Submission.objects.filter(pk=before.pk).update(replaced_at=timezone.now())
+            telling.bot_replaced(before)
         rubric = rubric_for(team.course)
         submission = Submission.objects.create(
             team=team, run=run, rubric=rubric, bundle=bundle_of(run, rubric), submitted_by=person

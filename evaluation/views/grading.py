@@ -62,11 +62,10 @@ def standard_context(course: Course, grading: Grading) -> dict[str, Any]:
     }
 
 
-def criterion_cards(grading: Grading) -> list[dict[str, Any]]:
-    """Each score with its levels, evidence and the saves that were kept aside."""
+def criterion_cards(grading: Grading, aside: list[UnappliedSave]) -> list[dict[str, Any]]:
+    """Each score with its levels, evidence and which of the saves that were kept aside are its own."""
     scores = list(grading.grade.scores.select_related("criterion", "grade").prefetch_related("criterion__levels"))
     evidence = tags.evidence(grading=grading, criteria=[score.criterion for score in scores])
-    aside = list(grading.grade.unapplied.filter(resolved_at=None))
     undecided = [score.pk for score in scores if any(one.criterion_id == score.criterion_id for one in aside)]
     open_scores = [score.pk for score in scores if score.level is None and not score.cannot_judge]
     first = next(iter([*undecided, *open_scores]), None)
@@ -92,14 +91,15 @@ def _waits(grading: Grading) -> bool:
 
 
 def grade_context(course: Course, grading: Grading) -> dict[str, Any]:
-    cards, waits = criterion_cards(grading), _waits(grading)
+    aside, waits = list(grading.grade.unapplied.filter(resolved_at=None)), _waits(grading)
+    cards = criterion_cards(grading, aside)
     return {
         "course": course,
         "grading": grading,
         "grade": grading.grade,
         "criteria": cards,
         "scored": sum(card["score"].level is not None or card["score"].cannot_judge for card in cards),
-        "comment_aside": grading.grade.unapplied.filter(resolved_at=None, criterion=None),
+        "comment_aside": [one for one in aside if one.criterion_id is None and one.turn_id is None],
         "editable": _is_open(grading) and not waits,
         "calibration_waits": waits,
         "section": "grading",
@@ -110,8 +110,11 @@ def grade_context(course: Course, grading: Grading) -> dict[str, Any]:
 @require_GET
 def grading_queue(request: SignedInRequest, course: Course) -> HttpResponse:
     queue = gradings.queue_for(request.membership)
+    to_grade = [entry for entry in queue if entry.grading.grade.status == GradeStatus.DRAFT]
+    several = len(to_grade) > 1
     context = {
-        "to_grade": [entry for entry in queue if entry.grading.grade.status == GradeStatus.DRAFT],
+        "to_grade": to_grade,
+        "first_criterion": gradings.first_criterion(to_grade[0].grading) if several else "",
         "graded": [entry for entry in queue if entry.grading.grade.status == GradeStatus.COMMITTED],
         "looks": regrades.looks_of(request.membership),
         "withdrawn": gradings.withdrawn_for(request.membership),

@@ -6,11 +6,12 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from evaluation.forms import CorrectionForm
+from evaluation.forms import CorrectionForm, sent_before
 from evaluation.models import Turn
 from evaluation.services import chat, tags
+from evaluation.services.grades import Saved
 from evaluation.views.grading import find_grading, talk_of
-from evaluation.views.talk import Talk, question_put, stored, turn_shown, turn_streamed
+from evaluation.views.talk import Talk, key_in, question_put, stored, turn_shown, turn_streamed
 from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course
 
@@ -39,7 +40,7 @@ def interview_ask(request: SignedInRequest, course: Course, code: UUID) -> HttpR
 
     def act() -> None:
         _still_open(talk)
-        chat.ask(conversation=talk.conversation, question=question, person=request.user)
+        chat.ask(conversation=talk.conversation, question=question, person=request.user, key=key_in(request))
 
     return question_put(request, talk, act)
 
@@ -73,9 +74,9 @@ def interview_retry(request: SignedInRequest, course: Course, code: UUID, turn_k
 
     def act() -> None:
         _still_open(talk)
-        chat.retry(turn=turn, question=question, person=request.user)
+        chat.retry(turn=turn, question=question, person=request.user, key=key_in(request))
 
-    return question_put(request, talk, act)
+    return question_put(request, talk, act, name=f"again-{turn.key}")
 
 
 @course_view(Access.PROFESSOR)
@@ -86,9 +87,10 @@ def interview_tag(request: SignedInRequest, course: Course, code: UUID, turn_key
     turn, chosen = find_turn(talk, turn_key), request.POST.get("criterion", "")
     assert talk.grading is not None
     criterion = next((one for one in talk.criteria() if one.key == chosen), None)
-    tags.toggle(grading=talk.grading, turn=turn, label=request.POST.get("label", ""), criterion=criterion)
+    on = {"1": True, "0": False}.get(request.POST.get("on", ""))
+    tags.put(grading=talk.grading, turn=turn, label=request.POST.get("label", ""), criterion=criterion, on=on)
     if request.htmx:
-        return turn_shown(request, talk, turn)
+        return stored(turn_shown(request, talk, turn), "tag")
     return redirect(f"{talk.page}#turn-{turn.key}")
 
 
@@ -99,16 +101,15 @@ def interview_correction(request: SignedInRequest, course: Course, code: UUID, t
     talk = find_talk(request, course, code)
     turn, form = find_turn(talk, turn_key), CorrectionForm(request.POST)
     assert talk.grading is not None
-    if form.is_valid():
-        tags.correct(grading=talk.grading, turn=turn, answer=form.cleaned_data["answer"])
-    elif not request.htmx:
-        return render(request, "evaluation/talk_refused.html", {"refusal": form.said(), "page": talk.page}, status=422)
-    if request.htmx:
-        context = {
-            "turn": turn,
-            "saved": "" if form.errors else form.cleaned_data["answer"].strip(),
-            "refused": form.said(),
-        }
-        response = render(request, "evaluation/talk.html#correction_saved", context, status=422 if form.errors else 200)
-        return response if form.errors else stored(response, f"better-{turn.key}")
-    return redirect(f"{talk.page}#turn-{turn.key}")
+    if not form.is_valid():
+        part = "evaluation/talk.html#correction_saved" if request.htmx else "evaluation/talk_refused.html"
+        context = {"turn": turn, "refused": form.said(), "refusal": form.said(), "page": talk.page}
+        return render(request, part, context, status=422)
+    before = [one.get("answer", "") for one in sent_before(request.POST)]
+    saved = tags.correct(grading=talk.grading, turn=turn, **form.cleaned_data, before=before)
+    if not request.htmx:
+        return redirect(f"{talk.page}#turn-{turn.key}")
+    card = next(one for one in talk.cards() if one.turn.pk == turn.pk)
+    part = "better" if saved is Saved.KEPT_ASIDE else "correction_saved"
+    context = {**talk.context(), "card": card, "turn": turn, "oob_better": True}
+    return stored(render(request, f"evaluation/talk.html#{part}", context), f"better-{turn.key}")

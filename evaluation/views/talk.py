@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID, uuid4
 
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
@@ -75,6 +76,8 @@ class Talk:
             "hearing": self.hearing,
             "tag_labels": tags.offered(criteria) if self.grading else (),
             "tag_criteria": criteria,
+            "ask_key": uuid4(),
+            "again_key": uuid4(),
             **more,
         }
 
@@ -106,8 +109,21 @@ def stored_and_on(request: SignedInRequest, name: str, to: str) -> HttpResponse:
     return stored(response, name)
 
 
-def question_put(request: SignedInRequest, talk: Talk, act: Callable[[], object]) -> HttpResponse:
-    """Do `act` (ask, ask again, stop) and show the talk as it is then, or why it was refused with the question kept."""
+def key_in(request: SignedInRequest) -> UUID | None:
+    """By which a question is known that is sent again because its answer was lost."""
+    try:
+        return UUID(request.POST.get("key", ""))
+    except ValueError:
+        return None
+
+
+def question_put(
+    request: SignedInRequest, talk: Talk, act: Callable[[], object], *, name: str = "question"
+) -> HttpResponse:
+    """Do `act` (ask, ask again, stop) and show the talk as it is then, or why it was refused with the question kept.
+
+    `name`: of the form that it came from.
+    """
     try:
         act()
     except REFUSALS as error:
@@ -117,7 +133,7 @@ def question_put(request: SignedInRequest, talk: Talk, act: Callable[[], object]
         return render(request, template, {**context, "page": talk.page}, status=422)
     if request.htmx:
         context = talk.context(evidence=talk.evidence(), oob=True)
-        return stored(render(request, "evaluation/talk.html#talk_and_evidence", context), "question")
+        return stored(render(request, "evaluation/talk.html#talk_and_evidence", context), name)
     return redirect(talk.page + "#ask")
 
 

@@ -19,7 +19,7 @@ from teams.models.money import (
     Price,
     PriceKind,
 )
-from teams.models.notice import Announcement, MailChoice, Notice, NoticeKind
+from teams.models.notice import Announcement, MailChoice, Notice, NoticeKind, ToldOnce
 from teams.models.people import OutsideIdentity, User
 
 __all__ = [
@@ -64,5 +64,6 @@ __all__ = [
     "Section",
     "Team",
     "TeamRequest",
+    "ToldOnce",
     "User",
 ]

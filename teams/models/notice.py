@@ -18,6 +18,9 @@ class NoticeKind(models.TextChoices):
     RUN = "run", "A run finished or failed"
     GRADE = "grade", "A grade was released or decided"
     WAITING = "waiting", "A bot or a second look waits for you"
+    REPLACED = "replaced", "A team replaced a bot that you were to grade"
+    DUE = "due", "Grades or a bot are due in two days"
+    DISPUTED = "disputed", "A grade is disputed"
     DECISION = "decision", "Grades that wait for your decision"
     DATASET = "dataset", "A dataset version is ready"
     BUDGET = "budget", "Budget alerts and requests"
@@ -40,6 +43,18 @@ class Notice(models.Model):
     class Meta:
         ordering = ["-at", "-id"]
         indexes = [models.Index(fields=["person", "read_at"])]
+
+
+class ToldOnce(models.Model):
+    """This person was told of this event: whoever comes upon it again, at the same moment too, says nothing."""
+
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    course = models.ForeignKey("teams.Course", on_delete=models.CASCADE, related_name="+")
+    event = models.CharField(max_length=100, help_text="What happened, and to what: due-2026-12-04.")
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["person", "course", "event"], name="told_once")]
 
 
 class MailChoice(models.Model):

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from teams.models import AuditEntry, Course, MailChoice, Membership, Notice, OutgoingMail, Role, User
+from teams.models import AuditEntry, Course, MailChoice, Membership, Notice, OutgoingMail, Role, ToldOnce, User
 from teams.services import archive_exports, audit
 from teams.services.courses import CourseRefused
 
@@ -60,6 +60,7 @@ def _forget(person: User, new_name: str) -> None:
     for model in (AccessAttempt, AccessLog, AccessFailureLog):
         model.objects.filter(username__iexact=person.email).delete()
     Notice.objects.filter(person=person).delete()
+    ToldOnce.objects.filter(person=person).delete()
     MailChoice.objects.filter(person=person).delete()
     OutgoingMail.objects.filter(Q(person=person) | Q(address__iexact=person.email)).delete()
     person.identities.all().delete()

@@ -10,19 +10,40 @@ from django.db.models import Count, Max
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from teams.models import Announcement, Course, MailChoice, MailKind, Notice, NoticeKind, User
+from teams.models import Announcement, Course, MailChoice, MailKind, Notice, NoticeKind, ToldOnce, User
 from teams.services import audit, mail
 
 MARK_LENGTH = 16
 SAME_AGAIN = timedelta(minutes=5)  # a person who means it twice waits; one who pressed twice does not
 
 
-def tell(*, people: Iterable[User], course: Course, kind: NoticeKind, text: str, path: str) -> None:
+def tell(
+    *, people: Iterable[User], course: Course, kind: NoticeKind, text: str, path: str, event: str = ""
+) -> list[User]:
     """One notice for each person, now; the mail goes out after the transaction commits. `path` is the page to look at.
 
-    Each where that person wants this kind: in the app, by e-mail, both or neither.
+    Each where that person wants this kind: in the app, by e-mail, both or neither. With an `event` nobody is told of it twice
+    in this course, whoever tells. Gives those who were told now.
     """
     told = list({person.pk: person for person in people if person.is_active}.values())
+    with transaction.atomic():
+        if event:
+            told = [person for person in told if _first_time(person, course, event)]
+        _tell_now(told, course, kind, text, path)
+    return told
+
+
+def _first_time(person: User, course: Course, event: str) -> bool:
+    _, first = ToldOnce.objects.get_or_create(person=person, course=course, event=event)
+    return first
+
+
+def wants(*, person: User, kind: NoticeKind) -> bool:
+    """Whether this person hears of such things at all."""
+    return not MailChoice.objects.filter(person=person, kind=kind, in_app=False, wanted=False).exists()
+
+
+def _tell_now(told: list[User], course: Course, kind: NoticeKind, text: str, path: str) -> None:
     choices = {choice.person_id: choice for choice in MailChoice.objects.filter(person__in=told, kind=kind)}
     no_notice = {key for key, choice in choices.items() if not choice.in_app}
     no_mail = {key for key, choice in choices.items() if not choice.wanted}

@@ -9,7 +9,7 @@ from evaluation.models import Turn
 from evaluation.services import gradings
 from tests.e2e.marks_walk import Walk
 from tests.e2e.test_cockpit import beside_playwrights_loop  # noqa: F401  (a fixture)
-from tests.e2e.test_lost_work import walk  # noqa: F401  (a fixture)
+from tests.e2e.test_lost_work import grading, walk  # noqa: F401  (fixtures)
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900), pytest.mark.django_db(transaction=True)]
 WIDE = [(1280, 800), (1024, 768)]
@@ -26,7 +26,7 @@ SMALL_TARGETS = """() => [...document.querySelectorAll("main button, main a.butt
 def talked(at: Walk) -> None:
     """So much was said that it does not fit a screen."""
     talk = gradings.interview_of(at.grading)
-    for number in range(2, 10):
+    for number in range(4, 10):
         question = f"What is {number} + 5, and how do you know?"
         Turn.objects.create(conversation=talk, position=number, question=question, answer=ANSWER, status="done")
 
@@ -85,8 +85,8 @@ def test_the_childs_words_are_the_largest_text_but_for_the_bots_name(walk: Calla
 def test_a_finger_finds_everything(walk: Callable[[int], Walk]) -> None:  # noqa: F811
     at = walk(1)
     talked(at)
-    state = at.context.storage_state()
-    browser = at.context.browser
+    state = at.device.context.storage_state()
+    browser = at.device.context.browser
     assert browser is not None
     tablet = browser.new_context(
         base_url=at.page.url.split("/courses")[0],

@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from datasets.models import Dataset
 from datasets.services import drafts
-from evaluation.models import Turn, TurnCorrection, TurnTag
+from evaluation.models import Turn, TurnCorrection, TurnTag, UnappliedSave
 from evaluation.services import gradings, releases, results, tags, training_rows
 from tests.evaluation.test_grading import committed, grading, second_professor, submission, url_of  # noqa: F401  (fixtures)
 
@@ -86,9 +86,39 @@ def test_an_empty_tag_is_none_and_a_long_or_hostile_one_is_cut_and_escaped(gradi
     assert len(TurnTag.objects.get().label) == 40 and "<script>alert" not in html
 
 
-def better(client_for, grading, turn, answer, **headers):  # noqa: F811
-    client = client_for(grading.grader.person)
-    return client.post(url_of(grading, "interview_correction", turn_key=turn.key), {"answer": answer}, headers=headers)
+def better(client_for, grading, turn, answer, seen=None, before="", **headers):  # noqa: F811
+    """`seen`: what the page showed before; what is there now where nothing else is said."""
+    client, url = client_for(grading.grader.person), url_of(grading, "interview_correction", turn_key=turn.key)
+    there = TurnCorrection.objects.filter(grading=grading, turn=turn).values_list("answer", flat=True).first() or ""
+    version = tags.mark_of(there if seen is None else seen)
+    return client.post(url, {"answer": answer, "version": version, "before": before}, headers=headers)
+
+
+def test_better_answers_of_two_windows_are_both_kept_and_one_is_chosen(grading, turn, client_for, page):  # noqa: F811
+    better(client_for, grading, turn, "From the laptop.", seen="", **HTMX)
+    for _ in range(2):  # its answer was lost, and it came again
+        answer = better(client_for, grading, turn, "From the tablet.", seen="", **HTMX)
+        assert "From the tablet." in answer.content.decode() and answer["Saved"] == f"better-{turn.key}"
+    assert TurnCorrection.objects.get().answer == "From the laptop."
+    kept = UnappliedSave.objects.get()
+    assert kept.turn == turn and "Kept aside:" in page()
+    choose = reverse("grading_choose", args=[grading.grader.course_id, grading.code, kept.code])
+    client_for(grading.grader.person).post(choose, {"use": "kept"})
+    assert TurnCorrection.objects.get().answer == "From the tablet."
+    assert "Kept aside:" not in page()
+
+
+def test_a_better_answer_whose_save_was_lost_on_the_way_is_no_conflict_with_itself(grading, turn, client_for):  # noqa: F811
+    better(client_for, grading, turn, "First", seen="", **HTMX)
+    better(client_for, grading, turn, "First and more", seen="", before='[{"answer": "First"}]', **HTMX)
+    assert TurnCorrection.objects.get().answer == "First and more"
+    assert not UnappliedSave.objects.exists()
+
+
+def test_a_tag_that_is_sent_twice_is_on_and_one_that_is_taken_off_twice_is_off(grading, turn, client_for):  # noqa: F811
+    for on, left in (("1", 1), ("1", 1), ("0", 0), ("0", 0)):
+        tag(client_for, grading, turn, label="Great", on=on)
+        assert TurnTag.objects.count() == left
 
 
 def test_a_better_answer_saves_itself_and_is_there_on_the_next_visit(grading, turn, client_for, page):  # noqa: F811

@@ -90,7 +90,7 @@ def test_nothing_that_happens_after_the_release_reaches_the_team(
     before = team_page(client, team)
     revise(grading, level=1)
     turn = chat.ask(conversation=gradings.interview_of(grading), question="What is ice?", person=grading.grader.person)
-    tags.toggle(grading=grading, turn=turn, label="great")
+    tags.put(grading=grading, turn=turn, label="great")
     tags.correct(grading=grading, turn=turn, answer="Um, cold water?")
     another_grade(released, level=1)
     criterion = released.rubric.criteria.first()
@@ -210,7 +210,7 @@ def test_an_adjudicator_sees_both_interviews_and_nothing_is_chosen_for_her(
 ):
     person = grading.grader.person
     turn = chat.ask(conversation=gradings.interview_of(grading), question="What is 52 - 38?", person=person)
-    tags.toggle(grading=grading, turn=turn, label="too grown-up")
+    tags.put(grading=grading, turn=turn, label="too grown-up")
     chat.ask(conversation=gradings.interview_of(grading), question="And 15 + 8?", person=person)
     committed(grading, level=4)
     another_grade(submission, level=2)
@@ -295,7 +295,7 @@ def test_what_was_released_before_there_were_versions_becomes_version_1_as_teams
 ):
     person = grading.grader.person
     turn = chat.ask(conversation=gradings.interview_of(grading), question="What is ice?", person=person)
-    tags.toggle(grading=grading, turn=turn, label="great")
+    tags.put(grading=grading, turn=turn, label="great")
     tags.correct(grading=grading, turn=turn, answer="Um, cold?")
     committed(grading, level=4)
     another_grade(submission, level=3)

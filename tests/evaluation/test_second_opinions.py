@@ -116,7 +116,7 @@ def test_a_request_points_at_a_criterion_and_marked_answers(
     turn = chat.ask(
         conversation=gradings.interview_of(grading), question="What is 52 - 38?", person=grading.grader.person
     )
-    tags.toggle(grading=grading, turn=turn, label="real misconception")
+    tags.put(grading=grading, turn=turn, label="real misconception")
     releases.publish(submission=submission, person=instructor)
     criterion = submission.rubric.criteria.get(position=3)
     client = client_for(member)
@@ -141,7 +141,7 @@ def asked(submission, two_gradings, member, instructor, model_server, answers_at
     for question in ("What is 52 - 38?", "Why is ice cold?"):
         talk, person = gradings.interview_of(grading), grading.grader.person
         turn = chat.ask(conversation=talk, question=question, person=person)
-        tags.toggle(grading=grading, turn=turn, label="real misconception")
+        tags.put(grading=grading, turn=turn, label="real misconception")
     releases.publish(submission=submission, person=instructor)
     return regrades.request_regrade(
         submission=submission,

@@ -153,7 +153,7 @@ def _grade(world: World, made: Cast) -> None:
         charge(world.team, f"{turn.hold_key}-dear", person, str(turn.key))
         if person != made.one:
             continue
-        tags.toggle(grading=grading, turn=turn, label="great")
+        tags.put(grading=grading, turn=turn, label="great")
         tags.correct(grading=grading, turn=turn, answer="It is cold.")
         score = grading.grade.scores.order_by("pk")[0]
         grades.save_score(score=score, marks=Marks(level=2, comment="Hm."), version=0)

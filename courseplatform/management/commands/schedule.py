@@ -11,11 +11,12 @@ from django.core.management.base import BaseCommand
 from courseplatform import arriving
 from courseplatform.erasing_rows import forget_freed_pages
 from datasets.services import retention
-from evaluation.services import chat, interviews
+from evaluation.services import chat, interviews, reminders
 from teams.services import archive_exports, archive_imports, billing, erasing, mail
 from training.services import base_trials, deployments, merging, pace_trial, reconcile, run_disk
 
 RETENTION_SECONDS = 3600
+REMINDER_SECONDS = 600
 BILL_SECONDS = 600  # how often it is asked whether tonight's check is made
 
 
@@ -46,5 +47,6 @@ class Command(BaseCommand):
             (RETENTION_SECONDS, arriving.sweep),
             (RETENTION_SECONDS, forget_freed_pages),  # where a reader was at it when something was erased
             (BILL_SECONDS, billing.check_bill),
+            (REMINDER_SECONDS, reminders.tell_due),
         ]
         reconcile.repeat(rounds, over.wait)
