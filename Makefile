@@ -81,8 +81,8 @@ check: lint types imports migrations deploy-check test postgres ## exactly what 
 bench: $(VENV)/.dev .venv-bench/.ready browser ## benchmark table against peers; writes bench.json
 	$(BIN)/python -m tests.benchmarks.run
 
-chaos: $(VENV)/.dev ## kill, fill, hang and cut everything in the middle of runs; writes chaos.json
-	$(BIN)/python -m tests.chaos.run
+chaos: $(VENV)/.dev browser ## kill, fill, hang and cut everything in the middle of runs; writes chaos.json (CHAOS_ARGS="desk --walks 50": just that)
+	$(BIN)/python -m tests.chaos.run $(CHAOS_ARGS)
 
 chaos-postgres: $(VENV)/.dev ## the same on a throw-away PostgreSQL
 	sh tests/postgres.sh chaos

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from teams.models import Method
-from tests.chaos import answers, archives, faults, mails, uploads
+from tests.chaos import answers, archives, desk, faults, mails, uploads
 from tests.chaos.mail_server import MailServer
 from tests.chaos.scene import Row, Scene
 
@@ -61,8 +61,11 @@ class PageFault:
         return self.plays(scene, self.name)
 
 
-def all_faults(server: MailServer) -> list[Playable]:
-    """Those of runs, of answers, of uploads and of mail; `server` is where the platform's mail goes."""
+def all_faults(server: MailServer, *, walks: int, steps: str = "") -> list[Playable]:
+    """Those of runs, of answers, of uploads, of mail and of the grading desk; `server` is where the platform's mail goes.
+
+    `walks`: how many over the desk; `steps`: one of just these in their place.
+    """
     lora, dspy, openai = (Method.LORA,), (Method.DSPY,), (Method.OPENAI,)
     of_answers = [
         AnswerFault("model-server", "kill -9 of the model server with a question in its hands",
@@ -84,5 +87,7 @@ def all_faults(server: MailServer) -> list[Playable]:
                   lambda scene, name: mails.play(scene, server, mails.silent, name)),
         PageFault("mail-killed", "a mail server that dies before it takes a letter", "mail",
                   lambda scene, name: mails.play(scene, server, mails.killed, name)),
+        PageFault("desk-walks", "random faults while a professor grades in a browser", "desk",
+                  lambda scene, name: desk.play(scene, name, walks, steps)),
     ]  # fmt: skip
     return [*faults.FAULTS, *of_answers, *of_pages]

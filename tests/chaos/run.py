@@ -27,8 +27,10 @@ NEEDS_A_SMALL_DISK = ("disk", "disk-answer")
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("methods", nargs="?", default="lora,dspy,openai,upload,mail")
+    parser.add_argument("methods", nargs="?", default="lora,dspy,openai,upload,mail,desk")
     parser.add_argument("faults", nargs="?", default="")
+    parser.add_argument("--walks", type=int, default=2_000, help="over the grading desk")
+    parser.add_argument("--steps", default="", help="one walk over the desk of just these, as a failure printed them")
     parser.add_argument("--report", type=Path, default=ROOT / "chaos.json")
     return parser.parse_args()
 
@@ -97,7 +99,7 @@ def play(platform: Platform, provider: Provider, mail: MailServer, options: argp
     from tests.chaos.scene import Scene, as_json
 
     scene, rows, healthy = Scene(platform, provider), [], True
-    everything = [*all_faults(mail), CONTROL]
+    everything = [*all_faults(mail, walks=options.walks, steps=options.steps), CONTROL]
     wanted = options.faults.split(",") if options.faults else [fault.name for fault in everything[:-1]]
     print(f"{'method':<7} {'fault':<17} {'outcome':<44} jobs charges orphans held  seconds", flush=True)
     for fault in (fault for fault in everything if fault.name in wanted):
