@@ -34,18 +34,14 @@ class Evidence:
 class TurnMarks:
     """What one grader left on one answer. `own`: (label, criterion's name or "") of tags in the grader's own words.
 
-    `aside`: better answers that another window wrote from an older state.
+    `aside`: better answers that another window wrote from an older state. `seen`: the mark of `correction`.
     """
 
     labels: set[str] = field(default_factory=set)
     own: list[tuple[str, str]] = field(default_factory=list)
     correction: str = ""
     aside: list[UnappliedSave] = field(default_factory=list)
-
-    @property
-    def seen(self) -> str:
-        """By which a save knows whether its page showed what is there."""
-        return mark_of(self.correction)
+    seen: str = ""
 
 
 def marks_by_turn(grading: Grading) -> dict[int, TurnMarks]:
@@ -57,6 +53,7 @@ def marks_by_turn(grading: Grading) -> dict[int, TurnMarks]:
             marked[turn_id].own.append((label, name or ""))
     for turn_id, answer in grading.corrections.values_list("turn_id", "answer"):
         marked[turn_id].correction = answer
+        marked[turn_id].seen = mark_of(grading, answer)
     for kept in UnappliedSave.objects.filter(grade__grading=grading, resolved_at=None).exclude(turn=None):
         marked[kept.turn_id or 0].aside.append(kept)
     return marked
@@ -89,9 +86,9 @@ def put(
     return created or bool(on)
 
 
-def mark_of(answer: str) -> str:
-    """Stands for a better answer in the page that shows it: empty for none."""
-    return hashlib.sha256(answer.encode()).hexdigest()[:16] if answer else ""
+def mark_of(grading: Grading, answer: str) -> str:
+    """Stands for a better answer in the page that shows it: empty for none. Another grader's is another one."""
+    return hashlib.sha256(f"{grading.code} {answer}".encode()).hexdigest()[:16] if answer else ""
 
 
 def correct(*, grading: Grading, turn: Turn, answer: str, seen: str = "", before: Sequence[str] = ()) -> Saved:
@@ -107,7 +104,7 @@ def correct(*, grading: Grading, turn: Turn, answer: str, seen: str = "", before
         there = row.values_list("answer", flat=True).first() or ""
         if there == text:
             return Saved.SAME
-        if mark_of(there) != seen and there not in own:
+        if mark_of(grading, there) != seen and there not in own:
             return keep_aside(grade, Marks(comment=text), turn=turn)
         row.delete()
         if text:

@@ -90,7 +90,7 @@ def better(client_for, grading, turn, answer, seen=None, before="", **headers): 
     """`seen`: what the page showed before; what is there now where nothing else is said."""
     client, url = client_for(grading.grader.person), url_of(grading, "interview_correction", turn_key=turn.key)
     there = TurnCorrection.objects.filter(grading=grading, turn=turn).values_list("answer", flat=True).first() or ""
-    version = tags.mark_of(there if seen is None else seen)
+    version = tags.mark_of(grading, there if seen is None else seen)
     return client.post(url, {"answer": answer, "version": version, "before": before}, headers=headers)
 
 

@@ -162,7 +162,7 @@ def look_url(look):
 
 
 def test_instructors_are_told_of_a_request_and_the_professor_of_her_look(asked, instructor, client_for, course):
-    assert instructor.notices.get(kind=NoticeKind.DECISION).text.startswith("Maple asks for a second look at")
+    assert instructor.notices.get(kind=NoticeKind.DISPUTED).text.startswith("Maple asks for a second look at")
     third = third_professor(course)
     assert [free.pk for free in regrades.free_professors(asked.submission)] == [third.pk]
     decide(client_for(instructor), asked, professor=str(third.pk))
