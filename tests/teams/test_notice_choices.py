@@ -8,9 +8,9 @@ from django.utils import timezone
 from datasets.services import reviews, rework
 from datasets.services.reading import row_at
 from evaluation.models import GradeStatus, Submission
-from evaluation.services import grades, gradings, regrades, releases, submissions
+from evaluation.services import grades, gradings, regrades, releases, reminders, submissions
 from teams import impersonation
-from teams.models import Membership, Notice, NoticeKind, Role
+from teams.models import Membership, Milestone, Notice, NoticeKind, OutgoingMail, Role
 from teams.services import budget_requests, money, notices, team_requests
 from tests import factories
 from tests.evaluation.conftest import make_run
@@ -79,7 +79,31 @@ def happen(redis_server, course, team, member, professor, instructor, other_prof
         version = factories.make_dataset_version(team, person=member)
         rework.make_and_tell(version=version, person=member, work="swap", option="all")
 
+    def replaced():
+        """After what else is told of the first bot."""
+        rowan = factories.make_team(course, f"Rowan {Submission.objects.count()}", factories.make_person("Rosa Rowan"))
+        factories.assign(rowan, professor)
+        submissions.submit(team=rowan, run=make_run(rowan), person=member)
+        OutgoingMail.objects.filter(person=professor).delete()
+        professor.notices.all().delete()
+        submissions.submit(team=rowan, run=make_run(rowan), person=member)
+
+    def disputed():
+        submission = Submission.objects.filter(team=team).first() or graded()
+        Submission.objects.filter(pk=submission.pk).update(released_at=timezone.now())
+        submission.refresh_from_db()
+        criterion = submission.rubric.criteria.get(key="flow")
+        regrades.request_regrade(submission=submission, criterion=criterion, turns=[], words="Please.", person=member)
+
+    def due():
+        step = {"title": "Submit", "goal": Milestone.Goal.SUBMISSION, "due_on": timezone.localdate(), "position": 99}
+        Milestone.objects.create(course=course, **step)
+        reminders.tell_due()
+
     doing = {
+        NoticeKind.REPLACED: replaced,
+        NoticeKind.DISPUTED: disputed,
+        NoticeKind.DUE: due,
         NoticeKind.DATASET: version_made,
         NoticeKind.TEAM: asked_to_join,
         NoticeKind.RUN: run_ends,
@@ -101,9 +125,14 @@ def other_professor(course):
 
 
 @pytest.fixture
-def told(member, instructor, other_professor):
+def told(member, professor, instructor, other_professor):
     """Who is told of this kind."""
-    others = {NoticeKind.DECISION: instructor, NoticeKind.WAITING: other_professor}
+    others = {
+        NoticeKind.DECISION: instructor,
+        NoticeKind.DISPUTED: instructor,
+        NoticeKind.WAITING: other_professor,
+        NoticeKind.REPLACED: professor,
+    }
     return lambda kind: others.get(kind, member)
 
 
@@ -197,9 +226,10 @@ def test_no_notice_of_a_professor_names_a_team_or_its_people(happen, course, tea
         happen(kind)
     money.hold(team=team, key="all of it", amount=team.account.limit)
     told = list(professor.notices.all())
-    assert [notice.kind for notice in told] == [NoticeKind.ANNOUNCEMENT]
+    expected = {NoticeKind.ANNOUNCEMENT, NoticeKind.REPLACED, NoticeKind.DISPUTED}
+    assert {notice.kind for notice in told} == expected
     for notice in told:
-        assert not any(name in notice.text + notice.path for name in (team.name, member.name, "/teams/"))
+        assert not any(name in notice.text + notice.path for name in (team.name, "Rowan", member.name, "/teams/"))
 
 
 # --- The bar ---------------------------------------------------------------------------------------------------------
