@@ -57,7 +57,7 @@ def states(at: Walk) -> Iterator[tuple[str, str]]:
 def wrong(page: Page, name: str) -> Iterator[str]:
     page.evaluate(AXE_SCRIPT)
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)
         yield from (f"{name}, {scheme}: {one}" for one in page.evaluate(AXE, RULES))
         for width, height in (*SIZES, ZOOMED):
             page.set_viewport_size({"width": width, "height": height})
