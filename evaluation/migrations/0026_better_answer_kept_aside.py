@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('evaluation', '0021_wider_interview_phrases'),
+        ('evaluation', '0025_grader_required'),
     ]
 
     operations = [
