@@ -14,6 +14,7 @@ from evaluation.models import CriterionScore, Grade, Grading, TurnCorrection, Tu
 from evaluation.services import gradings, submissions
 from teams.models import BudgetAccount, Method, Role, User
 from tests import factories
+from tests.chaos.processes import wait_for
 from tests.chaos.scene import Row, Scene
 from tests.e2e.conftest import chromium
 from tests.e2e.desk_device import Device, sign_in
@@ -53,6 +54,7 @@ def _bot_to_grade(scene: Scene) -> tuple[Grading, User]:
     professor = factories.make_person("Paula Professor")
     factories.enrol(scene.team.course, professor, Role.PROFESSOR)
     factories.assign(scene.team, professor)
+    wait_for(scene.rows_may_leave, "the name model does not look through the rows")
     submissions.submit(team=scene.team, run=scene.bot_of(Method.OPENAI), person=scene.person)
     grading = Grading.objects.select_related("submission__team", "submission__rubric", "grader__person").get(
         grader__person=professor, submission__replaced_at=None

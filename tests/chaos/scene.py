@@ -78,7 +78,7 @@ class Scene:
         its moment passes.
         """
         self.runs = []
-        wait_for(self._rows_may_leave, "the name model does not look through the rows")
+        wait_for(self.rows_may_leave, "the name model does not look through the rows")
         for method in methods:
             run = self._launch(method, fault)
             self.runs.append(run)
@@ -86,7 +86,7 @@ class Scene:
             there = at_provider if method == Method.OPENAI else self._engine_is_at_work
             wait_for(lambda: self._begun(run) and there(run), f"the {method} run does not begin")  # noqa: B023
 
-    def _rows_may_leave(self) -> bool:
+    def rows_may_leave(self) -> bool:
         self.version.refresh_from_db()
         return cloud_refusal(self.version) is None
 

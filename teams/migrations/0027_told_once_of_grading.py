@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('teams', '0024_archive_exports'),
+        ('teams', '0026_purposes_of_old_money'),
     ]
 
     operations = [
