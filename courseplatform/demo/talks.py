@@ -102,8 +102,8 @@ def grade(scene: Scene) -> None:
 
 def _mark(grading: Grading, turns: list[Turn]) -> None:
     if not grading.tags.exists():
-        tags.toggle(grading=grading, turn=turns[0], label="great")
-        tags.toggle(grading=grading, turn=turns[1], label="out of character")
+        tags.put(grading=grading, turn=turns[0], label="great")
+        tags.put(grading=grading, turn=turns[1], label="out of character")
         tags.correct(grading=grading, turn=turns[1], answer=BETTER)
     for score, (level, comment) in zip(grading.grade.scores.order_by("criterion__pk"), LEVELS, strict=False):
         grades.save_score(score=score, marks=Marks(level=level, comment=comment), version=score.version)

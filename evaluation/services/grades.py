@@ -126,12 +126,11 @@ def choose(*, unapplied: UnappliedSave, use_it: bool) -> None:
         open_row = UnappliedSave.objects.filter(pk=unapplied.pk, resolved_at=None)
         if not open_row.update(resolved_at=timezone.now()) or not use_it:
             return
-        if unapplied.turn_id is not None:
-            TurnCorrection.objects.filter(grading=unapplied.grade.grading_id, turn=unapplied.turn_id).delete()
+        grading = unapplied.grade.grading
+        if unapplied.turn_id is not None and grading is not None:
+            TurnCorrection.objects.filter(grading=grading, turn=unapplied.turn_id).delete()
             if unapplied.comment:
-                TurnCorrection.objects.create(
-                    grading_id=unapplied.grade.grading_id, turn_id=unapplied.turn_id, answer=unapplied.comment
-                )
+                TurnCorrection.objects.create(grading=grading, turn_id=unapplied.turn_id, answer=unapplied.comment)
         elif unapplied.criterion_id is None:
             row = Grade.objects.filter(pk=unapplied.grade_id, status=GradeStatus.DRAFT)
             row.update(comment=unapplied.comment, comment_version=F("comment_version") + 1)

@@ -18,7 +18,7 @@ from tests.e2e.walk_plan import plan
 from tests.world import make_world
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900), pytest.mark.django_db(transaction=True)]
-WALKS, STEPS = 2, 4
+WALKS, STEPS = 2, 3
 
 
 @pytest.fixture

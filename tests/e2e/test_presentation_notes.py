@@ -11,7 +11,7 @@ from pytest_django.live_server_helper import LiveServer
 from evaluation.models import CriterionScore, Hearing, UnappliedSave
 from teams.models import Role, User
 from tests import factories
-from tests.e2e.marks_walk import sign_in
+from tests.e2e.desk_device import sign_in
 from tests.e2e.test_cockpit import beside_playwrights_loop  # noqa: F401  (a fixture)
 from tests.world import World, make_world
 
