@@ -309,7 +309,7 @@ class Walk:
 
     def _until(self, done: Callable[[], bool], what: str) -> None:
         """Let time go by until it is so; the server's own time is waited for, the page's is moved on."""
-        for _ in range(200):
+        for _ in range(2_000):  # a busy machine is no failure
             if done():
                 return
             self.device.later(1_000)
