@@ -10,6 +10,7 @@ from courseplatform import machine
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+LONGEST_LINE = 120
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 CODE = re.compile(r"`([^`]+)`")
 BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -35,6 +36,14 @@ def test_links_lead_somewhere(document):
     links = LINK.findall(document.read_text(encoding="utf-8"))
     dead = [link for link in links if "://" not in link and not (document.parent / link).exists()]
     assert not dead
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_lines_can_be_read(document):
+    """A row of a table is one line by Markdown's own rule."""
+    lines = document.read_text(encoding="utf-8").splitlines()
+    long = [place for place, line in enumerate(lines, 1) if len(line) > LONGEST_LINE and not line.startswith("|")]
+    assert not long
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
