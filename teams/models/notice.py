@@ -44,6 +44,11 @@ class Notice(models.Model):
         ordering = ["-at", "-id"]
         indexes = [models.Index(fields=["person", "read_at"])]
 
+    @property
+    def tells_its_minute(self) -> bool:
+        """Not where the minute would tell a professor who handed in, or a team who wrote: grading is blind."""
+        return self.kind not in (NoticeKind.COMMENT, NoticeKind.WAITING, NoticeKind.REPLACED, NoticeKind.DISPUTED)
+
 
 class ToldOnce(models.Model):
     """This person was told of this event: whoever comes upon it again, at the same moment too, says nothing."""

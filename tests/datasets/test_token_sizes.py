@@ -79,8 +79,9 @@ def test_a_version_measured_before_tokens_were_counted_offers_to_count_them(
 
 @pytest.mark.parametrize("method", Method.values)
 def test_the_quality_page_fetches_what_a_run_with_the_usual_settings_costs(
-    method: str, version: DatasetVersion, browser: Client, version_url: str, team: Team
+    method: str, version: DatasetVersion, browser: Client, version_url: str, team: Team, settings: Any
 ) -> None:
+    settings.HAS_PROVIDER = True
     address = f"/teams/{team.pk}/runs/new/{method}/?version={version.pk}"
     assert f'hx-get="{address}"' in browser.get(f"{version_url}quality/").content.decode()
     answer = browser.get(address, headers={"HX-Request": "true"}).content.decode()

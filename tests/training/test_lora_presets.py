@@ -115,8 +115,9 @@ def test_nonsense_beside_a_preset_is_refused_by_its_field(
 
 
 def test_a_dspy_preset_keeps_what_stands_in_the_form(
-    team: Team, member: User, version: DatasetVersion, client_for: ClientFor
+    team: Team, member: User, version: DatasetVersion, client_for: ClientFor, settings: Any
 ) -> None:
+    settings.HAS_PROVIDER = True
     path = reverse("run_new", args=[team.pk, "dspy"])
     kept: dict[str, Any] = {"preset": "quick", "name": "Mine & yours", "dataset_version": version.pk}
     page = client_for(member).get(path, kept, headers={"HX-Request": "true"}).content.decode()
