@@ -108,7 +108,7 @@ def walk(page: Page, *starts: str) -> Walk:
 def test_a_students_pages_are_for_everybody(lived_in: None, sign_in: Callable[..., Page]) -> None:
     page = sign_in(CEDAR, viewport=DESK)
     team = page.url
-    for method in ("dspy", "lora"):
+    for method in ("openai", "lora"):
         start_run(page, team, method, "marked dataset")
         watch(page)
     seen = walk(page, f"{team}submission/").seen

@@ -1,4 +1,4 @@
-"""The main job in a real browser: from an empty course to a released grade, all three methods, real Redis and workers."""
+"""The main job in a real browser: from an empty course to a released grade, real Redis and workers."""
 
 import json
 import re
@@ -17,7 +17,8 @@ PASSPHRASE = "a passphrase of my own"
 RUN_MS = 600_000
 OWN_SETTINGS = {"epochs", "learning_rate", "rank", "alpha", "dropout", "target_modules", "batch_size"}
 """What a preset of the LoRA form decides, and what is asked only of who takes none."""
-METHODS = {"lora": "lora_instructions.jsonl", "dspy": "dspy_dialogues.jsonl", "openai": "openai_messages.jsonl"}
+METHODS = {"lora": "lora_instructions.jsonl", "openai": "openai_messages.jsonl"}
+"""What this machine trains by itself; DSPy asks a model that is large enough: `test_provider_journey`."""
 
 
 def make_course(page: Page) -> tuple[str, str, str]:
@@ -169,8 +170,7 @@ def test_a_course_from_empty_to_a_released_grade(
         upload(student, team, DEMO_DATA / file, f"For {method}")
         runs[method] = start_run(student, team, method, f"For {method}")
         watch(student)
-        if method != "dspy":
-            expect(student.locator("#run-chart svg")).to_be_visible()
+        expect(student.locator("#run-chart svg")).to_be_visible()
         said = student.locator("#run-status").inner_text()
         assert ("trained on this platform" in said) is (method == "openai")
         expect(student.locator("#run-cost")).to_contain_text("Charged")

@@ -42,7 +42,7 @@ def test_a_bot_is_graded_from_the_keyboard_and_its_result_is_printed(
     made = populate(platform, "keyboard")
     course, [team] = made["course"], made["teams"]
     student = sign_in("sol@keys.example")
-    start_run(student, team, "dspy", "Sums")
+    start_run(student, team, "lora", "Sums")
     watch(student)
     hand_in(student, team)
 

@@ -56,7 +56,7 @@ def test_two_professors_grade_at_once_and_nothing_is_lost(platform: Platform, si
     course, teams = made["course"], dict(zip(TEAMS, made["teams"], strict=True))
     students = {name: sign_in(f"{name.lower()}@contest.example") for name in TEAMS}
     for name, page in students.items():
-        start_run(page, teams[name], "dspy", "Sums")
+        start_run(page, teams[name], "lora", "Sums")
     for name, page in students.items():
         watch(page)
         hand_in(page, teams[name])
