@@ -66,10 +66,7 @@ def when_looked_through(page: Page) -> None:
     deadline = time.monotonic() + PATIENCE_MS / 1000
     while True:
         page.goto(f"{found.group()}privacy/")
-        if (
-            page.get_by_text("The rules have looked at every row").count()
-            and not page.get_by_text("still looking").count()
-        ):
+        if page.get_by_text("The rules and the name model").count():
             return
         assert time.monotonic() < deadline
         page.wait_for_timeout(500)
