@@ -4,14 +4,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.http import Http404, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from evaluation.forms import MarksForm
 from evaluation.models import GradeStatus, Grading
-from evaluation.services import calibration, chat, grades, gradings
+from evaluation.services import calibration, chat, gradings
 from evaluation.services.adjudication import exchanges_of
+from evaluation.views import marking
 from evaluation.views.grading import find_grading
 from evaluation.views.talk import BLIND_REFUSAL, REFUSALS, key_in, stored
 from teams.access import Access, SignedInRequest, course_view
@@ -57,15 +57,11 @@ def grading_across(request: SignedInRequest, course: Course, criterion: str) -> 
         "criterion": cards[0]["score"].criterion if cards else None,
         "criteria": criteria,
         "following": criteria[here + 1] if 0 <= here < len(criteria) - 1 else None,
-        "scored": _scored(cards),
+        "scored": marking.scored(cards),
         "waits": calibration.waits_for(request.membership),
         "section": "grading",
     }
     return render(request, "evaluation/grading_across.html", context)
-
-
-def _scored(cards: list[dict[str, Any]]) -> int:
-    return sum(card["score"].level is not None or card["score"].cannot_judge for card in cards)
 
 
 @course_view(Access.PROFESSOR)
@@ -73,19 +69,16 @@ def _scored(cards: list[dict[str, Any]]) -> int:
 def grading_across_score(request: SignedInRequest, course: Course, criterion: str, code: UUID) -> HttpResponse:
     """Autosave of one bot's level and comment, as on the desk: what another window saved meanwhile is never overwritten."""
     grading = find_grading(request, code)
-    score = get_object_or_404(grading.grade.scores.select_related("criterion", "grade"), criterion__key=criterion)
-    form = MarksForm(request.POST, score=score)
-    if not form.is_valid():
-        return HttpResponse("Not saved: load the page again.", status=422, content_type="text/plain")
-    version = form.cleaned_data["version"]
-    saved = grades.save_score(score=score, marks=form.marks(), version=version, before=form.before())
+    kept = marking.save_marks(request, grading.grade, criterion)
+    if kept is None:
+        return marking.not_saved()
     if not request.htmx:
         return redirect(reverse("grading_across", args=[course.pk, criterion]) + f"#bot-{code}")
     cards = [card for card in (_card(one, criterion) for one in _waiting(request)) if card]
-    part = "card_conflict" if saved is grades.Saved.KEPT_ASIDE else "card_saved"
+    part = "card_conflict" if kept.aside else "card_saved"
     card = _card(Grading.objects.select_related("grade", "grader", "submission__rubric").get(pk=grading.pk), criterion)
     assert card is not None
-    context = {"course": course, "card": card, "cards": cards, "scored": _scored(cards), "oob": True}
+    context = {"course": course, "card": card, "cards": cards, "scored": marking.scored(cards), "oob": True}
     response = render(request, f"evaluation/grading_across.html#{part}", context)
     return stored(response, card["keep"])
 

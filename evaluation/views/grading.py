@@ -10,8 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from evaluation.forms import CommentForm, MarksForm, ReasonForm, sent_before
-from evaluation.models import CriterionScore, GradeStatus, Grading, UnappliedSave
+from evaluation.models import GradeStatus, Grading, UnappliedSave
 from evaluation.services import (
     bundle_check,
     calibration,
@@ -25,11 +24,10 @@ from evaluation.services import (
     regrades,
     tags,
 )
+from evaluation.views import marking
 from evaluation.views.talk import Talk, stored, stored_and_on
 from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course
-
-MOST_DIGITS = 10
 
 
 def find_grading(request: SignedInRequest, code: UUID) -> Grading:
@@ -98,7 +96,7 @@ def grade_context(course: Course, grading: Grading) -> dict[str, Any]:
         "grading": grading,
         "grade": grading.grade,
         "criteria": cards,
-        "scored": sum(card["score"].level is not None or card["score"].cannot_judge for card in cards),
+        "scored": marking.scored(cards),
         "comment_aside": [one for one in aside if one.criterion_id is None and one.turn_id is None],
         "editable": _is_open(grading) and not waits,
         "calibration_waits": waits,
@@ -151,10 +149,6 @@ def grading_detail(request: SignedInRequest, course: Course, code: UUID) -> Http
     return render(request, "evaluation/grading_detail.html", {**shown, **context})
 
 
-def _card(cards: list[dict[str, Any]], score: CriterionScore) -> dict[str, Any]:
-    return next(card for card in cards if card["score"].pk == score.pk)
-
-
 @course_view(Access.PROFESSOR)
 @require_POST
 def grading_score(request: SignedInRequest, course: Course, code: UUID, criterion: str) -> HttpResponse:
@@ -163,19 +157,16 @@ def grading_score(request: SignedInRequest, course: Course, code: UUID, criterio
     A criterion is named by its key, which is the same for every bot: a score's number would tell who handed in first.
     """
     grading = find_grading(request, code)
-    score = get_object_or_404(grading.grade.scores.select_related("criterion", "grade"), criterion__key=criterion)
-    form = MarksForm(request.POST, score=score)
-    if not form.is_valid():
-        return HttpResponse("Not saved: load the page again.", status=422, content_type="text/plain")
-    version = form.cleaned_data["version"]
-    saved = grades.save_score(score=score, marks=form.marks(), version=version, before=form.before())
+    kept = marking.save_marks(request, grading.grade, criterion)
+    if kept is None:
+        return marking.not_saved()
     if not request.htmx:
         page = reverse("grading_detail", kwargs={"course_id": course.pk, "code": code})
         return redirect(f"{page}#criterion-{criterion}")
     grading.grade.refresh_from_db()
     context = grade_context(course, grading)
-    part = "criterion_conflict" if saved is grades.Saved.KEPT_ASIDE else "criterion_saved"
-    card = _card(context["criteria"], score)
+    part = "criterion_conflict" if kept.aside else "criterion_saved"
+    card = marking.card_of(context["criteria"], kept.score)
     response = render(request, f"evaluation/grading_detail.html#{part}", {**context, "card": card, "oob": True})
     return stored(response, f"criterion-{criterion}")
 
@@ -185,15 +176,13 @@ def grading_score(request: SignedInRequest, course: Course, code: UUID, criterio
 def grading_comment(request: SignedInRequest, course: Course, code: UUID) -> HttpResponse:
     """Autosave of the overall comment."""
     grading = find_grading(request, code)
-    form = CommentForm(request.POST)
-    if not form.is_valid():
-        return HttpResponse("Not saved: load the page again.", status=422, content_type="text/plain")
-    before = [one.get("comment", "") for one in sent_before(request.POST)]
-    saved = grades.save_comment(grade=grading.grade, **form.cleaned_data, before=before)
+    aside = marking.save_comment(request, grading.grade)
+    if aside is None:
+        return marking.not_saved()
     if not request.htmx:
         return redirect(reverse("grading_detail", kwargs={"course_id": course.pk, "code": code}) + "#overall")
     grading.grade.refresh_from_db()
-    part = "overall_conflict" if saved is grades.Saved.KEPT_ASIDE else "overall_saved"
+    part = "overall_conflict" if aside else "overall_saved"
     context = {**grade_context(course, grading), "oob": True}
     return stored(render(request, f"evaluation/grading_detail.html#{part}", context), "overall")
 
@@ -203,8 +192,7 @@ def grading_comment(request: SignedInRequest, course: Course, code: UUID) -> Htt
 def grading_choose(request: SignedInRequest, course: Course, code: UUID, kept: UUID) -> HttpResponse:
     """End a conflict between two windows."""
     grading = find_grading(request, code)
-    unapplied = get_object_or_404(UnappliedSave.objects.select_related("grade"), code=kept, grade=grading.grade)
-    grades.choose(unapplied=unapplied, use_it=request.POST.get("use") == "kept")
+    marking.choose(request, grading.grade, kept)
     return redirect("grading_detail", course_id=course.pk, code=code)
 
 
@@ -227,7 +215,7 @@ def grading_commit(request: SignedInRequest, course: Course, code: UUID) -> Http
     if not confirmed or context["reason_missing"]:
         status = 422 if confirmed else 200
         return render(request, "evaluation/grading_commit.html", context, status=status)
-    version = int(seen) if seen.isdecimal() and len(seen) < MOST_DIGITS else -1
+    version = marking.seen_version(request)
     try:
         grades.commit(grade=grading.grade, seen_version=version, person=request.user, reason="" if asked else reason)
     except grades.CannotCommit as error:
@@ -256,17 +244,9 @@ def grading_revise(request: SignedInRequest, course: Course, code: UUID) -> Http
     grading = find_grading(request, code)
     if grading.grade.status != GradeStatus.COMMITTED:
         return redirect("grading_detail", course_id=course.pk, code=code)
-    context, form = grade_context(course, grading), ReasonForm(request.POST or None)
-    scores = [card["score"] for card in context["criteria"]]
-    parts = {score: MarksForm(request.POST or None, score=score, prefix=score.criterion.key) for score in scores}
-    if request.method == "POST" and form.is_valid() and all(part.is_valid() for part in parts.values()):
-        grades.revise(
-            grade=grading.grade,
-            marks={score.criterion_id: part.marks() for score, part in parts.items()},
-            comment=request.POST.get("comment", ""),
-            reason=form.cleaned_data["reason"],
-            person=request.user,
-        )
+    context = grade_context(course, grading)
+    form = marking.revise(request, grading.grade, context["criteria"])
+    if form is None:
         return stored_and_on(request, "revise", reverse("grading_detail", args=[course.pk, code]))
     part = "#revise_form" if request.htmx else ""
     here = reverse("grading_revise", args=[course.pk, code])
@@ -274,6 +254,4 @@ def grading_revise(request: SignedInRequest, course: Course, code: UUID) -> Http
     context |= {"form": form, "here": here, "back": back, "title": grading}
     if request.method == "POST":
         context["overall"] = request.POST.get("comment", "")
-        for card in context["criteria"]:
-            card["sent"] = parts[card["score"]]
     return render(request, f"evaluation/grading_revise.html{part}", context, status=422 if form.errors else 200)

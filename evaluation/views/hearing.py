@@ -9,15 +9,12 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from evaluation.forms import CommentForm, MarksForm, ReasonForm, sent_before
-from evaluation.models import GradeStatus, Hearing, UnappliedSave
+from evaluation.models import GradeStatus, Hearing
 from evaluation.services import calibration, grades, hearings, presenting, prompts
+from evaluation.views import marking
 from evaluation.views.talk import Talk, stored, stored_and_on
 from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course
-
-NOT_SAVED = "Not saved: load the page again."
-MOST_DIGITS = 10
 
 
 def find_hearing(request: SignedInRequest, code: UUID) -> Hearing:
@@ -63,7 +60,7 @@ def _context(course: Course, hearing: Hearing) -> dict[str, Any]:
         "team": hearing.presentation.team,
         "grade": hearing.grade,
         "criteria": cards,
-        "scored": sum(card["score"].level is not None or card["score"].cannot_judge for card in cards),
+        "scored": marking.scored(cards),
         "comment_aside": hearing.grade.unapplied.filter(resolved_at=None, criterion=None),
         "editable": hearing.grade.status == GradeStatus.DRAFT,
         "calibration_waits": calibration.waits_for(hearing.listener),
@@ -96,18 +93,15 @@ def hearing_detail(request: SignedInRequest, course: Course, code: UUID) -> Http
 def hearing_score(request: SignedInRequest, course: Course, code: UUID, criterion: str) -> HttpResponse:
     """Autosave of one criterion's level and notes, as on the grading desk."""
     hearing = find_hearing(request, code)
-    score = get_object_or_404(hearing.grade.scores.select_related("criterion", "grade"), criterion__key=criterion)
-    form = MarksForm(request.POST, score=score)
-    if not form.is_valid():
-        return HttpResponse(NOT_SAVED, status=422, content_type="text/plain")
-    version = form.cleaned_data["version"]
-    saved = grades.save_score(score=score, marks=form.marks(), version=version, before=form.before())
+    kept = marking.save_marks(request, hearing.grade, criterion)
+    if kept is None:
+        return marking.not_saved()
     if not request.htmx:
         return redirect(f"{page_of(course, hearing)}#criterion-{criterion}")
     hearing.grade.refresh_from_db()
     context = _context(course, hearing)
-    part = "criterion_conflict" if saved is grades.Saved.KEPT_ASIDE else "criterion_saved"
-    card = next(card for card in context["criteria"] if card["score"].pk == score.pk)
+    part = "criterion_conflict" if kept.aside else "criterion_saved"
+    card = marking.card_of(context["criteria"], kept.score)
     response = render(request, f"evaluation/hearing_detail.html#{part}", {**context, "card": card, "oob": True})
     return stored(response, f"criterion-{criterion}")
 
@@ -116,15 +110,14 @@ def hearing_score(request: SignedInRequest, course: Course, code: UUID, criterio
 @require_POST
 def hearing_comment(request: SignedInRequest, course: Course, code: UUID) -> HttpResponse:
     """Autosave of the notes on the whole."""
-    hearing, form = find_hearing(request, code), CommentForm(request.POST)
-    if not form.is_valid():
-        return HttpResponse(NOT_SAVED, status=422, content_type="text/plain")
-    before = [one.get("comment", "") for one in sent_before(request.POST)]
-    saved = grades.save_comment(grade=hearing.grade, **form.cleaned_data, before=before)
+    hearing = find_hearing(request, code)
+    aside = marking.save_comment(request, hearing.grade)
+    if aside is None:
+        return marking.not_saved()
     if not request.htmx:
         return redirect(f"{page_of(course, hearing)}#overall")
     hearing.grade.refresh_from_db()
-    part = "overall_conflict" if saved is grades.Saved.KEPT_ASIDE else "overall_saved"
+    part = "overall_conflict" if aside else "overall_saved"
     context = {**_context(course, hearing), "oob": True}
     return stored(render(request, f"evaluation/hearing_detail.html#{part}", context), "overall")
 
@@ -134,8 +127,7 @@ def hearing_comment(request: SignedInRequest, course: Course, code: UUID) -> Htt
 def hearing_choose(request: SignedInRequest, course: Course, code: UUID, kept: UUID) -> HttpResponse:
     """End a conflict between two windows."""
     hearing = find_hearing(request, code)
-    unapplied = get_object_or_404(UnappliedSave.objects.select_related("grade"), code=kept, grade=hearing.grade)
-    grades.choose(unapplied=unapplied, use_it=request.POST.get("use") == "kept")
+    marking.choose(request, hearing.grade, kept)
     return redirect(page_of(course, hearing))
 
 
@@ -143,14 +135,13 @@ def hearing_choose(request: SignedInRequest, course: Course, code: UUID, kept: U
 @require_POST
 def hearing_commit(request: SignedInRequest, course: Course, code: UUID) -> HttpResponse:
     """Submit levels and notes, or take them back within half a minute."""
-    hearing, seen = find_hearing(request, code), request.POST.get("version", "")
-    version = int(seen) if seen.isdecimal() and len(seen) < MOST_DIGITS else -1
+    hearing = find_hearing(request, code)
     try:
         if "undo" in request.POST:
             grades.undo(grade=hearing.grade)
             messages.success(request, "Taken back. It is a draft again, as it was.")
         else:
-            grades.commit(grade=hearing.grade, seen_version=version, person=request.user)
+            grades.commit(grade=hearing.grade, seen_version=marking.seen_version(request), person=request.user)
             messages.success(request, "Submitted. You can take it back for half a minute.")
     except grades.CannotCommit as error:
         messages.error(request, str(error))
@@ -164,17 +155,9 @@ def hearing_revise(request: SignedInRequest, course: Course, code: UUID) -> Http
     hearing = find_hearing(request, code)
     if hearing.grade.status != GradeStatus.COMMITTED:
         return redirect(page_of(course, hearing))
-    context, form = _context(course, hearing), ReasonForm(request.POST or None)
-    scores = [card["score"] for card in context["criteria"]]
-    parts = {score: MarksForm(request.POST or None, score=score, prefix=score.criterion.key) for score in scores}
-    if request.method == "POST" and form.is_valid() and all(part.is_valid() for part in parts.values()):
-        grades.revise(
-            grade=hearing.grade,
-            marks={score.criterion_id: part.marks() for score, part in parts.items()},
-            comment=request.POST.get("comment", ""),
-            reason=form.cleaned_data["reason"],
-            person=request.user,
-        )
+    context = _context(course, hearing)
+    form = marking.revise(request, hearing.grade, context["criteria"])
+    if form is None:
         return stored_and_on(request, "revise", page_of(course, hearing))
     context |= {
         "form": form,
@@ -184,7 +167,5 @@ def hearing_revise(request: SignedInRequest, course: Course, code: UUID) -> Http
     }
     if request.method == "POST":
         context["overall"] = request.POST.get("comment", "")
-        for card in context["criteria"]:
-            card["sent"] = parts[card["score"]]
     part = "#revise_form" if request.htmx else ""
     return render(request, f"evaluation/grading_revise.html{part}", context, status=422 if form.errors else 200)
