@@ -22,7 +22,6 @@ from django.db.models import Q
 
 from courseplatform.course_archive import tables
 from evaluation.models import Interview, JudgeOpinion, OpinionStatus, Turn, TurnStatus
-from evaluation.models.interview import ACTIVE_INTERVIEW
 from teams.models import Course, DiskAccount, Hold, HoldState, Method, User
 from teams.services.archive_exports import ExportRefused
 from training.models import Artifact, TrainingRun
@@ -191,7 +190,7 @@ def _is_busy(course: Course) -> bool:
     return (
         TrainingRun.objects.active().filter(team__course=course).exists()
         or Hold.objects.filter(account__team__course=course, state=HoldState.OPEN).exists()
-        or Interview.objects.filter(run__team__course=course, status__in=ACTIVE_INTERVIEW).exists()
+        or Interview.objects.active().filter(run__team__course=course).exists()
         or Turn.objects.filter(conversation__run__team__course=course, status=TurnStatus.STREAMING).exists()
         or JudgeOpinion.objects.filter(interview__run__team__course=course, status=OpinionStatus.ASKING).exists()
     )

@@ -22,7 +22,6 @@ from evaluation.models import (
     Turn,
     TurnStatus,
 )
-from evaluation.models.interview import ACTIVE_INTERVIEW
 from teams import live
 from teams.models import Hold, HoldState, Notice, Team, User
 from teams.services import archive_exports, audit, disk
@@ -107,7 +106,7 @@ def _why_busy(run: TrainingRun) -> str:
     interviews = Interview.objects.filter(run=run)
     busy = (
         Turn.objects.filter(conversation__in=_talks(run), status=TurnStatus.STREAMING).exists()
-        or interviews.filter(status__in=ACTIVE_INTERVIEW).exists()
+        or interviews.active().exists()
         or JudgeOpinion.objects.filter(interview__in=interviews, status=OpinionStatus.ASKING).exists()
         or run.endpoint_calls.filter(status=CallStatus.OPEN).exists()
     )

@@ -11,7 +11,7 @@ from courseplatform import progress
 from courseplatform.next_step import Bot, Data, Facts, Heard
 from courseplatform.progress import Step
 from datasets.models import Dataset, DatasetVersion, Draft
-from evaluation.models import BetterAnswer, Comparison, Contender, Interview, InterviewStatus, Submission
+from evaluation.models import BetterAnswer, Comparison, Interview, InterviewStatus, Submission
 from evaluation.services import improving
 from evaluation.services.deadlines import deadline_in
 from teams.models import Method, Milestone, Team
@@ -119,11 +119,7 @@ def _older(newest: TrainingRun | None, finished: list[TrainingRun]) -> TrainingR
 
 
 def _compared(older: TrainingRun, newest: TrainingRun) -> bool:
-    rows = Comparison.objects.for_team(older.team)
-    for run in (older, newest):
-        beside = Contender.objects.filter(conversation__run=run, conversation__untrained=False)
-        rows = rows.filter(pk__in=beside.values("comparison_id"))
-    return rows.exists()
+    return Comparison.objects.for_team(older.team).between(older, newest).exists()
 
 
 def _interviews(run: TrainingRun) -> tuple[bool, Heard | None]:

@@ -10,7 +10,8 @@ from courseplatform.course_archive import shared
 from courseplatform.course_archive.rows import ArchiveRefused, Line, fresh_name, insert, model_of, refused, values_of
 from courseplatform.course_archive.tables import BY_LABEL, COURSE, RUN, VERSION, Table
 from datasets.services.blocks import read_frames
-from evaluation.models import InterviewStatus, OpinionStatus, TurnStatus
+from evaluation.models import OpinionStatus, TurnStatus
+from evaluation.models.interview import ACTIVE_INTERVIEW
 from teams.forms import LARGEST_TEAM
 from teams.models import ArchiveImport, BudgetAccount, Course, CourseAccount, HoldState, LedgerEntry, Method
 from training.archives.manifest import ALLOWED
@@ -258,7 +259,7 @@ CHECKS: dict[str, Check] = {
     "evaluation.submission": _check_submission,
     "evaluation.graderevision": _check_scores,
     "evaluation.resultrelease": _check_release,
-    "evaluation.interview": _is_none_of(InterviewStatus.QUEUED, InterviewStatus.RUNNING),
+    "evaluation.interview": _is_none_of(*ACTIVE_INTERVIEW),
     "evaluation.turn": _is_none_of(TurnStatus.STREAMING),
     "evaluation.judgeopinion": _is_none_of(OpinionStatus.ASKING),
     "teams.hold": _check_hold,

@@ -29,9 +29,7 @@ def remove(*, course: Course, person: User) -> None:
 
 
 def _stop_what_works(course: Course, person: User) -> None:
-    for interview in Interview.objects.filter(
-        run__team__course=course, status__in=[InterviewStatus.QUEUED, InterviewStatus.RUNNING]
-    ):
+    for interview in Interview.objects.active().filter(run__team__course=course):
         interviews.settle(interview, InterviewStatus.FAILED, error_message=ENDED)
     active = TrainingRun.objects.active().filter(team__course=course)
     for run in active:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from courseplatform.demo import state
-from evaluation.models import Submission
+from evaluation.models import Interview, Submission
 from teams.models import Course, Team, User
 from training.models import RunStatus, TrainingRun
 
@@ -55,13 +55,19 @@ def wait_until(over: Callable[[], bool]) -> None:
         time.sleep(LOOK_SECONDS)
 
 
+def ended(row: TrainingRun | Interview) -> bool:
+    """As its row says now."""
+    row.refresh_from_db()
+    return not row.is_active
+
+
+def wait_for(row: TrainingRun | Interview) -> None:
+    """Until it has ended, however it ends."""
+    wait_until(lambda: ended(row))
+
+
 def wait_for_run(run: TrainingRun) -> None:
     """Raises StoryStopped where it ends otherwise than well."""
-
-    def over() -> bool:
-        run.refresh_from_db()
-        return not run.is_active
-
-    wait_until(over)
+    wait_for(run)
     if run.status != RunStatus.SUCCEEDED:
         raise StoryStopped(f"{run} ended as “{run.get_status_display()}”. {run.error_message}".strip())

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from django.conf import settings
 
+from courseplatform import private_files
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -35,10 +37,7 @@ def read() -> Progress | None:
 
 
 def write(progress: Progress) -> None:
-    path = _file()
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(asdict(progress)), encoding="utf-8")
-    part.replace(path)
+    private_files.write(_file(), json.dumps(asdict(progress)))
 
 
 def forget() -> None:

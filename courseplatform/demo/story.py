@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from courseplatform.demo import archives, runs, state, talks
-from courseplatform.demo.scene import CourseGone, Scene, StoryStopped, wait_for_run, wait_until
+from courseplatform.demo.scene import CourseGone, Scene, StoryStopped, ended, wait_for, wait_for_run, wait_until
 from evaluation.models import Comparison, Interview, InterviewStatus
 from evaluation.services import interviews
 from evaluation.services.chat import ChatRefused
@@ -114,16 +114,11 @@ def _train_when_free(team: Team, person: User, name: str) -> None:
 
 def _makes_room(run: TrainingRun, person: User) -> bool:
     """True where somebody wanted to train meanwhile, and it was stopped for them."""
-    wait_until(lambda: _ended(run) or _somebody_waits(run))
-    if not _ended(run):
+    wait_until(lambda: ended(run) or _somebody_waits(run))
+    if not ended(run):
         _make_room(run, person)
-    wait_until(lambda: _ended(run))
+    wait_for(run)
     return run.status == RunStatus.CANCELLED
-
-
-def _ended(run: TrainingRun) -> bool:
-    run.refresh_from_db()
-    return not run.is_active
 
 
 def _somebody_waits(run: TrainingRun) -> bool:
@@ -143,12 +138,7 @@ def _interview(scene: Scene) -> None:
     made = interviews.newest_of(run)
     if made is None or made.status == InterviewStatus.FAILED:
         made = interviews.start(run=run, person=scene.mia)
-
-    def over() -> bool:
-        made.refresh_from_db()
-        return not made.is_active
-
-    wait_until(over)
+    wait_for(made)
     if made.status != InterviewStatus.DONE:
         raise StoryStopped(made.error_message)
 

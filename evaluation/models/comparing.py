@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from evaluation.models.chat import Conversation, Turn
 from teams.models import Team
+from training.models import TrainingRun
 
 SIDES = "ABC"
 
@@ -15,6 +16,14 @@ SIDES = "ABC"
 class ComparisonQuerySet(models.QuerySet["Comparison"]):
     def for_team(self, team: Team) -> "ComparisonQuerySet":
         return self.filter(team=team).select_related("team", "asked_by")
+
+    def between(self, *runs: TrainingRun) -> "ComparisonQuerySet":
+        """In which each of these bots stands, as it was trained."""
+        found = self
+        for run in runs:
+            beside = Contender.objects.filter(conversation__run=run, conversation__untrained=False)
+            found = found.filter(pk__in=beside.values("comparison_id"))
+        return found
 
 
 class Comparison(models.Model):

@@ -82,6 +82,9 @@ class InterviewQuerySet(models.QuerySet["Interview"]):
         """What the team may see: its own, and a grader's from the day after it ended, so that no minute is told."""
         return self.filter(Q(for_grading=False) | Q(finished_at__lt=start_of_today()), run__team=team)
 
+    def active(self) -> "InterviewQuerySet":
+        return self.filter(status__in=ACTIVE_INTERVIEW)
+
 
 class Interview(models.Model):
     """The standard interview of one run: all questions of a script, each asked anew, and what the answers show."""

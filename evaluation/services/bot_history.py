@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.db.models import Prefetch, Q
 
 from datasets.models import Dataset
-from evaluation.models import Comparison, Contender, Interview, InterviewStatus, Vote
+from evaluation.models import Comparison, Interview, InterviewStatus, Vote
 from evaluation.services.interview_report import quality_of
 from teams.models import User
 from training.models import RunVerdict, TrainingRun
@@ -67,11 +67,7 @@ def newer_of(run: TrainingRun, stages: list[Stage]) -> TrainingRun | None:
 
 def duel(*, old: TrainingRun, new: TrainingRun, person: User, looks_on: bool) -> Duel:
     """Votes between two bots. Of comparisons that `person` has not voted on, nothing is told: they would not judge blind."""
-    rows = Comparison.objects.for_team(old.team)
-    for run in (old, new):
-        beside = Contender.objects.filter(conversation__run=run, conversation__untrained=False)
-        rows = rows.filter(pk__in=beside.values("comparison_id"))
-    found = list(rows)
+    found = list(Comparison.objects.for_team(old.team).between(old, new))
     voted = set(Vote.objects.filter(comparison__in=found, person=person).values_list("comparison_id", flat=True))
     told = [one for one in found if looks_on or one.pk in voted]
     votes = Vote.objects.filter(comparison__in=told)

@@ -114,7 +114,7 @@ def interview_of(run: TrainingRun) -> Interview | None:
 def asking_of(run: TrainingRun) -> Interview | None:
     """The interview that is under way, if the team may know of it."""
     rows = Interview.objects.for_team(run.team).filter(run=run)
-    return rows.filter(status__in=[InterviewStatus.QUEUED, InterviewStatus.RUNNING]).first()
+    return rows.active().first()
 
 
 def items_of(run: TrainingRun, interview: Interview | None) -> list[Item]:

@@ -362,9 +362,7 @@ def _plain(text: str) -> str:
 
 def sweep() -> int:
     """Send again for a worker where the call or the worker was lost. Returns how many."""
-    silent = Interview.objects.filter(
-        status__in=[InterviewStatus.QUEUED, InterviewStatus.RUNNING], heartbeat_at__lt=timezone.now() - SILENT_FOR
-    )
+    silent = Interview.objects.active().filter(heartbeat_at__lt=timezone.now() - SILENT_FOR)
     return each_alone(silent, _send_again)
 
 

@@ -1,7 +1,7 @@
 """The optional judge: a language model's opinion of an interview, beside the counted metrics and never part of a grade.
 
-Each call is priced and held before it is made and settled once, under the opinion's own key. Without a key it is refused:
-a stand-in has no judgement, so without a key the judge is refused, in words. Whatever happens to the judge, the interview goes on.
+Each call is priced and held before it is made and settled once, under the opinion's own key. Without a provider's key the judge
+is refused, in words: a small model has no judgement. Whatever happens to the judge, the interview goes on.
 """
 
 from collections.abc import Iterator

@@ -18,6 +18,7 @@ from training.services.calls.usage import TokenUsage
 from training.services.charges import PRICE_BOOK_PROVIDER
 
 KIND = "judge"
+NOTHING_COUNTED = TokenUsage(0, 0, 0, exact=False)
 BROKE_OFF = "The worker that asked was stopped, and the judge could not be asked again."
 UNREADABLE = "The judge's reply could not be read, so it counts for nothing. It was paid for all the same."
 
@@ -105,30 +106,25 @@ def _close(opinion: JudgeOpinion, status: OpinionStatus, reason: str, score: int
 
 def _charge(opinion: JudgeOpinion, call: PreparedCall, usage: TokenUsage) -> Charge:
     assert call.prices is not None, "a judge is asked at a price"
-    return Charge(
-        subject_kind=KIND,
-        subject_id=str(opinion.key),
-        method=Method(opinion.interview.run.method),
-        provider=PRICE_BOOK_PROVIDER,
-        model=opinion.model,
-        cost=call.cost(usage),
-        price_note=call.prices.note,
-        confidence=Confidence.EXACT if usage.exact else Confidence.ESTIMATED,
-        person=opinion.interview.started_by,
-        **usage.counted,
-    )
+    confidence = Confidence.EXACT if usage.exact else Confidence.ESTIMATED
+    return _booked(opinion, call.cost(usage), call.prices.note, confidence, usage)
 
 
 def _unknown(opinion: JudgeOpinion, most: int) -> Charge:
     """For a question of which nothing is known but what was held for it."""
+    return _booked(opinion, most, charges.NO_ANSWER, Confidence.UNKNOWN, NOTHING_COUNTED)
+
+
+def _booked(opinion: JudgeOpinion, cost: int, note: str, confidence: Confidence, usage: TokenUsage) -> Charge:
     return Charge(
         subject_kind=KIND,
         subject_id=str(opinion.key),
         method=Method(opinion.interview.run.method),
         provider=PRICE_BOOK_PROVIDER,
         model=opinion.model,
-        cost=most,
-        price_note=charges.NO_ANSWER,
-        confidence=Confidence.UNKNOWN,
+        cost=cost,
+        price_note=note,
+        confidence=confidence,
         person=opinion.interview.started_by,
+        **usage.counted,
     )

@@ -69,7 +69,6 @@ class Charge:
     output_tokens: int = 0
     training_tokens: int = 0
     compute_seconds: float = 0.0
-    rehearsal: bool = False
     would_have_cost: int | None = None
     person: User | None = field(default=None, compare=False)
 
@@ -90,7 +89,7 @@ def hold(
     expected: int | None = None,
 ) -> Hold:
     """Keep `amount` micro-dollars aside. Idempotent by `key`. A hold of 0 is always admitted: free local work is never blocked.
-    `expected`: the estimate to compare the actual cost with, for a rehearsal at the real model's price.
+    `expected`: the estimate to compare the actual cost with.
 
     Raises BudgetRefused when spending is frozen, when spent + held + amount would pass the team's or the course's limit, or
     when a chat turn or an endpoint call (`CHAT_KINDS`) would pass the daily cap of `person`: who asks, whoever's talk it is.
@@ -196,7 +195,6 @@ def settle(*, key: str, charge: Charge) -> LedgerEntry:
             model=charge.model,
             price_note=charge.price_note,
             confidence=charge.confidence,
-            rehearsal=charge.rehearsal,
             would_have_cost=charge.would_have_cost and min(max(0, charge.would_have_cost), MOST_RECORDED),
             **used,
         )
