@@ -252,6 +252,10 @@ def _due_soon(facts: Facts) -> bool:
     return facts.due_in is not None and timedelta() <= facts.due_in <= SOON
 
 
+def _may_hand_in(facts: Facts) -> bool:
+    return facts.submitted is None and not facts.practice
+
+
 def _worth_training(facts: Facts) -> bool:
     return facts.ahead is not None and facts.newest is not None
 
@@ -261,7 +265,7 @@ RULES = (
     Rule("first run waits", lambda facts: facts.active is not None and facts.newest is None, _watch),
     Rule("run failed", lambda facts: facts.failed is not None and facts.newest is None, _again),
     Rule("first run", lambda facts: facts.newest is None and facts.data is not None, _first_run),
-    Rule("due soon", lambda facts: facts.submitted is None and not facts.practice and _due_soon(facts), _hand_in),
+    Rule("due soon", lambda facts: _may_hand_in(facts) and _due_soon(facts), _hand_in),
     Rule("run waits", lambda facts: facts.active is not None, _watch),
     Rule("result", lambda facts: facts.released and not (facts.edits or facts.ahead), _result),
     Rule("save edits", lambda facts: facts.edits > 0 and facts.data is not None, _save_edits),
@@ -271,10 +275,6 @@ RULES = (
     Rule("compare", lambda facts: facts.older is not None and not facts.compared, _compare),
     Rule("fix answers", lambda facts: facts.heard is not None and facts.heard.open > FEW_LEFT, _fix),
     Rule("next method", lambda facts: facts.missing is not None and facts.data is not None, _next_method),
-    Rule(
-        "hand in",
-        lambda facts: facts.submitted is None and not facts.practice and facts.due_in is not None,
-        _hand_in,
-    ),
+    Rule("hand in", lambda facts: _may_hand_in(facts) and facts.due_in is not None, _hand_in),
     Rule("talk", lambda facts: True, _talk),
 )

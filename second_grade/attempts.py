@@ -162,14 +162,10 @@ def lectures(text: str, question: Question) -> bool:
     return len(text.split()) >= 6 and _GENERAL.match(text) is not None and not is_praise
 
 
-def _asked(question: Question) -> str:
-    return " ".join(question.asked).lower()
-
-
 @lru_cache(maxsize=1_000)
 def is_about_the_child(question: Question) -> bool:
     """Whether it asks about who is asked, and not how one does something ("what do you do when ...")."""
-    together = _asked(question)
+    together = question.wordings
     if re.search(r"\bdo you do\b|\bhow do you (?!like)|\bwhat do you (?:do|call)\b", together):
         return False
     return (
@@ -178,15 +174,18 @@ def is_about_the_child(question: Question) -> bool:
     )
 
 
+_ASKS_FOR_A_FAVORITE = re.compile(r"\bfavou?rite\b|\blike (?:to \w+ )?(?:best|most|the most)\b")
+
+
 @lru_cache(maxsize=1_000)
 def asks_for_a_favorite(question: Question) -> bool:
     """Whether any answer in earnest is right: it asks what somebody likes best."""
-    return re.search(r"\bfavou?rite\b|\blike (?:to \w+ )?(?:best|most|the most)\b", _asked(question)) is not None
+    return _ASKS_FOR_A_FAVORITE.search(question.wordings) is not None
 
 
 _FORMS = (
     ("why", re.compile(r"\bwhy\b|\bhow come\b|\bwhat .* for\?")),
-    ("favorite", re.compile(r"\bfavou?rite\b|\blike (?:to \w+ )?(?:best|most|the most)\b")),
+    ("favorite", _ASKS_FOR_A_FAVORITE),
     ("who", re.compile(r"\bwho\b|\bwhose\b|\bhelper\b")),
     ("do", re.compile(r"\b(?:what|how) (?:do|would|should|can) (?:you|we|i)\b")),
     (
@@ -222,13 +221,13 @@ def _content(text: str) -> list[str]:
 
 def _repeats(said: str, question: Question) -> bool:
     """Whether it has no word of its own beside the question's."""
-    asked = {word.rstrip("s") for word in _content(_asked(question))}
+    asked = {word.rstrip("s") for word in _content(question.wordings)}
     return all(word.rstrip("s") in asked for word in _content(said))
 
 
 def _names_the_topic(said: str, question: Question) -> bool:
     """Whether its first words are a noun of the question ("a metaphor is", "liquids you can drink")."""
-    asked = {word.rstrip("s") for word in _content(_asked(question)) if len(word) > 3}
+    asked = {word.rstrip("s") for word in _content(question.wordings) if len(word) > 3}
     first = [word.rstrip("s") for word in _content(" ".join(said.split()[:4]))][:1]
     return bool(first) and first[0] in asked and re.search(r"\b(?:is|are|means|meens|like)\b", said) is not None
 

@@ -114,7 +114,6 @@ _MEANING = re.compile(
     r"what does .* mean|what'?s (?:a|an|that)\b|rime)\b"
 )
 _PIECES = re.compile(r"([.!?;…]+|,|\bbut\b|\bmaybe\b|\bso\b)")
-_REASON = re.compile(r"\b(?:because|becuz|becaus|cuz|coz|cause|'cause|since|bc)\b")
 _BETWEEN = re.compile(r"\bmaybe (?:it )?(?:\w+,? ){1,3}(?:or |and )?maybe\b")
 _HARD = re.compile(
     r"^(?:(?:um+|hm+|uh+|oo+h|that'?s|thats|it'?s|its|this is|that one'?s|that one is|it is|that is|"

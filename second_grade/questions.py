@@ -27,6 +27,11 @@ class Question:
     right: tuple[str, ...]
     mistaken: tuple[str, ...]
 
+    @property
+    def wordings(self) -> str:
+        """All of them in lower case, to be searched."""
+        return " ".join(self.asked).lower()
+
 
 @dataclass(frozen=True)
 class Claim:

@@ -84,7 +84,7 @@ def claimed_number(text: str, question: Question) -> str | None:
         return off
     asked = {plain(word) for word in words(" ".join(question.asked))}
     clauses = [clause for clause in _CLAUSE_END.split(told) if clause and clause.strip()]
-    asks_about_the_child = re.search(r"\bare you\b", " ".join(question.asked).lower()) is not None
+    asks_about_the_child = re.search(r"\bare you\b", question.wordings) is not None
     if asks_about_the_child:
         kept = [clause for clause in clauses if not re.match(r"^ ?(?:and )?my (?!age)\w+", clause)]
     else:
@@ -99,7 +99,7 @@ def claimed_number(text: str, question: Question) -> str | None:
         return None
     if len(set(said)) == 1:
         return _lone(stated, said[0], question, listed)
-    operands = set(NUMBER.findall(numbers.in_digits(" ".join(question.asked).lower())))
+    operands = set(NUMBER.findall(numbers.in_digits(question.wordings)))
     for value in _candidates(told, stated, said, question, operands - listed):
         if value is not None:
             return value
@@ -178,7 +178,7 @@ def _without_other_things(clause: str, asked: set[str], listed: set[str]) -> str
 
 def _lone(stated: str, value: str, question: Question, listed: set[str]) -> str | None:
     """The only number of a text: it is the claim unless it is an operand said again in a longer sentence."""
-    operands = set(NUMBER.findall(numbers.in_digits(" ".join(question.asked).lower())))
+    operands = set(NUMBER.findall(numbers.in_digits(question.wordings)))
     if value in operands and value not in listed and len(stated.split()) > 2:
         return None
     if value in listed or len(stated.split()) <= 6:
@@ -231,7 +231,7 @@ def _last_strong(text: str, operands: set[str]) -> str | None:
 
 def with_unit(text: str, question: Question) -> str | None:
     """The number beside what was counted: "4 tens" where "how many tens" was asked."""
-    units = re.findall(r"how (?:many|much) (\w+)", " ".join(question.asked).lower())
+    units = re.findall(r"how (?:many|much) (\w+)", question.wordings)
     for unit in units:
         stem = unit.removesuffix("s")
         if stem in ("do", "money", "did", "are", "i"):

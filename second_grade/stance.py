@@ -66,9 +66,9 @@ def claim(answer: str, question: Question) -> Claim:
     text = _normal(answer[:LONGEST_ANSWER])
     if not re.search(r"\w", text):
         return Claim(Stance.OTHER)
-    if phrases.says_it_is_an_ai(text) and re.search(r"\byou\b", " ".join(question.asked).lower()):
+    if phrases.says_it_is_an_ai(text) and re.search(r"\byou\b", question.wordings):
         return Claim(Stance.MISTAKEN, "says it is a program")
-    if re.search(r"\bdon'?t know\b", " ".join(question.asked).lower()):
+    if re.search(r"\bdon'?t know\b", question.wordings):
         text = _UNKNOWN_WORD.sub("the word", text)
     if attempts.speaks_as_program(text, question):
         return Claim(Stance.MISTAKEN, "says it is a program")
@@ -109,7 +109,7 @@ def kind_of(question: Question) -> Kind:
     listed = {*ways, *(way for phrase in question.mistaken for way in phrase.split("|"))}
     if listed & {"yes", "no"}:
         return Kind.YES_NO
-    together = " ".join(question.asked).lower()
+    together = question.wordings
     return Kind.CHOICE if re.search(r"\bor\b", together) else Kind.OPEN
 
 
@@ -187,7 +187,7 @@ def _of_part(text: str, question: Question, kind: Kind) -> Claim | None:
 
 def _compared(text: str, question: Question) -> str | None:
     """The side that a comparison puts forward, where more or less was asked: "305 is less than 350" puts 350 forward."""
-    asked = re.search(r"\b(more|bigger|larger|less|smaller|fewer)\b", " ".join(question.asked).lower())
+    asked = re.search(r"\b(more|bigger|larger|less|smaller|fewer)\b", question.wordings)
     found = _COMPARE.match(text)
     if asked is None:
         return None
@@ -197,7 +197,7 @@ def _compared(text: str, question: Question) -> str | None:
     if (
         short is not None
         and asked.group(1) in _MORE
-        and not re.search(r"\b(?:bigger|smaller)\b.*\bor\b", " ".join(question.asked).lower())
+        and not re.search(r"\b(?:bigger|smaller)\b.*\bor\b", question.wordings)
     ):
         return f"not {short.group('left')}"
     if found is None:
@@ -213,7 +213,7 @@ def _compared(text: str, question: Question) -> str | None:
 
 def _rhyme(text: str, question: Question) -> Claim | None:
     """Where a rhyme was asked for: a short answer is right when one of its words ends as the given one does."""
-    asked = re.search(r"rhymes? with (\w+)", " ".join(question.asked).lower())
+    asked = re.search(r"rhymes? with (\w+)", question.wordings)
     said = re.findall(r"[a-z]+", _bare(text))
     if asked is None or not said or len(said) > 4:
         return None
@@ -227,7 +227,7 @@ def _rhyme(text: str, question: Question) -> Claim | None:
 
 def _spelled(text: str, question: Question) -> Claim | None:
     """Where a spelling was asked for: the last word that is spelled out, letter by letter, or the only word."""
-    if re.search(r"\bspell\b", " ".join(question.asked).lower()) is None:
+    if re.search(r"\bspell\b", question.wordings) is None:
         return None
     runs = re.findall(r"(?<![a-z'-])(?:[a-z][- ]){2,}[a-z](?![a-z'])", re.split(r"\bnot ", text)[0])
     word = re.sub("[^a-z]", "", runs[-1].removesuffix("-i").removesuffix(" i")) if runs else _bare(text)
@@ -260,7 +260,7 @@ _HAS_NONE = re.compile(r"^(?:i|we) (?:don'?t|do not|never) (?:have|hav|got)\b|^(
 
 def _has_one(text: str, question: Question) -> Claim | None:
     """ "We have chickens" and "a hermit crab" say yes where "Do you have ..." was asked."""
-    if re.search(r"\bdo you have\b", " ".join(question.asked).lower()) is None:
+    if re.search(r"\bdo you have\b", question.wordings) is None:
         return None
     start = text.strip(" ,.!?")
     if _HAS_NONE.search(start):
@@ -272,18 +272,15 @@ def _has_one(text: str, question: Question) -> Claim | None:
 
 
 def _judge_number(value: str, question: Question) -> Claim:
-    for stance, listed in ((Stance.RIGHT, question.right), (Stance.MISTAKEN, question.mistaken)):
-        for phrase in listed:
-            if value in (numbers.in_digits(way) for way in phrase.split("|")):
-                return Claim(stance, name_of(phrase))
-    return Claim(Stance.MISTAKEN, value)
+    """A number that no phrase lists is mistaken."""
+    return _whole(value, question) or Claim(Stance.MISTAKEN, value)
 
 
 def _phrase(text: str, question: Question, kind: Kind) -> Claim | None:
     """The phrase that the answer commits itself to first; of two at one place, the longer."""
     is_binary = kind in (Kind.YES_NO, Kind.CHOICE)
-    is_about_the_child = re.search(r"\byour\b|\b(?:are|do|did) you\b", " ".join(question.asked).lower()) is not None
-    asks_what_it_is = re.search(r"\bare you an? ", " ".join(question.asked).lower()) is not None
+    is_about_the_child = re.search(r"\byour\b|\b(?:are|do|did) you\b", question.wordings) is not None
+    asks_what_it_is = re.search(r"\bare you an? ", question.wordings) is not None
     clauses = [piece.strip() for piece in re.split(r"[.!?;:…\n]+|,|\bbut\b", text) if piece and piece.strip()]
     conclusions = (
         [] if "why" in attempts.forms_of(question) else [found for clause in clauses for found in _SO.split(clause)[1:]]
@@ -291,7 +288,7 @@ def _phrase(text: str, question: Question, kind: Kind) -> Claim | None:
     for clause in (*conclusions, *clauses):
         if not is_about_the_child and SELF.search(clause):
             continue
-        if _WISHES.search(clause) and re.search(r"\bdo you have\b", " ".join(question.asked).lower()):
+        if _WISHES.search(clause) and re.search(r"\bdo you have\b", question.wordings):
             continue
         if asks_what_it_is and _OF_ANOTHER.search(clause):
             continue
