@@ -97,15 +97,6 @@ new MutationObserver(toTheEnd).observe(interview, { childList: true, subtree: tr
 document.addEventListener("htmx:beforeRequest", (event) => { if (event.target.id === "ask") following = true; });
 toTheEnd();
 
-// What she has opened to write in stays open when the talk is rendered anew.
-const OPENED = ".own-tag[open] > summary, .better[open] > summary";
-let inUse = [];
-document.addEventListener("htmx:beforeSwap", () => { inUse = [...document.querySelectorAll(OPENED)].map((one) => one.id); });
-document.addEventListener("htmx:afterSwap", () => inUse.forEach((id) => {
-  const again = document.getElementById(id);
-  if (again) again.parentElement.open = true;
-}));
-
 // Where the part of the page that had the focus is replaced, the focus stays at its answer, or goes to the ask box. What is
 // swapped beside it (evidence, reading) settles first and decides nothing.
 document.addEventListener("htmx:afterSettle", (event) => {

@@ -369,6 +369,7 @@ document.addEventListener("htmx:oobAfterSwap", (event) => {
   putBack();
   show();
 });
+document.addEventListener("htmx:afterSwap", putBack);
 document.addEventListener("htmx:afterSettle", () => { putBack(); show(); });
 document.addEventListener("visibilitychange", () => { if (document.hidden) sendAll(); else goOn(); });
 window.addEventListener("focus", goOn);

@@ -34,12 +34,8 @@ const showWanted = () => entries.forEach(({ target, fields }) => {
 const swapIn = (target, html) => {
   const article = document.getElementById(target);
   if (!article || !window.htmx) return;
-  const inUse = [...article.querySelectorAll(".own-tag[open], .better[open]")].map((part) => part.classList[0]);
+  window.keepInUse(); // she may be writing there
   htmx.swap(article, html, { swapStyle: "outerHTML", swapDelay: 0, settleDelay: 0 });
-  inUse.forEach((part) => { // she may be writing there
-    const again = document.querySelector(`#${target} .${part}`);
-    if (again) again.open = true;
-  });
   showWanted();
 };
 const token = () => document.querySelector("input[name=csrfmiddlewaretoken]").value;

@@ -14,6 +14,18 @@ from tests.e2e.conftest import chromium
 PATIENCE_MS = 60_000
 
 
+def wait_for(page: Page, true: str) -> None:
+    """Until this expression of the page's scripts is true.
+
+    `Page.wait_for_function` evaluates text in the page, which a Content Security Policy forbids from the second time on.
+    """
+    for _ in range(PATIENCE_MS // 50):
+        if page.evaluate(true):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"it never came to this: {true}")
+
+
 def sign_in(page: Page, person: User) -> None:
     page.goto("/sign-in/")
     page.get_by_label("E-mail").fill(person.email)

@@ -16,7 +16,7 @@ from evaluation.services import gradings
 from evaluation.services.tags import LABELS
 from teams.models import User
 from tests import factories
-from tests.e2e.desk_device import Device, sign_in
+from tests.e2e.desk_device import Device, sign_in, wait_for
 from tests.e2e.walk_plan import Step
 
 CRITERIA = 8
@@ -268,7 +268,7 @@ class Walk:
         """The whole browser dies while there is no connection: only what was on the disk is left."""
         with self.no_connection():
             self.enter(3)
-            self.page.wait_for_function("() => window.drafts.onDisk()")
+            wait_for(self.page, "window.drafts.onDisk()")
             self.device.kill()
         page = self.device.context.new_page()
         page.goto(self.address)

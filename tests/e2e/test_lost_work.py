@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 from pytest_django.live_server_helper import LiveServer
 
 from evaluation.models import Grading, Turn, TurnStatus, UnappliedSave
@@ -185,6 +185,27 @@ def test_a_question_that_was_changed_after_its_answer_was_lost_is_asked_as_well(
     at.wanted.questions = ["What is 2 + 3?", "What is 2 + 3? And 3 + 2?"]
     at.settle()
     at.compare()
+
+
+@pytest.mark.parametrize(("key", "label"), [("o", "Your own words"), ("b", "What a second-grader would have said.")])
+def test_she_goes_on_typing_where_she_types_while_a_tag_arrives(
+    key: str, label: str, walk: Callable[[int], Walk]
+) -> None:
+    """The answer to a tag replaces the exchange that she writes in."""
+    page = walk(1).page
+    on_its_way: list[Route] = []
+    page.route("**/tag/", lambda route: on_its_way.append(route))
+    with page.expect_request("**/tag/"):
+        for pressed in ("t", "1", key):
+            page.keyboard.press(pressed)
+    page.keyboard.type("robot")
+    page.keyboard.press("ArrowLeft")
+    on_its_way.pop().continue_()
+    expect(page.locator("[id^=evidence-]", has_text="1 tagged").first).to_be_attached()
+    page.keyboard.type("ooo")
+    box = page.get_by_label(label).last
+    expect(box).to_have_value("roboooot")
+    expect(box).to_be_focused()
 
 
 @pytest.mark.parametrize("seed", range(WALKS))

@@ -11,7 +11,7 @@ from pytest_django.live_server_helper import LiveServer
 from evaluation.models import CriterionScore, Hearing, UnappliedSave
 from teams.models import Role, User
 from tests import factories
-from tests.e2e.desk_device import sign_in
+from tests.e2e.desk_device import sign_in, wait_for
 from tests.e2e.test_cockpit import beside_playwrights_loop  # noqa: F401  (a fixture)
 from tests.world import World, make_world
 
@@ -74,7 +74,8 @@ def test_a_note_begins_with_the_clocks_time_and_survives_a_crash_and_a_lost_conn
     page = opened(context, world.hearing)
     expect(page.locator("#progress")).to_contain_text("Saved")
     expect(page.locator("[data-run]")).to_have_text("Stop")
-    page.wait_for_function("drafts.unsaved().length === 0")
+    expect(page.locator("#comment-flow")).to_have_value(wanted)
+    wait_for(page, "drafts.unsaved().length === 0")
     kept = stored(world.hearing, "flow")
     assert (kept.level, kept.comment) == (3, wanted)
     assert not UnappliedSave.objects.exists()
