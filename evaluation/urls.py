@@ -68,6 +68,7 @@ urlpatterns: list[URLPattern] = [
     path(SIDE + "stop/", comparing.comparison_stop, name="comparison_stop"),
     path("teams/<int:team_id>/interviews/", interviews.standard_list, name="standard_list"),
     path("teams/<int:team_id>/interviews/<uuid:key>/", interviews.standard_detail, name="standard_detail"),
+    path("teams/<int:team_id>/runs/<int:number>/learning/", interviews.run_learning, name="run_learning"),
     path("teams/<int:team_id>/runs/<int:number>/improve/", improving.run_improve, name="run_improve"),
     path(
         "teams/<int:team_id>/runs/<int:number>/improve/version/",

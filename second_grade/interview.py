@@ -16,12 +16,13 @@ written down before.
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 
 from second_grade import VERSION, childlikeness, phrases
 from second_grade.familiar import unfamiliar_spans
+from second_grade.learning import Corrected, FlipScore, feedback, flip_score, item_for
 from second_grade.matching import matches_in
 from second_grade.questions import Claim, Question, Stance
 from second_grade.reading_level import grade_of
@@ -44,7 +45,7 @@ class Asked:
     """One question of the script with all answers to it, follow-ups left out of `answers`.
 
     `expectation`: known, shaky or beyond. `right`, `mistaken`: phrases in lower case, "7|seven" for two ways to say one.
-    `wordings`: how it was asked.
+    `wordings`: how it was asked. `corrected`: answers after each kind of feedback on a mistake (`learning.FEEDBACKS`).
     """
 
     subject: str
@@ -54,6 +55,7 @@ class Asked:
     answers: Sequence[str]
     follow_ups: Sequence[str] = ()
     wordings: Sequence[str] = ()
+    corrected: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def question(self) -> Question:
@@ -65,7 +67,8 @@ class Metrics:
     """The metrics; shares are 0 to 1 and None where nothing was asked that could tell. `grade` is a Spache grade.
 
     `childlike`: the child-likeness score; `language_problem`: what the answers are when they are no English talk, else empty.
-    `quality`: all in one, 0 to 1. `version`: of the package that measured; figures of different versions are not compared.
+    `quality`: all in one, 0 to 1. `flips`: the selective flip score, which is no part of `quality`. `version`: of the package
+    that measured; figures of different versions are not compared.
     """
 
     grade: float | None
@@ -89,6 +92,7 @@ class Metrics:
     variety: float | None = None
     quality: float | None = None
     version: str = ""
+    flips: FlipScore | None = None
 
 
 def measure(asked: Sequence[Asked]) -> Metrics:
@@ -131,10 +135,28 @@ def measure(asked: Sequence[Asked]) -> Metrics:
         variety=parts["variety"],
         quality=_quality(parts, is_talk=language.problem is None) if language else None,
         version=VERSION,
+        flips=flip_score([_corrected(one) for one in taught if one.corrected]),
     )
 
 
 Claims = dict[int, list[Claim]]
+
+
+def _corrected(one: Asked) -> Corrected:
+    return Corrected(
+        {
+            kind: [stance_after_feedback(one, kind, answer) for answer in answers]
+            for kind, answers in one.corrected.items()
+        }
+    )
+
+
+def stance_after_feedback(one: Asked, kind: str, answer: str) -> Stance:
+    """What an answer claims after that feedback (`learning.FEEDBACKS`). To repeat what the teacher said is no answer."""
+    item = item_for(one.wordings[0]) if one.wordings else None
+    if item is None or _copies(answer, (feedback(item, kind),)):
+        return Stance.OTHER
+    return what_it_claims(one, answer).stance
 
 
 def what_it_claims(one: Asked, answer: str) -> Claim:

@@ -125,6 +125,7 @@ TABLE: dict[str, Access] = {
     "run_new": Access.MEMBER,
     "run_detail": Access.MEMBER,
     "run_events": Access.MEMBER,
+    "run_learning": Access.MEMBER,
     "run_improve": Access.MEMBER,
     "run_improve_publish": Access.MEMBER,
     "run_cancel": Access.MEMBER,

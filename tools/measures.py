@@ -14,12 +14,14 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from second_grade import VERSION, childlikeness
+from second_grade import VERSION, childlikeness, learning
 from second_grade.familiar import is_familiar
+from second_grade.learning_items import ITEMS
 from second_grade.questions import kappa
 from second_grade.stance import claim
 from tests.second_grade.bots import BOTS, ORDER
 from tests.second_grade.test_interview import quality
+from tests.second_grade.test_learning import FLIP_SHARES, coverage, score_of
 from tests.second_grade.test_stance import NEVER_READ, QUESTIONS, READ_WHILE_IMPROVED, labelled
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "measures.md"
@@ -139,6 +141,38 @@ def language() -> tuple[str, str]:
     )
 
 
+LEARNERS = (
+    ("child who learns from what fits", ("right", "mistake", "mistake")),
+    ("child who also turns on “that is wrong”", ("right", "mistake", "right")),
+    ("program that turns whatever is said", ("right", "right", "right")),
+    ("bot that never turns", ("mistake", "mistake", "mistake")),
+    ("parrot of the teacher", ("parrot", "parrot", "parrot")),
+    ("constant: I don't know", ("I don't know.", "I don't know.", "I don't know.")),
+    ("bot that turns after the wrong feedback", ("mistake", "right", "right")),
+)
+
+
+def learners() -> tuple[str, str]:
+    """(a cell, a section) about the selective flip score."""
+    rows = []
+    for name, (targeted, misaligned, generic) in LEARNERS:
+        found = score_of(targeted=targeted, misaligned=misaligned, generic=generic)
+        rows.append(f"| {name} | {found.score:.2f} | {found.low:.2f} to {found.high:.2f} |")
+    held = [coverage(shares, len(ITEMS)) for shares in FLIP_SHARES]
+    text = (
+        "## Selective flip score\n\n"
+        f"After arXiv 2605.12748, version {learning.VERSION}: at {len(ITEMS)} questions of the script a child's mistake is "
+        "put into the bot's mouth and answered by feedback on it, on another mistake, or by “that is wrong”. In the paper "
+        "the bots make the mistakes themselves. Made bots, by rules that fix what they say:\n\n"
+        "| bot | score | 95 % |\n|---|---|---|\n"
+        + "\n".join(rows)
+        + f"\n\nThe interval held the truth in {min(held):.0%} to {max(held):.0%} of 600 simulated interviews for each of "
+        f"{len(held)} kinds of bots: it is rather too wide than too narrow. Whether the score goes with a "
+        "teacher's judgement of how a bot learns has not been tested.\n"
+    )
+    return f"made bots that learn or not told apart; interval held {min(held):.0%} to {max(held):.0%} (simulated)", text
+
+
 def _number(written: str) -> float:
     """The number in a cell; 0 where there is none ("#N/A")."""
     try:
@@ -147,11 +181,17 @@ def _number(written: str) -> float:
         return 0.0
 
 
+def _as_it_stands(title: str) -> str:
+    """A section of the page as it was written last, with its title; empty where there is none."""
+    _, found, after = TARGET.read_text(encoding="utf-8").partition(title) if TARGET.exists() else ("", "", "")
+    return found + after.split("\n## ")[0] if found else ""
+
+
 def word_list(file: Path | None) -> str:
     """A section about the words beyond grade 2, where the norms are at hand."""
     title = "## Words beyond grade 2\n\n"
     if file is None:
-        return title + "Not measured in this run: the norms were not given.\n"
+        return _as_it_stands(title) or title + "Not measured in this run: the norms were not given.\n"
     with file.open(encoding="utf-8-sig") as lines:
         rows = csv.DictReader(line.lstrip("\ufeff") for line in lines)
         ages = {
@@ -187,13 +227,15 @@ def main() -> None:
     stance_cell, stance_text = stances()
     bots_cell, bots_text = bots()
     language_cell, language_text = language()
+    learners_cell, learners_text = learners()
     table = (
         f"| child-likeness | 90 % of adults read as second-graders | {language_cell} |\n"
         f"| what an answer claims | kappa 0.36 | {stance_cell} |\n"
         f"| ranking of made bots | tau 0.13 on 16 | {bots_cell} |\n"
+        f"| does it learn like a child | – | {learners_cell} |\n"
         "| “95 %” interval of alpha | held 68 of 100 with four bots | none below 8; 92 to 97 of 100 above (simulated) |\n"
     )
-    parts = [INTRODUCTION + table, language_text, stance_text, bots_text, word_list(file)]
+    parts = [INTRODUCTION + table, language_text, stance_text, bots_text, learners_text, word_list(file)]
     TARGET.write_text(wrapped("\n".join(parts)), encoding="utf-8")
     print(f"{TARGET} is written.")
 

@@ -233,7 +233,7 @@ TABLES = (
     ),
     table(
         "evaluation.interview",
-        "repeats for_grading status error_message in_training judge_model judge_note created_at heartbeat_at finished_at",
+        "repeats for_grading untrained status error_message in_training judge_model judge_note created_at heartbeat_at finished_at",
         run_id="training.trainingrun",
         script_id="evaluation.interviewscript",
         people="started_by_id",

@@ -145,7 +145,10 @@ def _interview(scene: Scene) -> None:
 
 def _interviewed(scene: Scene) -> bool:
     run = scene.find(scene.maple, runs.LORA)
-    return run is not None and Interview.objects.filter(run=run, status=InterviewStatus.DONE).exists()
+    return (
+        run is not None
+        and Interview.objects.for_team(scene.maple).filter(run=run, status=InterviewStatus.DONE).exists()
+    )
 
 
 def _voted(scene: Scene) -> bool:

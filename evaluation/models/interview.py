@@ -79,15 +79,31 @@ ACTIVE_INTERVIEW = (InterviewStatus.QUEUED, InterviewStatus.RUNNING)
 
 class InterviewQuerySet(models.QuerySet["Interview"]):
     def for_team(self, team: Team) -> "InterviewQuerySet":
-        """What the team may see: its own, and a grader's from the day after it ended, so that no minute is told."""
+        """What the team may see of its bots: its own, and a grader's from the day after it ended, so that no minute is
+        told. Without those of untrained base models."""
+        return self.with_bases(team).filter(untrained=False)
+
+    def with_bases(self, team: Team) -> "InterviewQuerySet":
+        """As `for_team`, and those of base models."""
         return self.filter(Q(for_grading=False) | Q(finished_at__lt=start_of_today()), run__team=team)
+
+    def before(self, interview: "Interview") -> "InterviewQuerySet":
+        """Finished interviews of the same base model, untrained, by the same script, that the team had held."""
+        run = interview.run
+        same = self.filter(
+            run__team_id=run.team_id, run__base_model_id=run.base_model_id, script_id=interview.script_id
+        )
+        return same.filter(untrained=True, status=InterviewStatus.DONE)
 
     def active(self) -> "InterviewQuerySet":
         return self.filter(status__in=ACTIVE_INTERVIEW)
 
 
 class Interview(models.Model):
-    """The standard interview of one run: all questions of a script, each asked anew, and what the answers show."""
+    """The standard interview of one run: all questions of a script, each asked anew, and what the answers show.
+
+    `untrained`: of the run's base model, to see what training changed.
+    """
 
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     run = models.ForeignKey(TrainingRun, on_delete=models.PROTECT, related_name="interviews")
@@ -96,6 +112,7 @@ class Interview(models.Model):
     for_grading = models.BooleanField(
         default=False, help_text="A grader had it held: the team learns no more than the day."
     )
+    untrained = models.BooleanField(default=False, help_text="The run's base model was asked, not the run.")
     status = models.CharField(max_length=8, choices=InterviewStatus.choices, default=InterviewStatus.QUEUED)
     error_message = models.TextField(blank=True)
     metrics = models.JSONField(default=dict, help_text="See evaluation.metrics.Metrics.")
@@ -113,7 +130,7 @@ class Interview(models.Model):
         ordering = ["-created_at", "-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["run", "for_grading"],
+                fields=["run", "for_grading", "untrained"],
                 condition=Q(status__in=["queued", "running"]),
                 name="one_interview_of_a_run_at_a_time",
             ),
@@ -139,6 +156,9 @@ class Wording(models.TextChoices):
     QUESTION = "question", "as written"
     PARAPHRASE = "paraphrase", "in other words"
     FOLLOW_UP = "follow_up", "asked on"
+    TARGETED = "targeted", "after feedback on this mistake"
+    MISALIGNED = "misaligned", "after feedback on another mistake"
+    GENERIC = "generic", "after “that is wrong”"
 
 
 class InterviewAnswer(models.Model):

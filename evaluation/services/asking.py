@@ -13,6 +13,7 @@ from evaluation.models import InterviewQuestion, Turn, Wording
 from evaluation.services import bots
 from evaluation.services.clean import MAX_ANSWER_CHARACTERS, clean
 from evaluation.services.reasons import in_plain_words
+from evaluation.services.wordings import spoken_before, text_of
 from training.models import TrainingRun
 from training.services.calls import client
 from training.services.calls.client import NotPaidFor
@@ -67,17 +68,25 @@ class Reply:
 
 @dataclass(frozen=True)
 class Bot:
-    """Who is asked, at which prices (None: free), and out of what."""
+    """Who is asked, at which prices (None: free), and out of what. `untrained`: the run's base model."""
 
     run: TrainingRun
     endpoint: ChatEndpoint
     prices: TokenPrices | None
     purse: Purse
+    untrained: bool = False
 
     def call(self, spoken: list[Turn], question: str, *, later_input: int = 0) -> PreparedCall:
         """Raises `bots.QuestionTooLong`."""
         messages, _ = bots.messages_for(self.endpoint, spoken, question)
-        return prepare(self.run, self.endpoint, messages, prices=self.prices, later_input=later_input)
+        return prepare(
+            self.run,
+            self.endpoint,
+            messages,
+            untrained=self.untrained,
+            prices=self.prices,
+            later_input=later_input,
+        )
 
 
 class _Stopped(Exception):
@@ -153,9 +162,8 @@ def _ask(web: httpx.Client, bot: Bot, task: Task, hand: _Hand) -> None:
     first = task.first_answer
     try:
         for wording in task.wordings:
-            follows = wording == Wording.FOLLOW_UP and first
-            spoken = [Turn(question=task.question.question, answer=first)] if follows else []
-            call = bot.call(spoken, getattr(task.question, wording))
+            spoken = spoken_before(task.question, wording, first)
+            call = bot.call(spoken, text_of(task.question, wording))
             reply = _reply_to(web, bot, task, wording, call)
             first = reply.text if wording == Wording.QUESTION else first
             hand.give(reply)

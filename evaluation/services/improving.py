@@ -30,6 +30,7 @@ from evaluation.services.clean import MAX_ANSWER_CHARACTERS, clean
 from evaluation.services.interview_report import asked_for
 from evaluation.services.preference_pairs import BAD, GREAT
 from evaluation.services.training_rows import Candidate, row_of
+from evaluation.services.wordings import FEEDBACK
 from second_grade.marks import ORDER, Mark, Marked, mark_answer
 from second_grade.words import plain, words
 from teams.models import User
@@ -193,7 +194,7 @@ def _told_by(one: Candidate) -> Marked:
 
 
 def _of_interview(run: TrainingRun, interview: Interview, better: dict[str, str]) -> list[Item]:
-    answers = list(interview.answers.select_related("question"))
+    answers = list(interview.answers.exclude(wording__in=FEEDBACK).select_related("question"))
     first = {(one.question_id, one.repeat): one.answer for one in answers if one.wording == Wording.QUESTION}
     rows = BetterAnswer.objects.filter(run=run, heard__isnull=False).select_related("heard", "person").order_by("pk")
     kept = {(one.heard.question_id, one.heard.wording): one for one in rows if one.heard is not None}

@@ -1,13 +1,15 @@
 """An interview as a page shows it: figures with what they mean, and the answers behind them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.models import Sum
 
 from evaluation.models import Interview, InterviewAnswer, InterviewQuestion, InterviewStatus, Subject, Wording
 from evaluation.services import judging
-from evaluation.services.interviews import asked_of, wordings_of
+from evaluation.services.interviews import asked_of
+from evaluation.services.learning_report import Corrected, before_after, corrected, mistake_at
+from evaluation.services.wordings import ANSWERED, wordings_of
 from second_grade.interview import Asked, most_common_mistakes, what_it_claims
 from second_grade.questions import Stance
 from second_grade.reading_level import ADULT_FROM, CHILD_AT_MOST
@@ -41,10 +43,15 @@ class Figure:
 
 @dataclass(frozen=True)
 class Heard:
-    """One question with its answers; `stance` of each is right, mistaken, unsure or other."""
+    """One question with its answers; `stance` of each is right, mistaken, unsure or other.
+
+    `mistake`: the child's mistake that was put into the bot's mouth; `corrected`: its answers after feedback on that.
+    """
 
     question: InterviewQuestion
     answers: list[tuple[InterviewAnswer, str]]
+    mistake: str = ""
+    corrected: list[Corrected] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -97,6 +104,7 @@ def report(interview: Interview) -> dict[str, Any]:
         "figures": figures(interview.metrics) if interview.status == InterviewStatus.DONE else [],
         "mistakes": most_common_mistakes(asked_of(interview)) if interview.status == InterviewStatus.DONE else [],
         "judged": judging.judged(interview) if interview.status == InterviewStatus.DONE else None,
+        "learning": before_after(interview),
         "subjects": [(subject.label, _heard(questions, answers, subject)) for subject in Subject],
     }
 
@@ -104,19 +112,24 @@ def report(interview: Interview) -> dict[str, Any]:
 def of_run(run: TrainingRun) -> dict[str, Any]:
     """What the newest finished interview of a run counted, for a result; empty where there is none."""
     done = Interview.objects.for_team(run.team).filter(run=run, status=InterviewStatus.DONE).first()
-    return {"interview": done, "figures": figures(done.metrics)} if done else {}
+    return {"interview": done, "figures": figures(done.metrics), "learning": before_after(done)} if done else {}
 
 
 def _heard(questions: list[InterviewQuestion], answers: list[InterviewAnswer], subject: Subject) -> list[Heard]:
     return [
-        Heard(question, [(answer, _stance(answer)) for answer in answers if answer.question_id == question.pk])
+        _heard_at(question, [one for one in answers if one.question_id == question.pk])
         for question in questions
         if question.subject == subject
     ]
 
 
+def _heard_at(question: InterviewQuestion, answers: list[InterviewAnswer]) -> Heard:
+    told = [(one, _stance(one)) for one in answers if one.wording in (*ANSWERED, Wording.FOLLOW_UP)]
+    return Heard(question, told, mistake_at(question), corrected(question, asked_for(question), answers))
+
+
 def _stance(answer: InterviewAnswer) -> str:
-    if answer.wording == Wording.FOLLOW_UP or answer.question.subject == Subject.PERSONA:
+    if answer.wording not in ANSWERED or answer.question.subject == Subject.PERSONA:
         return Stance.OTHER
     return what_it_claims(asked_for(answer.question), answer.answer).stance
 

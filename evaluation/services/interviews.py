@@ -23,11 +23,11 @@ from evaluation.models import (
     InterviewScript,
     InterviewStatus,
     Submission,
-    Turn,
     Wording,
 )
 from evaluation.services import bots, judging, opinions
 from evaluation.services.asking import IN_HAND, Bot, CouldNotAsk, Reply, Task, ask_all
+from evaluation.services.wordings import ANSWERED, FEEDBACK, spoken_before, text_of, wordings_of
 from second_grade.interview import Asked, measure
 from teams import queues
 from teams.models import Course, Hold, User
@@ -41,7 +41,8 @@ from training.services.calls import prepare as prepare_calls
 from training.services.calls.prepare import PreparedCall
 from training.services.calls.purse import Purse, Unanswered
 from training.services.calls.usage import TokenUsage
-from training.services.endpoints import endpoint_for
+from training.services.charges import ChatCost, TokenPrices
+from training.services.endpoints import ChatEndpoint, endpoint_for, endpoint_for_base
 
 log = logging.getLogger(__name__)
 
@@ -72,16 +73,23 @@ def script_for(course: Course) -> InterviewScript:
 
 
 def start(
-    *, run: TrainingRun, person: User, repeats: int = 1, for_grading: bool = False, judge: bool = False
+    *,
+    run: TrainingRun,
+    person: User,
+    repeats: int = 1,
+    for_grading: bool = False,
+    judge: bool = False,
+    untrained: bool = False,
 ) -> Interview:
     """Hold the most it can cost and send for a worker. `judge`: the instructor wants a judge's opinion of this one.
     `for_grading`: a grader asks for it, so it runs beside one of the team's own and the team is not told when.
+    `untrained`: the run's base model is asked, for the picture before.
 
     Raises InterviewRefused, BudgetRefused, PriceUnknown, or NotReady for an unfinished run.
     """
     script, repeats = script_for(run.team.course), max(1, min(repeats, MAX_REPEATS))
     try:
-        most = _most(run, list(script.questions.all()), repeats)
+        most = _most(run, list(script.questions.all()), repeats, untrained=untrained)
     except bots.QuestionTooLong as error:
         said = "The bot's own prompt leaves no room for the script's questions. Train with a shorter system message."
         raise InterviewRefused(said) from error
@@ -96,6 +104,7 @@ def start(
                 started_by=person,
                 judge_model=who,
                 for_grading=for_grading,
+                untrained=untrained,
             )
             money.hold(
                 team=run.team,
@@ -115,7 +124,7 @@ def start(
 
 def newest_of(run: TrainingRun) -> Interview | None:
     """The newest interview of a run that is done or on its way; else the newest that failed."""
-    rows = Interview.objects.filter(run=run).select_related("script", "run")
+    rows = Interview.objects.filter(run=run, untrained=False).select_related("script", "run")
     return rows.exclude(status=InterviewStatus.FAILED).first() or rows.first()
 
 
@@ -134,9 +143,15 @@ def _kind(interview: Interview) -> str:
     return money.GRADING if interview.for_grading else "interview"
 
 
-def _most(run: TrainingRun, questions: list[InterviewQuestion], repeats: int) -> int:
+def _endpoint(run: TrainingRun, *, untrained: bool) -> ChatEndpoint:
+    """Where the run, or its base model, answers. Raises NotReady."""
+    return endpoint_for_base(run.base_model) if untrained else endpoint_for(run)
+
+
+def _most(run: TrainingRun, questions: list[InterviewQuestion], repeats: int, *, untrained: bool) -> int:
     """Every wording's call at its most, and a few more: tries that got no answer may be charged for too."""
-    bot = Bot(run, endpoint_for(run), charges.chat_prices(run), Purse(0))
+    prices = charges.chat_prices(run, untrained=untrained)
+    bot = Bot(run, _endpoint(run, untrained=untrained), prices, Purse(0), untrained)
     calls = [_call(bot, question, wording) for question in questions for wording in wordings_of(question)]
     spare = SPARE_CALLS * max((call.most for call in calls), default=0)
     return repeats * sum(call.most for call in calls) + spare
@@ -145,13 +160,8 @@ def _most(run: TrainingRun, questions: list[InterviewQuestion], repeats: int) ->
 def _call(bot: Bot, question: InterviewQuestion, wording: Wording) -> PreparedCall:
     """As it is asked, but that nobody knows yet what the follow-up follows: the longest answer."""
     follows = prepare_calls.answer_tokens(bot.endpoint) if wording == Wording.FOLLOW_UP else 0
-    spoken = [Turn(question=question.question, answer=" ")] if follows else []
-    return bot.call(spoken, getattr(question, wording), later_input=follows)
-
-
-def wordings_of(question: InterviewQuestion) -> list[Wording]:
-    """The follow-up comes after the question, whose answer it follows."""
-    return [Wording.QUESTION, Wording.PARAPHRASE, *([Wording.FOLLOW_UP] if question.follow_up else [])]
+    spoken = spoken_before(question, wording, " ")
+    return bot.call(spoken, text_of(question, wording), later_input=follows)
 
 
 def send_for_worker(interview: Interview) -> None:
@@ -215,11 +225,19 @@ def _ask_the_rest(interview: Interview) -> bool:
 
 def _bot_of(interview: Interview) -> Bot:
     """With what is left of the hold: all of it but what the answers so far cost."""
-    run = interview.run
-    prices = charges.chat_prices(run)
-    paid = charges.chat_cost(run, **_used(interview).counted, prices=prices).cost
+    run, untrained = interview.run, interview.untrained
+    prices = charges.chat_prices(run, untrained=untrained)
+    paid = _cost(interview, _used(interview), prices).cost
     held = Hold.objects.values_list("amount", flat=True).get(key=interview.hold_key)
-    return Bot(run, endpoint_for(run), prices, Purse(max(0, held - paid)))
+    return Bot(run, _endpoint(run, untrained=untrained), prices, Purse(max(0, held - paid)), untrained)
+
+
+def _cost(interview: Interview, usage: TokenUsage, prices: TokenPrices | None = None) -> ChatCost:
+    """What its answers cost at the price of whoever answered. Raises PriceUnknown."""
+    run = interview.run
+    if interview.untrained:
+        return charges.base_chat_cost(run.base_model, course=run.team.course, **usage.counted)
+    return charges.chat_cost(run, **usage.counted, prices=prices)
 
 
 def _book_interrupted(interview: Interview) -> None:
@@ -311,9 +329,7 @@ def _charge(interview: Interview) -> Charge:
 
 def _priced(interview: Interview, usage: TokenUsage) -> Charge:
     return charges.answer_charge(
-        charges.cost_or_hold(
-            lambda: charges.chat_cost(interview.run, **usage.counted), run=interview.run, hold_key=interview.hold_key
-        ),
+        charges.cost_or_hold(lambda: _cost(interview, usage), run=interview.run, hold_key=interview.hold_key),
         usage,
         method=interview.run.method,
         subject_kind="interview",
@@ -333,13 +349,18 @@ def asked_of(interview: Interview) -> list[Asked]:
             question.expectation,
             question.right,
             question.mistaken,
-            [one.answer for one in by_question[question.pk] if one.wording != Wording.FOLLOW_UP],
-            [one.answer for one in by_question[question.pk] if one.wording == Wording.FOLLOW_UP],
+            _in(by_question[question.pk], *ANSWERED),
+            _in(by_question[question.pk], Wording.FOLLOW_UP),
             (question.question, question.paraphrase),
+            {kind.value: _in(by_question[question.pk], kind) for kind in FEEDBACK},
         )
         for question in interview.script.questions.all()
         if question.pk in by_question
     ]
+
+
+def _in(answers: list[InterviewAnswer], *wordings: Wording) -> list[str]:
+    return [one.answer for one in answers if one.wording in wordings]
 
 
 def contaminated(interview: Interview) -> int:

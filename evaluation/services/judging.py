@@ -28,6 +28,7 @@ from evaluation.models import (
 from evaluation.services import opinions
 from evaluation.services.clean import clean
 from evaluation.services.reasons import in_plain_words
+from evaluation.services.wordings import FEEDBACK, text_of
 from teams.models import Course, Price, PriceKind, User
 from teams.services import audit
 from teams.services.money import BudgetRefused
@@ -158,7 +159,9 @@ def hear(interview: Interview) -> None:
 
 def sections(interview: Interview) -> Iterator[tuple[Subject, list[tuple[str, str]]]]:
     """The first round of answers, (teacher, student), subject by subject in the script's order."""
-    answers = interview.answers.filter(repeat=1).exclude(answer="").select_related("question")
+    answers = (
+        interview.answers.filter(repeat=1).exclude(answer="").exclude(wording__in=FEEDBACK).select_related("question")
+    )
     by_subject: dict[str, list[tuple[str, str]]] = {}
     for answer in answers:
         by_subject.setdefault(answer.question.subject, []).append((_asked(answer), answer.answer))
@@ -167,9 +170,7 @@ def sections(interview: Interview) -> Iterator[tuple[Subject, list[tuple[str, st
 
 
 def _asked(answer: InterviewAnswer) -> str:
-    question = answer.question
-    texts = {Wording.QUESTION: question.question, Wording.PARAPHRASE: question.paraphrase}
-    return texts.get(Wording(answer.wording), question.follow_up)
+    return text_of(answer.question, Wording(answer.wording))
 
 
 def _hear_one(interview: Interview, subject: Subject, exchanges: list[tuple[str, str]], prices: TokenPrices) -> None:

@@ -24,7 +24,7 @@ def standard_list(request: SignedInRequest, team: Team) -> HttpResponse:
     if request.method == "POST":
         return _start(request, team)
     script, is_instructor = interviews.script_for(team.course), request.membership.role == Role.INSTRUCTOR
-    done = Interview.objects.for_team(team).select_related("run", "script")[:100]
+    done = Interview.objects.with_bases(team).select_related("run__base_model", "script")[:100]
     context = {
         "interviews": sorted(done, key=_by_day, reverse=True),
         "points": interview_report.quality_points(team),
@@ -53,6 +53,7 @@ def _start(request: SignedInRequest, team: Team) -> HttpResponse:
             person=request.user,
             repeats=int(repeats) if repeats.isdecimal() else 1,
             judge=request.membership.role == Role.INSTRUCTOR and "judge" in request.POST,
+            untrained="untrained" in request.POST,
         )
     except (InterviewRefused, *REFUSALS) as error:
         messages.error(request, str(error))
@@ -63,7 +64,7 @@ def _start(request: SignedInRequest, team: Team) -> HttpResponse:
 @team_view(Access.MEMBER)
 @require_GET
 def standard_detail(request: SignedInRequest, team: Team, key: UUID) -> HttpResponse:
-    rows = Interview.objects.for_team(team).select_related("run", "script")
+    rows = Interview.objects.with_bases(team).select_related("run__base_model", "script")
     interview = get_object_or_404(rows, key=key)
     part = "#progress" if request.htmx and interview.is_active else ""
     context = {**interview_report.report(interview), "section": "chat"}
@@ -71,3 +72,17 @@ def standard_detail(request: SignedInRequest, team: Team, key: UUID) -> HttpResp
     if request.htmx and not interview.is_active:
         response["HX-Refresh"] = "true"
     return response
+
+
+@team_view(Access.MEMBER)
+@require_GET
+def run_learning(request: SignedInRequest, team: Team, number: int) -> HttpResponse:
+    """A run's selective flip score, loaded into the run's page; opened by itself, it leads to the interview."""
+    run = get_object_or_404(TrainingRun.objects.for_team(team).finished(), number=number)
+    found = interview_report.of_run(run)
+    if not request.htmx:
+        interview = found.get("interview")
+        if interview is None:
+            return redirect("standard_list", team_id=team.pk)
+        return redirect("standard_detail", team_id=team.pk, key=interview.key)
+    return render(request, "evaluation/run_learning.html", {"run": run, **found})
