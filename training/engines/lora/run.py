@@ -32,6 +32,7 @@ from lora.forks import fork_group, wanted_forks
 from lora.fresh_adapter import add_adapter
 from lora.group import Alone, launched_group
 from lora.known_answers import KnownAnswers
+from lora.lean_layers import use_lean_layers
 from lora.loop import CHECKPOINT, Ending, Loop, Plan, measured_with
 from lora.loss import LossSum, fastest_right_loss
 from lora.objective import Objective, SayTheRows
@@ -184,6 +185,8 @@ def load_material(spec: Spec, events: Events, stop: StopSignal, group: Alone | N
         peft_model = add_adapter(model, spec.settings)
     else:
         peft_model = go_on_from(model, Path(spec.start_adapter), base, spec.settings)
+    if hardware.device.type == "cpu" and hardware.steps is torch.bfloat16:
+        use_lean_layers(peft_model)
     return Material(tokenizer, template, peft_model, hardware, train, held_out, int(pad_id), max_length, group, pairs)
 
 
