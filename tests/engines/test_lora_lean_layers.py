@@ -74,7 +74,8 @@ def test_the_way_back_is_that_of_the_formula_dropout_included(monkeypatch: pytes
     monkeypatch.setattr(lean_layers, "_draw_kept", lambda *_: kept.to(torch.bfloat16))
     x, down, up = (torch.randn(shape) for shape in ((rows, inputs), (rank, inputs), (outputs, rank)))
     weight, bias, upstream = torch.randn(outputs, inputs), torch.randn(outputs), torch.randn(rows, outputs)
-    found, wanted = [], []
+    found: list[Any] = []
+    wanted: list[Any] = []
     for gradients_of, exact in ((found, False), (wanted, True)):
         parts = [part.clone().requires_grad_() for part in (x, down, up)]
         if exact:

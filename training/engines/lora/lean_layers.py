@@ -30,12 +30,17 @@ def use_lean_layers(model: PeftModel) -> int:
         if isinstance(module, LoraLinear) and _is_plain(module):
             inside.add(id(module.base_layer))
             inside |= {id(part) for part in module.modules()}
-            module.forward = _adapted(module, _round(module.base_layer, rounded))  # type: ignore[method-assign]
+            _put(module, _adapted(module, _round(module.base_layer, rounded)))
             chosen += 1
     for module in model.modules():
         if type(module) is nn.Linear and id(module) not in inside and not module.weight.requires_grad:
-            module.forward = _frozen(module, _round(module, rounded))  # type: ignore[method-assign]
+            _put(module, _frozen(module, _round(module, rounded)))
     return chosen
+
+
+def _put(module: nn.Module, forward: Callable[..., Tensor]) -> None:
+    """This one module computes so from now on."""
+    module.forward = forward
 
 
 def _is_plain(module: LoraLinear) -> bool:
@@ -80,7 +85,9 @@ def _adapted(module: LoraLinear, weight: Tensor) -> Callable[..., Tensor]:
         if more or named or module.disable_adapters or module.merged or not _in_bf16_step(module):
             result: Tensor = usual(x, *more, **named)
             return result
-        made: Tensor = _Adapted.apply(x, weight, base.bias, down.weight, up.weight, module.scaling[name], chance)
+        made: Tensor = _Adapted.apply(  # type: ignore[no-untyped-call]
+            x, weight, base.bias, down.weight, up.weight, module.scaling[name], chance
+        )
         return made
 
     return forward
@@ -91,7 +98,7 @@ class _Adapted(torch.autograd.Function):
     (outputs, rank) in fp32. Gives (..., outputs) in bf16; gradients for x, A and B."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, down: Tensor, up: Tensor, scale: float, chance: float
     ) -> Tensor:
         rows = x.reshape(-1, x.shape[-1]).to(HALF)
@@ -106,7 +113,7 @@ class _Adapted(torch.autograd.Function):
         return made.view(*x.shape[:-1], made.shape[-1])
 
     @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, upstream: Tensor) -> Any:
         weight, down, up, seen, between, kept = ctx.saved_tensors
         gradient = upstream.reshape(-1, upstream.shape[-1]).to(HALF)
         before_up = (gradient @ up).mul_(ctx.scale)
