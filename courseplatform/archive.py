@@ -39,6 +39,7 @@ LEFT_OUT = frozenset(
         "teams.budgetalert",
         "teams.ledgersum",
         "datasets.import",
+        "teams.provider",  # an account with a key, which never leaves
         "teams.diskaccount",  # of this machine's disk
         "teams.diskuse",
         "teams.archiveimport",

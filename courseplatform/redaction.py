@@ -10,6 +10,8 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 
+from teams.services import sealing
+
 HIDDEN = "********"
 SHORTEST = 6  # characters; a shorter "secret" would hide ordinary words
 NAMES = (
@@ -27,7 +29,7 @@ def known_secrets() -> list[str]:
     """Every secret text of this process, longest first, also as it stands in an address."""
     found = {str(getattr(settings, name, "") or "") for name in NAMES}
     found |= set(getattr(settings, "SECRET_KEY_FALLBACKS", []))
-    found |= set(settings.KEPT_SECRETS.values())
+    found |= set(settings.KEPT_SECRETS.values()) | set(sealing.opened()) | set(settings.PROVIDER_KEY_SECRETS)
     found |= {str(database.get("PASSWORD") or "") for database in settings.DATABASES.values()}
     if match := IN_ADDRESS.search(settings.REDIS_URL):
         found.add(match[2])

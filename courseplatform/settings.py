@@ -48,6 +48,7 @@ def _secret(name: str) -> str:
 
 
 SECRET_KEY = _secret("SECRET_KEY")
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])  # earlier ones, while what they made is still about
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=LOOPBACK if KEPT_SECRETS else [])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 if not ALLOWED_HOSTS:
@@ -251,7 +252,14 @@ RQ_SHOW_ADMIN_LINK = False
 OPENAI_API_KEY = env.str("OPENAI_API_KEY", default="")
 OPENAI_ADMIN_KEY = env.str("OPENAI_ADMIN_KEY", default="")  # reads the organization's costs; nothing else
 OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="https://api.openai.com/v1")
-HAS_PROVIDER = bool(OPENAI_API_KEY)  # without one the OpenAI method and DSPy use the models on this machine
+HAS_PROVIDER = bool(OPENAI_API_KEY)  # whether the environment names the operator's first provider; others are rows
+# Secrets that seal the keys of providers in the database, newest first; empty: SECRET_KEY and its fallbacks.
+PROVIDER_KEY_SECRETS = env.list("PROVIDER_KEY_SECRETS", default=[])
+# Hosts and networks inside private networks that providers may have all the same, for example 10.2.0.0/16,models.campus.
+PROVIDER_PRIVATE_HOSTS = env.list("PROVIDER_PRIVATE_HOSTS", default=[])
+# Where Azure deploys models and where it gives tokens for that; other clouds than the public one have their own.
+AZURE_MANAGEMENT_URL = env.str("AZURE_MANAGEMENT_URL", default="https://management.azure.com")
+AZURE_LOGIN_URL = env.str("AZURE_LOGIN_URL", default="https://login.microsoftonline.com")
 MODEL_SERVER_URL = env.str("MODEL_SERVER_URL", default="http://127.0.0.1:8301/v1")
 PROGRAM_SERVER_URL = env.str("PROGRAM_SERVER_URL", default="http://127.0.0.1:8302/v1")
 SERVICE_TOKEN = _secret("SERVICE_TOKEN")  # the web process and the model servers share it

@@ -10,7 +10,7 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 
-from teams.models import Course, Membership, Milestone, NoticeKind, Price, Role, Section, Team, User
+from teams.models import Course, Membership, Milestone, NoticeKind, Price, Provider, Role, Section, Team, User
 
 MICRO = 1_000_000
 MOST_ROSTER_BYTES = 1024 * 1024
@@ -347,6 +347,7 @@ class PriceForm(forms.ModelForm[Price]):
     def clean_provider(self) -> str:
         given = str(self.cleaned_data["provider"]).lower()
         known = set(Price.objects.filter(course=None).values_list("provider", flat=True))
+        known |= set(Provider.objects.for_course(self.instance.course).values_list("code", flat=True))
         if given not in known:
             raise ValidationError(
                 f"Prices are looked up under {' or '.join(sorted(known))}: this one would never be used."

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from django.core import serializers
 from django.db import connection, connections
 from django.db.transaction import Atomic
 from django.test import Client, TransactionTestCase
+from django.utils import timezone
 
 from courseplatform import redis_server as server
 from datasets.services import measure
@@ -46,6 +48,8 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
     """What the migrations put into the tables (prices, base models, the rubric) comes back after a test that empties them."""
     with django_db_blocker.unblock():
         BaseModel.objects.filter(name=TINY).update(enabled=True)  # trains in seconds; see OFFER_TEST_MODEL
+        later = timezone.localdate() + timedelta(days=45)  # whatever day it is: what is switched off is offered no more
+        BaseModel.objects.exclude(shutdown_on=None).update(shutdown_on=later)
         labels = ("teams", "datasets", "training", "evaluation")
         models = [model for model in apps.get_models() if model._meta.app_label in labels]
         kept = [

@@ -45,6 +45,7 @@ from teams.models import (
     Membership,
     Method,
     Milestone,
+    Provider,
     Role,
     Section,
     Team,
@@ -106,6 +107,7 @@ class World:
     call: EndpointCall
     job: FineTuningJob
     base_model: BaseModel
+    provider: Provider
 
     def _key(self, name: str) -> Any:
         if name == "standard_detail":
@@ -119,6 +121,11 @@ class World:
         if name == "team_ledger_entry":
             return self.entry.key
         return self.import_.key if name.startswith("import_") else self.conversation.key
+
+    def _provider(self, name: str) -> int:
+        if name.startswith("platform_"):
+            return Provider.objects.get(from_environment=True).pk
+        return self.provider.pk
 
     def _number(self, name: str) -> int:
         if name in ("calibration_detail", "calibration_choose", "grade_version"):
@@ -170,6 +177,7 @@ class World:
             "key_id": self.call.api_key_id,
             "deployment_id": self.run.deployments.get().pk,
             "model_id": self.base_model.pk,
+            "provider_id": self._provider(name),
             "file_id": self.job.rows_id,
             "job_id": self.job.public_id,
             "model": self.job.model,
@@ -292,6 +300,9 @@ def make_world(team: Team, professor: User, mark: str) -> World:
             name=f"org/base-{team.pk}",
             label="A model of the whole course",
             hosting=Hosting.HUGGING_FACE,
+        ),
+        provider=Provider.objects.create(
+            course=team.course, code=f"theirs-{team.pk}", name=f"A provider of the course {team.pk}"
         ),
     )
 

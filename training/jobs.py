@@ -1,7 +1,7 @@
 """RQ entry points: an id in, one service call."""
 
 from teams.services import archive_exports
-from training.services import base_trials, bundle, cloud, execute, imported, merging, pace_trial
+from training.services import base_trials, bundle, cloud, execute, imported, merging, pace_trial, provider_trial
 
 
 def execute_run(run_id: int) -> str:
@@ -26,6 +26,10 @@ def measure_pace(base_model_id: int) -> str:
 
 def try_base_model(base_model_id: int) -> str:
     return base_trials.try_base(base_model_id)
+
+
+def try_provider(provider_id: int) -> str:
+    return provider_trial.try_provider(provider_id)
 
 
 def make_merged_model(merged_id: int) -> str:

@@ -1,6 +1,18 @@
 from django.urls import URLPattern, path
 
-from training.views import bundles, course, curve, endpoint, endpoint_api, labels, merged, runs, start, sweeps
+from training.views import (
+    bundles,
+    course,
+    curve,
+    endpoint,
+    endpoint_api,
+    labels,
+    merged,
+    providers,
+    runs,
+    start,
+    sweeps,
+)
 from training.views.openai_api import files as api_files
 from training.views.openai_api import jobs as api_jobs
 from training.views.openai_api import models as api_models
@@ -28,6 +40,10 @@ urlpatterns: list[URLPattern] = [
         endpoint.endpoint_key_revoke,
         name="endpoint_key_revoke",
     ),
+    path("providers/", providers.platform_providers, name="platform_providers"),
+    path("providers/<int:provider_id>/", providers.platform_provider, name="platform_provider"),
+    path("courses/<int:course_id>/providers/", providers.course_providers, name="course_providers"),
+    path("courses/<int:course_id>/providers/<int:provider_id>/", providers.course_provider, name="course_provider"),
     path("courses/<int:course_id>/training/", course.course_training, name="course_training"),
     path("courses/<int:course_id>/training/models/", course.base_model_new, name="base_model_new"),
     path("courses/<int:course_id>/training/models/<int:model_id>/", course.base_model_switch, name="base_model_switch"),

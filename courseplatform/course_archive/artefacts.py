@@ -14,7 +14,7 @@ from training.models import Artifact, Hosting, TrainingRun
 from training.run_files import file_in
 from training.services import adapters, finish, json_files
 from training.services.base_names import name_base
-from training.services.endpoints import program_address
+from training.services.endpoints import public_address
 
 if TYPE_CHECKING:
     from courseplatform.course_archive.bringing import Arrival
@@ -88,7 +88,7 @@ class Artefacts:
                     raise ArchiveRefused(f"runs, {run}: {refused}") from refused
             return {CONFIG: adapters.config_text(said.config, base)}
         if run.method == Method.DSPY and said.program is not None:
-            address, _ = program_address(base)
+            address = public_address(base)
             return {PROGRAM: document(said.program, model=base.name, base_url=address, local=base.local)}
         return {}
 

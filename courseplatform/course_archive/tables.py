@@ -72,9 +72,9 @@ TABLES = (
     table("teams.announcement", "text at", course_id="teams.course", people="author_id"),
     table(
         "training.basemodel",
-        "method name label hosting rehearsal shutdown_on enabled",
+        "method name label hosting rehearsal shutdown_on shutdown_source enabled",
         course_id="teams.course",
-        never="weights_sha256 trouble trial trial_stage trial_attempts trial_alive_at facts",
+        never="provider_id weights_sha256 trouble trial trial_stage trial_attempts trial_alive_at facts",
     ),
     table("training.trainingpolicy", "team_runs_at_once", course_id="teams.course"),
     table("evaluation.rubricversion", "number name created_at", course_id="teams.course"),

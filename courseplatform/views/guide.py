@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
@@ -11,6 +10,7 @@ from django.views.decorators.http import require_POST
 from courseplatform import practice
 from teams.access import Access, SignedInRequest, course_view, signed_in_view
 from teams.models import Course
+from teams.services import providers
 from teams.services.prices import training_prices
 
 
@@ -58,7 +58,7 @@ def guide_topic(request: SignedInRequest, topic: str) -> HttpResponse:
         "before": TOPICS[place - 1] if place else None,
         "after": TOPICS[place + 1] if place + 1 < len(TOPICS) else None,
         "section": "guide",
-        "own_service": not settings.HAS_PROVIDER,
+        "own_service": not providers.has_any(getattr(request, "course", None)),
         "prices": training_prices() if topic == "openai" else [],
     }
     return render(request, f"guide/topic_{topic}.html", context)

@@ -2,7 +2,6 @@
 
 from typing import Any, get_args
 
-from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -18,6 +17,7 @@ from datasets.services.rework import QueueAway
 from datasets.views.versions import find_version, frame, position
 from teams.access import Access, SignedInRequest, team_view
 from teams.models import Team
+from teams.services import providers
 
 PAGE = 20
 
@@ -98,7 +98,7 @@ def version_advice(request: HttpRequest, team: Team, dataset_id: int, number: in
     chosen_goal: Any = goal if goal in get_args(Goal) else "deep_personality"
     chosen_time: Any = time if time in get_args(Time) else "moderate"
     private = 0 if version.may_leave_this_machine else max(1, version.open_privacy_findings)
-    stays_here = not settings.HAS_PROVIDER
+    stays_here = not providers.for_new_work(team.course, for_training=True)
     advice = checks.advice(
         rows=version.row_count, goal=chosen_goal, time=chosen_time, private=private, stays_here=stays_here
     )

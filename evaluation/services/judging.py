@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.conf import settings
 from django.utils import timezone
 
 from datasets.checks.privacy import find_in
@@ -27,9 +26,10 @@ from evaluation.models import (
 )
 from evaluation.services import opinions
 from evaluation.services.clean import clean
+from evaluation.services.judge_names import reference, split
 from evaluation.services.reasons import in_plain_words
 from evaluation.services.wordings import FEEDBACK, text_of
-from teams.models import Course, Price, PriceKind, User
+from teams.models import Course, Price, PriceKind, Provider, User
 from teams.services import audit
 from teams.services.money import BudgetRefused
 from teams.services.prices import PriceUnknown
@@ -39,8 +39,8 @@ from training.services.calls.client import Answer
 from training.services.calls.outcome import CallFailed
 from training.services.calls.prepare import PreparedCall, prepare_for_model
 from training.services.calls.purse import Purse
-from training.services.charges import PRICE_BOOK_PROVIDER, TokenPrices
-from training.services.endpoints import provider_model
+from training.services.charges import TokenPrices
+from training.services.endpoints import ChatEndpoint, NotReady, provider_model
 from training.services.tokens import count_messages
 
 NO_JUDGE = r"^(ft:|gpt-5|o[1-9])"
@@ -48,8 +48,9 @@ TRIES = 2
 REPLY_SECONDS = 60.0  # two tries stay below the silence after which another worker takes the interview over
 TOKENS_PER_ANSWER = 80  # for the figure before an interview: about 60 words, a long answer for a child
 NO_KEY = (
-    "A judge needs a real model, and no OpenAI key is set here. A small model would answer without any judgement, so nothing "
-    "stands in for it. Whoever runs this platform can set OPENAI_API_KEY."
+    "A judge needs a real model, and no provider may be asked to judge here. A small model would answer without any "
+    "judgement, so nothing stands in for it. Add a provider on the page “Providers”, or whoever runs this platform can set "
+    "OPENAI_API_KEY."
 )
 PRIVATE = "Not sent: an answer seems to hold a child's personal data, which may not leave this machine."
 
@@ -59,30 +60,50 @@ class JudgeRefused(Exception):
 
 
 def models_for(course: Course) -> list[str]:
-    """What can judge in this course: models whose input and output prices are known.
+    """What can judge in this course: models whose input and output prices are known, at providers that may be asked for it.
 
-    Fine-tuned ones speak like children; those that reason first spend tokens that no limit on the reply holds down.
+    Each as `reference` names it. Fine-tuned ones speak like children; those that reason first spend tokens that no limit on
+    the reply holds down.
     """
-    priced = Price.objects.for_course(course).filter(provider=PRICE_BOOK_PROVIDER).exclude(model__regex=NO_JUDGE)
-    known = [
-        set(priced.filter(kind=kind).values_list("model", flat=True)) for kind in (PriceKind.INPUT, PriceKind.OUTPUT)
-    ]
-    return sorted(known[0] & known[1])
+    found: list[str] = []
+    for provider in _able(course):
+        priced = Price.objects.for_course(course).filter(provider=provider.code).exclude(model__regex=NO_JUDGE)
+        asked, answered = (
+            set(priced.filter(kind=kind).values_list("model", flat=True))
+            for kind in (PriceKind.INPUT, PriceKind.OUTPUT)
+        )
+        found += [reference(provider.code, model) for model in sorted(asked & answered)]
+    return found
+
+
+def _able(course: Course) -> list[Provider]:
+    rows = Provider.objects.for_course(course).filter(enabled=True, for_judge=True)
+    return [one for one in rows if one.has_key]
+
+
+def _provider(course: Course, judge: str) -> Provider:
+    """Raises JudgeRefused where it may not be asked for an opinion."""
+    able = _able(course)
+    if not able:
+        raise JudgeRefused(NO_KEY)
+    code, model = split(judge)
+    found = next((one for one in able if one.code == code), None)
+    if found is None:
+        raise JudgeRefused(f"The provider of {model} may not be asked to judge any more. Choose another model.")
+    return found
 
 
 def why_not(course: Course) -> str:
     """Why no judge can read here now, with what to do; empty where one can."""
-    try:
-        _key()
-    except JudgeRefused as error:
-        return str(error)
+    if not _able(course):
+        return NO_KEY
     return "" if models_for(course) else "No model has a price for what it reads and says. Add one on the price page."
 
 
 def switch(*, course: Course, use: JudgeUse, model: str, person: User) -> JudgeSetting:
     """Say when a judge reads interviews, and which model it is. Raises JudgeRefused without a key or a price."""
     if use != JudgeUse.OFF:
-        _key()
+        _provider(course, model)
         _prices(course, model)
     before = JudgeSetting.objects.filter(course=course).first()
     made, _ = JudgeSetting.objects.update_or_create(course=course, defaults={"use": use, "model": model})
@@ -144,7 +165,7 @@ def hear(interview: Interview) -> None:
         return
     note = ""
     try:
-        _key()
+        _provider(interview.run.team.course, interview.judge_model)
         prices = _prices(interview.run.team.course, interview.judge_model)
         for subject, exchanges in sections(interview):
             _hear_one(interview, subject, exchanges, prices)
@@ -164,18 +185,18 @@ def sections(interview: Interview) -> Iterator[tuple[Subject, list[tuple[str, st
     )
     by_subject: dict[str, list[tuple[str, str]]] = {}
     for answer in answers:
-        by_subject.setdefault(answer.question.subject, []).append((_asked(answer), answer.answer))
+        by_subject.setdefault(answer.question.subject, []).append((_wording(answer), answer.answer))
     for subject, exchanges in by_subject.items():
         yield Subject(subject), exchanges
 
 
-def _asked(answer: InterviewAnswer) -> str:
+def _wording(answer: InterviewAnswer) -> str:
     return text_of(answer.question, Wording(answer.wording))
 
 
 def _hear_one(interview: Interview, subject: Subject, exchanges: list[tuple[str, str]], prices: TokenPrices) -> None:
     """The call stands before the row, so that what is held is what is asked."""
-    judge = provider_model(interview.judge_model, max_tokens=judge_prompt.REPLY_TOKENS)
+    judge = _asked(interview)
     call = prepare_for_model(judge, judge_prompt.messages_for(exchanges), prices)
     call = replace(call, decoding={"seed": 1})
     if _holds_personal_data(exchanges):
@@ -207,16 +228,20 @@ def _cost(prices: TokenPrices, asked: int, answered: int) -> int:
     return prices.cost(input_tokens=asked, cached_input_tokens=0, output_tokens=answered)
 
 
-def _key() -> None:
-    """Raises JudgeRefused where there is no real provider to ask."""
-    if not settings.OPENAI_API_KEY:
-        raise JudgeRefused(NO_KEY)
+def _asked(interview: Interview) -> ChatEndpoint:
+    """Raises JudgeRefused."""
+    provider = _provider(interview.run.team.course, interview.judge_model)
+    try:
+        return provider_model(provider, split(interview.judge_model)[1], max_tokens=judge_prompt.REPLY_TOKENS)
+    except NotReady as error:
+        raise JudgeRefused(str(error)) from error
 
 
 def _prices(course: Course, model: str) -> TokenPrices:
     """Raises JudgeRefused for a model without a price."""
     try:
-        return charges.token_prices(course=course, model=model)
+        code, name = split(model)
+        return charges.token_prices(course=course, model=name, provider=code)
     except PriceUnknown as error:
         raise JudgeRefused(str(error)) from error
 

@@ -7,6 +7,7 @@ from django.db import transaction
 
 from evaluation import judge_prompt
 from evaluation.models import Interview, JudgeOpinion, OpinionStatus, Subject
+from evaluation.services.judge_names import split
 from teams.models import Confidence, Hold, Method
 from teams.services import money
 from teams.services.money import Charge
@@ -15,7 +16,6 @@ from training.services.calls.outcome import Outcome
 from training.services.calls.prepare import PreparedCall
 from training.services.calls.settle import settle
 from training.services.calls.usage import TokenUsage
-from training.services.charges import PRICE_BOOK_PROVIDER
 
 KIND = "judge"
 NOTHING_COUNTED = TokenUsage(0, 0, 0, exact=False)
@@ -116,12 +116,13 @@ def _unknown(opinion: JudgeOpinion, most: int) -> Charge:
 
 
 def _booked(opinion: JudgeOpinion, cost: int, note: str, confidence: Confidence, usage: TokenUsage) -> Charge:
+    code, model = split(opinion.model)
     return Charge(
         subject_kind=KIND,
         subject_id=str(opinion.key),
         method=Method(opinion.interview.run.method),
-        provider=PRICE_BOOK_PROVIDER,
-        model=opinion.model,
+        provider=code,
+        model=model,
         cost=cost,
         price_note=note,
         confidence=confidence,

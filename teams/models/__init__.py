@@ -21,10 +21,12 @@ from teams.models.money import (
 )
 from teams.models.notice import Announcement, MailChoice, Notice, NoticeKind, ToldOnce
 from teams.models.people import OutsideIdentity, User
+from teams.models.provider import FIRST_PROVIDER, Dialect, Provider
 
 __all__ = [
     "AT_WORK",
     "EXPORT_AT_WORK",
+    "FIRST_PROVIDER",
     "Announcement",
     "ArchiveExport",
     "ArchiveImport",
@@ -39,6 +41,7 @@ __all__ = [
     "Confidence",
     "Course",
     "CourseAccount",
+    "Dialect",
     "DiskAccount",
     "DiskKind",
     "DiskUse",
@@ -60,6 +63,7 @@ __all__ = [
     "Price",
     "PriceKind",
     "ProfessorAssignment",
+    "Provider",
     "Role",
     "Section",
     "Team",

@@ -54,6 +54,8 @@ CALLERS: dict[str, Followed] = {
     "training/services/model_server.py": NO_MODEL,
     "training/services/pace_trial.py": NO_MODEL,
     "teams/services/billing.py": NO_MODEL,
+    "teams/services/outgoing.py": "makes connections for those that are in this table",
+    "training/services/provider_trial.py": NO_MODEL,
     "courseplatform/fleet.py": NO_MODEL,
     "courseplatform/management/commands/start.py": NO_MODEL,
     "training/services/calls/client.py": PAGES,

@@ -89,7 +89,8 @@ def between(monkeypatch: pytest.MonkeyPatch, provider: ScriptedProvider, setting
     with httpx.Client(transport=transport) as client:
 
         def provider_for(run: TrainingRun) -> FineTuning:
-            base_url, key = provider_address()
+            address = provider_address(None)
+            base_url, key = address.base_url, address.api_key
             return FineTuning(base_url=base_url, api_key=key, http_client=client)
 
         monkeypatch.setattr(cloud, "provider_for", provider_for)

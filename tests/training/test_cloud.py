@@ -392,7 +392,7 @@ def test_refusals_are_told_in_a_persons_words(status: int, code: str | None, exp
     body = {"error": {"message": "Some English of theirs.", "code": code}}
     response = httpx.Response(status, json=body, request=httpx.Request("POST", "http://provider/v1/x"))
     error = openai.OpenAI(api_key="x")._make_status_error_from_response(response)
-    problem = openai_api._problem(error)
+    problem = openai_api._problem(error, "sk-x")
     assert isinstance(problem, ProviderRefused)
     assert problem.code == expected
     assert problem.mend
@@ -403,7 +403,7 @@ def test_later_is_not_a_refusal(status: int, code: str | None) -> None:
     body = {"error": {"message": "later", "code": code}}
     response = httpx.Response(status, json=body, request=httpx.Request("POST", "http://provider/v1/x"))
     error = openai.OpenAI(api_key="x")._make_status_error_from_response(response)
-    assert isinstance(openai_api._problem(error), ProviderAway)
+    assert isinstance(openai_api._problem(error, "sk-x"), ProviderAway)
 
 
 def test_the_key_is_never_in_a_runs_folder_or_rows(start: Launch, provider: ScriptedProvider, settings: Any) -> None:

@@ -52,7 +52,7 @@ def test_the_base_model_and_the_trained_one_answer_the_same_questions(waiting: T
     entry = entry_of(run)
     assert entry is not None
     assert entry.input_tokens == sum(data["input_tokens"] for data in asked.values()) > 0
-    trained = charges.training_price(course=run.team.course, model=run.base_model.name)[0].cost(run.training_tokens)
+    trained = charges.run_training_price(run)[0].cost(run.training_tokens)
     assert entry.delta - trained == charges.samples_cost(run) > 0
 
 
@@ -106,7 +106,7 @@ def test_nothing_is_asked_that_has_no_price(waiting: TrainingRun, monkeypatch: p
     run = look(waiting)
     assert run.status == RunStatus.SUCCEEDED
     assert entry_of(run) is not None
-    reckoned = charges.samples_estimate(course=run.team.course, model="gpt-4o-mini-2024-07-18", questions=5)
+    reckoned = charges.samples_estimate(course=run.team.course, base=run.base_model, questions=5)
     assert reckoned == (0, 0)
 
 
@@ -120,15 +120,15 @@ def test_a_system_message_longer_than_what_is_held_is_not_sent(
 
 def test_the_questions_are_in_the_price_before_launch(start: Launch, team: Team) -> None:
     run = start(Method.OPENAI)
-    quote, _ = charges.training_price(course=team.course, model=run.base_model.name)
+    quote, _ = charges.training_price(course=team.course, model=run.base_model.name, provider="openai")
     reckoned = estimate.estimate(
         course=team.course, method=Method.OPENAI, base_model=run.base_model, dataset_version=run.dataset_version,
         settings=run.settings,
     )  # fmt: skip
-    usual, most = charges.samples_estimate(course=team.course, model=run.base_model.name, questions=5)
+    usual, most = charges.samples_estimate(course=team.course, base=run.base_model, questions=5)
     assert reckoned.expected == quote.cost(reckoned.training_tokens) + usual
     longest = charges.SAMPLE_QUESTION_TOKENS * 5
-    dearest = charges.token_prices(course=team.course, model=f"ft:{run.base_model.name}")
+    dearest = charges.token_prices(course=team.course, model=f"ft:{run.base_model.name}", provider="openai")
     assert most >= dearest.cost(input_tokens=longest, cached_input_tokens=0, output_tokens=0)
     assert run.most_cost == reckoned.most
 

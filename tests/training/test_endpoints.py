@@ -91,7 +91,7 @@ def test_an_untrained_model_is_priced_by_its_own_name(start: Launch) -> None:
     run = finished(start(Method.OPENAI), "ft:gpt-4o-mini-2024-07-18:org::x")
     base = endpoint_for_base(run.base_model)
     call = prepare(run, base, [{"role": "user", "content": "What is ice?"}], untrained=True)
-    prices = charges.token_prices(course=run.team.course, model="gpt-4o-mini-2024-07-18")
+    prices = charges.token_prices(course=run.team.course, model="gpt-4o-mini-2024-07-18", provider="openai")
     asked = charges.with_margin(call.input_tokens)
     assert call.prices == prices
     assert call.most == prices.most(input_tokens=asked, output_tokens=call.max_tokens) > 0

@@ -49,7 +49,7 @@ def test_an_openai_run_is_priced_by_its_counted_tokens_and_epochs(course: Course
     found = reckon(course, version, base(Method.OPENAI), validation_fraction=0, n_epochs=4)
 
     assert found.training_tokens == counted * 4
-    usual, most = samples_estimate(course=course, model="gpt-4o-mini-2024-07-18", questions=5)
+    usual, most = samples_estimate(course=course, base=base(Method.OPENAI), questions=5)
     trained = -(-counted * 4 * 3_000_000 // 1_000_000)
     assert found.expected == trained + usual
     assert found.expected < found.most <= trained * 1.11 + 3 + most
@@ -73,7 +73,7 @@ def test_the_most_a_dspy_run_can_cost_grows_with_its_calls(course: Course, versi
     few, many = (reckon(course, version, model, max_calls=calls) for calls in (50, 500))
     assert 9 * few.most < many.most < 11 * few.most
     assert many.expected < many.most
-    prices = token_prices(course=course, model=model.name)
+    prices = token_prices(course=course, model=model.name, provider="openai")
     assert few.prices == {"input": prices.input.per_million, "cached_input": 75_000, "output": 600_000}
 
 

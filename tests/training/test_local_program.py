@@ -232,7 +232,7 @@ def test_an_imported_program_on_a_local_base_asks_this_machine(base: BaseModel, 
 
     module = engine.StudentSimulationModel(Persona("none"), Design(layout="plain", reasoning=False))
     made = engine.dump(module, Persona("none"), engine.Serving("other", "https://evil.example/v1", 0.7, 80))
-    address, _ = endpoints.program_address(base)
+    address = endpoints.public_address(base)
     ours = document(read_program(json.dumps(made).encode()), model=base.name, base_url=address, local=base.local)
     path = tmp_path / "program.json"
     path.write_bytes(ours)

@@ -69,7 +69,8 @@ def test_with_no_provider_the_form_offers_the_bases_of_this_platform_first(
     assert form.has_base and all(one.local for one in form.offered["base_model"])
     assert all(one.local for one in FORMS[Method.DSPY](team).offered["base_model"]), "DSPy asks these bases too"
     settings.HAS_PROVIDER = True
-    assert base not in FORMS[Method.OPENAI](team).offered["base_model"], "with a provider it is the provider's models"
+    offered = FORMS[Method.OPENAI](team).offered["base_model"]
+    assert not offered[0].local and base in offered, "with a provider its models come first, and what is here stays"
 
 
 def test_the_page_says_before_launch_who_trains_and_what_the_price_is_made_of(

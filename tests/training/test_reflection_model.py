@@ -62,12 +62,15 @@ def test_it_is_held_for_told_to_the_engine_and_charged_at_its_own_price(
     spec.write_order(run)
     written = json.loads(run.file("spec.json").read_text())
     assert written["reflection_model"] == strong and "reflection_model" not in written["settings"]
-    assert written["reflection_prices"]["output"] == token_prices(course=team.course, model=strong).output.per_million
+    assert (
+        written["reflection_prices"]["output"]
+        == token_prices(course=team.course, model=strong, provider="openai").output.per_million
+    )
     lines = [{"call": 1, "most": 9}, {"call": 1, "tokens": [1_000, 0, 100]},
              {"call": 2, "most": 9, "model": strong}, {"call": 2, "tokens": [2_000, 500, 300], "model": strong}]  # fmt: skip
     run.file("usage.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     charge = charges.run_charge(run)
-    own, theirs = (token_prices(course=team.course, model=name) for name in (SMALL, strong))
+    own, theirs = (token_prices(course=team.course, model=name, provider="openai") for name in (SMALL, strong))
     exact = own.cost(input_tokens=1_000, cached_input_tokens=0, output_tokens=100)
     exact += theirs.cost(input_tokens=2_000, cached_input_tokens=500, output_tokens=300)
     assert charge.cost == exact

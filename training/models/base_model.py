@@ -1,12 +1,12 @@
 import json
 from typing import Any
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Case, Q, Value, When
+from django.utils import timezone
 
 from datasets.services.base_folders import TINY, base_folder
-from teams.models import Course, Method
+from teams.models import Course, Method, Provider
 
 DEFAULTS_FILE = "lora_defaults.json"
 
@@ -39,26 +39,30 @@ class BaseModelQuerySet(models.QuerySet["BaseModel"]):
     def listed(self, course: Course) -> "BaseModelQuerySet":
         """As the instructor sees them: the course's own, also those that are not offered now, and everybody's."""
         found = self.filter(Q(course=course) | Q(course=None, enabled=True))
-        return found if settings.HAS_PROVIDER else found.exclude(hosting=Hosting.PROVIDER)
+        away = Q(provider__in=Provider.objects.for_course(course).switched_on())
+        return found.filter(away | ~Q(hosting=Hosting.PROVIDER))
 
     def offered(self, course: Course, method: str) -> "BaseModelQuerySet":
-        """What a new run may start from: a provider's models only where one is configured.
+        """What a new run may start from: models of providers that are switched on for this method, and what is here.
 
-        The bases on this machine are listed for LoRA. Without a provider they are what the OpenAI method trains: the platform
-        is its service then. DSPy optimises a prompt, so it may ask any model: also these bases, but for the tests' tiny one,
-        whose memory holds no demonstrations.
+        The bases on this machine are listed for LoRA, and the OpenAI method trains them too: the platform is a service of
+        its own. DSPy optimises a prompt, so it may ask any model: also these bases, but for the tests' tiny one, whose memory
+        holds no demonstrations. A model that its provider has switched off is offered no more.
         """
         here = Q(hosting__in=LOCAL)
-        wanted = Q(method=method) if settings.HAS_PROVIDER else Q(method=method) & here
+        wanted = Q(method=method) & here
+        able = Provider.objects.for_course(course).switched_on().able(str(method))
+        alive = Q(shutdown_on=None) | Q(shutdown_on__gt=timezone.localdate())
+        wanted |= Q(method=method, hosting=Hosting.PROVIDER, provider__in=able) & alive
         if method == Method.DSPY:
             wanted |= Q(method=Method.LORA) & here & ~Q(name=TINY)
-        elif method == Method.OPENAI and not settings.HAS_PROVIDER:
+        elif method == Method.OPENAI:
             wanted |= Q(method=Method.LORA) & here
-        return self.for_course(course).filter(wanted)
+        return self.for_course(course).filter(wanted).select_related("provider")
 
     def first_choice_first(self) -> "BaseModelQuerySet":
-        """Where no provider is configured, what costs no provider's money; else the provider's models."""
-        rank = Case(When(hosting__in=LOCAL, then=Value(2 if settings.HAS_PROVIDER else 0)), default=Value(1))
+        """Models of providers, where there are any; then what is on this machine."""
+        rank = Case(When(hosting__in=LOCAL, then=Value(2)), default=Value(1))
         return self.order_by(rank, "id")
 
 
@@ -73,7 +77,15 @@ class BaseModel(models.Model):
     rehearsal = models.BooleanField(
         default=False, help_text="Of earlier versions: answered by a stand-in that is gone."
     )
+    provider = models.ForeignKey(
+        Provider,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="models",
+        help_text="Whose it is, where it is not here.",
+    )
     shutdown_on = models.DateField(null=True, blank=True)
+    shutdown_source = models.CharField(max_length=200, blank=True, help_text="Where that date is from, and of when.")
     enabled = models.BooleanField(default=True)
     weights_sha256 = models.CharField(max_length=64, blank=True, help_text="Of the weights that lie here.")
     trouble = models.CharField(max_length=500, blank=True, help_text="Why it cannot be used here, and what to do.")
@@ -88,10 +100,13 @@ class BaseModel(models.Model):
     class Meta:
         ordering = ["method", "label"]
         constraints = [
-            models.UniqueConstraint(fields=["course", "method", "name"], name="base_model_once_per_course"),
             models.UniqueConstraint(
-                fields=["method", "name"], condition=Q(course=None), name="base_model_once_everywhere"
+                fields=["course", "method", "name"], condition=Q(provider=None), name="base_model_once_per_course"
             ),
+            models.UniqueConstraint(
+                fields=["method", "name"], condition=Q(course=None, provider=None), name="base_model_once_everywhere"
+            ),
+            models.UniqueConstraint(fields=["provider", "method", "name"], name="base_model_once_at_a_provider"),
         ]
 
     def __str__(self) -> str:

@@ -96,7 +96,7 @@ class TrainingRunQuerySet(models.QuerySet["TrainingRun"]):
         """Everything that a page or a worker reads of a run, in one query."""
         return self.select_related(
             "team__course",
-            "base_model",
+            "base_model__provider",
             "starts_from",
             "sweep",
             "dataset_version__dataset",

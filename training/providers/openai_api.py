@@ -28,6 +28,7 @@ METADATA_KEY = "run"
 TIMEOUT_SECONDS = 60.0
 SAFE_RETRIES = 4  # of calls that may be repeated without harm
 LISTED = 100
+HIDDEN, MOST_REASON = "(the key)", 500
 NO_FILE, CLOSED = "file-none", "training_not_available"
 ASK_AGAIN_SECONDS = (0.5, 2.0, 5.0)  # after a creation whose answer was lost
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
@@ -119,16 +120,30 @@ class FineTuning:
         http_client: httpx.Client | None = None,
     ) -> None:
         if not api_key:
-            raise ProviderAway("No key for the provider is set (OPENAI_API_KEY).")
+            raise ProviderAway("No key for the provider is set.")
         self._client = openai.OpenAI(
             base_url=base_url, api_key=api_key, timeout=timeout, max_retries=SAFE_RETRIES, http_client=http_client
         )
 
-    def hurried(self) -> "FineTuning":
+    def hurried(self, seconds: float = EXTRA_SECONDS) -> "FineTuning":
         """The same provider, asked with less patience: for what a run can do without."""
         other = copy.copy(self)
-        other._client = self._client.with_options(timeout=EXTRA_SECONDS, max_retries=EXTRA_RETRIES)
+        other._client = self._client.with_options(timeout=seconds, max_retries=EXTRA_RETRIES)
         return other
+
+    def count_models(self) -> int:
+        """How many models it lists, at most LISTED."""
+        return self._call(lambda: sum(1 for _ in islice(self._client.models.list(), LISTED)))
+
+    def can_list_jobs(self) -> bool:
+        """Whether it knows fine-tuning jobs at all."""
+        try:
+            self._call(lambda: next(iter(self._client.fine_tuning.jobs.list(limit=1)), None))
+        except ProviderRefused as refused:
+            if refused.code == "not_found":
+                return False
+            raise
+        return True
 
     def shutdown_date(self, model: str) -> date | None:
         """When the provider will switch the model off, where it says so. The client's types do not know the field."""
@@ -285,7 +300,7 @@ class FineTuning:
             said = f"The provider cannot be reached ({type(error).__name__})."
             raise ProviderAway(said, maybe_done=not isinstance(error.__cause__, NEVER_REACHED)) from error
         except openai.APIStatusError as error:
-            raise _problem(error) from error
+            raise _problem(error, self._client.api_key) from None  # its text may quote the key
         except httpx.HTTPError as error:  # the client hands through what happens while a body comes
             raise ProviderAway(f"The provider's answer broke off ({type(error).__name__}).", maybe_done=True) from error
         except GARBLED as error:
@@ -319,7 +334,7 @@ def _job(job: FineTuningJob) -> ProviderJob:
     )
 
 
-def _problem(error: openai.APIStatusError) -> ProviderAway | ProviderRefused:
+def _problem(error: openai.APIStatusError, key: str) -> ProviderAway | ProviderRefused:
     """What the provider's refusal means for a person."""
     code, status = str(error.code or ""), error.status_code
     if status >= 500 or status in (408, 409) or (status == 429 and code != "insufficient_quota"):
@@ -328,9 +343,10 @@ def _problem(error: openai.APIStatusError) -> ProviderAway | ProviderRefused:
         if known in (code, str(status)):
             return ProviderRefused(NAMES.get(known, known), message, mend)
     said = error.body.get("message") if isinstance(error.body, dict) else None
+    reason = str(storable(str(said or error.message))).replace(key, HIDDEN)[:MOST_REASON]
     return ProviderRefused(
         "provider_rejected",
-        f"The provider rejected the request: {said or error.message}",
+        f"The provider rejected the request: {reason}",
         "Change what it names, then start the run again with changes.",
     )
 
@@ -339,14 +355,14 @@ NAMES = {"401": "provider_key", "403": "provider_forbidden", "404": "not_found"}
 REFUSALS = {
     "training_not_available": (
         "The provider no longer takes new fine-tuning jobs for this account (training_not_available).",
-        "OpenAI is closing self-serve fine-tuning. Use LoRA or DSPy for this team, or ask your instructor to set another "
-        "provider (OPENAI_BASE_URL) or none, so that this platform trains. Nothing was charged and the uploaded rows were deleted.",
+        "OpenAI is closing self-serve fine-tuning. Run this on another provider, or on this platform: both are in the list of base "
+        "models. Nothing was charged and the uploaded rows were deleted.",
     ),
     "insufficient_quota": (
         "The provider says that the account has no credit left.",
         "Ask your instructor to top up the provider's account, then start the run again.",
     ),
-    "401": ("The provider refused the key.", "Ask your instructor to check OPENAI_API_KEY."),
+    "401": ("The provider refused the key.", "Ask whoever set up the provider to enter its key again."),
     "403": (
         "The provider's account may not do this.",
         "Ask your instructor whether the key has the right to fine-tune this model, or choose another model.",

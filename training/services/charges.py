@@ -5,14 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from teams.models import Confidence, Course, Hold, Method, PriceKind, User
+from teams.models import FIRST_PROVIDER, Confidence, Course, Hold, Method, PriceKind, User
 from teams.services.money import Charge, dollars
 from teams.services.prices import PriceUnknown, Quote, price_of
 from training.models import BaseModel, Missing, TrainingRun
 from training.services import call_journal, idle_speed, local_program
 from training.services.calls.usage import CountedTokens, TokenUsage
 
-PRICE_BOOK_PROVIDER = "openai"  # whose prices apply
 LOCAL_PROVIDER = "local"
 SAMPLE_QUESTION_TOKENS, SAMPLE_ANSWER_TOKENS = 1_500, 120  # most of one sample question asked at a provider
 NO_ANSWER = "the most it can have cost, because no answer came"  # as the ledger says it
@@ -78,12 +77,13 @@ def at_most(charge: Charge, most: int) -> Charge:
     return replace(charge, cost=most, confidence=Confidence.UNKNOWN, price_note=note)
 
 
-def token_prices(*, course: Course, model: str) -> TokenPrices:
-    """Prices of asking `model`. A cached token without a price of its own counts as a fresh one. Raises PriceUnknown."""
-    asked = price_of(course=course, provider=PRICE_BOOK_PROVIDER, model=model, kind=PriceKind.INPUT)
-    answered = price_of(course=course, provider=PRICE_BOOK_PROVIDER, model=model, kind=PriceKind.OUTPUT)
+def token_prices(*, course: Course, model: str, provider: str) -> TokenPrices:
+    """Prices of asking `model` of the provider with this code. A cached token without a price of its own counts as a fresh
+    one. Raises PriceUnknown."""
+    asked = price_of(course=course, provider=provider, model=model, kind=PriceKind.INPUT)
+    answered = price_of(course=course, provider=provider, model=model, kind=PriceKind.OUTPUT)
     try:
-        cached = price_of(course=course, provider=PRICE_BOOK_PROVIDER, model=model, kind=PriceKind.CACHED_INPUT)
+        cached = price_of(course=course, provider=provider, model=model, kind=PriceKind.CACHED_INPUT)
     except PriceUnknown:
         cached = asked
     note = (
@@ -97,7 +97,22 @@ def run_token_prices(run: TrainingRun) -> TokenPrices:
     """Prices of the tokens of a DSPy run: of its model at the provider, or of this machine as at launch. Raises PriceUnknown."""
     if run.base_model.local:
         return local_token_prices(run.idle_speed)
-    return token_prices(course=run.team.course, model=run.base_model.name)
+    return base_prices(run.base_model, course=run.team.course)
+
+
+def base_prices(base: BaseModel, *, course: Course) -> TokenPrices:
+    """Prices of asking an untrained model of a provider. Raises PriceUnknown."""
+    return token_prices(course=course, model=base.name, provider=provider_name(base))
+
+
+def trained_prices(base: BaseModel, *, course: Course) -> TokenPrices:
+    """Prices of asking what was made of `base` at its provider, whatever the provider calls it. Raises PriceUnknown."""
+    return token_prices(course=course, model=trained_name(base), provider=provider_name(base))
+
+
+def trained_name(base: BaseModel) -> str:
+    """Under which the price book has what becomes of `base`."""
+    return base.name if base.name.startswith("ft:") else f"ft:{base.name}"
 
 
 def local_token_prices(stored: dict[str, Any]) -> TokenPrices:
@@ -106,20 +121,26 @@ def local_token_prices(stored: dict[str, Any]) -> TokenPrices:
     return TokenPrices(read, read, written, note)
 
 
-def training_price(*, course: Course, model: str) -> tuple[Quote, str]:
-    """The price of a training token and its note. Raises PriceUnknown."""
-    quote = price_of(course=course, provider=PRICE_BOOK_PROVIDER, model=model, kind=PriceKind.TRAINING)
+def training_price(*, course: Course, model: str, provider: str) -> tuple[Quote, str]:
+    """The price of a training token at the provider with this code, and its note. Raises PriceUnknown."""
+    quote = price_of(course=course, provider=provider, model=model, kind=PriceKind.TRAINING)
     return (
         quote,
         f"{dollars(quote.per_million)} for a million training tokens ({quote.source}, {quote.effective_from})"[:300],
     )
 
 
+def run_training_price(run: TrainingRun) -> tuple[Quote, str]:
+    """As `training_price`, of a run at its provider. Raises PriceUnknown."""
+    base = run.base_model
+    return training_price(course=run.team.course, model=base.name, provider=provider_name(base))
+
+
 def provider_name(base_model: BaseModel) -> str:
-    """As the ledger and the run's row name it."""
+    """As the ledger, the price book and the run's row name it."""
     if base_model.local:
         return LOCAL_PROVIDER
-    return PRICE_BOOK_PROVIDER
+    return base_model.provider.code if base_model.provider is not None else FIRST_PROVIDER
 
 
 @dataclass(frozen=True)
@@ -179,7 +200,8 @@ def _price_by_model(run: TrainingRun, prices: TokenPrices, paid: call_journal.Pa
     price = 0
     for model, used in paid.others.items():
         theirs = dict(zip(names, used, strict=True))
-        price += token_prices(course=run.team.course, model=model).cost(**theirs)
+        asked = token_prices(course=run.team.course, model=model, provider=provider_name(run.base_model))
+        price += asked.cost(**theirs)
         own = {name: max(0, own[name] - theirs[name]) for name in names}
     return price + prices.cost(**own)
 
@@ -196,7 +218,7 @@ def _local_program_priced(run: TrainingRun, prices: TokenPrices, tokens: Counted
 
 
 def _openai_priced(run: TrainingRun) -> _Priced:
-    quote, note = training_price(course=run.team.course, model=run.base_model.name)
+    quote, note = run_training_price(run)
     if run.input_tokens:
         note = f"{note[:180]}, and the sample questions at the prices of asking"
     price, sure = quote.cost(run.training_tokens) + samples_cost(run), None
@@ -225,19 +247,19 @@ def samples_cost(run: TrainingRun) -> int:
         sums = used.setdefault(str(data["model"]), [0, 0, 0])
         for place, name in enumerate(("input_tokens", "cached_input_tokens", "output_tokens")):
             sums[place] += int(data[name])
-    return sum(
-        token_prices(course=run.team.course, model=model).cost(
-            input_tokens=asked, cached_input_tokens=cached, output_tokens=answered
-        )
-        for model, (asked, cached, answered) in used.items()
-    )
+    total, base = 0, run.base_model
+    for model, (asked, cached, answered) in used.items():
+        find = base_prices if model == base.name else trained_prices
+        prices = find(base, course=run.team.course)
+        total += prices.cost(input_tokens=asked, cached_input_tokens=cached, output_tokens=answered)
+    return total
 
 
-def samples_estimate(*, course: Course, model: str, questions: int) -> tuple[int, int]:
+def samples_estimate(*, course: Course, base: BaseModel, questions: int) -> tuple[int, int]:
     """(expected, most) micro-dollars of asking the base model and the trained one; (0, 0) where a price is missing, for
     then nothing is asked."""
     try:
-        prices = [token_prices(course=course, model=name) for name in (model, f"ft:{model}")]
+        prices = [base_prices(base, course=course), trained_prices(base, course=course)]
     except PriceUnknown:
         return 0, 0
     usual = {"input_tokens": 60 * questions, "cached_input_tokens": 0, "output_tokens": 30 * questions}
@@ -251,7 +273,8 @@ def chat_prices(run: TrainingRun, *, untrained: bool = False) -> TokenPrices | N
     """What answers of a finished run cost, or of its base model; None where they are made here. Raises PriceUnknown."""
     if run.base_model.local:
         return None
-    return token_prices(course=run.team.course, model=run.base_model.name if untrained else asked_model(run))
+    find = base_prices if untrained or run.works_here else trained_prices
+    return find(run.base_model, course=run.team.course)
 
 
 def chat_cost(
@@ -267,14 +290,17 @@ def chat_cost(
     `prices`: as `chat_prices` found them; else they are looked up.
     """
     used = (input_tokens, cached_input_tokens, output_tokens)
-    return _chat_cost(run.team.course, run.base_model, asked_model(run), *used, prices=prices)
+    if not run.base_model.local:
+        prices = prices or chat_prices(run)
+    return _chat_cost(run.base_model, asked_model(run), *used, prices=prices)
 
 
 def base_chat_cost(
     base_model: BaseModel, *, course: Course, input_tokens: int, cached_input_tokens: int, output_tokens: int
 ) -> ChatCost:
     """What a chat turn with an untrained base model cost. Raises PriceUnknown."""
-    return _chat_cost(course, base_model, base_model.name, input_tokens, cached_input_tokens, output_tokens)
+    prices = None if base_model.local else base_prices(base_model, course=course)
+    return _chat_cost(base_model, base_model.name, input_tokens, cached_input_tokens, output_tokens, prices=prices)
 
 
 def request_tokens(run: TrainingRun, input_tokens: int) -> int:
@@ -337,18 +363,11 @@ def asked_model(run: TrainingRun) -> str:
 
 
 def _chat_cost(
-    course: Course,
-    base_model: BaseModel,
-    model: str,
-    asked: int,
-    cached: int,
-    answered: int,
-    *,
-    prices: TokenPrices | None = None,
+    base_model: BaseModel, model: str, asked: int, cached: int, answered: int, *, prices: TokenPrices | None
 ) -> ChatCost:
+    """`prices`: None where it is answered on this machine."""
     provider = provider_name(base_model)
-    if base_model.local:
+    if prices is None:
         return ChatCost(0, "answered on this machine: free", Confidence.EXACT, provider, model)
-    prices = prices or token_prices(course=course, model=model)
     price = prices.cost(input_tokens=asked, cached_input_tokens=cached, output_tokens=answered)
     return ChatCost(price, prices.note, Confidence.EXACT, provider, model)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from datasets.models import Shape
 from datasets.services import versions
 from teams.models import Confidence, Hold, HoldState, LedgerEntry
-from teams.services import money
+from teams.services import money, outgoing
 from training.models import CREATING, ENDED, InvalidTransition, Missing, RunEvent, RunStatus, TrainingRun
 from training.providers.openai_api import (
     REFUSED_FOR_NOW,
@@ -22,12 +22,13 @@ from training.providers.openai_api import (
     ProviderRefused,
 )
 from training.services import cloud_result, estimate, finish, live, queue, spec, tokens
-from training.services.charges import training_price
-from training.services.endpoints import provider_address
+from training.services.charges import run_training_price
+from training.services.endpoints import NotReady, provider_address
 from training.services.finish import Failure
 from training.services.launch import DPO, SUPERVISED
 from training.services.recorder import LeaseLost
 
+KEY_MEND = "Ask whoever set up this provider to enter its key again, on the page “Providers”."
 UPLOAD_FIELDS = ("role", "content", "weight")
 AWAY = Failure(
     "provider_away",
@@ -49,8 +50,13 @@ log = logging.getLogger(__name__)
 
 
 def provider_for(run: TrainingRun) -> FineTuning:
-    base_url, key = provider_address()
-    return FineTuning(base_url=base_url, api_key=key)
+    """The provider that the run's base model is of. Raises ProviderAway, or ProviderRefused where its key cannot be had."""
+    try:
+        address = provider_address(run.base_model.provider)
+    except NotReady as not_ready:
+        raise ProviderRefused("provider_key", str(not_ready), KEY_MEND) from not_ready
+    web = outgoing.client() if address.guarded else None
+    return FineTuning(base_url=address.base_url, api_key=address.api_key, http_client=web)
 
 
 def start(run: TrainingRun, lease: str) -> str:
@@ -134,7 +140,7 @@ def _refuse_dearer(run: TrainingRun) -> None:
     """Before any row leaves: what is asked for costs no more than what is held. Raises ProviderRefused, PriceUnknown."""
     held = Hold.objects.filter(key=run.hold_key, state=HoldState.OPEN).values_list("amount", flat=True).first() or 0
     read = estimate.tokens_read(run.settings, tokens.count_training_file(run.file(spec.TRAIN_FILE)))
-    cost = training_price(course=run.team.course, model=run.base_model.name)[0].cost(read * estimate.epochs_of(run))
+    cost = run_training_price(run)[0].cost(read * estimate.epochs_of(run))
     if cost > held:
         raise ProviderRefused(
             "dearer_than_held",

@@ -20,15 +20,17 @@ from training.services.charges import (
     LOST_SAMPLE,
     SAMPLE_ANSWER_TOKENS,
     SAMPLE_QUESTION_TOKENS,
+    base_prices,
+    run_training_price,
     samples_cost,
-    token_prices,
-    training_price,
+    trained_prices,
     with_margin,
 )
-from training.services.endpoints import provider_model
+from training.services.endpoints import NotReady, provider_model
 from training.services.questions import SAMPLE_QUESTIONS
 
 ASK_SECONDS = 20.0
+BEFORE = "before"  # the stage at which the untrained model is asked
 
 
 class NotAsked(Exception):
@@ -51,7 +53,7 @@ def ask_samples(run: TrainingRun, lease: str, *, model: str, trained_tokens: int
     price is missing or the provider does not answer, a note says so.
     """
     try:
-        wanted = _missing(run, {"before": run.base_model.name, "after": model})
+        wanted = _missing(run, {BEFORE: run.base_model.name, "after": model})
         purse = Purse(_left_for(run, wanted, trained_tokens))
         with client.connected() as web:
             for sample in wanted:
@@ -60,7 +62,7 @@ def ask_samples(run: TrainingRun, lease: str, *, model: str, trained_tokens: int
     except CallFailed as failed:
         _count_lost(run, sample.call, failed)
         _note(run, _in_words(failed))
-    except (PriceUnknown, NotAsked) as trouble:
+    except (PriceUnknown, NotAsked, NotReady) as trouble:
         _note(run, str(trouble))
 
 
@@ -74,8 +76,9 @@ def _missing(run: TrainingRun, models: dict[str, str]) -> list[_Sample]:
         questions = [question for question in SAMPLE_QUESTIONS if (stage, question) not in answered]
         if not questions:
             continue
-        prices = token_prices(course=run.team.course, model=name)
-        asked = provider_model(name, max_tokens=SAMPLE_ANSWER_TOKENS)
+        find = base_prices if stage == BEFORE else trained_prices
+        prices = find(run.base_model, course=run.team.course)
+        asked = provider_model(run.base_model.provider, name, max_tokens=SAMPLE_ANSWER_TOKENS)
         for question in questions:
             call = prepare_for_model(asked, [*system, {"role": "user", "content": question}], prices)
             wanted.append(_Sample(stage, question, call))
@@ -88,7 +91,7 @@ def _left_for(run: TrainingRun, wanted: list[_Sample], trained_tokens: int) -> i
         raise NotAsked("the rows' system message is longer than what was held for them.")
     most = sum(sample.call.most for sample in wanted)
     held = Hold.objects.filter(key=run.hold_key, state=HoldState.OPEN).values_list("amount", flat=True).first() or 0
-    trained = training_price(course=run.team.course, model=run.base_model.name)[0].cost(trained_tokens)
+    trained = run_training_price(run)[0].cost(trained_tokens)
     if trained + samples_cost(run) + most > held:
         raise NotAsked("what was held for the run does not pay for them.")
     return most

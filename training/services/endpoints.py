@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, replace
 from django.conf import settings
 
 from datasets.services.base_folders import TINY
-from teams.models import Method
+from teams.models import FIRST_PROVIDER, Method, Provider
+from teams.services import providers, sealing
 from training.model_needs import thinks_first
 from training.models import BaseModel, Hosting, RunStatus, TrainingRun
-from training.services.charges import PRICE_BOOK_PROVIDER, provider_name
+from training.services.charges import provider_name
 
 TINY_CONTEXT_TOKENS = 512
 LOCAL_CONTEXT_TOKENS = 2_048  # of what local bases read, which is more: a long memory makes answers slow on a processor
@@ -24,7 +25,10 @@ class NotReady(Exception):
 
 @dataclass(frozen=True)
 class ChatEndpoint:
-    """An OpenAI-compatible chat address. `context_tokens` is what prompt and answer may take together."""
+    """An OpenAI-compatible chat address. `context_tokens` is what prompt and answer may take together.
+
+    `guarded`: somebody typed the address in the browser, so requests go through `teams.services.outgoing`.
+    """
 
     base_url: str
     api_key: str = field(repr=False)
@@ -35,6 +39,18 @@ class ChatEndpoint:
     method: Method
     provider: str
     context_tokens: int
+    guarded: bool = False
+    upstream: "Address | None" = None
+    """Of a DSPy program: the provider that the program server asks for it, where the environment does not name it."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where to ask, and with what key. `guarded` as in ChatEndpoint."""
+
+    base_url: str
+    api_key: str = field(repr=False)
+    guarded: bool = False
 
 
 def endpoint_for(run: TrainingRun) -> ChatEndpoint:
@@ -53,8 +69,13 @@ def endpoint_for(run: TrainingRun) -> ChatEndpoint:
         longest = program_answer_tokens(run)
         # A model that thinks first needs all of its room for an answer, beside the talk so far.
         context = max(found.context_tokens, 3 * longest) if thinks_first(base.name) else found.context_tokens
-        return replace(found, max_tokens=longest, context_tokens=context)
+        return replace(found, max_tokens=longest, context_tokens=context, upstream=_upstream(base))
     return _at_provider(run.result_model, prompt, Method.OPENAI, base)
+
+
+def _upstream(base: BaseModel) -> Address | None:
+    address = None if base.local else provider_address(base.provider)
+    return address if address is not None and address.guarded else None
 
 
 def why_out_of_reach(run: TrainingRun) -> str:
@@ -88,32 +109,48 @@ def endpoint_for_base(base_model: BaseModel) -> ChatEndpoint:
     return _at_provider(base_model.name, "", Method(base_model.method), base_model)
 
 
-def provider_address() -> tuple[str, str]:
-    """(base_url, api_key) of the provider; without one the key is empty."""
-    return settings.OPENAI_BASE_URL, settings.OPENAI_API_KEY
+def provider_address(provider: Provider | None) -> Address:
+    """Of a provider; None: the environment's, whose key may be empty. Raises NotReady for one that was removed, or whose key
+    cannot be opened."""
+    if provider is None or provider.from_environment:
+        return Address(settings.OPENAI_BASE_URL, settings.OPENAI_API_KEY)
+    if provider.removed_at is not None:
+        raise NotReady(f"The provider {provider} was removed from this platform, so its models do not answer here.")
+    try:
+        return Address(provider.address, providers.key_of(provider), guarded=True)
+    except sealing.CannotOpen as error:
+        raise NotReady(f"{provider} cannot be asked. {error}") from error
 
 
-def provider_model(model: str, *, max_tokens: int) -> ChatEndpoint:
-    """A model of the provider that is asked as itself, always in the same way: a judge, say."""
-    base_url, key = provider_address()
+def provider_model(provider: Provider | None, model: str, *, max_tokens: int) -> ChatEndpoint:
+    """A model of a provider that is asked as itself, always in the same way: a judge, say. Raises NotReady."""
+    address = provider_address(provider)
     return ChatEndpoint(
-        base_url=base_url,
-        api_key=key,
+        base_url=address.base_url,
+        api_key=address.api_key,
         model=model,
         system_prompt="",
         temperature=0,
         max_tokens=max_tokens,
         method=Method.OPENAI,
-        provider=PRICE_BOOK_PROVIDER,
+        provider=provider.code if provider is not None else FIRST_PROVIDER,
         context_tokens=PROVIDER_CONTEXT_TOKENS,
+        guarded=address.guarded,
     )
 
 
-def program_address(base: BaseModel) -> tuple[str, str]:
-    """(base_url, api_key) of whoever answers for `base`: the model server here, or the provider."""
+def program_address(base: BaseModel) -> Address:
+    """Of whoever answers for `base`: the model server here, or the provider. Raises NotReady."""
     if base.local:
-        return settings.MODEL_SERVER_URL, settings.SERVICE_TOKEN
-    return provider_address()
+        return Address(settings.MODEL_SERVER_URL, settings.SERVICE_TOKEN)
+    return provider_address(base.provider)
+
+
+def public_address(base: BaseModel) -> str:
+    """Where programs made of `base` ask, without the key."""
+    if base.local:
+        return str(settings.MODEL_SERVER_URL)
+    return base.provider.address if base.provider is not None else str(settings.OPENAI_BASE_URL)
 
 
 def _local(base_url: str, model: str, system_prompt: str, method: Method, base: BaseModel) -> ChatEndpoint:
@@ -134,10 +171,10 @@ def _local(base_url: str, model: str, system_prompt: str, method: Method, base: 
 
 
 def _at_provider(model: str, system_prompt: str, method: Method, base: BaseModel) -> ChatEndpoint:
-    base_url, key = provider_address()
+    address = provider_address(base.provider)
     return ChatEndpoint(
-        base_url=base_url,
-        api_key=key,
+        base_url=address.base_url,
+        api_key=address.api_key,
         model=model,
         system_prompt=system_prompt,
         temperature=CHAT_TEMPERATURE,
@@ -145,4 +182,5 @@ def _at_provider(model: str, system_prompt: str, method: Method, base: BaseModel
         method=method,
         provider=provider_name(base),
         context_tokens=PROVIDER_CONTEXT_TOKENS,
+        guarded=address.guarded,
     )

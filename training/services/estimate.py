@@ -9,14 +9,21 @@ from typing import Any
 
 from datasets.models import DatasetVersion
 from datasets.services import versions
-from teams.models import Course, Method
+from teams.models import FIRST_PROVIDER, Course, Method
 from teams.services.durations import duration
 from teams.services.money import dollars
 from teams.services.prices import PriceUnknown
 from training.model_needs import fitting
 from training.models import BaseModel, TrainingRun
 from training.services import idle_speed, local_program, local_time, lora_memory, program_size, tokens
-from training.services.charges import local_token_prices, samples_estimate, token_prices, training_price
+from training.services.charges import (
+    base_prices,
+    local_token_prices,
+    provider_name,
+    samples_estimate,
+    token_prices,
+    training_price,
+)
 from training.services.idle_speed import Source, compute_cost
 from training.services.questions import SAMPLE_QUESTIONS
 
@@ -148,14 +155,14 @@ def tokens_read(settings: dict[str, Any], counted: int) -> int:
 
 
 def _openai(course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any]) -> Estimate:
-    quote, note = training_price(course=course, model=base.name)
+    quote, note = training_price(course=course, model=base.name, provider=provider_name(base))
     size, rows = size_of(version), training_share(version, settings)
     one_epoch = one_epoch_tokens(version, settings)
     most_epoch = max(one_epoch, tokens_read(settings, size.most_in(rows)))
     asked = settings.get("n_epochs", "auto")
     epochs = expected_epochs(rows) if asked == "auto" else int(asked)
     trained = one_epoch * epochs
-    asked_expected, asked_most = samples_estimate(course=course, model=base.name, questions=len(SAMPLE_QUESTIONS))
+    asked_expected, asked_most = samples_estimate(course=course, base=base, questions=len(SAMPLE_QUESTIONS))
     expected = quote.cost(trained) + asked_expected
     most = quote.cost(math.ceil(most_epoch * epochs * COUNT_MARGIN)) + asked_most
     because = [
@@ -185,7 +192,7 @@ def _job_here(course: Course, base: BaseModel, version: DatasetVersion, settings
 def _elsewhere(course: Course, version: DatasetVersion, settings: dict[str, Any]) -> str:
     """What OpenAI asks for reading the same rows as often; empty where the price book has no such price."""
     try:
-        quote, note = training_price(course=course, model=COMPARED_MODEL)
+        quote, note = training_price(course=course, model=COMPARED_MODEL, provider=FIRST_PROVIDER)
     except PriceUnknown:
         return ""
     read = one_epoch_tokens(version, settings) * int(settings["epochs"])
@@ -195,7 +202,7 @@ def _elsewhere(course: Course, version: DatasetVersion, settings: dict[str, Any]
 def _dspy(course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any], seed: int) -> Estimate:
     speed = local_program.speed_of(base) if base.local else None
     stored = speed.stored(course) if speed is not None else {}
-    prices = local_token_prices(stored) if base.local else token_prices(course=course, model=base.name)
+    prices = local_token_prices(stored) if base.local else base_prices(base, course=course)
     allowed = int(settings["max_calls"])
     size = program_size.program_size(base=base, version=version, settings=settings, seed=seed)
     most_asked = INPUT_MARGIN * max(program_size.longest_prompt(base, version, settings, seed), size.asked)
@@ -205,7 +212,7 @@ def _dspy(course: Course, base: BaseModel, version: DatasetVersion, settings: di
     most = prices.cost(
         input_tokens=allowed * most_asked, cached_input_tokens=0, output_tokens=allowed * int(settings["max_tokens"])
     )
-    reflecting = _reflection(course, settings)
+    reflecting = _reflection(course, base, settings)
     expected, most = expected + reflecting[0], most + reflecting[1]
     because = [
         f"About {size.calls} calls x {size.asked} tokens in and {size.answered} out"
@@ -229,12 +236,12 @@ def _dspy(course: Course, base: BaseModel, version: DatasetVersion, settings: di
     return Estimate(expected, most, seconds, because, prices=per_million, idle_speed=stored)
 
 
-def _reflection(course: Course, settings: dict[str, Any]) -> tuple[int, int]:
+def _reflection(course: Course, base: BaseModel, settings: dict[str, Any]) -> tuple[int, int]:
     """(expected, most) micro-dollars of the model that writes GEPA's instructions. Raises PriceUnknown."""
     model = settings.get(REFLECTION)
     if not model:
         return 0, 0
-    prices = token_prices(course=course, model=str(model))
+    prices = token_prices(course=course, model=str(model), provider=provider_name(base))
     usual, most = REFLECTIONS
     longest = fitting(str(model), 1.0, LONGEST_REFLECTION[1])[1]
     asked, answered = USUAL_REFLECTION

@@ -12,12 +12,14 @@ from teams.services.prices import PriceUnknown
 from training.launcher import INTERRUPTED, Engine
 from training.models import InvalidTransition, RunStatus, TrainingRun
 from training.services import cloud, finish, idle_speed, live, local_time, queue, spec
+from training.services.endpoints import NotReady
 from training.services.finish import Failure
 from training.services.heartbeat import Heartbeat
 from training.services.recorder import LeaseLost, Recorder
 
 log = logging.getLogger(__name__)
 
+ASK_WHO_SET_IT_UP = "Ask whoever set up this provider to look at it on the page “Providers”. Nothing was charged."
 LOOK_SECONDS = 1.0  # how soon a cancel is seen
 ENGINES_SAY_NOTHING = Failure(
     "engine_silent",
@@ -40,6 +42,9 @@ def execute(run_id: int) -> str:
             return _run_engine(run, lease, heart)
     except (LeaseLost, InvalidTransition):
         return f"run {run.pk}: the lease is no longer ours"
+    except NotReady as not_ready:
+        finish.fail(run, lease, Failure("provider_key", str(not_ready), ASK_WHO_SET_IT_UP), **finish.nothing_kept(run))
+        return f"run {run.pk} failed: its provider cannot be asked"
     except PriceUnknown as unknown:
         finish.fail(run, lease, Failure("price_unknown", str(unknown), "Add the price, then start the run again."))
         return f"run {run.pk} failed: price_unknown"

@@ -44,7 +44,7 @@ from training.services import adapters, finish, json_files
 from training.services.base_names import name_base
 from training.services.bundle import signature
 from training.services.charges import provider_name
-from training.services.endpoints import program_address
+from training.services.endpoints import public_address
 from training.services.launch import next_number
 
 CHILD = "training.archives.run_child"
@@ -174,7 +174,7 @@ class _Arrival:
                 raise ImportRefused(str(refused)) from refused
             return {CONFIG: adapters.config_text(self.answer.config, self.base)}
         if self.method == Method.DSPY and self.answer.program is not None:
-            address, _ = program_address(self.base)
+            address = public_address(self.base)
             return {
                 PROGRAM: document(self.answer.program, model=self.base.name, base_url=address, local=self.base.local)
             }

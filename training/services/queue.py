@@ -14,12 +14,13 @@ from rq.exceptions import DuplicateJobError, NoSuchJobError
 from rq.job import Job, JobStatus
 
 from teams import queues
-from teams.models import Team
+from teams.models import Provider, Team
 from training.models import BaseModel, MergedModel, RunStatus, TrainingRun
 from training.services import limits
 
 SLOT_QUEUE, QUICK_QUEUE = "training", queues.QUICK
 EXECUTE, POLL, PACE = "training.jobs.execute_run", "training.jobs.poll_run", "training.jobs.measure_pace"
+TRY_PROVIDER = "training.jobs.try_provider"
 PACE_JOB = "pace-"  # and the base model's id
 MERGE, MERGE_JOB = "training.jobs.make_merged_model", "merge-"
 TRIAL, TRIAL_JOB, TRIAL_TIMEOUT_SECONDS = "training.jobs.try_base_model", "trial-", 3_600
@@ -148,6 +149,11 @@ def dispatch_pace(base: BaseModel) -> str:
 def dispatch_trial(base: BaseModel) -> str:
     """Have an added base model tried, where runs are trained: both need the memory. Not twice at once."""
     return _enqueue(SLOT_QUEUE, TRIAL, base.pk, f"{TRIAL_JOB}{base.pk}", timeout=TRIAL_TIMEOUT_SECONDS)
+
+
+def dispatch_provider_trial(provider: Provider) -> str:
+    """Have a provider tried by the quick worker; not twice at once."""
+    return _enqueue(QUICK_QUEUE, TRY_PROVIDER, provider.pk, f"provider-{provider.pk}", timeout=POLL_TIMEOUT_SECONDS)
 
 
 def dispatch_merge(merged: MergedModel) -> str:

@@ -10,12 +10,13 @@ from typing import Any
 from datasets.services import split, versions
 from teams.models import Hold as MoneyHold
 from teams.models import HoldState
+from teams.services import outgoing
 from training.launcher import SPEC_FILE
 from training.models import TrainingRun
 from training.services import base_answers, fresh_questions
 from training.services.base_names import name_base, public_name
 from training.services.charges import TokenPrices, run_token_prices, token_prices
-from training.services.endpoints import program_address
+from training.services.endpoints import NotReady, program_address
 from training.services.estimate import REFLECTION, ROWS_SHARE, rows_in_share
 from training.services.json_files import write_json
 from training.services.questions import SAMPLE_QUESTIONS
@@ -90,10 +91,14 @@ def write_order(run: TrainingRun) -> Order:
         name_base(run.folder, base)
         spec |= {**_start(run), **_verdict(run, files.train)}
     else:
-        base_url, key = program_address(run.base_model)
+        asked = program_address(run.base_model)
+        if asked.guarded and (
+            why := outgoing.refusal(asked.base_url)
+        ):  # the engine's client looks the name up by itself
+            raise NotReady(why)
         local = run.base_model.local
-        spec |= {"model": run.base_model.name, "base_url": base_url, "local": local, **_limits(run)}
-        environment["ENGINE_API_KEY"] = key
+        spec |= {"model": run.base_model.name, "base_url": asked.base_url, "local": local, **_limits(run)}
+        environment["ENGINE_API_KEY"] = asked.api_key
     write_json(run.file(SPEC_FILE), spec)
     return Order(TRAINS if run.is_adapter else OPTIMIZES, run.folder, environment)
 
@@ -123,7 +128,7 @@ def _limits(run: TrainingRun) -> dict[str, Any]:
     reflects = run.settings.get(REFLECTION)
     others = {}
     if reflects:
-        asked = token_prices(course=run.team.course, model=str(reflects))
+        asked = token_prices(course=run.team.course, model=str(reflects), provider=run.provider)
         others = {"reflection_model": str(reflects), "reflection_prices": _as_table(asked)}
     held = MoneyHold.objects.filter(key=run.hold_key, state=HoldState.OPEN).values_list("amount", flat=True).first()
     return {

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse
@@ -10,6 +9,7 @@ from django.shortcuts import redirect, render
 
 from teams.access import Access, SignedInRequest, team_view
 from teams.models import Method, Team
+from teams.services import providers
 from teams.services.money import BudgetRefused
 from training.forms import FORMS, RunForm
 from training.models import TrainingRun
@@ -126,6 +126,6 @@ def _context(team: Team, form: RunForm, asked: RunForm) -> dict[str, Any]:
         "advice": advice,
         "settings_sentence": asked.settings_sentence() if asked.is_valid() else "",
         "missing_bases": [] if form.has_base else bundled_bases.missing(),
-        "own_service": not settings.HAS_PROVIDER,
+        "own_service": not providers.for_new_work(team.course, for_training=True),
         "presets": [(name, label) for name, (label, _) in form.presets.items()],
     }

@@ -179,7 +179,9 @@ class ProgramServer:
             inputs = dialogue([message.spoken() for message in asked.messages], program)
         except ValueError as error:
             raise ApiError(400, str(error), code="bad_messages", kind="invalid_request_error") from error
-        answer = Answer(program, inputs, self.upstreams.for_program(program), asked.limits_for(program))
+        answer = Answer(
+            program, inputs, self.upstreams.for_program(program, *_told(request)), asked.limits_for(program)
+        )
         pieces = answer.pieces()
         reply = _Reply(answer, asked)
         # Until the first words come nothing is sent, so that a refusal can still be an HTTP status.
@@ -193,6 +195,11 @@ class ProgramServer:
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
         if not hmac.compare_digest(given.encode(), self.token.encode()):
             raise ApiError(401, "Wrong or missing service token.", code="invalid_api_key", kind="invalid_request_error")
+
+
+def _told(request: Request) -> tuple[str, str]:
+    """(address, key) of the provider that the platform names for this question; empty: as this server was started."""
+    return request.headers.get("x-provider-address", ""), request.headers.get("x-provider-key", "")
 
 
 _NO_STORE = {"cache-control": "no-store"}

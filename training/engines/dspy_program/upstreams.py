@@ -33,8 +33,13 @@ class Upstreams:
     model_server: str = ""
     opened: dict[tuple[str, str], AsyncLM15Engine] = field(default_factory=dict)
 
-    def for_program(self, program: SavedProgram) -> AsyncLM15Engine:
-        """The connection for `program`. Raises ApiError 403 for an address nobody allowed, 503 without a key."""
+    def for_program(self, program: SavedProgram, told_address: str = "", told_key: str = "") -> AsyncLM15Engine:
+        """The connection for `program`; `told_…`: the provider that the platform names, with its key, for this question.
+
+        Raises ApiError 403 for an address nobody allowed, 503 without a key.
+        """
+        if told_address and told_key and not program.serving.local:
+            return self._open(told_address.rstrip("/"), told_key)
         if program.serving.local:
             return self._open(self._model_server(program), self.service_token)
         address = (self.base_url or program.serving.base_url).rstrip("/")

@@ -11,6 +11,8 @@ from typing import Any
 
 import httpx
 
+from teams.services import outgoing
+from teams.services.outgoing import GUARDED
 from training.services.calls.outcome import NO_ANSWER, CallFailed, Outcome, failed, refused
 from training.services.calls.prepare import PreparedCall
 from training.services.calls.purse import Purse, Unanswered
@@ -40,13 +42,17 @@ def request_of(
     """`seconds` of silence that are waited for. Raises CallFailed for what cannot even be written down as a request."""
     endpoint = call.endpoint
     silence = SILENCE_SECONDS if seconds is None else seconds
+    headers = {"Authorization": f"Bearer {endpoint.api_key or 'none'}"}
+    if endpoint.upstream is not None:  # for the program server on this machine, which asks that provider
+        headers |= {"X-Provider-Address": endpoint.upstream.base_url, "X-Provider-Key": endpoint.upstream.api_key}
     try:
         return web.build_request(
             "POST",
             f"{endpoint.base_url.rstrip('/')}/chat/completions",
             json=call.body(stream=stream),
-            headers={"Authorization": f"Bearer {endpoint.api_key or 'none'}"},
+            headers=headers,
             timeout=httpx.Timeout(silence, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
+            extensions={GUARDED: endpoint.guarded},
         )
     except NO_ANSWER as error:
         raise CallFailed(Outcome.NEVER_REACHED) from error
@@ -92,7 +98,7 @@ def keep_account(purse: Purse, call: PreparedCall, trouble: CallFailed) -> None:
 def _answer(web: httpx.Client, call: PreparedCall, seconds: float | None) -> Answer:
     request = request_of(web, call, stream=False, seconds=seconds)
     try:
-        response = web.send(request)
+        response = (outgoing.shared_client() if call.endpoint.guarded else web).send(request)
     except NO_ANSWER as error:
         raise failed(error) from error
     if not response.is_success:

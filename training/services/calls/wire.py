@@ -6,9 +6,12 @@ process does for a chat; aiohttp reads them in C.
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import aiohttp
 import httpx
+
+from teams.services import outgoing
 
 
 @contextmanager
@@ -45,21 +48,30 @@ class Wire(httpx.AsyncBaseTransport):
     """The connections of one event loop."""
 
     def __init__(self) -> None:
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
-    def _connections(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(limit=0, ssl=httpx.create_ssl_context())
-            self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False, trust_env=True)
-        return self._session
+    def _connections(self, *, guarded: bool) -> aiohttp.ClientSession:
+        """`guarded`: to addresses that somebody typed, which are checked as they are looked up."""
+        if guarded not in self._sessions:
+            checked: dict[str, Any] = (
+                {"resolver": outgoing.CheckedResolver(), "use_dns_cache": False} if guarded else {}
+            )
+            connector = aiohttp.TCPConnector(limit=0, ssl=httpx.create_ssl_context(), **checked)
+            self._sessions[guarded] = aiohttp.ClientSession(
+                connector=connector, auto_decompress=False, trust_env=not guarded
+            )
+        return self._sessions[guarded]
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         limits = request.extensions.get("timeout", {})
         timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=limits.get("connect"), sock_read=limits.get("read"), connect=limits.get("pool")
         )
+        guarded = bool(request.extensions.get(outgoing.GUARDED))
+        if guarded:
+            _refuse_literal(request.url.host)
         with _errors_of_httpx():
-            response = await self._connections().request(
+            response = await self._connections(guarded=guarded).request(
                 request.method,
                 str(request.url),
                 headers=request.headers.multi_items(),
@@ -72,5 +84,13 @@ class Wire(httpx.AsyncBaseTransport):
         )
 
     async def aclose(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        for session in self._sessions.values():
+            await session.close()
+
+
+def _refuse_literal(host: str) -> None:
+    """A bare address is never looked up, so the resolver does not see it."""
+    try:
+        outgoing.check_literal(host)
+    except outgoing.NotAllowed as error:
+        raise httpx.ConnectError(str(error)) from error
