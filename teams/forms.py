@@ -347,7 +347,8 @@ class PriceForm(forms.ModelForm[Price]):
     def clean_provider(self) -> str:
         given = str(self.cleaned_data["provider"]).lower()
         known = set(Price.objects.filter(course=None).values_list("provider", flat=True))
-        known |= set(Provider.objects.for_course(self.instance.course).values_list("code", flat=True))
+        if self.instance.course is not None:
+            known |= set(Provider.objects.for_course(self.instance.course).values_list("code", flat=True))
         if given not in known:
             raise ValidationError(
                 f"Prices are looked up under {' or '.join(sorted(known))}: this one would never be used."
