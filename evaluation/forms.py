@@ -181,6 +181,26 @@ class VersionForm(forms.Form):
     based_on = forms.IntegerField(widget=forms.HiddenInput)
 
 
+class RubricForm(VersionForm):
+    """With what only the person who edits can say."""
+
+    NEW, SAME = "new", "same"
+    meaning = forms.ChoiceField(
+        choices=[
+            (NEW, "Yes. Scores before and after are kept apart"),
+            (SAME, "No, it is only said better. Scores stay comparable"),
+        ],
+        initial=NEW,
+        required=False,
+        widget=forms.RadioSelect,
+        label="If you change a level’s name or description: does the level mean something else then?",
+    )
+
+    @property
+    def same_meaning(self) -> bool:
+        return bool(self.cleaned_data["meaning"] == self.SAME)
+
+
 def _lines(rows: int) -> forms.Textarea:
     return forms.Textarea(attrs={"rows": rows})
 

@@ -87,6 +87,7 @@ urlpatterns: list[URLPattern] = [
     path(GRADE + "criteria/<str:criterion>/", grading.grading_score, name="grading_score"),
     path(GRADE + "comment/", grading.grading_comment, name="grading_comment"),
     path(GRADE + "kept/<uuid:kept>/", grading.grading_choose, name="grading_choose"),
+    path(GRADE + "print/", grading.grading_print, name="grading_print"),
     path(GRADE + "commit/", grading.grading_commit, name="grading_commit"),
     path(GRADE + "undo/", grading.grading_undo, name="grading_undo"),
     path(GRADE + "revise/", grading.grading_revise, name="grading_revise"),

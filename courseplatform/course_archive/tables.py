@@ -80,7 +80,7 @@ TABLES = (
     table("evaluation.rubricversion", "number name created_at", course_id="teams.course"),
     table(
         "evaluation.criterion",
-        "key position part unit name explanation weight",
+        "key position part unit name explanation weight meaning",
         rubric_id="evaluation.rubricversion",
     ),
     table("evaluation.level", "value label anchor", criterion_id="evaluation.criterion"),

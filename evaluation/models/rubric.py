@@ -54,6 +54,12 @@ class Criterion(models.Model):
     name = models.CharField(max_length=120)
     explanation = models.TextField(blank=True)
     weight = models.PositiveSmallIntegerField(default=1)
+    meaning = models.CharField(
+        max_length=24,
+        blank=True,
+        default="",
+        help_text="The same in all versions whose levels mean the same: only their scores are compared.",
+    )
 
     class Meta:
         ordering = ["position"]

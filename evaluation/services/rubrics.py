@@ -1,12 +1,13 @@
 """Which rubric a course grades with, and its versions. A version never changes: an edit makes the next one.
 
 Two hashes tell edits apart (the idea is Open edX ORA2's): the structure says which criteria there are, how many levels each
-has and what each weighs; the content also says every word and the order. Same structure: scores stay comparable.
+has, what these mean and what each criterion weighs; the content also says every word and the order. Same structure: scores
+stay comparable. What a level means is said by the person who edits it: no program can tell a better word from another scale.
 """
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -14,6 +15,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, F, Q, QuerySet
 
 from evaluation.models import Criterion, Level, RubricVersion
+from evaluation.models.rubric import new_criterion_key
 from teams.models import Course, User
 from teams.services import audit
 
@@ -24,6 +26,7 @@ MAX_CRITERIA, MAX_WEIGHT = 16, 10
 class Edit(StrEnum):
     NONE = "nothing changed"
     COSMETIC = "wording or order only: scores stay comparable"
+    MEANING = "levels mean something else now: scores before and after are kept apart"
     STRUCTURAL = "criteria, levels or weights changed: compare scores with care"
 
 
@@ -39,7 +42,7 @@ class LevelDraft:
 
 @dataclass(frozen=True)
 class CriterionDraft:
-    """`key` is that of the criterion it was edited from."""
+    """`key` is that of the criterion it was edited from, `meaning` that of its levels."""
 
     key: str
     part: str
@@ -48,6 +51,19 @@ class CriterionDraft:
     explanation: str
     weight: int
     levels: tuple[LevelDraft, ...]
+    meaning: str = ""
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """Every word of it."""
+        words = asdict(self)
+        del words["meaning"]
+        return words
+
+    @property
+    def structure(self) -> list[object]:
+        """Without words."""
+        return [self.key, self.part, self.unit, self.weight, len(self.levels)]
 
 
 @dataclass(frozen=True)
@@ -59,12 +75,17 @@ class RubricDraft:
 
     @property
     def content_hash(self) -> str:
-        return _sha256(asdict(self))
+        return _sha256({"name": self.name, "criteria": [one.content for one in self.criteria]})
 
     @property
     def structure_hash(self) -> str:
-        """Without words and order."""
-        return _sha256(sorted([one.key, one.part, one.unit, one.weight, len(one.levels)] for one in self.criteria))
+        """Without words and order; with what the person who edited said that the words mean."""
+        return _sha256(sorted([*one.structure, one.meaning] for one in self.criteria))
+
+    @property
+    def parts(self) -> list[list[object]]:
+        """The structure without what the levels mean."""
+        return sorted((one.structure for one in self.criteria), key=str)
 
 
 @dataclass(frozen=True)
@@ -106,13 +127,29 @@ def _drafted(criterion: Criterion) -> CriterionDraft:
         criterion.explanation,
         criterion.weight,
         levels,
+        criterion.meaning,
     )
 
 
 def compare(before: RubricDraft, after: RubricDraft) -> Edit:
     if before.content_hash == after.content_hash:
         return Edit.NONE
-    return Edit.COSMETIC if before.structure_hash == after.structure_hash else Edit.STRUCTURAL
+    if before.parts != after.parts:
+        return Edit.STRUCTURAL
+    return Edit.COSMETIC if before.structure_hash == after.structure_hash else Edit.MEANING
+
+
+def with_meanings(draft: RubricDraft, before: RubricDraft, *, same: bool) -> RubricDraft:
+    """The draft with what its levels mean: as before where no word of a criterion's levels was changed, or where the
+    person says that they mean the `same`; else something new.
+    """
+    earlier = {one.key: one for one in before.criteria}
+    criteria = []
+    for one in draft.criteria:
+        was = earlier.get(one.key)
+        kept = was is not None and len(was.levels) == len(one.levels) and (same or was.levels == one.levels)
+        criteria.append(replace(one, meaning=was.meaning if was and kept else new_criterion_key()))
+    return replace(draft, criteria=tuple(criteria))
 
 
 def history(course: Course) -> list[VersionRow]:
@@ -128,8 +165,12 @@ def history(course: Course) -> list[VersionRow]:
     return rows
 
 
-def save_version(*, course: Course, draft: RubricDraft, based_on: RubricVersion, person: User) -> RubricVersion:
+def save_version(
+    *, course: Course, draft: RubricDraft, based_on: RubricVersion, person: User, same_meaning: bool = False
+) -> RubricVersion:
     """The course's next version; what is unchanged gives the version it was made from. New submissions use it from now on.
+
+    `same_meaning`: levels whose words were changed mean what they meant, so that scores stay comparable.
 
     Raises RubricRefused when another version came between, so that nobody's edit is lost unseen.
     """
@@ -139,6 +180,7 @@ def save_version(*, course: Course, draft: RubricDraft, based_on: RubricVersion,
             f"Version {before.number} was saved while you were editing. What you wrote is below; "
             "compare it with that version, then save again."
         )
+    draft = with_meanings(draft, draft_of(before), same=same_meaning)
     edit = compare(draft_of(before), draft)
     if edit is Edit.NONE:
         return before
@@ -163,7 +205,8 @@ def use_again(*, course: Course, version: RubricVersion, person: User) -> Rubric
 def _make(course: Course, draft: RubricDraft, edit: Edit, person: User) -> RubricVersion:
     with transaction.atomic():
         newest = course.rubrics.order_by("-number").first()
-        made = RubricVersion.objects.create(course=course, number=newest.number + 1 if newest else 1, name=draft.name)
+        before = newest or RubricVersion.objects.filter(course=None).order_by("-number")[0]
+        made = RubricVersion.objects.create(course=course, number=before.number + 1, name=draft.name)
         for position, one in enumerate(draft.criteria, start=1):
             fields: dict[str, Any] = asdict(one)
             del fields["levels"]

@@ -24,7 +24,7 @@ from evaluation.services import (
 )
 from evaluation.services.gradings import ensure_gradings
 from teams.access import Access, SignedInRequest, course_view
-from teams.models import Course
+from teams.models import Course, Role
 
 
 def find_submission(course: Course, submission_id: int) -> Submission:
@@ -126,11 +126,18 @@ def grades_due(request: SignedInRequest, course: Course) -> HttpResponse:
     return redirect("course_grades", course_id=course.pk)
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.PROFESSOR)
 @require_GET
 def course_agreement(request: SignedInRequest, course: Course) -> HttpResponse:
-    report = agreement_report.agreement_of(course)
-    return render(request, "evaluation/course_agreement.html", {"report": report, "section": "grades"})
+    """All professors beside each other for the instructor; for a professor, once all is released, she and the whole."""
+    is_instructor = request.membership.role == Role.INSTRUCTOR
+    report = None
+    if is_instructor:
+        report = agreement_report.agreement_of(course)
+    elif agreement_report.is_open_to_professors(course):
+        report = agreement_report.agreement_of(course).for_rater(request.membership)
+    section = "grades" if is_instructor else "grading"
+    return render(request, "evaluation/course_agreement.html", {"report": report, "section": section})
 
 
 @course_view(Access.INSTRUCTOR)

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from evaluation.models import GradeStatus, Grading, UnappliedSave
 from evaluation.services import (
+    agreement_report,
     bundle_check,
     calibration,
     comment_library,
@@ -120,6 +121,7 @@ def grading_queue(request: SignedInRequest, course: Course) -> HttpResponse:
         "today": timezone.localdate(),
         "calibration": calibration.progress_of(request.membership),
         "calibration_required": calibration.is_required(course),
+        "agreement_open": agreement_report.is_open_to_professors(course),
         "course": course,
         "section": "grading",
     }
@@ -147,6 +149,21 @@ def grading_detail(request: SignedInRequest, course: Course, code: UUID) -> Http
         "next_bot": None if context["editable"] else gradings.next_after(grading),
     }
     return render(request, "evaluation/grading_detail.html", {**shown, **context})
+
+
+@course_view(Access.PROFESSOR)
+@require_GET
+def grading_print(request: SignedInRequest, course: Course, code: UUID) -> HttpResponse:
+    """Her grade on two sheets of paper: levels, comments, and the answers that she marked."""
+    grading = find_grading(request, code)
+    cards = talk_of(course, grading).cards()
+    marked = [card for card in cards if card.marks.labels or card.marks.own or card.marks.correction]
+    context = grade_context(course, grading) | {
+        "marked": marked,
+        "answers": len(cards),
+        "revisions": list(grading.grade.revisions.all()),
+    }
+    return render(request, "evaluation/grading_print.html", context)
 
 
 @course_view(Access.PROFESSOR)

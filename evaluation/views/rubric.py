@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from evaluation.forms import CriteriaForms, CriteriaFormSet, VersionForm, criteria_initial
+from evaluation.forms import CriteriaForms, CriteriaFormSet, RubricForm, criteria_initial
 from evaluation.models import RubricVersion
 from evaluation.services import rubrics
 from teams.access import Access, SignedInRequest, course_view
@@ -58,28 +58,32 @@ def rubric_edit(request: SignedInRequest, course: Course) -> HttpResponse:
     """`preview` shows what was written as a professor sees it, and saves nothing."""
     base = rubrics.rubric_for(course)
     if request.method == "GET":
-        form = VersionForm(initial={"name": base.name, "based_on": base.pk})
+        form = RubricForm(initial={"name": base.name, "based_on": base.pk})
         return _editor(request, base, form, CriteriaForms(initial=criteria_initial(base)))
-    form = VersionForm(request.POST)
+    form = RubricForm(request.POST)
     criteria = CriteriaForms(request.POST)
     if not (form.is_valid() and criteria.is_valid()):
         return _editor(request, base, form, criteria, status=422)
     known = {one.key for version in (base, *course.rubrics.all()) for one in version.criteria.all()}
     draft = criteria.draft(form.cleaned_data["name"], known)
     if "preview" in request.POST:
-        return _editor(request, base, form, criteria, draft=draft, edit=rubrics.compare(rubrics.draft_of(base), draft))
+        before = rubrics.draft_of(base)
+        draft = rubrics.with_meanings(draft, before, same=form.same_meaning)
+        return _editor(request, base, form, criteria, draft=draft, edit=rubrics.compare(before, draft))
     return _save(request, course, draft, form, criteria)
 
 
 def _save(
-    request: SignedInRequest, course: Course, draft: rubrics.RubricDraft, form: VersionForm, criteria: CriteriaFormSet
+    request: SignedInRequest, course: Course, draft: rubrics.RubricDraft, form: RubricForm, criteria: CriteriaFormSet
 ) -> HttpResponse:
     based_on = get_object_or_404(rubrics.available(course), pk=form.cleaned_data["based_on"])
     try:
-        made = rubrics.save_version(course=course, draft=draft, based_on=based_on, person=request.user)
+        made = rubrics.save_version(
+            course=course, draft=draft, based_on=based_on, person=request.user, same_meaning=form.same_meaning
+        )
     except rubrics.RubricRefused as error:
         newest = rubrics.rubric_for(course)
-        again = VersionForm(initial={"name": form.cleaned_data["name"], "based_on": newest.pk})
+        again = RubricForm(initial=form.cleaned_data | {"based_on": newest.pk})
         return _editor(request, newest, again, criteria, refusal=str(error), status=409)
     if made.pk == based_on.pk:
         messages.info(request, "Nothing was changed, so there is no new version.")
@@ -91,7 +95,7 @@ def _save(
 def _editor(
     request: SignedInRequest,
     base: RubricVersion,
-    form: VersionForm,
+    form: RubricForm,
     criteria: CriteriaFormSet,
     *,
     status: int = 200,

@@ -3,8 +3,8 @@
 import pytest
 from django.urls import reverse
 
-from evaluation.models import Grade, GradeStatus, Grading, RubricVersion, UnappliedSave
-from evaluation.services import chat, grades, gradings, releases, submissions
+from evaluation.models import Grade, GradeStatus, Grading, RubricVersion, Turn, TurnStatus, UnappliedSave
+from evaluation.services import chat, grades, gradings, releases, submissions, tags
 from evaluation.services.grades import Marks, Saved
 from teams.models import Method, Role
 from tests import factories
@@ -276,6 +276,26 @@ def test_tags_become_evidence_beside_their_criteria(grading, professor, client_f
     assert page.count("1 tagged too grown-up") == 2 and "Evidence: 1 answer" in page
     client.post(url, {"label": "too grown-up"})
     assert "1 tagged" not in client.get(url_of(grading)).content.decode()
+
+
+def test_a_grade_is_printed_with_its_levels_comments_and_marked_answers(grading, professor, client_for):
+    page = reverse("grading_print", kwargs={"course_id": grading.grader.course_id, "code": grading.code})
+    empty = client_for(professor).get(page).content.decode()
+    assert "A draft: not submitted yet." in empty and "None of the 0 answers" in empty
+    talk = gradings.interview_of(grading)
+    for number, question in enumerate(("What is 7 + 5?", "Why is it cold?"), start=1):
+        turn = Turn.objects.create(
+            conversation=talk, position=number, question=question, answer="Um, ten.", status=TurnStatus.DONE
+        )
+    tags.put(grading=grading, turn=turn, label="great")
+    tags.put(grading=grading, turn=turn, label="robot words", criterion=grading.submission.rubric.criteria.first())
+    tags.correct(grading=grading, turn=turn, answer="It is winter!")
+    committed(grading, level=3)
+    html = client_for(professor).get(page).content.decode()
+    assert html.count("<strong>3 ") == 8 and "Submitted " in html
+    assert "Why is it cold?" in html and "What is 7 + 5?" not in html, "only what she marked"
+    assert "Great" in html and "Robot words (" in html and "It is winter!" in html
+    assert "1 of 2 answers" in html
 
 
 def test_no_page_of_a_professor_tells_whose_bot_it_is(

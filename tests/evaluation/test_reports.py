@@ -24,16 +24,21 @@ from tests.evaluation.test_handing_in import due
 from tests.evaluation.test_metrics import interview
 
 
-def renamed(course, person, *, name="Words of a child", extra_level=False):
-    """The rubric's next version: its first criterion under another name, perhaps on a longer scale."""
+def renamed(course, person, *, name="Words of a child", extra_level=False, lowest="", same_meaning=False):
+    """The rubric's next version: its first criterion under another name, perhaps on a longer scale or with a lowest level
+    that sounds otherwise.
+    """
     before = rubrics.rubric_for(course)
     draft = rubrics.draft_of(before)
     criteria = [asdict(one) | {"levels": one.levels} for one in draft.criteria]
     criteria[0]["name"] = name
+    if lowest:
+        first, *others = criteria[0]["levels"]
+        criteria[0]["levels"] = (LevelDraft(first.label, lowest), *others)
     if extra_level:
         criteria = [one | {"levels": (*one["levels"], LevelDraft("Beyond", "More than a child."))} for one in criteria]
     made = rubrics.RubricDraft(draft.name, tuple(rubrics.CriterionDraft(**one) for one in criteria))
-    return rubrics.save_version(course=course, draft=made, based_on=before, person=person)
+    return rubrics.save_version(course=course, draft=made, based_on=before, person=person, same_meaning=same_meaning)
 
 
 def graded_team(course, professors, levels):
@@ -69,6 +74,21 @@ def test_levels_of_scales_of_different_length_are_not_put_into_one_table(course,
     graded_team(course, professors, (4, 4))
     rows = agreement_report.agreement_of(course).criteria
     assert len(rows) == 16 and {(row.n, row.versions) for row in rows} == {(1, 1)}
+
+
+@pytest.mark.parametrize(("same_meaning", "rows_of_it"), [(False, [1, 2]), (True, [3])])
+def test_ratings_on_levels_that_mean_something_else_are_kept_apart(
+    same_meaning, rows_of_it, course, professors, instructor, client_for
+):
+    graded_team(course, professors, (1, 1))
+    graded_team(course, professors, (2, 3))
+    renamed(course, instructor, lowest="Only says bananas.", same_meaning=same_meaning)
+    graded_team(course, professors, (4, 4))
+    rows = agreement_report.agreement_of(course).criteria
+    assert sorted(row.n for row in rows if row.criterion.key == "vocabulary") == rows_of_it
+    html = client_for(instructor).get(reverse("course_agreement", args=[course.pk])).content.decode()
+    assert ("levels as in" in html) is not same_meaning
+    assert html.count("over 2 versions of the rubric") == (8 if same_meaning else 7)
 
 
 def test_advice_stays_with_a_criterion_that_was_renamed(course, professors, instructor):

@@ -36,7 +36,7 @@ def edited(client, course, **changes):
 def test_an_edit_makes_a_version_of_the_courses_own_and_leaves_the_built_in_one(client, course, other_course):
     edited(client, course, **{"form-0-name": "Words"})
     own = rubrics.rubric_for(course)
-    assert (own.course, own.number, own.criteria.all()[0].name) == (course, 1, "Words")
+    assert (own.course, own.number, own.criteria.all()[0].name) == (course, 2, "Words")
     assert own.criteria.count() == 8 and own.criteria.all()[0].levels.count() == 4
     assert rubrics.rubric_for(other_course).criteria.all()[0].name == "Age-appropriate vocabulary and language"
 
@@ -58,7 +58,11 @@ def test_what_was_handed_in_keeps_its_version_and_new_submissions_use_the_newest
 @pytest.mark.parametrize(
     ("changes", "edit"),
     [
-        ({"form-0-name": "Words", "form-0-anchor_1": "Like a book."}, rubrics.Edit.COSMETIC),
+        ({"form-0-name": "Words", "form-0-explanation": "What it says."}, rubrics.Edit.COSMETIC),
+        ({"form-0-anchor_1": "Like a book."}, rubrics.Edit.MEANING),
+        ({"form-0-label_1": "Bananas"}, rubrics.Edit.MEANING),
+        ({"form-0-anchor_1": "Like a book.", "meaning": "new"}, rubrics.Edit.MEANING),
+        ({"form-0-anchor_1": "Like a book.", "meaning": "same"}, rubrics.Edit.COSMETIC),
         ({"form-0-ORDER": "2", "form-1-ORDER": "1"}, rubrics.Edit.COSMETIC),
         ({"form-0-weight": "2"}, rubrics.Edit.STRUCTURAL),
         ({"form-7-DELETE": "on"}, rubrics.Edit.STRUCTURAL),
@@ -70,6 +74,23 @@ def test_wording_and_order_are_told_apart_from_a_change_of_structure(client, cou
     row = rubrics.history(course)[0]
     assert row.edit is edit
     assert edit in client.get(url(course, "rubric_detail")).content.decode()
+
+
+def test_the_preview_says_what_a_changed_level_does_to_the_scores(client, course):
+    page = edited(client, course, **{"form-0-anchor_1": "Like a book.", "preview": "yes"}).content.decode()
+    assert rubrics.Edit.MEANING in page
+    page = edited(client, course, **{"form-0-anchor_1": "Like a book.", "meaning": "same", "preview": "yes"})
+    assert rubrics.Edit.COSMETIC in page.content.decode()
+
+
+def test_an_older_version_that_is_used_again_means_what_it_meant(client, course, instructor):
+    edited(client, course, **{"form-0-name": "Words"})
+    first = rubrics.rubric_for(course)
+    edited(client, course, **{"form-0-anchor_1": "Like a book."})
+    changed = rubrics.rubric_for(course)
+    again = rubrics.use_again(course=course, version=first, person=instructor)
+    meanings = [one.criteria.all()[0].meaning for one in (first, changed, again)]
+    assert meanings[0] == meanings[2] != meanings[1]
 
 
 def test_a_new_order_is_kept_and_tags_still_find_their_criterion(client, course):
@@ -136,7 +157,7 @@ def test_an_older_version_or_the_built_in_one_is_used_again_as_a_new_version(cli
     built_in = RubricVersion.objects.get(course=None)
     client.post(url(course, "rubric_use", rubric_id=built_in.pk))
     newest = rubrics.rubric_for(course)
-    assert newest.number == 2 and rubrics.draft_of(newest) == rubrics.draft_of(built_in)
+    assert newest.number == 3 and rubrics.draft_of(newest) == rubrics.draft_of(built_in)
 
 
 def test_another_courses_version_is_not_found(client, course, other_course, instructor):

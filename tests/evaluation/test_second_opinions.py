@@ -88,6 +88,39 @@ def test_agreement_is_counted_on_the_first_ratings(course, professor, instructor
     assert "75 %" in html and "+0.1" in html
 
 
+def test_a_professor_sees_agreement_once_all_is_released_and_nobody_elses_column(
+    course, two_gradings, submission, professor, client_for, instructor
+):
+    address = reverse("course_agreement", kwargs={"course_id": course.pk})
+    [other] = [one.grader.person for one in two_gradings if one.grader.person_id != professor.pk]
+    queue = reverse("grading_queue", kwargs={"course_id": course.pk})
+    before = client_for(professor).get(address).content.decode()
+    assert "when every result is released" in before and "<table" not in before
+    assert address not in client_for(professor).get(queue).content.decode()
+    releases.publish(submission=submission, person=instructor)
+    after = client_for(professor).get(address).content.decode()
+    assert '<th class="n">You</th>' in after and other.name not in after
+    assert address in client_for(professor).get(queue).content.decode()
+    assert other.name in client_for(instructor).get(address).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("alpha", "n", "said"),
+    [
+        (None, 1, "Too few bots"),
+        (None, 5, "All ratings are the same"),
+        (-0.4, 5, "less often than chance"),
+        (0.0, 5, "still too seldom"),
+        (0.67, 5, "mostly mean the same"),
+        (0.8, 5, "mean the same by these levels"),
+    ],
+)
+def test_alpha_is_said_in_a_sentence(alpha, n, said, submission):
+    criterion = submission.rubric.criteria.first()
+    row = agreement_report.CriterionAgreement(criterion, 1, False, n, None, alpha, None, True, None, [])
+    assert said in row.said
+
+
 def test_agreement_of_equal_ratings_is_not_defined(two_gradings, instructor, client_for, course):
     html = client_for(instructor).get(reverse("course_agreement", kwargs={"course_id": course.pk})).content.decode()
     assert "not defined" in html
