@@ -30,11 +30,12 @@ _REASON = re.compile(
     r"^(?:to|for|in order) \w+|it'?s so\b|its so (?:that|we|you)\b|^(?:it|its|it'?s|they|they'?re|that'?s) (?:to|for|so)\b"
 )
 _ACTS = re.compile(
-    r"^(?!(?:i|im|i'm|my|we)\b)(?:the |a |our |all |all the |at night |in summer |in winter |in the \w+ )*(?:[\w']+ ){0,3}?"
+    r"^(?!(?:i|im|i'm|my|we)\b)(?:the |a |our |all |all the |at night |in summer |in winter |in the \w+ )*(?:[\w']+ ){0,4}?"
     r"(?:gets|goes|go|turns|turn|moves|move|comes|come|makes|make|pushes|push|pulls|hides|hide|blows|eats|stops|starts|"
     r"keeps|keep|sleeps|wakes|wants|needs|takes|lets|gives|covers|sends|brings|runs|changes|switches|burns|shines|closes|"
     r"opens|uses|holds|has to|have to|don'?t|doesn'?t|can'?t|won'?t|wants? to|trade|swap|fly|flies|swims?|"
-    r"is (?:\w+ )?(?:[a-z]{2,}er|more [a-z]+|too [a-z]+)|are (?:\w+ )?[a-z]{2,}er)\b"
+    r"is (?:\w+ )?(?:[a-z]{2,}er|more [a-z]+|too [a-z]+)|"
+    r"chases?|follows?|fights?|races?|plays?|lifts?|are (?:\w+ )?[a-z]{2,}er)\b"
 )
 _STATE = re.compile(r"^(?:it'?s|its|it is|they'?re|they are) (?:[a-z]+ )?[a-z]+$")
 _REMARK = re.compile(
@@ -52,7 +53,7 @@ _STORY = re.compile(
 )
 _LIKES = re.compile(r"^i(?:'m|m)? (?:don'?t )?(?:like|love|hate|want|have|saw|had)\b")
 _DEFINES = re.compile(
-    r"^(?:it|(?:it|that|this)(?:'s| is)|its|thats|isn'?t it|is it|it(?:'?s)? (?:means|meens)|means|it meens|"
+    r"^(?:it|that there|that it|(?:it|that|this)(?:'s| is)|its|thats|isn'?t it|is it|it(?:'?s)? (?:means|meens)|means|it meens|"
     r"they(?:'re| are)?|theyre|when|like when|like if|where|how|what|who|whoever|someone|somebody|something|some kind|"
     r"a kind|a type|kind of|a|an|the|you|u|if|another|one of|one is|any|all|to|why|saying|\d+|"
     r"[a-z]+ (?:that|you|who|which|when))\b(?! (?:just )?(?:like|love|want|in the|on|at)\b)"
@@ -210,7 +211,8 @@ def forms_of(question: Question) -> frozenset[str]:
         first = next((name for name, pattern in _FORMS if pattern.search(asked)), None)
         if first is not None:
             found.add(first)
-        if _ASKS_WHAT_HAPPENS.search(asked) and first not in ("do", "why"):
+        asks_a_meaning = re.search(r"\bmeans?\b", asked) is not None
+        if _ASKS_WHAT_HAPPENS.search(asked) and first not in ("do", "why") and not asks_a_meaning:
             found.add("happens")
     return frozenset(found)
 

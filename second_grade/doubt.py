@@ -25,7 +25,10 @@ _KNOWS_NOT = (
     r"age|answer|word|grade)|it depends|depends (?:on|how|what|if)|(?:it|they|story|book|question) (?:didn'?t|"
     r"doesn'?t|did not|don'?t) (?:say|tell)\b|"
     r"ran out of|i need (?:more|help|a hint)|"
-    r"i have(?:n'?t| not) (?:a clue|any idea)|i (?:have|got) no (?:idea|clue)"
+    r"i have(?:n'?t| not) (?:a clue|any idea)|i (?:have|got) no (?:idea|clue|answer)|"
+    r"i (?:don'?t|do not|didn'?t) (?:have|get|got) (?:a|an|any|the|no) answer|"
+    r"(?:nobody|no one|noone)(?: [\w']+){0,4} (?:knew|knows)\b|"
+    r"i(?:'?m| am) not (?:a|an|much of a) [a-z]+ (?:person|kid|guy)|i(?:'?m| am)? (?:all )?mixed up"
 )
 _CANNOT = (
     r"i (?:really |just )?(?:can'?t|cannot|could ?n'?t|cant) (?:even |really )?"
@@ -48,7 +51,8 @@ _CANNOT = (
     r"mix(?:ed)? (?:it |them |those |these |that )?(?:all )?up$|(?:get|got|getting) (?:\w+ )?(?:\w+ )?mixed up|"
     r"(?:get|got) mixed|always mix|"
     r"doesn'?t make (?:any )?sense|makes no sense|my brain|(?:im|i'm|i am) (?:stuck|lost|confused)|lost count|"
-    r"give up on"
+    r"give up on|(?:got|gets|get) (?:all )?messed up|(?:were|was|are|is) too (?:slow|fast|quick) to \w+|"
+    r"i (?:can|could|know how to) (?:only )?\w+(?: \w+)? but not the (?:rest|other|whole|end)\b"
 )
 _NOT_YET = (
     r"(?:we|i|they|my class|our class) (?:really |just )?(?:don'?t|didn'?t|haven'?t|hasn'?t|never|did not|"
@@ -72,7 +76,9 @@ _NOT_YET = (
     r"told|said)(?: ever)? "
     r"?(?:told|tell|said|say|taught|teach|show\w*|explain\w*|tot|me|us)|nobody (?:told|said|tot|taught)|"
     r"(?:wasn'?t|was not|weren'?t) (?:listening|paying|there|here|at school)|i was (?:absent|sick|out sick|"
-    r"gone)(?: that| when|$)"
+    r"gone)(?: that| when|$)|"
+    r"(?:hasn'?t|haven'?t|didn'?t|never) (?:show\w*|taught|teach|explain\w*) (?:us|me)\b|"
+    r"i (?:asked|told) (?:my|the) \w+(?: \w+)? but\b|(?:we|i)(?:'?d| would) (?:have to|need to) (?:do (?:a|an)|test)\b"
 )
 _ASKS_FIRST = (
     r"(?:can|could|may|will|would|do) (?:you|u|ya) (?:please |pls |just )?(?:help|say (?:it|that)|repeat|ask|tell|"
@@ -85,7 +91,8 @@ _ASKS_FIRST = (
     r"see)|"
     r"(?:next|skip|different|another) question|i(?:'?ll)? (?:pass\b|skip (?:this|that one))|maybe it (?:does|"
     r"is) maybe it (?:doesn'?t|isn'?t)|"
-    r"maybe it (?:does|is) maybe it (?:doesnt|isnt)|how am i supposed|what i'?m supposed|^(?:huh|wut|what)\b ?\??$"
+    r"maybe it (?:does|is) maybe it (?:doesnt|isnt)|how am i supposed|what i'?m supposed|"
+    r"(?:what|wut) (?:do )?(?:you|u) mean|i(?:'?d| would) have to ask my \w+ (?:if|first)|^(?:huh|wut|what)\b ?\??$"
 )
 _DOUBT = re.compile(rf"\b(?:{_KNOWS_NOT}|{_CANNOT}|{_NOT_YET}|{_ASKS_FIRST})")
 _ASKS_BACK = re.compile(
@@ -119,6 +126,11 @@ _HARD = re.compile(
     r"^(?:(?:um+|hm+|uh+|oo+h|that'?s|thats|it'?s|its|this is|that one'?s|that one is|it is|that is|"
     r"this one is)[, ]*)*(?:a )?(?:hard|tricky|confusing)(?: (?:one|word|question))?$"
 )
+_MISSED = re.compile(
+    r"^(?:well |um+ |oh )*(?:we|they|she|he|our class) (?:did|do|had|learned|talked about|taught) [^.!?]{1,50}? but (?:i|it) "
+    r"(?:was|were|wasn'?t|missed|forgot|didn'?t)\b[^.!?]*"
+)
+"""What the class did and the child missed: it names the topic and claims nothing."""
 _GUESSES = re.compile(
     r"\b(?:maybe|i think|i guess|probably|might|could be|but (?!i don)|is it|isn'?t it|i bet|i'd say|id say|or)\b"
 )
@@ -177,6 +189,9 @@ def _echoes(text: str, asked: Sequence[str]) -> bool:
 
 def without_doubt(text: str) -> tuple[str, bool]:
     """(the text without its clauses of doubt, whether there were any)."""
+    missed = _MISSED.match(text)
+    if missed is not None:
+        return text[missed.end() :].strip(" ,.!?"), True
     pieces = _PIECES.split(text)
     kept = [piece for piece in pieces if not _DOUBT.search(piece.strip())]
     has_any = len(kept) < len(pieces) or has_doubt(text)

@@ -11,7 +11,7 @@ from second_grade.spelling import meant, sound, zipf
 
 _A_WORD = 3.6  # Zipf: what is more common is a word of its own, not another one spelled by ear
 NEGATION = re.compile(
-    r"\b(?:too \w+ to|not|isn'?t|aren'?t|won'?t|wont|doesn'?t|don'?t|didn'?t|can'?t|wasn'?t|never|instead of|rather than)\b"
+    r"\b(?:too \w+ to|no way|not|isn'?t|aren'?t|won'?t|wont|doesn'?t|don'?t|didn'?t|can'?t|wasn'?t|never|instead of|rather than)\b"
 )
 
 
@@ -52,7 +52,8 @@ _ALIKE = (
     "say said", "keep kept", "fall fell", "hold held", "freez froz frozen", "run ran", "feel felt", "closer nearer", "close near",
     "far farther further away", "kid child children", "people everybody everyone person folk", "stuff thing",
     "earth world planet glob",
-    "ground floor", "you u", "are r", "its his her their your my our it's", "him them", "go went goe", "come came", "sit sat",
+    "ground floor", "next besid",
+    "you u us", "are r", "its his her their your my our it's", "him them", "go went goe", "come came", "sit sat",
     "sunlight sunshin sunlite", "scientist scienc", "police polic", "teacher teach", "picture pictur photo", "word werd",
     "friend frend buddy", "hurt injur", "angry mad", "sad unhappy", "light lite", "ask aks", "talk speak", "grow grew",
 )  # fmt: skip
@@ -68,7 +69,8 @@ def is_denied(clause: str, match: Match) -> bool:
     before = list(NEGATION.finditer(clause, 0, match.place))
     if before:
         between = clause[before[-1].end() : match.place]
-        if len(between.split()) <= 4 and not _SCOPE_END.search(between):
+        reaches = before[-1].group() == "no way" or not _SCOPE_END.search(between)
+        if len(between.split()) <= 4 and reaches:
             return True
     after = NEGATION.search(clause, match.end)
     if after is None or clause[match.end : after.start()].strip(" ,") not in ("", "is", "are", "does", "do", "s"):

@@ -25,7 +25,10 @@ LONGEST_ANSWER = 2_000
 _CORRECTION = re.compile(
     r"(?:(?<=[\d?!,.] )no,? (?=\d|it|its|i )|\b(?:no,? wait|wait,? no|oh wait|no no|i mean|oops|let me try again|"
     r"actually)\b|\bwait\b[,.!]?|"
-    r"\b(?:first )?i (?:first )?thought\b[^.!?]*?\bbut\b(?: you have to \w+(?: so)?)?)"
+    r"\b(?:first )?i (?:first )?thought\b[^.!?]*?\bbut\b(?: you have to \w+(?: so)?)?|"
+    r"\b(?:no,? )?(?:hang on|hold on|scratch that|never ?mind|my bad)\b|"
+    r"\bfirst,? i (?:got|said|had|did|put|counted|wrote)\b[^.!?]*?\bbut\b|"
+    r"\bi (?:got|said|had|did|put|counted|wrote) [^.!?]{1,30}? (?:first|at first|before)\b[^.!?]*?\bbut\b)"
 )
 _REASON = re.compile(r"\b(?:because|becuz|becaus|cuz|coz|cause|'cause|since|bc)\b")
 _YES = re.compile(
@@ -49,10 +52,33 @@ _COMPARE = re.compile(
     r"(?: \w+)? than (?P<right>.*)$"
 )
 _MORE = frozenset(["more", "bigger", "larger", "higher", "greater"])
+_COMPARATIVES = {
+    "big": "bigger",
+    "bigger": "bigger",
+    "small": "smaller",
+    "smaller": "smaller",
+    "little": "littler",
+    "littler": "littler",
+}
+_MORE_BIG = re.compile(
+    r"\bmore (big|bigger|small|smaller|little|littler)\b(?! (?:kids?|people|pieces?|ones?|things?)\b)"
+)
+"""As children compare: "the state is more big"."""
+_GRANTED = re.compile(
+    r"^[^.!?]*?\b(?:both|all) (?:of them )?(?:have|has|got|start|begin|are|is)\b[^.!?]*?\bbut\b(?: then)?|"
+    r"^[^.!?]*?\b(?:it'?s|that'?s|thats|they'?re) (?:a tie|tied|the same)\b[^.!?]*?\b(?:but|so then|so)\b"
+)
+"""What is alike, before what decides: "they both have 3 but then 350 has a 5"."""
+_FLIPS_AT_END = re.compile(
+    r"\bbut\b.*\b(?:it|that|that one|they|mine) (?:doesn'?t|does not|won'?t|don'?t|can'?t|isn'?t)$"
+)
+_ASKED_AGAIN = re.compile(r"(?:^|(?<=[.!?] ))(?:is|are|am|was|do|does|did|what|which|how|why|who)\b[^.!?]*\?")
 _UNKNOWN_WORD = re.compile(
     r"\b(?:(?:a|the|some) )?(?:\w+ )?(?:words?|ones?) (?:that )?(?:i|you|u) (?:don'?t|do not) know\b"
 )
 _SO = re.compile(r"\bso (?!that\b|so\b|(?:slow|big|small|much|many|fast|hard|long)\b)")
+_SAW_ONE = re.compile(r"^(?:i|we) saw (?:one|1|it|them|that) \w+")
+"""What was seen of the thing that was asked about is an answer: "i saw one floating"."""
 _TALE = re.compile(r"^once (?:upon|there)\b|[.!?] ?the end[ .!]*$")
 _WISHES = re.compile(r"^(?:i|we) (?:really |just |once )?(?:want|wish|wanna|like|love|saw|went|petted|found)\b")
 _OF_ANOTHER = re.compile(
@@ -87,7 +113,13 @@ def _claim(text: str, question: Question) -> Claim:
     if doubt.stays_between(text):
         return Claim(Stance.UNSURE)
     certain, was_unsure = doubt.without_doubt(text)
+    if was_unsure:
+        certain = _ASKED_AGAIN.sub("", certain).strip()  # a question beside "i don't know" claims nothing
+    if kind in (Kind.CHOICE, Kind.YES_NO):
+        certain = _GRANTED.sub("", certain).strip() or certain
     found = _committed(certain, question, kind, whole_only=False)
+    if found is not None and kind is Kind.CHOICE and _FLIPS_AT_END.search(certain.strip(" .,!?")):
+        found = _other_one(found)
     is_guess = not was_unsure or doubt.guesses(text)
     if found is not None and (is_guess or found.stance is Stance.RIGHT or kind is not Kind.OPEN):
         return found
@@ -114,8 +146,10 @@ def kind_of(question: Question) -> Kind:
 
 
 def _normal(text: str) -> str:
-    spelled = re.sub(r"(?<![a-z])([a-z])(?:[\s.,-]+(?=[a-z](?![a-z])))", r"\1-", plain(text))
+    spelled = re.sub(r"(?<![a-z'])([a-z])(?:[\s.,-]+(?=[a-z](?![a-z])))", r"\1-", plain(text))
     spaced = re.sub(r"\s+", " ", spelled).strip()
+    spaced = re.sub(r"(?<=[a-z])'s (?=(?:a|an|the|not|too|so|very|really|way|much|\w+er)\b)", " is ", spaced)
+    spaced = _MORE_BIG.sub(lambda found: _COMPARATIVES[found.group(1)], spaced)
     return re.sub(r"(?<=\w)-(?=\w{2,})", " ", spaced)
 
 
@@ -136,7 +170,8 @@ def _committed(text: str, question: Question, kind: Kind, *, whole_only: bool) -
     if exact is not None or whole_only:
         return exact
     if kind is Kind.NUMBER:
-        value = claimed_number(_compared(told, question) or told, question)
+        compares = re.search(r"\b(?:or|which|who)\b", question.wordings) is not None
+        value = claimed_number((_compared(told, question) if compares else None) or told, question)
         return None if value is None else _judge_number(value, question)
     reason = _REASON.search(told)
     main = told[: reason.start()] if reason else told
@@ -179,7 +214,7 @@ def _of_part(text: str, question: Question, kind: Kind) -> Claim | None:
     rhyme = _rhyme(text, question)
     if rhyme is not None:
         return rhyme
-    polar = _polar(text, question) or _has_one(text, question)
+    polar = _polar(text, question) or _has_one(text, question) or _short_polar(text, question, kind)
     if polar is not None:
         return polar
     return _phrase(text, question, kind)
@@ -192,7 +227,7 @@ def _compared(text: str, question: Question) -> str | None:
     if asked is None:
         return None
     short = re.match(
-        r"^(?P<left>.*?) (?:is|has) (?:the )?(?P<how>less|smaller|littler|lower|fewer)[ .!]*$", text.strip()
+        r"^(?P<left>.*?) (?:is|has) (?:the )?(?P<how>less|smaller|littler|lower|fewer)(?:[ .!]*$|,? so\b)", text.strip()
     )
     if (
         short is not None
@@ -252,6 +287,26 @@ def _polar(text: str, question: Question) -> Claim | None:
     return None
 
 
+_SHORT_POLAR = re.compile(
+    r"^(?:um+ |uh+ |well |oh |so )*(?:i'?m (?:pretty |very )?sure (?:that )?|i (?:think|know|bet|guess) (?:that )?)?"
+    r"(?:it|they|that|this|those|these|\w+s) ?(?:'s|'re|is|are|sure are|sure is|sure|totally are|totally is)?"
+    r"(?P<no> ?not|(?: is| are)?n'?t)?(?: (?:sure )?(?:are|is))?(?: (?:one|ones|1|it))?$"
+)
+
+
+def _short_polar(text: str, question: Question, kind: Kind) -> Claim | None:
+    """ "It's not one" and "they sure are" say no and yes to "Is a spider an insect?"."""
+    start = text.strip(" ,.!?")
+    if (
+        kind is not Kind.YES_NO
+        or len(start.split()) < 2
+        or not re.search(r"\b(?:is|are|isn'?t|aren'?t)\b|'s |'re ", start)
+    ):
+        return None
+    found = _SHORT_POLAR.match(start)
+    return _whole("no" if found.group("no") else "yes", question) if found else None
+
+
 _HAS_ONE = re.compile(
     r"^(?:i|we)(?:'ve| have| hav| got| has|'ve got) (?:a|an|one|two|three|four|five|lots|some|\d+|so many|many)\b"
 )
@@ -286,7 +341,7 @@ def _phrase(text: str, question: Question, kind: Kind) -> Claim | None:
         [] if "why" in attempts.forms_of(question) else [found for clause in clauses for found in _SO.split(clause)[1:]]
     )
     for clause in (*conclusions, *clauses):
-        if not is_about_the_child and SELF.search(clause):
+        if not is_about_the_child and SELF.search(clause) and not _SAW_ONE.search(clause):
             continue
         if _WISHES.search(clause) and re.search(r"\bdo you have\b", question.wordings):
             continue
@@ -302,6 +357,12 @@ def _phrase(text: str, question: Question, kind: Kind) -> Claim | None:
     return None
 
 
+def _other_one(found: Claim) -> Claim:
+    """Of two that were to choose from, the other: "a stick floats but a log is so heavy it doesn't"."""
+    stance = Stance.MISTAKEN if found.stance is Stance.RIGHT else Stance.RIGHT
+    return Claim(stance, f"not {found.what}")
+
+
 def _first_phrase(clause: str, question: Question, is_binary: bool) -> Claim | None:
     matches = matches_in(clause, question)
     than = re.search(r"\bthan\b", clause)
@@ -314,5 +375,4 @@ def _first_phrase(clause: str, question: Question, is_binary: bool) -> Claim | N
         denied = denied or match.claim
     if denied is None or not is_binary:
         return None
-    flipped = Stance.MISTAKEN if denied.stance is Stance.RIGHT else Stance.RIGHT
-    return Claim(flipped, f"not {denied.what}")
+    return _other_one(denied)

@@ -22,7 +22,7 @@ from second_grade.stance import claim
 from tests.second_grade.bots import BOTS, ORDER
 from tests.second_grade.test_interview import quality
 from tests.second_grade.test_learning import FLIP_SHARES, coverage, score_of
-from tests.second_grade.test_stance import NEVER_READ, QUESTIONS, READ_WHILE_IMPROVED, labelled
+from tests.second_grade.test_stance import NEVER_READ, QUESTIONS, READ_WHILE_IMPROVED, WRITTEN_TO_IMPROVE, labelled
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "measures.md"
 SEVEN, COLLEGE = 7.0, 12.0
@@ -56,22 +56,28 @@ def stances() -> tuple[str, str]:
         f"{100 * agreed(pairs):.0f} % alike ({interval(agreed(pairs), len(pairs))})"
         for aside, pairs in parts.items()
     ]
-    for told, names in (("read while it was improved", READ_WHILE_IMPROVED), ("never read", NEVER_READ)):
+    sets = (
+        ("by other hands, read while it was improved", READ_WHILE_IMPROVED),
+        ("written to improve it", WRITTEN_TO_IMPROVE),
+        ("by other hands, never read", NEVER_READ),
+    )
+    for told, names in sets:
         pairs = _by_others(names)
         lines.append(
-            f"- by other hands, {told}: {len(pairs)} answers, kappa {kappa(pairs):.2f}, {100 * agreed(pairs):.0f} % alike "
+            f"- {told}: {len(pairs)} answers, kappa {kappa(pairs):.2f}, {100 * agreed(pairs):.0f} % alike "
             f"({interval(agreed(pairs), len(pairs))})"
         )
     never_read = _by_others(NEVER_READ)
     text = (
         "## What an answer claims\n\n"
         + "\n".join(lines)
-        + "\n\nThe answers of the first two lines were written and labelled before the classifier was designed, but by its author, "
-        "who also wrote the phrases of the script: these figures are too good for answers by other hands. Five writers who never "
-        "saw the code wrote 1,296 further answers, and two labellers for each set, who never saw it either, labelled them (kappa "
-        "between them 0.99 and 1.00). On those the classifier had kappa 0.71 before it was improved by 428 of them; the others "
-        "were measured three times and never read. Writers and labellers were language models, each asked apart and without "
-        "sight of code, phrases or each other's labels: people would agree less, and a set by people is still wanted.\n"
+        + "\n\nThe answers of the first two lines were written and labelled before the classifier was designed, but by its "
+        "author, who also wrote the phrases of the script: these figures are too good for answers by other hands. Five "
+        "writers who never saw the code wrote 1,296 further answers, and two labellers for each set, who never saw it "
+        "either, labelled them (kappa between them 0.99 and 1.00). On those the classifier had kappa 0.71 before it was "
+        "improved by 428 of them, and by 575 that were written for that with the code in view; the others were measured "
+        "five times and never read. Writers and labellers were language models, each asked apart and without sight of "
+        "code, phrases or each other's labels: people would agree less, and a set by people is still wanted.\n"
     )
     return f"kappa {kappa(never_read):.3f} on {len(never_read)} answers by other hands, never read", text
 

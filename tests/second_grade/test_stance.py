@@ -16,6 +16,7 @@ LABELS = {"R": Stance.RIGHT, "M": Stance.MISTAKEN, "U": Stance.UNSURE, "O": Stan
 DATA = Path(__file__).with_name("data")
 BY_ITS_AUTHOR = ("answers_a.txt", "answers_b.txt")
 READ_WHILE_IMPROVED = ("answers_c.txt",)
+WRITTEN_TO_IMPROVE = ("answers_f.txt",)
 NEVER_READ = ("answers_d.txt", "answers_e.txt")
 """Both by hands that had not seen the code. Nobody read the latter for the classifier's sake: keep it so."""
 
@@ -52,8 +53,8 @@ def test_claims_agree_with_the_labels(aside: bool) -> None:
 
 @pytest.mark.parametrize(
     ("names", "fewest", "least"),
-    [(READ_WHILE_IMPROVED, 400, 0.9), (NEVER_READ, 800, 0.83)],  # of what was never read: measured 0.847, wanted 0.85
-    ids=["read", "never read"],
+    [(READ_WHILE_IMPROVED, 400, 0.9), (WRITTEN_TO_IMPROVE, 500, 0.93), (NEVER_READ, 800, 0.85)],
+    ids=["read", "written to improve it", "never read"],
 )
 def test_claims_agree_with_labels_by_hands_that_had_not_seen_the_code(
     names: tuple[str, ...], fewest: int, least: float
@@ -77,6 +78,18 @@ def test_claims_agree_with_labels_by_hands_that_had_not_seen_the_code(
         (8, "we dont do times yet", Stance.UNSURE, ""),
         (14, "It floats. It doesn't sink.", Stance.RIGHT, "float"),
         (14, "too heavy to float", Stance.MISTAKEN, "sink"),
+        (14, "A stick floats but a log is so heavy it doesn't.", Stance.MISTAKEN, "not float"),
+        (14, "no way it can float", Stance.MISTAKEN, "not float"),
+        (14, "I saw one floating in the creek", Stance.RIGHT, "float"),
+        (1, "Twenty-two... no, hang on, twenty-three.", Stance.RIGHT, "23"),
+        (2, "Um, I got 15 first but I forgot one finger, so it's really 14.", Stance.RIGHT, "14"),
+        (4, "they both have 3 but then 350 has a 5 in the tens so thats more", Stance.RIGHT, "350"),
+        (4, "305 is smaller so not that one", Stance.RIGHT, "not 305"),
+        (7, "We did even and odd but I was at the dentist", Stance.UNSURE, ""),
+        (10, "fordy", Stance.RIGHT, "40"),
+        (16, "Is arachnid the same as insect? I'm mixed up.", Stance.UNSURE, ""),
+        (16, "I'm sure they're not.", Stance.RIGHT, "no"),
+        (29, "the state is more big", Stance.RIGHT, "state is bigger"),
         (16, "No, it has 8 legs and bugs have 6.", Stance.RIGHT, "no"),
         (13, "The sun gets tired and goes to bed", Stance.MISTAKEN, "sun sleep"),
         (32, "As an AI I do not have an age", Stance.MISTAKEN, "says it is a program"),
