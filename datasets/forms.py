@@ -65,8 +65,16 @@ class NewDatasetForm(UploadForm):
         return self.cleaned_data["name"] or (self.upload.name or PASTED_NAME).split(".")[0].replace("_", " ")
 
 
+WHO = [
+    ("teacher", "Teacher"),
+    ("student", "Second-grader"),
+    ("system", "Description of the bot"),
+    ("skip", "Leave out"),
+]
+
+
 class MappingForm(forms.Form):
-    """Which column holds what, chosen by a person where the names do not say it."""
+    """Which column holds what and which speaker is who, chosen by a person where the file does not say it."""
 
     teacher = forms.ChoiceField(label="The teacher says", required=False)
     student = forms.ChoiceField(label="The second-grader answers", required=False)
@@ -84,12 +92,25 @@ class MappingForm(forms.Form):
         max_length=400,
         help_text="As they stand in that column, with commas between: T, Ms. A. Everybody else is the second-grader.",
     )
+    header = forms.ChoiceField(
+        label="The first line of the table",
+        required=False,
+        choices=[("", "as recognised"), ("yes", "names the columns"), ("no", "is a row already")],
+    )
 
-    def __init__(self, *args: Any, columns: list[str], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        columns: list[str],
+        speakers: list[str] | None = None,
+        samples: dict[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
-        choices = [(name, name) for name in columns]
-        if isinstance(self.initial.get("teachers"), list):
-            self.initial = {**self.initial, "teachers": ", ".join(self.initial["teachers"])}
+        self.names = speakers or []
+        shown = samples or {}
+        choices = [(name, f"{name}: {shown[name][:40]}" if shown.get(name) else name) for name in columns]
+        self.initial = self._initial()
         for name in ("teacher", "student", "context", "system", "speaker", "utterance", "conversation"):
             self._choices(name, [("", "none"), *choices])
         for label in formats.LABELS:
@@ -97,6 +118,23 @@ class MappingForm(forms.Form):
             self.fields[f"label_{label}"] = forms.ChoiceField(
                 label=title, required=False, choices=[("", "none"), *choices]
             )
+        for number, name in enumerate(self.names):
+            self.fields[f"speaker_{number}"] = forms.ChoiceField(label=name, required=False, choices=WHO)
+        if not columns:
+            for name in [name for name in self.fields if not name.startswith("speaker_")]:
+                del self.fields[name]
+
+    def _initial(self) -> dict[str, Any]:
+        """The fields' values out of those of a `ColumnMapping`."""
+        given = dict(self.initial)
+        if isinstance(given.get("teachers"), list):
+            given["teachers"] = ", ".join(given["teachers"])
+        given["header"] = {True: "yes", False: "no"}.get(given.get("header"), "")  # type: ignore[arg-type]
+        for label, column in (given.get("labels") or {}).items():
+            given[f"label_{label}"] = column
+        for number, name in enumerate(self.names):
+            given[f"speaker_{number}"] = (given.get("speakers") or {}).get(name, "student")
+        return given
 
     def _choices(self, name: str, choices: list[tuple[str, str]]) -> None:
         field = self.fields[name]
@@ -105,36 +143,100 @@ class MappingForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
+        roles = set(self._speakers().values())
         if cleaned.get("teacher") and cleaned.get("teacher") == cleaned.get("student"):
             raise forms.ValidationError("Teacher and student can't be the same column.")
         by_turns = cleaned.get("speaker") and cleaned.get("utterance")
-        if by_turns and not self._teachers():
-            raise forms.ValidationError("Name at least one who teaches, as the column of speakers has it.")
-        if not by_turns and not (cleaned.get("teacher") and cleaned.get("student")):
+        by_columns = cleaned.get("teacher") and cleaned.get("student")
+        by_names = bool(self.names) and (by_turns or not by_columns)
+        if by_names and "student" not in roles:
             raise forms.ValidationError(
-                "Choose what the teacher says and what the second-grader answers; or, of a transcript, who speaks and what is said."
+                "Say which of the speakers is the second-grader: nobody else can be learnt from."
+            )
+        if by_turns and "teacher" not in roles and not self._teachers():
+            raise forms.ValidationError("Name at least one who teaches, as the column of speakers has it.")
+        if not by_turns and not by_columns and not self.names and cleaned.get("header") in ("", None):
+            raise forms.ValidationError(
+                "Choose what the teacher says and what the second-grader answers; or, of a transcript, who speaks and "
+                "what is said."
             )
         return cleaned
 
     def _teachers(self) -> list[str]:
         return [name.strip() for name in (self.cleaned_data.get("teachers") or "").split(",") if name.strip()]
 
+    def _speakers(self) -> dict[str, str]:
+        chosen = [(name, self.cleaned_data.get(f"speaker_{number}")) for number, name in enumerate(self.names)]
+        return {name: role for name, role in chosen if role}
+
+    @property
+    def speaker_fields(self) -> list[forms.BoundField]:
+        return [self[f"speaker_{number}"] for number in range(len(self.names))]
+
+    @property
+    def column_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.fields if not name.startswith(("speaker_", "label_"))]
+
+    @property
+    def label_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.fields if name.startswith("label_")]
+
     @property
     def mapping(self) -> dict[str, Any]:
         """The fields of `formats.ColumnMapping`. Valid forms only."""
         chosen = self.cleaned_data
-        labels = {label: chosen[f"label_{label}"] for label in formats.LABELS if chosen[f"label_{label}"]}
+        labels = {label: chosen[f"label_{label}"] for label in formats.LABELS if chosen.get(f"label_{label}")}
+        by_turns = bool(chosen.get("speaker") and chosen.get("utterance"))
+        optional = ("context", "system", "speaker", "utterance", "conversation")
         return {
-            "teacher": chosen["teacher"],
-            "student": chosen["student"],
-            "context": chosen["context"] or None,
-            "system": chosen["system"] or None,
-            "speaker": chosen["speaker"] or None,
-            "utterance": chosen["utterance"] or None,
-            "conversation": chosen["conversation"] or None,
+            "teacher": "" if by_turns else chosen.get("teacher") or "",
+            "student": "" if by_turns else chosen.get("student") or "",
+            **{name: chosen.get(name) or None for name in optional},
             "teachers": self._teachers(),
+            "speakers": self._speakers(),
+            "header": {"yes": True, "no": False}.get(chosen.get("header") or ""),
             "labels": labels,
         }
+
+
+class EncodingForm(forms.Form):
+    """The encoding of a file, chosen by how its special characters read."""
+
+    encoding = forms.ChoiceField(
+        label="Special characters read right as", choices=[(name, "") for name in formats.ENCODING_CHOICES]
+    )
+
+    def __init__(self, *args: Any, samples: dict[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["encoding"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [(name, self._title(name, samples)) for name in formats.ENCODING_CHOICES]
+
+    def _title(self, name: str, samples: dict[str, str]) -> str:
+        title = formats.ENCODING_NAMES[name]
+        if name.startswith("utf-16"):
+            title += ", big end first" if name.endswith("be") else ", little end first"
+        return f"{title}: {samples[name][:40]}" if samples.get(name) else title
+
+
+LONGEST_TURN = 20_000
+MOST_TURNS = 42
+
+
+def repaired_rows(data: Any, most: int) -> list[tuple[str, list[tuple[str, str]], bool]]:
+    """(key of the row, its turns, whether to leave it out) of each row in a posted page of broken rows."""
+    rows = []
+    for number in range(most):
+        key = data.get(f"key_{number}", "")
+        if not key:
+            continue
+        turns = []
+        for place in range(MOST_TURNS):
+            role = data.get(f"role_{number}_{place}", "")
+            if role in SPEAKERS:
+                turns.append((role, data.get(f"text_{number}_{place}", "")[:LONGEST_TURN]))
+        rows.append((key, turns, bool(data.get(f"skip_{number}"))))
+    return rows
 
 
 class JustificationForm(forms.Form):

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from datasets.views import datasets, imports, insights, privacy, reviews, rows, versions
+from datasets.views import datasets, imports, insights, privacy, repairs, reviews, rows, versions
 
 TEAM = "teams/<int:team_id>/datasets/"
 DATASET = f"{TEAM}<int:dataset_id>/"
@@ -20,6 +20,9 @@ urlpatterns = [
     path(f"{IMPORT}check/", imports.import_check, name="import_check"),
     path(f"{IMPORT}replace/", imports.import_replace, name="import_replace"),
     path(f"{IMPORT}map/", imports.import_map, name="import_map"),
+    path(f"{IMPORT}encoding/", imports.import_encoding, name="import_encoding"),
+    path(f"{IMPORT}undo/", imports.import_undo, name="import_undo"),
+    path(f"{IMPORT}repair/", repairs.import_repair, name="import_repair"),
     path(f"{IMPORT}discard/", imports.import_discard, name="import_discard"),
     path(DATASET, datasets.dataset_detail, name="dataset_detail"),
     path(f"{DATASET}upload/", datasets.dataset_upload, name="dataset_upload"),

@@ -5,7 +5,8 @@
         if isinstance(item, formats.Problem): ...
     reader.recognition.sentence()            # "JSON lines (utf-8): 120 × dialogue"
 
-`read(source, *, filename, limits=Limits(), shape="auto", mapping=None, mends=frozenset(), on_progress=None) -> Reader`
+`read(source, *, filename, limits=Limits(), shape="auto", mapping=None, mends=frozenset(), encoding="",
+    on_progress=None, on_broken=None) -> Reader`
     `source` is a path or a seekable binary file. Yields a `Row` for each good row and a `Problem` for each thing
     wrong; an
     `error` problem stands in place of its row, warnings come just before theirs. Raises `UnreadableFile(code, message,
@@ -14,6 +15,8 @@
     errors.
     Any row of a file that is not yielded has an error problem at its line; nothing is dropped without one.
     `mends`: codes of problems to repair on the way (see `MENDS`); each repair is told as an info `mended_<code>`.
+    `encoding`: what a person chose (one of `ENCODING_CHOICES`); empty: found out, and told where it is a guess.
+    `on_broken(BrokenRow)` is called for each row that is left out, with what can be saved of it.
     `on_progress(bytes_read: int, bytes_total: int, rows: int)` is called about every 1 MB of the file as stored.
 
 `Reader.runs()` yields the same, but plain chat rows that follow one another as one `PlainRun` (`len()`, `.rows()`): for speed.
@@ -45,11 +48,15 @@ from datasets.formats.convert import (
     version_hash,
     write,
 )
+from datasets.formats.encodings import CHOICES as ENCODING_CHOICES
+from datasets.formats.encodings import ENCODING_NAMES
 from datasets.formats.mends import MENDS, mend
+from datasets.formats.one_row import from_object
 from datasets.formats.plainchat import PlainRun, PlainTurn
-from datasets.formats.reader import Reader, from_object, read
+from datasets.formats.reader import Reader, read
 from datasets.formats.rows import (
     LABELS,
+    BrokenRow,
     ColumnMapping,
     Limits,
     Message,
@@ -58,11 +65,16 @@ from datasets.formats.rows import (
     Row,
     UnreadableFile,
 )
+from datasets.formats.rule_names import RULE_NAMES, rule_name
 from datasets.formats.rules import check_row
 
 __all__ = [
+    "ENCODING_CHOICES",
+    "ENCODING_NAMES",
     "LABELS",
     "MENDS",
+    "RULE_NAMES",
+    "BrokenRow",
     "ColumnMapping",
     "ConversionRefused",
     "Limits",
@@ -82,6 +94,7 @@ __all__ = [
     "mend",
     "plain_digests",
     "read",
+    "rule_name",
     "to_shape",
     "version_hash",
     "write",

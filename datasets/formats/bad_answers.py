@@ -1,4 +1,4 @@
-"""Rows of KTO: one answer, and whether it is one to learn. `label: false` says that it is not."""
+"""Rows with half a pair, and rows of KTO: one answer, and whether it is one to learn (`label: false`: it is not)."""
 
 from typing import Any
 
@@ -26,5 +26,28 @@ def bad_answer(line: int, value: dict[str, Any]) -> Problem:
         severity="error",
         message="The answer is marked as a bad one (`label` is false), so nothing may learn to give it.",
         mend="Leave the row out; or put the bad answer beside a good one to the same question, as a preference row.",
+        excerpt=excerpt_of(repr(value)[:200]),
+    )
+
+
+_PLAIN_QUESTIONS = ("instruction", "question", "prompt", "teacher", "teacher_prompt", "teacher_question", "user")
+_PLAIN_ANSWERS = ("answer", "response", "completion", "student", "student_response", "student_answer", "assistant")
+
+
+def half_a_pair(line: int, value: dict[str, Any], by_name: dict[str, str]) -> Problem | None:
+    """A row with a question and no answer, or the other way round, is told so rather than “no known kind”."""
+    asked = next((by_name[name] for name in _PLAIN_QUESTIONS if name in by_name), None)
+    answered = next((by_name[name] for name in _PLAIN_ANSWERS if name in by_name), None)
+    if (asked is None) == (answered is None):
+        return None
+    has, lacks = (asked, "what the student answers") if asked is not None else (answered, "what the teacher says")
+    return Problem(
+        line=line,
+        column=None,
+        field="",
+        code="half_a_pair",
+        severity="error",
+        message=f"The row has `{has}`, but not {lacks}.",
+        mend="Add what is missing, or delete the row.",
         excerpt=excerpt_of(repr(value)[:200]),
     )

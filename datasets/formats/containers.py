@@ -20,6 +20,8 @@ class Piece(NamedTuple):
     column: int
     raw: bytes
     fault: JsonFault | None = None
+    item: int = 0
+    """Which item of a list it is, 1-based; 0 where the file is no list."""
     more: int = 0
     """Further blank lines right after this one that have no piece of their own."""
 
@@ -191,6 +193,7 @@ class Splitter:
         self.depth = 0
         self.line, self.column = 1, 1
         self.ended = self.after_comma = False
+        self.items = 0
         self.indent: bytes | None = None
 
     def pieces(self) -> Iterator[Piece]:
@@ -293,7 +296,8 @@ class Splitter:
         self._move(self.start + len(text) - len(text.lstrip()))
         value = text.strip()
         fault = too_long(self.max_bytes) if len(value) > self.max_bytes else None
-        piece = Piece(self.line, self.column, value, fault)
+        self.items += 1
+        piece = Piece(self.line, self.column, value, fault, item=self.items if self.base else 0)
         self._move(end)
         self.after_comma = False
         return piece

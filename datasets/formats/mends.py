@@ -12,6 +12,7 @@ MENDS: dict[str, str] = {
     "json_trailing_comma": "deletes commas after the last item",
     "json_bom": "deletes the invisible byte order mark",
     "json_single_quotes": "rewrites single-quoted (Python) rows as JSON",
+    "json_smart_quotes": "writes straight quotes where curly ones stand around keys and texts; those inside texts stay",
     "json_python_literal": "rewrites True, False and None as JSON",
     "json_control_character": r"writes raw line breaks and tabs inside strings as \n and \t",
     "lone_surrogate": "puts � where half a character stood",
@@ -93,10 +94,66 @@ def _replace_surrogates(text: str) -> str:
     )
 
 
+_CURLY = frozenset("“”„‟«»")
+_CURLY_SINGLE = frozenset("‘’‚")
+
+
+def straight_quotes(text: str) -> str | None:
+    """Curly quotes around keys and texts as straight ones, no-break blanks between them as blanks.
+
+    A quote ends a text only where a comma, a colon or a bracket follows; None unless the result is JSON.
+    """
+    followers = _next_characters(text)
+    out: list[str] = []
+    closers: frozenset[str] = frozenset()
+    escaped = False
+    for char, follower in zip(text, followers, strict=True):
+        if not closers:
+            if char == '"' or char in _CURLY or char in _CURLY_SINGLE:
+                closers = _closers_of(char)
+                char = '"'
+            elif char.isspace():
+                char = char if char in " \t\r\n" else " "
+        elif escaped:
+            escaped = False
+        elif char == "\\":
+            escaped = True
+        elif char in closers and follower in ",:}]":
+            closers = frozenset()
+            char = '"'
+        elif char == '"':
+            char = '\\"'
+        out.append(char)
+    straight = "".join(out)
+    try:
+        json.loads(straight)
+    except (ValueError, RecursionError):
+        return None
+    return straight
+
+
+def _closers_of(opener: str) -> frozenset[str]:
+    if opener == '"':
+        return frozenset('"')
+    return _CURLY_SINGLE if opener in _CURLY_SINGLE else _CURLY | {'"'}
+
+
+def _next_characters(text: str) -> list[str]:
+    """For each character the next one that is no blank; a closing bracket's place where the text ends."""
+    following, ahead = [], "}"
+    for char in reversed(text):
+        following.append(ahead)
+        if not char.isspace():
+            ahead = char
+    following.reverse()
+    return following
+
+
 _TEXT_MENDS: dict[str, Callable[[str], str | None]] = {
     "json_trailing_comma": _drop_trailing_commas,
     "json_bom": lambda text: text.lstrip("\ufeff"),
     "json_single_quotes": _python_to_json,
+    "json_smart_quotes": straight_quotes,
     "json_python_literal": _literals_to_json,
     "json_control_character": _escape_controls,
     "lone_surrogate": _replace_surrogates,

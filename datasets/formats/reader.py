@@ -1,11 +1,13 @@
 """The reader: a file in, rows and problems out, in the order of the file."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import chain
 from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Any, BinaryIO
+
+from msgspec import structs
 
 from datasets.formats.containers import (
     BlankLines,
@@ -17,33 +19,46 @@ from datasets.formats.containers import (
     pieces_of,
     unfenced,
 )
-from datasets.formats.mends import VALUE_MENDS, mend
+from datasets.formats.encodings import ENCODING_NAMES
+from datasets.formats.mends import mend
 from datasets.formats.names import plain_key
+from datasets.formats.noticing import Noticed, with_speakers
+from datasets.formats.one_row import parsed, repaired, row_of
 from datasets.formats.plainchat import PlainRun, plain_chat_reader
 from datasets.formats.rows import (
+    BrokenRow,
     ColumnMapping,
     Limits,
     Problem,
     Recognition,
     Row,
-    RowFault,
     UnreadableFile,
 )
-from datasets.formats.rules import check_row
-from datasets.formats.shapes import expanded, shaped
-from datasets.formats.sheets import sheet_lines
+from datasets.formats.shapes import expanded
+from datasets.formats.sheets import TableLine, sheet_lines
 from datasets.formats.source import Progress, Source
 from datasets.formats.strictjson import JsonFault, parse
 from datasets.formats.tables import (
+    Header,
     csv_lines,
     delimiter_of,
     known_columns,
     looks_like_header,
-    looks_like_transcript,
+    looks_like_table,
     table_objects,
-    transcript_objects,
 )
-from datasets.formats.telling import blank_line, json_problem, mended_by, other_shape, unknown_columns
+from datasets.formats.talk import Habits, assumed, habits_of, talk_objects
+from datasets.formats.telling import (
+    blank_line,
+    empty_table,
+    encoding_guessed,
+    json_problem,
+    mended_by,
+    no_rows_recognised,
+    other_shape,
+    too_many_problems,
+    undecodable,
+)
 from datasets.formats.transcripts import grouped_turns, turn_table
 
 _DEFAULT_LIMITS = Limits()
@@ -60,12 +75,15 @@ def read(
     shape: str = "auto",
     mapping: ColumnMapping | None = None,
     mends: Collection[str] = frozenset(),
+    encoding: str = "",
     on_progress: Progress | None = None,
+    on_broken: Callable[[BrokenRow], None] | None = None,
 ) -> "Reader":
     """See the package: an iterator of `Row | Problem` with `.recognition`. Raises `UnreadableFile`, here or on the
     way.
     """
-    return Reader(source, filename, limits, shape, mapping, frozenset(mends), on_progress)
+    file = Source(source, limits, on_progress, encoding)
+    return Reader(file, filename, limits, shape, mapping, frozenset(mends), on_broken)
 
 
 class Reader:
@@ -73,18 +91,23 @@ class Reader:
 
     def __init__(
         self,
-        source: BinaryIO | Path,
+        source: Source,
         filename: str,
         limits: Limits,
         shape: str,
         mapping: ColumnMapping | None,
         mends: frozenset[str],
-        on_progress: Progress | None,
+        on_broken: Callable[[BrokenRow], None] | None,
     ) -> None:
         self.limits, self.shape, self.mapping, self.mends = limits, shape, mapping, mends
         self.suffix = _suffix(filename)
-        self.source = Source(source, limits, on_progress)
-        self.recognition = Recognition(encoding=self.source.encoding, compressed=self.source.compressed)
+        self.source = source
+        self.recognition = Recognition(encoding=source.encoding, compressed=source.compressed)
+        self.recognition.encoding_sure = source.guess.sure
+        self.recognition.encoding_samples = dict(source.guess.samples)
+        self.noticed = Noticed(self.recognition, mapping, on_broken)
+        self.by_columns = mapping if mapping is not None and mapping.teacher else None
+        self.speakers = mapping.speakers if mapping is not None else {}
         self.rows = 0
         self.fenced = False
         self._plain = plain_chat_reader(limits)
@@ -121,26 +144,28 @@ class Reader:
     def _read(self) -> Iterator[Row | Problem | PlainRun]:
         problems = 0
         try:
+            yield from self._told_encoding()
             for item in self._by_container():
                 yield item
                 problems += isinstance(item, Problem)
                 if problems > self.limits.max_problems:
-                    raise self._too_many_problems()
+                    raise too_many_problems(self.limits)
+            if self.source.replaced:
+                yield undecodable(self.source.replaced, ENCODING_NAMES[self.source.encoding])
         finally:
             self.source.close()
         if self.source.on_progress:
             self.source.on_progress(self.source.total, self.source.total, self.rows)
 
-    def _too_many_problems(self) -> UnreadableFile:
-        message = f"The file has more than {self.limits.max_problems:,} problems, so it was not read to its end."
-        return UnreadableFile(
-            "too_many_problems", message, "Correct the commonest one first, or check that it is the file you meant."
-        )
+    def _told_encoding(self) -> Iterator[Problem]:
+        if self.source.guess.sure != "certain":
+            name = ENCODING_NAMES[self.source.encoding]
+            yield encoding_guessed(name, sure=self.source.guess.sure == "likely")
 
     def _by_container(self) -> Iterator[Row | Problem | PlainRun]:
         if self.source.is_sheet:
             self.recognition.container = "xlsx"
-            yield from self._table(table_objects(sheet_lines(self.source.file, self.limits)))
+            yield from self._table(sheet_lines(self.source.file, self.limits))
             return
         head = self.source.head.decode("utf-8", "replace")
         start = head.lstrip(" \t\r\n\ufeff")
@@ -151,21 +176,32 @@ class Reader:
         if self._is_json(start, first_line):
             yield from self._json(head)
         elif self.suffix in _TABLE_SUFFIXES or looks_like_header(first_line):
-            delimiter = delimiter_of(first_line, self.suffix)
-            self.recognition.container = "tsv" if delimiter == "\t" else "csv"
-            yield from self._table(table_objects(csv_lines(self._chunks(), delimiter, self.limits)))
-        elif looks_like_transcript(start):
-            self.recognition.container = "transcript"
-            self.recognition.sure = "likely"
-            yield from self._values(transcript_objects(self._chunks(), self.limits))
+            yield from self._delimited(first_line)
+        elif (habits := habits_of(start)).speakers or self.speakers:
+            yield from self._talk(habits)
+        elif looks_like_table(start):
+            yield from self._delimited(first_line)
         else:
-            message = "No rows can be recognised in this text."
-            how = "Write “Teacher: …” and “Student: …” lines, JSON, or a table whose first line names its columns."
-            raise UnreadableFile("plain_text", message, how)
+            raise no_rows_recognised()
+
+    def _delimited(self, first_line: str) -> Iterator[Row | Problem]:
+        delimiter = delimiter_of(first_line, self.suffix)
+        self.recognition.container = "tsv" if delimiter == "\t" else "csv"
+        yield from self._table(csv_lines(self._chunks(), delimiter, self.limits))
+
+    def _talk(self, habits: Habits) -> Iterator[Row | Problem]:
+        self.recognition.container = "transcript"
+        self.recognition.sure = "likely"
+        if any(name not in self.speakers for name in habits.unknown):
+            self.noticed.habits(habits)
+        doubt = assumed(habits, self.speakers)
+        if doubt is not None:
+            yield doubt
+        yield from self._values(talk_objects(self._chunks(), self.limits, habits, self.speakers))
 
     def _is_json(self, start: str, first_line: str) -> bool:
         if self.suffix in _JSON_SUFFIXES:
-            return not (start[:1].isalpha() and (looks_like_header(first_line) or looks_like_transcript(start)))
+            return not (start[:1].isalpha() and (looks_like_header(first_line) or habits_of(start).speakers))
         if start[:1] == "{":
             return True
         if start[:1] == "[":
@@ -196,7 +232,7 @@ class Reader:
         if first is None:
             return
         everything = chain([first], pieces)
-        value = _parsed(first, self.limits)
+        value = parsed(first, self.limits)
         turns = turn_table(list(value), self.mapping) if isinstance(value, dict) and len(value) > 1 else None
         if turns is None or not (turns.speaker in value and isinstance(value.get(turns.text), str)):
             for piece in everything:
@@ -204,10 +240,9 @@ class Reader:
             return
         self._by_turns = True
         self.recognition.columns = list(value)
-        objects = ((piece.line, _parsed(piece, self.limits)) for piece in everything)
-        yield from self._values(
-            grouped_turns(((line, item) for line, item in objects if isinstance(item, dict)), turns)
-        )
+        values = ((piece.line, parsed(piece, self.limits)) for piece in everything)
+        objects = ((line, item) for line, item in values if isinstance(item, dict))
+        yield from self._values(grouped_turns(self.noticed.turn_table(turns, objects), turns))
 
     def _lines(self) -> Iterator[Row | Problem | PlainRun]:
         """JSON lines: those of a chunk together where all are plain chat rows, else line by line."""
@@ -246,11 +281,13 @@ class Reader:
         mended: list[str] = []
         while fault is None or fault.code in self.mends:
             if fault is not None:
-                repaired = mend(text if text is not None else piece.raw.decode("utf-8", "replace"), fault.code)
-                if repaired is None or len(mended) >= _MOST_MENDS_A_ROW:
+                before = text if text is not None else piece.raw.decode("utf-8", "replace")
+                fixed = mend(before, fault.code)
+                if fixed is None or len(mended) >= _MOST_MENDS_A_ROW:
                     break
                 mended.append(fault.code)
-                text = repaired
+                self.noticed.text_example(fault.code, before, piece.line, piece.item)
+                text = fixed
             raw = piece.raw if text is None else text.encode("utf-8", "replace")
             try:
                 value = parse(raw, max_depth=self.limits.max_depth)
@@ -258,13 +295,23 @@ class Reader:
                 fault = found
                 continue
             for single in expanded(value, self.limits.max_depth):
-                yield from self._value(single, piece.line, mended)
+                yield from self._value(single, piece.line, mended, piece.item)
             return
-        yield json_problem(piece, fault)
+        yield self._broken(piece, fault)
+
+    def _broken(self, piece: Piece, fault: JsonFault) -> Problem:
+        raw = piece.raw.decode("utf-8", "replace")
+        if fault.fixable:
+            self.noticed.text_example(fault.code, raw, piece.line, piece.item)
+        if raw.strip():
+            self.noticed.broken_text(raw, piece.line, piece.item)
+        return json_problem(piece, fault)
 
     # tables and transcripts ------------------------------------------------------------------------------------------
 
-    def _table(self, objects: Iterator[tuple[int, dict[str, str] | Problem]]) -> Iterator[Row | Problem]:
+    def _table(self, lines: Iterator[TableLine]) -> Iterator[Row | Problem]:
+        header = Header(given=self.mapping.header if self.mapping is not None else None)
+        objects = self._refused_noted(table_objects(lines, header), header)
         first, told = next(objects, None), False
         while first is not None and isinstance(first[1], Problem):
             yield first[1]
@@ -272,23 +319,26 @@ class Reader:
         if first is None and told:
             return
         if first is None:
-            message = "The table has a header at most, but no records."
-            raise UnreadableFile(
-                "empty_table", message, "Put a header in the first line and a record in each line below."
-            )
-        assert isinstance(first[1], dict)
-        columns = list(first[1])
+            raise empty_table()
+        columns = [name for name in header.names if name]
         self.recognition.columns = columns
-        everything = _chained(first, objects)
+        self.recognition.header = bool(header.given)
+        everything = self.noticed.table(columns, chain([first], objects))
         turns = turn_table(columns, self.mapping)
         if turns is not None:
             self._by_turns = True
-            yield from self._values(grouped_turns(everything, turns))
+            yield from self._values(grouped_turns(self.noticed.turn_table(turns, everything), turns))
             return
-        if self.mapping is None and not known_columns({plain_key(name) for name in columns}):
-            self.recognition.sure = "unsure"
-            yield unknown_columns(columns)
+        if self.by_columns is None and not known_columns({plain_key(name) for name in columns}):
+            yield self.noticed.unknown_columns(columns, line=1)
         yield from self._values(everything)
+
+    def _refused_noted(self, objects: Iterator[tuple[int, Any]], header: Header) -> Iterator[tuple[int, Any]]:
+        """The same; records that were refused are kept for repair."""
+        for line, item in objects:
+            if isinstance(item, Problem) and item.severity == "error" and header.cells:
+                self.noticed.broken_cells(header.cells, header.names, line)
+            yield line, item
 
     def _values(self, objects: Iterator[tuple[int, Any]]) -> Iterator[Row | Problem]:
         for line, item in objects:
@@ -299,17 +349,20 @@ class Reader:
 
     # one value -------------------------------------------------------------------------------------------------------
 
-    def _value(self, value: Any, line: int, mended: list[str]) -> Iterator[Row | Problem]:
-        mapping = None if self._by_turns else self.mapping
-        row, problems, name = _row_of(value, line, self.limits, mapping)
+    def _value(self, value: Any, line: int, mended: list[str], item: int = 0) -> Iterator[Row | Problem]:
+        mapping = None if self._by_turns else self.by_columns
+        value = with_speakers(value, self.speakers)
+        row, problems, name = row_of(value, line, self.limits, mapping)
         done = list(mended)
+        if problems:
+            self.noticed.value_examples(value, problems, line, item)
         while problems and self.mends and len(done) < _MOST_MENDS_A_ROW:
-            repaired, code = _repaired(value, problems, self.mends - set(done))
+            changed, code = repaired(value, problems, self.mends - set(done))
             if code is None:
                 break
-            value = repaired
+            value = changed
             done.append(code)
-            row, problems, name = _row_of(value, line, self.limits, mapping)
+            row, problems, name = row_of(value, line, self.limits, mapping)
         if row is not None and self.shape not in ("auto", row.shape):
             problems, row = [*problems, other_shape(row, self.shape)], None
         if row is not None and self.rows >= self.limits.max_rows:
@@ -318,7 +371,10 @@ class Reader:
         self._recognise(value, row, name)
         for code in done:
             yield mended_by(line, code)
-        yield from problems
+        if row is None:
+            self.noticed.unknown_speakers(problems)
+            self.noticed.broken_value(value, line, item)
+        yield from problems if not item else (structs.replace(problem, item=item) for problem in problems)
         if row is not None:
             self.rows += 1
             self.source.rows_so_far = self.rows
@@ -336,53 +392,6 @@ class Reader:
             self.recognition.sure = "unsure"
             known = set(self.recognition.columns)
             self.recognition.columns.extend(key for key in list(value)[:40] if key not in known and len(known) < 200)
-
-
-def from_object(value: Any, *, line: int = 1, limits: Limits = _DEFAULT_LIMITS) -> tuple[Row | None, list[Problem]]:
-    """The row in one JSON value and its problems; None in place of the row where any of them is an error."""
-    row, problems, _ = _row_of(value, line, limits, None)
-    return row, problems
-
-
-def _row_of(
-    value: Any, line: int, limits: Limits, mapping: ColumnMapping | None
-) -> tuple[Row | None, list[Problem], str]:
-    try:
-        row, noticed, name = shaped(value, line=line, mapping=mapping)
-    except RowFault as fault:
-        unknown = any(problem.code == "unknown_shape" for problem in fault.problems)
-        return None, fault.problems, "unknown" if unknown else "broken"
-    problems = check_row(row, limits)
-    if problems:
-        noticed = noticed + problems
-        if any(problem.severity == "error" for problem in problems):
-            return None, noticed, "broken"
-    return row, noticed, name
-
-
-def _parsed(piece: Piece, limits: Limits) -> Any:
-    """The value in a piece; None where it is broken."""
-    if piece.fault is not None or not piece.raw:
-        return None
-    try:
-        return parse(piece.raw, max_depth=limits.max_depth)
-    except JsonFault:
-        return None
-
-
-def _repaired(value: Any, problems: list[Problem], allowed: Collection[str]) -> tuple[Any, str | None]:
-    for problem in problems:
-        code = problem.code
-        if code in allowed and code in VALUE_MENDS:
-            repaired = VALUE_MENDS[code](value)
-            if repaired != value:
-                return repaired, code
-    return value, None
-
-
-def _chained(first: tuple[int, Any], rest: Iterator[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
-    yield first
-    yield from rest
 
 
 def _suffix(filename: str) -> str:

@@ -5,6 +5,8 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 import msgspec
 
+from datasets.formats.encodings import ENCODING_NAMES
+
 Shape = Literal["dialogue", "messages", "instruction", "preference"]
 Severity = Literal["error", "warning", "info"]
 LABELS = ("subject", "difficulty", "emotion", "misconception", "special_case", "source")
@@ -77,10 +79,24 @@ class Problem(msgspec.Struct, kw_only=True, frozen=True):
     mend: str
     excerpt: str = ""
     fixable: bool = False
+    item: int = 0
+    """Which item of a JSON list the row is, 1-based; 0 where the file is no list."""
 
     def as_dict(self) -> dict[str, Any]:
         data: dict[str, Any] = msgspec.to_builtins(self)
         return data
+
+
+class BrokenRow(msgspec.Struct, kw_only=True, frozen=True):
+    """A row that was left out, with what could be saved of it, for a person to repair.
+
+    `raw` is its text as it stands in the file (shortened), `turns` are [role, text] as far as they can be told.
+    """
+
+    line: int
+    item: int
+    raw: str
+    turns: list[tuple[str, str]]
 
 
 class Limits(msgspec.Struct, kw_only=True, frozen=True):
@@ -118,6 +134,10 @@ class ColumnMapping(msgspec.Struct, kw_only=True, frozen=True):
     utterance: str | None = None
     conversation: str | None = None
     teachers: list[str] = []
+    speakers: dict[str, str] = {}
+    """Name of a speaker, as written -> teacher, student, system or skip (what they say is left out)."""
+    header: bool | None = None
+    """Whether a table's first line names its columns; None: found out."""
     system: str | None = None
     context: str | None = None
     labels: dict[str, str] = {}
@@ -136,6 +156,19 @@ class Recognition(msgspec.Struct, kw_only=True):
     shapes: dict[str, int] = {}
     """recognised near shape (e.g. `sharegpt`, `question/answer`, `messages`) -> rows"""
     sure: Literal["certain", "likely", "unsure"] = "certain"
+    encoding_sure: Literal["certain", "likely", "unsure"] = "certain"
+    encoding_samples: dict[str, str] = {}
+    """encoding -> a line with special characters as it reads there; empty where the encoding is certain."""
+    speakers: dict[str, int] = {}
+    """Names that speak and whose role nobody knows, or that was assumed -> lines looked at."""
+    suggested: dict[str, Any] = {}
+    """Fields of `ColumnMapping` that probably fit, for a person to confirm."""
+    samples: dict[str, str] = {}
+    """Column -> the first thing that stands in it."""
+    header: bool = True
+    """Whether the table's first line names its columns."""
+    examples: dict[str, list[list[str]]] = {}
+    """Code of a repair -> [place, before, after] of the first rows that it would change or has changed."""
     columns: list[str] = []
     """Column or key names where a person has to map them by hand (sure == "unsure"), and always for tables."""
 
@@ -143,7 +176,10 @@ class Recognition(msgspec.Struct, kw_only=True):
         """What was recognised, for a person."""
         told = ", ".join(f"{count} × {name}" for name, count in self.shapes.items()) or "no rows"
         packed = ", compressed" if self.compressed else ""
-        return f"{CONTAINER_NAMES.get(self.container, self.container)} ({self.encoding}{packed}): {told}"
+        encoding = (
+            self.encoding if self.encoding.startswith("utf") else ENCODING_NAMES.get(self.encoding, self.encoding)
+        )
+        return f"{CONTAINER_NAMES.get(self.container, self.container)} ({encoding}{packed}): {told}"
 
 
 CONTAINER_NAMES = {

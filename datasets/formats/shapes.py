@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from datasets.formats.bad_answers import bad_answer, is_bad_answer
+from datasets.formats.bad_answers import bad_answer, half_a_pair, is_bad_answer
 from datasets.formats.names import (
     CONTENT_KEYS,
     CONTEXT_KEYS,
@@ -103,6 +103,8 @@ def _draft(value: dict[str, Any], line: int) -> _Draft:
         student = next((by_name[name] for name in student_names if name in by_name), None)
         if teacher is not None and student is not None:
             return _pair(value, teacher, student, shape, line)  # type: ignore[arg-type]
+    if (half := half_a_pair(line, value, by_name)) is not None:
+        raise RowFault([half])
     keys = ", ".join(f"`{key}`" for key in list(value)[:8])
     if not keys:
         mend = "Write what the teacher says and what the student says into it, or delete it."

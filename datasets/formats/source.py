@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from datasets.formats.encodings import ENCODING_NAMES, ONE_BYTE, Guess, encoding_of, guessed, samples
 from datasets.formats.rows import Limits, UnreadableFile
 
 CHUNK = 256 * 1024
@@ -58,13 +59,6 @@ _OTHER_KINDS: tuple[tuple[bytes, str, str, str], ...] = (
     ),
     (b"{\\rtf", "rich_text", "This is a rich text (RTF) document.", "Save it as plain text (UTF-8)."),
 )
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 _HTML = re.compile(rb"^\s*(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
 _CONTROLS = bytes(c for c in range(32) if c not in (9, 10, 12, 13, 27))
 
@@ -75,7 +69,14 @@ class Source:
     `encoding`, `compressed` and `is_sheet` are known after construction. Raises `UnreadableFile` now or while reading.
     """
 
-    def __init__(self, source: BinaryIO | Path, limits: Limits, on_progress: Progress | None) -> None:
+    def __init__(
+        self, source: BinaryIO | Path, limits: Limits, on_progress: Progress | None, encoding: str = ""
+    ) -> None:
+        """`encoding`: what a person chose; empty: found out by the first bytes."""
+        self.guess = Guess(encoding or "utf-8")
+        self.chosen = encoding
+        self.replaced = 0
+        """Bytes that mean nothing in the encoding; � stands in their place."""
         self.limits, self.on_progress = limits, on_progress
         self.owns = isinstance(source, Path)
         self.file: BinaryIO = _opened(source) if isinstance(source, Path) else source
@@ -157,23 +158,27 @@ class Source:
         while len(first) < 4096 and (more := next(plain, b"")):
             first += more
         refuse_by_start(first, self.compressed)
-        self.encoding = encoding_of(first)
+        self.guess = Guess(self.chosen, "certain", samples(first)) if self.chosen else guessed(first)
+        self.encoding = self.guess.name
         if self.encoding in ("utf-8", "utf-8-sig"):
             yield from self._counted(first.removeprefix(codecs.BOM_UTF8))
             for chunk in plain:
                 yield from self._counted(chunk)
             return
-        decoder = codecs.getincrementaldecoder(self.encoding)("strict")
+        decoder = codecs.getincrementaldecoder(self.encoding)("replace" if self.encoding in ONE_BYTE else "strict")
         try:
-            yield from self._counted(decoder.decode(first).lstrip("\ufeff").encode("utf-8"))
+            yield from self._counted(self._recoded(decoder.decode(first).lstrip("\ufeff")))
             for chunk in plain:
-                yield from self._counted(decoder.decode(chunk).encode("utf-8"))
+                yield from self._counted(self._recoded(decoder.decode(chunk)))
             decoder.decode(b"", final=True)
         except UnicodeError as error:
-            message = (
-                f"The file looks like {self.encoding.upper()} but breaks off or is damaged ({type(error).__name__})."
-            )
+            name = ENCODING_NAMES.get(self.encoding, self.encoding)
+            message = f"The file looks like {name} but breaks off or is damaged ({type(error).__name__})."
             raise UnreadableFile("damaged_encoding", message, "Save it again as UTF-8.") from None
+
+    def _recoded(self, text: str) -> bytes:
+        self.replaced += text.count("\ufffd") if self.encoding in ONE_BYTE else 0
+        return text.encode("utf-8")
 
     def _counted(self, chunk: bytes) -> Iterator[bytes]:
         self.text_read += len(chunk)
@@ -248,22 +253,6 @@ def _is_binary(first: bytes) -> bool:
     sample = first[:8192]
     controls = len(sample) - len(sample.translate(None, _CONTROLS))
     return controls > len(sample) * (0.02 if len(sample) >= 64 else 0.3)
-
-
-def encoding_of(first: bytes) -> str:
-    """utf-8, utf-8-sig, utf-16(-le/-be) or utf-32 by byte order mark, else by where the zero bytes stand."""
-    for bom, name in _BOMS:
-        if first.startswith(bom):
-            return name
-    sample = first[: 400 - 400 % 2]
-    half = len(sample) // 2
-    if half >= 4:
-        even, odd = sample[0::2].count(0), sample[1::2].count(0)
-        if odd > half * 0.6 and even < half * 0.1:
-            return "utf-16-le"
-        if even > half * 0.6 and odd < half * 0.1:
-            return "utf-16-be"
-    return "utf-8"
 
 
 def refuse_other_zips(file: BinaryIO, limits: Limits) -> None:

@@ -258,7 +258,8 @@ def _explain_by_character(error: json.JSONDecodeError, rest: str, at: int) -> Js
             "json_smart_quotes",
             at,
             f"A curly quote {rest[0]} stands where JSON needs a straight one.",
-            'Type " instead.',
+            'Type " instead; the one-click fix does.',
+            fixable=True,
         )
     if _LITERALS.match(rest):
         word = rest.split(",")[0].split("}")[0].split("]")[0].strip()[:12]

@@ -1,18 +1,18 @@
-"""Tables (CSV and TSV; `sheets` has Excel) and written-out conversations, as objects with their lines."""
+"""Tables (CSV and TSV; `sheets` has Excel) as objects with their lines."""
 
 import csv
 import re
+from collections import deque
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass, field
 
+from datasets.formats.columns import looks_like_record, numbered
 from datasets.formats.containers import lines_of, too_long
-from datasets.formats.names import PAIRS, TURN_LISTS, plain_key, standard_role
+from datasets.formats.names import PAIRS, TURN_LISTS, plain_key
 from datasets.formats.rows import Limits, Problem, UnreadableFile, excerpt_of
 from datasets.formats.sheets import Cells, TableLine, too_wide
 from datasets.formats.strictjson import JsonFault, decode_utf8
 from datasets.formats.transcripts import turn_table
-
-_SPEAKER = re.compile(r"^\s*(?:[-*>]\s*)?\[?\**([A-Za-z][A-Za-z\- ]{0,24}?\s?\d{0,2})\**\]?\s*[:：]\**\s*(.*)$")
 
 
 def delimiter_of(first_line: str, suffix: str) -> str:
@@ -23,6 +23,18 @@ def delimiter_of(first_line: str, suffix: str) -> str:
     if counts[best]:
         return best
     return "\t" if suffix in (".tsv", ".tab") else ","
+
+
+def looks_like_table(head: str) -> bool:
+    """Whether the first lines of a text all have the same number of tabs or semicolons: a table pasted without names."""
+    lines = [line for line in head[:4000].splitlines() if line.strip()][:8]
+    if head[:4000] != head and lines:
+        lines.pop()  # may be cut through
+    for mark in "\t;":
+        counts = {line.count(mark) for line in lines}
+        if len(lines) > 1 and len(counts) == 1 and counts != {0}:
+            return True
+    return False
 
 
 def looks_like_header(first_line: str) -> bool:
@@ -41,6 +53,10 @@ def known_columns(names: set[str]) -> bool:
     return pair or bool(names & set(TURN_LISTS)) or turn_table(list(names)) is not None
 
 
+_MOST_TAKEN_BACK = 20
+"""Open quotes of one file behind which records are read once more: each costs a record of the longest kind."""
+
+
 class _RecordTooLong(Exception):
     pass
 
@@ -54,11 +70,38 @@ class _Lines:
         self.number = 0
         self.record_bytes = 0
         self.fault: tuple[int, JsonFault] | None = None
+        self.record: list[tuple[int, str]] = []
+        """The lines of the record that is being read, with their numbers."""
+        self.again: deque[tuple[int, str]] = deque()
+        self.taken_back = 0
+
+    def begin_record(self) -> None:
+        self.record_bytes = 0
+        self.record = []
+
+    def take_back(self) -> str:
+        """Read all lines of the record but its first once more; gives that first one."""
+        self.taken_back += 1
+        self.again.extendleft(reversed(self.record[1:]))
+        first = self.record[0][1]
+        self.number = self.record[0][0]
+        self.begin_record()
+        return first
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
+        if self.again:
+            number, text = self.again.popleft()
+            self.number = number
+            self.record_bytes += len(text)
+        else:
+            text = self._next_line()
+        self.record.append((self.number, text))
+        return text
+
+    def _next_line(self) -> str:
         number, line = next(self.lines)
         self.number = number
         if line is None:
@@ -87,17 +130,22 @@ def csv_lines(chunks: Iterator[bytes], delimiter: str, limits: Limits) -> Iterat
     lines = _Lines(chunks, limits)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
-        start = lines.number + 1
-        lines.record_bytes = 0
+        start = lines.again[0][0] if lines.again else lines.number + 1
+        lines.begin_record()
         try:
             cells = next(reader)
         except StopIteration:
             return
-        except csv.Error as error:
-            yield TableLine(start, [], _csv_problem(start, str(error), limits))
-            continue
-        except _RecordTooLong:
-            yield TableLine(start, [], _csv_problem(start, "field larger", limits))
+        except (csv.Error, _RecordTooLong) as error:
+            reason = "field larger" if isinstance(error, _RecordTooLong) else str(error)
+            problem = _csv_problem(start, reason, limits)
+            cells: list[str] = []
+            if "unexpected end" in reason and lines.taken_back < _MOST_TAKEN_BACK:
+                # The records that the open quote swallowed are good ones: only the first line is broken.
+                cells = lines.take_back().rstrip("\n").split(delimiter)
+            elif lines.record:
+                cells = "".join(text for _, text in lines.record)[:20_000].rstrip("\n").split(delimiter)
+            yield TableLine(start, [cell.strip('"') for cell in cells], problem)
             reader = csv.reader(lines, delimiter=delimiter, strict=True)  # the old one is still inside that record
             continue
         if len(cells) > limits.max_columns:
@@ -127,21 +175,42 @@ def _csv_problem(line: int, error: str, limits: Limits) -> Problem:
     )
 
 
-def table_objects(lines: Iterator[TableLine]) -> Iterator[tuple[int, dict[str, str] | Problem]]:
+@dataclass
+class Header:
+    """The names of a table's columns. `given`: whether its first line holds them; None: found out by that line."""
+
+    given: bool | None = None
+    names: list[str] = field(default_factory=list)
+    titles: int = 0
+    cells: Cells = field(default_factory=list)
+    """Of the record that was read last."""
+
+
+_MOST_TITLES = 5
+
+
+def table_objects(lines: Iterator[TableLine], into: Header) -> Iterator[tuple[int, dict[str, str] | Problem]]:
     """(line, object) for each record under the header, or its problem. Cells of columns without a name are left out."""
     header: list[str] = []
     for record in lines:
+        into.cells = record.cells
         if record.problem and (header or record.problem.code != "too_many_columns"):
             yield record.line, record.problem
         elif not header:
+            if not any(str(cell).strip() for cell in record.cells):
+                continue
             header = _header_of(record)
-            if (
-                sum(map(bool, header)) < 2
-                and len(header) > 1
-                and not known_columns({plain_key(name) for name in header})
-            ):
+            if _is_title(header, into):
+                into.titles += 1
                 yield record.line, _title_line(record)
                 header = []
+            elif _is_record(record, header, into):
+                into.given = False
+                into.names = header = numbered(len(record.cells))
+                yield record.line, dict(zip(header, record.cells, strict=True))
+            else:
+                into.given = True
+                into.names = header
         elif len(record.cells) > len(header) and any(str(cell).strip() for cell in record.cells[len(header) :]):
             message = f"The record has {len(record.cells)} cells, the header names {len(header)}."
             mend = "Put texts that hold the separator in quotes."
@@ -151,6 +220,20 @@ def table_objects(lines: Iterator[TableLine]) -> Iterator[tuple[int, dict[str, s
             )
         elif any(str(cell).strip() for cell in record.cells):
             yield record.line, {name: cell for name, cell in zip(header, record.cells, strict=False) if name}
+
+
+def _is_title(header: list[str], into: Header) -> bool:
+    """One text alone above the names of the columns."""
+    if sum(map(bool, header)) > 1 or into.titles >= _MOST_TITLES or into.given is False:
+        return False
+    return not known_columns({plain_key(name) for name in header})
+
+
+def _is_record(record: TableLine, header: list[str], into: Header) -> bool:
+    """Whether the line that should name the columns is the first record."""
+    if into.given is not None:
+        return not into.given
+    return not known_columns({plain_key(name) for name in header}) and looks_like_record(record.cells)
 
 
 def _header_of(record: TableLine) -> list[str]:
@@ -182,76 +265,6 @@ def _header(cells: Cells) -> list[str]:
         seen.add(name)
         names.append(name)
     return names
-
-
-def looks_like_transcript(head: str) -> bool:
-    """Whether the first lines are a conversation written out: `Teacher: …`, `Student: …`."""
-    lines = [line for line in head[:4000].splitlines() if line.strip()][:12]
-    spoken = [found[1] for line in lines if (found := _SPEAKER.match(line)) and standard_role(found[1])]
-    return len(spoken) >= 2 and len({standard_role(name) for name in spoken}) >= 2
-
-
-def transcript_objects(chunks: Iterator[bytes], limits: Limits) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
-    """One dialogue for each block of lines; a blank line or a line of dashes ends it; lines without a speaker go on."""
-    talk = _Talk(limits)
-    for number, raw in lines_of(chunks, limits.max_row_bytes):
-        try:
-            line = decode_utf8(raw) if raw is not None else ""
-        except JsonFault as fault:
-            yield number, _problem(number, fault.code, fault.message, fault.mend, column=fault.at + 1)
-            continue
-        if raw is None:
-            long = too_long(limits.max_row_bytes)
-            yield number, _problem(number, long.code, long.message, long.mend)
-            continue
-        found = _SPEAKER.match(line)
-        if not line.strip(" \t-=_*#"):
-            yield from talk.ended()
-        elif found and standard_role(found[1]):
-            talk.speak(number, found[1].strip().lower(), found[2].strip())
-        elif talk.turns:
-            talk.go_on(line.strip())
-        else:
-            message = "Nobody is named as speaking this line."
-            yield number, _problem(number, "no_speaker", message, "Begin it with “Teacher:” or “Student:”.", text=line)
-    yield from talk.ended()
-
-
-class _Talk:
-    """A dialogue that is being written out, line by line; one that grows too long is given up, not held."""
-
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
-        self.start = self.size = 0
-        self.turns: list[tuple[str, list[str]]] = []
-
-    def speak(self, number: int, role: str, said: str) -> None:
-        self.start = self.start if self.turns else number
-        self._add(said)
-        if not self._too_long:
-            self.turns.append((role, [said]))
-
-    def go_on(self, said: str) -> None:
-        self._add(said)
-        if not self._too_long:
-            self.turns[-1][1].append(said)
-
-    def _add(self, said: str) -> None:
-        self.size += len(said) + 1
-
-    @property
-    def _too_long(self) -> bool:
-        return self.size > self.limits.max_row_bytes
-
-    def ended(self) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
-        if self._too_long:
-            long = too_long(self.limits.max_row_bytes)
-            mend = "Put a blank line between two conversations."
-            yield self.start, _problem(self.start, long.code, long.message, mend)
-        elif self.turns:
-            turns = [{"role": role, "content": "\n".join(said).strip()} for role, said in self.turns]
-            yield self.start, {"dialogue": turns}
-        self.turns, self.size = [], 0
 
 
 def _problem(line: int, code: str, message: str, mend: str, *, column: int | None = None, text: str = "") -> Problem:

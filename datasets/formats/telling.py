@@ -4,7 +4,7 @@ import json
 
 from datasets.formats.containers import Piece
 from datasets.formats.mends import MENDS
-from datasets.formats.rows import Problem, Row, excerpt_of
+from datasets.formats.rows import Limits, Problem, Row, UnreadableFile, excerpt_of
 from datasets.formats.strictjson import JsonFault
 
 
@@ -25,15 +25,50 @@ def blank_line(line: int, more: int = 0) -> Problem:
     )
 
 
-def unknown_columns(columns: list[str]) -> Problem:
+def unknown_columns(columns: list[str], *, named: bool = True, line: int = 1) -> Problem:
+    """`named`: whether the table's first line names its columns at all."""
+    message = "The first line is a row already, so nothing says which column is whose."
+    if named:
+        told = ", ".join(f"“{name[:30]}”" for name in columns[:6])
+        message = f"The first line should name the columns; nobody knows {told}."
     return Problem(
-        line=1,
+        line=line,
         column=None,
         field="",
         code="unknown_columns",
         severity="warning",
-        message=f"The first line should name the columns; nobody knows {', '.join(f'“{name[:30]}”' for name in columns[:6])}.",
+        message=message,
         mend="Say which column is the teacher's and which the student's, or add a first line such as: question,answer.",
+    )
+
+
+def encoding_guessed(name: str, *, sure: bool) -> Problem:
+    """The file's bytes are no UTF-8, and nothing in it says what they are."""
+    how = "Nothing to do." if sure else "Compare the samples on the report, and choose the encoding that reads right."
+    message = f"The file does not say its encoding; it was read as {name}."
+    if not sure:
+        message = f"Nobody can be sure of the file's encoding; it was read as {name}."
+    return Problem(
+        line=0,
+        column=None,
+        field="",
+        code="encoding_guessed",
+        severity="info" if sure else "warning",
+        message=message,
+        mend=how,
+    )
+
+
+def undecodable(count: int, name: str) -> Problem:
+    marks = "1 byte means" if count == 1 else f"{count:,} bytes mean"
+    return Problem(
+        line=0,
+        column=None,
+        field="",
+        code="undecodable",
+        severity="warning",
+        message=f"{marks} nothing in {name}; � stands in the text there.",
+        mend="Choose another encoding on the report, or look for � in the rows.",
     )
 
 
@@ -44,7 +79,7 @@ def mended_by(line: int, code: str) -> Problem:
         field="",
         code=f"mended_{code}",
         severity="info",
-        message=f"Mended on the way in: {MENDS[code]}.",
+        message=f"Fixed on the way in: {MENDS[code]}.",
         mend="Nothing to do.",
     )
 
@@ -64,6 +99,7 @@ def json_problem(piece: Piece, fault: JsonFault) -> Problem:
         mend=fault.mend,
         excerpt=excerpt_of(text, max(0, fault.at)),
         fixable=fault.fixable,
+        item=piece.item,
     )
 
 
@@ -78,3 +114,20 @@ def other_shape(row: Row, wanted: str) -> Problem:
         mend="Choose “auto”, or convert the row after the import.",
         excerpt=json.dumps(row.messages, ensure_ascii=False)[:60],
     )
+
+
+def too_many_problems(limits: Limits) -> UnreadableFile:
+    message = f"The file has more than {limits.max_problems:,} problems, so it was not read to its end."
+    how = "Correct the commonest one first, or check that it is the file you meant."
+    return UnreadableFile("too_many_problems", message, how)
+
+
+def no_rows_recognised() -> UnreadableFile:
+    message = "No rows can be recognised in this text."
+    how = "Write “Teacher: …” and “Student: …” lines, JSON, or a table whose first line names its columns."
+    return UnreadableFile("plain_text", message, how)
+
+
+def empty_table() -> UnreadableFile:
+    message = "The table has a header at most, but no records."
+    return UnreadableFile("empty_table", message, "Put a header in the first line and a record in each line below.")

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from datasets.formats.names import TURN_GROUPS, TURN_SPEAKERS, TURN_TEXTS, plain_key, standard_role
@@ -25,8 +25,12 @@ class TurnTable:
     group: str | None
     teachers: frozenset[str] = frozenset()
     """Small letters. Where it names somebody, everybody else is the student."""
+    speakers: dict[str, str] = field(default_factory=dict)
+    """Name -> teacher, student, system or skip, as a person said."""
 
     def role(self, said_by: str) -> str:
+        if said_by.strip() in self.speakers:
+            return self.speakers[said_by.strip()]
         if not self.teachers:
             return plain_role(said_by)
         return "teacher" if said_by.strip().lower() in self.teachers else "student"
@@ -39,11 +43,11 @@ def plain_role(said_by: str) -> str:
 
 def turn_table(names: list[str], mapping: ColumnMapping | None = None) -> TurnTable | None:
     """The table's columns, said by a person or known by name; None where a record is more than a turn."""
-    if mapping is not None:
-        if not (mapping.speaker and mapping.utterance):
-            return None
+    if mapping is not None and mapping.teacher:
+        return None
+    if mapping is not None and mapping.speaker and mapping.utterance:
         teachers = frozenset(name.strip().lower() for name in mapping.teachers)
-        return TurnTable(mapping.speaker, mapping.utterance, mapping.conversation, teachers)
+        return TurnTable(mapping.speaker, mapping.utterance, mapping.conversation, teachers, mapping.speakers)
     by_name = {plain_key(name): name for name in names}
     speaker = next((by_name[name] for name in TURN_SPEAKERS if name in by_name), None)
     text = next((by_name[name] for name in TURN_TEXTS if name in by_name), None)
@@ -53,7 +57,7 @@ def turn_table(names: list[str], mapping: ColumnMapping | None = None) -> TurnTa
     # Two columns called `role` and `text` alone can be anything; `speaker` and `utterance` are a transcript's.
     if group is None and plain_key(speaker) == "role":
         return None
-    return TurnTable(speaker, text, group)
+    return TurnTable(speaker, text, group, speakers=mapping.speakers if mapping is not None else {})
 
 
 def grouped_turns(objects: Objects, table: TurnTable) -> Objects:
@@ -78,6 +82,8 @@ class _Lesson:
         table = self.table
         group = item.get(table.group) if table.group else None
         role = table.role(str(item.get(table.speaker) or ""))
+        if role == "skip":
+            return
         text = item.get(table.text)
         if self.turns and (group != self.current if table.group else self._is_long_enough(role)):
             yield from self.ended()

@@ -1,7 +1,8 @@
 """Reads a dataset file inside the sandbox: rows in blocks to `rows.blocks`, problems as JSON lines to `problems.jsonl`.
 
 The request has the fields of `Asked`, the answer those of `Read`. Inputs: `upload`, the file; `known`, where there is
-one, the blocks of the version before, whose equal rows keep their ids.
+one, the blocks of the version before, whose equal rows keep their ids. Rows that are left out go to `broken.jsonl`, as
+far as they can be saved, for a person to repair.
 """
 
 import mimetypes
@@ -14,7 +15,7 @@ from typing import Any
 import msgspec
 
 from datasets import formats
-from datasets.intake import problems
+from datasets.intake import broken_rows, problems
 from datasets.services.blocks import (
     KnownRows,
     RowIds,
@@ -28,7 +29,7 @@ from datasets.services.blocks import (
 )
 from teams import sandbox_child
 
-ROWS, PROBLEMS = "rows.blocks", "problems.jsonl"
+ROWS, PROBLEMS, BROKEN = "rows.blocks", "problems.jsonl", "broken.jsonl"
 TELL_SECONDS = 0.2
 _UNUSED = ("numpy", "pandas", "lxml", "PIL")  # openpyxl would import them: slow, and a lot of code for hostile input
 
@@ -38,6 +39,7 @@ class Asked(msgspec.Struct, kw_only=True):
     limits: formats.Limits
     mapping: formats.ColumnMapping | None = None
     mends: list[str] = []
+    encoding: str = ""
     has_known: bool = False
     stop_after_seconds: float | None = None
     """Of the processor's time; the rows up to there are kept. None: go on until the sandbox ends it."""
@@ -79,6 +81,8 @@ class _Reading:
         self.recognition = formats.Recognition()
         self.readable = True
         self.told_at = 0.0
+        self.broken: list[formats.BrokenRow] = []
+        self.broken_size = 0
         self.file = Path(PROBLEMS).open("wb")  # noqa: SIM115  # closed by __exit__
 
     def __enter__(self) -> "_Reading":
@@ -86,6 +90,15 @@ class _Reading:
 
     def __exit__(self, *error: object) -> None:
         self.file.close()
+        with Path(BROKEN).open("wb") as file:
+            for row in sorted(self.broken, key=lambda row: (row.line, row.item)):
+                broken_rows.write(file, row)
+
+    def _keep_broken(self, row: formats.BrokenRow) -> None:
+        size = len(row.raw) + sum(len(said) for _, said in row.turns)
+        if len(self.broken) < broken_rows.MOST_KEPT and self.broken_size + size <= broken_rows.MOST_CHARACTERS:
+            self.broken.append(row)
+            self.broken_size += size
 
     def good_rows(self) -> Iterator[formats.Row | formats.PlainRun]:
         """Ends where the file does, or where it can't be read on: what came before is kept."""
@@ -108,7 +121,9 @@ class _Reading:
             limits=asked.limits,
             mapping=asked.mapping,
             mends=frozenset(asked.mends),
+            encoding=asked.encoding,
             on_progress=self._progress,
+            on_broken=self._keep_broken,
         )
         self.recognition = reader.recognition
         for item in reader.runs():
@@ -144,9 +159,55 @@ class _Reading:
 
 def shown(recognition: formats.Recognition) -> formats.Recognition:
     """The same, no longer than a page shows it: a column's name may be anything."""
-    columns = [name for name in recognition.columns[:200] if len(name) <= 200]
+    columns = [name for name in recognition.columns[:200] if len(name) <= LONGEST_NAME]
     shapes = dict(list(recognition.shapes.items())[:20])
-    return msgspec.structs.replace(recognition, columns=columns, shapes=shapes)
+    return msgspec.structs.replace(
+        recognition,
+        columns=columns,
+        shapes=shapes,
+        encoding_samples=_short_texts(recognition.encoding_samples, 20),
+        samples=_short_texts(recognition.samples, 200),
+        speakers=_short_counts(recognition.speakers),
+        suggested=_suggestion(recognition.suggested),
+        examples={code: _example(told) for code, told in list(recognition.examples.items())[:40]},
+    )
+
+
+LONGEST_NAME = 200
+_LONGEST_SAMPLE = 120
+_MOST_SPEAKERS = 40
+
+
+def _short_texts(texts: dict[str, str], most: int) -> dict[str, str]:
+    kept = {name: text for name, text in texts.items() if len(name) <= LONGEST_NAME}
+    return {name: problems.shortened(kept[name], _LONGEST_SAMPLE) for name in list(kept)[:most]}
+
+
+def _short_counts(counts: dict[str, int]) -> dict[str, int]:
+    kept = {problems.clean(name): count for name, count in counts.items() if len(name) <= LONGEST_NAME}
+    return {name: kept[name] for name in list(kept)[:_MOST_SPEAKERS]}
+
+
+def _suggestion(suggested: dict[str, Any]) -> dict[str, Any]:
+    """Only what is a mapping, and of no names longer than the page has."""
+    try:
+        mapping = msgspec.convert({"teacher": "", "student": "", **suggested}, formats.ColumnMapping)
+    except (msgspec.ValidationError, TypeError):
+        return {}
+    names = [mapping.teacher, mapping.student, mapping.speaker, mapping.utterance, mapping.conversation]
+    if any(name and len(name) > LONGEST_NAME for name in names):
+        return {}
+    speakers = dict(list(mapping.speakers.items())[:_MOST_SPEAKERS])
+    given = {"teacher": mapping.teacher, "student": mapping.student, "speaker": mapping.speaker}
+    given |= {"utterance": mapping.utterance, "conversation": mapping.conversation}
+    kept: dict[str, Any] = {name: problems.clean(value) for name, value in given.items() if value}
+    if speakers:
+        kept["speakers"] = {problems.clean(name[:LONGEST_NAME]): role[:20] for name, role in speakers.items()}
+    return kept
+
+
+def _example(told: list[list[str]]) -> list[list[str]]:
+    return [[problems.shortened(text, _LONGEST_SAMPLE) for text in one[:3]] for one in told[:3]]
 
 
 def stopped(limit: str, after: int = 0) -> formats.Problem:

@@ -35,7 +35,7 @@ class Tally:
 
     groups: dict[str, dict[str, Any]] = field(default_factory=dict)
     bad_rows: int = 0
-    last_bad_line: int = -1
+    last_bad_place: tuple[int, int] = (-1, -1)
     total: int = 0
 
     def add(self, problem: formats.Problem) -> None:
@@ -56,9 +56,10 @@ class Tally:
         group["count"] += 1
         if len(group["lines"]) < SHOWN_LINES:
             group["lines"].append(problem.line)
-        if problem.severity == "error" and problem.line != self.last_bad_line and problem.line > 0:
+        place = (problem.line, problem.item)
+        if problem.severity == "error" and place != self.last_bad_place and problem.line > 0:
             self.bad_rows += 1
-            self.last_bad_line = problem.line
+            self.last_bad_place = place
 
     def raise_counts(self, counts: dict[str, int], bad_rows: int) -> None:
         """Count what was too much to be listed: the highest that anybody counted is true."""

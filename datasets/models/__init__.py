@@ -1,6 +1,6 @@
 from datasets.models.dataset import Dataset, DatasetVersion, RowBlock, Shape, VersionBlock
 from datasets.models.draft import ChangeKind, Draft, DraftChange
-from datasets.models.imports import Decision, Import, ImportStatus
+from datasets.models.imports import Decision, FixKind, Import, ImportFix, ImportStatus
 from datasets.models.privacy import FindingJustification
 from datasets.models.review import Review, RowApproval, RowComment
 from datasets.models.split import FrozenSplit
@@ -13,8 +13,10 @@ __all__ = [
     "Draft",
     "DraftChange",
     "FindingJustification",
+    "FixKind",
     "FrozenSplit",
     "Import",
+    "ImportFix",
     "ImportStatus",
     "Review",
     "RowApproval",

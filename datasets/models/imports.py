@@ -51,6 +51,10 @@ class Import(models.Model):
 
     mends = models.JSONField(default=list, help_text="Codes of the repairs that a person asked for.")
     mapping = models.JSONField(null=True, help_text="Columns chosen by hand: the fields of `formats.ColumnMapping`.")
+    encoding = models.CharField(max_length=12, blank=True, help_text="Chosen by a person; empty: found out.")
+    found = models.JSONField(
+        default=dict, help_text="What the reader found out beside the rows: encoding, speakers, columns, examples."
+    )
     shape = models.CharField(max_length=12, blank=True, help_text="The shape of most good rows.")
     recognised = models.CharField(max_length=400, blank=True)
     sure = models.CharField(max_length=10, blank=True)
@@ -109,6 +113,11 @@ class Import(models.Model):
         return self.folder / "problems.jsonl.gz"
 
     @property
+    def broken_path(self) -> Path:
+        """The rows that were left out, as far as they can be saved; for repair."""
+        return self.folder / "broken.jsonl.gz"
+
+    @property
     def is_open(self) -> bool:
         return self.status in OPEN
 
@@ -130,5 +139,44 @@ class Import(models.Model):
         """Codes of problems that a safe repair exists for and that was not asked for yet."""
         return [group["code"] for group in self.problem_groups if group["fixable"] and group["code"] not in self.mends]
 
+    @property
+    def fixable_errors(self) -> list[str]:
+        """Of those, the ones for which rows are left out."""
+        codes = set(self.fixable_codes)
+        return [group["code"] for group in self.groups_of("error") if group["code"] in codes]
+
     def groups_of(self, severity: str) -> list[dict[str, Any]]:
         return [group for group in self.problem_groups if group["severity"] == severity]
+
+
+class FixKind(models.TextChoices):
+    RULE = "rule", "Rule fixed in all rows"
+    ROW = "row", "Row repaired"
+    ENCODING = "encoding", "Encoding chosen"
+    MAPPING = "mapping", "Columns or speakers named"
+
+
+class ImportFix(models.Model):
+    """One thing that a person fixed in an import: what, who, when, and whether it was taken back."""
+
+    upload = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="fixes")
+    kind = models.CharField(max_length=8, choices=FixKind.choices)
+    key = models.CharField(max_length=60, help_text="The rule, the row (`broken_rows.key_of`) or the encoding.")
+    row = models.JSONField(null=True, help_text="The canonical row that a person made of a broken one.")
+    row_id = models.CharField(max_length=40, blank=True, help_text="Where the row went to the dataset's edits: its id.")
+    made_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    made_at = models.DateTimeField(auto_now_add=True)
+    undone_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    undone_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(kind__in=FixKind.values), name="import_fix_kind_known"),
+            models.UniqueConstraint(
+                fields=["upload", "kind", "key"], condition=Q(undone_at=None), name="one_open_fix_of_a_kind_and_key"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} in {self.upload}"

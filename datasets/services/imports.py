@@ -20,9 +20,9 @@ from django.utils import timezone
 
 from datasets import formats
 from datasets.intake.problems import Tally, clean
-from datasets.models import Dataset, DatasetVersion, Decision, Import, ImportStatus
+from datasets.models import Dataset, DatasetVersion, Decision, FixKind, Import, ImportStatus
 from datasets.models.imports import OPEN
-from datasets.services import intake, versions
+from datasets.services import intake, repairs, versions
 from datasets.services.blocks import StoredRow, read_frames, unpack
 from datasets.services.reading import newest
 from teams import live, queues
@@ -87,7 +87,9 @@ def replace_file(*, import_: Import, file: "UploadedFile[bytes]") -> Import:
     _refuse_unless_open(import_)
     disk.reserve(team=import_.team, key=import_.disk_key, kind=DiskKind.UPLOAD, size=file.size or 0)
     _keep(import_, file)
-    return check(import_=import_, filename=_filename(file), size=file.size or 0, mends=[], mapping=None)
+    import_.fixes.filter(undone_at=None).update(undone_at=timezone.now())  # they were made for another file
+    fresh = {"mends": [], "mapping": None, "encoding": ""}
+    return check(import_=import_, filename=_filename(file), size=file.size or 0, **fresh)
 
 
 def _filename(file: "UploadedFile[bytes]") -> str:
@@ -129,9 +131,46 @@ def check(*, import_: Import, wait: bool = False, **changed: Any) -> Import:
     return import_
 
 
-def mend_all(*, import_: Import) -> Import:
-    """Check again with every safe repair that this file has use for."""
-    return check(import_=import_, mends=sorted({*import_.mends, *import_.fixable_codes}))
+def fix_rules(*, import_: Import, codes: list[str], person: User) -> Import:
+    """Check again with these safe repairs, of those that the file has use for."""
+    wanted = [code for code in import_.fixable_codes if code in codes]
+    if not wanted:
+        raise NotReady("These are fixed already, or nothing of the kind is in the file any more.")
+    checked = check(import_=import_, mends=sorted({*import_.mends, *wanted}))
+    for code in wanted:
+        repairs.note(import_=import_, kind=FixKind.RULE, key=code, person=person)
+    return checked
+
+
+def choose_encoding(*, import_: Import, encoding: str, person: User) -> Import:
+    """Check again in an encoding that a person chose."""
+    checked = check(import_=import_, encoding=encoding)
+    repairs.unnote(import_=import_, kind=FixKind.ENCODING, key="", person=person)
+    repairs.note(import_=import_, kind=FixKind.ENCODING, key=encoding, person=person)
+    return checked
+
+
+def choose_mapping(*, import_: Import, mapping: dict[str, Any], person: User) -> Import:
+    """Check again with the columns or speakers that a person named."""
+    checked = check(import_=import_, mapping=mapping)
+    repairs.note(import_=import_, kind=FixKind.MAPPING, key="mapping", person=person)
+    return checked
+
+
+def take_back(*, import_: Import, kind: str, key: str, person: User) -> Import:
+    """Undo what the whole file is read with: a rule, the encoding, or the mapping. Raises NotReady."""
+    changed: dict[str, Any] = {}
+    if kind == FixKind.RULE:
+        changed["mends"] = [code for code in import_.mends if code != key]
+    elif kind == FixKind.ENCODING:
+        changed["encoding"] = ""
+    elif kind == FixKind.MAPPING:
+        changed["mapping"] = None
+    else:
+        raise NotReady("There is no such fix.")
+    checked = check(import_=import_, **changed)
+    repairs.unnote(import_=import_, kind=FixKind(kind), key=key, person=person)
+    return checked
 
 
 def _refuse_unless_open(import_: Import) -> None:
@@ -192,20 +231,30 @@ def read_import(*, import_id: int, attempt: int, at_once: bool = False) -> None:
 
 
 def _is_clear(import_: Import) -> bool:
-    """Whether the file says itself what its rows are, and nobody has asked for anything else."""
-    return import_.status == ImportStatus.READY and import_.sure != "unsure" and not import_.mends
+    """Whether the file says itself what its rows are, and nobody has asked for anything: who fixed something looks first."""
+    if import_.found.get("encoding_sure") == "unsure" or import_.mends or import_.mapping or import_.encoding:
+        return False
+    return import_.status == ImportStatus.READY and import_.sure != "unsure"
 
 
 def _read(import_: Import, at_once: bool) -> Tally:
-    rows, problems = (_part(path, import_.attempt) for path in (import_.rows_path, import_.problems_path))
+    paths = (import_.rows_path, import_.problems_path, import_.broken_path)
+    rows, problems, broken = parts = [_part(path, import_.attempt) for path in paths]
     try:
         outcome = intake.read(
-            import_, rows=rows, problems=problems, at_once=at_once, on_progress=_progress(import_, at_once)
+            import_,
+            rows=rows,
+            problems=problems,
+            broken=broken,
+            at_once=at_once,
+            on_progress=_progress(import_, at_once),
         )
-        _finish(import_, outcome, rows, problems)
+        _finish(import_, outcome)
+        for part, path in zip(parts, paths, strict=True):
+            part.replace(path)
     finally:
-        rows.unlink(missing_ok=True)
-        problems.unlink(missing_ok=True)
+        for part in parts:
+            part.unlink(missing_ok=True)
     return outcome.tally
 
 
@@ -231,8 +280,8 @@ def _progress(import_: Import, at_once: bool) -> Callable[[int, int, int], None]
     return tell
 
 
-def _finish(import_: Import, outcome: intake.Outcome, rows: Path, problems: Path) -> None:
-    """Put the report in place. A file that broke off half-way is ready too where good rows came before the break."""
+def _finish(import_: Import, outcome: intake.Outcome) -> None:
+    """Write the report's figures. A file that broke off half-way is ready too where good rows came before the break."""
     totals, tally, recognition = outcome.totals, outcome.tally, outcome.recognition
     if not totals.rows and not tally.groups:
         tally.add(NO_ROWS)
@@ -243,6 +292,7 @@ def _finish(import_: Import, outcome: intake.Outcome, rows: Path, problems: Path
         recognised=clean(recognition.sentence())[:400] if outcome.readable else "",
         sure=recognition.sure if outcome.readable else "unsure",
         columns=[clean(name) for name in recognition.columns],
+        found=found_of(recognition),
         good_rows=totals.rows,
         bad_rows=tally.bad_rows,
         turn_count=totals.turns,
@@ -254,8 +304,20 @@ def _finish(import_: Import, outcome: intake.Outcome, rows: Path, problems: Path
     )
     if not written:
         raise Superseded
-    rows.replace(import_.rows_path)
-    problems.replace(import_.problems_path)
+
+
+def found_of(recognition: formats.Recognition) -> dict[str, Any]:
+    """What the report shows beside rows and problems, in characters that every database can hold."""
+    return {
+        "encoding": recognition.encoding,
+        "encoding_sure": recognition.encoding_sure,
+        "encoding_samples": recognition.encoding_samples,
+        "speakers": recognition.speakers,
+        "suggested": recognition.suggested,
+        "samples": {clean(name): text for name, text in recognition.samples.items()},
+        "header": recognition.header,
+        "examples": recognition.examples,
+    }
 
 
 NO_ROWS = formats.Problem(
@@ -275,13 +337,17 @@ def accept(*, import_: Import, person: User | None) -> DatasetVersion:
     Raises NotReady, disk.DiskFull, and versions.NothingChanged (the import is then closed and points to the version it equals).
     """
     unchanged: versions.NothingChanged | None = None
+    repaired = repairs.repaired_rows(import_)
+    whole = repairs.with_repaired(import_, repaired)  # reads every row: not while others wait to write
     with transaction.atomic():
         locked = Import.objects.select_for_update().get(pk=import_.pk)
-        if locked.status != ImportStatus.READY or not locked.good_rows:
+        if locked.status != ImportStatus.READY or not (locked.good_rows or repaired):
             raise NotReady("There is nothing to accept: the file was not read to a report with good rows.")
+        if locked.attempt != import_.attempt or repairs.keys_of(locked) != repairs.keys_in(repaired):
+            raise NotReady("Somebody changed the repairs just now. Look at the report, then accept again.")
         try:
             with transaction.atomic():
-                version = _make_version(locked, person)
+                version = _make_version(locked, person, whole)
         except versions.NothingChanged as same:
             version, unchanged = same.version, same
         _close(locked, version, person, ImportStatus.DISCARDED if unchanged else ImportStatus.ACCEPTED)
@@ -293,37 +359,43 @@ def accept(*, import_: Import, person: User | None) -> DatasetVersion:
 
 def _close(import_: Import, version: DatasetVersion, person: User | None, status: ImportStatus) -> None:
     import_.status, import_.version, import_.dataset = status, version, version.dataset
-    import_.decision = Decision.KEEP_GOOD if import_.bad_rows else Decision.ALL
+    import_.decision = Decision.KEEP_GOOD if version.skipped_rows else Decision.ALL
     import_.decided_by, import_.decided_at = person, timezone.now()
     import_.save()
 
 
-def _make_version(import_: Import, person: User | None) -> DatasetVersion:
+def _make_version(import_: Import, person: User | None, whole: repairs.Whole) -> DatasetVersion:
     dataset = import_.dataset or versions.create_dataset(
         team=import_.team, name=import_.name, person=import_.created_by
     )
     return versions.store(
         dataset=dataset,
-        blocks=read_frames(import_.rows_path),
-        content_hash=import_.content_hash,
-        row_count=import_.good_rows,
-        turn_count=import_.turn_count,
-        token_estimate=import_.token_estimate,
-        shape=import_.shape,
+        blocks=whole.blocks,
+        content_hash=whole.content_hash,
+        row_count=whole.row_count,
+        turn_count=whole.turn_count,
+        token_estimate=whole.token_estimate,
+        shape=whole.shape,
         person=person,
-        note=_note_for(import_),
+        note=_note_for(import_, whole.repaired),
         source_name=import_.filename,
-        skipped_rows=import_.bad_rows,
+        skipped_rows=max(0, import_.bad_rows - whole.repaired),
         parent=newest(dataset),
     )
 
 
-def _note_for(import_: Import) -> str:
+def _note_for(import_: Import, repaired: int) -> str:
     told = [f"Uploaded from {import_.filename}."]
+    encoding = import_.found.get("encoding", "utf-8")
+    if not encoding.startswith("utf"):
+        told.append(f"Read as {formats.ENCODING_NAMES.get(encoding, encoding)}.")
     if import_.mends:
-        told.append(f"Mended: {', '.join(import_.mends)}.")
-    if import_.bad_rows:
-        told.append(f"{import_.bad_rows:,} bad row{'' if import_.bad_rows == 1 else 's'} left out.")
+        told.append(f"Fixed: {', '.join(formats.rule_name(code).lower() for code in import_.mends)}.")
+    if repaired:
+        told.append(f"{repaired:,} row{'' if repaired == 1 else 's'} repaired by hand.")
+    left = max(0, import_.bad_rows - repaired)
+    if left:
+        told.append(f"{left:,} bad row{'' if left == 1 else 's'} left out.")
     return " ".join(told)
 
 

@@ -16,7 +16,7 @@ import msgspec
 from django.conf import settings
 
 from datasets import formats
-from datasets.intake import child
+from datasets.intake import broken_rows, child
 from datasets.intake.checked import NotRows, checked_blocks
 from datasets.intake.problems import MOST_KEPT, NotProblems, ProblemLog, Tally, checked_problems, storable
 from datasets.models import DatasetVersion, Import
@@ -78,8 +78,9 @@ def _limits_of_the_child(at_once: bool) -> sandbox.Limits:
     )
 
 
-def read(import_: Import, *, rows: Path, problems: Path, at_once: bool, on_progress: Progress) -> Outcome:
-    """Read the import's file. Good rows go to `rows` as blocks, problems to `problems`. Whatever the file holds, it is a
+def read(import_: Import, *, rows: Path, problems: Path, broken: Path, at_once: bool, on_progress: Progress) -> Outcome:
+    """Read the import's file. Good rows go to `rows` as blocks, problems to `problems`, what can be saved of the others to
+    `broken`. Whatever the file holds, it is a
     problem in the report at worst. Raises TakesLonger where it is read `at_once`, and what `on_progress` raises.
     """
     parent = newest(import_.dataset) if import_.dataset else None
@@ -92,7 +93,7 @@ def read(import_: Import, *, rows: Path, problems: Path, at_once: bool, on_progr
         box = stack.enter_context(
             sandbox.opened(CHILD, limits=_limits_of_the_child(at_once), files=files, folder=sandbox_folder())
         )
-        return _Reading(import_, box, at_once, on_progress).outcome(rows, problems)
+        return _Reading(import_, box, at_once, on_progress).outcome(rows, problems, broken)
 
 
 @contextmanager
@@ -131,7 +132,7 @@ class _Reading:
         self.heard_at = time.monotonic()
         self.failure: formats.Problem | None = None
 
-    def outcome(self, rows: Path, problems: Path) -> Outcome:
+    def outcome(self, rows: Path, problems: Path, broken: Path) -> Outcome:
         answer = self._answer()
         outcome = Outcome()
         if answer is not None:
@@ -140,6 +141,7 @@ class _Reading:
         self._take_rows(rows, outcome, whole=answer is not None)
         with ProblemLog(problems) as kept:
             self._take_problems(kept, outcome, answer)
+        self._take_broken(broken)
         return outcome
 
     def _answer(self) -> child.Read | None:
@@ -163,6 +165,7 @@ class _Reading:
             limits=limits(),
             mapping=formats.ColumnMapping(**self.import_.mapping) if self.import_.mapping else None,
             mends=list(self.import_.mends),
+            encoding=self.import_.encoding,
             has_known="known" in self.box.inputs,
             stop_after_seconds=None if self.at_once else WORKER_SECONDS,
         )
@@ -206,6 +209,14 @@ class _Reading:
         for problem in map(storable, more):
             outcome.tally.add(problem)
             kept.add(problem)
+
+    def _take_broken(self, path: Path) -> None:
+        try:
+            with self.box.open(child.BROKEN, most_bytes=broken_rows.MOST_BYTES) as left:
+                broken_rows.keep(path, broken_rows.checked(left))
+        except (sandbox.BadOutput, broken_rows.NotBroken) as bad:
+            log.error("import %s: broken rows that the reader left are not kept: %s", self.import_.pk, bad)
+            broken_rows.keep(path, iter(()))
 
     def _told_problems(self) -> Iterator[formats.Problem]:
         try:

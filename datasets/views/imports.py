@@ -9,11 +9,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from datasets.forms import MappingForm, UploadForm
-from datasets.models import Import
-from datasets.services import imports, intake, problems, versions
+from datasets import formats
+from datasets.forms import EncodingForm, MappingForm, UploadForm
+from datasets.models import FixKind, Import, ImportFix
+from datasets.services import imports, intake, problems, repairs, versions
 from datasets.views.datasets import after_check
 from datasets.views.downloads import download
+from datasets.views.repairs import repairing
 from teams import live
 from teams.access import Access, SignedInRequest, team_view
 from teams.body_limits import takes_file
@@ -48,7 +50,7 @@ def _report(request: HttpRequest, team: Team, import_: Import) -> dict[str, Any]
     start = int(request.GET.get("from", "0")) if request.GET.get("from", "0").isdecimal() else 0
     found = problems.problems_of(import_, severity=severity, code=code)
     shown = list(islice(found, start, start + PAGE + 1))
-    return {
+    context: dict[str, Any] = {
         "section": "datasets",
         "team": team,
         "import": import_,
@@ -60,11 +62,74 @@ def _report(request: HttpRequest, team: Team, import_: Import) -> dict[str, Any]
         "previous": max(0, start - PAGE) if start else None,
         "rows": imports.preview(import_, PREVIEWED),
         "replace_form": UploadForm(auto_id="replace_%s"),
-        "mapping_form": MappingForm(initial=import_.mapping or {}, columns=import_.columns)
-        if import_.columns
-        else None,
+        "mapping_form": _mapping_form(import_),
+        "asks_mapping": _asks_mapping(import_),
+        "encoding_form": _encoding_form(import_),
         "limits": intake.limits(),
+        "groups": [_named(import_, group) for group in import_.problem_groups],
+        "rule": formats.rule_name(code) if code else "",
+        "fixes": _fixes(import_),
     }
+    context |= repairing(request, import_)
+    context["keepable"] = import_.good_rows + context["repaired"]
+    context["left_out"] = max(0, import_.bad_rows - context["repaired"])
+    context["asks_first"] = bool(context["asks_mapping"] and not import_.good_rows)
+    return context
+
+
+def _named(import_: Import, group: dict[str, Any]) -> dict[str, Any]:
+    """A rule's problems with its plain name and examples of what its repair changes."""
+    examples = import_.found.get("examples", {}).get(group["code"], [])
+    done = group["code"].removeprefix("mended_")
+    if done != group["code"]:
+        examples = import_.found.get("examples", {}).get(done, [])
+    return {**group, "name": formats.rule_name(group["code"]), "examples": examples, "done": done in import_.mends}
+
+
+def _fixes(import_: Import) -> list[dict[str, Any]]:
+    """What people fixed, newest first, each as it is called on the page."""
+    fixes = import_.fixes.select_related("made_by", "undone_by").order_by("-id")[:50]
+    return [{"fix": fix, "title": _title_of(fix)} for fix in fixes]
+
+
+def _title_of(fix: ImportFix) -> str:
+    if fix.kind == FixKind.RULE:
+        return f"Fixed in all rows: {formats.rule_name(fix.key).lower()}"
+    if fix.kind == FixKind.ENCODING:
+        return f"Read as {formats.ENCODING_NAMES.get(fix.key, fix.key)}"
+    if fix.kind == FixKind.MAPPING:
+        return "Columns or speakers named"
+    line, item, _ = fix.key.split("-", 2)
+    return f"Row repaired: item {item}" if item != "0" else f"Row repaired: line {line}"
+
+
+def _speaker_names(import_: Import) -> list[str]:
+    chosen = (import_.mapping or {}).get("speakers", {})
+    found, suggested = import_.found.get("speakers", {}), import_.found.get("suggested", {}).get("speakers", {})
+    return list({**found, **suggested, **chosen})[:40]
+
+
+def _mapping_form(import_: Import, data: Any = None) -> MappingForm | None:
+    names = _speaker_names(import_)
+    if not import_.columns and not names:
+        return None
+    initial = import_.mapping or import_.found.get("suggested", {})
+    samples = import_.found.get("samples", {})
+    return MappingForm(data, initial=initial, columns=import_.columns, speakers=names, samples=samples)
+
+
+def _asks_mapping(import_: Import) -> bool:
+    """Whether a person has to say, or to confirm, who is who before the rows make sense."""
+    codes = {group["code"] for group in import_.problem_groups}
+    return bool(codes & {"unknown_columns", "unknown_role", "speaker_assumed"}) or import_.sure == "unsure"
+
+
+def _encoding_form(import_: Import) -> EncodingForm | None:
+    samples = import_.found.get("encoding_samples", {})
+    damaged = any(group["code"] in ("json_invalid_utf8", "damaged_encoding") for group in import_.problem_groups)
+    if not (samples or damaged or import_.encoding):
+        return None
+    return EncodingForm(initial={"encoding": import_.found.get("encoding", "")}, samples=samples)
 
 
 @team_view(Access.MEMBER)
@@ -93,7 +158,7 @@ def _acting(request: HttpRequest, team: Team, key: UUID, act: Callable[[Import],
     import_ = get_object_or_404(Import.objects.for_team(team), key=key)
     try:
         act(import_)
-    except imports.NotReady as refusal:
+    except (imports.NotReady, repairs.FixRefused) as refusal:
         messages.error(request, str(refusal))
         return redirect("import_detail", team.pk, key)
     except versions.NothingChanged:
@@ -120,8 +185,43 @@ def import_accept(request: SignedInRequest, team: Team, key: UUID) -> HttpRespon
 
 @team_view(Access.MEMBER)
 @require_POST
-def import_mend(request: HttpRequest, team: Team, key: UUID) -> HttpResponse:
-    return _acting(request, team, key, lambda import_: imports.mend_all(import_=import_))
+def import_mend(request: SignedInRequest, team: Team, key: UUID) -> HttpResponse:
+    """One rule (`code`) fixed in all rows, or all that can be."""
+    code = request.POST.get("code", "")
+
+    def fix(import_: Import) -> None:
+        imports.fix_rules(import_=import_, codes=[code] if code else import_.fixable_codes, person=request.user)
+
+    return _acting(request, team, key, fix)
+
+
+@team_view(Access.MEMBER)
+@require_POST
+def import_encoding(request: SignedInRequest, team: Team, key: UUID) -> HttpResponse:
+    encoding = request.POST.get("encoding", "")
+    if encoding not in formats.ENCODING_CHOICES:
+        messages.error(request, "Choose one of the encodings in the list.")
+        return redirect("import_detail", team.pk, key)
+    return _acting(
+        request, team, key, lambda one: imports.choose_encoding(import_=one, encoding=encoding, person=request.user)
+    )
+
+
+@team_view(Access.MEMBER)
+@require_POST
+def import_undo(request: SignedInRequest, team: Team, key: UUID) -> HttpResponse:
+    """Take one fix back."""
+    kind, fixed = request.POST.get("kind", ""), request.POST.get("key", "")
+    if kind == FixKind.ROW:
+        import_ = get_object_or_404(Import.objects.for_team(team), key=key)
+        try:
+            repairs.undo_row(import_=import_, key=fixed, person=request.user)
+        except repairs.FixRefused as refusal:
+            messages.error(request, str(refusal))
+        return redirect("import_detail", team.pk, key)
+    return _acting(
+        request, team, key, lambda one: imports.take_back(import_=one, kind=kind, key=fixed, person=request.user)
+    )
 
 
 @team_view(Access.MEMBER)
@@ -144,13 +244,21 @@ def import_replace(request: HttpRequest, team: Team, key: UUID) -> HttpResponse:
 
 @team_view(Access.MEMBER)
 @require_POST
-def import_map(request: HttpRequest, team: Team, key: UUID) -> HttpResponse:
+def import_map(request: SignedInRequest, team: Team, key: UUID) -> HttpResponse:
     import_ = get_object_or_404(Import.objects.for_team(team), key=key)
-    form = MappingForm(request.POST, columns=import_.columns)
+    form = _mapping_form(import_, request.POST)
+    if form is None:
+        messages.error(request, "This file has neither columns nor speakers to name.")
+        return redirect("import_detail", team.pk, key)
     if not form.is_valid():
         messages.error(request, " ".join(str(error) for errors in form.errors.values() for error in errors))
         return redirect("import_detail", team.pk, key)
-    return _acting(request, team, key, lambda mapped: imports.check(import_=mapped, mapping=form.mapping))
+    return _acting(
+        request,
+        team,
+        key,
+        lambda mapped: imports.choose_mapping(import_=mapped, mapping=form.mapping, person=request.user),
+    )
 
 
 @team_view(Access.MEMBER)

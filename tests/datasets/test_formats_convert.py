@@ -162,6 +162,10 @@ MENDED = {
         '{"messages": [{"role": "Teacher ", "content": "a"}]}',
         '{"messages": [{"role": "user", "content": "a"}]}',
     ),
+    "json_smart_quotes": (
+        '{“question”:\u00a0“What does “brave” mean?”, “answer”: “It\u2019s "big"!”}',
+        '{"question": "What does “brave” mean?", "answer": "It\u2019s \\"big\\"!"}',
+    ),
     "empty_content": (
         '{"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": " "}]}',
         '{"messages": [{"role": "user", "content": "a"}]}',
@@ -251,7 +255,8 @@ def exercised(data: bytes, name: str, mends) -> None:
                 formats.fingerprint(item)
                 json.dumps(item.as_dict()).encode()
             else:
-                assert item.message and item.mend and item.line >= 1
+                assert item.message and item.mend
+                assert item.line >= 1 or item.code in ("encoding_guessed", "undecodable")
                 json.dumps(item.as_dict()).encode()
     except UnreadableFile as refused:
         assert refused.code and refused.message and refused.mend

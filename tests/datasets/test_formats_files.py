@@ -169,10 +169,16 @@ def test_an_open_quote_in_a_table_is_told_at_its_line():
     assert (problem.code, problem.line) == ("csv_open_quote", 3)
 
 
-def test_a_windows_byte_in_a_table_is_told_and_the_next_record_read():
+def test_a_windows_byte_in_a_table_is_read_and_the_guess_is_told():
     data = b"question,answer\ncaf\xe9,b\nc,d\n"
-    assert [p.code for p in problems_of(data, "rows.csv")] == ["json_invalid_utf8"]
-    assert [row.line for row in rows_of(data, "rows.csv")] == [3]
+    assert [(p.code, p.severity) for p in problems_of(data, "rows.csv")] == [("encoding_guessed", "info")]
+    assert [row.prompt() for row in rows_of(data, "rows.csv")] == ["café", "c"]
+
+
+def test_a_bad_byte_among_utf_8_spoils_its_own_record_only():
+    data = "question,answer\ndéjà vu?,ça\n".encode() + b"caf\xe9,b\n"
+    assert [(p.code, p.line) for p in problems_of(data, "rows.csv")] == [("json_invalid_utf8", 3)]
+    assert [row.line for row in rows_of(data, "rows.csv")] == [2]
 
 
 def test_too_many_cells_are_told():
@@ -325,3 +331,57 @@ def test_what_follows_a_wrapped_list_and_is_no_list_of_rows_is_told():
 
 def test_json_inside_a_json_text_is_unpacked():
     assert len(rows_of(json.dumps(LINE).encode(), "rows.jsonl")) == 1
+
+
+# Encodings that the file does not state ------------------------------------------------------------------------------
+
+WORDS = (
+    "It’s 15!",
+    "“brave” – yes",
+    "schön",
+    "Grüße, 8 € bitte",
+    "el niño comió",
+    "naïve façade",
+    "Ça va?",
+    "Um… maybe",
+)
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "mac_roman"])
+@pytest.mark.parametrize("words", WORDS)
+def test_the_encoding_is_found_by_where_special_characters_stand(words, encoding):
+    data = f"question,answer\n{words.replace(',', ';')},Yes!\n".encode(encoding)
+    reader = formats.read(BytesIO(data), filename="rows.csv")
+    said = [item.prompt() for item in reader if isinstance(item, Row)]
+    assert (said, reader.recognition.encoding) == ([words.replace(",", ";")], encoding)
+
+
+def test_a_person_chooses_the_encoding():
+    data = "question,answer\nЧто это?,Кот!\n".encode("cp1251")
+    assert [row.prompt() for row in rows_of(data, "rows.csv", encoding="cp1251")] == ["Что это?"]
+
+
+def test_bytes_that_mean_nothing_in_the_encoding_are_counted_and_told():
+    (problem,) = problems_of(b"question,answer\nWhat\x81?,b\n", "rows.csv", encoding="cp1252")
+    assert (problem.code, problem.severity) == ("undecodable", "warning")
+
+
+def test_every_rule_has_a_plain_name():
+    """All codes that the readers give away, found in their source."""
+    import ast
+    from pathlib import Path
+
+    places = {"JsonFault": 0, "UnreadableFile": 0, "report": 1, "add": 1, "_problem": 1, "_notice": 1, "_fault": 1}
+    codes = set()
+    files = [*Path("datasets/formats").glob("*.py"), *Path("datasets/intake").glob("*.py")]
+    for file in [*files, Path("datasets/services/imports.py"), Path("datasets/services/intake.py")]:
+        for call in [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]:
+            name = getattr(call.func, "id", getattr(call.func, "attr", ""))
+            named = [keyword.value for keyword in call.keywords if keyword.arg == "code"]
+            if name in places and len(call.args) > places[name]:
+                named.append(call.args[places[name]])
+            codes |= {
+                value.value for value in named if isinstance(value, ast.Constant) and isinstance(value.value, str)
+            }
+    assert len(codes) > 60
+    assert codes - set(formats.RULE_NAMES) == set()

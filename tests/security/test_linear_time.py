@@ -1,5 +1,6 @@
 """Every check takes time in proportion to what it reads, whatever an attacker wrote into the rows."""
 
+import contextlib
 import importlib
 import inspect
 import io
@@ -250,3 +251,26 @@ def test_a_text_that_repeats_a_long_word_gives_a_small_report():
     row = hostile.talk(f"{long} Elementary School", long)
     row.labels["emotion"] = long
     assert len(json.dumps(checks.report([row]).quality)) < 20_000
+
+
+HOSTILE_FILES: dict[str, Callable[[int], bytes]] = {
+    "curly quotes": lambda size: ("{“a”: “" + "” " * size).encode(),
+    "names and colons": lambda size: ("Ann Bo Cy: a\n" * (size // 4)).encode(),
+    "open quotes": lambda size: b"question,answer\n" + b'"a,b\n' * size,
+    "dates": lambda size: ("[1/1/2026, 1:01] " * size).encode(),
+    "keys": lambda size: ('{"a":' + '"a" : "b' * size).encode(),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_FILES)
+def test_reading_and_saving_hostile_files_takes_time_in_proportion(name: str) -> None:
+    from datasets import formats
+
+    def read(data: bytes) -> None:
+        filename = (
+            "rows.csv" if name == "open quotes" else "rows.txt" if name in ("names and colons", "dates") else "a.jsonl"
+        )
+        with contextlib.suppress(formats.UnreadableFile):
+            list(formats.read(io.BytesIO(data), filename=filename, mends=formats.MENDS, on_broken=lambda row: None))
+
+    assert grows_in_proportion(read, HOSTILE_FILES[name], 20_000)
