@@ -216,7 +216,7 @@ class EncodingForm(forms.Form):
         title = formats.ENCODING_NAMES[name]
         if name.startswith("utf-16"):
             title += ", big end first" if name.endswith("be") else ", little end first"
-        return f"{title}: {samples[name][:40]}" if samples.get(name) else title
+        return f"{samples[name][:40]} ({title})" if samples.get(name) else title
 
 
 LONGEST_TURN = 20_000

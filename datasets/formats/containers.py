@@ -272,7 +272,7 @@ class Splitter:
             if self.buffer[self.start : start].strip():
                 yield self._take(start)
             elif self.after_comma:
-                message, mend = "There is a comma after the last row.", "Delete the comma; the one-click mend does."
+                message, mend = "There is a comma after the last row.", "Delete the comma; the one-click fix does."
                 yield Piece(
                     self.line, self.column, b"", JsonFault("json_trailing_comma", 0, message, mend, fixable=True)
                 )

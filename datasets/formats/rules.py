@@ -76,7 +76,7 @@ class _Check:
             mend = "Write what is said, or delete the turn."
             self.add(f"{field}.content", "empty_content", "Nothing is said here.", mend, fixable="[" in field)
         elif content != content.strip():
-            mend = "Nothing to do, or use the one-click mend."
+            mend = "Nothing to do, or use the one-click fix."
             self.add(
                 f"{field}.content",
                 "untrimmed",
@@ -112,7 +112,7 @@ class _Check:
             self.add(f"{field}.weight", "bad_weight", message, "Write 0 or 1, or leave it out.")
         elif turn["role"] != "assistant":
             message = "Only a student's turn can have a training weight."
-            mend = "Delete the weight; the one-click mend does."
+            mend = "Delete the weight; the one-click fix does."
             self.add(f"{field}.weight", "weight_on_wrong_role", message, mend, fixable=True)
 
     def check_speakers(self) -> None:
@@ -185,6 +185,6 @@ class _Check:
         """A classroom dialogue may end with the teacher (the guide's does); cloud fine-tuning refuses such a row."""
         severity: Severity = "info" if self.row.shape == "dialogue" else "error"
         message = "The last turn is not the student's, so nothing answers it."
-        mend = "Add the student's answer, or delete the last turn (the one-click mend does)."
+        mend = "Add the student's answer, or delete the last turn (the one-click fix does)."
         text = self.row.messages[index]["content"]
         self.add(f"{self.key}[{index}]", "last_turn_not_student", message, mend, severity, fixable=True, text=text)

@@ -185,7 +185,7 @@ def _refuse_bad_characters(text: str, value: Any) -> None:
             "lone_surrogate",
             found,
             "Half of a two-part character (a lone surrogate) stands alone; no text can hold it.",
-            "Write the character itself again; the one-click mend puts � in its place.",
+            "Write the character itself again; the one-click fix puts � in its place.",
             fixable=True,
         ) from None
     if "\\u0000" in text and "\\u0000" in json.dumps(value):
@@ -194,7 +194,7 @@ def _refuse_bad_characters(text: str, value: Any) -> None:
             "null_character",
             found_nul.start() if found_nul else -1,
             "There is a NUL character (U+0000) in the text; databases and tokenizers refuse it.",
-            "Remove it; the one-click mend does.",
+            "Remove it; the one-click fix does.",
             fixable=True,
         )
 
@@ -221,7 +221,7 @@ def explain(error: json.JSONDecodeError, text: str) -> JsonFault:
             "json_bom",
             0,
             "An invisible byte order mark stands before the row (two files were put together).",
-            "Delete the invisible character; the one-click mend does.",
+            "Delete the invisible character; the one-click fix does.",
             fixable=True,
         )
     if rest[:1] in ("}", "]") and before.endswith(","):
@@ -236,7 +236,7 @@ def explain(error: json.JSONDecodeError, text: str) -> JsonFault:
             "json_control_character",
             at,
             f"A raw control character (U+{ord(text[at]):04X}) stands inside a string.",
-            r"Write a line break as \n and a tab as \t; the one-click mend does.",
+            r"Write a line break as \n and a tab as \t; the one-click fix does.",
             fixable=True,
         )
     if error.msg.startswith("Unterminated string") or not rest.strip():
@@ -251,7 +251,7 @@ def explain(error: json.JSONDecodeError, text: str) -> JsonFault:
 
 def _explain_by_character(error: json.JSONDecodeError, rest: str, at: int) -> JsonFault:
     if rest[0] == "'":
-        mend = 'Use double quotes ("); the one-click mend rewrites the row. Python’s json.dumps writes them.'
+        mend = 'Use double quotes ("); the one-click fix rewrites the row. Python’s json.dumps writes them.'
         return JsonFault("json_single_quotes", at, "Strings are in single quotes.", mend, fixable=True)
     if rest[0] in _SMART:
         return JsonFault(
@@ -281,7 +281,7 @@ def _explain_by_character(error: json.JSONDecodeError, rest: str, at: int) -> Js
 
 
 def _trailing_comma(at: int) -> JsonFault:
-    mend = "Delete the comma; the one-click mend does."
+    mend = "Delete the comma; the one-click fix does."
     return JsonFault("json_trailing_comma", at, "There is a comma after the last item.", mend, fixable=True)
 
 

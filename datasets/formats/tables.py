@@ -139,13 +139,13 @@ def csv_lines(chunks: Iterator[bytes], delimiter: str, limits: Limits) -> Iterat
         except (csv.Error, _RecordTooLong) as error:
             reason = "field larger" if isinstance(error, _RecordTooLong) else str(error)
             problem = _csv_problem(start, reason, limits)
-            cells: list[str] = []
+            broken: list[str] = []
             if "unexpected end" in reason and lines.taken_back < _MOST_TAKEN_BACK:
                 # The records that the open quote swallowed are good ones: only the first line is broken.
-                cells = lines.take_back().rstrip("\n").split(delimiter)
+                broken = lines.take_back().rstrip("\n").split(delimiter)
             elif lines.record:
-                cells = "".join(text for _, text in lines.record)[:20_000].rstrip("\n").split(delimiter)
-            yield TableLine(start, [cell.strip('"') for cell in cells], problem)
+                broken = "".join(text for _, text in lines.record)[:20_000].rstrip("\n").split(delimiter)
+            yield TableLine(start, [cell.strip('"') for cell in broken], problem)
             reader = csv.reader(lines, delimiter=delimiter, strict=True)  # the old one is still inside that record
             continue
         if len(cells) > limits.max_columns:

@@ -176,7 +176,7 @@ class TurnList:
             return self._joined_parts(content, path)
         if isinstance(content, dict):
             return self._text_of_object(content, path)
-        mend = f'Put it in quotes: "{content}". The one-click mend does.'
+        mend = f'Put it in quotes: "{content}". The one-click fix does.'
         message = f"{content!r} is a {'truth value' if isinstance(content, bool) else 'number'} where text belongs."
         self.report(path, "not_text", message, mend, excerpt=str(content), fixable=not isinstance(content, bool))
         return None

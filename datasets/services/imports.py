@@ -88,8 +88,7 @@ def replace_file(*, import_: Import, file: "UploadedFile[bytes]") -> Import:
     disk.reserve(team=import_.team, key=import_.disk_key, kind=DiskKind.UPLOAD, size=file.size or 0)
     _keep(import_, file)
     import_.fixes.filter(undone_at=None).update(undone_at=timezone.now())  # they were made for another file
-    fresh = {"mends": [], "mapping": None, "encoding": ""}
-    return check(import_=import_, filename=_filename(file), size=file.size or 0, **fresh)
+    return check(import_=import_, filename=_filename(file), size=file.size or 0, mends=[], mapping=None, encoding="")
 
 
 def _filename(file: "UploadedFile[bytes]") -> str:
