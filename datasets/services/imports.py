@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from datasets import formats
 from datasets.intake.problems import Tally, clean
-from datasets.models import Dataset, DatasetVersion, Decision, FixKind, Import, ImportStatus
+from datasets.models import Dataset, DatasetVersion, Decision, Import, ImportStatus
 from datasets.models.imports import OPEN
 from datasets.services import intake, repairs, versions
 from datasets.services.blocks import StoredRow, read_frames, unpack
@@ -128,48 +128,6 @@ def check(*, import_: Import, wait: bool = False, **changed: Any) -> Import:
         transaction.on_commit(lambda: _enqueue(import_, attempt))
     import_.refresh_from_db()
     return import_
-
-
-def fix_rules(*, import_: Import, codes: list[str], person: User) -> Import:
-    """Check again with these safe repairs, of those that the file has use for."""
-    wanted = [code for code in import_.fixable_codes if code in codes]
-    if not wanted:
-        raise NotReady("These are fixed already, or nothing of the kind is in the file any more.")
-    checked = check(import_=import_, mends=sorted({*import_.mends, *wanted}))
-    for code in wanted:
-        repairs.note(import_=import_, kind=FixKind.RULE, key=code, person=person)
-    return checked
-
-
-def choose_encoding(*, import_: Import, encoding: str, person: User) -> Import:
-    """Check again in an encoding that a person chose."""
-    checked = check(import_=import_, encoding=encoding)
-    repairs.unnote(import_=import_, kind=FixKind.ENCODING, key="", person=person)
-    repairs.note(import_=import_, kind=FixKind.ENCODING, key=encoding, person=person)
-    return checked
-
-
-def choose_mapping(*, import_: Import, mapping: dict[str, Any], person: User) -> Import:
-    """Check again with the columns or speakers that a person named."""
-    checked = check(import_=import_, mapping=mapping)
-    repairs.note(import_=import_, kind=FixKind.MAPPING, key="mapping", person=person)
-    return checked
-
-
-def take_back(*, import_: Import, kind: str, key: str, person: User) -> Import:
-    """Undo what the whole file is read with: a rule, the encoding, or the mapping. Raises NotReady."""
-    changed: dict[str, Any] = {}
-    if kind == FixKind.RULE:
-        changed["mends"] = [code for code in import_.mends if code != key]
-    elif kind == FixKind.ENCODING:
-        changed["encoding"] = ""
-    elif kind == FixKind.MAPPING:
-        changed["mapping"] = None
-    else:
-        raise NotReady("There is no such fix.")
-    checked = check(import_=import_, **changed)
-    repairs.unnote(import_=import_, kind=FixKind(kind), key=key, person=person)
-    return checked
 
 
 def _refuse_unless_open(import_: Import) -> None:

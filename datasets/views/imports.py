@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 from datasets import formats
 from datasets.forms import EncodingForm, MappingForm, UploadForm
 from datasets.models import FixKind, Import, ImportFix
-from datasets.services import imports, intake, problems, repairs, versions
+from datasets.services import fixing, imports, intake, problems, repairs, versions
 from datasets.views.datasets import after_check
 from datasets.views.downloads import download
 from datasets.views.repairs import repairing
@@ -190,7 +190,7 @@ def import_mend(request: SignedInRequest, team: Team, key: UUID) -> HttpResponse
     code = request.POST.get("code", "")
 
     def fix(import_: Import) -> None:
-        imports.fix_rules(import_=import_, codes=[code] if code else import_.fixable_codes, person=request.user)
+        fixing.fix_rules(import_=import_, codes=[code] if code else import_.fixable_codes, person=request.user)
 
     return _acting(request, team, key, fix)
 
@@ -203,7 +203,7 @@ def import_encoding(request: SignedInRequest, team: Team, key: UUID) -> HttpResp
         messages.error(request, "Choose one of the encodings in the list.")
         return redirect("import_detail", team.pk, key)
     return _acting(
-        request, team, key, lambda one: imports.choose_encoding(import_=one, encoding=encoding, person=request.user)
+        request, team, key, lambda one: fixing.choose_encoding(import_=one, encoding=encoding, person=request.user)
     )
 
 
@@ -220,7 +220,7 @@ def import_undo(request: SignedInRequest, team: Team, key: UUID) -> HttpResponse
             messages.error(request, str(refusal))
         return redirect("import_detail", team.pk, key)
     return _acting(
-        request, team, key, lambda one: imports.take_back(import_=one, kind=kind, key=fixed, person=request.user)
+        request, team, key, lambda one: fixing.take_back(import_=one, kind=kind, key=fixed, person=request.user)
     )
 
 
@@ -257,7 +257,7 @@ def import_map(request: SignedInRequest, team: Team, key: UUID) -> HttpResponse:
         request,
         team,
         key,
-        lambda mapped: imports.choose_mapping(import_=mapped, mapping=form.mapping, person=request.user),
+        lambda mapped: fixing.choose_mapping(import_=mapped, mapping=form.mapping, person=request.user),
     )
 
 
