@@ -13,13 +13,46 @@ document.addEventListener("submit", (event) => {
   if (question && !window.confirm(question)) event.preventDefault();
 });
 
-// A table that is wider than the page can be scrolled by keyboard, also where nothing in it can be reached.
-function reachWideTables() {
+// On a phone a table that is wider than the page becomes a list: each cell under the name of its column. What can't be
+// told apart so (cells over several columns) is scrolled, by keyboard too where nothing in it can be reached.
+const phone = window.matchMedia("(max-width: 40rem)");
+
+function columnNames(table) {
+  const heads = table.tHead?.rows.length === 1 ? [...table.tHead.rows[0].cells] : [];
+  const cells = [...table.tBodies].flatMap((body) => [...body.rows].flatMap((row) => [...row.cells]));
+  if (!heads.length || [...heads, ...cells].some((cell) => cell.rowSpan > 1)) return [];
+  if (heads.some((cell) => cell.colSpan > 1)) return [];
+  return heads.map((cell) => cell.textContent.trim());
+}
+
+function stack(table) {
+  const names = columnNames(table);
+  if (!names.length) return;
+  table.setAttribute("role", "table");
+  table.classList.add("stacked-table");
+  for (const part of [table.tHead, ...table.tBodies]) part.setAttribute("role", "rowgroup");
+  for (const row of table.rows) {
+    row.setAttribute("role", "row");
+    for (const cell of row.cells) {
+      const head = cell.closest("thead");
+      cell.setAttribute("role", head ? "columnheader" : cell.tagName === "TH" ? "rowheader" : "cell");
+      const name = names[cell.cellIndex];
+      if (!head && name && cell.colSpan === 1 && (cell.textContent.trim() || cell.childElementCount)) {
+        cell.dataset.column = name;
+      }
+    }
+  }
+}
+
+function fitTables() {
   for (const box of document.querySelectorAll(".scroll")) {
+    if (phone.matches && box.scrollWidth > box.clientWidth) box.querySelectorAll("table").forEach(stack);
+    if (!phone.matches) box.querySelectorAll(".stacked-table").forEach((one) => one.classList.remove("stacked-table"));
     const reachable = box.querySelector("a[href], button, input, select, textarea, summary");
     if (box.scrollWidth > box.clientWidth && !reachable) box.tabIndex = 0;
   }
 }
-document.addEventListener("DOMContentLoaded", reachWideTables);
-document.addEventListener("htmx:afterSettle", reachWideTables);
-window.addEventListener("resize", reachWideTables);
+document.addEventListener("DOMContentLoaded", fitTables);
+document.addEventListener("htmx:afterSettle", fitTables);
+document.addEventListener("toggle", fitTables, true);
+window.addEventListener("resize", fitTables);
