@@ -62,7 +62,6 @@ COMMON = frozenset(
         "evaluation.interviewquestion",
     }
 )
-MONEY = ("teams.hold", "teams.ledgerentry")
 ROWS_BESIDE = 5_000_000
 """Bytes, packed: talks, grades and costs of a course."""
 Row = dict[str, Any]
@@ -107,7 +106,7 @@ def _lookups(model: type[models.Model], found: dict[type[models.Model], list[str
 
 
 def in_order() -> list[type[models.Model]]:
-    """Each table after those that it refers to; money last, because its keys name runs by their number."""
+    """Each table after those that it refers to."""
     done: list[type[models.Model]] = []
     rest = list(paths())
     while rest:
@@ -122,7 +121,7 @@ def in_order() -> list[type[models.Model]]:
         assert ready, f"tables that refer to each other in a circle: {rest}"
         done += ready
         rest = [model for model in rest if model not in ready]
-    return sorted(done, key=lambda model: label(model) in MONEY)
+    return done
 
 
 # --- Writing ---------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from evaluation.models import (
     TurnStatus,
 )
 from teams import live
-from teams.models import Hold, HoldState, Notice, Team, User
+from teams.models import HoldState, Notice, Purpose, SubjectKind, Team, User
 from teams.services import archive_exports, audit, disk
 from training.models import CallStatus, DeletedRun, Origin, TrainingRun
 from training.providers.openai_api import ProviderAway, ProviderRefused
@@ -112,18 +112,23 @@ def _why_busy(run: TrainingRun) -> str:
     )
     if busy:
         return f"{run} is answering somebody at this moment. Wait for the answer or press Stop, then try again."
-    open_holds = set(Hold.objects.filter(account__team=run.team_id, state=HoldState.OPEN).values_list("key", flat=True))
-    if open_holds and open_holds & _hold_keys(run):
+    held = Purpose.objects.filter(team=run.team_id, holds__state=HoldState.OPEN)
+    if held.filter(_is_of(run)).exists():
         return f"Something that {run} did is still being charged. Try again in a minute."
     return ""
 
 
-def _hold_keys(run: TrainingRun) -> set[str]:
-    turns = Turn.objects.filter(conversation__in=_talks(run)).values_list("key", flat=True)
-    interviews = Interview.objects.filter(run=run).values_list("key", flat=True)
-    opinions = JudgeOpinion.objects.filter(interview__run=run).values_list("key", flat=True)
-    named = {"turn": turns, "interview": interviews, "judge": opinions}
-    return {run.hold_key} | {f"{kind}-{key}" for kind, keys in named.items() for key in keys}
+def _is_of(run: TrainingRun) -> Q:
+    """Purposes that are the run, or something that it did."""
+    turns = Turn.objects.filter(conversation__in=_talks(run)).values("key")
+    interviews = Interview.objects.filter(run=run).values("key")
+    opinions = JudgeOpinion.objects.filter(interview__run=run).values("key")
+    return (
+        Q(kind=SubjectKind.RUN, key=run.key)
+        | Q(kind=SubjectKind.TURN, key__in=turns)
+        | Q(kind=SubjectKind.INTERVIEW, key__in=interviews)
+        | Q(kind=SubjectKind.JUDGE, key__in=opinions)
+    )
 
 
 def delete_run(*, run: TrainingRun, person: User, model_too: bool = False, leave_there: bool = False) -> list[str]:

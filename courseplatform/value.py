@@ -1,8 +1,8 @@
 """What the money bought: cost per rubric point, how good the estimates were, and what one charge was for."""
 
-import uuid
 from dataclasses import dataclass
 from statistics import median
+from uuid import UUID
 
 from django.db.models import Max
 from django.urls import reverse
@@ -17,8 +17,7 @@ from evaluation.models import (
     Level,
     Turn,
 )
-from teams.models import Course, LedgerEntry, Method, Team
-from teams.services import money
+from teams.models import Course, LedgerEntry, Method, SubjectKind, Team
 from training.models import DeletedRun, RunStatus, TrainingRun
 
 NEWEST = 200  # runs: enough to judge an estimator, the same work whatever the size of the course
@@ -90,11 +89,13 @@ def estimates(course: Course) -> list[Estimates]:
     """The newest finished runs by method. Runs that were free are left out."""
     runs = TrainingRun.objects.filter(team__course=course, status=RunStatus.SUCCEEDED)
     newest = list(runs.order_by("-id")[:NEWEST])
-    keys = [run.hold_key for run in newest]
-    entries = {entry.key: entry for entry in LedgerEntry.objects.filter(key__in=keys)}
+    keys = [run.key for run in newest]
+    of_runs = LedgerEntry.objects.filter(purpose__kind=SubjectKind.RUN, purpose__key__in=keys, corrects=None)
+    charges = of_runs.select_related("purpose")
+    entries = {entry.purpose.key: entry for entry in charges if entry.purpose is not None}
     rows: dict[str, list[_Compared]] = {}
     for run in newest:
-        compared = _compared(run, entries.get(run.hold_key))
+        compared = _compared(run, entries.get(run.key))
         if compared is not None:
             rows.setdefault(run.method, []).append(compared)
     return [_estimates(method, rows.get(method, [])) for method in Method]
@@ -128,31 +129,31 @@ class Subject:
 
 def subject_of(entry: LedgerEntry, team: Team, *, is_instructor: bool) -> Subject:
     """The run, answer or interview that an entry of `team` paid for, or the entry that it corrects."""
-    if entry.subject_kind == "correction":
-        return _correction_subject(entry, team, is_instructor)
-    if not _is_key(entry.subject_id):
+    if entry.subject_kind == SubjectKind.CORRECTION:
+        return _correction_subject(entry.corrects, team, is_instructor)
+    if entry.purpose is None:
         return Subject(f"{entry.subject_kind} {entry.subject_id}", "")
-    if entry.subject_kind == "run":
-        run = TrainingRun.objects.for_team(team).filter(key=entry.subject_id).first()
-        return _run_subject(run) if run else _gone_subject(entry, team)
-    if entry.subject_kind == "endpoint":
+    key = entry.purpose.key
+    if entry.subject_kind == SubjectKind.RUN:
+        run = TrainingRun.objects.for_team(team).filter(key=key).first()
+        return _run_subject(run) if run else _gone_subject(key, team)
+    if entry.subject_kind == SubjectKind.ENDPOINT:
         return Subject("an answer to a program, at the team's endpoint", reverse("team_endpoint", args=[team.pk]))
-    if entry.subject_kind in ("interview", money.GRADING):
-        asked = Interview.objects.filter(run__team=team, key=entry.subject_id).select_related("run").first()
+    if entry.subject_kind in (SubjectKind.INTERVIEW, SubjectKind.GRADING):
+        asked = Interview.objects.filter(run__team=team, key=key).select_related("run").first()
         if asked is not None:
             said = f"the standard interview of {asked.run}"
             return Subject(said, reverse("standard_detail", args=[team.pk, asked.key]))
-    if entry.subject_kind in ("judge", money.GRADING):
-        judged = Interview.objects.filter(run__team=team, opinions__key=entry.subject_id).select_related("run").first()
+    if entry.subject_kind in (SubjectKind.JUDGE, SubjectKind.GRADING):
+        judged = Interview.objects.filter(run__team=team, opinions__key=key).select_related("run").first()
         if judged is not None:
             said = f"a judge's opinion of the standard interview of {judged.run}"
             return Subject(said, reverse("standard_detail", args=[team.pk, judged.key]))
-    talk = Conversation.objects.filter(turns__in=Turn.objects.filter(key=entry.subject_id), run__team=team)
+    talk = Conversation.objects.filter(turns__in=Turn.objects.filter(key=key), run__team=team)
     return _talk_subject(talk.select_related("run").first(), team, is_instructor)
 
 
-def _correction_subject(entry: LedgerEntry, team: Team, is_instructor: bool) -> Subject:
-    corrected = LedgerEntry.objects.filter(account__team=team, pk=entry.subject_id).first()
+def _correction_subject(corrected: LedgerEntry | None, team: Team, is_instructor: bool) -> Subject:
     if corrected is None:
         return Subject("the correction of an entry that is gone", "")
     if is_instructor:
@@ -162,20 +163,12 @@ def _correction_subject(entry: LedgerEntry, team: Team, is_instructor: bool) -> 
     return Subject("the correction of an earlier entry", address)
 
 
-def _is_key(text: str) -> bool:
-    try:
-        uuid.UUID(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _run_subject(run: TrainingRun) -> Subject:
     return Subject(str(run), reverse("run_detail", args=[run.team_id, run.number]))
 
 
-def _gone_subject(entry: LedgerEntry, team: Team) -> Subject:
-    deleted = DeletedRun.objects.filter(team=team, key=entry.subject_id).first()
+def _gone_subject(key: UUID, team: Team) -> Subject:
+    deleted = DeletedRun.objects.filter(team=team, key=key).first()
     return Subject(str(deleted or "a run that is gone"), "")
 
 

@@ -356,7 +356,7 @@ def _turn(conversation: Conversation, mark: str) -> Turn:
 
 
 def _spend(team: Team, run: TrainingRun, mark: str) -> LedgerEntry:
-    money.hold(team=team, key=run.hold_key, amount=100)
+    money.hold(team=team, key=run.hold_key, paid_for=run.paid_for, amount=100)
     charge = money.Charge("run", str(run.pk), Method.LORA, "local", f"{mark}-model", 50, mark, Confidence.EXACT)
     return money.settle(key=run.hold_key, charge=charge)
 

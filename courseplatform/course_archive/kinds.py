@@ -13,7 +13,18 @@ from datasets.services.blocks import read_frames
 from evaluation.models import OpinionStatus, TurnStatus
 from evaluation.models.interview import ACTIVE_INTERVIEW
 from teams.forms import LARGEST_TEAM
-from teams.models import ArchiveImport, BudgetAccount, Course, CourseAccount, HoldState, LedgerEntry, Method
+from teams.models import (
+    ArchiveImport,
+    BudgetAccount,
+    Course,
+    CourseAccount,
+    Hold,
+    HoldState,
+    LedgerEntry,
+    Method,
+    Purpose,
+    SubjectKind,
+)
 from training.archives.manifest import ALLOWED
 from training.models import ENDED, Artifact, BaseModel, TrainingRun
 from training.services.bundle import proves_model
@@ -22,7 +33,7 @@ from training.services.charges import provider_name
 if TYPE_CHECKING:
     from courseplatform.course_archive.bringing import Arrival
 
-CORRECTION, ENTRY = "correction", "teams.ledgerentry"
+ENTRY = "teams.ledgerentry"
 Values = dict[str, Any]
 Check = Callable[["Arrival", Table, Line, Values], None]
 
@@ -129,20 +140,54 @@ def _keep_artifacts(arrival: "Arrival", table: Table, lines: list[Line]) -> None
 
 
 def _keep_entries(arrival: "Arrival", table: Table, lines: list[Line]) -> None:
-    """One by one, because a correction's key names an entry by its number here."""
+    """Corrections learn which entry they correct when all are there, in whatever order they came."""
     running: dict[int, int] = {}
+    made: list[tuple[int, models.Model]] = []
     for number, row in lines:
-        values = values_of(table, (number, row), arrival.known)
+        values = values_of(table, (number, {**row, "corrects_id": None}), arrival.known)
         values.setdefault("for_time", values.get("at"))  # files from before there were corrections
         account, before = values["account_id"], running.get(values["account_id"], 0)
         if values["before"] != before or values["after"] != before + values["delta"]:
             raise refused(table, number, "before", "The ledger does not add up: it goes on from another sum.")
         running[account] = values["after"]
         _name_money(arrival, values)
-        if values["subject_kind"] == CORRECTION:
-            values["subject_id"] = values["key"].removeprefix(f"{CORRECTION}-")
         values["subject_id"] = fresh_name(values["subject_id"], arrival.known)
-        insert(table, [(row["id"], LedgerEntry(**values))], arrival.known)
+        made.append((row["id"], LedgerEntry(**values)))
+    insert(table, made, arrival.known)
+    _tie_corrections(arrival, table, lines)
+    _tie_old(arrival, lines)
+
+
+def _tie_corrections(arrival: "Arrival", table: Table, lines: list[Line]) -> None:
+    """Each to one entry of its own account, which it alone corrects. Raises ArchiveRefused."""
+    here = arrival.known.of(ENTRY)
+    rows = {row["id"]: row for _, row in lines}
+    by_text = {str(number): number for number in rows}  # files from before `corrects_id` name it in `subject_id`
+    tied: set[int] = set()
+    for number, row in lines:
+        wanted = row.get("corrects_id") or by_text.get(row["subject_id"])
+        if row["subject_kind"] != SubjectKind.CORRECTION or wanted is None:
+            continue
+        corrected = rows.get(wanted)
+        if corrected is None or wanted in tied or corrected["subject_kind"] == SubjectKind.CORRECTION:
+            why = "A correction names one charge of its ledger, which it alone corrects."
+            raise refused(table, number, "corrects_id", why)
+        if corrected["account_id"] != row["account_id"]:
+            raise refused(table, number, "corrects_id", "It corrects a charge of another team.")
+        tied.add(corrected["id"])
+        name = fresh_name(corrected["subject_id"], arrival.known)
+        LedgerEntry.objects.filter(pk=here[row["id"]]).update(corrects_id=here[corrected["id"]], subject_id=name)
+
+
+def _tie_old(arrival: "Arrival", lines: list[Line]) -> None:
+    """Files from before there were purposes name what a charge was for in `subject_id`; its hold has the same key."""
+    here, known = arrival.known.of(ENTRY), set(arrival.known.keys.values())
+    old = [here[row["id"]] for _, row in lines if "purpose_id" not in row]
+    for entry in LedgerEntry.objects.filter(pk__in=old, subject_id__in=known).select_related("account"):
+        what = {"kind": entry.subject_kind, "key": entry.subject_id}
+        purpose, _ = Purpose.objects.get_or_create(**what, defaults={"team_id": entry.account.team_id})
+        LedgerEntry.objects.filter(pk=entry.pk).update(purpose=purpose)
+        Hold.objects.filter(key=entry.key).update(purpose=purpose)
 
 
 def check_money(arrival: "Arrival", course: Course) -> None:
@@ -236,18 +281,9 @@ def _check_hold(arrival: "Arrival", table: Table, line: Line, values: Values) ->
 
 
 def _name_money(arrival: "Arrival", values: Values) -> None:
-    """`run-<id>` and `correction-<id>` name rows by their numbers here, others by a random name; all that is left gets the
-    course's number, so that no key of an archive ever is the key of what happens here."""
-    kind, _, rest = values["key"].partition("-")
-    numbers = arrival.known.of({"run": RUN, CORRECTION: ENTRY}.get(kind, ""))
-    name, further = rest[:36], rest[36:]
-    if rest.isdecimal() and int(rest) in numbers:
-        values["key"] = f"{kind}-{numbers[int(rest)]}"
-    elif name in arrival.known.keys:
-        values["key"] = f"{kind}-{arrival.known.keys[name]}{further}"
-    else:
-        course = arrival.course.pk if arrival.course else 0
-        values["key"] = f"{values['key'][:90]}-c{course}"
+    """With the course's number, so that no key of an archive ever is the key of what happens here."""
+    course = arrival.course.pk if arrival.course else 0
+    values["key"] = f"{values['key'][:90]}-c{course}"
 
 
 CHECKS: dict[str, Check] = {

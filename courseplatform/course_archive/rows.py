@@ -69,8 +69,7 @@ def values_of(table: Table, line: Line, known: Known) -> dict[str, Any]:
         if name in row:
             values[name] = _checked(table, number, model._meta.get_field(name), row[name])
     for name in table.keys:
-        values[name] = uuid4()
-        known.keys[str(row.get(name, ""))] = str(values[name])
+        values[name] = UUID(known.keys.setdefault(str(row[name]), str(uuid4()))) if name in row else uuid4()
     for name, label in table.refs.items():
         values[name] = _reference(table, line, name, known.of(label))
     for name in table.people:

@@ -60,13 +60,17 @@ def keep_with_its_parts(arrival: "Arrival", table: Table, lines: list[Line]) -> 
             _keep_whole(arrival, labels)
 
 
+def _own_last(line: Line) -> tuple[bool, int]:
+    """By number; what is no number is refused when the row is read."""
+    number = line[1].get("number")
+    return line[1].get("course_id") is not None, number if isinstance(number, int) else 0
+
+
 def _keep_whole(arrival: "Arrival", labels: tuple[str, ...]) -> None:
     top = BY_LABEL[labels[0]]
     made: list[tuple[int, models.Model]] = []
     # What was built in there and is not the same here comes first: the newest of the course's own stays the newest.
-    lines = sorted(
-        arrival.waiting[labels[0]], key=lambda line: (line[1].get("course_id") is not None, line[1].get("number") or 0)
-    )
+    lines = sorted(arrival.waiting[labels[0]], key=_own_last)
     foreign = 0
     for number, row in lines:
         values = _values(arrival, top, (number, row))

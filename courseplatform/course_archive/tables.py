@@ -118,12 +118,7 @@ TABLES = (
         lists={"listeners": "teams.membership"},
     ),
     table("evaluation.presentation", "position", session_id="evaluation.presentationsession", team_id="teams.team"),
-    table(
-        "evaluation.hearing",
-        presentation_id="evaluation.presentation",
-        listener_id="teams.membership",
-        keys="code",
-    ),
+    table("evaluation.hearing", presentation_id="evaluation.presentation", listener_id="teams.membership", keys="code"),
     table(
         "teams.budgetrequest",
         "amount reason state created_at decided_at",
@@ -186,12 +181,7 @@ TABLES = (
     ),
     table("training.artifact", "path sha256 size", run_id="training.trainingrun"),
     table("datasets.versionblock", "first_row", version_id="datasets.datasetversion", block_id="datasets.rowblock"),
-    table(
-        "datasets.draft",
-        "created_at updated_at",
-        dataset_id="datasets.dataset",
-        base_id="datasets.datasetversion",
-    ),
+    table("datasets.draft", "created_at updated_at", dataset_id="datasets.dataset", base_id="datasets.datasetversion"),
     table("evaluation.calibrationlevel", "criterion_key level", calibration_id="evaluation.calibration"),
     table(
         "datasets.review",
@@ -380,10 +370,12 @@ TABLES = (
         documents="before after",
         never="imported",
     ),
+    table("teams.purpose", "kind", team_id="teams.team", keys="key"),
     table(
         "teams.hold",
         "key amount expected state created_at subject_kind expires_at closed_at",
         account_id="teams.budgetaccount",
+        purpose_id="teams.purpose",
         people="person_id",
     ),
     table(
@@ -392,6 +384,8 @@ TABLES = (
         "input_tokens cached_input_tokens output_tokens training_tokens compute_seconds price_note "
         "confidence rehearsal would_have_cost beyond_hold",
         account_id="teams.budgetaccount",
+        corrects_id="teams.ledgerentry",
+        purpose_id="teams.purpose",
         people="person_id",
     ),
 )

@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, render
 
 from courseplatform import value
 from teams.access import Access, SignedInRequest, course_view, team_view
-from teams.models import BudgetRequest, Course, CourseAccount, LedgerEntry, Role, Team
+from teams.models import BudgetRequest, Course, CourseAccount, LedgerEntry, Role, SubjectKind, Team
 from teams.services import billing, costs, money, team_ledger
 
 NEAR = 0.8  # of its budget: the first alert goes out there
@@ -68,7 +68,9 @@ def course_estimates(request: SignedInRequest, course: Course) -> HttpResponse:
 
 @course_view(Access.INSTRUCTOR)
 def course_ledger_entry(request: SignedInRequest, course: Course, entry_id: int) -> HttpResponse:
-    rows = LedgerEntry.objects.filter(account__team__course=course).select_related("account__team", "person")
+    rows = LedgerEntry.objects.filter(account__team__course=course).select_related(
+        "account__team", "person", "purpose", "corrects", "correction"
+    )
     entry = get_object_or_404(rows, pk=entry_id)
     return _entry_page(request, entry, entry.account.team, "costs")
 
@@ -76,7 +78,7 @@ def course_ledger_entry(request: SignedInRequest, course: Course, entry_id: int)
 @team_view(Access.MEMBER)
 def team_ledger_entry(request: SignedInRequest, team: Team, key: str) -> HttpResponse:
     """One of the team's own, by its key: numbers would tell how much was charged in between."""
-    rows = team_ledger.own_entries(team).exclude(subject_kind=team_ledger.CORRECTION).select_related("person")
+    rows = team_ledger.own_entries(team).exclude(subject_kind=SubjectKind.CORRECTION).select_related("person")
     return _entry_page(request, get_object_or_404(rows, key=key), team, "team")
 
 
@@ -84,5 +86,4 @@ def _entry_page(request: SignedInRequest, entry: LedgerEntry, team: Team, sectio
     is_instructor = request.membership.role == Role.INSTRUCTOR
     subject = value.subject_of(entry, team, is_instructor=is_instructor)
     context = {"entry": entry, "spender": team, "subject": subject, "section": section}
-    context["corrections"] = team_ledger.corrections_of(entry)
     return render(request, "teams/ledger_entry.html", context)

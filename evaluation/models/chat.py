@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from evaluation.models.presenting import Hearing
 from evaluation.models.submission import Submission
-from teams.models import Team
+from teams.models import PaidFor, SubjectKind, Team
 from training.models import TrainingRun
 
 
@@ -110,6 +110,10 @@ class Turn(models.Model):
             models.CheckConstraint(condition=Q(status__in=TurnStatus.values), name="turn_status_known"),
         ]
         indexes = [models.Index(fields=["status", "heartbeat_at"])]
+
+    @property
+    def paid_for(self) -> PaidFor:
+        return PaidFor(SubjectKind.TURN, self.key)
 
     @property
     def hold_key(self) -> str:

@@ -6,7 +6,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from teams.days import start_of_today
-from teams.models import Course, Team
+from teams.models import Course, PaidFor, SubjectKind, Team
 from training.models import TrainingRun
 
 
@@ -136,6 +136,10 @@ class Interview(models.Model):
             ),
             models.CheckConstraint(condition=Q(status__in=InterviewStatus.values), name="interview_status_known"),
         ]
+
+    @property
+    def paid_for(self) -> PaidFor:
+        return PaidFor(SubjectKind.INTERVIEW, self.key)
 
     @property
     def hold_key(self) -> str:

@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from evaluation.models.interview import Interview, Subject
-from teams.models import Course
+from teams.models import Course, PaidFor, SubjectKind
 
 
 class JudgeUse(models.TextChoices):
@@ -56,6 +56,10 @@ class JudgeOpinion(models.Model):
                 name="opinion_given_has_a_score",
             ),
         ]
+
+    @property
+    def paid_for(self) -> PaidFor:
+        return PaidFor(SubjectKind.JUDGE, self.key)
 
     @property
     def hold_key(self) -> str:

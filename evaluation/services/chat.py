@@ -153,6 +153,7 @@ def _save_turn(turn: Turn, replaces: Turn | None, most: int) -> Turn:
     money.hold(
         team=conversation.run.team,
         key=turn.hold_key,
+        paid_for=turn.paid_for,
         amount=most,
         person=turn.asked_by,
         subject_kind=money.GRADING if conversation.of_a_professor else money.TURN,

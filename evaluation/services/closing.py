@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 
 from evaluation.models import Turn, TurnStatus
 from evaluation.services import bots
-from teams.models import Hold, HoldState
+from teams.models import HoldState, Purpose, SubjectKind
 from teams.services.money import Charge
 from teams.services.sweeping import each_alone
 from training.services import charges
@@ -75,8 +75,8 @@ def _settle(turn: Turn, outcome: Outcome, usage: TokenUsage | None) -> None:
 
 def settle_forgotten(turns: QuerySet[Turn]) -> int:
     """Settle stopped turns whose answering process died before it could. Returns how many."""
-    open_keys = set(Hold.objects.filter(key__startswith="turn-", state=HoldState.OPEN).values_list("key", flat=True))
-    forgotten = [turn for turn in turns.select_related("conversation__run") if turn.hold_key in open_keys]
+    held = Purpose.objects.filter(kind=SubjectKind.TURN, holds__state=HoldState.OPEN)
+    forgotten = turns.filter(key__in=held.values("key")).select_related("conversation__run")
     return each_alone(forgotten, _settle_forgotten)
 
 
@@ -105,7 +105,7 @@ def _charge(turn: Turn, usage: TokenUsage) -> Charge:
         charges.cost_or_hold(lambda: bots.cost(turn.conversation, usage), run=run, hold_key=turn.hold_key),
         usage,
         method=run.method,
-        subject_kind="turn",
+        subject_kind=SubjectKind.TURN,
         subject_id=str(turn.key),
         person=turn.asked_by,
     )

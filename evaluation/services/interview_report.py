@@ -13,7 +13,7 @@ from evaluation.services.wordings import ANSWERED, wordings_of
 from second_grade.interview import Asked, most_common_mistakes, what_it_claims
 from second_grade.questions import Stance
 from second_grade.reading_level import ADULT_FROM, CHILD_AT_MOST
-from teams.models import LedgerEntry, Team
+from teams.models import LedgerEntry, SubjectKind, Team
 from training.models import TrainingRun
 
 GOOD, FAIR, POOR = "good", "warn", "bad"
@@ -231,11 +231,11 @@ def quality_of(metrics: dict[str, Any]) -> float | None:
 
 def quality_points(team: Team) -> list[Point]:
     """The newest finished interview of each run, by what the run cost to train. x and y are percent of the picture."""
-    entries = LedgerEntry.objects.filter(account__team=team, subject_kind="run").values("subject_id")
-    sums = entries.annotate(paid=Sum("delta"), would=Sum("would_have_cost"))
-    costs = {row["subject_id"]: (row["paid"], row["would"] or 0) for row in sums}
+    entries = LedgerEntry.objects.filter(account__team=team, purpose__kind=SubjectKind.RUN).order_by()
+    sums = entries.values("purpose__key").annotate(paid=Sum("delta"), would=Sum("would_have_cost"))
+    costs = {row["purpose__key"]: (row["paid"], row["would"] or 0) for row in sums}
     found = [
-        (interview.run, *costs.get(str(interview.run.key), (0, 0)), quality)
+        (interview.run, *costs.get(interview.run.key, (0, 0)), quality)
         for interview in _newest(team)
         if (quality := quality_of(interview.metrics)) is not None
     ]

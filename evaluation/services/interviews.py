@@ -30,7 +30,7 @@ from evaluation.services.asking import IN_HAND, Bot, CouldNotAsk, Reply, Task, a
 from evaluation.services.wordings import ANSWERED, FEEDBACK, spoken_before, text_of, wordings_of
 from second_grade.interview import Asked, measure
 from teams import queues
-from teams.models import Course, Hold, User
+from teams.models import Course, Hold, SubjectKind, User
 from teams.services import money
 from teams.services.money import Charge
 from teams.services.prices import PriceUnknown
@@ -109,6 +109,7 @@ def start(
             money.hold(
                 team=run.team,
                 key=interview.hold_key,
+                paid_for=interview.paid_for,
                 amount=most,
                 person=person,
                 subject_kind=_kind(interview),
@@ -138,9 +139,9 @@ def start_for_grader(*, submission: Submission, person: User) -> Interview:
     return start(run=submission.run, person=person, for_grading=True)
 
 
-def _kind(interview: Interview) -> str:
+def _kind(interview: Interview) -> SubjectKind:
     """What its holds are for."""
-    return money.GRADING if interview.for_grading else "interview"
+    return SubjectKind.GRADING if interview.for_grading else SubjectKind.INTERVIEW
 
 
 def _endpoint(run: TrainingRun, *, untrained: bool) -> ChatEndpoint:
@@ -332,7 +333,7 @@ def _priced(interview: Interview, usage: TokenUsage) -> Charge:
         charges.cost_or_hold(lambda: _cost(interview, usage), run=interview.run, hold_key=interview.hold_key),
         usage,
         method=interview.run.method,
-        subject_kind="interview",
+        subject_kind=SubjectKind.INTERVIEW,
         subject_id=str(interview.key),
         person=interview.started_by,
     )

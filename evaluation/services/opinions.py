@@ -8,7 +8,7 @@ from django.db import transaction
 from evaluation import judge_prompt
 from evaluation.models import Interview, JudgeOpinion, OpinionStatus, Subject
 from evaluation.services.judge_names import split
-from teams.models import Confidence, Hold, Method
+from teams.models import Confidence, Hold, Method, SubjectKind
 from teams.services import money
 from teams.services.money import Charge
 from training.services import charges
@@ -17,7 +17,7 @@ from training.services.calls.prepare import PreparedCall
 from training.services.calls.settle import settle
 from training.services.calls.usage import TokenUsage
 
-KIND = "judge"
+KIND = SubjectKind.JUDGE
 NOTHING_COUNTED = TokenUsage(0, 0, 0, exact=False)
 BROKE_OFF = "The worker that asked was stopped, and the judge could not be asked again."
 UNREADABLE = "The judge's reply could not be read, so it counts for nothing. It was paid for all the same."
@@ -61,7 +61,14 @@ def _book_interrupted(opinion: JudgeOpinion, most: int) -> None:
 def _hold(opinion: JudgeOpinion, key: str, most: int) -> None:
     interview = opinion.interview
     kind = money.GRADING if interview.for_grading else KIND
-    money.hold(team=interview.run.team, key=key, amount=most, person=interview.started_by, subject_kind=kind)
+    money.hold(
+        team=interview.run.team,
+        key=key,
+        paid_for=opinion.paid_for,
+        amount=most,
+        person=interview.started_by,
+        subject_kind=kind,
+    )
 
 
 def keep(opinion: JudgeOpinion, verdict: judge_prompt.Verdict | None, *, call: PreparedCall, usage: TokenUsage) -> None:

@@ -16,8 +16,11 @@ from teams.models.money import (
     LedgerEntry,
     LedgerSum,
     Method,
+    PaidFor,
     Price,
     PriceKind,
+    Purpose,
+    SubjectKind,
 )
 from teams.models.notice import Announcement, MailChoice, Notice, NoticeKind, ToldOnce
 from teams.models.people import OutsideIdentity, User
@@ -60,12 +63,15 @@ __all__ = [
     "NoticeKind",
     "OutgoingMail",
     "OutsideIdentity",
+    "PaidFor",
     "Price",
     "PriceKind",
     "ProfessorAssignment",
     "Provider",
+    "Purpose",
     "Role",
     "Section",
+    "SubjectKind",
     "Team",
     "TeamRequest",
     "ToldOnce",

@@ -1,5 +1,8 @@
 """Money is integers of micro-dollars (1 USD = 1,000,000) and the database is the only counter."""
 
+from typing import NamedTuple
+from uuid import UUID
+
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
@@ -24,6 +27,18 @@ class Confidence(models.TextChoices):
     EXACT = "exact", "Exact: the provider or our own clock said so"
     ESTIMATED = "estimated", "Estimated"
     UNKNOWN = "unknown", "Unknown"
+
+
+class SubjectKind(models.TextChoices):
+    """What money is held and charged for."""
+
+    RUN = "run", "A run"
+    TURN = "turn", "An answer in a chat"
+    INTERVIEW = "interview", "A standard interview"
+    JUDGE = "judge", "A judge's opinion"
+    ENDPOINT = "endpoint", "An answer at the team's endpoint"
+    GRADING = "grading", "A grader's interview"
+    CORRECTION = "correction", "A correction"
 
 
 class PriceKind(models.TextChoices):
@@ -112,11 +127,34 @@ class BudgetRequest(models.Model):
         ]
 
 
+class PaidFor(NamedTuple):
+    """What money is for: a row of any app, by its kind and its public key."""
+
+    kind: SubjectKind
+    key: UUID
+
+    def rows(self) -> Q:
+        """Holds or charges that are for it."""
+        return Q(purpose__kind=self.kind, purpose__key=self.key)
+
+
+class Purpose(models.Model):
+    """The same, kept: what holds and charges refer to. It outlives the row, as the ledger does."""
+
+    team = models.ForeignKey("teams.Team", on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=20, choices=SubjectKind.choices)
+    key = models.UUIDField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["kind", "key"], name="purpose_once")]
+
+
 class Hold(models.Model):
     """The most that one run or one chat turn may cost, kept aside until it is settled or released. No charge passes it."""
 
     account = models.ForeignKey(BudgetAccount, on_delete=models.CASCADE, related_name="holds")
     key = models.CharField(max_length=120, unique=True)
+    purpose = models.ForeignKey(Purpose, on_delete=models.RESTRICT, null=True, blank=True, related_name="holds")
     amount = models.BigIntegerField()
     expected = models.BigIntegerField(
         null=True, help_text="Micro-dollars estimated; for a rehearsal at the real model's price."
@@ -124,7 +162,7 @@ class Hold(models.Model):
     state = models.CharField(max_length=10, choices=HoldState.choices, default=HoldState.OPEN)
     created_at = models.DateTimeField(auto_now_add=True)
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
-    subject_kind = models.CharField(max_length=20, default="run")
+    subject_kind = models.CharField(max_length=20, choices=SubjectKind.choices, default=SubjectKind.RUN)
     expires_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)
 
@@ -146,10 +184,17 @@ class LedgerEntry(models.Model):
     delta = models.BigIntegerField()
     before = models.BigIntegerField()
     after = models.BigIntegerField()
-    subject_kind = models.CharField(
-        max_length=20, help_text="What was paid for: run, turn, interview, endpoint, judge, grading, correction."
+    subject_kind = models.CharField(max_length=20, choices=SubjectKind.choices)
+    subject_id = models.CharField(max_length=40, help_text="As the ledger's CSV names it; nothing looks it up.")
+    purpose = models.ForeignKey(Purpose, on_delete=models.RESTRICT, null=True, blank=True, related_name="entries")
+    corrects = models.OneToOneField(
+        "self",
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="correction",
+        help_text="The entry that this one corrects; it can be corrected once.",
     )
-    subject_id = models.CharField(max_length=40)
     method = models.CharField(max_length=10, choices=Method.choices)
     provider = models.CharField(max_length=40)
     model = models.CharField(max_length=200)

@@ -222,5 +222,5 @@ def days_of(course: Course, bill: BillShown) -> list[CourseDay]:
     mine = _asked_for_here(asked.provider).filter(account__team__course=course, for_time__gte=begin).order_by()
     by_day = mine.annotate(day=TruncDate("for_time", tzinfo=UTC)).values("day").order_by("-day")
     compared = {row.day: (row.difference > 0) - (row.difference < 0) for row in bill.days}
-    sums = by_day.annotate(booked=Sum("delta"), back=Sum("delta", filter=Q(subject_kind="correction")))
+    sums = by_day.annotate(booked=Sum("delta"), back=Sum("delta", filter=Q(corrects__isnull=False)))
     return [CourseDay(row["day"], row["booked"], -(row["back"] or 0), compared.get(row["day"])) for row in sums]

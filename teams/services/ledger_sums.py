@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from teams.models import BudgetAccount, LedgerEntry, LedgerSum
+from teams.models import BudgetAccount, LedgerEntry, LedgerSum, SubjectKind
 
 CHAT = "chat"
 BATCH = 2_000
@@ -17,7 +17,7 @@ Field = LedgerSum.Field
 def groups_of(entry: LedgerEntry) -> dict[str, str]:
     """Which sum of each field an entry is part of."""
     return {
-        Field.USE: entry.method if _kind_of(entry) == "run" else CHAT,
+        Field.USE: entry.method if _kind_of(entry) == SubjectKind.RUN else CHAT,
         Field.METHOD: entry.method,
         Field.MODEL: entry.model,
         Field.PERSON: str(entry.person_id or ""),
@@ -27,10 +27,7 @@ def groups_of(entry: LedgerEntry) -> dict[str, str]:
 
 def _kind_of(entry: LedgerEntry) -> str:
     """What was paid for; of a correction, what the corrected entry paid for."""
-    if entry.subject_kind != "correction":
-        return entry.subject_kind
-    corrected = LedgerEntry.objects.filter(account_id=entry.account_id, pk=entry.subject_id).first()
-    return corrected.subject_kind if corrected else entry.subject_kind
+    return entry.subject_kind if entry.corrects is None else entry.corrects.subject_kind
 
 
 def add(entry: LedgerEntry) -> None:
@@ -54,7 +51,7 @@ def rebuild(accounts: Iterable[BudgetAccount]) -> None:
     """Make the sums of these accounts from their ledgers."""
     for account in accounts:
         found: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
-        for entry in account.entries.order_by().iterator(BATCH):
+        for entry in account.entries.order_by().select_related("corrects").iterator(BATCH):
             for key in groups_of(entry).items():
                 total = found[key]
                 total[0] += entry.delta

@@ -20,14 +20,18 @@ from teams.models import (
     HoldState,
     LedgerEntry,
     Method,
+    PaidFor,
+    Purpose,
+    SubjectKind,
     Team,
     User,
 )
 from teams.services import budget_alerts, ledger_sums
 
-TURN, ENDPOINT = "turn", "endpoint"
+TURN, ENDPOINT = SubjectKind.TURN, SubjectKind.ENDPOINT
 CHAT_KINDS = (TURN, ENDPOINT)  # what a person's daily chat cap counts: own questions, and calls with keys of theirs
-GRADING = "grading"  # a hold for a grader's interview: a team that has spent all its money is graded all the same
+# A hold for a grader's interview: a team that has spent all its money is graded all the same.
+GRADING = SubjectKind.GRADING
 HOLD_LIFETIME = timedelta(days=3)
 MOST_RECORDED = 2**62  # micro-dollars; a provider may report any number, and a column holds no larger one
 
@@ -84,11 +88,13 @@ def hold(
     key: str,
     amount: int,
     person: User | None = None,
-    subject_kind: str = "run",
+    subject_kind: str = SubjectKind.RUN,
+    paid_for: PaidFor | None = None,
     lifetime: timedelta = HOLD_LIFETIME,
     expected: int | None = None,
 ) -> Hold:
     """Keep `amount` micro-dollars aside. Idempotent by `key`. A hold of 0 is always admitted: free local work is never blocked.
+    `paid_for`: what it is for; the charge that comes of it is for the same.
     `expected`: the estimate to compare the actual cost with.
 
     Raises BudgetRefused when spending is frozen, when spent + held + amount would pass the team's or the course's limit, or
@@ -108,6 +114,7 @@ def hold(
             return Hold.objects.create(
                 account=account,
                 key=key,
+                purpose=None if paid_for is None else _purpose(team, paid_for),
                 amount=amount,
                 expected=expected,
                 person=person,
@@ -116,6 +123,10 @@ def hold(
             )
     except IntegrityError:
         return Hold.objects.get(key=key)  # the same call, delivered twice at once: the other one held
+
+
+def _purpose(team: Team, what: PaidFor) -> Purpose:
+    return Purpose.objects.get_or_create(kind=what.kind, key=what.key, defaults={"team": team})[0]
 
 
 def _admit(account: BudgetAccount, amount: int, person: User | None, subject_kind: str) -> None:
@@ -190,6 +201,7 @@ def settle(*, key: str, charge: Charge) -> LedgerEntry:
             beyond_hold=min(max(0, charge.cost - cost), MOST_RECORDED),
             subject_kind=GRADING if hold_row.subject_kind == GRADING else charge.subject_kind,
             subject_id=charge.subject_id,
+            purpose_id=hold_row.purpose_id,
             method=charge.method,
             provider=charge.provider,
             model=charge.model,
@@ -219,6 +231,7 @@ def carve(*, key: str, into: str, amount: int) -> int:
         Hold.objects.create(
             account=hold_row.account,
             key=into,
+            purpose_id=hold_row.purpose_id,
             amount=moved,
             person=hold_row.person,
             subject_kind=hold_row.subject_kind,
@@ -229,26 +242,27 @@ def carve(*, key: str, into: str, amount: int) -> int:
 
 def correct(*, entry: LedgerEntry, delta: int, why: str) -> LedgerEntry | None:
     """Book `delta` micro-dollars on top of `entry`, once, as a row of its own. None where it was corrected before."""
-    key = f"correction-{entry.pk}"
     with transaction.atomic():
         account = BudgetAccount.objects.select_related("team").get(pk=entry.account_id)
         course_accounts = CourseAccount.objects.filter(course_id=account.team.course_id)
         course_accounts.update(held=F("held"))  # takes the lock, in the same order as `_admit`
-        if LedgerEntry.objects.filter(key=key).exists():
+        if LedgerEntry.objects.filter(corrects=entry).exists():
             return None
         course_accounts.update(spent=F("spent") + delta)
         BudgetAccount.objects.filter(pk=account.pk).update(spent=F("spent") + delta)
         account.refresh_from_db()
         made = LedgerEntry.objects.create(
             account=account,
-            key=key,
+            key=f"correction-{entry.pk}",
+            corrects=entry,
             for_time=entry.for_time,
             person=entry.person,
             delta=delta,
             before=account.spent - delta,
             after=account.spent,
-            subject_kind="correction",
-            subject_id=str(entry.pk),
+            subject_kind=SubjectKind.CORRECTION,
+            subject_id=entry.subject_id,
+            purpose_id=entry.purpose_id,
             method=entry.method,
             provider=entry.provider,
             model=entry.model,

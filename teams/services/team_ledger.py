@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from django.db.models import CharField, Q, QuerySet, Subquery, Sum
-from django.db.models.functions import Cast, TruncDate
+from django.db.models import Q, QuerySet, Subquery, Sum
+from django.db.models.functions import TruncDate
 
 from teams.days import start_of_today
 from teams.models import BudgetAccount, Hold, HoldState, LedgerEntry, Membership, Role, Team
 from teams.services.money import GRADING
-
-CORRECTION = "correction"
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,7 @@ def _by_graders(team: Team) -> Q:
     professors = Membership.objects.filter(course=team.course_id, role=Role.PROFESSOR)
     asked = Q(subject_kind=GRADING) | Q(person__in=professors.values("person"))
     theirs = LedgerEntry.objects.filter(asked, account__team=team)
-    corrected = theirs.annotate(text=Cast("pk", CharField())).values("text")
-    return asked | Q(subject_kind=CORRECTION, subject_id__in=corrected)
+    return asked | Q(corrects__in=theirs.values("pk"))
 
 
 def own_entries(team: Team) -> QuerySet[LedgerEntry]:
@@ -102,14 +99,3 @@ def _sum_of(rows: QuerySet[LedgerEntry] | QuerySet[Hold], name: str) -> Subquery
 def _untold(account: Any) -> Untold:
     """`account` as `_account` annotates it."""
     return Untold(account.untold_spent or 0, account.untold_would or 0, account.untold_held or 0)
-
-
-def corrected_by(corrections: list[LedgerEntry]) -> dict[int, LedgerEntry]:
-    """By the primary key of a correction: the entry that it corrects, as far as that is there."""
-    found = LedgerEntry.objects.in_bulk([int(one.subject_id) for one in corrections if one.subject_id.isdecimal()])
-    by_text = {str(pk): entry for pk, entry in found.items()}
-    return {one.pk: by_text[one.subject_id] for one in corrections if one.subject_id in by_text}
-
-
-def corrections_of(entry: LedgerEntry) -> QuerySet[LedgerEntry]:
-    return LedgerEntry.objects.filter(account=entry.account_id, subject_kind=CORRECTION, subject_id=str(entry.pk))

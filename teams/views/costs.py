@@ -81,10 +81,8 @@ def team_costs(request: SignedInRequest, team: Team) -> HttpResponse:
 def _ledger_page(
     request: SignedInRequest, team: Team, entries: QuerySet[LedgerEntry], context: dict[str, Any]
 ) -> HttpResponse:
-    page = Paginator(entries.select_related("person"), PAGE_ROWS).get_page(request.GET.get("page"))
-    corrected = team_ledger.corrected_by([one for one in page if one.subject_kind == team_ledger.CORRECTION])
-    rows = [(one, corrected.get(one.pk)) for one in page]
-    return render(request, "teams/team_costs.html", {**context, "spender": team, "page": page, "rows": rows})
+    page = Paginator(entries.select_related("person", "corrects"), PAGE_ROWS).get_page(request.GET.get("page"))
+    return render(request, "teams/team_costs.html", {**context, "spender": team, "page": page})
 
 
 @course_view(Access.INSTRUCTOR)

@@ -150,7 +150,7 @@ def test_all_three_methods_stand_on_one_picture_of_cost_and_quality(team, member
         made[method] = run = make_run(team, method, rehearsal=would is not None)
         metrics = asdict(measure(interview(voice)))
         Interview.objects.create(run=run, script=script_for(team.course), status="done", metrics=metrics)
-        money.hold(team=team, key=run.hold_key, amount=paid)
+        money.hold(team=team, key=run.hold_key, paid_for=run.paid_for, amount=paid)
         charge = Charge("run", str(run.key), method, "p", "m", paid, "", Confidence.EXACT, would_have_cost=would)
         money.settle(key=run.hold_key, charge=charge)
     points = {Method(one.run.method): one for one in quality_points(team)}

@@ -168,7 +168,7 @@ def test_a_run_is_never_charged_more_than_the_most_it_can_cost(team: Team, metho
     team.course.compute_rate = 3_600_000_000
     team.course.save()
     run = TrainingRun.objects.get(pk=run.pk)
-    money.hold(team=team, key=run.hold_key, amount=12)
+    money.hold(team=team, key=run.hold_key, paid_for=run.paid_for, amount=12)
     finish.settle(run, Confidence.EXACT)
     if Hold.objects.get(key=run.hold_key).state == HoldState.OPEN:  # no training price in the book: it waits
         return

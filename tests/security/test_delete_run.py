@@ -108,7 +108,7 @@ def _comparison(run: TrainingRun, other: TrainingRun, person: User) -> Compariso
 
 
 def _paid(run: TrainingRun) -> None:
-    money.hold(team=run.team, key=run.hold_key, amount=100)
+    money.hold(team=run.team, key=run.hold_key, paid_for=run.paid_for, amount=100)
     charge = money.Charge("run", str(run.key), Method(run.method), "local", "m", 70, "a price", Confidence.EXACT)
     money.settle(key=run.hold_key, charge=charge)
 

@@ -52,7 +52,7 @@ def fill(course, team, professor, mark=MARK):
     run.folder.mkdir(parents=True)
     (run.folder / "result.json").write_text(f'{{"of": "{mark}"}}')
     Artifact.objects.create(run=run, path="result.json", sha256="0" * 64, size=1)
-    money.hold(team=team, key=run.hold_key, amount=50)
+    money.hold(team=team, key=run.hold_key, paid_for=run.paid_for, amount=50)
     charge = money.Charge("run", str(run.key), Method.LORA, "local", "tiny", 40, mark, Confidence.EXACT)
     money.settle(key=run.hold_key, charge=charge)
     talk = run.conversations.create(person=member, title=mark)
@@ -110,12 +110,10 @@ def test_the_imported_ledger_replays_and_leads_to_the_imported_run(full, instruc
     made = read(exported(full), person=instructor)
     entry = LedgerEntry.objects.get(account__team__course=made)
     run = TrainingRun.objects.get(team__course=made)
-    assert (entry.key, entry.subject_id) == (run.hold_key, str(run.key))
+    assert entry.purpose is not None
+    assert (entry.purpose.kind, entry.purpose.key, entry.subject_id) == ("run", run.key, str(run.key))
+    assert Hold.objects.get(run.paid_for.rows()).key == entry.key != run.hold_key
     assert made.teams.get().account.spent == entry.after == 40
-    assert (
-        money.settle(key=run.hold_key, charge=money.Charge("run", "x", Method.LORA, "l", "m", 9, "", Confidence.EXACT))
-        == entry
-    )
 
 
 def test_an_imported_correction_belongs_to_the_imported_charge(full, instructor):
@@ -123,7 +121,7 @@ def test_an_imported_correction_belongs_to_the_imported_charge(full, instructor)
     money.correct(entry=before, delta=-15, why="not on the bill")
     made = read(exported(full), person=instructor)
     charge, correction = LedgerEntry.objects.filter(account__team__course=made).order_by("id")
-    assert (correction.key, correction.subject_id) == (f"correction-{charge.pk}", str(charge.pk))
+    assert (correction.corrects, correction.purpose) == (charge, charge.purpose)
     assert correction.for_time == charge.for_time == before.for_time
     uses = LedgerSum.objects.filter(account__team__course=made, field="use")
     assert list(uses.values_list("group", "cost")) == [("lora", 25)]

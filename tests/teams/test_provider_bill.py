@@ -236,7 +236,7 @@ def test_an_unknown_charge_is_given_back_when_the_final_bill_does_not_have_it(te
     billed((OLD, 0.9))
     billing.check_bill()
     correction = LedgerEntry.objects.get(subject_kind="correction")
-    assert (correction.delta, correction.subject_id) == (-300_000, str(unknown.pk))
+    assert (correction.delta, correction.corrects) == (-300_000, unknown)
     assert correction.for_time == unknown.for_time
     assert noted(OLD) == [(900_000, 900_000)]
     for entry, cost in ((known, 700_000), (unknown, 500_000), (fresh, 100_000)):

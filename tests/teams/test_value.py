@@ -1,21 +1,23 @@
+from uuid import uuid4
+
 import pytest
 
 from courseplatform import value
 from evaluation.models import GradeStatus
 from evaluation.services import gradebook, gradings, submissions
-from teams.models import Confidence, LedgerEntry, Method, Role
+from teams.models import Confidence, LedgerEntry, Method, PaidFor, Role, SubjectKind
 from teams.services import money
 from tests import factories
 from tests.evaluation.conftest import make_run
 from training.models import TrainingRun
 
 
-def spend(team, key: str, cost: int, **fields) -> LedgerEntry:
+def spend(team, key: str, cost: int, paid_for: PaidFor | None = None, **fields) -> LedgerEntry:
     given = {
         "subject_kind": "run", "subject_id": key, "method": Method.LORA, "provider": "local", "model": "tiny",
         "cost": cost, "price_note": "", "confidence": Confidence.EXACT,
     }  # fmt: skip
-    money.hold(team=team, key=key, amount=cost)
+    money.hold(team=team, key=key, paid_for=paid_for, amount=cost)
     return money.settle(key=key, charge=money.Charge(**{**given, **fields}))
 
 
@@ -72,7 +74,7 @@ def test_a_bot_that_nobody_could_judge_has_no_price_per_point(course, team, prof
 def finished(team, method: Method, expected: int, most: int, actual: int) -> None:
     run = make_run(team, method)
     TrainingRun.objects.filter(pk=run.pk).update(expected_cost=expected, most_cost=most)
-    spend(team, run.hold_key, actual)
+    spend(team, run.hold_key, actual, run.paid_for)
 
 
 def test_estimates_stand_beside_actual_costs_with_the_usual_error(course, team):
@@ -94,7 +96,7 @@ def test_the_estimates_page_says_where_there_is_nothing_yet(client_for, course, 
 
 def test_an_entry_leads_to_its_run_for_the_team_and_for_the_instructor(client_for, course, team, member, instructor):
     run = make_run(team, name="First try")
-    entry = spend(team, run.hold_key, 40, subject_id=str(run.key))
+    entry = spend(team, run.hold_key, 40, run.paid_for)
     for person, address in (
         (member, f"/teams/{team.pk}/costs/entries/{entry.key}/"),
         (instructor, f"/courses/{course.pk}/costs/entries/{entry.pk}/"),
@@ -112,7 +114,7 @@ def talk(team, member):
 
 def test_an_entry_of_an_answer_leads_to_its_talk(client_for, team, member, talk):
     conversation, turn = talk
-    entry = spend(team, turn.hold_key, 4, subject_kind="turn", subject_id=str(turn.key))
+    entry = spend(team, turn.hold_key, 4, turn.paid_for, subject_kind="turn")
     page = text_of(client_for(member), f"/teams/{team.pk}/costs/entries/{entry.key}/")
     assert f"/teams/{team.pk}/chat/{conversation.key}/" in page
 
@@ -124,8 +126,15 @@ def test_an_answer_to_a_professor_leads_the_instructor_to_its_grade_and_the_team
     submission = submissions.submit(team=team, run=conversation.run, person=member)
     conversation.submission = submission
     conversation.save()
-    money.hold(team=team, key=turn.hold_key, amount=4, person=professor, subject_kind=money.GRADING)
-    entry = spend(team, turn.hold_key, 4, subject_kind="turn", subject_id=str(turn.key))
+    money.hold(
+        team=team,
+        key=turn.hold_key,
+        paid_for=turn.paid_for,
+        amount=4,
+        person=professor,
+        subject_kind=money.GRADING,
+    )
+    entry = spend(team, turn.hold_key, 4, turn.paid_for, subject_kind="turn")
     assert client_for(member).get(f"/teams/{team.pk}/costs/entries/{entry.key}/").status_code == 404
     theirs = text_of(client_for(instructor), f"/courses/{course.pk}/costs/entries/{entry.pk}/")
     assert f"/courses/{course.pk}/grades/{submission.pk}/" in theirs
@@ -140,8 +149,8 @@ def test_another_teams_entry_is_not_found(client_for, course, team, other_team, 
 
 
 def test_an_entry_whose_subject_is_gone_still_opens(client_for, team, member):
-    for number, (key, said) in enumerate(
-        [("00000000-0000-0000-0000-000000000000", "a run that is gone"), ("not-a-key", "run not-a-key")]
+    for number, (paid_for, said) in enumerate(
+        [(PaidFor(SubjectKind.RUN, uuid4()), "a run that is gone"), (None, "run not-a-key")]
     ):
-        entry = spend(team, f"run-{number}", 4, subject_id=key)
+        entry = spend(team, f"run-{number}", 4, paid_for, subject_id="not-a-key")
         assert said in text_of(client_for(member), f"/teams/{team.pk}/costs/entries/{entry.key}/")

@@ -126,7 +126,7 @@ def test_the_charge_of_each_run_in_a_list_is_its_own(start: Launch, django_asser
     cheap, dear, unsettled = start(), start(), start()
     for run in (cheap, dear):  # a charge stops at its hold, and local runs cost nothing in this course
         Hold.objects.filter(key=run.hold_key).delete()
-        money.hold(team=run.team, key=run.hold_key, amount=10_000)
+        money.hold(team=run.team, key=run.hold_key, paid_for=run.paid_for, amount=10_000)
     charge(cheap, 3), charge(dear, 7_000)
 
     with django_assert_num_queries(1):

@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from teams.models import Team
+from teams.models import PaidFor, SubjectKind, Team
 from training.models.run import TrainingRun
 
 KEY_START = "sk-course-"
@@ -94,6 +94,10 @@ class EndpointCall(models.Model):
             models.CheckConstraint(condition=Q(status__in=CallStatus.values), name="endpoint_call_status_known")
         ]
         indexes = [models.Index(fields=["api_key", "-at"]), models.Index(fields=["status", "at"])]
+
+    @property
+    def paid_for(self) -> PaidFor:
+        return PaidFor(SubjectKind.ENDPOINT, self.key)
 
     @property
     def hold_key(self) -> str:

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from django.conf import settings as django_settings
 from django.db import models, transaction
-from django.db.models import F, OuterRef, Q, Subquery, Value
-from django.db.models.functions import Cast, Coalesce, Concat
+from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from datasets.models import DatasetVersion
-from teams.models import LedgerEntry, Method, Team
+from teams.models import LedgerEntry, Method, PaidFor, SubjectKind, Team
 from training import program_design
 from training.models.base_model import BaseModel
 from training.models.sweep import Sweep
@@ -107,8 +107,8 @@ class TrainingRunQuerySet(models.QuerySet["TrainingRun"]):
 
     def with_charge(self) -> "TrainingRunQuerySet":
         """`charged`: micro-dollars in the ledger, None before a run is settled."""
-        key = Concat(Value("run-"), Cast(OuterRef("pk"), models.CharField()))
-        return self.annotate(charged=Subquery(LedgerEntry.objects.filter(key=key).values("delta")[:1]))
+        of_run = LedgerEntry.objects.filter(purpose__kind=SubjectKind.RUN, purpose__key=OuterRef("key"), corrects=None)
+        return self.annotate(charged=Subquery(of_run.values("delta")[:1]))
 
 
 class TrainingRun(models.Model):
@@ -266,22 +266,23 @@ class TrainingRun(models.Model):
     @property
     def seconds(self) -> float | None:
         """From the first start to the end (or until now)."""
-        if self.started_at is None:
-            return None
-        return ((self.finished_at or timezone.now()) - self.started_at).total_seconds()
+        end = self.finished_at or timezone.now()
+        return None if self.started_at is None else (end - self.started_at).total_seconds()
+
+    @property
+    def paid_for(self) -> PaidFor:
+        return PaidFor(SubjectKind.RUN, self.key)
 
     @property
     def hold_key(self) -> str:
         return f"run-{self.pk}"
 
     @property
-    def topic(self) -> str:
-        """The live channel of this run (`teams.live`)."""
+    def topic(self) -> str:  # its live channel (`teams.live`)
         return f"run-{self.key}"
 
     @property
-    def disk_key(self) -> str:
-        """Under which its files are counted (`teams.services.disk`)."""
+    def disk_key(self) -> str:  # its files are counted under it (`teams.services.disk`)
         return f"run-{self.key}"
 
     @property

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from teams.models import FIRST_PROVIDER, Confidence, Course, Hold, Method, PriceKind, User
+from teams.models import FIRST_PROVIDER, Confidence, Course, Hold, Method, PriceKind, SubjectKind, User
 from teams.services.money import Charge, dollars
 from teams.services.prices import PriceUnknown, Quote, price_of
 from training.models import BaseModel, Missing, TrainingRun
@@ -53,7 +53,7 @@ class ChatCost:
 
 
 def answer_charge(
-    price: ChatCost, usage: TokenUsage, *, method: str, subject_kind: str, subject_id: str, person: User | None
+    price: ChatCost, usage: TokenUsage, *, method: str, subject_kind: SubjectKind, subject_id: str, person: User | None
 ) -> Charge:
     """The charge for answers of a run; estimated where the provider did not count and a price hangs on it."""
     counted_by_us = price.confidence == Confidence.EXACT and not usage.exact and price.cost
@@ -159,7 +159,7 @@ def run_charge(run: TrainingRun, *, confidence: Confidence = Confidence.EXACT) -
     price = _lora_priced if run.is_adapter else _dspy_priced if run.method == Method.DSPY else _openai_priced
     used = price(run)
     return Charge(
-        subject_kind="run",
+        subject_kind=SubjectKind.RUN,
         subject_id=str(run.key),
         method=Method(run.method),
         provider=provider_name(run.base_model),

@@ -170,6 +170,7 @@ def open_call(*, key: EndpointKey, run: TrainingRun, most: int, streamed: bool) 
         money.hold(
             team=run.team,
             key=call.hold_key,
+            paid_for=call.paid_for,
             amount=most,
             person=key.created_by,
             subject_kind=SUBJECT,

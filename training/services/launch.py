@@ -117,7 +117,14 @@ def create(team: Team, person: User, priced: Priced, **fields: Any) -> TrainingR
     _reserve_disk(run, priced.size)
     if run.is_own_job:
         own_jobs.keep(run)
-    money.hold(team=team, key=run.hold_key, amount=estimated.most, person=person, expected=estimated.expected)
+    money.hold(
+        team=team,
+        key=run.hold_key,
+        paid_for=run.paid_for,
+        amount=estimated.most,
+        person=person,
+        expected=estimated.expected,
+    )
     audit.record(course=team.course, person=person, action="run launched", what=str(run), team=team)
     transaction.on_commit(lambda: queue.dispatch(run))
     return run

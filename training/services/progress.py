@@ -99,8 +99,8 @@ def _add_verdict(run: TrainingRun, shown: Panel) -> None:
 
 
 def cost_of(run: TrainingRun) -> Cost:
-    hold = Hold.objects.filter(key=run.hold_key).first()
-    entry = LedgerEntry.objects.filter(key=run.hold_key).first()
+    hold = Hold.objects.filter(run.paid_for.rows()).first()
+    entry = LedgerEntry.objects.filter(run.paid_for.rows(), corrects=None).first()
     held = hold.amount if hold is not None and hold.state == HoldState.OPEN else 0
     return Cost(run.expected_cost, run.most_cost, held, entry)
 

@@ -9,7 +9,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, close_old
 from django.db.models import Q
 from django.utils import timezone
 
-from teams.models import Confidence, Hold, HoldState
+from teams.models import Confidence, Hold, HoldState, Purpose, SubjectKind
 from teams.services.money import HOLD_LIFETIME
 from teams.services.sweeping import each_alone
 from training.models import CREATING, ENDED, InvalidTransition, RunStatus, TrainingRun, lease_owner
@@ -94,10 +94,9 @@ def _without_call(found: Findings) -> None:
 def _unsettled(found: Findings) -> None:
     """Holds of ended runs: normally closed with the run; here after a price was missing. Of running ones: not yet expired."""
     each_alone(_with_open_holds(), lambda run: _settle(run, found))
-    active = [f"run-{pk}" for pk in TrainingRun.objects.active().values_list("pk", flat=True)]
-    Hold.objects.filter(key__in=active, state=HoldState.OPEN, expires_at__lt=timezone.now()).update(
-        expires_at=timezone.now() + HOLD_LIFETIME
-    )
+    active = Purpose.objects.filter(kind=SubjectKind.RUN, key__in=TrainingRun.objects.active().values("key"))
+    late = Hold.objects.filter(purpose__in=active, state=HoldState.OPEN, expires_at__lt=timezone.now())
+    late.update(expires_at=timezone.now() + HOLD_LIFETIME)
 
 
 def _settle(run: TrainingRun, found: Findings) -> None:
@@ -106,9 +105,8 @@ def _settle(run: TrainingRun, found: Findings) -> None:
 
 
 def _with_open_holds() -> list[TrainingRun]:
-    names = Hold.objects.filter(state=HoldState.OPEN, key__startswith="run-").values_list("key", flat=True)
-    ids = [int(name.removeprefix("run-")) for name in names if name.removeprefix("run-").isdigit()]
-    return list(TrainingRun.objects.with_related().filter(pk__in=ids, status__in=ENDED))
+    held = Purpose.objects.filter(kind=SubjectKind.RUN, holds__state=HoldState.OPEN)
+    return list(TrainingRun.objects.with_related().filter(key__in=held.values("key"), status__in=ENDED))
 
 
 def _uncleaned(found: Findings) -> None:

@@ -22,6 +22,7 @@ from teams.models import (
     Method,
     ProfessorAssignment,
     Role,
+    SubjectKind,
     Team,
     User,
 )
@@ -173,7 +174,7 @@ def _entry(
         delta=cost,
         before=before,
         after=before + cost,
-        subject_kind="run" if draw.random() < 0.1 else "turn",
+        subject_kind=SubjectKind.RUN if draw.random() < 0.1 else SubjectKind.TURN,
         subject_id=str(number),
         method=method,
         provider="openai",
