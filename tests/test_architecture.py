@@ -197,6 +197,20 @@ def test_a_planted_text_in_a_billing_decision_is_found(planted: str) -> None:
     assert moves_money(tree) and texts_read(tree)
 
 
+def holds_for_nothing(tree: ast.Module) -> int:
+    """How many holds do not say by a reference what they are for."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "money.hold"]
+    return sum("paid_for" not in [word.arg for word in call.keywords] for call in calls)
+
+
+def test_every_hold_says_by_a_reference_what_it_is_for() -> None:
+    sources = {path: path.read_text() for path in python_files()}
+    holding = {path: ast.parse(source) for path, source in sources.items() if "money.hold(" in source}
+    assert len(holding) > 4, "the search finds what is there"
+    assert [str(path) for path, tree in holding.items() if holds_for_nothing(tree)] == []
+    assert holds_for_nothing(ast.parse("money.hold(team=team, key=run.hold_key, amount=5)")) == 1
+
+
 METHODS = {"lora", "dspy", "openai"}
 METHODS_HOME = ("training/methods/", "training/engines/")
 

@@ -42,8 +42,9 @@ def _what(key, subject_id, runs):
     if kind not in OF_ROWS:
         return None
     name = _uuid(subject_id) or _uuid(rest[:36])
-    if name is None and kind == "run" and rest.isdecimal():
-        name = runs.get(int(rest))
+    number = rest.partition("-")[0]
+    if name is None and kind == "run" and number.isdecimal():
+        name = runs.get(int(number))
     return None if name is None else (kind, name)
 
 

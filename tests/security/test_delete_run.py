@@ -226,7 +226,7 @@ def _called(run: TrainingRun, member: User) -> None:
 
 def _unsettled(run: TrainingRun, member: User) -> None:
     turn = _talk(run, member).turns.get()
-    money.hold(team=run.team, key=turn.hold_key, amount=10)
+    money.hold(team=run.team, key=turn.hold_key, paid_for=turn.paid_for, amount=10)
 
 
 def _unknown_job(run: TrainingRun, member: User) -> None:

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 
 from evaluation.services import chat
 from teams.models import Hold, LedgerEntry, Method, Purpose, SubjectKind
@@ -73,6 +76,38 @@ def test_rows_from_before_get_their_purposes_and_corrections(spent: dict[str, An
     made = Purpose.objects.count()
     migrate()
     assert Purpose.objects.count() == made, "a second time changes nothing"
+
+
+BEFORE = ("teams", "0025_told_once_of_grading")
+
+
+def moved_to(where: tuple[str, str]) -> Any:
+    """The tables as they were at that migration: their models then."""
+    MigrationExecutor(connection).migrate([where])
+    return MigrationExecutor(connection).loader.project_state([where]).apps
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_with_charges_from_before_is_migrated(spent: dict[str, Any]) -> None:
+    """The tables go back, the rows are written as the code of that time wrote them, and the tables go forward again."""
+    run, turn, entry = spent["run"], spent["turn"], spent["entry"]
+    correction = LedgerEntry.objects.get(corrects=entry)
+    money_before = list(LedgerEntry.objects.order_by("pk").values_list("key", "delta", "before", "after"))
+    old: Any = None
+    try:
+        old = moved_to(BEFORE).get_model("teams", "LedgerEntry")
+        old.objects.filter(pk=correction.pk).update(subject_id=str(entry.pk))
+        with connection.cursor() as cursor:
+            assert "teams_purpose" not in connection.introspection.table_names(cursor)
+    finally:
+        call_command("migrate", "teams", verbosity=0)
+    assert old is not None
+    entry.refresh_from_db()
+    assert list(LedgerEntry.objects.order_by("pk").values_list("key", "delta", "before", "after")) == money_before
+    assert (purpose_of(entry).kind, purpose_of(entry).key) == (SubjectKind.TURN, turn.key)
+    assert (entry.correction.pk, entry.correction.purpose) == (correction.pk, entry.purpose)
+    held = Hold.objects.filter(run.paid_for.rows()).values_list("amount", flat=True)
+    assert sorted(held) == [4, 5]
 
 
 @pytest.mark.parametrize("key", ["large-3-17", "run-999999", "run-", "turn-x", "", "a talk", "correction-5"])
