@@ -21,7 +21,7 @@ from training.models import TrainingRun
 from training.services import reconcile
 
 __all__ = ["answers_at_once", "full", "model_server"]
-MIGRATION = importlib.import_module("teams.migrations.0027_purposes_of_old_money")
+MIGRATION = importlib.import_module("teams.migrations.0028_purposes_of_old_money")
 
 
 def purpose_of(row: Hold | LedgerEntry) -> Purpose:
@@ -78,7 +78,7 @@ def test_rows_from_before_get_their_purposes_and_corrections(spent: dict[str, An
     assert Purpose.objects.count() == made, "a second time changes nothing"
 
 
-BEFORE = ("teams", "0025_told_once_of_grading")
+BEFORE = ("teams", "0026_providers_are_rows")
 
 
 def moved_to(where: tuple[str, str]) -> Any:
@@ -89,14 +89,14 @@ def moved_to(where: tuple[str, str]) -> Any:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_database_with_charges_from_before_is_migrated(spent: dict[str, Any]) -> None:
-    """The tables go back, the rows are written as the code of that time wrote them, and the tables go forward again."""
+    """The tables go back to how they were, and forward again."""
     run, turn, entry = spent["run"], spent["turn"], spent["entry"]
     correction = LedgerEntry.objects.get(corrects=entry)
     money_before = list(LedgerEntry.objects.order_by("pk").values_list("key", "delta", "before", "after"))
     old: Any = None
     try:
         old = moved_to(BEFORE).get_model("teams", "LedgerEntry")
-        old.objects.filter(pk=correction.pk).update(subject_id=str(entry.pk))
+        assert old.objects.get(pk=correction.pk).subject_id == str(entry.pk), "as the code of that time wrote it"
         with connection.cursor() as cursor:
             assert "teams_purpose" not in connection.introspection.table_names(cursor)
     finally:

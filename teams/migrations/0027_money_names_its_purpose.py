@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('teams', '0025_told_once_of_grading'),
+        ('teams', '0026_providers_are_rows'),
     ]
 
     operations = [

@@ -3,6 +3,8 @@
 from uuid import UUID
 
 from django.db import migrations
+from django.db.models import CharField
+from django.db.models.functions import Cast
 
 AT_ONCE = 500
 OF_ROWS = {"run", "turn", "interview", "judge", "endpoint"}
@@ -17,6 +19,12 @@ def tie_corrections(apps, schema_editor):
         corrected = Entry.objects.filter(pk=int(entry.subject_id), account=entry.account_id).first()
         if corrected is not None and not Entry.objects.filter(corrects=corrected).exists():
             Entry.objects.filter(pk=entry.pk).update(corrects=corrected, subject_id=corrected.subject_id)
+
+
+def name_corrected(apps, schema_editor):
+    """The way back: a correction names its entry by number again, so that coming forward finds it."""
+    corrections = apps.get_model("teams", "LedgerEntry").objects.filter(corrects__isnull=False)
+    corrections.update(subject_id=Cast("corrects_id", CharField()))
 
 
 def name_purposes(apps, schema_editor):
@@ -70,11 +78,11 @@ def _write(apps, model, wanted):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('teams', '0026_money_names_its_purpose'),
+        ('teams', '0027_money_names_its_purpose'),
         ('training', '0001_initial'),
     ]
 
     operations = [
-        migrations.RunPython(tie_corrections, migrations.RunPython.noop, elidable=True),
+        migrations.RunPython(tie_corrections, name_corrected, elidable=True),
         migrations.RunPython(name_purposes, migrations.RunPython.noop, elidable=True),
     ]
