@@ -6,6 +6,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile, UploadedFile
 from django.template.defaultfilters import filesizeformat
 
 from datasets import formats
+from datasets.services.split import USUAL_FRACTION, USUAL_SEED
 
 PASTED_NAME = "pasted text"
 ACCEPTED = ".jsonl,.json,.ndjson,.csv,.tsv,.xlsx,.txt,.gz"
@@ -310,12 +311,44 @@ class RowForm(forms.Form):
         return formats.Row.from_dict({**data, "messages": messages, "labels": labels, "input_suffix": suffix})
 
 
+class FindForm(forms.Form):
+    """What a person looks for among the rows of a version."""
+
+    words = forms.CharField(required=False, max_length=200, label="Words in the row")
+    label = forms.ChoiceField(required=False, label="Label")
+    value = forms.CharField(
+        required=False, max_length=80, label="Its value", help_text="Empty: any value. A dash (-): rows without it."
+    )
+    edited = forms.BooleanField(required=False, label="Only rows with open edits")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["label"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [("", "any"), *((name, name.replace("_", " ")) for name in formats.LABELS)]
+
+
+class BulkLabelForm(forms.Form):
+    """One label for all rows that were found."""
+
+    set_label = forms.ChoiceField(
+        label="Label", choices=[(name, name.replace("_", " ").capitalize()) for name in formats.LABELS]
+    )
+    set_value = forms.CharField(
+        required=False, max_length=80, label="New value", help_text="Empty: the label is taken away."
+    )
+
+
 class SplitForm(forms.Form):
     percent = forms.IntegerField(
-        min_value=1, max_value=50, initial=10, label="Percent of the rows to measure with", help_text="Ten is usual."
+        min_value=1,
+        max_value=50,
+        initial=round(100 * USUAL_FRACTION),
+        label="Percent of the rows to measure with",
+        help_text="A run keeps back as many, unless its form says otherwise.",
     )
     seed = forms.IntegerField(
-        min_value=0, max_value=2**31 - 1, initial=17, help_text="The same seed always gives the same rows."
+        min_value=0, max_value=2**31 - 1, initial=USUAL_SEED, help_text="The same seed always gives the same rows."
     )
 
 

@@ -54,6 +54,7 @@ urlpatterns = [
     path(f"{REVIEW}<uuid:code>/<str:row_id>/comment/", reviews.review_comment, name="review_comment"),
     path(f"{REVIEW}<uuid:code>/<str:row_id>/approve/", reviews.review_approve, name="review_approve"),
     path(f"{VERSION}labels/", rows.labels_confirm, name="labels_confirm"),
+    path(f"{VERSION}rows/label/", versions.rows_label, name="rows_label"),
     path(f"{VERSION}rows/<int:position>/", rows.row_detail, name="row_detail"),
     path(f"{VERSION}rows/<int:position>/edit/", rows.row_edit, name="row_edit"),
     path(f"{VERSION}rows/<int:position>/delete/", rows.row_delete, name="row_delete"),

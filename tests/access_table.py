@@ -92,6 +92,7 @@ TABLE: dict[str, Access] = {
     "review_approve": Access.PROFESSOR,
     "labels_confirm": Access.MEMBER,
     "row_detail": Access.MEMBER,
+    "rows_label": Access.MEMBER,
     "row_edit": Access.MEMBER,
     "row_delete": Access.MEMBER,
     "row_add": Access.MEMBER,

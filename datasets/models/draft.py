@@ -17,6 +17,11 @@ class Draft(models.Model):
     def __str__(self) -> str:
         return f"Draft on {self.base}"
 
+    @property
+    def change_count(self) -> int:
+        """Rows that would be changed, added or removed."""
+        return self.changes.count()
+
 
 class ChangeKind(models.TextChoices):
     EDIT = "edit", "Changed"

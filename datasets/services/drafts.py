@@ -49,12 +49,12 @@ def shown(version: DatasetVersion, start: int, stop: int) -> list[ShownRow]:
         ).select_related("changed_by")
     }
     return [
-        _with(changes.get(row.id), position, row)
+        with_change(changes.get(row.id), position, row)
         for position, row in enumerate(stored_rows(version, start, stop), start)
     ]
 
 
-def _with(change: DraftChange | None, position: int, row: StoredRow) -> ShownRow:
+def with_change(change: DraftChange | None, position: int, row: StoredRow) -> ShownRow:
     if change is not None and change.kind == ChangeKind.EDIT:
         return ShownRow(position, _stored(change), change)
     return ShownRow(position, row, change)
@@ -75,7 +75,7 @@ def added(draft: Draft) -> list[ShownRow]:
     return [ShownRow(None, _stored(change), change) for change in changes]
 
 
-def _draft_on(version: DatasetVersion) -> Draft:
+def draft_on(version: DatasetVersion) -> Draft:
     """The draft for edits of this version. Raises EditRefused where edits wait on top of another one."""
     draft, _ = Draft.objects.select_for_update().get_or_create(dataset=version.dataset, defaults={"base": version})
     if draft.base_id != version.pk:
@@ -107,9 +107,9 @@ def edit_row(*, version: DatasetVersion, position: int, row: formats.Row, seen: 
         raise EditRefused(
             "A preference pair holds two answers; change it in your file and upload that as the next version."
         )
-    draft = _draft_on(version)
+    draft = draft_on(version)
     change = draft.changes.filter(row_id=before.id).select_related("changed_by").first()
-    now = _with(change, position, before)
+    now = with_change(change, position, before)
     if now.fingerprint != seen:
         who = change.changed_by.name if change and change.changed_by else "Somebody"
         raise ChangedMeanwhile(now.row, who)
@@ -120,12 +120,12 @@ def edit_row(*, version: DatasetVersion, position: int, row: formats.Row, seen: 
     made, _ = DraftChange.objects.update_or_create(
         draft=draft,
         row_id=before.id,
-        defaults={"position": position, "kind": ChangeKind.EDIT, "row": _as_json(stored), "changed_by": person},
+        defaults={"position": position, "kind": ChangeKind.EDIT, "row": as_json(stored), "changed_by": person},
     )
     return ShownRow(position, stored, made)
 
 
-def _as_json(row: StoredRow) -> dict[str, object]:
+def as_json(row: StoredRow) -> dict[str, object]:
     return {"id": row.id, **plain(row).as_dict()}
 
 
@@ -136,7 +136,7 @@ def remove_row(*, version: DatasetVersion, position: int, person: User) -> Shown
     if before is None:
         raise EditRefused("There is no such row in this version.")
     made, _ = DraftChange.objects.update_or_create(
-        draft=_draft_on(version),
+        draft=draft_on(version),
         row_id=before.id,
         defaults={"position": position, "kind": ChangeKind.DELETE, "row": None, "changed_by": person},
     )
@@ -198,7 +198,7 @@ def _put(draft: Draft, row: formats.Row, person: User, known: KnownRow | None, t
     if known is None or (change is None and place is None) or (change is not None and change.row is None):
         stored = StoredRow.of(row, fresh_id(row, {*taken, *changes}))
         return DraftChange.objects.create(
-            draft=draft, row_id=stored.id, kind=ChangeKind.ADD, row=_as_json(stored), changed_by=person
+            draft=draft, row_id=stored.id, kind=ChangeKind.ADD, row=as_json(stored), changed_by=person
         )
     before = _stored(change) if change is not None else row_at(draft.base, place or 0)
     if before is None:
@@ -213,7 +213,7 @@ def _put(draft: Draft, row: formats.Row, person: User, known: KnownRow | None, t
         defaults={
             "position": place,
             "kind": kind,
-            "row": _as_json(StoredRow.of(row, known.row_id)),
+            "row": as_json(StoredRow.of(row, known.row_id)),
             "changed_by": person,
         },
     )

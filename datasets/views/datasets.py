@@ -69,11 +69,22 @@ def upload_page(request: HttpRequest, team: Team, context: dict[str, Any]) -> Ht
     return render(request, "datasets/dataset_new.html", everything, status=status)
 
 
+def _told_of(version: DatasetVersion) -> str:
+    """That every row could be read, and nothing that the privacy check may contradict."""
+    told = f"All {version.row_count:,} rows could be read: this is version {version.number}."
+    if version.row_count == 1:
+        told = f"The row could be read: this is version {version.number}."
+    found = version.open_privacy_findings
+    if found:
+        told += f" The search for personal data has {found:,} finding{'' if found == 1 else 's'}: see Privacy."
+    return told
+
+
 def after_check(request: HttpRequest, import_: Import) -> HttpResponse:
     """Where a person goes when their file was taken: to the version it became, or to the report."""
     version = import_.version
     if import_.status == ImportStatus.ACCEPTED and version is not None:
-        messages.success(request, f"{version.row_count:,} rows, no problem found: this is version {version.number}.")
+        messages.success(request, _told_of(version))
         return redirect("version_detail", import_.team_id, version.dataset_id, version.number)
     if import_.status == ImportStatus.DISCARDED and version is not None:
         messages.info(request, f"Nothing changed: these are the rows of version {version.number}. No version was made.")

@@ -3,11 +3,13 @@ from typing import Any
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.text import slugify
 from django.views.decorators.http import require_GET, require_POST
 
+from datasets.forms import BulkLabelForm, FindForm
 from datasets.models import DatasetVersion, Shape
-from datasets.services import comparing, drafts, measure, quality, rework, speakers, versions
+from datasets.services import comparing, drafts, finding, measure, quality, rework, speakers, versions
 from datasets.views.downloads import download
 from teams.access import Access, SignedInRequest, team_view
 from teams.models import Team
@@ -39,19 +41,67 @@ def frame(team: Team, version: DatasetVersion, tab: str) -> dict[str, Any]:
 @require_GET
 def version_detail(request: HttpRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
     version = find_version(team, dataset_id, number)
+    form = FindForm(request.GET)
+    search = search_of(form)
     start = min(max(position(request), position(request, "row") - 1), version.row_count - 1)
+    if search.is_empty:
+        items, count = drafts.shown(version, start, start + PAGE), version.row_count
+    else:
+        items, count = finding.page(version, search, start, PAGE)
     context = frame(team, version, "rows") | {
-        "items": drafts.shown(version, start, start + PAGE),
+        "items": items,
         "draft": drafts.draft_of(version.dataset),
+        "next_number": versions.next_number(version.dataset),
+        "find_form": form,
+        "label_form": BulkLabelForm(),
+        "is_search": not search.is_empty,
+        "query": query_of(request),
+        "count": count,
         "first": start + 1,
-        "last": min(start + PAGE, version.row_count),
+        "last": min(start + PAGE, count),
         "previous": max(0, start - PAGE) if start else None,
-        "next": start + PAGE if start + PAGE < version.row_count else None,
+        "next": start + PAGE if start + PAGE < count else None,
         "advice": quality.size_advice(version),
         "shapes": Shape.choices,
         "is_newest": versions.newest(version.dataset) == version,
     }
     return render(request, "datasets/version_detail.html", context)
+
+
+def search_of(form: FindForm) -> finding.Search:
+    """What the form asks for; nothing where it is none."""
+    return finding.Search(**form.cleaned_data) if form.is_valid() else finding.Search()
+
+
+def query_of(request: HttpRequest) -> str:
+    """The search in the address, without its page, to go on from."""
+    kept = request.GET.copy()
+    for name in ("from", "row"):
+        kept.pop(name, None)
+    return kept.urlencode()
+
+
+@team_view(Access.MEMBER)
+@require_POST
+def rows_label(request: SignedInRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+    """One label for all rows that a search finds."""
+    version = find_version(team, dataset_id, number)
+    form, search = BulkLabelForm(request.POST), search_of(FindForm(request.GET))
+    back = redirect(f"{reverse('version_detail', args=[team.pk, dataset_id, number])}?{query_of(request)}#rows")
+    if not form.is_valid():
+        messages.error(request, "Choose a label of the list, and a value of at most 80 characters.")
+        return back
+    label, value = form.cleaned_data["set_label"], form.cleaned_data["set_value"]
+    try:
+        changed = finding.label_found(version=version, search=search, label=label, value=value, person=request.user)
+    except drafts.EditRefused as refusal:
+        messages.error(request, str(refusal))
+        return back
+    rows = "1 row has" if changed == 1 else f"{changed:,} rows have"
+    name = label.replace("_", " ")
+    done = f"the {name} “{value.strip()}” now" if value.strip() else f"no {name} any more"
+    messages.success(request, f"{rows} {done}. Save the edits to make a version of them.")
+    return back
 
 
 @team_view(Access.MEMBER)

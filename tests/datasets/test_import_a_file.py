@@ -34,7 +34,7 @@ def test_a_file_without_problems_becomes_version_1_at_once(upload: Upload, brows
     assert (version.number, version.row_count, version.shape) == (1, 10, "instruction")
     assert version.dataset.name == "week1"
     page = browser.get(f"/teams/{import_.team_id}/datasets/{version.dataset_id}/versions/1/")
-    assert "10 rows, no problem found" in page.content.decode()
+    assert "All 10 rows could be read: this is version 1." in page.content.decode()
 
 
 def test_bad_rows_are_reported_and_no_version_is_made_before_a_person_decides(upload: Upload, browser: Client) -> None:

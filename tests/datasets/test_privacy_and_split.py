@@ -11,6 +11,7 @@ from datasets.services.privacy import cloud_refusal
 from datasets.services.split import split
 from teams.models import Team, User
 from tests import factories
+from tests.datasets.conftest import jsonl, question
 
 PHONE = "You can call my mom at 801-555-0142 and she will come!"
 
@@ -204,3 +205,25 @@ def test_no_share_means_no_validation(version: DatasetVersion) -> None:
 def test_a_senseless_share_is_refused(version: DatasetVersion, fraction: float) -> None:
     with pytest.raises(ValueError, match=r"between 0 and 0\.5"):
         split(version, fraction)
+
+
+def test_every_page_that_speaks_of_a_split_begins_with_the_same_share() -> None:
+    from datasets.forms import SplitForm
+    from datasets.services.split import USUAL_FRACTION, USUAL_SEED
+    from training.forms.run import FRACTIONS, RunForm
+
+    form = SplitForm()
+    assert form.fields["percent"].initial == round(100 * USUAL_FRACTION)
+    assert form.fields["seed"].initial == USUAL_SEED == RunForm.base_fields["seed"].initial
+    assert RunForm.base_fields["validation_fraction"].initial == str(USUAL_FRACTION)
+    assert str(USUAL_FRACTION) in FRACTIONS
+
+
+def test_an_upload_with_personal_data_is_not_called_without_problem(upload, browser) -> None:
+    row = {"instruction": "Where do you live?", "output": "My mom's number is 617-555-0143 and my mail is a.b@c.org."}
+    import_ = upload(jsonl(row, question(1)))
+    version = import_.version
+    assert version is not None and version.open_privacy_findings
+    page = browser.get(f"/teams/{import_.team_id}/datasets/{version.dataset_id}/versions/1/").content.decode()
+    assert "All 2 rows could be read" in page
+    assert "The search for personal data has" in page

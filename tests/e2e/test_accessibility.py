@@ -29,6 +29,11 @@ TOO_WIDE = """() => document.documentElement.scrollWidth <= innerWidth ? [] :
     && !one.closest(".scroll")).slice(0, 3).map((one) => one.outerHTML.slice(0, 120)).concat(
     `the page is ${document.documentElement.scrollWidth} px wide on a phone of ${innerWidth}`)"""
 
+HIGHEST_BAR = 80
+OUTSIDE = """() => [...document.querySelectorAll(".scroll")].filter((one) => one.checkVisibility()
+    && one.scrollWidth > one.clientWidth + 1 && one.querySelector("thead") && !one.querySelector("[rowspan], thead [colspan]"))
+  .map((one) => `columns hang outside the screen: ${one.scrollWidth} px in ${one.clientWidth}: ${one.textContent.trim().slice(0, 60)}`)"""
+
 
 @dataclass
 class Walk:
@@ -89,6 +94,10 @@ def look_at(page: Page) -> Iterator[str]:
     page.emulate_media(color_scheme="light")
     page.set_viewport_size(PHONE)
     yield from page.evaluate(TOO_WIDE)
+    yield from page.evaluate(OUTSIDE)
+    bar = page.locator("header.bar").bounding_box()
+    if bar is not None and bar["height"] >= HIGHEST_BAR:
+        yield f"the bar is {bar['height']} px high on a phone"
     page.set_viewport_size(DESK)
 
 

@@ -96,7 +96,7 @@ def test_rows_are_edited_in_place_saved_compared_and_brought_back(student: Page,
     path = tmp_path / "fruit.jsonl"
     path.write_text("\n".join(json.dumps(child_row(number)) for number in range(1, 16)))
     send(student, teams_address(student), path, "Fruit")
-    expect(student.get_by_text("no problem found")).to_be_visible()
+    expect(student.get_by_text("could be read: this is version")).to_be_visible()
     first = student.url
 
     student.evaluate("window.stayed = true")
@@ -135,7 +135,7 @@ def test_a_team_splits_its_rows_asks_for_advice_and_sees_what_the_model_sees(stu
     path = tmp_path / "many.jsonl"
     path.write_text("\n".join(json.dumps(child_row(number)) for number in range(1, 121)))
     send(student, teams_address(student), path, "Many fruits")
-    expect(student.get_by_text("no problem found")).to_be_visible()
+    expect(student.get_by_text("could be read: this is version")).to_be_visible()
 
     tab(student, "Split")
     student.get_by_label("Percent of the rows to measure with").fill("20")

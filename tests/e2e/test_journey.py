@@ -51,7 +51,7 @@ def upload(page: Page, team: str, file: Path, name: str) -> None:
     page.get_by_label("Name").fill(name)
     page.locator("input[type=file]").set_input_files(file)
     follow(page.get_by_role("button", name="Check these rows"))
-    expect(page.get_by_text("no problem found")).to_be_visible()
+    expect(page.get_by_text("could be read: this is version")).to_be_visible()
 
 
 def start(page: Page, **settings: str) -> None:

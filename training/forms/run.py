@@ -7,6 +7,7 @@ from django import forms
 from django.db.models import Model, QuerySet
 
 from datasets.models import DatasetVersion
+from datasets.services.split import USUAL_FRACTION, USUAL_SEED
 from teams.models import Method, Team
 from training.models import BaseModel, TrainingRun
 
@@ -42,7 +43,7 @@ class RunForm(forms.Form):
     validation_fraction = forms.TypedChoiceField(
         choices=list(FRACTIONS.items()),
         coerce=float,
-        initial="0.2",
+        initial=str(USUAL_FRACTION),
         label="Rows kept back to measure with",
         help_text="The model never sees them; they show whether it learned or only memorised.",
     )
@@ -56,7 +57,11 @@ class RunForm(forms.Form):
         help_text="A part, drawn by the seed, shows whether more rows would help.",
     )
     seed = forms.IntegerField(
-        min_value=0, max_value=2**31 - 1, initial=17, label="Seed", help_text="The same seed and settings repeat a run."
+        min_value=0,
+        max_value=2**31 - 1,
+        initial=USUAL_SEED,
+        label="Seed",
+        help_text="The same seed and settings repeat a run.",
     )
     key = forms.UUIDField(widget=forms.HiddenInput)
 
