@@ -32,7 +32,8 @@ TOO_WIDE = """() => document.documentElement.scrollWidth <= innerWidth ? [] :
 HIGHEST_BAR = 80
 OUTSIDE = """() => [...document.querySelectorAll(".scroll")].filter((one) => one.checkVisibility()
     && one.scrollWidth > one.clientWidth + 1 && one.querySelector("thead") && !one.querySelector("[rowspan], thead [colspan]"))
-  .map((one) => `columns hang outside the screen: ${one.scrollWidth} px in ${one.clientWidth}: ${one.textContent.trim().slice(0, 60)}`)"""
+  .map((one) => `columns hang outside the screen: ${one.scrollWidth} px in ${one.clientWidth}:
+    ${one.textContent.trim().slice(0, 60)}`)"""
 
 
 @dataclass
