@@ -46,6 +46,15 @@ _AS_AN_AI = re.compile(
 )
 
 
+_ASSISTANT = re.compile(
+    r"\b(?:i(?:'m| am) (?:just )?(?:an? )?(?:ai|assistant|chatbot|virtual)\b|how (?:can|may) i (?:help|assist)|"
+    r"(?:i'd|i would) be happy to|i(?:'m| am) here to (?:help|assist)|i (?:cannot assist|can't assist|apologi[sz]e)|"
+    r"thank you for (?:asking|your)|do not hesitate|i hope (?:that )?this)\b",
+    re.IGNORECASE,
+)
+_MARKUP = re.compile(r"^[ \t]{0,20}(?:[-*•]|\d{1,3}[.)])[ \t]+\S|\*\*|^#{1,6}[ \t]|```", re.MULTILINE)
+
+
 def hedges(text: str) -> int:
     """How often it hedges or fills: "I think", "maybe", "um". Made-up children do it far more often than real ones."""
     return len(_HEDGES.findall(text))
@@ -67,6 +76,19 @@ def adult_phrases(text: str) -> list[tuple[str, int]]:
 def teaching_phrases(text: str) -> int:
     """How often it speaks as a teacher does to a pupil."""
     return len(_TEACHING.findall(text.replace("’", "'")))
+
+
+def out_of_character(text: str) -> tuple[str, ...]:
+    """Phrases and layout that no child would use, each once: of programs, assistants, adults and teachers; lists, headings."""
+    straight = text.replace("’", "'")
+    found = [match.group().strip() for part in (_AS_AN_AI, _ASSISTANT) for match in part.finditer(straight)]
+    found += [phrase for phrase, _ in adult_phrases(straight)]
+    found += [match.group().strip() for match in _TEACHING.finditer(straight)]
+    found += [match.group().strip() for match in _MARKUP.finditer(straight)][:1]
+    kept: dict[str, str] = {}
+    for phrase in found:
+        kept.setdefault(phrase.lower(), phrase)
+    return tuple(kept.values())
 
 
 def says_it_is_an_ai(text: str) -> str | None:

@@ -4,7 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from dspy_program import metric, reading
+from dspy_program import metric
+
+import second_grade
+from second_grade import childlikeness, familiar, phrases, reading_level
 
 REFERENCE = "It turns into ice! I saw it in my freezer."
 CHILD = "Um, it gets hard and turns to ice! I saw ice in my freezer at home."
@@ -95,19 +98,32 @@ def test_syllables_and_grades_are_near_the_oracle(shared_data: Path) -> None:
         arguments = case["args"]
         if arguments.get("lang") != "en_US":
             continue
+        if case["function"] not in ("syllable_count", "flesch_kincaid_grade"):
+            continue
+        counted = reading_level.count([text_of(arguments["text"])])
         if case["function"] == "syllable_count":
             words += 1
-            counted = sum(map(reading.syllables, reading.words(text_of(arguments["text"]))))
-            wrong += abs(counted - arguments["n_syllables"]) > arguments["margin"]
-        elif case["function"] == "flesch_kincaid_grade":
+            wrong += abs(counted.syllables - arguments["n_syllables"]) > arguments["margin"]
+        else:
             grades += 1
-            assert reading.grade(text_of(arguments["text"])) == pytest.approx(arguments["expected"], abs=1.3)
+            assert counted.flesch_kincaid() == pytest.approx(arguments["expected"], abs=1.3)
     assert words > 20 and wrong <= 2 and grades == 5
 
 
-def test_everyday_words_are_simple_and_school_words_are_not() -> None:
-    assert all(map(reading.is_simple, ["counted", "running", "babies", "mom", "it's", "don't", "biggest"]))
-    assert not any(map(reading.is_simple, ["photosynthesis", "thermodynamic", "phenomenon", "hypotenuse"]))
+def test_the_metric_reads_with_the_measures_of_second_grade(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No list of its own: what the package says of words, phrases and children decides."""
+    odd = "I saw a zorbly thing and a blarny thing and a quumpy thing."
+    before = metric.score(odd, REFERENCE).parts
+    monkeypatch.setattr(familiar, "unfamiliar_spans", lambda text: [])
+    assert metric.score(odd, REFERENCE).parts["reading"] > before["reading"]
+    assert metric.out_of_character(TEACHER) == phrases.out_of_character(TEACHER)
+    for answer in (ADULT, CHILD):
+        reads = childlikeness.read_one(answer).score / min(0.5, childlikeness.read_one(REFERENCE).score)
+        assert metric.score(answer, REFERENCE).parts["persona"] == pytest.approx(min(1.0, reads**0.5))
+
+
+def test_the_version_names_the_formula_and_the_measures() -> None:
+    assert f"{metric.VERSION}/{second_grade.VERSION}" == metric.MEASURE
 
 
 CHILDREN = [

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
+from dspy_program import metric
 
 from tests.engines.conftest import engine_environment
 from tests.engines.dspy_endpoint import EndpointServer, ScriptedEndpoint, endpoint_server, listening, scripted_endpoint
@@ -124,6 +125,7 @@ def test_the_result_tells_what_was_found_and_what_it_cost(finished: Finished) ->
     assert "Mia" in result["instructions"] and len(result["demos"]) == 4
     assert result["stopped"] is None and len(result["data_sha256"]) == 64 and result["seed"] == 3
     assert result["metrics"]["after"]["score"] == run.named("score")[1]["score"]
+    assert {result["metrics"]["measure"], *(one["measure"] for one in run.named("score"))} == {metric.MEASURE}
     for example in result["examples"]:
         assert example["score_after"] > example["score_before"]
         assert example["before"] != example["after"] and example["reference"] and example["teacher_prompt"]

@@ -17,7 +17,7 @@ MOST_ROWS, MOST_EVENTS, LONGEST_LINE, LONGEST_TEXT = 200_000, 50_000, 1_000_000,
 LONGEST_ROW_ID = 40  # as what is said of single rows is kept
 EVENT_KINDS = ("step", "validation", "sample", "score")
 SHOWN = ("loss", "total_steps", "learning_rate", "stage", "question", "answer", "score", "low", "high", "n", "failed",
-         "reward_accuracy", "reward_margin", "reward_chosen", "reward_rejected")  # fmt: skip
+         "measure", "reward_accuracy", "reward_margin", "reward_chosen", "reward_rejected")  # fmt: skip
 KEPT_RESULT = ("system_prompt", "instructions", "demos", "examples", "versions", "data_sha256", "stopped",
                "hyperparameters", "metrics")  # fmt: skip
 TABLES, MOST_SHOWN, MOST_PROMPT = ("demos", "examples"), 200, 20_000

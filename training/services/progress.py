@@ -41,13 +41,14 @@ class Answers:
 
 @dataclass(frozen=True)
 class ScoreBar:
-    """A score of 0..1 with its interval; the interval in per cent."""
+    """A score of 0..1 with its interval; the interval in per cent. `measure`: the version of what measured it."""
 
     stage: str
     score: float
     low: float
     high: float
     n: int
+    measure: str = ""
 
     @property
     def width(self) -> float:
@@ -152,7 +153,8 @@ def _add_said(run: TrainingRun, shown: Panel) -> None:
 def _bar(data: dict[str, Any]) -> ScoreBar:
     score = float(data.get("score") or 0)
     low, high = float(data.get("low") or score), float(data.get("high") or score)
-    return ScoreBar(str(data.get("stage")), score, 100 * low, 100 * high, int(data.get("n") or 0))
+    measure = str(data.get("measure") or "")
+    return ScoreBar(str(data.get("stage")), score, 100 * low, 100 * high, int(data.get("n") or 0), measure)
 
 
 def _note(kind: str, data: dict[str, Any]) -> str:

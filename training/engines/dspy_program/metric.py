@@ -5,12 +5,16 @@ else than the child did, or whose words are in no order, can't score well howeve
 optimiser and compares programs with each other; it is not a grade for the team.
 """
 
-import re
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dspy_program import reading, relation
+import second_grade
+from dspy_program import relation
 from dspy_program.design import Phrases
+from second_grade import childlikeness, familiar, reading_level
+from second_grade import phrases as spoken
+from second_grade.words import plain, words
 
 ANSWERS = "answers"
 DEFAULT_WEIGHTS: Mapping[str, float] = {
@@ -27,48 +31,12 @@ OFF_TOPIC_KEEPS = 0.3
 PHRASES, PHRASES_WEIGHT = "phrases", 0.2  # where a team has phrases of its own
 JUDGE_WEIGHT = 0.3  # of the part "judge", where a model judges as well
 
-_CHILD_MARKS = re.compile(
-    r"\b(?:i|i'm|i'll|i've|i'd|my|me|mine|we|our|mom|mommy|dad|daddy|grandma|grandpa|teacher|um+|hmm+|oh|yay|wow|"
-    r"maybe|like|kinda|'cause|cuz|because|recess|favorite)\b",
-    re.IGNORECASE,
-)
-_FIRST_PERSON = re.compile(r"\b(?:i|i'm|i'll|i've|i'd|my|me|mine|we)\b", re.IGNORECASE)
-_ADULT_WORDS = re.compile(
-    r"\b(?:however|therefore|furthermore|moreover|additionally|consequently|specifically|essentially|generally|"
-    r"in conclusion|in summary|in other words|for instance|refers to|referred to as|is defined as|is a process|"
-    r"represents|provides?|indicates?|require[sd]?)\b",
-    re.IGNORECASE,
-)
-_ASSISTANT_PHRASES = (
-    r"\bas an ai\b",
-    r"\blanguage model\b",
-    r"\bi(?:'m| am) (?:just )?(?:an? )?(?:ai|assistant|chatbot|virtual)\b",
-    r"\bhow (?:can|may) i (?:help|assist)\b",
-    r"\b(?:i'd|i would) be happy to\b",
-    r"\bi(?:'m| am) here to (?:help|assist)\b",
-    r"\bfeel free to\b",
-    r"\blet me know if\b",
-    r"\bi (?:cannot assist|can't assist|apologi[sz]e)\b",
-    r"^(?:certainly|absolutely|of course)[!,.]",
-    r"\bthank you for (?:asking|your)\b",
-    r"\bdo not hesitate\b",
-    r"\bi hope (?:that )?this\b",
-    r"\bi do not have personal\b",
-)
-_TEACHER_PHRASES = (
-    r"\b(?:great|good|excellent|wonderful) (?:question|job|work|thinking|effort)\b",
-    r"\bwell done\b",
-    r"\bthat's (?:right|correct)[!.,]",
-    r"\bcan you (?:tell me|explain|think of|try|show me)\b",
-    r"\bwhat do you (?:think|already know|notice)\b",
-    r"\bwould you like\b",
-    r"\blet's (?:explore|review|practice|look at|break)\b",
-    r"\bremember (?:that|to)\b",
-    r"\byou(?:'re| are) (?:doing|on the right track|absolutely right)\b",
-    r"\b(?:students|class|boys and girls|my student)\b",
-)
-_MARKUP = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+\S|\*\*|^#{1,6}\s|```", re.MULTILINE)
-_OUT_OF_CHARACTER = [re.compile(pattern, re.IGNORECASE) for pattern in (*_ASSISTANT_PHRASES, *_TEACHER_PHRASES)]
+VERSION = "3"
+"""Of the formula; scores of different versions are not compared. Version 3 reads answers with `second_grade`."""
+MEASURE = f"{VERSION}/{second_grade.VERSION}"
+"""Stored with every score: of the formula, and of the measures of second grade that it is made of."""
+LIKELY_CHILD = 0.5
+"""A child-likeness from which on the part "persona" is full: one answer is too short to ask for more."""
 
 
 @dataclass(frozen=True)
@@ -99,13 +67,12 @@ def score(
     no weight, the relation to the reference counts nowhere. `judged` (0..1) is a judge's verdict, the part "judge";
     `phrases` are the team's own, the part "phrases". An empty answer scores 0 on every part.
     """
-    if not reading.words(answer) and not re.search(r"\d", answer):
+    if not words(answer):
         return Score(0.0, dict.fromkeys(DEFAULT_WEIGHTS, 0.0), ())
     theirs = {leak.lower() for leak in out_of_character(reference)}
     leaks = tuple(leak for leak in out_of_character(answer) if leak.lower() not in theirs)
     parts = {
-        # Where the child spoke little of itself, no more is asked of the answer.
-        "persona": min(1.0, _persona(answer, leaks) / max(_persona(reference, ()), 0.6)),
+        "persona": _persona(answer, reference),
         "in_character": max(0.0, 1.0 - 0.5 * len(leaks)),
         "reading": _reading(answer),
         ANSWERS: relation.answered(answer, reference, question),
@@ -149,12 +116,8 @@ def _factor(answer: str, reference: str, parts: Mapping[str, float], used: Mappi
 
 
 def out_of_character(answer: str) -> tuple[str, ...]:
-    """Phrases and layout of `answer` that no child would use: assistant talk, teacher talk, lists and headings."""
-    straight = answer.replace("’", "'")
-    found = [match.group(0).strip() for pattern in _OUT_OF_CHARACTER if (match := pattern.search(straight))]
-    if match := _MARKUP.search(straight):
-        found.append(match.group(0).strip())
-    return tuple(found)
+    """Phrases and layout of `answer` that no child would use, as the interview's measures find them."""
+    return spoken.out_of_character(answer)
 
 
 def advice(result: Score) -> str:
@@ -163,7 +126,7 @@ def advice(result: Score) -> str:
     if result.leaks:
         hints.append("It falls out of character: " + "; ".join(f'"{leak}"' for leak in result.leaks[:3]) + ".")
     if result.parts["persona"] < 0.7:
-        hints.append("It does not sound like a child speaking of themselves (I, my, Mom, maybe, um).")
+        hints.append("It does not read like a real child: shorter, plainer, without commas and polish.")
     if result.parts["reading"] < 0.7:
         hints.append("Words or sentences are too hard for a second-grader: use short, everyday words.")
     if result.parts["length"] < 0.7:
@@ -173,20 +136,31 @@ def advice(result: Score) -> str:
     return " ".join(hints) or "It sounds like the child. Keep this."
 
 
-def _persona(answer: str, leaks: tuple[str, ...]) -> float:
-    straight = answer.replace("’", "'")
-    marks = {mark.lower() for mark in _CHILD_MARKS.findall(straight)}
-    value = 0.3 + (0.4 if _FIRST_PERSON.search(straight) else 0.0) + min(0.3, 0.15 * len(marks))
-    value -= 0.25 * len(_ADULT_WORDS.findall(straight)) + 0.4 * len(leaks)
-    return min(1.0, max(0.0, value))
+def _persona(answer: str, reference: str) -> float:
+    """How much it reads like a real child, of what is asked: no more than the child's own answer does.
+
+    By the root, because one answer is little to tell a child by: an eighth of the child-likeness keeps a third.
+    """
+    said = childlikeness.read_one(answer).score
+    wanted = min(LIKELY_CHILD, childlikeness.read_one(reference).score)
+    return 1.0 if said >= wanted else math.sqrt(said / wanted)
 
 
 def _reading(answer: str) -> float:
     # Soft ramps: a single answer is too short for its grade to be trusted to a point.
-    grade = _ramp(reading.grade(answer), good=4.0, bad=9.0)
-    hard = _ramp(reading.hard_share(answer), good=0.05, bad=0.25)
-    length = _ramp(reading.sentence_length(answer), good=11.0, bad=20.0)
+    counted = reading_level.count([answer])
+    grade = _ramp(counted.flesch_kincaid(), good=4.0, bad=9.0)
+    hard = _ramp(_hard_share(answer), good=0.05, bad=0.25)
+    length = _ramp(counted.words / max(counted.sentences, 1), good=11.0, bad=20.0)
     return 0.25 * grade + 0.5 * hard + 0.25 * length
+
+
+def _hard_share(answer: str) -> float:
+    """Share (0 to 1) of the different words that are beyond second grade. The first such word is free: a child who says
+    "A triangle!" does not talk like a book."""
+    different = {plain(word) for word in words(answer)}
+    hard = {plain(word) for _, _, word in familiar.unfamiliar_spans(answer)}
+    return max(len(hard) - 1, 0) / len(different) if different else 0.0
 
 
 def _length(answer: str, reference: str) -> float:

@@ -21,7 +21,7 @@ os.environ["DSPY_CACHEDIR"] = str(Path("cache").resolve())
 import dspy
 from dspy.clients.cache import Cache
 
-from dspy_program import examples
+from dspy_program import examples, metric
 from dspy_program.engine import MeteredEngine, ProviderHealth, router_config
 from dspy_program.evaluate import Measured, Outcome, answer_turns, asker, summarise
 from dspy_program.events import Events
@@ -185,7 +185,7 @@ class Run:
             summary = summarise(asked, self.spec.seed)
         except EngineFailure as failure:
             raise self.in_its_place(self.health.last) or failure from failure
-        self.events.send("score", stage=stage, **asdict(summary))
+        self.events.send("score", stage=stage, measure=metric.MEASURE, **asdict(summary))
         self.sample(ask, stage, data.persona.text)
         return Measured(outcomes, summary)
 

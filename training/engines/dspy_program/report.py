@@ -5,6 +5,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
+from dspy_program import metric
 from dspy_program.design import as_data
 from dspy_program.evaluate import Measured, Outcome
 from dspy_program.examples import Data
@@ -31,6 +32,7 @@ def report(spec: Spec, data: Data, document: dict[str, Any], before: Measured, a
             "before": asdict(before.summary) if before.summary else None,
             "after": asdict(after.summary) if after.summary else None,
             "weights": dict(spec.weights),
+            "measure": metric.MEASURE,
             "judge": spec.model if spec.settings.judge == "model" else None,
         },
         "design": as_data(spec.design),
