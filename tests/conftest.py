@@ -24,13 +24,15 @@ from datasets.services import measure
 from datasets.services.base_folders import TINY
 from teams.models import Course, Role, Team, User
 from teams.services import mail, throttle
-from tests import factories
+from tests import drawn, factories
 from tests.evaluation.model_server import ModelServer, serving
 from training.models import BaseModel
 
 # A slow machine is no failure, and the same commit gives the same verdict.
 hypothesis.settings.register_profile("course", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("course")
+
+drawn.read_as_drawn()
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
