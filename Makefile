@@ -53,6 +53,8 @@ test: $(VENV)/.dev browser ## the whole test suite, browser journeys included
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/djangofmt --quiet --check templates
+	$(BIN)/oxfmt --check courseplatform/static
 
 types: $(VENV)/.dev
 	$(BIN)/mypy .
@@ -96,11 +98,17 @@ measures: $(VENV)/.dev ## docs/measures.md: what the measures of second grade we
 screenshots: $(VENV)/.dev browser ## docs/screenshots/ from a running demo
 	$(BIN)/python -m tests.e2e.screenshots
 
-format: $(VENV)/.dev
+format: $(VENV)/.dev ## put code, templates, styles and scripts into their form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/djangofmt --quiet templates
+	$(BIN)/oxfmt courseplatform/static
+
+# COMMIT=main~3 make compare-pages: do pages say the same as with that commit's templates?
+compare-pages: $(VENV)/.dev ## every page of the access walk, rendered with the templates of COMMIT (HEAD) and with those here
+	$(BIN)/python -m tools.compare_pages $(or $(COMMIT),HEAD)
 
 clean: ## remove the environment; the data in var/ stays
 	rm -rf $(VENV) .venv-bench .venv-audit .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help privacy-recall lock audit demo demo-archives browser test lint types imports migrations deploy-check postgres check bench chaos chaos-postgres measures screenshots format clean
+.PHONY: help privacy-recall lock audit demo demo-archives browser test lint types imports migrations deploy-check postgres check bench chaos chaos-postgres measures screenshots format compare-pages clean

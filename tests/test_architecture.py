@@ -17,6 +17,7 @@ from courseplatform.course_archive.documents import DOCUMENTS
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("second_grade", "teams", "datasets", "training", "evaluation", "courseplatform")
 LONGEST_FILE = 400
+WIDEST = 120
 
 
 def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -86,6 +87,41 @@ def test_no_file_is_longer_than_400_lines():
 def test_no_module_is_named_after_nothing():
     vague = {"utils.py", "helpers.py", "common.py", "core.py", "misc.py"}
     assert [path for path in python_files() if path.name in vague] == []
+
+
+def too_wide(folder: Path) -> list[str]:
+    """The lines of templates, style sheets and scripts that are wider than 120 characters, as `file:line`."""
+    pages = [*(folder / "templates").rglob("*.html"), *(folder / "courseplatform" / "static").glob("*.[cj]s*")]
+    assert pages
+    return [
+        f"{page.relative_to(folder)}:{number}"
+        for page in pages
+        for number, line in enumerate(page.read_text().splitlines(), start=1)
+        if len(line) > WIDEST
+    ]
+
+
+def test_templates_styles_and_scripts_keep_within_120_characters(tmp_path: Path) -> None:
+    assert too_wide(ROOT) == [], "no formatter can break these: shorten them by hand"
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates" / "wide.html").write_text(f"<p></p>\n<p>{'x' * 120}</p>\n")
+    assert too_wide(tmp_path) == ["templates/wide.html:2"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "folder", "shapeless"),
+    [
+        ("djangofmt", "templates", "<p>\n<em>x</em></p>"),
+        ("oxfmt", "courseplatform/static", "p{margin:0}"),
+    ],
+)
+def test_templates_styles_and_scripts_have_their_form(tool: str, folder: str, shapeless: str, tmp_path: Path) -> None:
+    command = [Path(sys.executable).parent / tool, "--check"]
+    done = subprocess.run([*command, folder], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"Run `make format`. {done.stdout}{done.stderr}"
+    planted = tmp_path / ("x.html" if tool == "djangofmt" else "x.css")
+    planted.write_text(shapeless)
+    assert subprocess.run([*command, planted], cwd=ROOT, capture_output=True, check=False).returncode == 1
 
 
 def test_nobody_assigns_a_run_status():

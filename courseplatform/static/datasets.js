@@ -6,5 +6,8 @@ document.addEventListener("submit", (event) => {
   if (!form || event.defaultPrevented) return;
   const note = form.querySelector("[data-upload-note]");
   const file = form.querySelector("input[type=file]")?.files[0];
-  if (note) note.textContent = file ? `Sending ${file.name} (${(file.size / 1e6).toFixed(1)} MB) and checking every row…` : "Checking every row…";
+  if (note)
+    note.textContent = file
+      ? `Sending ${file.name} (${(file.size / 1e6).toFixed(1)} MB) and checking every row…`
+      : "Checking every row…";
 });

@@ -15,7 +15,9 @@ document.querySelector(".pane-tabs").hidden = false;
 window.showPane("interview");
 
 // What only works with this script shows itself now.
-document.querySelectorAll(".prompts, [data-keys]").forEach((part) => { part.hidden = false; });
+document.querySelectorAll(".prompts, [data-keys]").forEach((part) => {
+  part.hidden = false;
+});
 document.querySelectorAll("[data-keys]").forEach((button) => {
   button.addEventListener("click", () => document.getElementById("keys").showModal());
 });
@@ -88,17 +90,23 @@ const toTheEnd = () => {
   const chat = document.querySelector("#talk > .chat");
   if (chat && following) chat.scrollTop = chat.scrollHeight;
 };
-document.addEventListener("scroll", (event) => {
-  if (!event.target.matches || !event.target.matches("#talk > .chat")) return;
-  following = event.target.scrollHeight - event.target.scrollTop - event.target.clientHeight < NEAR_PX;
-}, true);
+document.addEventListener(
+  "scroll",
+  (event) => {
+    if (!event.target.matches || !event.target.matches("#talk > .chat")) return;
+    following = event.target.scrollHeight - event.target.scrollTop - event.target.clientHeight < NEAR_PX;
+  },
+  true,
+);
 const interview = document.querySelector("[data-interview]");
 new MutationObserver(toTheEnd).observe(interview, { childList: true, subtree: true, characterData: true });
-document.addEventListener("htmx:beforeRequest", (event) => { if (event.target.id === "ask") following = true; });
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (event.target.id === "ask") following = true;
+});
 toTheEnd();
 
-// Where the part of the page that had the focus is replaced, the focus stays at its answer, or goes to the ask box. What is
-// swapped beside it (evidence, reading) settles first and decides nothing.
+// Where the part of the page that had the focus is replaced, the focus stays at its answer, or goes to the ask box.
+// What is swapped beside it (evidence, reading) settles first and decides nothing.
 document.addEventListener("htmx:afterSettle", (event) => {
   const settled = event.target;
   if (document.activeElement !== document.body || !settled.matches("#talk, .exchange")) return;

@@ -11,7 +11,8 @@ document.addEventListener("keydown", (event) => {
 
 // Copy buttons show themselves where there is a clipboard.
 const showCopyButtons = () => {
-  if (navigator.clipboard) document.querySelectorAll("[data-copy][hidden]").forEach((button) => (button.hidden = false));
+  if (navigator.clipboard)
+    document.querySelectorAll("[data-copy][hidden]").forEach((button) => (button.hidden = false));
 };
 document.addEventListener("DOMContentLoaded", showCopyButtons);
 document.addEventListener("htmx:afterSettle", showCopyButtons);
@@ -23,11 +24,15 @@ document.addEventListener("click", async (event) => {
 });
 
 // Printing, and with it "Save as PDF", needs a script; the browser's own menu does it too.
-document.addEventListener("DOMContentLoaded", () => document.querySelectorAll("[data-print]").forEach((button) => (button.hidden = false)));
-document.addEventListener("click", (event) => { if (event.target.closest("[data-print]")) window.print(); });
+document.addEventListener("DOMContentLoaded", () =>
+  document.querySelectorAll("[data-print]").forEach((button) => (button.hidden = false)),
+);
+document.addEventListener("click", (event) => {
+  if (event.target.closest("[data-print]")) window.print();
+});
 
-// Grading from the keyboard. Keys do nothing while one is writing. One criterion is open at a time: that is the one that
-// digits and the comment key are about, wherever the focus is.
+// Grading from the keyboard. Keys do nothing while one is writing. One criterion is open at a time: that is the one
+// that digits and the comment key are about, wherever the focus is.
 const criteria = () => [...document.querySelectorAll("[data-criterion]")];
 const currentCriterion = () => {
   const near = document.activeElement && document.activeElement.closest("[data-criterion]");
@@ -55,7 +60,9 @@ const choose = (value) => {
   radio.dispatchEvent(new Event("change", { bubbles: true }));
 };
 const lastAnswer = (part) => [...document.querySelectorAll(`[data-interview] ${part}`)].pop();
-const toInterview = () => { if (window.showPane) showPane("interview"); };
+const toInterview = () => {
+  if (window.showPane) showPane("interview");
+};
 const openPart = (part) => {
   toInterview();
   const near = document.activeElement && document.activeElement.closest("[data-interview] .exchange");
@@ -69,18 +76,38 @@ const digit = (value) => {
   const tags = document.activeElement && document.activeElement.closest(".tags");
   if (!tags) return choose(value);
   const button = tags.querySelectorAll("button")[value - 1];
-  if (button) { button.focus(); button.click(); }
+  if (button) {
+    button.focus();
+    button.click();
+  }
 };
 const keys = {
   n: () => step(1),
   p: () => step(-1),
   0: () => choose("cannot"),
-  c: () => { const here = currentCriterion(); if (here) { goTo(here); here.querySelector("textarea").focus(); } },
-  t: () => { toInterview(); const here = lastAnswer(".tags"); if (here) here.querySelector("button").focus(); },
+  c: () => {
+    const here = currentCriterion();
+    if (here) {
+      goTo(here);
+      here.querySelector("textarea").focus();
+    }
+  },
+  t: () => {
+    toInterview();
+    const here = lastAnswer(".tags");
+    if (here) here.querySelector("button").focus();
+  },
   o: () => openPart(".own-tag"),
   b: () => openPart(".better"),
-  a: () => { toInterview(); const box = document.getElementById("question"); if (box) box.focus(); },
-  s: () => { const button = document.querySelector("#commit button"); if (button) button.focus(); },
+  a: () => {
+    toInterview();
+    const box = document.getElementById("question");
+    if (box) box.focus();
+  },
+  s: () => {
+    const button = document.querySelector("#commit button");
+    if (button) button.focus();
+  },
   "?": () => document.getElementById("keys").showModal(),
 };
 // Esc leaves every box; the focus stays beside what was left.
@@ -108,7 +135,8 @@ document.addEventListener("keydown", (event) => {
   act();
 });
 
-// Answers to two saves may come in the wrong order: the grade goes in with the newest state that this page has been told.
+// Answers to two saves may come in the wrong order: the grade goes in with the newest state that this page has been
+// told.
 let newest = 0;
 const keepNewest = () => {
   const told = document.querySelector("input[form=commit][name=version]");
@@ -117,7 +145,8 @@ const keepNewest = () => {
 document.addEventListener("DOMContentLoaded", keepNewest);
 document.addEventListener("htmx:oobAfterSwap", keepNewest);
 
-// Who writes a comment and presses "Submit grade" at once must not race with her own autosave: the grade goes in after it.
+// Who writes a comment and presses "Submit grade" at once must not race with her own autosave: the grade goes in
+// after it.
 const saving = () => drafts.unsaved().length > 0 || document.querySelector(".rubric form.htmx-request") !== null;
 document.addEventListener("submit", (event) => {
   if (event.target.id !== "commit" || !saving()) return;

@@ -62,10 +62,20 @@ def dataset_upload(request: SignedInRequest, team: Team, dataset_id: int) -> Htt
     return upload_page(request, team, {"form": form, "dataset": dataset})
 
 
+EXAMPLES = {
+    "dialogue": '{"dialogue": [{"role": "teacher", "content": "What is 8 + 7?"}, '
+    '{"role": "student", "content": "Um… I count up. 15!"}]}',
+    "messages": '{"messages": [{"role": "system", "content": "You are a second-grade student."}, '
+    '{"role": "user", "content": "What is 8 + 7?"}, {"role": "assistant", "content": "Um… I count up. 15!"}]}',
+    "instruction": '{"instruction": "What is 8 + 7?", "output": "Um… I count up. 15!"}',
+}
+"""One row of each of the three shapes, on one line as in a file."""
+
+
 def upload_page(request: HttpRequest, team: Team, context: dict[str, Any]) -> HttpResponse:
     form: UploadForm = context["form"]
     status = 422 if form.is_bound and form.errors else 200
-    everything = {"section": "datasets", "team": team, "limits": intake.limits(), **context}
+    everything = {"section": "datasets", "team": team, "limits": intake.limits(), "examples": EXAMPLES, **context}
     return render(request, "datasets/dataset_new.html", everything, status=status)
 
 

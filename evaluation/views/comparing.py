@@ -1,6 +1,7 @@
 """A team puts one prompt to several of its bots and says, before it knows whose it is, which answer is better."""
 
 from typing import Any
+from urllib.parse import quote, urlencode
 from uuid import UUID
 
 from django.contrib import messages
@@ -80,8 +81,15 @@ def _context(request: SignedInRequest, comparison: Comparison, contenders: list[
         "waits": comparing.waits_for(contenders),
         "streaming": any(one.turn.is_streaming for one in contenders),
         "bots": sorted(bots, key=lambda bot: bot.value),
+        "once_more": _once_more(comparison, bots),
         "section": "chat",
     }
+
+
+def _once_more(comparison: Comparison, bots: list[comparing.Bot]) -> str:
+    """What follows the ? in the address of a form that asks the same bots the same question."""
+    values = sorted(bot.value for bot in bots)
+    return urlencode([*(("bot", value) for value in values), ("question", comparison.question)], quote_via=quote)
 
 
 @team_view(Access.MEMBER)

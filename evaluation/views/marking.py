@@ -94,4 +94,5 @@ def revise(request: SignedInRequest, grade: Grade, cards: Cards) -> ReasonForm |
     if request.method == "POST":
         for card in cards:
             card["sent"] = parts[card["score"]]
+            card["sent_comment"] = card["sent"]["comment"].value() or ""
     return form

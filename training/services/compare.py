@@ -30,6 +30,11 @@ class Comparison:
     answers: list[Line]
     chart: charts.Chart | None
 
+    @property
+    def numbers(self) -> str:
+        """The runs as a page's address names them: 3,5."""
+        return ",".join(str(run.number) for run in self.runs)
+
 
 def compare(runs: Sequence[TrainingRun]) -> Comparison:
     """In three queries, however many runs and steps."""
