@@ -78,5 +78,5 @@ def read_as_drawn() -> None:
     async def request_async(client: AsyncClient, **asked: Any) -> Any:
         return page(await ask_async(client, **asked))
 
-    Client.request = request  # type: ignore[method-assign]
-    AsyncClient.request = request_async  # type: ignore[method-assign]
+    Client.request = request  # type: ignore[method-assign, assignment]
+    AsyncClient.request = request_async  # type: ignore[method-assign, assignment]

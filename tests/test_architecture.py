@@ -116,7 +116,7 @@ def test_templates_styles_and_scripts_keep_within_120_characters(tmp_path: Path)
     ],
 )
 def test_templates_styles_and_scripts_have_their_form(tool: str, folder: str, shapeless: str, tmp_path: Path) -> None:
-    command = [Path(sys.executable).parent / tool, "--check"]
+    command: list[str | Path] = [Path(sys.executable).parent / tool, "--check"]
     done = subprocess.run([*command, folder], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"Run `make format`. {done.stdout}{done.stderr}"
     planted = tmp_path / ("x.html" if tool == "djangofmt" else "x.css")

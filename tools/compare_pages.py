@@ -278,14 +278,14 @@ def pytest_configure(config: Any) -> None:
             compare(name, lambda: str(draw(find(older, name), context, request)), str(page))
         return page
 
-    backend.DjangoTemplates.get_template = get_template  # type: ignore[method-assign]
-    backend.Template.render = render  # type: ignore[method-assign]
+    backend.DjangoTemplates.get_template = get_template  # type: ignore[method-assign, assignment]
+    backend.Template.render = render  # type: ignore[method-assign, assignment]
 
 
 def before_params() -> dict[str, Any]:
     from django.conf import settings
 
-    ours = settings.TEMPLATES[0]
+    ours: dict[str, Any] = settings.TEMPLATES[0]
     return {
         "NAME": "before",
         "DIRS": [os.environ[FOLDER]],
