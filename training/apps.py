@@ -1,6 +1,11 @@
 from django.apps import AppConfig
 
+from training import methods
+
 
 class TrainingConfig(AppConfig):
     name = "training"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        methods.load()

@@ -6,7 +6,6 @@ import msgspec
 
 from courseplatform.course_archive.rows import ArchiveRefused
 from courseplatform.course_archive.tables import RUN
-from teams.models import Method
 from training.archives.adapter import AdapterConfig
 from training.archives.manifest import CONFIG, IN_A_COURSE, PROGRAM, RESULT
 from training.archives.program import Program, document
@@ -65,7 +64,7 @@ class Artefacts:
                 _copy(content, size, None if ours is not None else out)
                 if ours is not None:
                     out.write(ours)
-        if run.method == Method.DSPY and said.program is not None:
+        if run.trained_with.is_program and said.program is not None:
             run.result["prompt_tokens"] = finish.program_prompt_tokens(run.folder)
             run.save(update_fields=["result"])
         if any(names[place] == RESULT for place, _ in said.files):
@@ -87,7 +86,7 @@ class Artefacts:
                 except adapters.AdapterRefused as refused:
                     raise ArchiveRefused(f"runs, {run}: {refused}") from refused
             return {CONFIG: adapters.config_text(said.config, base)}
-        if run.method == Method.DSPY and said.program is not None:
+        if run.trained_with.is_program and said.program is not None:
             address = public_address(base)
             return {PROGRAM: document(said.program, model=base.name, base_url=address, local=base.local)}
         return {}

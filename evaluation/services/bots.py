@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from evaluation.models import Conversation, Turn
 from evaluation.services.clean import MAX_ANSWER_CHARACTERS
-from teams.models import Method
+from training import methods
 from training.services import charges
 from training.services.calls.prepare import Message, PreparedCall, answer_tokens, prepare, stretched
 from training.services.calls.usage import TokenUsage
@@ -22,7 +22,7 @@ def endpoint_of(conversation: Conversation) -> ChatEndpoint:
     if conversation.untrained:
         return endpoint_for_base(conversation.run.base_model)
     endpoint = endpoint_for(conversation.run)
-    if conversation.submission is None or endpoint.method == Method.DSPY:
+    if conversation.submission is None or methods.get(endpoint.method).is_program:
         return endpoint
     frozen = conversation.submission.bundle["chat"]
     return replace(

@@ -19,7 +19,8 @@ from django.utils import timezone
 
 from datasets.models import DatasetVersion
 from teams.models import LedgerEntry, Method, PaidFor, SubjectKind, Team
-from training import program_design
+from training import methods, program_design
+from training.methods import TrainingMethod
 from training.models.base_model import BaseModel
 from training.models.sweep import Sweep
 from training.program_design import Design
@@ -219,6 +220,11 @@ class TrainingRun(models.Model):
         return self.method == Method.LORA or self.is_own_job
 
     @property
+    def trained_with(self) -> TrainingMethod:
+        """What its method says about itself (`training/methods`)."""
+        return methods.get(self.method)
+
+    @property
     def is_own_job(self) -> bool:
         """An OpenAI run that was trained on this platform: its base is one of ours, which are listed for LoRA."""
         return self.method == Method.OPENAI and self.base_model.method == Method.LORA
@@ -240,7 +246,7 @@ class TrainingRun(models.Model):
     @property
     def program(self) -> Design | None:
         """How a DSPy run's program was declared; None for other methods, and where its settings hold none to be read."""
-        if self.method != Method.DSPY:
+        if not self.trained_with.is_program:
             return None
         try:
             return program_design.read(self.settings.get("design"))

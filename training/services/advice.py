@@ -8,6 +8,7 @@ from datasets.models import DatasetVersion
 from teams.models import Method, Team
 from teams.services import team_ledger
 from teams.services.prices import PriceUnknown
+from training import methods
 from training.models import BaseModel, TrainingRun
 from training.services import estimate, launch, preference
 
@@ -66,6 +67,6 @@ def advise(
             f"The provider switches {base_model} off on {base_model.shutdown_on:%d %B %Y}; chats with it end then."
         )
     rows = estimate.training_share(dataset_version, settings)
-    in_pairs = method != Method.DSPY and base_model.local and settings.get("training") == launch.DPO
+    in_pairs = not methods.get(method).is_program and base_model.local and settings.get("training") == launch.DPO
     size = preference.size_advice(rows) if in_pairs else guideline(method, rows)["sentence"]
     return Advice(size, figures.left, reckoned, refusal, warnings)

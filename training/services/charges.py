@@ -156,7 +156,7 @@ class _Priced:
 
 def run_charge(run: TrainingRun, *, confidence: Confidence = Confidence.EXACT) -> Charge:
     """The charge for everything that was measured of `run` so far. Raises PriceUnknown."""
-    price = _lora_priced if run.is_adapter else _dspy_priced if run.method == Method.DSPY else _openai_priced
+    price = _lora_priced if run.is_adapter else _dspy_priced if run.trained_with.is_program else _openai_priced
     used = price(run)
     return Charge(
         subject_kind=SubjectKind.RUN,
@@ -305,7 +305,7 @@ def base_chat_cost(
 
 def request_tokens(run: TrainingRun, input_tokens: int) -> int:
     """The most that one request to the model may read: what the caller counted, a DSPy program's own prompt, a margin."""
-    brought = _whole(run.result.get("prompt_tokens")) if run.method == Method.DSPY else 0
+    brought = _whole(run.result.get("prompt_tokens")) if run.trained_with.is_program else 0
     return with_margin(input_tokens + brought)
 
 
@@ -315,7 +315,7 @@ def chat_most(run: TrainingRun, *, input_tokens: int, max_tokens: int, prices: T
     A DSPy program adds its instructions and demonstrations to what the teacher says and may ask twice. 0 where it is
     answered here. Raises PriceUnknown.
     """
-    calls = PROGRAM_CALLS_PER_TURN * run.calls_an_answer if run.method == Method.DSPY else 1
+    calls = PROGRAM_CALLS_PER_TURN * run.calls_an_answer if run.trained_with.is_program else 1
     asked = calls * request_tokens(run, input_tokens)
     prices = prices or chat_prices(run)
     if prices is None:
@@ -325,7 +325,7 @@ def chat_most(run: TrainingRun, *, input_tokens: int, max_tokens: int, prices: T
 
 def program_limits(run: TrainingRun, *, input_tokens: int, max_tokens: int) -> dict[str, Any] | None:
     """What `chat_most` priced, for the program server to keep to, whatever the program says; None for other methods."""
-    if run.method != Method.DSPY:
+    if not run.trained_with.is_program:
         return None
     return {
         "model": run.base_model.name,

@@ -63,7 +63,7 @@ def endpoint_for(run: TrainingRun) -> ChatEndpoint:
     prompt = str(run.result.get("system_prompt") or "")
     if run.is_adapter:
         return _local(settings.MODEL_SERVER_URL, run.result_model, prompt, Method(run.method), base)
-    if run.method == Method.DSPY:
+    if run.trained_with.is_program:
         # The program brings its own instructions: nothing may be added to what was optimised.
         found = _local(settings.PROGRAM_SERVER_URL, run.result_model, "", Method.DSPY, base)
         longest = program_answer_tokens(run)

@@ -7,7 +7,6 @@ from typing import Any
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 
-from teams.models import Method
 from teams.services.prices import PriceUnknown
 from training.launcher import INTERRUPTED, Engine
 from training.models import InvalidTransition, RunStatus, TrainingRun
@@ -117,7 +116,7 @@ def _conclude(run: TrainingRun, lease: str, recorder: Recorder, exit_code: int |
 def _succeed(run: TrainingRun, lease: str) -> str:
     try:
         result = finish.read_result(run.folder)
-        if run.method == Method.DSPY:
+        if run.trained_with.is_program:
             result["prompt_tokens"] = finish.program_prompt_tokens(run.folder)
     except (FileNotFoundError, ValueError) as error:
         log.warning("run %s left no result: %s", run.pk, error)

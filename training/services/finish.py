@@ -12,18 +12,13 @@ from django.urls import reverse
 from teams.models import Confidence, Hold, HoldState, Method, NoticeKind
 from teams.services import money, notices
 from teams.services.prices import PriceUnknown
+from training import methods
 from training.launcher import storable
+from training.methods.method import RESULT_FILE
 from training.models import MOST_ATTEMPTS, Artifact, RunEvent, RunStatus, RunVerdict, TrainingRun
 from training.run_files import file_in, files_in, open_in
 from training.services import charges, idle_speed, live, queue, run_disk, verdicts
 from training.services.calls import program_prompt
-
-RESULT_FILE = "result.json"
-ARTIFACTS = {
-    Method.LORA: ("adapter", RESULT_FILE),
-    Method.DSPY: ("program.json", RESULT_FILE),
-    Method.OPENAI: ("result.csv", "train.jsonl", "validation.jsonl", RESULT_FILE),
-}
 
 
 @dataclass(frozen=True)
@@ -189,7 +184,9 @@ def _tell(run: TrainingRun, text: str) -> None:
 def collect_artifacts(run: TrainingRun) -> list[Artifact]:
     """What the run left in its folder, hashed; nothing is saved."""
     found = []
-    for name in ARTIFACTS[Method.LORA if run.is_adapter else Method(run.method)]:
+    # An own job of the OpenAI method is trained by the engine of LoRA, and leaves what that leaves.
+    method = methods.get(Method.LORA) if run.is_adapter else run.trained_with
+    for name in method.artifacts:
         found += [_artifact(run, inside) for inside in files_in(run.folder, name)]
     return found
 

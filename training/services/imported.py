@@ -24,6 +24,7 @@ from datasets.services.blocks import read_frames
 from teams import sandbox
 from teams.models import ArchiveImport, DiskKind, Method, Team, User
 from teams.services import archive_imports, audit, disk
+from training import methods
 from training.archives import adapter, contents
 from training.archives.manifest import (
     ALLOWED,
@@ -173,7 +174,7 @@ class _Arrival:
             except adapters.AdapterRefused as refused:
                 raise ImportRefused(str(refused)) from refused
             return {CONFIG: adapters.config_text(self.answer.config, self.base)}
-        if self.method == Method.DSPY and self.answer.program is not None:
+        if methods.get(self.method).is_program and self.answer.program is not None:
             address = public_address(self.base)
             return {
                 PROGRAM: document(self.answer.program, model=self.base.name, base_url=address, local=self.base.local)
@@ -225,7 +226,7 @@ class _Arrival:
                 target.write_bytes(rewritten[names[place]])
             else:
                 self.box.take(f"file-{place}", to=target, most_bytes=MOST_BYTES)
-        if self.method == Method.DSPY:
+        if methods.get(self.method).is_program:
             self.answer.result["prompt_tokens"] = finish.program_prompt_tokens(self.folder)
         json_files.write_json(file_in(self.folder, RESULT), self.answer.result)
         if self.method == Method.LORA:

@@ -13,6 +13,7 @@ from datasets.services.privacy import cloud_refusal
 from teams.models import DiskKind, Method, Team, User
 from teams.services import audit, disk, money
 from teams.services.prices import PriceUnknown
+from training import methods
 from training.models import BaseModel, DeletedRun, RunStatus, TrainingRun
 from training.services import charges, estimate, local_program, lora_memory, preference, queue, run_disk
 from training.services.openai_api import own_jobs
@@ -158,7 +159,7 @@ def why_not(
         return "This dataset belongs to another team."
     if not BaseModel.objects.offered(team.course, method).filter(pk=base_model.pk).exists():
         return f"{base_model} is not offered for {Method(method).label} in this course. Choose one from the list."
-    trains_here = method != Method.DSPY and base_model.local
+    trains_here = not methods.get(method).is_program and base_model.local
     if settings.get("training") == DPO and trains_here:
         pairs: dict[str, Any] = {
             "base_model": base_model,

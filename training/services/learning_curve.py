@@ -54,9 +54,10 @@ def learning_curve(run: TrainingRun) -> LearningCurve:
     newest = sorted(_siblings(run), key=lambda one: (one.status == RunStatus.SUCCEEDED, one.pk))
     by_share = {_share(one): one for one in newest}  # a finished one before one that is still at work
     parts = [_part(run, share, by_share.get(share)) for share in SHARES]
-    unit = "score on held-out dialogues" if run.method == Method.DSPY else "validation loss"
+    method = run.trained_with
+    unit = method.measured_in
     points = [(part.rows, part.value) for part in parts if part.value is not None]
-    return LearningCurve(parts, unit, charts.over_rows(points, unit), advice(points, higher=run.method == Method.DSPY))
+    return LearningCurve(parts, unit, charts.over_rows(points, unit), advice(points, higher=method.higher_is_better))
 
 
 def start_part(*, run: TrainingRun, person: User, share: float) -> TrainingRun:
@@ -149,7 +150,7 @@ def _why_not(run: TrainingRun) -> str:
         return "It was not trained here. Run it again with changes first; that run can be compared with fewer rows."
     if run.settings.get("starts_from") and run.starts_from is None:
         return "The run that it went on from was deleted, so it cannot be repeated on fewer rows."
-    if run.method != Method.DSPY and not run.settings.get("validation_fraction"):
+    if run.trained_with.keeps_rows_back and not run.settings.get("validation_fraction"):
         return (
             "No rows were kept back, so nothing could be compared. Run again with some rows kept back to measure with."
         )
@@ -160,7 +161,7 @@ def _value(run: TrainingRun) -> float | None:
     """What the kept model scored: for LoRA the best adapter's loss, not the last step's."""
     if run.status != RunStatus.SUCCEEDED:
         return None
-    if run.method == Method.DSPY:
+    if run.trained_with.is_program:
         return run.score_after
     kept = (run.result.get("metrics") or {}).get("validation_loss_after")
     return float(kept) if isinstance(kept, int | float) else run.validation_loss

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from teams.models import Hold, HoldState, LedgerEntry, Method
+from teams.models import Hold, HoldState, LedgerEntry
 from training.models import RunStatus, RunVerdict, TrainingRun
 from training.services import charts, queue
 from training.services.loss_words import LossWords, read_curve
@@ -84,7 +84,7 @@ def panel(run: TrainingRun) -> Panel:
     _add_curves(run, shown)
     _add_said(run, shown)
     shown.cost = cost_of(run)
-    if run.method == Method.DSPY:
+    if run.trained_with.is_program:
         shown.search = search_of(run)
     return shown
 
@@ -167,9 +167,10 @@ def _note(kind: str, data: dict[str, Any]) -> str:
 
 def headline(run: TrainingRun) -> str:
     """Where the run stands, in words."""
-    unit = "calls" if run.method == Method.DSPY else "steps"
+    method = run.trained_with
     if run.status == RunStatus.RUNNING and run.total_steps:
-        return f"{run.step:,} of {'at most ' if unit == 'calls' else ''}{run.total_steps:,} {unit}"
+        most = "at most " if method.counts_at_most else ""
+        return f"{run.step:,} of {most}{run.total_steps:,} {method.progress_unit}"
     if run.status == RunStatus.RUNNING:
         return "Starting: reading rows and loading the model."
     if run.status == RunStatus.WAITING:

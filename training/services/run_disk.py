@@ -11,6 +11,7 @@ from django.utils import timezone
 from datasets.models import DatasetVersion
 from teams.models import DiskKind, DiskUse, Method
 from teams.services import disk
+from training import methods
 from training.models import ENDED, BaseModel, TrainingRun
 from training.services import lora_memory
 
@@ -24,7 +25,7 @@ CHECKPOINT = "checkpoint"
 def estimate(version: DatasetVersion, method: Method, base_model: BaseModel, settings: dict[str, Any]) -> int:
     """Bytes that a run may come to keep: its rows, its logs, and for LoRA its checkpoint and adapters."""
     rows = BYTES_PER_TOKEN * version.token_estimate + 500 * version.row_count
-    if method == Method.DSPY or not base_model.local:
+    if methods.get(method).is_program or not base_model.local:
         return LOGS_AND_RESULT + 2 * rows
     room = lora_memory.room()
     mean = version.token_estimate / version.row_count

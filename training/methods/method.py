@@ -1,0 +1,27 @@
+"""The object that a method registers."""
+
+from dataclasses import dataclass
+
+RESULT_FILE = "result.json"
+
+
+@dataclass(frozen=True)
+class TrainingMethod:
+    """What the rest of the platform asks a method.
+
+    `artifacts`: files and folders that a finished run leaves in its folder, as paths relative to it.
+    `is_program`: a run leaves a program around an unchanged model: it brings its own prompt with examples, and no weights
+    are trained. Else it leaves weights, here or at a provider.
+    `measured_in`: how a person calls the figure that runs are compared by; `higher_is_better`: of that figure.
+    `keeps_rows_back`: that figure is there only where the run's settings kept rows back to measure with.
+    `progress_unit`: what a running engine counts; `counts_at_most`: the total that it names is the most that it may use.
+    """
+
+    name: str
+    artifacts: tuple[str, ...]
+    is_program: bool = False
+    measured_in: str = "validation loss"
+    higher_is_better: bool = False
+    keeps_rows_back: bool = True
+    progress_unit: str = "steps"
+    counts_at_most: bool = False
