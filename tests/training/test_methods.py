@@ -73,7 +73,7 @@ def test_a_fourth_method_is_one_folder(team: Any, echo: methods.TrainingMethod) 
 
     Its form, estimate and charge still do, and the `Method` of a run's row.
     """
-    run = make_run(team, Method.LORA)
+    run: Any = make_run(team, Method.LORA)
     run.method = "echo"
     run.folder.mkdir(parents=True, exist_ok=True)
     (run.folder / "echo.txt").write_text("hello")

@@ -2,6 +2,7 @@ from training.models.base_model import NOT_FIT, BaseModel, Hosting, Trial
 from training.models.deleted_run import DeletedRun
 from training.models.endpoint import CallStatus, Deployment, EndpointCall, EndpointKey
 from training.models.fine_tuning import ApiFile, FineTuningJob
+from training.models.lease import lease_owner
 from training.models.merged import MERGING, MergedModel, MergeStatus
 from training.models.origin import Origin
 from training.models.pace import PaceTrial
@@ -17,7 +18,6 @@ from training.models.run import (
     RunEvent,
     RunStatus,
     TrainingRun,
-    lease_owner,
 )
 from training.models.sweep import Sweep
 from training.models.verdict import RunVerdict

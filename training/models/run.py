@@ -4,11 +4,7 @@ Whoever works on a run holds its lease: a token and a time. Every write of their
 taken for dead (and perhaps is not) can no longer change anything.
 """
 
-import hashlib
-import os
-import socket
 import uuid
-from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings as django_settings
@@ -22,6 +18,7 @@ from teams.models import LedgerEntry, Method, PaidFor, SubjectKind, Team
 from training import methods, program_design
 from training.methods import TrainingMethod
 from training.models.base_model import BaseModel
+from training.models.lease import lease_time, new_lease
 from training.models.sweep import Sweep
 from training.program_design import Design
 from training.run_files import file_in
@@ -362,21 +359,6 @@ class TrainingRun(models.Model):
 
     def _note_status(self, status: RunStatus) -> None:
         RunEvent.objects.create(run=self, kind="status", data={"status": status})
-
-
-def lease_owner(pid: int) -> str:
-    """How every lease begins that a process of this machine takes; lets its parent tell whose run a killed child had."""
-    host = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
-    return f"{host}-{pid}-"
-
-
-def new_lease() -> str:
-    return (lease_owner(os.getpid()) + uuid.uuid4().hex)[:32]
-
-
-def lease_time() -> timedelta:
-    """How long a worker may be silent before its run is given to another."""
-    return timedelta(seconds=django_settings.RUN_LEASE_SECONDS)
 
 
 class RunEvent(models.Model):

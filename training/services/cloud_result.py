@@ -18,6 +18,7 @@ from django.utils import timezone
 from teams.models import Confidence, Hold, LedgerEntry
 from teams.services import money
 from teams.services.prices import PriceUnknown
+from training.methods.method import RESULT_FILE
 from training.models import Artifact, InvalidTransition, Missing, RunEvent, RunStatus, TrainingRun
 from training.providers.openai_api import FineTuning, JobEvent, ProviderAway, ProviderJob, ProviderRefused
 from training.providers.values import finite, points, step_number
@@ -222,8 +223,8 @@ def _write_files(run: TrainingRun, result: dict[str, Any], missing: set[str]) ->
     """The result beside what else the run left. Where this machine can't write or read, that is missing too."""
     try:
         run.folder.mkdir(parents=True, exist_ok=True)
-        if not run.file(finish.RESULT_FILE).exists():
-            json_files.write_json(run.file(finish.RESULT_FILE), result)
+        if not run.file(RESULT_FILE).exists():
+            json_files.write_json(run.file(RESULT_FILE), result)
         found = finish.collect_artifacts(run)
     except OSError as trouble:
         log.warning("run %s: its files were not kept: %s", run.pk, trouble)
