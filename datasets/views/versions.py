@@ -51,7 +51,6 @@ def version_detail(request: HttpRequest, team: Team, dataset_id: int, number: in
     context = frame(team, version, "rows") | {
         "items": items,
         "draft": drafts.draft_of(version.dataset),
-        "next_number": versions.next_number(version.dataset),
         "find_form": form,
         "label_form": BulkLabelForm(),
         "is_search": not search.is_empty,
