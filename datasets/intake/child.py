@@ -165,11 +165,16 @@ def shown(recognition: formats.Recognition) -> formats.Recognition:
         recognition,
         columns=columns,
         shapes=shapes,
-        encoding_samples=_short_texts(recognition.encoding_samples, 20),
+        encoding=recognition.encoding if recognition.encoding in formats.ENCODING_NAMES else "utf-8",
+        encoding_samples={
+            name: problems.shortened(text, _LONGEST_SAMPLE)
+            for name, text in recognition.encoding_samples.items()
+            if name in formats.ENCODING_CHOICES
+        },
         samples=_short_texts(recognition.samples, 200),
         speakers=_short_counts(recognition.speakers),
         suggested=_suggestion(recognition.suggested),
-        examples={code: _example(told) for code, told in list(recognition.examples.items())[:40]},
+        examples={code: _example(told) for code, told in recognition.examples.items() if code in formats.MENDS},
     )
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from datasets import formats
 from datasets.intake import broken_rows
-from datasets.models import FixKind, Import, ImportFix, ImportStatus
+from datasets.models import DraftChange, FixKind, Import, ImportFix, ImportStatus
 from datasets.services import drafts
 from datasets.services.blocks import (
     Block,
@@ -131,13 +131,20 @@ def _into_edits(import_: Import, key: str, row: formats.Row, person: User) -> Im
         raise FixRefused("The dataset of this import was deleted.")
     if import_.fixes.filter(kind=FixKind.ROW, key=key, undone_at=None).exists():
         raise FixRefused("This row was repaired already. Change it among the dataset's rows or edits.")
+    made = ImportFix(upload=import_, kind=FixKind.ROW, key=key, row=row.as_dict(), made_by=person)
+
+    def remember(change: DraftChange) -> None:
+        """In the edit's own transaction: of two presses at once, one adds the row and the other nothing."""
+        made.row_id = change.row_id
+        made.save()
+
     try:
-        change = drafts.add_row(dataset=import_.dataset, row=row, person=person)
+        drafts.put_row(dataset=import_.dataset, row=row, person=person, then=remember)
     except drafts.EditRefused as refusal:
         raise FixRefused(str(refusal)) from None
-    return ImportFix.objects.create(
-        upload=import_, kind=FixKind.ROW, key=key, row=row.as_dict(), row_id=change.row_id, made_by=person
-    )
+    except IntegrityError:
+        raise FixRefused("Somebody repaired this row just now. Look at the dataset's edits.") from None
+    return made
 
 
 def undo_row(*, import_: Import, key: str, person: User) -> None:

@@ -8,9 +8,10 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from datasets.intake import broken_rows
-from datasets.models import DatasetVersion, Draft, FixKind, Import, ImportFix, ImportStatus
-from datasets.services import repairs, versions
+from datasets import formats
+from datasets.intake import broken_rows, child
+from datasets.models import DatasetVersion, Draft, DraftChange, FixKind, Import, ImportFix, ImportStatus
+from datasets.services import drafts, repairs, versions
 from teams.models import User
 from tests.datasets.conftest import jsonl, question
 from tests.datasets.test_messy_files import form_as_shown, press, report
@@ -178,6 +179,42 @@ def test_what_a_child_left_as_broken_rows_is_proven(tmp_path: Any) -> None:
         path.write_bytes(bad)
         with path.open("rb") as file, pytest.raises(broken_rows.NotBroken):
             list(broken_rows.checked(file))
+
+
+def test_what_a_child_says_it_found_is_trimmed_to_what_a_page_shows() -> None:
+    told = formats.Recognition(
+        encoding="\x00" * 5000,
+        encoding_samples={"evil\x00": "x", "cp1252": "y" * 9000 + "\x00"},
+        speakers={"n" * 5000: 1, "Ann\x00": 2},
+        suggested={"teacher": ["no"], "speakers": 3},
+        samples={"c" * 900: "x"},
+        examples={"nonsense": [["a", "b", "c"]], "untrimmed": [["a" * 900] * 9] * 9},
+    )
+    kept = child.shown(told)
+    assert (kept.encoding, list(kept.encoding_samples), list(kept.speakers)) == ("utf-8", ["cp1252"], ["Ann␀"])
+    assert (kept.suggested, kept.samples, list(kept.examples)) == ({}, {}, ["untrimmed"])
+    assert max(map(len, [text for one in kept.examples["untrimmed"] for text in one])) <= 120
+    assert (len(kept.examples["untrimmed"]), len(kept.examples["untrimmed"][0])) == (3, 3)
+
+
+def test_of_two_repairs_at_once_one_adds_the_row(
+    upload: Upload, browser: Client, member: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_ = upload(jsonl(question(1), NO_ANSWER))
+    press(browser, import_, "accept/")
+    (shown,) = repairs.broken(import_)
+    put = drafts.put_row
+
+    def beaten(**asked: Any) -> Any:
+        """Somebody else's press comes between the look and the write."""
+        ImportFix.objects.create(upload=import_, kind=FixKind.ROW, key=shown.key, made_by=member)
+        return put(**asked)
+
+    monkeypatch.setattr(drafts, "put_row", beaten)
+    turns = [("user", "Who are you?"), ("assistant", "I am Theo!")]
+    with pytest.raises(repairs.FixRefused, match="just now"):
+        repairs.repair_row(import_=import_, shown=shown, turns=turns, person=member)
+    assert not DraftChange.objects.exists()
 
 
 def test_hostile_text_in_a_broken_row_is_shown_as_text(upload: Upload, browser: Client) -> None:
