@@ -12,6 +12,7 @@ Everything takes `datasets.formats.Row` objects in a sequence; a row's place in 
     "tokens": {"total", "mean", "largest", "estimated", "context", "over_context": [line…], "over_context_count"},
     "language": see `language`, "speaker": see `speaker`, "coverage": {label: {"given"|"suggested": {value: rows}}} ("" =
     unlabelled), "duplicates": {"exact": [[line…]…], "near": [[line…]…], "exact_rows", "near_rows", "compared"},
+    "knowledge": {"right", "mistaken", "mistaken_lines", "few_right"},
     "openings": [{"words", "count", "share"}…], "leakage": [{"line", "validation_line", "similarity"}…],
     "as_an_ai_lines": [line…], "privacy": {kind: findings}, "findings": [`.problems` as dicts]}
 `check_file(source, *, filename, limits=None, shape="auto", count_tokens=None) -> FileReport`: read and report in one; never
@@ -42,6 +43,7 @@ from datasets.checks.advising import GUIDELINES, Advice, MethodAdvice, advice, g
 from datasets.checks.coverage import coverage, suggest_labels
 from datasets.checks.duplicates import exact_duplicates, leakage, near_duplicates, openings
 from datasets.checks.files import FileReport, check_file
+from datasets.checks.knowledge import knowledge
 from datasets.checks.language import language
 from datasets.checks.privacy import Finding, counted, find_private
 from datasets.checks.pseudonyms import pseudonyms
@@ -67,6 +69,7 @@ __all__ = [
     "exact_duplicates",
     "find_private",
     "guideline",
+    "knowledge",
     "language",
     "leakage",
     "near_duplicates",

@@ -8,6 +8,7 @@ import msgspec
 from datasets.checks.advising import METHODS, guideline
 from datasets.checks.coverage import coverage
 from datasets.checks.duplicates import MOST_COMPARED, exact_duplicates, leakage, near_duplicates, openings
+from datasets.checks.knowledge import knowledge
 from datasets.checks.language import language
 from datasets.checks.privacy import Finding, find_private
 from datasets.checks.speaker import speaker
@@ -46,6 +47,7 @@ def report(
         "coverage": coverage(rows),
         "duplicates": _duplicates(rows),
         "openings": openings(rows),
+        "knowledge": knowledge(rows),
         "leakage": leakage(rows, validation_rows)[:_MOST_LISTED] if validation_rows else [],
         "as_an_ai_lines": [row.line for row in rows if any(says_it_is_an_ai(t) for t in row.student_text())][
             :_MOST_LISTED
@@ -108,12 +110,24 @@ def _problems(rows: Sequence[Row], quality: dict[str, Any]) -> list[Problem]:
         if opening["share"] > 0.3 and len(rows) >= 10:
             message = f"{opening['share']:.0%} of the answers begin “{opening['words']}…”."
             found.append(_whole("repeated_opening", message, "Let answers begin in different ways."))
+    found += _knowledge_problems(quality["knowledge"])
     if quality["leakage"]:
         message = (
             f"{len(quality['leakage'])} of the validation rows can be found, nearly or quite, among the training rows."
         )
         found.append(_whole("leakage", message, "Take them out of one side, or let the platform split."))
     return found
+
+
+def _knowledge_problems(found: dict[str, Any]) -> list[Problem]:
+    if not found["few_right"]:
+        return []
+    message = (
+        f"Of the sums in these rows {found['mistaken']} are mistaken and {found['right']} right. A model that sees hardly any "
+        "right ones makes the mistake everywhere, also where a child would be right."
+    )
+    fix = "Add right rows where the mistaken idea does not apply: one for every four mistaken ones at least, better as many."
+    return [_whole("few_right_rows", message, fix, line=found["mistaken_lines"][0])]
 
 
 def _rows(count: int, one: str = "", many: str = "") -> str:
