@@ -51,6 +51,7 @@ QUEUE, JOB_SECONDS = queues.INTERVIEWS, 3 * 3600
 MAX_REPEATS = 5
 SILENT_FOR = timedelta(minutes=3)
 HOLD_LIFETIME = timedelta(days=1)
+KNOWN_BY_HEART = (*ANSWERED, *FEEDBACK)  # a follow-up ("Why?") stands in many rows
 SPARE_CALLS = IN_HAND  # held for beside those that are wanted
 NOT_MEASURED = (
     "The bot answered everything, but the answers could not be measured: something broke on our side. The answers are paid "
@@ -365,7 +366,8 @@ def _in(answers: list[InterviewAnswer], *wordings: Wording) -> list[str]:
 
 
 def contaminated(interview: Interview) -> int:
-    """How many questions of the script stand, in either wording, in the rows the run was trained on."""
+    """How many questions of the script stand in the rows the run was trained on: in either wording, or as a teacher's
+    feedback on a mistake, by which a bot could be drilled for the flip score."""
     trained = {
         _plain(str(message["content"]))
         for row in dataset_rows.rows(interview.run.dataset_version)
@@ -373,7 +375,10 @@ def contaminated(interview: Interview) -> int:
         if message["role"] == "user"
     }
     return sum(
-        bool({_plain(question.question), _plain(question.paraphrase)} & trained)
+        bool(
+            {_plain(text_of(question, wording)) for wording in wordings_of(question) if wording in KNOWN_BY_HEART}
+            & trained
+        )
         for question in interview.script.questions.all()
     )
 

@@ -9,9 +9,11 @@ from django.utils import timezone
 from evaluation.models import Grade, Interview, InterviewScript, InterviewStatus, Wording
 from evaluation.services import improving, interviews, judging, learning_report, submissions
 from evaluation.services.wordings import FEEDBACK
+from second_grade.learning import feedback
 from second_grade.learning_items import ITEMS
 from teams.models import LedgerEntry
-from tests.evaluation.conftest import make_run, professor_of
+from tests import factories
+from tests.evaluation.conftest import make_prices, make_run, professor_of
 from tests.evaluation.test_grading import committed, url_of
 from tests.second_grade.test_learning import right_of
 
@@ -164,3 +166,15 @@ def test_a_professor_sees_no_flip_before_the_grade_is_in(done, team, member, pro
     page = client.get(url).content.decode()
     assert "Selective flip score" in page and "turned right" in page
     assert "Ask its base model too" not in page and f"/teams/{team.pk}" not in page
+
+
+def test_feedback_that_stands_in_the_training_rows_is_counted(script, team, member, model_server, calls):
+    item = ITEMS[2]
+    told = feedback(item, "targeted")
+    drilled = {"messages": [{"role": "user", "content": told}, {"role": "assistant", "content": "4"}]}
+    factories.make_dataset_version(team, [drilled, *factories.child_rows(3)], name="Drilled")
+    make_prices(team)
+    made = interviews.start(run=make_run(team), person=member)
+    interviews.carry_out(made.pk)
+    made.refresh_from_db()
+    assert made.in_training == 1
