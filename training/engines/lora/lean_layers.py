@@ -7,6 +7,7 @@ own gradient. Same sums, same rounding of weights and inputs; the adapter's shar
 after. Answers, validation and saved files go through PEFT's own layers, in fp32.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,6 @@ from peft.tuners.lora.layer import Linear as LoraLinear
 from torch import Tensor, nn
 
 HALF = torch.bfloat16
-DRAWS = 1 << 16  # dropout's chance is rounded to this: a random number of 16 bits for each input
 Rounded = dict[int, Tensor]
 
 
@@ -103,18 +103,20 @@ class _Adapted(torch.autograd.Function):
     ) -> Tensor:
         rows = x.reshape(-1, x.shape[-1]).to(HALF)
         made = F.linear(rows, weight, None if bias is None else bias.to(HALF))
-        kept = _draw_kept(rows, chance) if chance else None
-        seen = rows if kept is None else rows * kept
+        lost = _draw_lost(rows.numel(), chance) if chance else None
+        seen = rows if lost is None else rows.clone()
+        if lost is not None:
+            seen.view(-1).index_fill_(0, lost, 0)
         down16, up16 = down.to(HALF), up.to(HALF)
         between = seen @ down16.t()
-        made.addmm_(between, up16.t(), alpha=scale)
-        ctx.save_for_backward(weight, down16, up16, seen, between, kept)
-        ctx.scale, ctx.dtype = scale, x.dtype
+        ctx.scale, ctx.dtype = scale / (1 - chance), x.dtype
+        made.addmm_(between, up16.t(), alpha=ctx.scale)
+        ctx.save_for_backward(weight, down16, up16, seen, between, lost)
         return made.view(*x.shape[:-1], made.shape[-1])
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Any:
-        weight, down, up, seen, between, kept = ctx.saved_tensors
+        weight, down, up, seen, between, lost = ctx.saved_tensors
         gradient = upstream.reshape(-1, upstream.shape[-1]).to(HALF)
         before_up = (gradient @ up).mul_(ctx.scale)
         of_up = (gradient.t() @ between).mul_(ctx.scale).float()
@@ -122,18 +124,18 @@ class _Adapted(torch.autograd.Function):
         of_x = None
         if ctx.needs_input_grad[0]:
             through = gradient @ weight
-            if kept is None:
-                through.addmm_(before_up, down)
-            else:
-                through.addcmul_(before_up @ down, kept)
+            adapters = before_up @ down
+            if lost is not None:
+                adapters.view(-1).index_fill_(0, lost, 0)
+            through += adapters
             of_x = through.to(ctx.dtype).view(*upstream.shape[:-1], through.shape[-1])
         return of_x, None, None, of_down, of_up, None, None
 
 
-def _draw_kept(rows: Tensor, chance: float) -> Tensor:
-    """Dropout's factors in the shape of `rows`: 0 with this chance, else 1 / (1 - chance). Four draws come out of one random
-    number: torch's own dropout took an eighth of a step."""
-    numbers = torch.empty(-(-rows.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
-    drawn = numbers.view(torch.int16)[: rows.numel()].view(rows.shape)
-    lost = round(chance * DRAWS)
-    return (drawn >= lost - DRAWS // 2).to(HALF).mul_(1 / (1 - lost / DRAWS))
+def _draw_lost(count: int, chance: float) -> Tensor:
+    """Which of `count` inputs dropout loses in this step.
+
+    Places are drawn, and may be drawn twice: so many that each is lost with exactly this chance. A draw for each input, as
+    torch's own dropout has it, took longer than a third of the layer's product.
+    """
+    return torch.randint(count, (round(-count * math.log1p(-chance)),))
