@@ -1,11 +1,14 @@
 """What a team's own rows make of the base model that comes with the platform, with the recommended settings.
 
-Three made-up children (`tests/data/personas`: a quiet one, a chatterbox with catchphrases, one with stable misconceptions)
-train SmolLM2 on their rows, and answer twenty questions that are in none of them. The table says how many answers differ from
-the base's (limit: 16 of 20), how many repeat themselves (limit: 1 of 20), how far validation loss fell (limit: to half) and how
-many of ten sums are right, beside the base's. The answers themselves go to `personas.md` beside bench.json, to be read: whether
-they sound like that child, a person says. `PERSONA_SEEDS=1,2,3` takes three seeds in place of one, as BENCH_FULL=1 does;
-`PERSONA_NAMES=quiet` one child; `PERSONA_SETTINGS={"learning_rate": 0.0006}` tries other settings than the recommended.
+Made-up children (`tests/data/personas`: a quiet one, a chatterbox with catchphrases, one with stable misconceptions; BENCH_FULL=1
+adds one who only asks and one who misspells and knows dinosaurs) train SmolLM2 on their rows, and answer twenty questions that
+are in none of them. The run is the platform's: which adapter is kept is decided by the verdict's own fresh questions, which are
+others. The table says how many answers differ from the base's (limit: 16 of 20), how many repeat themselves (limit: 1 of 20),
+how far validation loss fell at its lowest (limit: to half; `kept` is that of the adapter that answers) and how many of ten sums
+are right, beside the base's. The answers themselves go to `personas.md` beside bench.json, to be read: whether they sound like
+that child, a person says (`docs/personas.md`). `PERSONA_SEEDS=1,2,3` takes three seeds in place of one, as BENCH_FULL=1 does;
+`PERSONA_NAMES=quiet` one child; `PERSONA_SETTINGS={"learning_rate": 0.0006}` tries other settings than the recommended;
+`{"threads": 1}` suits a busy machine.
 """
 
 import json
@@ -16,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,7 @@ from tests.benchmarks.lora_sides import ENGINES, ROOT, Measured
 
 PERSONAS = ROOT / "tests" / "data" / "personas"
 NAMES = ("quiet", "chatterbox", "misconceptions")
+LATER_NAMES = ("questioner", "dinosaurs")  # written after the settings were chosen
 REPORT = ROOT / "personas.md"
 KNOWN_ANSWERS = Path(tempfile.gettempdir()) / "persona-base-answers.jsonl"  # the base's: made once for all children
 HELD_OUT = 0.2
@@ -54,12 +59,13 @@ NUMBER_WORDS = {5: "five", 8: "eight", 9: "nine", 10: "ten", 11: "eleven", 13: "
 
 def measure() -> dict[str, Measured]:
     """The table's rows; ratio > 1 = better than the limit."""
-    seeds = [1, 2, 3] if os.environ.get("BENCH_FULL") == "1" else [1]
+    full = os.environ.get("BENCH_FULL") == "1"
+    seeds, names = ([1, 2, 3], (*NAMES, *LATER_NAMES)) if full else ([1], NAMES)
     if "PERSONA_SEEDS" in os.environ:
         seeds = [int(seed) for seed in os.environ["PERSONA_SEEDS"].split(",")]
     found: dict[str, Measured] = {}
     written = ["# Answers to questions that were in no row\n"]
-    for name in os.environ.get("PERSONA_NAMES", ",".join(NAMES)).split(","):
+    for name in os.environ.get("PERSONA_NAMES", ",".join(names)).split(","):
         for seed in seeds:
             figures, text = _persona(name, seed)
             found |= {f"persona_{name}_{seed}_{key}": row for key, row in figures.items()}
@@ -81,13 +87,20 @@ def _persona(name: str, seed: int) -> tuple[dict[str, Measured], str]:
     figures = {
         "changed": _row(changed, 16, changed / 16, f"of {count} answers (limit)"),
         "repeating": _row(repeats, 1, 1 / max(repeats, 0.5), f"of {count} answers (limit)"),
-        "loss_left": _row(round(fell, 3), 0.5, 0.5 / fell, "of the base's loss (limit)"),
+        "loss_left": _row(round(fell, 3), 0.5, 0.5 / fell, "of the base's loss (limit)") | _kept(result),
         "sums_right": _row(right, _right(before) - 1, (right + 1) / (_right(before) or 1), "of 10 (the base less one)"),
         "seconds": _row(round(seconds, 1), 45, 45 / seconds, "s (limit)"),
     }
     lines = [f"\n## {name}, seed {seed}\n"]
     lines += [f"- *{one}* {after[one]}\n  - the base: {before[one][:160]}" for one in questions]
     return figures, "\n".join(lines)
+
+
+def _kept(result: dict[str, Any]) -> Measured:
+    """Of the adapter that was kept: its step, and its share of the base's loss."""
+    (kept,) = [one for one in result["verdicts"] if one["kept"]]
+    share = kept["validation_loss"] / result["metrics"]["validation_loss_before"]
+    return {"kept_step": kept["step"], "kept": round(share, 3)}
 
 
 def _row(ours: float, peer: float, ratio: float, unit: str) -> Measured:
@@ -113,6 +126,7 @@ def _train(
         "base_model": str(base),
         "settings": settings | json.loads(os.environ.get("PERSONA_SETTINGS", "{}")),
         "sample_questions": questions,
+        "verdict_questions": _verdict_questions(folder / "train.jsonl", name, seed),
         "known_answers": str(KNOWN_ANSWERS),
     }
     (folder / "spec.json").write_text(json.dumps(order), encoding="utf-8")
@@ -133,6 +147,14 @@ def _train(
             said[event["stage"]][event["question"]] = event["answer"]
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     return result, said["before"], said["after"], seconds
+
+
+def _verdict_questions(rows: Path, name: str, seed: int) -> list[dict[str, Any]]:
+    from training.services import fresh_questions
+
+    return [
+        asdict(one) for one in fresh_questions.draw(rows, seed=seed, content_hash=name) if one.question not in FRESH
+    ]
 
 
 def _engine_row(line: str) -> str:

@@ -4,12 +4,14 @@
 `contest`: a course of its own with three teams, two assigned professors and a free one. Prints {"course", "teams"} as JSON.
 `keyboard`: a course of its own with one team and its professor. Prints the same.
 `runs`: a course of its own with two teams, Lark with 120 rows and Wren with nothing. Prints the same.
+`bots`: the same again, for another journey.
 """
 
 import json
 import os
 import subprocess
 import sys
+from functools import partial
 from typing import Any
 
 from tests.e2e.conftest import ROOT, Platform
@@ -95,15 +97,17 @@ def keyboard() -> dict[str, Any]:
     return {"course": reverse("course_home", args=[course.pk]), "teams": [reverse("team_home", args=[team.pk])]}
 
 
-def runs() -> dict[str, Any]:
+def runs(name: str = "runs") -> dict[str, Any]:
     from django.urls import reverse
 
     from teams.services import courses
     from tests import factories
 
-    course = courses.create_course(person=person("head@runs.example", "Rhea Head"), name="Runs", term="Fall 2026")
-    people = {name: person(f"{name.lower()}@runs.example", f"{name} Student") for name in ("Lark", "Wren")}
-    teams = [factories.make_team(course, name, student) for name, student in people.items()]
+    course = courses.create_course(
+        person=person(f"head@{name}.example", "Rhea Head"), name=name.capitalize(), term="Fall 2026"
+    )
+    people = {one: person(f"{one.lower()}@{name}.example", f"{one} Student") for one in ("Lark", "Wren")}
+    teams = [factories.make_team(course, one, student) for one, student in people.items()]
     factories.make_dataset_version(teams[0], factories.child_rows(120), name="Sums", person=people["Lark"])
     return {
         "course": reverse("course_home", args=[course.pk]),
@@ -116,7 +120,8 @@ def main() -> None:
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "courseplatform.settings")
     django.setup()
-    print(json.dumps({"cedar": cedar, "contest": contest, "keyboard": keyboard, "runs": runs}[sys.argv[1]]()))
+    made = {"cedar": cedar, "contest": contest, "keyboard": keyboard, "runs": runs, "bots": partial(runs, "bots")}
+    print(json.dumps(made[sys.argv[1]]()))
 
 
 if __name__ == "__main__":

@@ -5,11 +5,16 @@ from pathlib import Path
 
 import torch
 
-GUIDE = {"target_modules": ["q_proj", "v_proj"], "bias": "none", "task_type": "CAUSAL_LM"}
+GUIDE = {"bias": "none", "task_type": "CAUSAL_LM"}
+GUIDES_LAYERS = ["q_proj", "v_proj"]
 
 
 def lora_settings(settings):
-    return GUIDE | {"r": 8, "lora_alpha": 32, "lora_dropout": settings["dropout"]}
+    """The guide's, where the order does not say otherwise."""
+    layers = settings.get("target_modules", GUIDES_LAYERS)
+    sizes = {"r": settings.get("rank", 8), "lora_alpha": settings.get("alpha", 32)}
+    modules = "all-linear" if layers == ["all-linear"] else layers
+    return GUIDE | sizes | {"target_modules": modules, "lora_dropout": settings["dropout"]}
 
 
 def trainer_settings(order, rows):
@@ -34,7 +39,7 @@ def trainer_settings(order, rows):
         "seed": order["seed"],
         "disable_tqdm": True,
         "use_cpu": True,
-        "bf16": False,
+        "bf16": order.get("peer_bf16", False),
         "gradient_checkpointing": False,
     }
 
