@@ -42,10 +42,7 @@ with torch.inference_mode():
 print(best / 1e9)
 """
 # ChatML as the base has it, with the marks by which TRL finds what the assistant says.
-TEMPLATE = """{%- if messages[0]['role'] != 'system' %}
-{{- '<|im_start|>system\\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\\n' }}
-{%- endif %}
-{%- for message in messages %}
+TEMPLATE = """{%- for message in messages %}
 {{- '<|im_start|>' + message['role'] + '\\n' }}
 {%- if message['role'] == 'assistant' %}{% generation %}{{- message['content'] + '<|im_end|>' }}{% endgeneration %}
 {%- else %}{{- message['content'] + '<|im_end|>' }}{%- endif %}
