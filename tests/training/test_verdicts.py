@@ -214,6 +214,25 @@ def test_a_run_without_fresh_questions_is_read_by_its_sample_questions(start: La
     assert rows[1].changed == 2
 
 
+@pytest.mark.usefixtures("stub_engines")
+def test_a_programs_held_out_turns_count_beside_the_sample_questions(start: Launch) -> None:
+    run = start(Method.DSPY)
+    for stage, answer in (("before", "The sum is 23."), ("after", "it's 23!")):
+        data = {"stage": stage, "question": "What is 15 + 8?", "answer": answer}
+        RunEvent.objects.create(run=run, kind="sample", data=data)
+    turn = {
+        "teacher_prompt": "Why do cats purr?",
+        "before": "Cats purr to communicate.",
+        "after": "cause they're happy!",
+    }
+    again = {"teacher_prompt": "What is 15 + 8?", "before": "16", "after": "17"}
+    failed = {"teacher_prompt": "What is rain?", "before": None, "error_before": "late", "after": "water!"}
+    base, kept = verdicts.measured(run, {"examples": [turn, again, failed, "x", {"teacher_prompt": 3}]})
+    assert (kept.asked, kept.changed, kept.sums, kept.right) == (2, 2, 1, 1)
+    assert [one["answer"] for one in base.answers] == ["The sum is 23.", "Cats purr to communicate."]
+    assert verdicts.measured(run, {"examples": "x"})[1].asked == 1
+
+
 @pytest.mark.parametrize(
     "told",
     [

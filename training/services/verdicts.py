@@ -1,7 +1,8 @@
 """The verdict on a run: its answers to fresh questions, measured by the rules of `second_grade` and stored by checkpoint.
 
 The engine asks and keeps the better adapter (`lora/verdict.py`); here the same rules read the same answers for the page. A
-run of a method that asks no fresh questions is read by what it has: the sample questions, before and after.
+run of a method that asks no fresh questions is read by what it has: the sample questions, before and after, and of a program
+the held-out turns that both programs answered.
 """
 
 import json
@@ -25,7 +26,7 @@ def measured(run: TrainingRun, result: dict[str, Any]) -> list[RunVerdict]:
     asked = _fresh_questions(run)
     if asked and isinstance(said, list) and said:
         return _of_candidates(run, asked, [one for one in said[:MOST_CANDIDATES] if isinstance(one, dict)])
-    return _of_samples(run)
+    return _of_samples(run, result)
 
 
 def _fresh_questions(run: TrainingRun) -> list[verdict.Asked]:
@@ -71,22 +72,40 @@ def _step(said: object) -> int:
     return said if isinstance(said, int) and said >= 0 else 0
 
 
-def _of_samples(run: TrainingRun) -> list[RunVerdict]:
-    """Of the sample questions that were answered before and after; none where a half is missing."""
+def _of_samples(run: TrainingRun, result: dict[str, Any]) -> list[RunVerdict]:
+    """Of what was answered before and after; none where a half is missing."""
+    said = _samples(run)
+    for question, answers in _held_out(result).items():
+        said.setdefault(question, answers)
+    asked = [verdict.Asked(question, verdict.total_of(question)) for question in list(said)[:MOST_QUESTIONS]]
+    if not asked:
+        return []
+    of_base = [said[one.question][0] for one in asked]
+    answers = [said[one.question][1] for one in asked]
+    base = _row(run, asked, of_base, [None] * len(asked), of=RunVerdict.Of.BASE, fresh=False)
+    kept = _row(run, asked, answers, of_base, of=RunVerdict.Of.CHECKPOINT, step=run.step, kept=True, fresh=False)
+    return [base, kept]
+
+
+def _samples(run: TrainingRun) -> dict[str, tuple[str, str]]:
+    """The answers before and after, by sample question."""
     stages: dict[str, dict[str, str]] = {"before": {}, "after": {}}
     for data in run.events.filter(kind="sample").values_list("data", flat=True):
         if data.get("stage") in stages:
             stages[data["stage"]][str(data.get("question", ""))] = str(data.get("answer", ""))
     before, after = stages["before"], stages["after"]
-    questions = [question for question in after if question in before]
-    if not questions:
-        return []
-    asked = [verdict.Asked(question, verdict.total_of(question)) for question in questions]
-    of_base = [before[question] for question in questions]
-    answers = [after[question] for question in questions]
-    base = _row(run, asked, of_base, [None] * len(asked), of=RunVerdict.Of.BASE, fresh=False)
-    kept = _row(run, asked, answers, of_base, of=RunVerdict.Of.CHECKPOINT, step=run.step, kept=True, fresh=False)
-    return [base, kept]
+    return {question: (before[question], after[question]) for question in after if question in before}
+
+
+def _held_out(result: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """The answers before and after to a program's held-out turns, by what the teacher says; without those that failed."""
+    found = {}
+    examples = result.get("examples")
+    for one in examples if isinstance(examples, list) else []:
+        told = [one.get(name) for name in ("teacher_prompt", "before", "after")] if isinstance(one, dict) else []
+        if told and all(isinstance(text, str) and text for text in told):
+            found[str(told[0])] = (str(told[1]), str(told[2]))
+    return found
 
 
 def _row(
