@@ -56,11 +56,11 @@ def test_outside_bf16_steps_it_is_pefts_own_layer(tiny_base: Path) -> None:
     assert torch.equal(gradients(lean, autocast=False), gradients(usual, autocast=False))
     ids = torch.arange(LENGTH)[None]
     lean.eval(), usual.eval()
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    with torch.no_grad():
         assert torch.equal(lean(input_ids=ids).logits, usual(input_ids=ids).logits)
         lean.train(), usual.train()
-        with lean.disable_adapter(), usual.disable_adapter():
-            lean_logits, usual_logits = lean(input_ids=ids).logits, usual(input_ids=ids).logits
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16), lean.disable_adapter(), usual.disable_adapter():
+        lean_logits, usual_logits = lean(input_ids=ids).logits, usual(input_ids=ids).logits
     assert torch.equal(lean_logits, usual_logits)
 
 
@@ -108,6 +108,17 @@ def test_dropout_is_drawn_by_its_chance_and_by_the_seed(tiny_base: Path) -> None
         drawn.append(gradients(model, autocast=True))
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
+
+
+def test_what_is_asked_in_bf16_without_dropout_is_what_a_step_computes(tiny_base: Path) -> None:
+    import torch
+
+    model = adapted(tiny_base)
+    ids = torch.arange(LENGTH)[None]
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        asked = model.eval()(input_ids=ids).logits
+        in_step = model.train()(input_ids=ids).logits
+    assert torch.equal(asked, in_step)
 
 
 def test_a_layer_of_another_kind_keeps_its_own_way(tiny_base: Path) -> None:

@@ -60,15 +60,16 @@ def _round(layer: nn.Linear, rounded: Rounded) -> Tensor:
     return found
 
 
-def _in_bf16_step(module: nn.Module) -> bool:
-    return module.training and torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") is HALF
+def _in_bf16() -> bool:
+    """Also where nothing is learnt: what preference training compares with is asked in the precision of the steps."""
+    return torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") is HALF
 
 
 def _frozen(module: nn.Linear, weight: Tensor) -> Callable[[Tensor], Tensor]:
     usual = module.forward
 
     def forward(x: Tensor) -> Tensor:
-        return F.linear(x, weight, module.bias) if _in_bf16_step(module) else usual(x)
+        return F.linear(x, weight, module.bias) if _in_bf16() else usual(x)
 
     return forward
 
@@ -82,11 +83,11 @@ def _adapted(module: LoraLinear, weight: Tensor) -> Callable[..., Tensor]:
     chance = dropout.p if isinstance(dropout, nn.Dropout) else 0.0
 
     def forward(x: Tensor, *more: Any, **named: Any) -> Tensor:
-        if more or named or module.disable_adapters or module.merged or not _in_bf16_step(module):
+        if more or named or module.disable_adapters or module.merged or not _in_bf16():
             result: Tensor = usual(x, *more, **named)
             return result
         made: Tensor = _Adapted.apply(  # type: ignore[no-untyped-call]
-            x, weight, base.bias, down.weight, up.weight, module.scaling[name], chance
+            x, weight, base.bias, down.weight, up.weight, module.scaling[name], chance if module.training else 0.0
         )
         return made
 
