@@ -57,7 +57,7 @@ def measure() -> dict[str, Measured]:
         folder = Path(name)
         base, recommended = recommended_here(ROWS)
         marked = _with_marks(base, folder / "smollm2")
-        settings = {"epochs": EPOCHS, "batch_size": BATCH, "rank": RANK, "alpha": 32, "threads": THREADS}
+        settings: Measured = {"epochs": EPOCHS, "batch_size": BATCH, "rank": RANK, "alpha": 32, "threads": THREADS}
         settings |= {"learning_rate": recommended["learning_rate"], "target_modules": ["all-linear"]}
         order = make_order(folder, ROWS, HELD_OUT, base=marked, **settings) | {"peer_bf16": True}
         with warm_parent_in(folder) as warm:

@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -120,7 +121,9 @@ def main() -> None:
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "courseplatform.settings")
     django.setup()
-    made = {"cedar": cedar, "contest": contest, "keyboard": keyboard, "runs": runs, "bots": partial(runs, "bots")}
+    bots = partial(runs, "bots")
+    made: dict[str, Callable[[], dict[str, Any]]]
+    made = {"cedar": cedar, "contest": contest, "keyboard": keyboard, "runs": runs, "bots": bots}
     print(json.dumps(made[sys.argv[1]]()))
 
 

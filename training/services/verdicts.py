@@ -75,8 +75,8 @@ def _step(said: object) -> int:
 def _of_samples(run: TrainingRun, result: dict[str, Any]) -> list[RunVerdict]:
     """Of what was answered before and after; none where a half is missing."""
     said = _samples(run)
-    for question, answers in _held_out(result).items():
-        said.setdefault(question, answers)
+    for question, both in _held_out(result).items():
+        said.setdefault(question, both)
     asked = [verdict.Asked(question, verdict.total_of(question)) for question in list(said)[:MOST_QUESTIONS]]
     if not asked:
         return []
