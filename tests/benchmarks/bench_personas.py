@@ -6,7 +6,7 @@ are in none of them. The run is the platform's: which adapter is kept is decided
 others. The table says how many answers differ from the base's (limit: 16 of 20), how many repeat themselves (limit: 1 of 20),
 how far validation loss fell at its lowest (limit: to half; `kept` is that of the adapter that answers) and how many of ten sums
 are right, beside the base's. The answers themselves go to `personas.md` beside bench.json, to be read: whether they sound like
-that child, a person says (`docs/made-up-children.md`). `PERSONA_SEEDS=1,2,3` takes three seeds in place of one, as BENCH_FULL=1 does;
+that child, a person says (`docs/made-up-children.md`). `PERSONA_SEEDS=1,2,3` takes three seeds, as BENCH_FULL=1 does;
 `PERSONA_NAMES=quiet` one child; `PERSONA_SETTINGS={"learning_rate": 0.0006}` tries other settings than the recommended;
 `{"threads": 1}` suits a busy machine.
 """
