@@ -101,20 +101,27 @@ def read_the_verdict(page: Page) -> None:
 
 
 def vote(page: Page, team: str) -> None:
-    """The bot and its base answer the same question; whose answer is whose comes after the vote."""
-    page.goto(f"{team}side-by-side/")
-    bots = page.locator("#ask input[name=bot]")
-    expect(bots).to_have_count(2)
-    for place in range(2):
-        bots.nth(place).check()
-    page.get_by_label("What the teacher says").fill("Why do cats purr?")
-    follow(page.get_by_role("button", name="Ask them"))
-    better = page.get_by_role("button", name="A is better")
-    expect(better).to_be_visible()
-    assert page.locator(".side h2 a").count() == 0, "nobody sees whose answers they are before the vote"
-    follow(better)
-    expect(page.get_by_text("You found A better.")).to_be_visible()
-    expect(page.locator(".side h2 a")).to_have_count(1)
+    """The bot and its base answer the same question; whose answer is whose comes after the vote. Two equal answers make no
+    pair: then they are asked something else."""
+    for question in ("Why do cats purr?", "What did you do at recess?", "Do you want to share?", "What is a map?"):
+        page.goto(f"{team}side-by-side/")
+        bots = page.locator("#ask input[name=bot]")
+        expect(bots).to_have_count(2)
+        for place in range(2):
+            bots.nth(place).check()
+        page.get_by_label("What the teacher says").fill(question)
+        follow(page.get_by_role("button", name="Ask them"))
+        better = page.get_by_role("button", name="A is better")
+        expect(better).to_be_visible()
+        said = page.locator(".side [data-answer]").all_inner_texts()
+        assert page.locator(".side h2 a").count() == 0, "nobody sees whose answers they are before the vote"
+        if len(set(said)) == 2:
+            follow(better)
+            expect(page.get_by_text("You found A better.")).to_be_visible()
+            expect(page.locator(".side h2 a")).to_have_count(1)
+            return
+        follow(page.get_by_role("button", name="The same"))
+    pytest.fail("the bot says what its base says to every question")
 
 
 def compare(page: Page, team: str, *runs: str) -> None:
