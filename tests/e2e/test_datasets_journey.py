@@ -31,7 +31,7 @@ def child_row(number: int, **more: object) -> dict[str, object]:
 
 
 def messy_file(folder: Path) -> Path:
-    """Twelve good rows; one that a click mends; one that nobody can mend."""
+    """Twelve good rows; one that a click fixes; one that only a person can."""
     lines = [json.dumps(child_row(number)) for number in range(1, 13)]
     lines[4:4] = ['{"instruction": "What is 3 + 4?", "output": "Um, 7!",}']
     path = folder / "messy.jsonl"
@@ -67,12 +67,12 @@ def student(sign_in: Callable[..., Page]) -> Page:
     return page
 
 
-def test_a_messy_file_is_understood_mended_and_kept(student: Page, tmp_path: Path) -> None:
+def test_a_messy_file_is_understood_repaired_and_kept(student: Page, tmp_path: Path) -> None:
     send(student, teams_address(student), messy_file(tmp_path), "Messy fruit")
     expect(student.get_by_text("12 good rows of 14")).to_be_visible()
-    rules = student.get_by_role("row", name=re.compile("json_trailing_comma"))
-    expect(rules).to_contain_text("one click")
-    rules.get_by_role("link", name="json_trailing_comma").click()
+    rule = student.locator("#rules li", has_text="Comma after the last item")
+    expect(rule).to_contain_text("What the fix would change")
+    rule.get_by_role("link", name="see where").click()
     listed = student.locator("#problems li")
     expect(listed).to_have_count(1)
     expect(listed).to_contain_text("Line 5")
@@ -84,12 +84,13 @@ def test_a_messy_file_is_understood_mended_and_kept(student: Page, tmp_path: Pat
     with download.value.path().open(encoding="utf-8") as file:
         assert {row["line"] for row in csv.DictReader(file)} >= {"5", "14"}
 
-    student.get_by_role("button", name="Mend what can be mended and check again").click()
+    student.get_by_role("button", name="Fix all that can be fixed").click()
     expect(student.get_by_text("13 good rows of 14")).to_be_visible()
-    student.get_by_role("button", name="Keep the 13 good rows").click()
+    student.locator("#repair").get_by_label("Student").fill("I do, I do!")
+    student.get_by_role("button", name="Keep the repaired rows").click()
+    student.get_by_role("button", name="Accept all 14 rows").click()
     version_shown(student, 1)
-    expect(student.get_by_text("Mended: json_trailing_comma.", exact=False)).to_be_visible()
-    expect(student.get_by_text("1 bad row", exact=False).first).to_be_visible()
+    expect(student.get_by_text("Fixed: comma after the last item. 1 row repaired by hand.", exact=False)).to_be_visible()
 
 
 def test_rows_are_edited_in_place_saved_compared_and_brought_back(student: Page, tmp_path: Path) -> None:
