@@ -90,7 +90,9 @@ def test_a_messy_file_is_understood_repaired_and_kept(student: Page, tmp_path: P
     student.get_by_role("button", name="Keep the repaired rows").click()
     student.get_by_role("button", name="Accept all 14 rows").click()
     version_shown(student, 1)
-    expect(student.get_by_text("Fixed: comma after the last item. 1 row repaired by hand.", exact=False)).to_be_visible()
+    expect(
+        student.get_by_text("Fixed: comma after the last item. 1 row repaired by hand.", exact=False)
+    ).to_be_visible()
 
 
 def test_rows_are_edited_in_place_saved_compared_and_brought_back(student: Page, tmp_path: Path) -> None:
