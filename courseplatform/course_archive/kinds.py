@@ -21,10 +21,10 @@ from teams.models import (
     Hold,
     HoldState,
     LedgerEntry,
-    Method,
     Purpose,
     SubjectKind,
 )
+from training import methods
 from training.archives.manifest import ALLOWED
 from training.models import ENDED, Artifact, BaseModel, TrainingRun
 from training.services.bundle import proves_model
@@ -228,13 +228,14 @@ def _check_run(arrival: "Arrival", table: Table, line: Line, values: Values) -> 
     base = BaseModel.objects.get(pk=values["base_model_id"])
     if values.get("status") not in ENDED:
         raise refused(table, number, "status", "Only runs that have ended come with a course.")
-    if base.method not in (values["method"], Method.LORA):  # a base of ours serves every method
+    ours = methods.get(base.method).leaves_adapter  # a base of ours serves every method
+    if base.method != values["method"] and not ours:
         raise refused(table, number, "base_model_id", "It is a base model of another method.")
     key = str(row["key"])
     values["imported"], values["rehearsal"], values["provider"] = True, base.rehearsal, provider_name(base)
     values["result"] = {**values.get("result", {}), "imported": True}
     values["result_model"] = f"run-{values['key']}"
-    if values["method"] == Method.OPENAI and base.method != Method.LORA:
+    if methods.get(values["method"]).kept_by_provider and not ours:
         said = arrival.proofs.get(key)
         known = said is not None and proves_model(said.proof, key=key, model=said.model, rehearsal=base.rehearsal)
         values["result_model"] = said.model if said is not None and known else ""

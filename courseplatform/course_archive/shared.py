@@ -7,7 +7,8 @@ from django.db import models
 from courseplatform.course_archive.rows import ArchiveRefused, Line, insert, model_of, refused, values_of
 from courseplatform.course_archive.tables import BY_LABEL, COURSE, Table
 from evaluation.models import RubricVersion
-from teams.models import Course, Method
+from teams.models import Course
+from training import methods
 from training.models import BaseModel, Hosting, TrainingRun, Trial
 from training.services import base_models
 
@@ -30,7 +31,7 @@ def keep_base_models(arrival: "Arrival", table: Table, lines: list[Line]) -> Non
             arrival.known.of(table.label)[row["id"]] = here.pk
             continue
         values["rehearsal"] = bool(values.get("rehearsal"))
-        if values["method"] == Method.LORA and base_models.is_known_here(values["name"]):
+        if methods.get(values["method"]).leaves_adapter and base_models.is_known_here(values["name"]):
             values |= {"hosting": Hosting.HUGGING_FACE, "trial": Trial.WAITING}  # the clock has it tried
         else:
             values |= {"hosting": Hosting.ELSEWHERE, "enabled": False}

@@ -53,6 +53,9 @@ def test_what_runs_leave_behind_and_how_they_are_measured() -> None:
     assert dspy.artifacts == ("program.json", "result.json")
     assert openai.artifacts == ("result.csv", "train.jsonl", "validation.jsonl", "result.json")
     assert [one.is_program for one in (lora, dspy, openai)] == [False, True, False]
+    assert [one.leaves_adapter for one in (lora, dspy, openai)] == [True, False, False]
+    assert [one.kept_by_provider for one in (lora, dspy, openai)] == [False, False, True]
+    assert [one.borrows_bases for one in (lora, dspy, openai)] == [False, True, True]
     assert (dspy.measured_in, dspy.higher_is_better) == ("score on held-out dialogues", True)
     assert {one.measured_in for one in (lora, openai)} == {"validation loss"}
 

@@ -11,7 +11,9 @@ class TrainingMethod:
 
     `artifacts`: files and folders that a finished run leaves in its folder, as paths relative to it.
     `is_program`: a run leaves a program around an unchanged model: it brings its own prompt with examples, and no weights
-    are trained. Else it leaves weights, here or at a provider.
+    are trained. `leaves_adapter`: a run leaves weights of its own in its folder. `kept_by_provider`: the weights stay at the
+    provider that trained them, under a name of the provider's.
+    `borrows_bases`: it may also start from the bases of this machine, which are listed for the method that leaves adapters.
     `measured_in`: how a person calls the figure that runs are compared by; `higher_is_better`: of that figure.
     `keeps_rows_back`: that figure is there only where the run's settings kept rows back to measure with.
     `progress_unit`: what a running engine counts; `counts_at_most`: the total that it names is the most that it may use.
@@ -20,6 +22,9 @@ class TrainingMethod:
     name: str
     artifacts: tuple[str, ...]
     is_program: bool = False
+    leaves_adapter: bool = False
+    kept_by_provider: bool = False
+    borrows_bases: bool = False
     measured_in: str = "validation loss"
     higher_is_better: bool = False
     keeps_rows_back: bool = True

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from datasets.services.base_folders import TINY, base_folder
 from teams.models import Course, Method, Provider
+from training import methods
 
 DEFAULTS_FILE = "lora_defaults.json"
 
@@ -54,10 +55,10 @@ class BaseModelQuerySet(models.QuerySet["BaseModel"]):
         able = Provider.objects.for_course(course).switched_on().able(str(method))
         alive = Q(shutdown_on=None) | Q(shutdown_on__gt=timezone.localdate())
         wanted |= Q(method=method, hosting=Hosting.PROVIDER, provider__in=able) & alive
-        if method == Method.DSPY:
-            wanted |= Q(method=Method.LORA) & here & ~Q(name=TINY)
-        elif method == Method.OPENAI:
-            wanted |= Q(method=Method.LORA) & here
+        asked = methods.get(method)
+        if asked.borrows_bases:
+            borrowed = Q(method=Method.LORA) & here
+            wanted |= borrowed & ~Q(name=TINY) if asked.is_program else borrowed
         return self.for_course(course).filter(wanted).select_related("provider")
 
     def first_choice_first(self) -> "BaseModelQuerySet":

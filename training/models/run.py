@@ -214,7 +214,7 @@ class TrainingRun(models.Model):
     @property
     def is_adapter(self) -> bool:
         """Trained by the LoRA engine: for the method LoRA, and for the method OpenAI where this platform is the service."""
-        return self.method == Method.LORA or self.is_own_job
+        return self.trained_with.leaves_adapter or self.is_own_job
 
     @property
     def trained_with(self) -> TrainingMethod:
@@ -224,17 +224,17 @@ class TrainingRun(models.Model):
     @property
     def is_own_job(self) -> bool:
         """An OpenAI run that was trained on this platform: its base is one of ours, which are listed for LoRA."""
-        return self.method == Method.OPENAI and self.base_model.method == Method.LORA
+        return self.trained_with.kept_by_provider and methods.get(self.base_model.method).leaves_adapter
 
     @property
     def works_here(self) -> bool:
         """Needs the training slot: its engine runs on this machine. Only jobs at a provider do not."""
-        return self.method != Method.OPENAI or self.is_adapter
+        return not self.trained_with.kept_by_provider or self.is_adapter
 
     @property
     def form(self) -> str:
         """Which form starts a run like this one."""
-        return "dpo" if self.is_preference and self.method == Method.LORA else self.method
+        return "dpo" if self.is_preference and self.trained_with.leaves_adapter else self.method
 
     @property
     def is_active(self) -> bool:

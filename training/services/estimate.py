@@ -13,6 +13,7 @@ from teams.models import FIRST_PROVIDER, Course, Method
 from teams.services.durations import duration
 from teams.services.money import dollars
 from teams.services.prices import PriceUnknown
+from training import methods
 from training.model_needs import fitting
 from training.models import BaseModel, TrainingRun
 from training.services import idle_speed, local_program, local_time, lora_memory, program_size, tokens
@@ -107,9 +108,10 @@ def estimate(
     seed: int = 17,
 ) -> Estimate:
     """Raises PriceUnknown where the price book has no price: an unknown price is never taken for 0."""
-    if method == Method.DSPY:
+    asked = methods.get(method)
+    if asked.is_program:
         return _dspy(course, base_model, dataset_version, settings, seed)
-    if method == Method.LORA:
+    if asked.leaves_adapter:
         return _lora(course, base_model, dataset_version, settings)
     build = _job_here if base_model.local else _openai
     return build(course, base_model, dataset_version, settings)

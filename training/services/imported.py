@@ -167,7 +167,7 @@ class _Arrival:
 
     def _rewritten(self) -> dict[str, bytes]:
         """Files that this platform writes in its own words, from the fields that were named."""
-        if self.method == Method.LORA and self.answer.config is not None:
+        if methods.get(self.method).leaves_adapter and self.answer.config is not None:
             try:
                 adapters.check_fits(self.answer.tensors, self.base)
                 adapters.check_template(self.answer.template, self.base, signed=self.signed)
@@ -229,7 +229,7 @@ class _Arrival:
         if methods.get(self.method).is_program:
             self.answer.result["prompt_tokens"] = finish.program_prompt_tokens(self.folder)
         json_files.write_json(file_in(self.folder, RESULT), self.answer.result)
-        if self.method == Method.LORA:
+        if methods.get(self.method).leaves_adapter:
             name_base(self.folder, self.base)
 
     def _reserve_disk(self) -> None:
@@ -256,6 +256,7 @@ class _Arrival:
 
     def _run(self, version: DatasetVersion) -> TrainingRun:
         manifest = self.manifest
+        at_provider = methods.get(manifest.method).kept_by_provider
         return TrainingRun(
             key=self.key,
             team=self.team,
@@ -271,7 +272,7 @@ class _Arrival:
             finished_at=timezone.now(),
             provider=provider_name(self.base),
             result=self.answer.result,
-            result_model=manifest.model if self.method == Method.OPENAI else f"run-{self.key}",
+            result_model=manifest.model if at_provider else f"run-{self.key}",
             **msgspec.structs.asdict(manifest.figures),
         )
 

@@ -7,7 +7,6 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from teams.models import Method
 from training.models import RunVerdict, TrainingRun
 from training.services import lora_presets
 from training.services.lora_presets import HIGHEST_RATE, LOWEST_RATE, MOST_EPOCHS_CHOSEN
@@ -106,7 +105,7 @@ def changes_of(run: TrainingRun) -> dict[str, Change]:
     """What the run form can be opened with, by key: the run's settings with one of them changed."""
     if run.is_own_job:
         return _changes_of_job(run)
-    if run.method != Method.LORA:
+    if not run.trained_with.leaves_adapter:
         return {}
     rate, epochs = float(run.settings.get("learning_rate", 2e-4)), int(run.settings.get("epochs", 3))
     higher, lower = _rounded(min(HIGHEST_RATE, rate * RATE_STEP)), _rounded(max(LOWEST_RATE, rate / RATE_STEP))

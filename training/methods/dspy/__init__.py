@@ -8,6 +8,7 @@ METHOD = register(
         name="dspy",
         artifacts=("program.json", RESULT_FILE),
         is_program=True,
+        borrows_bases=True,
         measured_in="score on held-out dialogues",
         higher_is_better=True,
         keeps_rows_back=False,

@@ -3,4 +3,4 @@
 from training.methods import register
 from training.methods.method import RESULT_FILE, TrainingMethod
 
-METHOD = register(TrainingMethod(name="lora", artifacts=("adapter", RESULT_FILE)))
+METHOD = register(TrainingMethod(name="lora", artifacts=("adapter", RESULT_FILE), leaves_adapter=True))

@@ -4,5 +4,10 @@ from training.methods import register
 from training.methods.method import RESULT_FILE, TrainingMethod
 
 METHOD = register(
-    TrainingMethod(name="openai", artifacts=("result.csv", "train.jsonl", "validation.jsonl", RESULT_FILE))
+    TrainingMethod(
+        name="openai",
+        artifacts=("result.csv", "train.jsonl", "validation.jsonl", RESULT_FILE),
+        kept_by_provider=True,
+        borrows_bases=True,
+    )
 )
