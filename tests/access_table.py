@@ -138,6 +138,7 @@ TABLE: dict[str, Access] = {
     "run_improve_publish": Access.MEMBER,
     "run_cancel": Access.MEMBER,
     "run_keep": Access.MEMBER,
+    "run_deploy": Access.MEMBER,
     "run_delete": Access.MEMBER,
     "run_label": Access.MEMBER,
     "run_star": Access.MEMBER,

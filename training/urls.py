@@ -59,6 +59,7 @@ urlpatterns: list[URLPattern] = [
     path("teams/<int:team_id>/runs/<int:number>/", runs.run_detail, name="run_detail"),
     path("teams/<int:team_id>/runs/<int:number>/events/", runs.run_events, name="run_events"),
     path("teams/<int:team_id>/runs/<int:number>/cancel/", runs.run_cancel, name="run_cancel"),
+    path("teams/<int:team_id>/runs/<int:number>/deploy/", runs.run_deploy, name="run_deploy"),
     path("teams/<int:team_id>/runs/<int:number>/keep/", runs.run_keep, name="run_keep"),
     path("teams/<int:team_id>/runs/<int:number>/label/", labels.run_label, name="run_label"),
     path("teams/<int:team_id>/runs/<int:number>/star/", labels.run_star, name="run_star"),

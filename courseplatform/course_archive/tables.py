@@ -162,7 +162,7 @@ TABLES = (
         documents="settings idle_speed work result",
         keys="key",
         never=(
-            "imported starts_from_id lease lease_until provider_job provider_status provider_files result_model missing "
+            "imported starts_from_id lease lease_until provider_job provider_status provider_files result_model deployment missing "
             "missing_tries missing_next"
         ),
     ),

@@ -12,6 +12,7 @@ from teams.access import Access, SignedInRequest, course_view, signed_in_view
 from teams.models import Course
 from teams.services import providers
 from teams.services.prices import training_prices
+from training.services import shutdowns
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def guide_topic(request: SignedInRequest, topic: str) -> HttpResponse:
         "after": TOPICS[place + 1] if place + 1 < len(TOPICS) else None,
         "section": "guide",
         "own_service": not providers.has_any(getattr(request, "course", None)),
+        "endings": shutdowns.of_course(getattr(request, "course", None)) if topic == "openai" else [],
         "prices": training_prices() if topic == "openai" else [],
     }
     return render(request, f"guide/topic_{topic}.html", context)

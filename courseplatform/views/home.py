@@ -20,6 +20,7 @@ from teams.access import Access, SignedInRequest, course_view, public_view, team
 from teams.models import Course, Membership, Method, Milestone, Role, Team
 from teams.services import costs, team_requests
 from teams.services.courses import CODES
+from training.services import shutdowns
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ def course_home(request: SignedInRequest, course: Course) -> HttpResponse:
         "join_url": join,
         "codes": _codes(course, join),
         "requests": team_requests.waiting(course),
+        "endings": shutdowns.of_course(course),
     }
     return render(request, "teams/course_home.html", context)
 

@@ -30,7 +30,7 @@ class Provider(FineTuning):
     def hurried(self, seconds: float = 0) -> FineTuning:
         return self
 
-    def find_job(self, run_key: str) -> ProviderJob | None:
+    def find_job(self, run_key: str, *, file_id: str = "") -> ProviderJob | None:
         return None
 
     def refuse_if_closed(self, model: str) -> None:

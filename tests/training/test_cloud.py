@@ -189,9 +189,9 @@ def test_of_two_jobs_for_one_run_the_older_stays(start: Launch, provider: Script
         metadata = {"run": str(run.key)}
         made.append(provider.client.fine_tuning.jobs.create(model=BASE, training_file=file, metadata=metadata).id)
 
-    kept = cloud.provider_for(run)._keep_one(str(run.key))
+    kept = cloud.provider_for(run)._keep_one(str(run.key), "")
 
-    assert kept.id == made[0]
+    assert kept is not None and kept.id == made[0]
     assert [job.status for job in jobs_of(provider, run) if job.id == made[1]] == ["cancelled"]
     assert cloud.provider_for(run).create_job_once(str(run.key), {}).id == made[0]
 

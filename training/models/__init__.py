@@ -4,17 +4,18 @@ from training.models.endpoint import CallStatus, Deployment, EndpointCall, Endpo
 from training.models.fine_tuning import ApiFile, FineTuningJob
 from training.models.lease import lease_owner
 from training.models.merged import MERGING, MergedModel, MergeStatus
+from training.models.missing import Missing
 from training.models.origin import Origin
 from training.models.pace import PaceTrial
 from training.models.policy import MOST_RUNS_AT_ONCE, USUAL_RUNS_AT_ONCE, TrainingPolicy
 from training.models.run import (
     ACTIVE,
+    AT_PROVIDER,
     CREATING,
     ENDED,
     MOST_ATTEMPTS,
     Artifact,
     InvalidTransition,
-    Missing,
     RunEvent,
     RunStatus,
     TrainingRun,
@@ -24,6 +25,7 @@ from training.models.verdict import RunVerdict
 
 __all__ = [
     "ACTIVE",
+    "AT_PROVIDER",
     "CREATING",
     "ENDED",
     "MERGING",

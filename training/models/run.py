@@ -19,6 +19,7 @@ from training import methods, program_design
 from training.methods import TrainingMethod
 from training.models.base_model import BaseModel
 from training.models.lease import lease_time, new_lease
+from training.models.missing import Missing
 from training.models.sweep import Sweep
 from training.program_design import Design
 from training.run_files import file_in
@@ -28,6 +29,7 @@ class RunStatus(models.TextChoices):
     QUEUED = "queued", "Waiting in the queue"
     RUNNING = "running", "Running"
     WAITING = "waiting", "Waiting for the provider"
+    DEPLOYING = "deploying", "Trained; being deployed at the provider"
     CANCELLING = "cancelling", "Cancelling"
     SUCCEEDED = "succeeded", "Done"
     FAILED = "failed", "Failed"
@@ -39,7 +41,8 @@ NEXT: dict[str, frozenset[str]] = {
     RunStatus.RUNNING: frozenset(
         {RunStatus.QUEUED, RunStatus.WAITING, RunStatus.CANCELLING, RunStatus.SUCCEEDED, RunStatus.FAILED}
     ),
-    RunStatus.WAITING: frozenset({RunStatus.CANCELLING, RunStatus.SUCCEEDED, RunStatus.FAILED}),
+    RunStatus.WAITING: frozenset({RunStatus.DEPLOYING, RunStatus.CANCELLING, RunStatus.SUCCEEDED, RunStatus.FAILED}),
+    RunStatus.DEPLOYING: frozenset({RunStatus.CANCELLING, RunStatus.SUCCEEDED, RunStatus.FAILED}),
     RunStatus.CANCELLING: frozenset({RunStatus.CANCELLED, RunStatus.SUCCEEDED, RunStatus.FAILED}),
     RunStatus.SUCCEEDED: frozenset(),
     RunStatus.FAILED: frozenset(),
@@ -47,20 +50,10 @@ NEXT: dict[str, frozenset[str]] = {
 }
 ACTIVE = frozenset(status for status, following in NEXT.items() if following)
 ENDED = frozenset(status for status, following in NEXT.items() if not following)
-HELD = frozenset({RunStatus.RUNNING, RunStatus.WAITING, RunStatus.CANCELLING})  # where a lease may be held
+AT_PROVIDER = (RunStatus.WAITING, RunStatus.DEPLOYING, RunStatus.CANCELLING)  # where looks follow a job
+HELD = frozenset({RunStatus.RUNNING, *AT_PROVIDER})  # where a lease may be held
 MOST_ATTEMPTS = 3
 CREATING = "creating"  # the provider's status from just before a job is made until it is seen
-
-
-class Missing(models.TextChoices):
-    """What a run that succeeded at its provider could not read there yet. It can be talked to all the same."""
-
-    EVENTS = "events", "the loss curve"
-    TABLE = "table", "the result file"
-    CHECKPOINTS = "checkpoints", "the checkpoints"
-    TOKENS = "tokens", "how many tokens were trained on"
-    PAGE = "page", "when the provider switches the model off"
-    FILES = "files", "the files in its folder here"
 
 
 class InvalidTransition(Exception):
@@ -179,6 +172,9 @@ class TrainingRun(models.Model):
     provider_status = models.CharField(max_length=40, blank=True)
     provider_files = models.JSONField(default=list)
     result_model = models.CharField(max_length=200, blank=True, help_text="What a chat asks for: run-<key> or ft:…")
+    deployment = models.CharField(
+        max_length=120, blank=True, help_text="What a chat asks for where the model was deployed under another name."
+    )
     result = models.JSONField(default=dict, help_text="The engine's result.json.")
 
     missing = models.JSONField(default=list, help_text="Parts of a paid result that were not read yet (Missing).")
@@ -338,7 +334,7 @@ class TrainingRun(models.Model):
         """A lease for one look at a run that waits for its provider; None while somebody else is looking."""
         lease, now = new_lease(), timezone.now()
         free = Q(lease="") | Q(lease_until__lt=now)
-        rows = TrainingRun.objects.filter(free, pk=self.pk, status__in=[RunStatus.WAITING, RunStatus.CANCELLING])
+        rows = TrainingRun.objects.filter(free, pk=self.pk, status__in=AT_PROVIDER)
         if not rows.exclude(provider_job="").update(lease=lease, lease_until=now + lease_time()):
             return None
         self.refresh_from_db()

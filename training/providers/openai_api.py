@@ -39,9 +39,7 @@ MOST_TABLE_BYTES = 64 * 2**20
 EXTRA_SECONDS, EXTRA_RETRIES = 15.0, 1  # for what a run can do without
 REFUSED_FOR_NOW = frozenset({"provider_key", "provider_forbidden", "insufficient_quota"})
 """Codes of refusals that end when somebody sets the account right: nothing is known of the run."""
-GARBLED = (
-    openai.APIResponseValidationError, ValueError, TypeError, AttributeError, LookupError, RecursionError,
-)  # fmt: skip
+GARBLED = (openai.APIResponseValidationError, ValueError, TypeError, AttributeError, LookupError, RecursionError)
 """What the client, or our reading of its answer, raises where the answer is no answer: a page of HTML, half a document,
 another shape. All that is done inside `_call` is asking and reading, so these mean nothing else there."""
 
@@ -118,7 +116,10 @@ class FineTuning:
         api_key: str,
         timeout: float = TIMEOUT_SECONDS,
         http_client: httpx.Client | None = None,
+        keeps_metadata: bool = True,
     ) -> None:
+        """`keeps_metadata`: whether a job may carry the run's key; else it is known by its training file alone."""
+        self._keeps_metadata = keeps_metadata
         if not api_key:
             raise ProviderAway("No key for the provider is set.")
         self._client = openai.OpenAI(
@@ -162,7 +163,13 @@ class FineTuning:
             ours = (file.id for file in listed if file.filename == name and file.status != "error")
             return next(ours, None)
 
-        if found := self._call(there):
+        try:
+            found = self._call(there)
+        except ProviderRefused as refused:
+            if refused.code in REFUSED_FOR_NOW:
+                raise
+            found = None  # a service without such a list: sent once more, the rows are the same
+        if found:
             return found
         with path.open("rb") as content:
             return self._call(lambda: self._client.files.create(file=(name, content), purpose="fine-tune").id)
@@ -174,9 +181,9 @@ class FineTuning:
         """A fine-tuned model out of the account."""
         self._delete(lambda: self._client.models.delete(model))
 
-    def find_job(self, run_key: str) -> ProviderJob | None:
-        """The job of this run: the oldest that was not cancelled, else the oldest."""
-        found = self._jobs(run_key)
+    def find_job(self, run_key: str, *, file_id: str = "") -> ProviderJob | None:
+        """The job of this run, by its key or by its training file: the oldest that was not cancelled, else the oldest."""
+        found = self._jobs(run_key, file_id)
         return next((job for job in found if job.status != "cancelled"), found[0] if found else None)
 
     def create_job_once(self, run_key: str, body: Mapping[str, Any]) -> ProviderJob:
@@ -184,14 +191,19 @@ class FineTuning:
 
         Raises ProviderAway when even the list cannot tell whether a job was made; asking again later is safe.
         """
-        if existing := self.find_job(run_key):
+        file_id = str(body.get("training_file", ""))
+        if existing := self.find_job(run_key, file_id=file_id):
             return existing
         once = self._client.with_options(max_retries=0)
+        named: dict[str, Any] = {"metadata": {METADATA_KEY: run_key}} if self._keeps_metadata else {}
         try:
-            self._call(lambda: once.fine_tuning.jobs.create(**body, metadata={METADATA_KEY: run_key}))
+            made = self._call(lambda: _job(once.fine_tuning.jobs.create(**body, **named)))
         except ProviderAway:
-            return self._find_after_silence(run_key)
-        return self._keep_one(run_key)
+            return self._find_after_silence(run_key, file_id)
+        try:
+            return self._keep_one(run_key, file_id) or made
+        except ProviderAway:
+            return made  # it is there and known: a list that cannot be read now takes nothing from that
 
     def job(self, job_id: str) -> ProviderJob:
         return self._call(lambda: _job(self._client.fine_tuning.jobs.retrieve(job_id)))
@@ -257,29 +269,42 @@ class FineTuning:
 
         return self._call(read)
 
-    def _jobs(self, run_key: str) -> list[ProviderJob]:
+    def _jobs(self, run_key: str, file_id: str = "") -> list[ProviderJob]:
+        """`file_id`: of the training file, by which a job is known where metadata is not kept."""
+
+        def is_ours(job: FineTuningJob) -> bool:
+            by_key = (job.metadata or {}).get(METADATA_KEY) == run_key
+            return by_key or bool(file_id and job.training_file == file_id)
 
         def read() -> list[ProviderJob]:
-            listed = self._client.fine_tuning.jobs.list(limit=LISTED, metadata={METADATA_KEY: run_key})
+            asked: dict[str, Any] = {"metadata": {METADATA_KEY: run_key}} if self._keeps_metadata else {}
+            listed = self._client.fine_tuning.jobs.list(limit=LISTED, **asked)
             # Not every compatible server filters: believe only what the job itself says.
-            every = islice(listed, MOST_EVENTS)
-            ours = [_job(job) for job in every if (job.metadata or {}).get(METADATA_KEY) == run_key]
+            ours = [_job(job) for job in islice(listed, MOST_EVENTS) if is_ours(job)]
             return sorted(ours, key=lambda job: (job.created_at, job.id))
 
-        return self._call(read)
+        try:
+            return self._call(read)
+        except ProviderRefused as refused:
+            if refused.code == "not_found":
+                return []  # a service that lists no jobs: what it answers to a creation has to do
+            raise
 
-    def _find_after_silence(self, run_key: str) -> ProviderJob:
+    def _find_after_silence(self, run_key: str, file_id: str) -> ProviderJob:
         for seconds in ASK_AGAIN_SECONDS:
             time.sleep(seconds)
-            if self._jobs(run_key):
-                return self._keep_one(run_key)
+            if found := self._keep_one(run_key, file_id):
+                return found
         raise ProviderAway(
             "The provider did not say whether it made the job; the run will ask again before it makes one."
         )
 
-    def _keep_one(self, run_key: str) -> ProviderJob:
-        """Should there be two after all (another worker, a provider's own retry), the older one stays."""
-        kept, *others = [job for job in self._jobs(run_key) if job.status != "cancelled"] or self._jobs(run_key)
+    def _keep_one(self, run_key: str, file_id: str) -> ProviderJob | None:
+        """Should there be two after all (another worker, a provider's own retry), the older one stays. None: none is listed."""
+        listed = self._jobs(run_key, file_id)
+        if not listed:
+            return None
+        kept, *others = [job for job in listed if job.status != "cancelled"] or listed
         for other in others:
             if not other.ended:
                 self.cancel(other.id)
@@ -315,7 +340,8 @@ def _checkpoint(one: FineTuningJobCheckpoint) -> Checkpoint:
     step = step_number(one.step_number)
     if step is None:
         raise ValueError("a checkpoint without a step")
-    return Checkpoint(step, text(one.fine_tuned_model_checkpoint, 200), finite(measured.train_loss), finite(loss))
+    model = text(one.fine_tuned_model_checkpoint or one.id, 200)  # not every service gives a model's name to each
+    return Checkpoint(step, model, finite(measured.train_loss), finite(loss))
 
 
 def _job(job: FineTuningJob) -> ProviderJob:

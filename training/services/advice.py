@@ -10,7 +10,7 @@ from teams.services import team_ledger
 from teams.services.prices import PriceUnknown
 from training import methods
 from training.models import BaseModel, TrainingRun
-from training.services import estimate, launch, preference
+from training.services import estimate, launch, preference, shutdowns
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,7 @@ def advise(
             refusal
             or "The most this can cost is more than your team has left. Make it smaller, or ask your instructor."
         )
-    warnings = []
-    if base_model.shutdown_on:
-        warnings.append(
-            f"The provider switches {base_model} off on {base_model.shutdown_on:%d %B %Y}; chats with it end then."
-        )
+    warnings = shutdowns.warnings_for(base_model)
     rows = estimate.training_share(dataset_version, settings)
     in_pairs = not methods.get(method).is_program and base_model.local and settings.get("training") == launch.DPO
     size = preference.size_advice(rows) if in_pairs else guideline(method, rows)["sentence"]

@@ -11,9 +11,10 @@ from django.utils import timezone
 
 from datasets.models import Shape
 from datasets.services import versions
-from teams.models import Confidence, Hold, HoldState, LedgerEntry
+from teams.models import Confidence, Dialect, Hold, HoldState, LedgerEntry
 from teams.services import money, outgoing
 from training.models import CREATING, ENDED, InvalidTransition, Missing, RunEvent, RunStatus, TrainingRun
+from training.providers.dialects import WITHOUT_METADATA, shaped
 from training.providers.openai_api import (
     REFUSED_FOR_NOW,
     FineTuning,
@@ -42,6 +43,7 @@ ENDED_THERE = Failure(
     "Ask your instructor who did it. What it had trained on until then is charged. Start the run again if you want it.",
 )
 PATIENCE = timedelta(hours=6)
+NEVER = "provider_rejected"  # a refusal that has nothing to do with key, right or money
 LISTS_LAG = timedelta(minutes=10)  # a provider may list a job a little later than it made it
 UNSEEN = "unseen"  # in a note's data: whether the job can't be seen from then on
 UNREAD = "The job has ended, and what it trained on cannot be read yet. The provider is asked again."
@@ -56,7 +58,8 @@ def provider_for(run: TrainingRun) -> FineTuning:
     except NotReady as not_ready:
         raise ProviderRefused("provider_key", str(not_ready), KEY_MEND) from not_ready
     web = outgoing.client() if address.guarded else None
-    return FineTuning(base_url=address.base_url, api_key=address.api_key, http_client=web)
+    keeps = _dialect(run) not in WITHOUT_METADATA
+    return FineTuning(base_url=address.base_url, api_key=address.api_key, http_client=web, keeps_metadata=keeps)
 
 
 def start(run: TrainingRun, lease: str) -> str:
@@ -83,11 +86,16 @@ def start(run: TrainingRun, lease: str) -> str:
 
 def _find(run: TrainingRun, lease: str, provider: FineTuning) -> ProviderJob | None:
     """The job that an earlier attempt made; None where the provider says that there is none."""
-    job = provider.find_job(str(run.key))
+    job = provider.find_job(str(run.key), file_id=_training_file(run))
     if job is None and run.provider_status and not run.write(lease, provider_status=""):
         raise LeaseLost(f"run {run.pk}")
     run.provider_status = job.status if job else ""
     return job
+
+
+def _training_file(run: TrainingRun) -> str:
+    """By which a job is known at a service that keeps no metadata: no other job has this file."""
+    return str(run.provider_files[0]) if run.provider_files else ""
 
 
 def _wait(run: TrainingRun, lease: str, job: ProviderJob) -> str:
@@ -129,11 +137,16 @@ def _body(run: TrainingRun, file_ids: list[str]) -> dict[str, Any]:
     body: dict[str, Any] = {
         "model": run.base_model.name,
         "training_file": file_ids[0],
-        "method": {"type": kind, kind: {"hyperparameters": chosen}},
+        **shaped(_dialect(run), kind, chosen),
         "seed": run.seed,
         "suffix": str(run.settings.get("suffix") or f"run-{run.number}"),
     }
     return body | ({"validation_file": file_ids[1]} if len(file_ids) > 1 else {})
+
+
+def _dialect(run: TrainingRun) -> str:
+    provider = run.base_model.provider
+    return provider.dialect if provider is not None else Dialect.OPENAI
 
 
 def _refuse_dearer(run: TrainingRun) -> None:
@@ -155,7 +168,8 @@ def _may_train(run: TrainingRun, lease: str, provider: FineTuning) -> None:
 
     When the model's last day is belongs to it, but not every server has a page for a model: that is a note.
     """
-    provider.refuse_if_closed(run.base_model.name)
+    if _dialect(run) == Dialect.OPENAI:  # others might begin a job on a file that is not there
+        provider.refuse_if_closed(run.base_model.name)
     try:
         cloud_result.say_shutdown(run, provider.hurried())
     except (ProviderAway, ProviderRefused) as trouble:
@@ -204,7 +218,12 @@ def poll(run_id: int) -> str:
 
 
 def _look(run: TrainingRun, lease: str, provider: FineTuning) -> str:
-    job = provider.job(run.provider_job)
+    try:
+        job = provider.job(run.provider_job)
+    except (ProviderAway, ProviderRefused):
+        if not (run.result_model and run.provider_status == "succeeded"):
+            raise
+        job = cloud_result.remembered(run)  # it is paid for, and only its deployment is waited for
     if _last_unseen(run) is not None:
         said = "The provider shows the job again."
         RunEvent.objects.create(run=run, kind="note", data={"message": said, UNSEEN: False})
@@ -286,7 +305,7 @@ def _look_for_orphan(run: TrainingRun) -> str:
     """A run ended while nobody knew whether its job was made: one that was made is cancelled, one that was not costs nothing."""
     try:
         provider = provider_for(run)
-        job = provider.find_job(str(run.key))
+        job = provider.find_job(str(run.key), file_id=_training_file(run))
         if job is not None and not job.ended:
             job = provider.cancel(job.id)
     except (ProviderAway, ProviderRefused) as trouble:
@@ -330,11 +349,23 @@ def clean_up(run: TrainingRun) -> bool:
         provider = provider_for(run)
         for file_id in run.provider_files:
             provider.delete_file(file_id)
-    except (ProviderAway, ProviderRefused):
+    except ProviderRefused as refused:
+        return refused.code == NEVER and _leave_files(run)
+    except ProviderAway:
         return False  # the reconciler comes again
     TrainingRun.objects.filter(pk=run.pk).update(provider_files=[])
     RunEvent.objects.create(run=run, kind="note", data={"message": "The uploaded rows were deleted at the provider."})
     live.progressed(run, {"note"})
+    return True
+
+
+def _leave_files(run: TrainingRun) -> bool:
+    """A service that deletes no files: who asks for that wants to know it, and nobody asks there for ever."""
+    said = (
+        f"The provider does not delete uploaded rows when it is asked to: {', '.join(run.provider_files)} stay there."
+    )
+    TrainingRun.objects.filter(pk=run.pk).update(provider_files=[])
+    RunEvent.objects.create(run=run, kind="note", data={"message": said})
     return True
 
 

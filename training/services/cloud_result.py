@@ -22,7 +22,7 @@ from training.methods.method import RESULT_FILE
 from training.models import Artifact, InvalidTransition, Missing, RunEvent, RunStatus, TrainingRun
 from training.providers.openai_api import FineTuning, JobEvent, ProviderAway, ProviderJob, ProviderRefused
 from training.providers.values import finite, points, step_number
-from training.services import charges, estimate, finish, json_files, live
+from training.services import charges, estimate, finish, json_files, live, provider_deploys
 from training.services.cloud_samples import ask_samples
 
 log = logging.getLogger(__name__)
@@ -40,14 +40,25 @@ def keep(run: TrainingRun, lease: str, provider: FineTuning, job: ProviderJob) -
     name = job.fine_tuned_model or _name_of_a_checkpoint(hurried, job)
     if not name:
         return _wait_for_name(run, lease, job)
+    deploys = provider_deploys.deploys(run)
+    if deploys and run.status == RunStatus.WAITING:
+        trained = job.trained_tokens if job.trained_tokens is not None else estimated_tokens(run, job)
+        return provider_deploys.begin(run, lease, model=name, tokens=trained)
+    waits = _deployed(run, name) if deploys else ""
+    if waits and run.status == RunStatus.DEPLOYING and not provider_deploys.out_of_patience(run):
+        note_once(run, waits)
+        return f"run {run.pk}: {waits}"
     looks = run.missing_tries + 1
     if not run.write(lease, provider_status=job.status, missing_tries=looks):
         raise InvalidTransition(f"run {run.pk} is looked at by somebody else")
     missing = {*run.missing, *READABLE} - {Missing.TOKENS if job.trained_tokens is not None else ""}
+    missing |= {Missing.DEPLOYMENT} if waits else set()
     trained = job.trained_tokens if job.trained_tokens is not None else estimated_tokens(run, job)
     if looks <= LOOKS_THAT_READ:
-        missing = _read(run, hurried, job, missing)
-        ask_samples(run, lease, model=name, trained_tokens=trained)
+        undeployed = missing & {Missing.DEPLOYMENT}  # asked for a moment ago
+        missing = _read(run, hurried, job, missing - undeployed) | undeployed
+        if not waits:
+            ask_samples(run, lease, model=run.deployment or name, trained_tokens=trained)
     result = run.result | {
         "schema": 1,
         "seed": run.seed,
@@ -63,6 +74,7 @@ def keep(run: TrainingRun, lease: str, provider: FineTuning, job: ProviderJob) -
         lease,
         result=result,
         result_model=name,
+        deployment=run.deployment,
         artifacts=artifacts,
         training_tokens=trained,
         provider_status=job.status,
@@ -75,12 +87,43 @@ def keep(run: TrainingRun, lease: str, provider: FineTuning, job: ProviderJob) -
     return f"run {run.pk}: {job.status}" + (f", without {', '.join(run.missing)}" if missing else "")
 
 
+def _deployed(run: TrainingRun, name: str) -> str:
+    """Why the model cannot be asked yet; empty where it can. Nothing that stands in the way of it fails a paid run."""
+    if run.status == RunStatus.CANCELLING:
+        return "The run was cancelled before its model was deployed."
+    try:
+        provider_deploys.step(run, model=name)
+    except (ProviderAway, ProviderRefused) as trouble:
+        return str(trouble)
+    return ""
+
+
+def remembered(run: TrainingRun) -> ProviderJob:
+    """The job of a run whose training is done and paid for, where it cannot be read again: what we wrote down of it."""
+    return ProviderJob(
+        id=run.provider_job,
+        status="succeeded",
+        created_at=0,
+        fine_tuned_model=run.result_model,
+        trained_tokens=run.training_tokens or None,
+        result_files=(),
+        error_code="",
+        error_message="",
+        hyperparameters={},
+    )
+
+
 def fill_in(run: TrainingRun, provider: FineTuning) -> str:
     """Ask once more for what is missing of a run that succeeded. Harmless to repeat, and to run twice at once."""
     if not _claim(run):
         return f"run {run.pk}: asked by somebody else"
     hurried = provider.hurried()
-    job = hurried.job(run.provider_job)
+    try:
+        job = hurried.job(run.provider_job)
+    except (ProviderAway, ProviderRefused):
+        if Missing.DEPLOYMENT not in run.missing:
+            raise
+        job = remembered(run)  # the deployment does not hang on it
     missing = _read(run, hurried, job, set(run.missing))
     if job.trained_tokens is not None and Missing.TOKENS in run.missing:
         _correct(run, job.trained_tokens)
@@ -93,6 +136,7 @@ def fill_in(run: TrainingRun, provider: FineTuning) -> str:
             # A file that was kept before may be frozen in a submission: it stays what it was.
             Artifact.objects.get_or_create(run=run, path=artifact.path, defaults=defaults)
         fields: dict[str, Any] = {"missing": left, "result": run.result, "training_tokens": run.training_tokens}
+        fields |= {"deployment": run.deployment}
         fields |= {} if left else {"missing_next": None}
         TrainingRun.objects.filter(pk=run.pk, status=RunStatus.SUCCEEDED).update(**fields)
         if found:
@@ -153,6 +197,7 @@ def _read(run: TrainingRun, provider: FineTuning, job: ProviderJob, missing: set
         Missing.TABLE: lambda: _table(run, provider, job),
         Missing.CHECKPOINTS: lambda: _checkpoints(run, provider, job),
         Missing.PAGE: lambda: say_shutdown(run, provider),
+        Missing.DEPLOYMENT: lambda: provider_deploys.step(run, model=run.result_model),
     }
     for part, way in ways.items():
         if part in left:

@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.expressions import CombinedExpression
 
-from teams.models import Hold, HoldState
+from teams.models import Dialect, Hold, HoldState
 from teams.services.prices import PriceUnknown
 from training.launcher import storable
 from training.models import InvalidTransition, RunEvent, TrainingRun
@@ -72,7 +72,10 @@ def _missing(run: TrainingRun, models: dict[str, str]) -> list[_Sample]:
     system: list[Message] = [{"role": "system", "content": line}] if line else []
     answered = {(e.data.get("stage"), e.data.get("question")) for e in run.events.filter(kind="sample")}
     wanted = []
+    asks_bases = run.base_model.provider is None or run.base_model.provider.dialect != Dialect.AZURE
     for stage, name in models.items():
+        if stage == BEFORE and not asks_bases:
+            continue  # there the untrained model answers only where somebody deployed it too
         questions = [question for question in SAMPLE_QUESTIONS if (stage, question) not in answered]
         if not questions:
             continue

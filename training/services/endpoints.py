@@ -8,7 +8,7 @@ from datasets.services.base_folders import TINY
 from teams.models import FIRST_PROVIDER, Method, Provider
 from teams.services import providers, sealing
 from training.model_needs import thinks_first
-from training.models import BaseModel, Hosting, RunStatus, TrainingRun
+from training.models import BaseModel, Hosting, Missing, RunStatus, TrainingRun
 from training.services.charges import provider_name
 
 TINY_CONTEXT_TOKENS = 512
@@ -70,7 +70,7 @@ def endpoint_for(run: TrainingRun) -> ChatEndpoint:
         # A model that thinks first needs all of its room for an answer, beside the talk so far.
         context = max(found.context_tokens, 3 * longest) if thinks_first(base.name) else found.context_tokens
         return replace(found, max_tokens=longest, context_tokens=context, upstream=_upstream(base))
-    return _at_provider(run.result_model, prompt, Method.OPENAI, base)
+    return _at_provider(run.deployment or run.result_model, prompt, Method.OPENAI, base)
 
 
 def _upstream(base: BaseModel) -> Address | None:
@@ -84,6 +84,11 @@ def why_out_of_reach(run: TrainingRun) -> str:
         return (
             f"{run} came with an imported course, and its model stays in the provider account it was trained with. "
             "Nobody can talk to it here: train again to have a bot."
+        )
+    if Missing.DEPLOYMENT in run.missing and not run.deployment:
+        return (
+            f"{run} is trained and paid for, and its provider has not deployed the model yet: nothing can be asked before. "
+            "It is asked for again; the run's page says when."
         )
     if run.rehearsal:
         return f"{run} was a rehearsal: a stand-in answered, which this version no longer has. Train it again to have a bot."

@@ -15,6 +15,7 @@ from teams.services import audit, disk, money
 from teams.services.prices import PriceUnknown
 from training import methods
 from training.models import BaseModel, DeletedRun, RunStatus, TrainingRun
+from training.providers.dialects import WITHOUT_DPO
 from training.services import charges, estimate, local_program, lora_memory, preference, queue, run_disk
 from training.services.openai_api import own_jobs
 
@@ -168,6 +169,9 @@ def why_not(
             "starts_from": starts_from,
         }
         return preference.refusal(team=team, **pairs) or _memory_refusal(base_model, version, settings)
+    provider = base_model.provider
+    if settings.get("training") == DPO and provider is not None and provider.dialect in WITHOUT_DPO:
+        return f"{provider} trains no preference pairs. Choose supervised training, or a model of somebody else."
     if settings.get("training") == DPO and version.shape != Shape.PREFERENCE:
         return (
             f"DPO learns from pairs of answers, a preferred and a rejected one, and {version} has none. "

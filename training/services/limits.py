@@ -9,7 +9,7 @@ from django.db import transaction
 from teams.models import Team
 from training.models import USUAL_RUNS_AT_ONCE, RunStatus, TrainingPolicy, TrainingRun
 
-AT_WORK = (RunStatus.RUNNING, RunStatus.WAITING, RunStatus.CANCELLING)
+AT_WORK = (RunStatus.RUNNING, RunStatus.WAITING, RunStatus.DEPLOYING, RunStatus.CANCELLING)
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from teams.models import Hold, HoldState, LedgerEntry
-from training.models import RunStatus, RunVerdict, TrainingRun
-from training.services import charts, queue
+from training.models import BaseModel, RunStatus, RunVerdict, TrainingRun
+from training.services import charts, queue, shutdowns
 from training.services.loss_words import LossWords, read_curve
 from training.services.questions import SAMPLE_QUESTIONS
 from training.services.rewards import Rewards, rewards
@@ -73,6 +73,7 @@ class Panel:
     cost: Cost | None = None
     verdicts: list[RunVerdict] = field(default_factory=list)
     verdict_words: VerdictWords | None = None
+    elsewhere: list[BaseModel] = field(default_factory=list)
     verdict_answers: list[dict[str, Any]] = field(default_factory=list)
     search: Search | None = None
 
@@ -92,6 +93,7 @@ def panel(run: TrainingRun) -> Panel:
 def _add_verdict(run: TrainingRun, shown: Panel) -> None:
     shown.verdicts = list(run.verdicts.all())
     shown.verdict_words = words_of(run, shown.verdicts)
+    shown.elsewhere = shutdowns.elsewhere(run)
     kept: list[dict[str, Any]] = next((row.answers for row in shown.verdicts if row.kept), [])
     base: list[dict[str, Any]] = next((row.answers for row in shown.verdicts if row.of == RunVerdict.Of.BASE), [])
     shown.verdict_answers = [

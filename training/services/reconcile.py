@@ -12,7 +12,7 @@ from django.utils import timezone
 from teams.models import Confidence, Hold, HoldState, Purpose, SubjectKind
 from teams.services.money import HOLD_LIFETIME
 from teams.services.sweeping import each_alone
-from training.models import CREATING, ENDED, InvalidTransition, RunStatus, TrainingRun, lease_owner
+from training.models import AT_PROVIDER, CREATING, ENDED, InvalidTransition, RunStatus, TrainingRun, lease_owner
 from training.services import cloud, finish, queue
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def reconcile() -> Findings:
 
 def poll_waiting() -> list[int]:
     """Have every job at a provider looked at."""
-    waiting = TrainingRun.objects.filter(status__in=[RunStatus.WAITING, RunStatus.CANCELLING]).exclude(provider_job="")
+    waiting = TrainingRun.objects.filter(status__in=AT_PROVIDER).exclude(provider_job="")
     runs = list(waiting)
     for run in runs:
         queue.dispatch_poll(run)

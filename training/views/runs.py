@@ -20,7 +20,7 @@ from training.archives.manifest import PROGRAM
 from training.forms import RunLabelForm
 from training.models import RunStatus, TrainingRun
 from training.run_files import open_in
-from training.services import limits, live, queue
+from training.services import limits, live, provider_deploys, queue
 from training.services.base_names import NAMES_ITS_BASE, without_paths
 from training.services.cancel import CannotStop, cancel, stop_and_keep
 from training.services.checkpoints import NoCheckpoint, keep_checkpoint
@@ -102,6 +102,18 @@ def run_cancel(request: SignedInRequest, team: Team, number: int) -> HttpRespons
     else:
         done = run.status == RunStatus.CANCELLED
         messages.success(request, f"{run} is cancelled." if done else f"{run} is being stopped.")
+    return redirect("run_detail", team.pk, run.number)
+
+
+@team_view(Access.MEMBER)
+@require_POST
+def run_deploy(request: SignedInRequest, team: Team, number: int) -> HttpResponse:
+    """Have the trained model deployed at its provider: one that is not yet, or that was taken down there."""
+    run = run_of(team, number)
+    if provider_deploys.again(run, person=request.user):
+        messages.success(request, "The provider is asked to deploy it. That takes some minutes.")
+    else:
+        messages.warning(request, "There is nothing to deploy: this bot answers without that.")
     return redirect("run_detail", team.pk, run.number)
 
 

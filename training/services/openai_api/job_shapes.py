@@ -12,6 +12,7 @@ STATUS = {
     RunStatus.QUEUED: "queued",
     RunStatus.RUNNING: "running",
     RunStatus.WAITING: "running",
+    RunStatus.DEPLOYING: "running",
     RunStatus.CANCELLING: "cancelled",
     RunStatus.SUCCEEDED: "succeeded",
     RunStatus.FAILED: "failed",
