@@ -49,8 +49,7 @@ class ProviderForm(forms.Form):
         max_length=400,
         required=False,
         label="Azure: resource id",
-        help_text=f"{AZURE} /subscriptions/…/resourceGroups/…/providers/Microsoft.CognitiveServices/accounts/…: there a "
-        "trained model is deployed. Without it somebody deploys each model by hand.",
+        help_text=f"{AZURE} Copy it from the resource's page, “Resource ID”. Empty: somebody deploys each model by hand.",
     )
     tenant = forms.CharField(max_length=80, required=False, label="Azure: tenant", help_text=AZURE)
     client = forms.CharField(max_length=80, required=False, label="Azure: application (client) id", help_text=AZURE)
