@@ -203,7 +203,7 @@ def test_an_account_that_may_not_train_is_a_state_with_advice(
     run = begin(start(Method.OPENAI))
 
     assert (run.status, run.error_code) == (RunStatus.FAILED, "training_not_available")
-    assert "LoRA or DSPy" in run.error_mend
+    assert "on another provider, or on this platform" in run.error_mend
     assert files_at(provider, run) == [], "the orphaned upload is deleted"
     assert no_money_is_held(team)
 
