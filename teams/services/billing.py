@@ -19,10 +19,10 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
-from teams.models import AuditEntry, BillCheck, BilledDay, Confidence, Course, LedgerEntry
-from teams.services import audit, money
+from teams.models import FIRST_PROVIDER, AuditEntry, BillCheck, BilledDay, Confidence, Course, LedgerEntry, Provider
+from teams.services import audit, money, outgoing, providers, sealing
 
-PROVIDER = "openai"
+PROVIDER = FIRST_PROVIDER
 DAYS_BACK = 7
 FINAL_AFTER_DAYS = 3  # until then more may be billed
 TIMEOUT_SECONDS, MOST_PAGES = 30.0, 50
@@ -38,24 +38,46 @@ class BillUnreadable(Exception):
 
 @dataclass(frozen=True)
 class Source:
-    """Whose bill, and where."""
+    """Whose bill, and where. `provider`: its code; `guarded`: somebody typed the address in the browser."""
 
     provider: str
     base_url: str
     key: str
+    guarded: bool = False
 
 
 def source() -> Source | None:
-    """None where no bill can be had: no provider, or no admin key."""
+    """Of the environment's provider. None where no bill can be had: no provider, or no admin key."""
     if settings.HAS_PROVIDER and settings.OPENAI_ADMIN_KEY:
         return Source(PROVIDER, settings.OPENAI_BASE_URL, settings.OPENAI_ADMIN_KEY)
     return None
 
 
+def source_of(provider: Provider) -> Source | None:
+    """Of any provider: None where it has no key for its costs, or one that cannot be opened."""
+    if provider.from_environment:
+        return source()
+    try:
+        key = providers.key_of(provider, "sealed_admin_key")
+    except sealing.CannotOpen:
+        return None
+    return Source(provider.code, provider.address, key, guarded=True) if key else None
+
+
+def with_bills() -> list[tuple[Provider, Source]]:
+    """All providers, of courses and of everybody, whose bills can be read."""
+    found = [(one, source_of(one)) for one in Provider.objects.kept()]
+    return [(provider, asked) for provider, asked in found if asked is not None]
+
+
 def check_bill(*, night: date | None = None) -> str:
-    """Tonight's check, once. Returns what came of it, for the log; empty where there was nothing to do."""
-    asked, night = source(), night or datetime.now(UTC).date()
-    if asked is None or BillCheck.objects.filter(night=night, provider=asked.provider).exists():
+    """Tonight's check of each provider, once. Returns what came of it, for the log; empty where there was nothing to do."""
+    night = night or datetime.now(UTC).date()
+    return "; ".join(said for _, asked in with_bills() if (said := _check_one(asked, night)))
+
+
+def _check_one(asked: Source, night: date) -> str:
+    if BillCheck.objects.filter(night=night, provider=asked.provider).exists():
         return ""
     days = [night - timedelta(days=back) for back in range(DAYS_BACK, 0, -1)]
     failed, billed = "", {}
@@ -145,7 +167,8 @@ def billed_by_day(asked: Source, first: date, until: date) -> dict[date, int]:
 def _buckets(asked: Source, first: date, until: date) -> Iterator[dict[str, Any]]:
     start, end = (int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) for day in (first, until))
     query: dict[str, str | int] = {"start_time": start, "end_time": end, "bucket_width": "1d", "group_by": "line_item"}
-    with httpx.Client(timeout=TIMEOUT_SECONDS, headers={"Authorization": f"Bearer {asked.key}"}) as web:
+    given: dict[str, Any] = {"timeout": TIMEOUT_SECONDS, "headers": {"Authorization": f"Bearer {asked.key}"}}
+    with outgoing.client(**given) if asked.guarded else httpx.Client(**given) as web:
         for _ in range(MOST_PAGES):
             page = _page(web, f"{asked.base_url.rstrip('/')}/organization/costs", query)
             yield from page["data"]
@@ -175,7 +198,7 @@ def _page(web: httpx.Client, address: str, query: dict[str, str | int]) -> dict[
 
 @dataclass(frozen=True)
 class BillShown:
-    """`note` where there is nothing to compare; days newest first, each as last found. Of all courses: for staff alone."""
+    """`note` where there is nothing to compare; days newest first, each as last found. Of all who use the account."""
 
     note: str
     last: BillCheck | None
@@ -183,7 +206,16 @@ class BillShown:
 
 
 def shown() -> BillShown:
-    asked = source()
+    """Of the environment's provider."""
+    return _shown(source())
+
+
+def shown_of(provider: Provider) -> BillShown:
+    """Of one provider: for staff, and for the instructors of the course whose account it is."""
+    return _shown(source_of(provider))
+
+
+def _shown(asked: Source | None) -> BillShown:
     if asked is None:
         return BillShown(note=NO_KEY, last=None, days=[])
     last = BillCheck.objects.filter(provider=asked.provider).first()

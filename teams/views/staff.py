@@ -63,7 +63,8 @@ def platform_audit(request: SignedInRequest) -> HttpResponse:
 @staff_view
 def platform_bill(request: SignedInRequest) -> HttpResponse:
     """Every course's money in one sum beside the provider's bill: what no single course's instructor may see."""
-    return render(request, "teams/platform_bill.html", {"bill": billing.shown()})
+    others = [(one, billing.shown_of(one)) for one, _ in billing.with_bills() if not one.from_environment]
+    return render(request, "teams/platform_bill.html", {"bill": billing.shown(), "others": others})
 
 
 @staff_view

@@ -20,7 +20,7 @@ from teams.models import (
     Team,
     User,
 )
-from teams.services import audit, billing, ledger_sums, money
+from teams.services import audit, billing, ledger_sums, money, providers
 from tests.scripted_provider import server as scripted
 
 TODAY = datetime.now(UTC).date()
@@ -308,3 +308,23 @@ def test_a_course_learns_that_more_was_billed_and_not_how_much(
     page = client_for(instructor).get(f"/courses/{course.pk}/costs/").content.decode()
     assert "more was billed" in page and "tell whoever runs the platform" in page
     assert "$8.88" not in page and "$7.77" not in page
+
+
+def test_each_provider_is_compared_with_its_own_bill(
+    team: Team, billed: Bill, course: Course, instructor: User, provider_process: scripted.ScriptedProvider, settings: Any,
+    client_for: Any,
+) -> None:  # fmt: skip
+    """A course's own account: its instructor reads the whole bill of it, and another provider's entries are not in it."""
+    settings.PROVIDER_PRIVATE_HOSTS, settings.OPENAI_ADMIN_KEY = ["127.0.0.1"], ""
+    address = f"{provider_process.url}/v1"
+    wanted = providers.Wanted("Faculty", "openai", address, key="sk-course", admin_key="sk-admin")
+    mine = providers.add(course=course, person=instructor, wanted=wanted)
+    spend(team, "of-openai", 5_000_000, YESTERDAY)
+    entry = spend(team, "of-mine", 1_000_000, YESTERDAY)
+    LedgerEntry.objects.filter(pk=entry.pk).update(provider=mine.code)
+    billed((YESTERDAY, 1.25))
+    assert billing.check_bill() == "1 days noted"
+    row = BilledDay.objects.select_related("check_made").get()
+    assert (row.check_made.provider, row.booked, row.difference) == (mine.code, 1_000_000, 250_000)
+    page = client_for(instructor).get(f"/courses/{course.pk}/providers/{mine.pk}/").content.decode()
+    assert "Its bill" in page and "$1.25" in page and "sk-admin" not in page

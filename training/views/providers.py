@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods
 
 from teams.access import Access, SignedInRequest, course_view, staff_view
 from teams.models import Course, Provider
-from teams.services import providers
+from teams.services import billing, providers
 from teams.services.providers import ProviderRefused
 from training.forms.providers import ProviderForm, ProviderModelForm
 from training.services import provider_models, provider_trial
@@ -146,6 +146,7 @@ def _page(
         "form": form or ProviderForm(provider=provider),
         "adding": adding or ProviderModelForm(),
         "models": provider_models.shown(provider),
+        "bill": billing.shown_of(provider) if provider.has_admin_key else None,
     }
     if request.htmx and request.method == "GET":
         return render(request, "training/provider_detail.html#trial", context)
