@@ -292,7 +292,7 @@ def test_a_grade_is_printed_with_its_levels_comments_and_marked_answers(grading,
     tags.correct(grading=grading, turn=turn, answer="It is winter!")
     committed(grading, level=3)
     html = client_for(professor).get(page).content.decode()
-    assert html.count("<strong>3 ") == 8 and "Submitted " in html
+    assert html.count('<strong class="one-line">3 ') == 8 and "Submitted " in html
     assert "Why is it cold?" in html and "What is 7 + 5?" not in html, "only what she marked"
     assert "Great" in html and "Robot words (" in html and "It is winter!" in html
     assert "1 of 2 answers" in html
