@@ -350,12 +350,24 @@
     learn();
     anew.forEach(putBackInto);
   };
+  // Before the next key: what she types then goes on after her words. The rest waits until htmx has settled, which sets
+  // fields of the old part anew, the version among them.
+  const fillAnew = () => {
+    for (const form of forms()) {
+      const draft = form.dataset.learnt ? null : draftOf(form);
+      if (draft) fill(form, draft.values);
+    }
+  };
+  const draftOf = (form) => {
+    const key = keyOf(form.dataset.keep);
+    const draft = closed(form) ? null : JSON.parse(localStorage.getItem(key) || "null");
+    if (!draft || !arrived(draft)) return draft;
+    drop(key);
+    return null;
+  };
   const putBackInto = (form) => {
-    const kept = localStorage.getItem(keyOf(form.dataset.keep));
-    if (!kept || closed(form)) return;
-    const draft = JSON.parse(kept);
-    if (arrived(draft)) return void drop(keyOf(form.dataset.keep));
-    if (same(draft.values, values(form))) return;
+    const draft = draftOf(form);
+    if (!draft || same(draft.values, known.get(form.dataset.keep))) return;
     fill(form, draft.values);
     // What she had seen
     if (form.elements.version && draft.base !== undefined) form.elements.version.value = draft.base;
@@ -426,7 +438,7 @@
     putBack();
     show();
   });
-  document.addEventListener("htmx:afterSwap", putBack);
+  document.addEventListener("htmx:afterSwap", fillAnew);
   document.addEventListener("htmx:afterSettle", () => {
     putBack();
     show();

@@ -1,12 +1,12 @@
 // What she has opened to write in stays open, and keeps the focus and the caret, while the part of the page around it
-// is rendered anew. Who swaps without a request of htmx calls `keepInUse` before.
+// is rendered anew.
 "use strict";
 
 (() => {
   const OPENED = ".own-tag[open] > summary, .better[open] > summary";
   let inUse = { opened: [] };
 
-  window.keepInUse = () => {
+  const keepInUse = () => {
     const box = document.activeElement;
     inUse = { box, caret: [box.selectionStart, box.selectionEnd] };
     inUse.opened = [...document.querySelectorAll(OPENED)].map((summary) => summary.id);
@@ -23,7 +23,7 @@
     again.focus({ preventScroll: true });
     if (typeof caret[0] === "number") again.setSelectionRange(...caret);
   };
-  document.addEventListener("htmx:beforeSwap", window.keepInUse);
+  document.addEventListener("htmx:beforeSwap", keepInUse);
   document.addEventListener("htmx:afterSwap", asItWas);
   document.addEventListener("htmx:afterSettle", () => {
     asItWas(); // settling takes away what was set since the swap

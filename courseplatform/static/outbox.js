@@ -35,11 +35,12 @@
       if (button) button.setAttribute("aria-pressed", String(fields.on === "1"));
     });
 
+  // Only the tags and what stands beside the criteria: she may be writing at this answer, and a save of that may have
+  // come since this was rendered.
   const swapIn = (target, html) => {
-    const article = document.getElementById(target);
-    if (!article || !window.htmx) return;
-    window.keepInUse(); // she may be writing there
-    htmx.swap(article, html, { swapStyle: "outerHTML", swapDelay: 0, settleDelay: 0 });
+    const tags = document.querySelector(`#${target} .tags`);
+    if (!tags || !window.htmx) return;
+    htmx.swap(tags, html, { swapStyle: "outerHTML", swapDelay: 0, settleDelay: 0 }, { select: ".tags" });
     showWanted();
   };
   const token = () => document.querySelector("input[name=csrfmiddlewaretoken]").value;

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import APIResponse, Browser, Locator, Page, Route, expect
 from pytest_django.live_server_helper import LiveServer
 
 from evaluation.models import Grading, Turn, TurnStatus, UnappliedSave
@@ -187,25 +187,74 @@ def test_a_question_that_was_changed_after_its_answer_was_lost_is_asked_as_well(
     at.compare()
 
 
-@pytest.mark.parametrize(("key", "label"), [("o", "Your own words"), ("b", "What a second-grader would have said.")])
+BOXES = [("o", "Your own words"), ("b", "What a second-grader would have said.")]
+
+
+@pytest.mark.parametrize(("key", "label"), BOXES)
 def test_she_goes_on_typing_where_she_types_while_a_tag_arrives(
     key: str, label: str, walk: Callable[[int], Walk]
 ) -> None:
-    """The answer to a tag replaces the exchange that she writes in."""
     page = walk(1).page
     on_its_way: list[Route] = []
     page.route("**/tag/", lambda route: on_its_way.append(route))
     with page.expect_request("**/tag/"):
         for pressed in ("t", "1", key):
             page.keyboard.press(pressed)
+    types_on(page, label, on_its_way, page.locator("[id^=evidence-]", has_text="1 tagged").first)
+
+
+@pytest.mark.parametrize(("key", "label"), BOXES)
+def test_she_goes_on_typing_where_she_types_while_a_question_arrives(
+    key: str, label: str, walk: Callable[[int], Walk]
+) -> None:
+    """What comes replaces the whole talk, and the box in it."""
+    page = walk(1).page
+    on_its_way: list[Route] = []
+    page.route("**/talk/", lambda route: on_its_way.append(route))
+    with page.expect_request("**/talk/"):
+        page.locator("#question").fill("What is 2 + 3?")
+        page.locator("#question").press("Enter")
+    page.locator("#question").press("Escape")
+    page.locator(".tags button").last.focus()
+    page.keyboard.press(key)
+    types_on(page, label, on_its_way, page.get_by_text("What is 2 + 3?", exact=True).first)
+
+
+def types_on(page: Page, label: str, on_its_way: list[Route], arrived: Locator) -> None:
+    """She writes a word; what is on its way comes in the middle of it."""
+    box = page.get_by_label(label).and_(page.locator(":focus"))
     page.keyboard.type("robot")
+    expect(box).to_have_value("robot")
     page.keyboard.press("ArrowLeft")
     on_its_way.pop().continue_()
-    expect(page.locator("[id^=evidence-]", has_text="1 tagged").first).to_be_attached()
+    expect(arrived).to_be_attached()
     page.keyboard.type("ooo")
-    box = page.get_by_label(label).last
     expect(box).to_have_value("roboooot")
-    expect(box).to_be_focused()
+
+
+def test_a_tag_that_was_rendered_before_a_save_does_not_hide_the_choice(
+    walk: Callable[[int], Walk], live_server: LiveServer, browser: Browser
+) -> None:
+    """Two devices wrote different better answers; the answer to her tag is older than the answer to her save."""
+    laptop = walk(1)
+    tablet = walk_on(Device(browser, live_server.url), laptop.grading)
+    laptop.page.locator("details.better").first.evaluate("one => { one.open = true }")
+    laptop.page.locator("details.better textarea").first.fill("From the laptop.")
+    laptop.settle()
+    late: list[tuple[Route, APIResponse]] = []
+    tablet.page.route("**/tag/", lambda route: late.append((route, route.fetch())))
+    tablet.page.locator("details.better").first.evaluate("one => { one.open = true }")
+    with tablet.page.expect_request("**/tag/"):
+        tablet.page.locator(".tags button[value='great']").first.click()
+    tablet._until(lambda: bool(late), "the tag is stored")
+    tablet.page.locator("details.better textarea").first.fill("From the tablet.")
+    choice = tablet.page.get_by_text("Both are kept; choose one.")
+    tablet._until(choice.is_visible, "a choice")
+    route, answer = late.pop()
+    route.fulfill(response=answer)
+    expect(tablet.page.locator("[id^=evidence-]", has_text="1 tagged").first).to_be_attached()
+    expect(choice).to_be_visible()
+    tablet.device.close()
 
 
 @pytest.mark.parametrize("seed", range(WALKS))
