@@ -93,7 +93,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "courseplatform.bodies.RefusedBodyMiddleware",
     "courseplatform.full_disk.FullDiskMiddleware",
-    "courseplatform.lost_pages.LostPageMiddleware",
+    "courseplatform.error_pages.LostPageMiddleware",
     "teams.impersonation.ReadOnlyMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",

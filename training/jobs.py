@@ -1,7 +1,7 @@
 """RQ entry points: an id in, one service call."""
 
 from teams.services import archive_exports
-from training.services import base_trials, bundle, cloud, execute, imported, merging, pace_trial, provider_trial
+from training.services import base_trials, bundle, cloud, execute, imported, merging, provider_trial, speed_trial
 
 
 def execute_run(run_id: int) -> str:
@@ -21,7 +21,7 @@ def write_run_archive(export_id: int, attempt: int) -> str:
 
 
 def measure_pace(base_model_id: int) -> str:
-    return pace_trial.measure(base_model_id)
+    return speed_trial.measure(base_model_id)
 
 
 def try_base_model(base_model_id: int) -> str:

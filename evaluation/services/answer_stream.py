@@ -14,7 +14,7 @@ from asgiref.sync import sync_to_async
 from django.utils import timezone
 
 from evaluation.models import Turn, TurnStatus
-from evaluation.services.outlets import State, here, pause
+from evaluation.services.live_answers import State, here, pause
 from teams import live
 
 WHOLE, TOKEN = "whole", "token"

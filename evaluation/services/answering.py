@@ -20,7 +20,7 @@ from evaluation.models import Turn
 from evaluation.services import bots, closing
 from evaluation.services.clean import MAX_ANSWER_CHARACTERS, clean
 from evaluation.services.closing import Answered
-from evaluation.services.outlets import Outlet, here
+from evaluation.services.live_answers import Outlet, here
 from evaluation.services.reasons import EMPTY_ANSWER, LEFT_BEHIND, NOT_ASKED, NOT_SENT_NOW, in_plain_words
 from teams.models import Hold
 from teams.services.prices import PriceUnknown

@@ -118,7 +118,7 @@ def grouped(course: Course, field: str) -> list[dict[str, Any]]:
 def entries_of(course: Course, field: str, value: str) -> QuerySet[LedgerEntry]:
     """The course's entries behind one row of `grouped`, newest first. Raises ValueError for a value that cannot be one."""
     rows = LedgerEntry.objects.filter(account__team__course=course).select_related("account__team", "person")
-    if field == LedgerSum.Field.DAY:  # a range, because a date of each row would have to be reckoned
+    if field == LedgerSum.Field.DAY:  # a range, because a date of each row would have to be calculated
         day = date.fromisoformat(value)
         if not FIRST_YEAR <= day.year <= LAST_YEAR:
             raise ValueError(f"{value[:40]!r} is no day of a course")

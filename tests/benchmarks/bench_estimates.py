@@ -73,7 +73,7 @@ def _measured() -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="bench-estimates-") as folder, sync_playwright() as playwright:
         # The browser is open before: a machine that is asked for so much memory on the way has no pace.
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        platform = Platform(Path(folder) / "var", pace_trial=TRIAL_SECONDS)
+        platform = Platform(Path(folder) / "var", speed_trial=TRIAL_SECONDS)
         with platform.running():
             page = signed_in(browser, platform, "maple@demo.example")
             team, (machine, trials) = page.url, _trials(platform.folder)
@@ -93,7 +93,7 @@ def _measured() -> dict[str, Any]:
 
 def _trials(folder: Path) -> tuple[str, list[dict[str, Any]]]:
     """(the machine, its trials), once there are as many as the platform makes."""
-    from training.services.local_time import RECENT_RUNS as count
+    from training.services.training_time import RECENT_RUNS as count
 
     question = "select machine, compute_seconds, metrics from training_pacetrial order by id"
     last, steady, rows = time.monotonic() + TRIALS_WITHIN_SECONDS, list[float](), list[Any]()

@@ -22,7 +22,7 @@ from tests.benchmarks.lora_sides import (
     our_batches,
     ours,
     peer,
-    warm_parent,
+    preload_server,
 )
 
 ROWS, HELD_OUT, EPOCHS, LEARNING_RATE, ROUNDS = 120, 60, 4, 2e-3, 3
@@ -34,7 +34,7 @@ def measure() -> dict[str, Measured]:
     with tempfile.TemporaryDirectory(prefix="bench-lora-") as name:
         folder = Path(name)
         order = make_order(folder, ROWS, HELD_OUT, epochs=EPOCHS, learning_rate=LEARNING_RATE)
-        with warm_parent(folder) as warm:
+        with preload_server(folder) as warm:
             rounds = [_round(folder / str(seed), order | {"seed": seed}, warm) for seed in range(1, ROUNDS + 1)]
             same = _same_batches(folder, order, warm)
         padded_512 = [peer(PEER, folder / "512", order | {"pad_to": 512})]

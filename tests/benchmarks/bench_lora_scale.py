@@ -1,7 +1,7 @@
 """LoRA against TRL, against the guide's Trainer padded to 512, and against the bare forward and backward rate, by size.
 
 TRL runs in an environment of its own, `.venv-bench`, which `make bench` makes. 10,000 rows take most of an hour and are
-measured only with BENCH_FULL=1. Ours is measured as on the platform (through the warm parent); `ours_cold` says what it takes
+measured only with BENCH_FULL=1. Ours is measured as on the platform (through the preload server); `ours_cold` says what it takes
 without. The 30 M shape has random weights: there matrix work decides, not Python.
 """
 
@@ -23,8 +23,8 @@ from tests.benchmarks.lora_sides import (
     make_order,
     ours,
     peer,
+    preload_server,
     timed,
-    warm_parent,
 )
 
 BENCH_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
@@ -39,7 +39,7 @@ def measure() -> dict[str, Measured]:
         raise RuntimeError(f"{BENCH_PYTHON} is missing: TRL runs in an environment of its own. Run: make bench")
     sizes = [120, 1_000] + ([10_000] if os.environ.get("BENCH_FULL") == "1" else [])
     table: dict[str, Measured] = {}
-    with tempfile.TemporaryDirectory(prefix="bench-lora-") as name, warm_parent(Path(name)) as warm:
+    with tempfile.TemporaryDirectory(prefix="bench-lora-") as name, preload_server(Path(name)) as warm:
         for count in sizes:
             table |= _size(Path(name) / str(count), count, warm)
         table["lora_30m_vs_trl"] = _random_30m(Path(name) / "30m", warm)

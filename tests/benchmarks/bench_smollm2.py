@@ -23,7 +23,7 @@ from pathlib import Path
 
 from tests.benchmarks.bench_personas import recommended_here
 from tests.benchmarks.lora_sides import ENGINES, PEERS, Measured, engine_environment, faster, make_order, ours, peer
-from tests.benchmarks.lora_sides import warm_parent as warm_parent_in
+from tests.benchmarks.lora_sides import preload_server as warm_parent_in
 
 ROWS, HELD_OUT, EPOCHS, BATCH, RANK = 100, 20, 3, 8, 16
 BENCH_PYTHON = Path(__file__).resolve().parents[2] / ".venv-bench" / "bin" / "python"

@@ -129,8 +129,8 @@ def engine_environment(**extra: str) -> dict[str, str]:
 
 
 @contextmanager
-def warm_parent(folder: Path) -> Iterator[dict[str, str]]:
-    """The environment with which a run finds a warm parent, as on the platform."""
+def preload_server(folder: Path) -> Iterator[dict[str, str]]:
+    """The environment with which a run finds a preload server, as on the platform."""
     path = folder / "warm.sock"
     command = [sys.executable, "-P", "-m", "lora.warm", "--socket", str(path)]
     environment = engine_environment(PYTHONPATH=str(ENGINES))
@@ -138,7 +138,7 @@ def warm_parent(folder: Path) -> Iterator[dict[str, str]]:
         assert parent.stderr is not None
         said = parent.stderr.readline()
         if b"listens" not in said:
-            raise RuntimeError(f"the warm parent did not start: {said.decode()}{parent.stderr.read().decode()}")
+            raise RuntimeError(f"the preload server did not start: {said.decode()}{parent.stderr.read().decode()}")
         try:
             yield {"LORA_WARM_SOCKET": str(path)}
         finally:

@@ -232,7 +232,7 @@ FAULTS = (
     Fault("engine", "kill -9 of the engine", engine_killed, (Method.LORA, Method.DSPY)),
     Fault("engine-fork", "kill -9 of a process that the engine forked to train beside it", fork_killed, FORKING),
     Fault("engine-face", "kill -9 of what the worker started: the warm engine's face", face_killed, (Method.LORA,)),
-    Fault("lora-warm", "kill -9 of the warm parent of LoRA engines", _service_killed("lora-warm"), (Method.LORA,)),
+    Fault("lora-warm", "kill -9 of the preload server of LoRA engines", _service_killed("lora-warm"), (Method.LORA,)),
     Fault("work-horse", "kill -9 of the worker's job process", horse_killed),
     Fault("work-horse-frozen", "SIGSTOP of the worker's job process until its run is handed on", horse_frozen),
     Fault("worker", "kill -9 of the worker", worker_killed),

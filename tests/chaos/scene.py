@@ -117,7 +117,7 @@ class Scene:
         return int(said.split()[0]) if " " in said else None
 
     def engine_of(self, run: TrainingRun) -> int | None:
-        """The process that trains: a fork of the warm parent where one was used, else the one that the worker started."""
+        """The process that trains: a fork of the preload server where one was used, else the one that the worker started."""
         warm = self.platform.service("lora-warm")
         forks = [pid for pid in self._working_on(run) if processes.parent_of(pid) == warm]
         return forks[0] if forks else self.face_of(run)

@@ -208,7 +208,7 @@ def test_an_excel_sheet_is_read_with_its_numbers():
     assert rows[0].student_text() == ["15"] and rows[0].labels == {"difficulty": "2"}
 
 
-def test_a_formula_that_no_spreadsheet_has_reckoned_is_told_by_its_cell():
+def test_a_formula_that_no_spreadsheet_has_calculated_is_told_by_its_cell():
     data = sheet(["question", "answer"], ["What is 8 + 7?", "=8+7"], ["What is 1 + 1?", "Two!"], ["Sum?", None])
     (told,) = [found for found in problems_of(data, "rows.xlsx") if found.code == "formula_without_value"]
     assert (told.line, told.severity) == (2, "error")

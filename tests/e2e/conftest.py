@@ -33,12 +33,12 @@ def chromium() -> str:
 
 
 class Platform:
-    """`manage.py start` over a folder of its own; with the demo course unless `demo` is False. `pace_trial`: seconds that the
+    """`manage.py start` over a folder of its own; with the demo course unless `demo` is False. `speed_trial`: seconds that the
     machine trains to learn its own pace; none, so that no journey's own runs wait for that. `test_model`: offer the tiny base,
     whose runs take seconds, in place of the one that people get."""
 
-    def __init__(self, folder: Path, *, demo: bool = True, pace_trial: float = 0, test_model: bool = True) -> None:
-        self.folder, self.port, self.pace_trial, self.test_model = folder, free_port(), pace_trial, test_model
+    def __init__(self, folder: Path, *, demo: bool = True, speed_trial: float = 0, test_model: bool = True) -> None:
+        self.folder, self.port, self.speed_trial, self.test_model = folder, free_port(), speed_trial, test_model
         self.options = ["--demo"] if demo else []
         self.url = f"http://localhost:{self.port}"
         self.output = folder.parent / f"{folder.name}-output.txt"
@@ -51,7 +51,7 @@ class Platform:
         return kept | {
             "VAR_DIR": str(self.folder),
             "PYTHONUNBUFFERED": "1",
-            "PACE_TRIAL_SECONDS": str(self.pace_trial),
+            "PACE_TRIAL_SECONDS": str(self.speed_trial),
             "OFFER_TEST_MODEL": str(int(self.test_model)),
         }
 

@@ -37,7 +37,7 @@ ROWS = [
 
 @pytest.fixture(scope="module")
 def real_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """As `make demo` starts it, the pace trials left out."""
+    """As `make demo` starts it, the speed trials left out."""
     with Platform(tmp_path_factory.mktemp("real") / "var", test_model=False).running() as started:
         yield started
 

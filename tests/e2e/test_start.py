@@ -31,7 +31,7 @@ def left_behind(platform):
 
 
 def test_it_starts_prints_the_sign_ins_and_stops_without_leaving_a_process(tmp_path):
-    platform = Platform(tmp_path / "var", pace_trial=0.2)
+    platform = Platform(tmp_path / "var", speed_trial=0.2)
     platform.start()
     said = platform.output.read_text()
     assert f"http://localhost:{platform.port}/" in said

@@ -207,7 +207,7 @@ def _random_weights(vocabulary: int) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def warm_lora(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A warm parent, so that a run costs what it computes and not three seconds of imports."""
+    """A preload server, so that a run costs what it computes and not three seconds of imports."""
     folder = tmp_path_factory.mktemp("warm")
     path = folder / "warm.sock"
     command = [sys.executable, "-P", "-m", "lora.warm", "--socket", str(path)]

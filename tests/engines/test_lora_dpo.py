@@ -23,7 +23,7 @@ class Batch:
         from lora.base_model import choose_hardware, load_base, load_tokenizer
         from lora.batches import collate
         from lora.fresh_adapter import add_adapter
-        from lora.group import Alone
+        from lora.group import SingleProcess
         from lora.loss import fastest_right_loss
         from lora.preference_loss import Preference
         from lora.preference_rows import read_pairs
@@ -53,7 +53,7 @@ class Batch:
         loss, self.selective = fastest_right_loss(self.peft, collate([self.pairs[0].chosen], 0, 512))
         self.objective = Preference(loss, settings.beta, pad_id=0, max_length=512, device=torch.device("cpu"))
         reference = Reference(self.peft, self.objective, hardware, fresh=not start)
-        reference.measure(self.pairs, [], rows=2, fingerprint="test", group=Alone(), stop=never())
+        reference.measure(self.pairs, [], rows=2, fingerprint="test", group=SingleProcess(), stop=never())
         parameters = dict(self.peft.named_parameters())
         for name, tensor in load_file(folder / "moved" / "adapter_model.safetensors").items():
             parameters[name.replace(".weight", ".default.weight")].data.copy_(tensor)
@@ -163,15 +163,15 @@ def test_loss_and_gradients_are_the_formulas(batch: Batch, case: str, tmp_path: 
 
 
 def test_rewards_are_trls(batch: Batch, case: str) -> None:
-    from lora.group import Alone
+    from lora.group import SingleProcess
 
     batch.loss()
-    said = batch.objective.figures(Alone())
+    said = batch.objective.figures(SingleProcess())
     theirs = TRL[case]["rewards"]
     names = {"accuracy": "accuracies", "margin": "margins", "chosen": "chosen", "rejected": "rejected"}
     for ours, trls in names.items():
         assert said[f"reward_{ours}"] == pytest.approx(theirs[f"rewards/{trls}"], abs=CLOSE), ours
-    assert batch.objective.figures(Alone()) == {}, "counted once"
+    assert batch.objective.figures(SingleProcess()) == {}, "counted once"
 
 
 # Whole runs

@@ -249,10 +249,10 @@ def test_one_listed_gpu_is_one_process_without_asking_torch(monkeypatch: pytest.
 
 def test_dropout_differs_between_processes_and_not_between_runs() -> None:
     torch = pytest.importorskip("torch")
-    from lora.group import Together
+    from lora.group import ProcessGroup
 
     def drawn(rank: int, step: int) -> list[float]:
-        Together(rank, 2).seed_step(5, step)
+        ProcessGroup(rank, 2).seed_step(5, step)
         numbers: list[float] = torch.rand(3).tolist()
         return numbers
 
@@ -264,7 +264,7 @@ def test_dropout_differs_between_processes_and_not_between_runs() -> None:
 def test_shares_are_whole_and_the_longest_computation_is_as_short_as_it_can_be() -> None:
     pytest.importorskip("torch")
     from lora.batches import even_shares
-    from lora.group import Together
+    from lora.group import ProcessGroup
 
     def padded(share: Sequence[int]) -> int:
         return len(share) * -(-max((lengths[row] for row in share), default=0) // 16) * 16
@@ -274,7 +274,7 @@ def test_shares_are_whole_and_the_longest_computation_is_as_short_as_it_can_be()
         lengths = [draw.randint(5, 200) for _ in range(30)]
         batch = draw.sample(range(30), 7)
         shares = even_shares(batch, lengths, 2)
-        assert shares == [Together(rank, 2).share(batch, lengths) for rank in (0, 1)]
+        assert shares == [ProcessGroup(rank, 2).share(batch, lengths) for rank in (0, 1)]
         assert sorted(row for share in shares for row in share) == sorted(batch)
         splits = [{row for place, row in enumerate(batch) if bits >> place & 1} for bits in range(2**7)]
         best = min(max(padded([*one]), padded([*set(batch) - one])) for one in splits)

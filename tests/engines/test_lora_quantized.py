@@ -152,7 +152,7 @@ def test_without_the_quantizer_fewer_bits_are_refused_with_a_mend(lora_run: Lora
     assert "bitsandbytes" in failed["message"] and '"none"' in failed["mend"]
 
 
-def test_a_warm_parent_asks_cuda_nothing_so_that_its_forks_can_use_it() -> None:
+def test_a_preload_server_asks_cuda_nothing_so_that_its_forks_can_use_it() -> None:
     command = [sys.executable, "-P", "-c", WARM_PARENT]
     said = subprocess.run(command, env=engine_environment(), capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[] True None"

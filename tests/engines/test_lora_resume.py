@@ -68,7 +68,7 @@ def test_a_run_killed_behind_its_face_looks_killed(lora_run: LoraRun) -> None:
     assert engine.named("failed") == []
 
 
-def test_a_run_whose_warm_parent_was_killed_can_go_on(lora_run: LoraRun, tmp_path: Path) -> None:
+def test_a_run_whose_preload_server_was_killed_can_go_on(lora_run: LoraRun, tmp_path: Path) -> None:
     path = tmp_path / "own.sock"
     lora_run.spec["settings"] |= {"epochs": 1000, "save_every": 1}
     command = [sys.executable, "-P", "-m", "lora.warm", "--socket", str(path)]

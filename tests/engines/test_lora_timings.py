@@ -1,4 +1,4 @@
-"""What a run says of its own time lets another one's be foretold."""
+"""What a run says of its own time lets another one's be estimated."""
 
 import time
 

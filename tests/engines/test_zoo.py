@@ -1,7 +1,7 @@
 """Every family of models that courses use: trained, served and loaded by plain PEFT, all saying the same.
 
 The models are small and random (`tests/engines/zoo/`), their configuration classes and the traits of their chat templates
-real. All share one warm parent, one model server and one process of plain PEFT.
+real. All share one preload server, one model server and one process of plain PEFT.
 """
 
 import json

@@ -11,7 +11,7 @@ from asgiref.sync import sync_to_async
 from evaluation.models import Turn, TurnStatus
 from evaluation.services import answering, chat
 from evaluation.services.answer_stream import answer_events
-from evaluation.services.outlets import Outlet, here
+from evaluation.services.live_answers import Outlet, here
 from teams import live
 from tests import factories
 from tests.evaluation.conftest import in_this_thread, make_run

@@ -7,7 +7,7 @@ import pytest
 from django.urls import reverse
 
 from evaluation.models import Conversation, Turn, TurnStatus
-from evaluation.services import answering, chat, outlets
+from evaluation.services import answering, chat, live_answers
 from teams.models import BudgetAccount, Confidence, Hold, LedgerEntry, Method, Price
 from teams.services.money import BudgetRefused
 from tests.evaluation.conftest import in_this_thread, make_prices, make_run
@@ -230,7 +230,7 @@ def test_a_turn_that_ends_before_the_bot_was_asked_is_free_at_once(
 ):
     async def cancelled_while_it_loads(function, *args):
         if function is answering.load:
-            (outlet,) = outlets.here().values()
+            (outlet,) = live_answers.here().values()
             outlet.left_behind = how == "the process ends"
             if how == "stopped elsewhere":
                 await in_this_thread(lambda: Turn.objects.get().finish(TurnStatus.STOPPED))

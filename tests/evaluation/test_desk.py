@@ -8,7 +8,7 @@ from django.db import InterfaceError
 
 from evaluation.services import answering
 from evaluation.services.answering import Desk
-from evaluation.services.outlets import Outlet, here
+from evaluation.services.live_answers import Outlet, here
 
 
 @pytest.fixture

@@ -28,8 +28,8 @@ from training.services import (
     charges,
     estimate,
     idle_speed,
-    local_time,
     reconcile,
+    training_time,
 )
 from training.services.recorder import Recorder
 
@@ -67,7 +67,7 @@ def trial_of(base: BaseModel, slower: float = 1.0, **changes: Any) -> PaceTrial:
         name: figure * slower if name.startswith("seconds_per") or name.endswith("_seconds") else figure
         for name, figure in METRICS.items()
     }
-    known = {"machine": local_time.machine(), "compute_seconds": 8.8 * slower, "metrics": metrics}
+    known = {"machine": training_time.machine(), "compute_seconds": 8.8 * slower, "metrics": metrics}
     return PaceTrial.objects.create(base_model=base, **(known | changes))
 
 
@@ -152,7 +152,7 @@ def test_the_form_says_the_price_of_the_work_and_that_it_is_nearly_exact(
     )
     assert any("idle speed" in said and "nearly exact" in said for said in found.because)
     run = start(settings=settings)
-    one_pass = local_time.tokens_of(base, version)
+    one_pass = training_time.tokens_of(base, version)
     run.work = {
         "steps": 2,
         "tokens": -(-one_pass * 16 // 20) * 2,
@@ -183,7 +183,7 @@ def test_a_slow_measurement_raises_no_price(base: BaseModel, measured: PaceTrial
     ran_under_load = start()
     TrainingRun.objects.filter(pk=ran_under_load.pk).update(
         status=RunStatus.SUCCEEDED, attempt=1, finished_at=timezone.now(), training_tokens=8_000, compute_seconds=600.0,
-        result={"metrics": METRICS | {"seconds_per_token": 0.07}, "machine": local_time.machine()},
+        result={"metrics": METRICS | {"seconds_per_token": 0.07}, "machine": training_time.machine()},
     )  # fmt: skip
     assert start().expected_cost == known
     trial_of(base, slower=0.5)

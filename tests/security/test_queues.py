@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings as django_settings
 from rq import SimpleWorker
 
-from courseplatform import fleet, machine
+from courseplatform import machine, worker_status
 from datasets.models import Import, ImportStatus
 from datasets.services import imports, intake
 from evaluation.services import interviews
@@ -43,7 +43,7 @@ def test_every_queue_has_a_worker_of_its_own() -> None:
     listened = [name for names in listeners().values() for name in names]
     assert sorted(listened) == sorted(django_settings.RQ_QUEUES)
     assert all(len(names) == 1 for names in listeners().values())
-    assert set(listeners()) <= set(fleet.SERVICES), "the queue page can say what is missing"
+    assert set(listeners()) <= set(worker_status.SERVICES), "the queue page can say what is missing"
 
 
 def test_what_lasts_is_not_in_the_queue_of_what_others_wait_for() -> None:

@@ -29,7 +29,7 @@ from tests.training.test_import_bundle import (  # noqa: F401
     zipped,
 )
 from training.models import RunStatus, TrainingRun
-from training.services import adapters, base_names, imported, local_time, program_size
+from training.services import adapters, base_names, imported, program_size, training_time
 from training.services.imported import ImportRefused, import_run
 
 pytestmark = pytest.mark.usefixtures("lora_shape")
@@ -145,7 +145,7 @@ def test_a_run_from_elsewhere_teaches_nothing_about_this_machine(finished, team,
         forged = {"attempt": 1, "training_tokens": 1, "compute_seconds": 9e9, "calls_used": 1, "output_tokens": 9**9}
         TrainingRun.objects.exclude(pk=made.pk).update(status=RunStatus.FAILED)
         TrainingRun.objects.filter(pk=made.pk).update(**forged)
-        assert not local_time.worked_through(made.base_model, quantization="none").exists()
+        assert not training_time.worked_through(made.base_model, quantization="none").exists()
         if method == Method.DSPY:
             assert program_size._measured(made.base_model, made.settings["optimizer"]) is None
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from courseplatform import fleet, service_state
+from courseplatform import service_state, worker_status
 from courseplatform.service_state import Failing
 from courseplatform.supervisor import Patience, Service, Supervisor
 
@@ -248,4 +248,4 @@ def test_every_service_of_a_machine_has_words_for_an_instructor(settings, monkey
     ports = machine.Ports(1, 2, 3, 4)
     names = [one.name for one in machine.services(ports, machine.environment(ports))]
     assert len(names) >= 8
-    assert set(names) <= set(fleet.SERVICES)
+    assert set(names) <= set(worker_status.SERVICES)

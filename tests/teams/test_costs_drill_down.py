@@ -132,7 +132,7 @@ def test_who_is_near_the_limit_and_who_asks_is_said_once_a_team(
     assert "Birch at 80 %" in text(client_for(instructor), address)
 
 
-def test_a_days_entries_are_found_without_reckoning_a_date_for_every_row(course: Course, team: Team) -> None:
+def test_a_days_entries_are_found_without_calculating_a_date_for_every_row(course: Course, team: Team) -> None:
     entry = spend(team, "one", 5)
     LedgerEntry.objects.filter(pk=entry.pk).update(at=datetime(2026, 10, 1, 23, 30, tzinfo=UTC))
     with timezone.override("Europe/Berlin"):

@@ -9,7 +9,7 @@ from django.utils import timezone
 from rq import Worker
 from rq.executions import Execution
 
-from courseplatform import fleet
+from courseplatform import worker_status
 from courseplatform.redis_server import free_port
 from tests import factories
 from tests.evaluation.conftest import make_run
@@ -21,7 +21,7 @@ NOBODY = "http://127.0.0.1:{}/v1"
 @pytest.fixture(autouse=True)
 def nothing_is_running(settings, monkeypatch):
     """Addresses at which nobody listens; a test that needs a server puts its own there, however slowly that answers."""
-    monkeypatch.setattr(fleet, "PATIENCE_SECONDS", 60.0)
+    monkeypatch.setattr(worker_status, "PATIENCE_SECONDS", 60.0)
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
     settings.MODEL_SERVER_URL = settings.PROGRAM_SERVER_URL = NOBODY.format(free_port())
 
@@ -71,13 +71,13 @@ def test_without_redis_and_servers_the_page_says_so_in_sentences(client_for, cou
 @pytest.mark.parametrize("answering", [200], indirect=True)
 def test_a_server_that_answers_is_well(answering, settings):
     settings.MODEL_SERVER_URL = answering
-    assert [bool(server.trouble) for server in fleet.servers()] == [False, True]
+    assert [bool(server.trouble) for server in worker_status.servers()] == [False, True]
 
 
 @pytest.mark.parametrize("answering", [503], indirect=True)
 def test_a_server_that_answers_with_an_error_is_not(answering, settings):
     settings.MODEL_SERVER_URL = answering
-    assert "error 503" in fleet.servers()[0].trouble
+    assert "error 503" in worker_status.servers()[0].trouble
 
 
 def register(url: str, name: str, job: str) -> None:
@@ -102,7 +102,7 @@ def test_each_worker_is_shown_with_the_run_that_it_works_on_and_no_other_courses
     text = page(client_for, course, instructor)
     assert f"/teams/{team.pk}/runs/{mine.number}/" in text
     assert text.count("busy with other work") == 1
-    assert text.count("waits for work") == 1
+    assert text.count(">idle<") == 1
     assert "Strange" not in text
     assert other_course_team.name not in text
 
@@ -138,7 +138,7 @@ def test_waits_are_counted_over_the_last_seven_days(course, team):
         set_run(make_run(team), created_at=now - timedelta(seconds=seconds), started_at=now)
     old = now - timedelta(days=8)
     set_run(make_run(team), created_at=old - timedelta(hours=1), started_at=old)
-    assert fleet.waits(course) == fleet.Waits(runs=3, usual=20.0, longest=90.0)
+    assert worker_status.waits(course) == worker_status.Waits(runs=3, usual=20.0, longest=90.0)
 
 
 def test_a_stranded_run_is_set_right_from_the_page(redis_server, client_for, course, instructor, team):
@@ -146,7 +146,7 @@ def test_a_stranded_run_is_set_right_from_the_page(redis_server, client_for, cou
     answer = client_for(instructor).post(f"/courses/{course.pk}/queue/wake/", follow=True).content.decode()
     run.refresh_from_db()
     assert run.status == RunStatus.QUEUED
-    assert "1 run set right." in answer
+    assert "1 run recovered." in answer
 
 
 def test_the_queue_page_needs_the_same_queries_for_one_run_and_for_sixty(

@@ -14,7 +14,7 @@ from django.utils import timezone
 from teams.models import Course, Method, Team, User
 from tests import factories
 from training.models import BaseModel, Hosting, Trial
-from training.services import base_models, base_trials, hub, launch, local_time, lora_memory, small_programs
+from training.services import base_models, base_trials, hub, launch, lora_memory, small_programs, training_time
 from training.services.base_models import BaseModelRefused, add_base_model
 from training.services.hub import HubModel, HubTrouble
 
@@ -166,7 +166,7 @@ def test_a_big_base_is_guessed_slower(course: Course, instructor: User, folder: 
              "num_hidden_layers": 30, "intermediate_size": 1_536, "tie_word_embeddings": True}  # fmt: skip
     (folder / "config.json").write_text(json.dumps(CONFIG | sizes))
     bundled = BaseModel.objects.get(name="tiny-student")
-    slow, usual = local_time.guessed(base), local_time.guessed(bundled)
+    slow, usual = training_time.guessed(base), training_time.guessed(bundled)
     assert slow.by_token > usual.by_token * 5
     assert slow.by_answer > usual.by_answer * 5
 

@@ -106,8 +106,8 @@ def test_nothing_is_asked_that_has_no_price(waiting: TrainingRun, monkeypatch: p
     run = look(waiting)
     assert run.status == RunStatus.SUCCEEDED
     assert entry_of(run) is not None
-    reckoned = charges.samples_estimate(course=run.team.course, base=run.base_model, questions=5)
-    assert reckoned == (0, 0)
+    estimated = charges.samples_estimate(course=run.team.course, base=run.base_model, questions=5)
+    assert estimated == (0, 0)
 
 
 def test_a_system_message_longer_than_what_is_held_is_not_sent(
@@ -121,16 +121,16 @@ def test_a_system_message_longer_than_what_is_held_is_not_sent(
 def test_the_questions_are_in_the_price_before_launch(start: Launch, team: Team) -> None:
     run = start(Method.OPENAI)
     quote, _ = charges.training_price(course=team.course, model=run.base_model.name, provider="openai")
-    reckoned = estimate.estimate(
+    estimated = estimate.estimate(
         course=team.course, method=Method.OPENAI, base_model=run.base_model, dataset_version=run.dataset_version,
         settings=run.settings,
     )  # fmt: skip
     usual, most = charges.samples_estimate(course=team.course, base=run.base_model, questions=5)
-    assert reckoned.expected == quote.cost(reckoned.training_tokens) + usual
+    assert estimated.expected == quote.cost(estimated.training_tokens) + usual
     longest = charges.SAMPLE_QUESTION_TOKENS * 5
     dearest = charges.token_prices(course=team.course, model=f"ft:{run.base_model.name}", provider="openai")
     assert most >= dearest.cost(input_tokens=longest, cached_input_tokens=0, output_tokens=0)
-    assert run.most_cost == reckoned.most
+    assert run.most_cost == estimated.most
 
 
 def test_checkpoints_are_listed_and_one_can_be_kept_as_a_run(

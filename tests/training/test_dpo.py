@@ -287,18 +287,18 @@ def test_another_teams_run_is_not_offered(
 def test_pairs_cost_twice_the_rows_and_a_pass_for_the_reference(
     team: Team, pairs: DatasetVersion, start: Launch
 ) -> None:
-    from training.services import local_time
+    from training.services import training_time
 
     base = BaseModel.objects.filter(method=Method.LORA).earliest("id")
     settings = {"epochs": 2, "batch_size": 4, "training": "dpo"}
-    work = local_time.work_of(base, pairs, settings, rows=20, held_out=4)
-    plain = local_time.work_of(base, pairs, settings | {"training": "supervised"}, rows=20, held_out=4)
+    work = training_time.work_of(base, pairs, settings, rows=20, held_out=4)
+    plain = training_time.work_of(base, pairs, settings | {"training": "supervised"}, rows=20, held_out=4)
     assert work.steps == plain.steps
     assert 1.8 * plain.trained_tokens < work.trained_tokens < 2.6 * plain.trained_tokens
     one_pass = work.trained_tokens / 2 * 24 / 20
     assert work.validated_tokens == pytest.approx(3 * one_pass * 4 / 24 + one_pass, rel=0.01)
-    told = local_time.tokens_in_pairs(base, pairs, "You are in second grade.")
-    assert told > local_time.tokens_in_pairs(base, pairs), "what it is told is read with every answer"
+    told = training_time.tokens_in_pairs(base, pairs, "You are in second grade.")
+    assert told > training_time.tokens_in_pairs(base, pairs), "what it is told is read with every answer"
     shape = lora_memory.shape_of(base.weights)
     assert shape is not None
     small, big = (lora_memory.need(shape, {"training": kind, "batch_size": 4}, 40.0) for kind in ("supervised", "dpo"))

@@ -1,4 +1,4 @@
-"""What a run will cost, said before it starts, reckoned by hand here."""
+"""What a run will cost, said before it starts, calculated by hand here."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from datasets.models import DatasetVersion
 from teams.models import Course, Method
 from tests.training.conftest import SETTINGS
 from training.models import BaseModel, RunStatus, TrainingRun
-from training.services import estimate, local_time, tokens
+from training.services import estimate, tokens, training_time
 from training.services.charges import samples_estimate, token_prices
 
 
@@ -18,7 +18,7 @@ def base(method: Method) -> BaseModel:
     return BaseModel.objects.filter(method=method, rehearsal=False).earliest("id")
 
 
-def reckon(course: Course, version: DatasetVersion, model: BaseModel, **changes: Any) -> estimate.Estimate:
+def estimate_of(course: Course, version: DatasetVersion, model: BaseModel, **changes: Any) -> estimate.Estimate:
     method = Method(model.method)
     return estimate.estimate(
         course=course, method=method, base_model=model, dataset_version=version, settings=SETTINGS[method] | changes
@@ -46,7 +46,7 @@ def test_a_training_file_counts_its_rows_without_the_frame_of_a_reply(tmp_path: 
 
 def test_an_openai_run_is_priced_by_its_counted_tokens_and_epochs(course: Course, version: DatasetVersion) -> None:
     counted = estimate.size_of(version).tokens
-    found = reckon(course, version, base(Method.OPENAI), validation_fraction=0, n_epochs=4)
+    found = estimate_of(course, version, base(Method.OPENAI), validation_fraction=0, n_epochs=4)
 
     assert found.training_tokens == counted * 4
     usual, most = samples_estimate(course=course, base=base(Method.OPENAI), questions=5)
@@ -64,13 +64,13 @@ def test_auto_epochs_cost_what_as_many_epochs_cost_because_that_is_asked_for(
     course: Course, version: DatasetVersion
 ) -> None:
     model = base(Method.OPENAI)
-    auto, chosen = (reckon(course, version, model, validation_fraction=0, n_epochs=asked) for asked in ("auto", 5))
+    auto, chosen = (estimate_of(course, version, model, validation_fraction=0, n_epochs=asked) for asked in ("auto", 5))
     assert (auto.expected, auto.most) == (chosen.expected, chosen.most)
 
 
 def test_the_most_a_dspy_run_can_cost_grows_with_its_calls(course: Course, version: DatasetVersion) -> None:
     model = base(Method.DSPY)
-    few, many = (reckon(course, version, model, max_calls=calls) for calls in (50, 500))
+    few, many = (estimate_of(course, version, model, max_calls=calls) for calls in (50, 500))
     assert 9 * few.most < many.most < 11 * few.most
     assert many.expected < many.most
     prices = token_prices(course=course, model=model.name, provider="openai")
@@ -79,34 +79,34 @@ def test_the_most_a_dspy_run_can_cost_grows_with_its_calls(course: Course, versi
 
 def test_lora_is_free_unless_the_course_has_a_rate(course: Course, version: DatasetVersion) -> None:
     model = base(Method.LORA)
-    assert reckon(course, version, model).most == 0
+    assert estimate_of(course, version, model).most == 0
     course.compute_rate = 36_000_000
-    found = reckon(course, version, model)
+    found = estimate_of(course, version, model)
     settings = SETTINGS[Method.LORA]
-    work = local_time.work_of(
+    work = training_time.work_of(
         model,
         version,
         settings,
         rows=estimate.training_share(version, settings),
         held_out=estimate.held_out_rows(version, settings),
     )
-    guess = local_time.guessed(model)
+    guess = training_time.guessed(model)
     free = work.verdict_answers * guess.by_verdict_answer + work.free_answers * guess.by_answer
     assert work.verdict_answers > 0
     assert found.expected == pytest.approx((found.seconds - free) * 10_000, abs=1), "the verdict and the base are free"
     assert found.most > found.expected
 
 
-def test_local_time_is_reckoned_from_what_this_machine_did_before(
+def test_training_time_is_estimated_from_what_this_machine_did_before(
     course: Course, version: DatasetVersion, start: Any
 ) -> None:
     model = base(Method.LORA)
-    before = reckon(course, version, model, epochs=100)
+    before = estimate_of(course, version, model, epochs=100)
     run = start()
     metrics = {"tokens": 300, "seconds_per_token": 1 / 30, "validation_seconds": 1.0, "validation_tokens": 90}
     worked = {"training_tokens": 300, "compute_seconds": 13.0, "attempt": 1, "result": {"metrics": metrics}}
     TrainingRun.objects.filter(pk=run.pk).update(status=RunStatus.SUCCEEDED, **worked)
-    after = reckon(course, version, model, epochs=100)
+    after = estimate_of(course, version, model, epochs=100)
 
     assert "guess" in before.because[0]
     assert "measured" in after.because[0]

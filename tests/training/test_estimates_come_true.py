@@ -30,7 +30,7 @@ from tests.scripted_provider import server as scripted
 from training import jobs
 from training.forms import FORMS
 from training.models import BaseModel, PaceTrial, RunStatus, TrainingRun
-from training.services import charges, estimate, fresh_questions, local_time
+from training.services import charges, estimate, fresh_questions, training_time
 from training.services.launch import launch
 from training.services.questions import SAMPLE_QUESTIONS
 
@@ -134,14 +134,14 @@ def test_the_estimates_page_sets_what_was_said_beside_what_it_cost(
     assert (row.runs, row.expected, row.actual, row.above_most) == (1, expected, actual, 0)
 
 
-def test_lora_trains_on_the_tokens_that_were_reckoned(
+def test_lora_trains_on_the_tokens_that_were_estimated(
     team: Team, member: User, provider: scripted.ScriptedProvider
 ) -> None:
     """Exact whatever the machine's speed."""
     version = demo_version(team, member, Method.LORA)
     run = finished(launched(team, member, version, Method.LORA, epochs=1, sample_every=0), provider)
     held_out = estimate.held_out_rows(version, run.settings)
-    work = local_time.work_of(
+    work = training_time.work_of(
         run.base_model, version, run.settings, rows=version.row_count - held_out, held_out=held_out
     )
     assert run.training_tokens == pytest.approx(work.trained_tokens, rel=TOLERANCE)
@@ -177,30 +177,30 @@ class Lived:
     charged."""
 
     preset: str
-    foretold: float
+    estimated: float
     took: float
     expected: int
     charged: int
 
 
 @pytest.mark.parametrize(("recording", "number"), list(measured_runs()))
-def test_a_lora_run_takes_as_long_as_was_foretold_from_the_first_run_on(
+def test_a_lora_run_takes_as_long_as_was_estimated_from_the_first_run_on(
     team: Team, member: User, charged_version: DatasetVersion, recording: dict[str, Any], number: int
 ) -> None:
-    """Each run, foretold from the machine's trials and the runs before it: figures of real runs, because a busy machine has no
+    """Each run, estimated from the machine's trials and the runs before it: figures of real runs, because a busy machine has no
     pace."""
-    lived = next(islice(foretold_and_measured(team, member, charged_version, recording), number, None))
-    assert lived.foretold == pytest.approx(lived.took, rel=TOLERANCE)
+    lived = next(islice(estimated_and_measured(team, member, charged_version, recording), number, None))
+    assert lived.estimated == pytest.approx(lived.took, rel=TOLERANCE)
 
 
-def test_how_long_watched_lora_runs_take_was_foretold_on_average(
+def test_how_long_watched_lora_runs_take_was_estimated_on_average(
     team: Team, member: User, charged_version: DatasetVersion
 ) -> None:
     """No estimate can be near each of them: two equal runs of one recording took 1.85 and 2.29 s."""
     runs = all_of("watched", team, member, charged_version)
     assert len(runs) == 35
-    assert mean(abs(one.foretold / one.took - 1) for one in runs) < TOLERANCE
-    assert sum(one.foretold for one in runs) == pytest.approx(sum(one.took for one in runs), rel=TOLERANCE)
+    assert mean(abs(one.estimated / one.took - 1) for one in runs) < TOLERANCE
+    assert sum(one.estimated for one in runs) == pytest.approx(sum(one.took for one in runs), rel=TOLERANCE)
 
 
 def test_every_recorded_lora_run_costs_what_was_said_before_and_equal_ones_the_same(
@@ -236,12 +236,12 @@ def all_of(kind: str, team: Team, member: User, version: DatasetVersion) -> list
     runs: list[Lived] = []
     for recording in MEASURED[kind]:
         with transaction.atomic():
-            runs += foretold_and_measured(team, member, version, recording)
+            runs += estimated_and_measured(team, member, version, recording)
             transaction.set_rollback(True)
     return runs
 
 
-def foretold_and_measured(
+def estimated_and_measured(
     team: Team, member: User, version: DatasetVersion, recording: dict[str, Any]
 ) -> Iterator[Lived]:
     """Each run of a recording, in turn, on a machine that knows what came before it."""

@@ -20,10 +20,10 @@ from training.services import (
     finish,
     launch,
     local_program,
-    local_time,
     lora_memory,
     model_server,
     spec,
+    training_time,
 )
 from training.services.model_server import ServerState
 
@@ -128,7 +128,7 @@ def test_its_speed_is_learned_from_runs_on_this_machine_alone(
 ) -> None:
     guess = local_program.speed_of(base)
     assert not guess.measured
-    for machine, seconds in ((local_time.machine(), 30.0), (local_time.machine(), 22.0), ("another", 1.0)):
+    for machine, seconds in ((training_time.machine(), 30.0), (training_time.machine(), 22.0), ("another", 1.0)):
         run = launched(team, member, base, version, values)
         usage = {"busy_seconds": seconds, "output_tokens": 1_000, "input_tokens": 10_000}
         TrainingRun.objects.filter(pk=run.pk).update(

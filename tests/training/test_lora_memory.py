@@ -1,4 +1,4 @@
-"""What a LoRA run needs is reckoned before it starts, and a run that cannot fit is refused with a mend."""
+"""What a LoRA run needs is estimated before it starts, and a run that cannot fit is refused with a mend."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from datasets.models import DatasetVersion
 from teams.models import Course, Method
 from tests.training.conftest import SETTINGS, Launch
 from training.models import BaseModel, RunStatus, TrainingRun
-from training.services import estimate, local_time, lora_memory
+from training.services import estimate, lora_memory, training_time
 from training.services.launch import LaunchRefused
 from training.services.lora_memory import Room
 
@@ -65,13 +65,13 @@ def test_fewer_bits_shrink_the_layers_and_leave_the_vocabulary_whole(big: lora_m
         (lora_memory.Shape(8000, 768, 12, 2048, 768, 256, tied=True), {"none": 1259, "4bit": 1137, "8bit": 1254}),
     ],
 )
-def test_runs_took_a_little_less_than_was_reckoned(shape: lora_memory.Shape, measured: dict[str, int]) -> None:
+def test_runs_took_a_little_less_than_was_estimated(shape: lora_memory.Shape, measured: dict[str, int]) -> None:
     for bits, peak in measured.items():
-        reckoned = lora_memory.need(shape, {"batch_size": 8, "quantization": bits}, 16).total / 2**20
-        assert 0.75 * reckoned < peak <= reckoned, (bits, reckoned)
+        estimated = lora_memory.need(shape, {"batch_size": 8, "quantization": bits}, 16).total / 2**20
+        assert 0.75 * estimated < peak <= estimated, (bits, estimated)
 
 
-def test_a_light_base_is_reckoned_in_as_many_processes_as_the_engine_forks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_light_base_is_estimated_in_as_many_processes_as_the_engine_forks(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
     from lora import forks
     from lora.spec import Settings, Spec
@@ -127,7 +127,7 @@ def test_the_fullest_gpu_decides_because_each_holds_the_whole_model(
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     gpus(monkeypatch, tmp_path, "39000, 40000, One\\n2000, 24000, Two\\n30000, 40000, Three\\n")
     assert lora_memory.room() == Room(2000 * 2**20, 24000 * 2**20, ("One", "Two", "Three"))
-    assert local_time.machine().endswith(", One, Two, Three")
+    assert training_time.machine().endswith(", One, Two, Three")
 
 
 def test_no_more_gpus_count_than_processes_were_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,7 +190,7 @@ def test_what_is_made_bigger_needs_more(big: lora_memory.Shape, more: dict[str, 
     assert bigger.weights == small.weights
 
 
-def test_rows_are_never_reckoned_longer_than_the_cut(big: lora_memory.Shape) -> None:
+def test_rows_are_never_estimated_longer_than_the_cut(big: lora_memory.Shape) -> None:
     cut, longer = (lora_memory.need(big, {"max_length": 64}, mean) for mean in (60, 600))
     assert cut == longer
     assert lora_memory.need(big, {"gradient_checkpointing": True}, 60).activations < cut.activations * 4

@@ -86,7 +86,7 @@ def test_weights_of_the_score_are_the_teams_own(team: Team, version: DatasetVers
 def test_a_judge_is_in_the_price(team: Team, version: DatasetVersion) -> None:
     base = BaseModel.objects.get(method=Method.DSPY, name="gpt-4o-mini-2024-07-18")
 
-    def reckoned(**changes: Any) -> tuple[int, int]:
+    def estimated(**changes: Any) -> tuple[int, int]:
         settings = settings_of(filled(team, version, Method.DSPY, max_calls=1_000, **changes))
         size = program_size.program_size(base=base, version=version, settings=settings, seed=17)
         found = estimate.estimate(
@@ -94,7 +94,7 @@ def test_a_judge_is_in_the_price(team: Team, version: DatasetVersion) -> None:
         )
         return size.calls, found.expected
 
-    (calls, price), (judged_calls, judged_price) = reckoned(), reckoned(judge="model")
+    (calls, price), (judged_calls, judged_price) = estimated(), estimated(judge="model")
     assert judged_calls > calls * 1.4
     assert judged_price > price * 1.3
 

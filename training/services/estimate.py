@@ -16,7 +16,7 @@ from teams.services.prices import PriceUnknown
 from training import methods
 from training.model_needs import fitting
 from training.models import BaseModel, TrainingRun
-from training.services import idle_speed, local_program, local_time, lora_memory, program_size, tokens
+from training.services import idle_speed, local_program, lora_memory, program_size, tokens, training_time
 from training.services.charges import (
     base_prices,
     local_token_prices,
@@ -42,7 +42,7 @@ OPENAI_SECONDS = 1_200.0
 INPUT_MARGIN = 3  # found instructions and full demonstrations
 SECONDS_PER_CALL = 1.5
 WORK_MARGIN = 1.5  # rows that are dealt to training may be longer than the average row
-UNCOUNTED_MARGIN = 3  # tokens reckoned from the characters
+UNCOUNTED_MARGIN = 3  # tokens estimated from the characters
 START_SECONDS = 6.0  # the program that optimises, until it asks its first question
 LOCAL_SPEED = "No provider is asked. The time is that of recent runs here; the price does not depend on it."
 LOCAL_GUESS = (
@@ -168,7 +168,7 @@ def _openai(course: Course, base: BaseModel, version: DatasetVersion, settings: 
     expected = quote.cost(trained) + asked_expected
     most = quote.cost(math.ceil(most_epoch * epochs * COUNT_MARGIN)) + asked_most
     because = [
-        f"{one_epoch:,} tokens ({'counted' if size.counted else 'reckoned from the characters'}) x {epochs} epochs at {note}.",
+        f"{one_epoch:,} tokens ({'counted' if size.counted else 'estimated from the characters'}) x {epochs} epochs at {note}.",
         "The most allows for a token count 10 % above ours, and for your longest rows.",
     ]
     if asked_most:
@@ -255,14 +255,14 @@ def _reflection(course: Course, base: BaseModel, settings: dict[str, Any]) -> tu
 
 
 def _lora(course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any]) -> Estimate:
-    quantization = str(settings.get("quantization", local_time.WHOLE))
-    pace = local_time.pace_of(base, quantization=quantization)
-    work = local_time.work_of(
+    quantization = str(settings.get("quantization", training_time.WHOLE))
+    pace = training_time.pace_of(base, quantization=quantization)
+    work = training_time.work_of(
         base, version, settings, rows=training_share(version, settings), held_out=held_out_rows(version, settings)
     )
     idle = idle_speed.idle_speed(base, quantization=quantization, work=work.charged)
     charged, rate = idle.seen.seconds(work.charged), course.compute_rate
-    margin = WORK_MARGIN if local_time.is_counted(base, version) else UNCOUNTED_MARGIN
+    margin = WORK_MARGIN if training_time.is_counted(base, version) else UNCOUNTED_MARGIN
     because = [_time_sentence(pace, work), *_unsteady(pace, work), _price_sentence(rate, charged, idle.source)]
     if (sentence := _memory_sentence(base, version, settings)) is not None:
         because.append(sentence)
@@ -276,7 +276,7 @@ def _lora(course: Course, base: BaseModel, version: DatasetVersion, settings: di
     )
 
 
-def _unsteady(pace: local_time.Pace, work: local_time.Work) -> list[str]:
+def _unsteady(pace: training_time.Pace, work: training_time.Work) -> list[str]:
     least, most = pace.between(work)
     if most <= least * UNSTEADY:
         return []
@@ -300,7 +300,7 @@ def _price_sentence(rate: int, seconds: float, source: Source) -> str:
     )
 
 
-def _time_sentence(pace: local_time.Pace, work: local_time.Work) -> str:
+def _time_sentence(pace: training_time.Pace, work: training_time.Work) -> str:
     if pace.runs:
         source = "as measured in recent runs here"
     elif pace.trial:

@@ -10,7 +10,7 @@ from django.db import DatabaseError, close_old_connections
 from teams.services.prices import PriceUnknown
 from training.launcher import INTERRUPTED, Engine
 from training.models import InvalidTransition, RunStatus, TrainingRun
-from training.services import cloud, finish, idle_speed, live, local_time, queue, spec
+from training.services import cloud, finish, idle_speed, live, queue, spec, training_time
 from training.services.endpoints import NotReady
 from training.services.finish import Failure
 from training.services.heartbeat import Heartbeat
@@ -124,7 +124,7 @@ def _succeed(run: TrainingRun, lease: str) -> str:
         return f"run {run.pk} failed: no result"
     fields: dict[str, Any] = {}
     if run.base_model.local:
-        result["machine"] = local_time.machine()
+        result["machine"] = training_time.machine()
     if run.is_adapter and (work := idle_speed.work_of_engine(result.get("work"))):
         fields["work"] = work
     finish.succeed(run, lease, result=result, result_model=f"run-{run.key}", **fields)

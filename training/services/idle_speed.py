@@ -15,8 +15,8 @@ from teams.models import Course
 from teams.services.durations import duration
 from teams.services.money import dollars
 from training.models import BaseModel, PaceTrial, TrainingRun
-from training.services import local_time
-from training.services.local_time import Seen, Work
+from training.services import training_time
+from training.services.training_time import Seen, Work
 
 SECONDS_PER_HOUR = 3600
 QUICKEST_RUNS = 50
@@ -60,8 +60,8 @@ def idle_speed(base: BaseModel, *, quantization: str, work: Work) -> IdleSpeed:
     that comes later changes nothing. The machine's own trials count; runs only where it has made none (in fewer bits, or
     with trials switched off), for they are made under load. Where nothing was measured, a guess by the base's size.
     """
-    guess = local_time.guessed(base)
-    tried = _seen_in(_trials(base) if quantization == local_time.WHOLE else [], guess)
+    guess = training_time.guessed(base)
+    tried = _seen_in(_trials(base) if quantization == training_time.WHOLE else [], guess)
     ran = [] if tried else _seen_in(_runs(base, quantization), guess)
     found = tried or ran
     if not found:
@@ -123,7 +123,7 @@ def _rate_and_seconds(run: TrainingRun) -> tuple[int, float]:
 
 
 def _seen_in(measured: list[tuple[float, dict[str, Any]]], guess: Seen) -> list[Seen]:
-    found = [local_time.seen(seconds, metrics, guess) for seconds, metrics in measured]
+    found = [training_time.seen(seconds, metrics, guess) for seconds, metrics in measured]
     return [one for one in found if one is not None]
 
 
@@ -138,7 +138,7 @@ def _trials(base: BaseModel) -> list[tuple[float, dict[str, Any]]]:
 
 def _runs(base: BaseModel, quantization: str) -> list[tuple[float, dict[str, Any]]]:
     """The quickest runs for their tokens on the kind of machine that did the newest one: a slow run pushes none out."""
-    done = local_time.worked_through(base, quantization=quantization)
+    done = training_time.worked_through(base, quantization=quantization)
     newest = done.order_by("-finished_at").first()
     if newest is None:
         return []

@@ -13,7 +13,7 @@ from teams.models import Course, Method
 from teams.services.money import dollars
 from teams.services.prices import PER_MILLION, Quote
 from training.models import BaseModel, RunStatus, TrainingRun
-from training.services import local_time, lora_memory, model_server
+from training.services import lora_memory, model_server, training_time
 
 READS = 0.1  # a token that is read takes about a tenth of the time of one that is written: they are read many at once
 AT_ONCE = 2.0  # several answers at a time are written this much quicker than one by one
@@ -52,7 +52,7 @@ def speed_of(base: BaseModel) -> TokenSpeed:
     """The quickest of the last runs on this base on this machine; a guess by the base's size before there is one."""
     done = TrainingRun.objects.filter(
         base_model=base, method=Method.DSPY, status=RunStatus.SUCCEEDED, imported=False, attempt=1,
-        result__machine=local_time.machine(),
+        result__machine=training_time.machine(),
     )  # fmt: skip
     usages = [run.result.get("usage") for run in done.order_by("-finished_at")[:QUICKEST_OF]]
     found = [speed for usage in usages if (speed := _of(usage)) is not None]
@@ -77,8 +77,8 @@ def _of(usage: Any) -> TokenSpeed | None:
 
 def _guess(base: BaseModel) -> float:
     """Each token of an answer reads all weights from memory."""
-    answer: float = local_time.guessed(base).by_answer
-    return answer / local_time.ANSWER_TOKENS / AT_ONCE
+    answer: float = training_time.guessed(base).by_answer
+    return answer / training_time.ANSWER_TOKENS / AT_ONCE
 
 
 def quotes(stored: dict[str, Any]) -> tuple[Quote, Quote, str]:

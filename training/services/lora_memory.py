@@ -1,7 +1,7 @@
-"""How much memory a LoRA run needs, reckoned from the base's `config.json` before anything is loaded, and how much there is.
+"""How much memory a LoRA run needs, estimated from the base's `config.json` before anything is loaded, and how much there is.
 
 Only arithmetic and small files: the web process asks this for every change of a form. The factors were measured on CPU in
-fp32 (PEFT 0.21, torch 2.13): peaks of Llama shapes with 256 to 768 wide layers came out 0 to 25 % below this reckoning, those
+fp32 (PEFT 0.21, torch 2.13): peaks of Llama shapes with 256 to 768 wide layers came out 0 to 25 % below this estimate, those
 with 8 and 4 bits (bitsandbytes 0.50) too, once the pages of the weights' file, which the system takes back, are left out.
 """
 

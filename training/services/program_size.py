@@ -1,4 +1,4 @@
-"""How often a DSPy run asks its model, and with how many tokens: reckoned from the rows, set right by recent runs."""
+"""How often a DSPy run asks its model, and with how many tokens: estimated from the rows, set right by recent runs."""
 
 import json
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from training.models import BaseModel, RunStatus, TrainingRun
 from training.services import tokens
 from training.services.questions import SAMPLE_QUESTIONS
 
-COUNTED_ROWS = 3_000  # bigger versions are reckoned from their size: counting them would make a person wait
+COUNTED_ROWS = 3_000  # bigger versions are estimated from their size: counting them would make a person wait
 RECENT_RUNS = 5
 
 SMALL_VOCABULARY = 1.2  # tokens of a small model for one of OpenAI's
@@ -126,7 +126,7 @@ def _own_words(settings: dict[str, Any]) -> int:
 
 
 def _measured(base: BaseModel, optimizer: str) -> tuple[float, float] | None:
-    """By what factor recent runs with this model and optimiser read and wrote more than reckoned."""
+    """By what factor recent runs with this model and optimiser read and wrote more than estimated."""
     runs = TrainingRun.objects.filter(
         base_model=base,
         method=Method.DSPY,

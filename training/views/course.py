@@ -10,7 +10,7 @@ from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course
 from training.forms import BaseModelForm, PolicyForm
 from training.models import BaseModel
-from training.services import base_trials, bundled_bases, pace_trial
+from training.services import base_trials, bundled_bases, speed_trial
 from training.services.base_models import BaseModelRefused, add_base_model, folders_root, switch_base_model
 from training.services.policy import change_policy, policy_of
 
@@ -64,7 +64,7 @@ def base_model_try(request: SignedInRequest, course: Course, model_id: int) -> H
 
 def _page(request: SignedInRequest, course: Course, policy: PolicyForm, adding: BaseModelForm) -> HttpResponse:
     models = [*BaseModel.objects.listed(course), *bundled_bases.missing()]
-    trials = pace_trial.latest_of(models)
+    trials = speed_trial.latest_of(models)
     context = {
         "section": "queue",
         "at_trial": any(model.at_trial for model in models),

@@ -13,7 +13,7 @@ from courseplatform.erasing_rows import forget_freed_pages
 from datasets.services import retention
 from evaluation.services import chat, interviews, reminders
 from teams.services import archive_exports, archive_imports, billing, erasing, mail
-from training.services import base_trials, deployments, merging, pace_trial, reconcile, run_disk
+from training.services import base_trials, deployments, merging, reconcile, run_disk, speed_trial
 
 RETENTION_SECONDS = 3600
 REMINDER_SECONDS = 600
@@ -36,7 +36,7 @@ class Command(BaseCommand):
             (settings.RECONCILE_SECONDS, interviews.sweep),
             (settings.RECONCILE_SECONDS, deployments.sweep),
             (settings.CLOUD_POLL_SECONDS, reconcile.poll_waiting),
-            (settings.RECONCILE_SECONDS, pace_trial.ask_for_trials),
+            (settings.RECONCILE_SECONDS, speed_trial.ask_for_trials),
             (settings.RECONCILE_SECONDS, base_trials.ask_for_trials),
             (settings.RECONCILE_SECONDS, merging.sweep),
             (RETENTION_SECONDS, erasing.apply_retention),

@@ -61,7 +61,7 @@ def main():
     measured["bare_tokens_per_second_of_the_mean"] = tokens / mean
     if group.leads:
         Path("peer.json").write_text(json.dumps(measured), encoding="utf-8")
-    group.agreed(True)
+    group.broadcast(True)
     group.end()
 
 

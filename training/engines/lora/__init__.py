@@ -8,7 +8,7 @@ import sys
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # PEFT imports bitsandbytes wherever it is installed. That takes longer than torch does, and asks CUDA for its GPUs: no fork of a
-# warm parent could use one afterwards. Hidden (as Python's import system documents None) until a run wants fewer bits.
+# preload server could use one afterwards. Hidden (as Python's import system documents None) until a run wants fewer bits.
 QUANTIZER = "bitsandbytes"
 sys.modules.setdefault(QUANTIZER, None)  # type: ignore[arg-type]
 

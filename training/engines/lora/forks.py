@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from lora.events import Events, Interrupted, PeerFailed, PeerLost
-from lora.group import Together
+from lora.group import ProcessGroup
 from lora.processes import PROCESSES
 from lora.spec import Spec
 from lora.tie import die_with
@@ -62,7 +62,7 @@ def fork_group(size: int, events: Events) -> "Forked":
     return Leader(size, links, others)
 
 
-class Forked(Together):
+class Forked(ProcessGroup):
     """One of several forked processes. `links`: to the first one; in the first one, to each of the others.
 
     Bytes through a socket: on two busy cores gloo, which has threads of its own to wake, took 2 ms of a step of 43.

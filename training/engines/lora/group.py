@@ -23,7 +23,7 @@ from lora.events import EngineError, Interrupted, PeerLost, StopSignal
 LONGEST_WAIT = timedelta(hours=6)
 
 
-class Alone:
+class SingleProcess:
     """The only process of its run: takes everything, decides everything."""
 
     rank, size = 0, 1
@@ -39,7 +39,7 @@ class Alone:
     def seed_step(self, seed: int, step: int) -> None:
         """Make this step's dropout this process's own."""
 
-    def start_alike(self, parameters: Sequence[nn.Parameter]) -> None:
+    def sync_parameters(self, parameters: Sequence[nn.Parameter]) -> None:
         """Give every process the first one's adapter."""
 
     def sum_step(self, parameters: Sequence[nn.Parameter], loss: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ class Alone:
         """The sum of every process's tensor, the same in each; in place."""
         return tensor
 
-    def agreed(self, decision: bool) -> bool:
+    def broadcast(self, decision: bool) -> bool:
         """What the first process decided."""
         return decision
 
@@ -62,7 +62,7 @@ class Alone:
         """Raise Interrupted in every process when the first one was asked to leave."""
         stop.check()
 
-    def first_only(self, work: Callable[[], None]) -> None:
+    def on_leader(self, work: Callable[[], None]) -> None:
         """Let the first process do this while the others wait. Raises Interrupted in each when it does there."""
         work()
 
@@ -74,7 +74,7 @@ class Alone:
         """Leave nobody behind."""
 
 
-class Together(Alone):
+class ProcessGroup(SingleProcess):
     """One of several that torch connects. Every method but `share` and `seed_step` must be called by all processes, in the
     same order."""
 
@@ -92,7 +92,7 @@ class Together(Alone):
         if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             torch.cuda.manual_seed(drawn)
 
-    def start_alike(self, parameters: Sequence[nn.Parameter]) -> None:
+    def sync_parameters(self, parameters: Sequence[nn.Parameter]) -> None:
         for parameter in parameters:
             self._take_from_first(parameter.data)
 
@@ -115,23 +115,23 @@ class Together(Alone):
         self._sum(tensor)
         return tensor
 
-    def agreed(self, decision: bool) -> bool:
+    def broadcast(self, decision: bool) -> bool:
         value = torch.tensor([decision], dtype=torch.uint8)
         self._take_from_first(value)
         return bool(value.item())
 
     def check(self, stop: StopSignal) -> None:
-        if self.agreed(stop.requested):
+        if self.broadcast(stop.requested):
             raise Interrupted("asked to stop")
 
-    def first_only(self, work: Callable[[], None]) -> None:
+    def on_leader(self, work: Callable[[], None]) -> None:
         interrupted = False
         if self.leads:
             try:
                 work()
             except Interrupted:
                 interrupted = True
-        if self.agreed(interrupted):
+        if self.broadcast(interrupted):
             raise Interrupted("asked to stop")
 
     def _sum(self, tensor: Tensor) -> None:
@@ -145,16 +145,16 @@ class Together(Alone):
             dist.broadcast(tensor, src=0)
 
 
-def launched_group() -> Alone:
-    """The group the launcher's environment names (Alone where it names none), each process on a GPU of its own where there
+def launched_group() -> SingleProcess:
+    """The group the launcher's environment names (SingleProcess where it names none), each process on a GPU of its own where there
     are GPUs. Raises EngineError `processes_apart` where they can't reach each other."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
-        return Alone()
+        return SingleProcess()
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     _connect(size)
-    return Together(int(os.environ["RANK"]), size)
+    return ProcessGroup(int(os.environ["RANK"]), size)
 
 
 def _connect(size: int) -> None:

@@ -16,7 +16,7 @@ from lora.base_model import Hardware
 from lora.batches import epoch_order, length_order
 from lora.checkpoint import Progress, State, load_checkpoint, save_checkpoint
 from lora.events import EngineError, Events, Interrupted, PeerLost, StopSignal
-from lora.group import Alone
+from lora.group import SingleProcess
 from lora.objective import Lesson, Objective
 from lora.spec import Settings
 from lora.timings import Timings
@@ -115,7 +115,7 @@ class Loop:
         events: Events,
         stop: StopSignal,
         sample: Callable[[int], None],
-        group: Alone,
+        group: SingleProcess,
     ) -> None:
         self.plan, self.objective, self.hardware, self.group = plan, objective, hardware, group
         self.events, self.stop, self.sample = events, stop, sample
@@ -150,7 +150,7 @@ class Loop:
     def run(self) -> Ending:
         """Train to the end and leave the best adapter in the model; checkpoint at the end, so that only what follows is
         repeated after a crash. Raises Interrupted, after saving a checkpoint, when asked to leave."""
-        self.group.start_alike(self.trained)
+        self.group.sync_parameters(self.trained)
         try:
             ending = self._steps()
         except (Interrupted, PeerLost):  # a peer is only lost between steps' updates
@@ -173,7 +173,7 @@ class Loop:
                 return "stopped_early"
             if progress.step == plan.total_steps:
                 return "finished"
-            if progress.step and self.group.agreed(KEEP_FILE.exists()):
+            if progress.step and self.group.broadcast(KEEP_FILE.exists()):
                 self._validate()
                 return "kept_early"
             self._sample_if_due()
@@ -287,7 +287,7 @@ class Loop:
     def _sample_if_due(self) -> None:
         every, progress = self.plan.settings.sample_every, self.progress
         if every and progress.step and progress.step % every == 0 and progress.sampled_step != progress.step:
-            self.group.first_only(self._sample_if_there_is_time)
+            self.group.on_leader(self._sample_if_there_is_time)
             progress.sampled_step = progress.step
 
     def _sample_if_there_is_time(self) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lora.batches import Batch, collate
-from lora.group import Alone
+from lora.group import SingleProcess
 from lora.loss import LossSum
 from lora.rows import Example
 
@@ -35,7 +35,7 @@ class Objective(Protocol):
         """Loss of a batch, summed (divide by its weight for the mean)."""
         ...
 
-    def figures(self, group: Alone) -> dict[str, float]:
+    def figures(self, group: SingleProcess) -> dict[str, float]:
         """What there is to say beside the loss of the batches since this was last asked, over all processes."""
         ...
 
@@ -55,5 +55,5 @@ class SayTheRows:
     def loss_sum(self, batch: Batch) -> Tensor:
         return self.token_loss(batch)
 
-    def figures(self, group: Alone) -> dict[str, float]:
+    def figures(self, group: SingleProcess) -> dict[str, float]:
         return {}

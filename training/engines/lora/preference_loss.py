@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lora.batches import Batch, collate
-from lora.group import Alone
+from lora.group import SingleProcess
 from lora.loss import LossSum
 from lora.preference_rows import Pair
 
@@ -66,7 +66,7 @@ class Preference:
             [torch.full_like(won, len(chosen)), won, chosen.double().sum(), rejected.double().sum()]
         )
 
-    def figures(self, group: Alone) -> dict[str, float]:
+    def figures(self, group: SingleProcess) -> dict[str, float]:
         """Means over the pairs: how often the preferred answer has the higher reward, by how much, and both rewards."""
         pairs, won, chosen, rejected = group.summed(self._seen).tolist()
         self._seen = self._nothing()

@@ -18,7 +18,7 @@ from torch import Tensor
 from lora.base_model import Hardware
 from lora.batches import length_order
 from lora.events import StopSignal
-from lora.group import Alone
+from lora.group import SingleProcess
 from lora.preference_loss import Preference
 from lora.preference_rows import Pair
 
@@ -32,7 +32,14 @@ class Reference:
         self.model, self.objective, self.hardware, self.fresh = model, objective, hardware, fresh
 
     def measure(
-        self, train: list[Any], validation: list[Any], *, rows: int, fingerprint: str, group: Alone, stop: StopSignal
+        self,
+        train: list[Any],
+        validation: list[Any],
+        *,
+        rows: int,
+        fingerprint: str,
+        group: SingleProcess,
+        stop: StopSignal,
     ) -> None:
         """Give every pair its reference, from the cache of an earlier attempt where there is one. Call before a checkpoint
         is put back. `rows`: pairs to a batch. Raises Interrupted."""
@@ -50,7 +57,7 @@ class Reference:
 
     @torch.no_grad()
     def _log_probs(
-        self, pairs: Sequence[Pair], rows: int, dtype: torch.dtype, group: Alone, stop: StopSignal
+        self, pairs: Sequence[Pair], rows: int, dtype: torch.dtype, group: SingleProcess, stop: StopSignal
     ) -> list[list[float]]:
         found = torch.zeros(len(pairs), 2)
         lengths = [len(pair) for pair in pairs]

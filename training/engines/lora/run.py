@@ -30,7 +30,7 @@ from lora.checkpoint import Progress
 from lora.events import Events, PeerLost, StopSignal
 from lora.forks import fork_group, wanted_forks
 from lora.fresh_adapter import add_adapter
-from lora.group import Alone, launched_group
+from lora.group import SingleProcess, launched_group
 from lora.known_answers import KnownAnswers
 from lora.lean_layers import use_lean_layers
 from lora.loop import CHECKPOINT, Ending, Loop, Plan, measured_with
@@ -73,7 +73,7 @@ class Material:
     validation: RowSet | None
     pad_id: int
     max_length: int
-    group: Alone
+    group: SingleProcess
     pairs: tuple[list[Pair], list[Pair]] | None = None
 
 
@@ -89,7 +89,7 @@ def run_training(spec: Spec, events: Events, stop: StopSignal, began: float) -> 
         group.end()
 
 
-def join_group(spec: Spec, events: Events) -> Alone:
+def join_group(spec: Spec, events: Events) -> SingleProcess:
     """Who trains this run together: what a launcher started, else what is worth forking here. Sets torch's threads.
 
     Raises EngineError `processes_apart`. Call before torch computes anything.
@@ -102,7 +102,7 @@ def join_group(spec: Spec, events: Events) -> Alone:
     return group
 
 
-def _train_in(group: Alone, spec: Spec, events: Events, stop: StopSignal, began: float) -> None:
+def _train_in(group: SingleProcess, spec: Spec, events: Events, stop: StopSignal, began: float) -> None:
     material = load_material(spec, events, stop, group)
     sampler = _sampler(material, stop)
     loop = _loop(spec, material, events, stop, sampler)
@@ -132,10 +132,10 @@ def _train_in(group: Alone, spec: Spec, events: Events, stop: StopSignal, began:
         _leave_artefacts(spec, material, loop, ending, memory, began, kept_step=step, verdicts=verdicts)
 
     if not resumed:
-        group.first_only(ask_before)
+        group.on_leader(ask_before)
     ending = loop.run()
     memory = group.total(_peak_memory_mb())
-    group.first_only(leave_all)
+    group.on_leader(leave_all)
 
 
 def _leave_artefacts(
@@ -161,9 +161,9 @@ def _leave_artefacts(
     shutil.rmtree(CHECKPOINT.parent)
 
 
-def load_material(spec: Spec, events: Events, stop: StopSignal, group: Alone | None = None) -> Material:
+def load_material(spec: Spec, events: Events, stop: StopSignal, group: SingleProcess | None = None) -> Material:
     """Rows first (cheap, and most often wrong), then weights. `group`: who trains together, else one process alone."""
-    group = group or Alone()
+    group = group or SingleProcess()
     base = spec.base_model
     if Path(base).is_dir():
         stay_offline()

@@ -1,4 +1,4 @@
-"""Where the time of a run goes, so that the next run's time can be foretold."""
+"""Where the time of a run goes, so that the next run's time can be estimated."""
 
 import time
 from collections.abc import Iterator

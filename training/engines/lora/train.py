@@ -88,7 +88,7 @@ def _crash(error: Exception) -> EngineError:
 
 
 def _begin(arguments: list[str]) -> int:
-    """On as many processes as there are GPUs; a single one is a child of the warm parent where one is offered and answers."""
+    """On as many processes as there are GPUs; a single one is a child of the preload server where one is offered and answers."""
     if is_one_of_several():
         _be_one_of_several(arguments)
     try:

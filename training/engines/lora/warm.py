@@ -1,4 +1,4 @@
-"""A warm parent for training runs: `python -P -m lora.warm --socket PATH`.
+"""A preload server for training runs: `python -P -m lora.warm --socket PATH`.
 
 Importing torch, transformers and PEFT takes seconds, most of a small run's wall time. This process imports them once
 and forks for each run. `lora.train` finds it by `LORA_WARM_SOCKET` and hands over its arguments, folder and output; it
@@ -127,12 +127,12 @@ class WarmParent:
 
 
 def hand_over(arguments: list[str], path: str) -> int | None:
-    """Let the warm parent run this order; its exit status, or None where no warm parent answers."""
+    """Let the preload server run this order; its exit status, or None where no preload server answers."""
     parent = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         parent.connect(path)
     except OSError as cold:
-        print(f"no warm parent at {path} ({cold.strerror}); starting cold", file=sys.stderr)
+        print(f"no preload server at {path} ({cold.strerror}); starting cold", file=sys.stderr)
         return None
     # Before the order goes out, so that no signal is lost between.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -141,7 +141,7 @@ def hand_over(arguments: list[str], path: str) -> int | None:
     socket.send_fds(parent, [json.dumps(order).encode()], [1, 2])
     status = parent.recv(16)
     if not status:
-        raise ConnectionError("the warm parent ended, and the run with it")
+        raise ConnectionError("the preload server ended, and the run with it")
     return int(status)
 
 
@@ -165,7 +165,7 @@ def main() -> None:
     path = parser.parse_args().socket
     _import_everything()
     parent = WarmParent(path)
-    print(f"warm parent listens at {path}", file=sys.stderr, flush=True)
+    print(f"preload server listens at {path}", file=sys.stderr, flush=True)
     parent.serve()
 
 

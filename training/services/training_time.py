@@ -99,7 +99,7 @@ class Seen:
 @dataclass(frozen=True)
 class Pace:
     """What is known of this machine and a base: recent runs, and the machine's own trials while these are few; a guess where
-    there are neither. Each foretells the whole work on its own, and the median counts: one disturbed run spoils nothing."""
+    there are neither. Each estimates the whole work on its own, and the median counts: one disturbed run spoils nothing."""
 
     seen: tuple[Seen, ...]
     runs: int = 0

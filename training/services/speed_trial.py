@@ -26,7 +26,7 @@ from django.utils import timezone
 from teams.models import Method
 from training.launcher import SPEC_FILE, Engine
 from training.models import NOT_FIT, BaseModel, Hosting, PaceTrial
-from training.services import local_time, queue
+from training.services import queue, training_time
 from training.services.cancel import KEEP_FILE
 from training.services.json_files import write_json
 from training.services.questions import SAMPLE_QUESTIONS
@@ -52,7 +52,7 @@ def ask_for_trials() -> list[str]:
     """
     if not settings.PACE_TRIAL_SECONDS:
         return []
-    here = local_time.machine()
+    here = training_time.machine()
     wanted = [base for base in _bases() if not _is_known(base, here)]
     if not wanted or not queue.is_slot_idle() or not _is_up():
         return []
@@ -61,7 +61,7 @@ def ask_for_trials() -> list[str]:
 
 def measure(base_model_id: int) -> str:
     """The worker's part: train, for PACE_TRIAL_SECONDS at most, and write down what came of it. Gives a word for RQ's log."""
-    base, here = BaseModel.objects.filter(pk=base_model_id).first(), local_time.machine()
+    base, here = BaseModel.objects.filter(pk=base_model_id).first(), training_time.machine()
     if base is None or _is_known(base, here):
         return "known"
     if not queue.is_slot_idle():
@@ -96,7 +96,7 @@ def _is_known(base: BaseModel, here: str) -> bool:
     """Runs don't count: they are made beside others' work, and say nothing of the idle machine that a price is made of."""
     made = PaceTrial.objects.filter(base_model=base, machine=here)
     measured = made.filter(trouble="")
-    if measured.filter(compute_seconds__gte=HEAVY_SECONDS).exists() or measured.count() >= local_time.RECENT_RUNS:
+    if measured.filter(compute_seconds__gte=HEAVY_SECONDS).exists() or measured.count() >= training_time.RECENT_RUNS:
         return True
     return made.exclude(trouble="").filter(at__gte=timezone.now() - FAILURES_SINCE).count() >= FAILURES_BORNE
 
@@ -107,11 +107,11 @@ def _is_up() -> bool:
         answers = httpx.get(address, timeout=PATIENCE_SECONDS).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
-    return answers and _has_warm_parent()
+    return answers and _has_preload_server()
 
 
-def _has_warm_parent() -> bool:
-    """True where none is used. A trial that started cold would foretell seconds that no later run takes."""
+def _has_preload_server() -> bool:
+    """True where none is used. A trial that started cold would estimate seconds that no later run takes."""
     path = os.environ.get(WARM_SOCKET)
     if path is None:
         return True
