@@ -104,6 +104,9 @@ format: $(VENV)/.dev ## put code, templates, styles and scripts into their form
 	$(BIN)/djangofmt --quiet templates
 	$(BIN)/oxfmt courseplatform/static
 
+density: $(VENV)/.dev ## tokens a line, complexity and sizes, package by package; fails where a limit is crossed
+	$(BIN)/python -m tools.density
+
 # COMMIT=main~3 make compare-pages: do pages say the same as with that commit's templates?
 compare-pages: $(VENV)/.dev ## every page of the access walk, rendered with the templates of COMMIT (HEAD) and with those here
 	$(BIN)/python -m tools.compare_pages $(or $(COMMIT),HEAD)
@@ -111,4 +114,4 @@ compare-pages: $(VENV)/.dev ## every page of the access walk, rendered with the 
 clean: ## remove the environment; the data in var/ stays
 	rm -rf $(VENV) .venv-bench .venv-audit .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help privacy-recall lock audit demo demo-archives browser test lint types imports migrations deploy-check postgres check bench chaos chaos-postgres measures screenshots format compare-pages clean
+.PHONY: help privacy-recall lock audit demo demo-archives browser test lint types imports migrations deploy-check postgres check bench chaos chaos-postgres measures screenshots format compare-pages density clean

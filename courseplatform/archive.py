@@ -78,16 +78,26 @@ def label(model: type[models.Model]) -> str:
 def references(model: type[models.Model]) -> list[Any]:
     """Foreign keys to our own tables, people among them."""
     columns: tuple[Any, ...] = model._meta.concrete_fields
-    return [one for one in columns if one.is_relation and one.related_model._meta.app_label in OURS]
+    return [
+        one for one in columns if one.is_relation and one.related_model._meta.app_label in OURS
+    ]
 
 
 @cache
 def paths() -> dict[type[models.Model], list[str]]:
     """Every table of a course, with the lookups that lead to it: {LedgerEntry: ["account__team__course"], …}."""
     found: dict[type[models.Model], list[str]] = {Course: ["pk"]}
-    rest = [one for one in apps.get_models() if one._meta.app_label in OURS and label(one) not in LEFT_OUT]
+    rest = [
+        one
+        for one in apps.get_models()
+        if one._meta.app_label in OURS and label(one) not in LEFT_OUT
+    ]
     while True:
-        near = {model: _lookups(model, found) for model in rest if model not in found and model is not User}
+        near = {
+            model: _lookups(model, found)
+            for model in rest
+            if model not in found and model is not User
+        }
         if not any(near.values()):
             return found
         found |= {model: lookups for model, lookups in near.items() if lookups}
@@ -140,7 +150,11 @@ def one_moment() -> Iterator[None]:
     if connection.in_atomic_block:  # a test's
         yield
         return
-    snapshot = "ISOLATION LEVEL REPEATABLE READ READ ONLY" if connection.vendor == "postgresql" else "DEFERRED"
+    snapshot = (
+        "ISOLATION LEVEL REPEATABLE READ READ ONLY"
+        if connection.vendor == "postgresql"
+        else "DEFERRED"
+    )
     with connection.cursor() as cursor:
         cursor.execute(f"BEGIN {snapshot}")
         try:
@@ -166,14 +180,18 @@ def estimate(course: Course) -> int:
 def _write(course: Course, out: IO[bytes]) -> None:
     people: set[int] = set()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("about.json", json.dumps({"format": tables.FORMAT, "course": str(course)}))
+        archive.writestr(
+            "about.json", json.dumps({"format": tables.FORMAT, "course": str(course)})
+        )
         for model in in_order():
             with archive.open(f"{label(model)}.jsonl", "w", force_zip64=True) as lines:
                 for row in _rows(model, course):
                     people |= {value for one, value in _people_in(model, row)}
                     lines.write((json.dumps(row, ensure_ascii=False) + "\n").encode())
         known = User.objects.filter(pk__in=people).order_by("pk").values("pk", "email", "name")
-        archive.writestr("people.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in known))
+        archive.writestr(
+            "people.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in known)
+        )
         archive.writestr(tables.PROOFS, "".join(_proofs(course)))
         for artifact in Artifact.objects.filter(run__team__course=course).select_related("run"):
             if not is_file_in(artifact.run.folder, artifact.path):
@@ -191,8 +209,12 @@ def _is_busy(course: Course) -> bool:
         TrainingRun.objects.active().filter(team__course=course).exists()
         or Hold.objects.filter(account__team__course=course, state=HoldState.OPEN).exists()
         or Interview.objects.active().filter(run__team__course=course).exists()
-        or Turn.objects.filter(conversation__run__team__course=course, status=TurnStatus.STREAMING).exists()
-        or JudgeOpinion.objects.filter(interview__run__team__course=course, status=OpinionStatus.ASKING).exists()
+        or Turn.objects.filter(
+            conversation__run__team__course=course, status=TurnStatus.STREAMING
+        ).exists()
+        or JudgeOpinion.objects.filter(
+            interview__run__team__course=course, status=OpinionStatus.ASKING
+        ).exists()
     )
 
 
@@ -211,7 +233,12 @@ def _proofs(course: Course) -> Iterator[str]:
     runs = TrainingRun.objects.filter(team__course=course, method=Method.OPENAI)
     runs = runs.exclude(base_model__method=Method.LORA).exclude(result_model="")
     for run in runs:
-        yield json.dumps({"key": str(run.key), "model": run.result_model, "proof": model_proof(run)}) + "\n"
+        yield (
+            json.dumps(
+                {"key": str(run.key), "model": run.result_model, "proof": model_proof(run)}
+            )
+            + "\n"
+        )
 
 
 def _as_row(one: models.Model) -> Row:
@@ -234,5 +261,7 @@ def _plain(value: Any) -> Any:
 
 def _people_in(model: type[models.Model], row: Row) -> list[tuple[str, int]]:
     return [
-        (one.attname, row[one.attname]) for one in references(model) if one.related_model is User and row[one.attname]
+        (one.attname, row[one.attname])
+        for one in references(model)
+        if one.related_model is User and row[one.attname]
     ]

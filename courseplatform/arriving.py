@@ -5,7 +5,9 @@ from pathlib import Path
 
 from django.conf import settings
 
-LEFT_BEHIND_SECONDS = 6 * 3600  # no upload takes so long: the reverse proxy and the server give up much sooner
+LEFT_BEHIND_SECONDS = (
+    6 * 3600
+)  # no upload takes so long: the reverse proxy and the server give up much sooner
 
 
 def sweep() -> int:

@@ -24,7 +24,8 @@ from teams.models import User
 
 START_SECONDS = 30  # within which the first 64 kB have come
 SILENT_SECONDS = 60  # between two parts of a longer one
-LINGER_SECONDS, LINGER_BYTES = 5.0, 32 * 1024 * 1024
+LINGER_SECONDS = 5.0
+LINGER_BYTES = 32 * 1024 * 1024
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -42,7 +43,9 @@ class BodyRefused(Exception):
 class Body:
     """Counts what comes, and asks `allowed` for the limit once it is more than anybody may send. Raises BodyRefused."""
 
-    def __init__(self, scope: Message, receive: Receive, allowed: Callable[[], Awaitable[int]]) -> None:
+    def __init__(
+        self, scope: Message, receive: Receive, allowed: Callable[[], Awaitable[int]]
+    ) -> None:
         self._receive, self._allowed = receive, allowed
         self._announced = _length(scope)
         self._begun = monotonic()
@@ -75,9 +78,7 @@ class Body:
             async with asyncio.timeout(max(0.0, patience)):
                 return await self._receive()
         except TimeoutError:
-            said = (
-                "What you sent did not arrive in time, and nothing was saved. Check your connection and send it again."
-            )
+            said = "What you sent did not arrive in time, and nothing was saved. Check your connection and send it again."
             raise BodyRefused(408, said) from None
 
 
@@ -139,7 +140,12 @@ def _know(request: HttpRequest) -> bool:
 def refusal(request: HttpRequest, refused: BodyRefused) -> HttpResponse:
     """In words; in JSON for programs, which have no page to show them on."""
     if request.path_info.startswith("/v1/"):
-        error = {"message": refused.said, "type": "invalid_request_error", "code": "request_too_large", "param": None}
+        error = {
+            "message": refused.said,
+            "type": "invalid_request_error",
+            "code": "request_too_large",
+            "param": None,
+        }
         return JsonResponse({"error": error}, status=refused.status)
     return render(request, "413.html", {"said": refused.said}, status=refused.status)
 
@@ -178,7 +184,9 @@ class LastWords:
                 while read < LINGER_BYTES:
                     message = await self._receive()
                     read += len(message.get("body", b""))
-                    if message["type"] == "http.disconnect" or not message.get("more_body", False):
+                    if message["type"] == "http.disconnect" or not message.get(
+                        "more_body", False
+                    ):
                         return
         except TimeoutError:
             return

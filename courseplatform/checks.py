@@ -11,7 +11,9 @@ from courseplatform import private_files
 
 
 @register()
-def our_datasets_app_is_imported(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+def our_datasets_app_is_imported(
+    app_configs: Sequence[Any] | None, **kwargs: Any
+) -> list[CheckMessage]:
     """E001: `datasets` must be our app in this process; Hugging Face's package of that name would break every import."""
     import datasets
 
@@ -28,11 +30,20 @@ def our_datasets_app_is_imported(app_configs: Sequence[Any] | None, **kwargs: An
 
 
 @register()
-def engines_are_where_the_launcher_looks(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+def engines_are_where_the_launcher_looks(
+    app_configs: Sequence[Any] | None, **kwargs: Any
+) -> list[CheckMessage]:
     """E002: each engine is started by module name from ENGINES_ROOT."""
-    missing = [name for name in ("lora", "dspy_program") if not (settings.ENGINES_ROOT / name / "__init__.py").exists()]
+    missing = [
+        name
+        for name in ("lora", "dspy_program")
+        if not (settings.ENGINES_ROOT / name / "__init__.py").exists()
+    ]
     return [
-        Error(f"Engine package {name} is missing under {settings.ENGINES_ROOT}.", id="courseplatform.E002")
+        Error(
+            f"Engine package {name} is missing under {settings.ENGINES_ROOT}.",
+            id="courseplatform.E002",
+        )
         for name in missing
     ]
 
@@ -41,13 +52,20 @@ def engines_are_where_the_launcher_looks(app_configs: Sequence[Any] | None, **kw
 def rq_queues_use_json(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
     """E003: a queue with another serializer than its worker strands its jobs; pickle would execute what Redis holds."""
     wrong = [
-        name for name, queue in settings.RQ_QUEUES.items() if queue.get("SERIALIZER") != "rq.serializers.JSONSerializer"
+        name
+        for name, queue in settings.RQ_QUEUES.items()
+        if queue.get("SERIALIZER") != "rq.serializers.JSONSerializer"
     ]
-    return [Error(f"Queue {name} does not use the JSON serializer.", id="courseplatform.E003") for name in wrong]
+    return [
+        Error(f"Queue {name} does not use the JSON serializer.", id="courseplatform.E003")
+        for name in wrong
+    ]
 
 
 @register()
-def the_sign_in_service_is_whole_and_encrypted(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+def the_sign_in_service_is_whole_and_encrypted(
+    app_configs: Sequence[Any] | None, **kwargs: Any
+) -> list[CheckMessage]:
     """E004: OpenID Connect needs issuer and client, and a connection that nobody can listen to."""
     issuer, client = settings.OIDC_ISSUER, settings.OIDC_CLIENT_ID
     if bool(issuer) != bool(client):
@@ -55,18 +73,36 @@ def the_sign_in_service_is_whole_and_encrypted(app_configs: Sequence[Any] | None
         return [Error("OpenID Connect is half set up.", hint=hint, id="courseplatform.E004")]
     if not settings.DEBUG and issuer and not issuer.startswith("https://"):
         hint = "Tokens and the client's secret travel over it."
-        return [Error(f"OIDC_ISSUER must begin with https://, not {issuer}.", hint=hint, id="courseplatform.E004")]
+        return [
+            Error(
+                f"OIDC_ISSUER must begin with https://, not {issuer}.",
+                hint=hint,
+                id="courseplatform.E004",
+            )
+        ]
     return []
 
 
 @register(deploy=True)
-def somebody_says_that_it_is_https(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+def somebody_says_that_it_is_https(
+    app_configs: Sequence[Any] | None, **kwargs: Any
+) -> list[CheckMessage]:
     """W005: behind a reverse proxy whose word is not taken every page would redirect to itself for ever."""
-    if settings.DEBUG or not getattr(settings, "SECURE_SSL_REDIRECT", False) or settings.TRUSTED_PROXIES:
+    if (
+        settings.DEBUG
+        or not getattr(settings, "SECURE_SSL_REDIRECT", False)
+        or settings.TRUSTED_PROXIES
+    ):
         return []
     hint = "Set TRUSTED_PROXIES to the address of your reverse proxy, for example TRUSTED_PROXIES=127.0.0.1. "
     hint += "Where uvicorn has the certificate itself, silence this check."
-    return [Warning("HTTPS is on, and no proxy's X-Forwarded-Proto is believed.", hint=hint, id="courseplatform.W005")]
+    return [
+        Warning(
+            "HTTPS is on, and no proxy's X-Forwarded-Proto is believed.",
+            hint=hint,
+            id="courseplatform.W005",
+        )
+    ]
 
 
 @register()

@@ -14,7 +14,13 @@ Row = TypeVar("Row", bound=models.Model)
 
 
 def copy_course(
-    *, course: Course, person: User, name: str, term: str, starts_on: date | None, ends_on: date | None
+    *,
+    course: Course,
+    person: User,
+    name: str,
+    term: str,
+    starts_on: date | None,
+    ends_on: date | None,
 ) -> Course:
     """Settings, plan, section names, prices, the rubric and interview script it grades with, its own base models,
     and how much of each team may train at once.
@@ -23,7 +29,12 @@ def copy_course(
     """
     with transaction.atomic():
         made = copying.copy_course(
-            course=course, person=person, name=name, term=term, starts_on=starts_on, ends_on=ends_on
+            course=course,
+            person=person,
+            name=name,
+            term=term,
+            starts_on=starts_on,
+            ends_on=ends_on,
         )
         for model in BaseModel.objects.filter(course=course):
             clone(model, course=made)

@@ -91,7 +91,10 @@ def why_not(run: TrainingRun) -> str:
         return f"{run} is still under way: cancel it first, then delete it."
     if Submission.objects.filter(run=run).exists():
         return f"{run} was handed in, and its grades rest on it. It stays until the course is deleted."
-    derived = [str(one.run.number) for one in Origin.objects.filter(source=run).select_related("run").order_by("run")]
+    derived = [
+        str(one.run.number)
+        for one in Origin.objects.filter(source=run).select_related("run").order_by("run")
+    ]
     if derived:
         return f"Run {', '.join(derived[:5])} was taken from {run}. Delete what was taken from it first."
     waiting = run.continued_by.active().first()
@@ -107,7 +110,9 @@ def _why_busy(run: TrainingRun) -> str:
     busy = (
         Turn.objects.filter(conversation__in=_talks(run), status=TurnStatus.STREAMING).exists()
         or interviews.active().exists()
-        or JudgeOpinion.objects.filter(interview__in=interviews, status=OpinionStatus.ASKING).exists()
+        or JudgeOpinion.objects.filter(
+            interview__in=interviews, status=OpinionStatus.ASKING
+        ).exists()
         or run.endpoint_calls.filter(status=CallStatus.OPEN).exists()
     )
     if busy:
@@ -131,13 +136,17 @@ def _is_of(run: TrainingRun) -> Q:
     )
 
 
-def delete_run(*, run: TrainingRun, person: User, model_too: bool = False, leave_there: bool = False) -> list[str]:
+def delete_run(
+    *, run: TrainingRun, person: User, model_too: bool = False, leave_there: bool = False
+) -> list[str]:
     """Delete the run for ever. `model_too`: its model in the provider's account too. `leave_there`: where the provider does not
     answer, what lies there stays. Returns the names of what is left there, which the record keeps.
 
     Raises DeletionRefused, AlreadyDeleted; ProviderSilent where `leave_there` would help. Then nothing was deleted here.
     """
-    if reason := why_not(run):  # before the provider is told anything; asked again below, where it is locked
+    if reason := why_not(
+        run
+    ):  # before the provider is told anything; asked again below, where it is locked
         raise DeletionRefused(reason)
     model_too = model_too and bool(held_by(run).model_there)
     try:
@@ -166,9 +175,18 @@ def delete_run(*, run: TrainingRun, person: User, model_too: bool = False, leave
     return left
 
 
-def _record(run: TrainingRun, person: User, action: str, counts: dict[str, object], left: list[str]) -> None:
+def _record(
+    run: TrainingRun, person: User, action: str, counts: dict[str, object], left: list[str]
+) -> None:
     before = counts | ({"left at the provider": left} if left else {})
-    audit.record(course=run.team.course, team=run.team, person=person, action=action, what=str(run), before=before)
+    audit.record(
+        course=run.team.course,
+        team=run.team,
+        person=person,
+        action=action,
+        what=str(run),
+        before=before,
+    )
 
 
 def _answers(run: TrainingRun, *, model_too: bool) -> bool:
@@ -200,11 +218,16 @@ def _comparisons(run: TrainingRun) -> models.QuerySet[Comparison]:
 
 def _talks(run: TrainingRun) -> models.QuerySet[Conversation]:
     """Its own, and what other bots said beside it: a comparison without one of its sides says nothing."""
-    return Conversation.objects.filter(Q(run=run) | Q(contender__comparison__in=_comparisons(run)))
+    return Conversation.objects.filter(
+        Q(run=run) | Q(contender__comparison__in=_comparisons(run))
+    )
 
 
 def _topics(run: TrainingRun) -> list[str]:
-    return [run.topic, *(turn.topic for turn in Turn.objects.filter(conversation__in=_talks(run)).only("key"))]
+    return [
+        run.topic,
+        *(turn.topic for turn in Turn.objects.filter(conversation__in=_talks(run)).only("key")),
+    ]
 
 
 def _delete_rows(run: TrainingRun, person: User) -> None:
@@ -213,9 +236,16 @@ def _delete_rows(run: TrainingRun, person: User) -> None:
     Comparison.objects.filter(pk__in=comparisons).delete()
     Conversation.objects.filter(pk__in=talks).delete()
     Interview.objects.filter(run=run).delete()
-    Notice.objects.filter(path__startswith=reverse("run_detail", args=[run.team_id, run.number])).delete()
+    Notice.objects.filter(
+        path__startswith=reverse("run_detail", args=[run.team_id, run.number])
+    ).delete()
     DeletedRun.objects.create(
-        team=run.team, number=run.number, name=run.name, method=run.method, key=run.key, deleted_by=person
+        team=run.team,
+        number=run.number,
+        name=run.name,
+        method=run.method,
+        key=run.key,
+        deleted_by=person,
     )
     archive_exports.forget_runs(run.team, run.number)
     TrainingRun.objects.filter(pk=run.pk).delete()

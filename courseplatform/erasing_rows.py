@@ -65,7 +65,9 @@ def begin(
             result_ttl=0,
         )
     except redis.exceptions.RedisError as error:
-        log.warning("the erasure of a row of version %s can't be asked for: %s", version.pk, error)
+        log.warning(
+            "the erasure of a row of version %s can't be asked for: %s", version.pk, error
+        )
         raise QueueAway from error
     return None
 
@@ -82,10 +84,14 @@ def erase_and_tell(*, version: DatasetVersion, row_id: str, person: User, reason
     except (ErasureRefused, erasing.TryAgain) as refused:
         said = f"The row was not erased: {refused}"
     path = reverse("version_detail", args=[team.pk, version.dataset_id, version.number])
-    notices.tell(people=[person], course=team.course, kind=NoticeKind.DATASET, text=said, path=path)
+    notices.tell(
+        people=[person], course=team.course, kind=NoticeKind.DATASET, text=said, path=path
+    )
 
 
-def erase(*, team: Team, row_id: str, person: User, reason: str) -> tuple[Erased, list[TrainingRun]]:
+def erase(
+    *, team: Team, row_id: str, person: User, reason: str
+) -> tuple[Erased, list[TrainingRun]]:
     """Erase the row and record that it was done, without what it said. Also the runs that learnt from it: models keep what they
     learnt, so a person has to decide about those. Raises ErasureRefused and erasing.TryAgain.
     """
@@ -151,7 +157,9 @@ def _says(line: str, found: Erased) -> bool:
         row = json.loads(line)
     except ValueError:
         return False
-    said = {turn.get("content") for turn in row.get("messages", []) if turn.get("role") != "system"}
+    said = {
+        turn.get("content") for turn in row.get("messages", []) if turn.get("role") != "system"
+    }
     return row.get("id") == found.row_id or (bool(said) and said <= found.texts)
 
 

@@ -28,7 +28,9 @@ class LostPageMiddleware:
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """SQLite cannot even be asked for a number beyond 64 bits."""
         assert request.resolver_match is not None, "only a view raises here"
-        numbers = [value for value in request.resolver_match.kwargs.values() if isinstance(value, int)]
+        numbers = [
+            value for value in request.resolver_match.kwargs.values() if isinstance(value, int)
+        ]
         if isinstance(error, OverflowError) and any(number > BIGGEST_ID for number in numbers):
             return render(request, "404.html", status=404)
         return None

@@ -20,12 +20,16 @@ class FullDiskMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         return self.get_response(request)
 
-    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponse | None:
         if not isinstance(exception, DiskFull):
             return None
         messages.error(request, str(exception))
         came_from = request.headers.get("Referer", "")
-        ours = url_has_allowed_host_and_scheme(came_from, {request.get_host()}, require_https=request.is_secure())
+        ours = url_has_allowed_host_and_scheme(
+            came_from, {request.get_host()}, require_https=request.is_secure()
+        )
         back = urlsplit(came_from).path if ours else "/"
         if request.headers.get("HX-Request"):
             return HttpResponse(headers={"HX-Redirect": back})

@@ -27,9 +27,7 @@ from courseplatform.bodies import Body, BodyRefused, LastWords
 from teams.body_limits import STRANGER
 
 THREADS = 16
-DOWNLOADS = (
-    24  # at once in one process: each reads the database on a connection of its own until its last line has left
-)
+DOWNLOADS = 24  # at once in one process: each reads the database on a connection of its own until its last line has left
 PIECE_BYTES = 64 * 1024
 EVENT_STREAM = "text/event-stream"
 
@@ -42,9 +40,15 @@ class Handler(ASGIHandler):
         super(ASGIHandler, self).__init__()
         self._on_start, self._on_stop = on_start, on_stop
         self._begun = itertools.count()
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="requests", initializer=self._begun.__next__)
-        self._downloads: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
-        self.load_middleware(is_async=False)  # one walk through all middleware in one thread: no hop at each of them
+        self._threads = ThreadPoolExecutor(
+            THREADS, thread_name_prefix="requests", initializer=self._begun.__next__
+        )
+        self._downloads: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
+            WeakKeyDictionary()
+        )
+        self.load_middleware(
+            is_async=False
+        )  # one walk through all middleware in one thread: no hop at each of them
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -158,7 +162,9 @@ class Handler(ASGIHandler):
             response.streaming_content = _pieces(parts, sync_to_async(_next_piece))
 
     async def send_response(self, response: Any, send: Any) -> None:
-        own_thread = isinstance(response, StreamingHttpResponse) and not isinstance(response, FileResponse)
+        own_thread = isinstance(response, StreamingHttpResponse) and not isinstance(
+            response, FileResponse
+        )
         if not own_thread or response["Content-Type"] == EVENT_STREAM:
             await super().send_response(response, send)
             return
@@ -170,7 +176,9 @@ class Handler(ASGIHandler):
 
     def _place_for_a_download(self) -> asyncio.Semaphore:
         """Who finds none waits. PostgreSQL allows 100 connections in all, and refuses pages and workers beyond."""
-        return self._downloads.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(DOWNLOADS))
+        return self._downloads.setdefault(
+            asyncio.get_running_loop(), asyncio.Semaphore(DOWNLOADS)
+        )
 
     def close(self) -> None:
         """End the threads and their database connections. Nothing can be answered afterwards."""
@@ -222,6 +230,8 @@ def _next_piece(parts: Iterator[bytes]) -> bytes:
     return b"".join(piece)
 
 
-async def _pieces(parts: Iterator[bytes], in_a_thread: Callable[..., Any]) -> AsyncIterator[bytes]:
+async def _pieces(
+    parts: Iterator[bytes], in_a_thread: Callable[..., Any]
+) -> AsyncIterator[bytes]:
     while piece := await in_a_thread(parts):
         yield piece

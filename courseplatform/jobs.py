@@ -13,12 +13,18 @@ def read_course_archive(import_id: int, attempt: int) -> str:
 
 def write_course_archive(export_id: int, attempt: int) -> str:
     return archive_exports.write(
-        export_id=export_id, attempt=attempt, into=lambda export, out: archive.write(export.course, out)
+        export_id=export_id,
+        attempt=attempt,
+        into=lambda export, out: archive.write(export.course, out),
     )
 
 
 def erase_row(version_id: int, row_id: str, person_id: int, reason: str) -> None:
-    version = DatasetVersion.objects.select_related("dataset__team__course").filter(pk=version_id).first()
+    version = (
+        DatasetVersion.objects.select_related("dataset__team__course")
+        .filter(pk=version_id)
+        .first()
+    )
     person = User.objects.filter(pk=person_id).first()
     if version is not None and person is not None:  # deleted meanwhile
         erasing_rows.erase_and_tell(version=version, row_id=row_id, person=person, reason=reason)

@@ -76,7 +76,16 @@ def environment(ports: Ports) -> dict[str, str]:
 
 def engine_environment(env: dict[str, str]) -> dict[str, str]:
     """Model servers see the engines and the service token, not the platform's secrets."""
-    names = ("PATH", "HOME", "LANG", "TMPDIR", "SERVICE_TOKEN", "HF_HOME", "HF_HUB_OFFLINE", "CUDA_VISIBLE_DEVICES")
+    names = (
+        "PATH",
+        "HOME",
+        "LANG",
+        "TMPDIR",
+        "SERVICE_TOKEN",
+        "HF_HOME",
+        "HF_HUB_OFFLINE",
+        "CUDA_VISIBLE_DEVICES",
+    )
     allowed = {name: env[name] for name in names if name in env}
     return {
         **allowed,
@@ -91,7 +100,9 @@ def services(ports: Ports, env: dict[str, str]) -> list[Service]:
     kept = settings.KEPT_SECRETS
     own_redis = "REDIS_URL" not in os.environ
     manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
-    redis = redis_server.command(port=ports.redis, folder=settings.VAR_DIR / "redis", password=kept["REDIS_PASSWORD"])
+    redis = redis_server.command(
+        port=ports.redis, folder=settings.VAR_DIR / "redis", password=kept["REDIS_PASSWORD"]
+    )
     web = [
         "courseplatform.asgi:application",
         "--no-access-log",
@@ -127,9 +138,15 @@ def _model_services(ports: Ports, env: dict[str, str]) -> list[Service]:
     # It answers for runs of earlier versions; what teams start from now is in the list.
     base = f"{TINY}={base_folder(TINY)}"
     # The program server calls the provider that a program was made with, so it alone gets the provider's key.
-    provider = {name: env[name] for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL") if env.get(name)}
+    provider = {
+        name: env[name] for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL") if env.get(name)
+    }
     found = [
-        Service("model-server", [*python, "lora.serve", *_at(ports.models), *runs, "--base", base, *added], engine_env),
+        Service(
+            "model-server",
+            [*python, "lora.serve", *_at(ports.models), *runs, "--base", base, *added],
+            engine_env,
+        ),
         Service(
             "program-server",
             [*python, "dspy_program.serve", *_at(ports.programs), *runs],
@@ -137,7 +154,13 @@ def _model_services(ports: Ports, env: dict[str, str]) -> list[Service]:
         ),
     ]
     if env.get("LORA_WARM_SOCKET"):
-        found.append(Service("lora-warm", [*python, "lora.warm", "--socket", env["LORA_WARM_SOCKET"]], engine_env))
+        found.append(
+            Service(
+                "lora-warm",
+                [*python, "lora.warm", "--socket", env["LORA_WARM_SOCKET"]],
+                engine_env,
+            )
+        )
     return found
 
 

@@ -154,7 +154,11 @@ def _train_again(facts: Facts) -> Step:
         f"It has {_plural(facts.ahead.rows, 'row')} and is newer than what {facts.newest.name} learnt from. "
         "The settings stay as they were.",
         "Train again",
-        ("run_new", (facts.newest.form,), f"from={facts.newest.number}&version={facts.ahead.key}"),
+        (
+            "run_new",
+            (facts.newest.form,),
+            f"from={facts.newest.number}&version={facts.ahead.key}",
+        ),
     )
 
 
@@ -261,8 +265,16 @@ def _worth_training(facts: Facts) -> bool:
 
 
 RULES = (
-    Rule("upload", lambda facts: facts.data is None and facts.newest is None and facts.active is None, _upload),
-    Rule("first run waits", lambda facts: facts.active is not None and facts.newest is None, _watch),
+    Rule(
+        "upload",
+        lambda facts: facts.data is None and facts.newest is None and facts.active is None,
+        _upload,
+    ),
+    Rule(
+        "first run waits",
+        lambda facts: facts.active is not None and facts.newest is None,
+        _watch,
+    ),
     Rule("run failed", lambda facts: facts.failed is not None and facts.newest is None, _again),
     Rule("first run", lambda facts: facts.newest is None and facts.data is not None, _first_run),
     Rule("due soon", lambda facts: _may_hand_in(facts) and _due_soon(facts), _hand_in),
@@ -273,8 +285,16 @@ RULES = (
     Rule("interview runs", lambda facts: facts.asking, _listen),
     Rule("interview", lambda facts: facts.heard is None, _interview),
     Rule("compare", lambda facts: facts.older is not None and not facts.compared, _compare),
-    Rule("fix answers", lambda facts: facts.heard is not None and facts.heard.open > FEW_LEFT, _fix),
-    Rule("next method", lambda facts: facts.missing is not None and facts.data is not None, _next_method),
+    Rule(
+        "fix answers",
+        lambda facts: facts.heard is not None and facts.heard.open > FEW_LEFT,
+        _fix,
+    ),
+    Rule(
+        "next method",
+        lambda facts: facts.missing is not None and facts.data is not None,
+        _next_method,
+    ),
     Rule("hand in", lambda facts: _may_hand_in(facts) and facts.due_in is not None, _hand_in),
     Rule("talk", lambda facts: True, _talk),
 )

@@ -21,7 +21,12 @@ def switch_on(*, course: Course, person: User) -> Team:
     for sample in samples.available():  # after it: no file is read inside a transaction
         if not Dataset.objects.for_team(team).filter(name=sample.title).exists():
             made = imports.import_file(
-                team=team, dataset=None, name=sample.title, file=sample.as_upload(), person=person, wait=True
+                team=team,
+                dataset=None,
+                name=sample.title,
+                file=sample.as_upload(),
+                person=person,
+                wait=True,
             )
             if made.is_open:
                 imports.accept(import_=made, person=person)
@@ -36,14 +41,20 @@ def switch_off(*, course: Course, person: User) -> None:
 
 def _make(course: Course) -> Team:
     taken = set(course.teams.values_list("name", flat=True))
-    name = next(name for name in [NAME, *(f"{NAME} {n}" for n in range(2, len(taken) + 3))] if name not in taken)
+    name = next(
+        name
+        for name in [NAME, *(f"{NAME} {n}" for n in range(2, len(taken) + 3))]
+        if name not in taken
+    )
     team = Team.objects.create(course=course, name=name, practice=True)
     money.open_account(team=team, limit=0)
     return team
 
 
 def _set(course: Course, wanted: bool, person: User) -> None:
-    if Course.objects.filter(pk=course.pk, practice_open=not wanted).update(practice_open=wanted):
+    if Course.objects.filter(pk=course.pk, practice_open=not wanted).update(
+        practice_open=wanted
+    ):
         action = "practice team opened" if wanted else "practice team closed"
         audit.record(course=course, person=person, action=action, what=str(course))
     course.practice_open = wanted

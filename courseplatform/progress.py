@@ -43,7 +43,9 @@ def achieved(teams: Iterable[Team]) -> dict[int, Done]:
     wanted = list(teams)
     found = {team.pk: Done() for team in wanted}
     runs = TrainingRun.objects.filter(team__in=wanted).order_by()
-    for team_id, method, status, number in runs.values_list("team_id", "method", "status").annotate(n=Count("pk")):
+    for team_id, method, status, number in runs.values_list(
+        "team_id", "method", "status"
+    ).annotate(n=Count("pk")):
         done = found[team_id]
         if status == RunStatus.SUCCEEDED:
             done.goals.add(method)
@@ -52,14 +54,22 @@ def achieved(teams: Iterable[Team]) -> dict[int, Done]:
             done.failed += number
         elif status in ACTIVE:
             done.active.add(method)
-    newest_failed = TrainingRun.objects.filter(team=OuterRef("pk"), status=RunStatus.FAILED).order_by("-id")
-    errors = Team.objects.filter(pk__in=[team_id for team_id, done in found.items() if done.failed])
-    for team_id, error in errors.values_list("pk", Subquery(newest_failed.values("error_message")[:1])):
+    newest_failed = TrainingRun.objects.filter(
+        team=OuterRef("pk"), status=RunStatus.FAILED
+    ).order_by("-id")
+    errors = Team.objects.filter(
+        pk__in=[team_id for team_id, done in found.items() if done.failed]
+    )
+    for team_id, error in errors.values_list(
+        "pk", Subquery(newest_failed.values("error_message")[:1])
+    ):
         found[team_id].last_error = error
     versions = DatasetVersion.objects.filter(dataset__team__in=wanted).order_by()
     for team_id in versions.values_list("dataset__team_id", flat=True).distinct():
         found[team_id].goals.add(Milestone.Goal.DATASET)
-    for team_id in Submission.objects.filter(team__in=wanted).current().values_list("team_id", flat=True):
+    for team_id in (
+        Submission.objects.filter(team__in=wanted).current().values_list("team_id", flat=True)
+    ):
         found[team_id].goals.add(Milestone.Goal.SUBMISSION)
     return found
 
@@ -89,26 +99,38 @@ def steps(milestones: Iterable[Milestone], done: Done, today: date | None = None
             milestone,
             milestone.goal in done.goals,
             milestone.goal in done.active,
-            milestone.goal not in done.goals and milestone.due_on is not None and milestone.due_on < now,
+            milestone.goal not in done.goals
+            and milestone.due_on is not None
+            and milestone.due_on < now,
         )
         for milestone in milestones
     ]
 
 
-def stuck(*, team: Team, done: Done, plan: list[Step], costs: TeamCosts, people: int) -> list[str]:
+def stuck(
+    *, team: Team, done: Done, plan: list[Step], costs: TeamCosts, people: int
+) -> list[str]:
     """Why this team may need its instructor, most pressing first; empty when all is well."""
     reasons = []
     if not people:
         reasons.append("nobody is in this team")
     without_data = Milestone.Goal.DATASET not in done.goals
-    if without_data and (timezone.now() - team.created_at > FIRST_DAYS or _late(plan, Milestone.Goal.DATASET)):
+    if without_data and (
+        timezone.now() - team.created_at > FIRST_DAYS or _late(plan, Milestone.Goal.DATASET)
+    ):
         reasons.append("no dataset yet")
     if done.failed and not done.succeeded and not done.active:
         said = f": {done.last_error}" if done.last_error else ""
-        reasons.append(f"{'its only run' if done.failed == 1 else f'all {done.failed} runs'} failed{said}")
+        reasons.append(
+            f"{'its only run' if done.failed == 1 else f'all {done.failed} runs'} failed{said}"
+        )
     if costs.limit - costs.spent - costs.held < NOTHING_LEFT:
         reasons.append("no money left" if costs.limit else "has no budget")
-    late = [step for step in plan if step.late and not (without_data and step.milestone.goal == Milestone.Goal.DATASET)]
+    late = [
+        step
+        for step in plan
+        if step.late and not (without_data and step.milestone.goal == Milestone.Goal.DATASET)
+    ]
     if late:
         reasons.append(_behind(late))
     return reasons

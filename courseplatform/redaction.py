@@ -22,18 +22,26 @@ NAMES = (
     "OIDC_CLIENT_SECRET",
     "EMAIL_HOST_PASSWORD",
 )
-IN_ADDRESS = re.compile(r"(?<=://)([^/\s:@'\"]*):([^/\s@'\"]+)(?=@)")  # user:password of any address
+IN_ADDRESS = re.compile(
+    r"(?<=://)([^/\s:@'\"]*):([^/\s@'\"]+)(?=@)"
+)  # user:password of any address
 
 
 def known_secrets() -> list[str]:
     """Every secret text of this process, longest first, also as it stands in an address."""
     found = {str(getattr(settings, name, "") or "") for name in NAMES}
     found |= set(getattr(settings, "SECRET_KEY_FALLBACKS", []))
-    found |= set(settings.KEPT_SECRETS.values()) | set(sealing.opened()) | set(settings.PROVIDER_KEY_SECRETS)
+    found |= (
+        set(settings.KEPT_SECRETS.values())
+        | set(sealing.opened())
+        | set(settings.PROVIDER_KEY_SECRETS)
+    )
     found |= {str(database.get("PASSWORD") or "") for database in settings.DATABASES.values()}
     if match := IN_ADDRESS.search(settings.REDIS_URL):
         found.add(match[2])
-    found |= {written(secret) for secret in found for written in (_in_address, html.escape, _in_code)}
+    found |= {
+        written(secret) for secret in found for written in (_in_address, html.escape, _in_code)
+    }
     return sorted((secret for secret in found if len(secret) >= SHORTEST), key=len, reverse=True)
 
 
@@ -62,7 +70,9 @@ class Formatter(logging.Formatter):
 class Filter(SafeExceptionReporterFilter):
     """Django's own hides settings by name. Ours also hides addresses that carry a password, and works with DEBUG too."""
 
-    hidden_settings = re.compile("API|AUTH|TOKEN|KEY|SECRET|PASS|SIGNATURE|HTTP_COOKIE|_URL|RQ_|DATABASES|EMAIL", re.I)
+    hidden_settings = re.compile(
+        "API|AUTH|TOKEN|KEY|SECRET|PASS|SIGNATURE|HTTP_COOKIE|_URL|RQ_|DATABASES|EMAIL", re.I
+    )
 
     def is_active(self, request: HttpRequest | None) -> bool:
         return True

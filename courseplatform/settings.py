@@ -48,7 +48,9 @@ def _secret(name: str) -> str:
 
 
 SECRET_KEY = _secret("SECRET_KEY")
-SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])  # earlier ones, while what they made is still about
+SECRET_KEY_FALLBACKS = env.list(
+    "SECRET_KEY_FALLBACKS", default=[]
+)  # earlier ones, while what they made is still about
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=LOOPBACK if KEPT_SECRETS else [])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 if not ALLOWED_HOSTS:
@@ -128,7 +130,9 @@ TEMPLATES = [
 SQLITE_DEFAULT = f"sqlite:///{VAR_DIR / 'db.sqlite3'}"
 DATABASES = {"default": env.db_url("DATABASE_URL", default=SQLITE_DEFAULT)}
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-DATABASES["default"]["CONN_MAX_AGE"] = 600  # seconds; the web process's threads stay, see `courseplatform.handler`
+DATABASES["default"]["CONN_MAX_AGE"] = (
+    600  # seconds; the web process's threads stay, see `courseplatform.handler`
+)
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
@@ -136,29 +140,38 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON;",
     }
     # A file, because several threads cannot share SQLite in memory; one per test session, because sessions run side by side.
-    DATABASES["default"]["TEST"] = {"NAME": str(Path(tempfile.gettempdir()) / f"course-test-{os.getpid()}.sqlite3")}
+    DATABASES["default"]["TEST"] = {
+        "NAME": str(Path(tempfile.gettempdir()) / f"course-test-{os.getpid()}.sqlite3")
+    }
 
 AUTH_USER_MODEL = "teams.User"
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 10},
+    },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 LOGIN_URL = "sign_in"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign_in"
-AXES_FAILURE_LIMIT = (
-    30  # behind the limits of `teams.services.throttle`; lower, it would lock people out for others on their campus
-)
+# Behind the limits of `teams.services.throttle`; lower, it would lock people out for others on their campus.
+AXES_FAILURE_LIMIT = 30
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_USERNAME_FORM_FIELD = "username"  # its default would be the model's field, `email`, which no form sends
+AXES_USERNAME_FORM_FIELD = (
+    "username"  # its default would be the model's field, `email`, which no form sends
+)
 AXES_USERNAME_CALLABLE = "teams.access.attempted_email"
 AXES_LOCKOUT_TEMPLATE = "teams/sign_in_locked.html"
 AXES_RESET_ON_SUCCESS = True
@@ -166,11 +179,15 @@ AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 
 # --- Sign-in through the university (OpenID Connect); the button is there once issuer and client are named -------------
-OIDC_ISSUER = env.str("OIDC_ISSUER", default="")  # exactly as the service's own description writes it
+OIDC_ISSUER = env.str(
+    "OIDC_ISSUER", default=""
+)  # exactly as the service's own description writes it
 OIDC_CLIENT_ID = env.str("OIDC_CLIENT_ID", default="")
 OIDC_CLIENT_SECRET = env.str("OIDC_CLIENT_SECRET", default="")
 OIDC_NAME = env.str("OIDC_NAME", default="your university account")
-OIDC_EMAIL_DOMAINS = env.list("OIDC_EMAIL_DOMAINS", default=[])  # empty: any address that the service verified
+OIDC_EMAIL_DOMAINS = env.list(
+    "OIDC_EMAIL_DOMAINS", default=[]
+)  # empty: any address that the service verified
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
@@ -191,9 +208,13 @@ if not DEBUG:
         },
     }
 MEDIA_ROOT = VAR_DIR / "media"
-FILE_UPLOAD_PERMISSIONS = 0o600  # Django's own default lets every user of the server read what was uploaded
+FILE_UPLOAD_PERMISSIONS = (
+    0o600  # Django's own default lets every user of the server read what was uploaded
+)
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
-FILE_UPLOAD_TEMP_DIR = str(VAR_DIR / "arriving")  # private, and swept by `courseplatform.arriving`
+FILE_UPLOAD_TEMP_DIR = str(
+    VAR_DIR / "arriving"
+)  # private, and swept by `courseplatform.arriving`
 private_files.make_folder(Path(FILE_UPLOAD_TEMP_DIR))
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("PASTE_LIMIT_BYTES", default=10 * 1024 * 1024)
 
@@ -235,11 +256,17 @@ EMAIL_TIMEOUT = env.int(
 SITE_URL = env.str("SITE_URL", default="http://localhost:8000")  # for links in mail
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="course@localhost")
 
-SERVICE_STATE = env.str("SERVICE_STATE", default="")  # where `manage.py start` says which service is failing
+SERVICE_STATE = env.str(
+    "SERVICE_STATE", default=""
+)  # where `manage.py start` says which service is failing
 
 # --- Redis and RQ: wake-up calls and live progress; never the truth -------------------------------------------------
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
-RQ_COMMON = {"URL": REDIS_URL, "SERIALIZER": "rq.serializers.JSONSerializer", "DEFAULT_TIMEOUT": 6 * 3600}
+RQ_COMMON = {
+    "URL": REDIS_URL,
+    "SERIALIZER": "rq.serializers.JSONSerializer",
+    "DEFAULT_TIMEOUT": 6 * 3600,
+}
 RQ_QUEUES = {  # what is for which: `teams.queues`
     "training": dict(RQ_COMMON),
     "quick": dict(RQ_COMMON, DEFAULT_TIMEOUT=900),
@@ -250,9 +277,13 @@ RQ_SHOW_ADMIN_LINK = False
 
 # --- Where models answer ----------------------------------------------------------------------------------------------
 OPENAI_API_KEY = env.str("OPENAI_API_KEY", default="")
-OPENAI_ADMIN_KEY = env.str("OPENAI_ADMIN_KEY", default="")  # reads the organization's costs; nothing else
+OPENAI_ADMIN_KEY = env.str(
+    "OPENAI_ADMIN_KEY", default=""
+)  # reads the organization's costs; nothing else
 OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="https://api.openai.com/v1")
-HAS_PROVIDER = bool(OPENAI_API_KEY)  # whether the environment names the operator's first provider; others are rows
+HAS_PROVIDER = bool(
+    OPENAI_API_KEY
+)  # whether the environment names the operator's first provider; others are rows
 # Secrets that seal the keys of providers in the database, newest first; empty: SECRET_KEY and its fallbacks.
 PROVIDER_KEY_SECRETS = env.list("PROVIDER_KEY_SECRETS", default=[])
 # Hosts and networks inside private networks that providers may have all the same, for example 10.2.0.0/16,models.campus.
@@ -311,5 +342,9 @@ LOGGING = {
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="WARNING")},
-    "loggers": {"httpx": {"level": "WARNING"}, "openai": {"level": "WARNING"}, "axes": {"level": "ERROR"}},
+    "loggers": {
+        "httpx": {"level": "WARNING"},
+        "openai": {"level": "WARNING"},
+        "axes": {"level": "ERROR"},
+    },
 }

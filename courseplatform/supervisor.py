@@ -117,7 +117,9 @@ class Supervisor:
         """Keep everything running until it is to stop. False when it cannot begin, because a vital service is failing."""
         while not self.stopping:
             self.look()
-            hopeless = [service for service in self.services if service.vital and service.failing_since]
+            hopeless = [
+                service for service in self.services if service.vital and service.failing_since
+            ]
             if hopeless and not self.ready:
                 for service in hopeless:
                     self.say(f"{service.name} does not stay up.{self._last_words(service)}")
@@ -137,7 +139,9 @@ class Supervisor:
         for service in self.services:
             if service.failing_since is not None:
                 next_try = service.next_try if service.process is None else None
-                found.append(Failing(service.name, service.failing_since, next_try, service.code))
+                found.append(
+                    Failing(service.name, service.failing_since, next_try, service.code)
+                )
         return found
 
     def log_of(self, name: str) -> Path:
@@ -151,7 +155,10 @@ class Supervisor:
             return
         code = service.process.poll()
         if code is None:
-            if service.failing_since is not None and now - service.started_at >= self.patience.stable:
+            if (
+                service.failing_since is not None
+                and now - service.started_at >= self.patience.stable
+            ):
                 service.failing_since = None
                 self.say(f"{service.name} has recovered.")
             return
@@ -170,14 +177,18 @@ class Supervisor:
     def _note_the_end(self, service: Service, code: int | None, *, lived: float) -> None:
         now, patience = self.clock(), self.patience
         service.code = code
-        service.ends = [moment for moment in service.ends if now - moment < patience.window] + [now]
+        service.ends = [moment for moment in service.ends if now - moment < patience.window] + [
+            now
+        ]
         service.quick_ends = service.quick_ends + 1 if lived < patience.quick else 1
         wait = patience.waits[min(service.quick_ends, len(patience.waits)) - 1]
         service.not_before, service.next_try = now + wait, round(time.time() + wait)
         where = f"Its log: {self.log_of(service.name)}"
         if service.failing_since is None and len(service.ends) >= patience.ends:
             service.failing_since = time.time()
-            self.say(f"{service.name} keeps ending (last code {code}). Everything else keeps running. {where}")
+            self.say(
+                f"{service.name} keeps ending (last code {code}). Everything else keeps running. {where}"
+            )
         elif service.failing_since is None:
             self.say(f"{service.name} ended with code {code}; starting it again. {where}")
 
@@ -206,7 +217,9 @@ class Supervisor:
         """End every process and wait until all are gone."""
         for last in (False, True):
             alive = [
-                service.process for service in self.services if service.last is last and service.process is not None
+                service.process
+                for service in self.services
+                if service.last is last and service.process is not None
             ]
             for sign, patience in STOP_STEPS:
                 alive = _signal_and_wait(alive, sign, patience)

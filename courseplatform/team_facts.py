@@ -18,14 +18,18 @@ from teams.models import Method, Milestone, Team
 from training.models import RunEvent, RunStatus, RunVerdict, TrainingRun
 
 LONGEST_SHOWN = 90  # characters of a question or an answer in a sentence
-FEWEST_VOICES, MOST_VOICES = 2, 3
-MOST_RUNS, MOST_HEARD = 50, 5
+FEWEST_VOICES = 2
+MOST_VOICES = 3
+MOST_RUNS = 50
+MOST_HEARD = 5
 FailedAnswer = tuple[str, str, int, str]
 
 
 def runs_of(team: Team) -> list[TrainingRun]:
     """The newest runs, newest first, with all that the home page reads of them."""
-    rows = TrainingRun.objects.for_team(team).select_related("dataset_version__dataset", "base_model")
+    rows = TrainingRun.objects.for_team(team).select_related(
+        "dataset_version__dataset", "base_model"
+    )
     found = list(rows.order_by("-id")[:MOST_RUNS])
     for run in found:
         run.team = team  # known: nobody need ask for it
@@ -36,11 +40,15 @@ def facts_of(
     team: Team, plan: list[Milestone], runs: list[TrainingRun], submitted: Submission | None
 ) -> tuple[Facts, list[Step]]:
     """The facts, and the plan as this team stands to it. `runs`: of `runs_of`, newest first."""
-    finished = [run for run in runs if run.status == RunStatus.SUCCEEDED and run.archived_at is None]
+    finished = [
+        run for run in runs if run.status == RunStatus.SUCCEEDED and run.archived_at is None
+    ]
     newest = finished[0] if finished else None
     version = _newest_version(team, improving.target_of(newest) if newest is not None else None)
     edits = _edits(version)
-    steps = _steps(team, plan, runs, has_data=version is not None, submitted=submitted is not None)
+    steps = _steps(
+        team, plan, runs, has_data=version is not None, submitted=submitted is not None
+    )
     due = None if team.practice else deadline_in(one.milestone for one in steps)
     older = _older(newest, finished)
     failed = next((run for run in runs if run.status == RunStatus.FAILED), None)
@@ -51,7 +59,9 @@ def facts_of(
         edits_next=version.number + 1 if version is not None else 0,
         active=_bot(next((run for run in runs if run.is_active), None)),
         failed=_bot(failed),
-        failed_why=f"{failed.error_message} {failed.error_mend}".strip() if failed is not None else "",
+        failed_why=f"{failed.error_message} {failed.error_mend}".strip()
+        if failed is not None
+        else "",
         newest=_bot(newest),
         ahead=_data(version) if newest is not None and _is_ahead(version, newest) else None,
         asking=asking,
@@ -61,7 +71,9 @@ def facts_of(
         submitted=_bot(submitted.run) if submitted is not None else None,
         released=submitted is not None and submitted.released_at is not None,
         due_in=due - timezone.now() if due is not None else None,
-        due_words=formats.date_format(timezone.localtime(due), "D, M j, H:i") if due is not None else "",
+        due_words=formats.date_format(timezone.localtime(due), "D, M j, H:i")
+        if due is not None
+        else "",
         missing=_missing(steps),
         practice=team.practice,
     )
@@ -69,10 +81,17 @@ def facts_of(
 
 
 def _steps(
-    team: Team, plan: list[Milestone], runs: list[TrainingRun], *, has_data: bool, submitted: bool
+    team: Team,
+    plan: list[Milestone],
+    runs: list[TrainingRun],
+    *,
+    has_data: bool,
+    submitted: bool,
 ) -> list[Step]:
     if len(runs) < MOST_RUNS:
-        return progress.steps(plan, progress.of_runs(runs, has_data=has_data, submitted=submitted))
+        return progress.steps(
+            plan, progress.of_runs(runs, has_data=has_data, submitted=submitted)
+        )
     return progress.steps(plan, progress.achieved([team])[team.pk])
 
 
@@ -87,7 +106,9 @@ def _edits(version: DatasetVersion | None) -> int:
 def _bot(run: TrainingRun | None) -> Bot | None:
     if run is None:
         return None
-    return Bot(run.number, f"“{run.name}”" if run.name else f"Run {run.number}", run.method, run.form)
+    return Bot(
+        run.number, f"“{run.name}”" if run.name else f"Run {run.number}", run.method, run.form
+    )
 
 
 def _newest_version(team: Team, target: Dataset | None) -> DatasetVersion | None:
@@ -99,12 +120,20 @@ def _newest_version(team: Team, target: Dataset | None) -> DatasetVersion | None
 
 
 def _data(version: DatasetVersion | None) -> Data | None:
-    return None if version is None else Data(version.dataset_id, version.pk, str(version), version.row_count)
+    return (
+        None
+        if version is None
+        else Data(version.dataset_id, version.pk, str(version), version.row_count)
+    )
 
 
 def _is_ahead(version: DatasetVersion | None, run: TrainingRun) -> bool:
     own = run.dataset_version
-    return version is not None and version.dataset_id == own.dataset_id and version.number > own.number
+    return (
+        version is not None
+        and version.dataset_id == own.dataset_id
+        and version.number > own.number
+    )
 
 
 def _older(newest: TrainingRun | None, finished: list[TrainingRun]) -> TrainingRun | None:
@@ -113,7 +142,11 @@ def _older(newest: TrainingRun | None, finished: list[TrainingRun]) -> TrainingR
         return None
     for run in finished[1:]:
         same = run.dataset_version.dataset_id == newest.dataset_version.dataset_id
-        if same and run.dataset_version_id != newest.dataset_version_id and run.method == newest.method:
+        if (
+            same
+            and run.dataset_version_id != newest.dataset_version_id
+            and run.method == newest.method
+        ):
             return run
     return None
 
@@ -125,7 +158,9 @@ def _compared(older: TrainingRun, newest: TrainingRun) -> bool:
 def _interviews(run: TrainingRun) -> tuple[bool, Heard | None]:
     """(whether one is under way, what the newest finished one heard), as far as the team may know."""
     rows = list(
-        Interview.objects.for_team(run.team).filter(run=run).exclude(status=InterviewStatus.FAILED)[:MOST_HEARD]
+        Interview.objects.for_team(run.team)
+        .filter(run=run)
+        .exclude(status=InterviewStatus.FAILED)[:MOST_HEARD]
     )
     done = next((one for one in rows if one.status == InterviewStatus.DONE), None)
     asking = any(one.is_active for one in rows)
@@ -137,19 +172,27 @@ def _interviews(run: TrainingRun) -> tuple[bool, Heard | None]:
         better = BetterAnswer.objects.filter(run=run, heard__isnull=False)
         kept = set(better.values_list("heard__question_id", "heard__wording"))
     left = [one for one in failed if (one[2], one[3]) not in kept]
-    return asking, Heard(len(failed), len(left), (_short(left[0][0]), _short(left[0][1])) if left else None)
+    return asking, Heard(
+        len(failed), len(left), (_short(left[0][0]), _short(left[0][1])) if left else None
+    )
 
 
 @lru_cache(maxsize=512)
 def _failed(key: UUID) -> tuple[FailedAnswer, ...]:
     """The failed answers of a finished interview, which never change: (question, answer, its id, wording)."""
-    interview = Interview.objects.select_related("run__team__course").get(key=key, status=InterviewStatus.DONE)
+    interview = Interview.objects.select_related("run__team__course").get(
+        key=key, status=InterviewStatus.DONE
+    )
     return improving.failed_in(interview)
 
 
 def _short(text: str) -> str:
     one_line = " ".join(text.split())
-    return one_line if len(one_line) <= LONGEST_SHOWN else f"{one_line[:LONGEST_SHOWN].rsplit(' ', 1)[0]}…"
+    return (
+        one_line
+        if len(one_line) <= LONGEST_SHOWN
+        else f"{one_line[:LONGEST_SHOWN].rsplit(' ', 1)[0]}…"
+    )
 
 
 def _missing(steps: list[Step]) -> tuple[str, str] | None:
@@ -190,8 +233,13 @@ def voices_of(runs: list[TrainingRun]) -> Voices | None:
         return None
     question = shared[timezone.localdate().toordinal() % len(shared)]
     spoken = [run for run in newest.values() if question in said.get(run.pk, {})]
-    kept = {row.run_id: row for row in RunVerdict.objects.filter(run__in=spoken, kept=True).defer("answers")}
-    return Voices(question, [Voice(run, said[run.pk][question], kept.get(run.pk)) for run in spoken])
+    kept = {
+        row.run_id: row
+        for row in RunVerdict.objects.filter(run__in=spoken, kept=True).defer("answers")
+    }
+    return Voices(
+        question, [Voice(run, said[run.pk][question], kept.get(run.pk)) for run in spoken]
+    )
 
 
 def _answers(runs: list[TrainingRun]) -> dict[int, dict[str, str]]:

@@ -52,11 +52,16 @@ def points_by_team(course: Course) -> dict[int, Points]:
         given.setdefault((team_id, criterion_id), []).append(value or 0)
     levels = {place: float(median(values)) for place, values in given.items()}
     settled = Adjudication.objects.filter(**current).order_by("id")
-    for team_id, criterion_id, decided in settled.values_list("submission__team_id", "criterion_id", "level"):
+    for team_id, criterion_id, decided in settled.values_list(
+        "submission__team_id", "criterion_id", "level"
+    ):
         levels[team_id, criterion_id] = float(decided)
     criteria = {criterion_id for _, criterion_id in levels}
     tops = (
-        Level.objects.filter(criterion__in=criteria).order_by().values_list("criterion_id").annotate(top=Max("value"))
+        Level.objects.filter(criterion__in=criteria)
+        .order_by()
+        .values_list("criterion_id")
+        .annotate(top=Max("value"))
     )
     most = dict(tops)
     found: dict[int, Points] = {}
@@ -90,7 +95,9 @@ def estimates(course: Course) -> list[Estimates]:
     runs = TrainingRun.objects.filter(team__course=course, status=RunStatus.SUCCEEDED)
     newest = list(runs.order_by("-id")[:NEWEST])
     keys = [run.key for run in newest]
-    of_runs = LedgerEntry.objects.filter(purpose__kind=SubjectKind.RUN, purpose__key__in=keys, corrects=None)
+    of_runs = LedgerEntry.objects.filter(
+        purpose__kind=SubjectKind.RUN, purpose__key__in=keys, corrects=None
+    )
     charges = of_runs.select_related("purpose")
     entries = {entry.purpose.key: entry for entry in charges if entry.purpose is not None}
     rows: dict[str, list[_Compared]] = {}
@@ -104,7 +111,9 @@ def estimates(course: Course) -> list[Estimates]:
 def _compared(run: TrainingRun, entry: LedgerEntry | None) -> _Compared | None:
     if entry is None:
         return None
-    used = entry.delta + entry.beyond_hold  # the charge stopped at the hold; what was used tells of the estimate
+    used = (
+        entry.delta + entry.beyond_hold
+    )  # the charge stopped at the hold; what was used tells of the estimate
     return _Compared(run.expected_cost, run.most_cost, used) if used else None
 
 
@@ -114,7 +123,9 @@ def _estimates(method: Method, rows: list[_Compared]) -> Estimates:
         len(rows),
         sum(row.expected for row in rows),
         sum(row.actual for row in rows),
-        median(100 * abs(row.expected - row.actual) / row.actual for row in rows) if rows else 0.0,
+        median(100 * abs(row.expected - row.actual) / row.actual for row in rows)
+        if rows
+        else 0.0,
         sum(row.actual > row.most for row in rows),
     )
 
@@ -138,14 +149,21 @@ def subject_of(entry: LedgerEntry, team: Team, *, is_instructor: bool) -> Subjec
         run = TrainingRun.objects.for_team(team).filter(key=key).first()
         return _run_subject(run) if run else _gone_subject(key, team)
     if entry.subject_kind == SubjectKind.ENDPOINT:
-        return Subject("an answer to a program, at the team's endpoint", reverse("team_endpoint", args=[team.pk]))
+        return Subject(
+            "an answer to a program, at the team's endpoint",
+            reverse("team_endpoint", args=[team.pk]),
+        )
     if entry.subject_kind in (SubjectKind.INTERVIEW, SubjectKind.GRADING):
         asked = Interview.objects.filter(run__team=team, key=key).select_related("run").first()
         if asked is not None:
             said = f"the standard interview of {asked.run}"
             return Subject(said, reverse("standard_detail", args=[team.pk, asked.key]))
     if entry.subject_kind in (SubjectKind.JUDGE, SubjectKind.GRADING):
-        judged = Interview.objects.filter(run__team=team, opinions__key=key).select_related("run").first()
+        judged = (
+            Interview.objects.filter(run__team=team, opinions__key=key)
+            .select_related("run")
+            .first()
+        )
         if judged is not None:
             said = f"a judge's opinion of the standard interview of {judged.run}"
             return Subject(said, reverse("standard_detail", args=[team.pk, judged.key]))
@@ -153,7 +171,9 @@ def subject_of(entry: LedgerEntry, team: Team, *, is_instructor: bool) -> Subjec
     return _talk_subject(talk.select_related("run").first(), team, is_instructor)
 
 
-def _correction_subject(corrected: LedgerEntry | None, team: Team, is_instructor: bool) -> Subject:
+def _correction_subject(
+    corrected: LedgerEntry | None, team: Team, is_instructor: bool
+) -> Subject:
     if corrected is None:
         return Subject("the correction of an entry that is gone", "")
     if is_instructor:
@@ -177,13 +197,21 @@ def _talk_subject(talk: Conversation | None, team: Team, is_instructor: bool) ->
     if talk is None:
         return Subject("an answer that was deleted with its run", "")
     if talk.submission_id is not None:
-        address = reverse("submission_grades", args=[team.course_id, talk.submission_id]) if is_instructor else ""
+        address = (
+            reverse("submission_grades", args=[team.course_id, talk.submission_id])
+            if is_instructor
+            else ""
+        )
         return Subject(f"an answer of {talk.run} to a professor", address)
     if talk.hearing_id is not None:
         return Subject(f"an answer of {talk.run} to a professor", "")
     sides = Comparison.objects.filter(contenders__conversation=talk).first()
     if sides is not None:
-        return Subject("an answer side by side", reverse("comparison_detail", args=[team.pk, sides.key]))
+        return Subject(
+            "an answer side by side", reverse("comparison_detail", args=[team.pk, sides.key])
+        )
     if talk.deleted_at is not None:
         return Subject(f"an answer of {talk.run} in a talk that was deleted", "")
-    return Subject(f"an answer of {talk.run}", reverse("conversation_detail", args=[team.pk, talk.key]))
+    return Subject(
+        f"an answer of {talk.run}", reverse("conversation_detail", args=[team.pk, talk.key])
+    )

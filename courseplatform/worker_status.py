@@ -81,12 +81,24 @@ SERVICES = {
     "redis": ("The queue", "Launched runs wait, and pages do not move by themselves."),
     "model-server": ("The model server", "LoRA bots and base models do not answer."),
     "program-server": ("The program server", "DSPy bots do not answer."),
-    "lora-warm": ("The preload server", "LoRA runs start some seconds later. Nothing else is missing."),
-    "worker-training": ("The training worker", "No LoRA or DSPy run starts. Queued runs keep their place."),
+    "lora-warm": (
+        "The preload server",
+        "LoRA runs start some seconds later. Nothing else is missing.",
+    ),
+    "worker-training": (
+        "The training worker",
+        "No LoRA or DSPy run starts. Queued runs keep their place.",
+    ),
     "worker-quick": ("The quick worker", "Mail and OpenAI runs wait."),
     "worker-interviews": ("The interviews worker", "Standard interviews wait."),
-    "worker-files": ("The files worker", "Large uploads, archives, and reports of large versions wait."),
-    "scheduler": ("The scheduler", "Runs that lost their worker are not recovered by themselves."),
+    "worker-files": (
+        "The files worker",
+        "Large uploads, archives, and reports of large versions wait.",
+    ),
+    "scheduler": (
+        "The scheduler",
+        "Runs that lost their worker are not recovered by themselves.",
+    ),
     "web": ("The web server", "Pages are slow to come or do not come at all."),
 }
 
@@ -96,7 +108,9 @@ def crashing() -> list[Crashing]:
     found = []
     for one in service_state.read(settings.SERVICE_STATE):
         name, means = SERVICES.get(one.name, (one.name, "What it does is missing."))
-        found.append(Crashing(name, means, one.since_when, one.tried_next, f"logs/{one.name}.log"))
+        found.append(
+            Crashing(name, means, one.since_when, one.tried_next, f"logs/{one.name}.log")
+        )
     return found
 
 
@@ -128,7 +142,9 @@ def _trouble(url: str) -> str:
 def workers(course: Course) -> tuple[list[WorkerState], str]:
     """(workers, trouble). Trouble is a sentence when Redis, through which workers are woken, cannot be asked."""
     connection = redis.Redis.from_url(
-        settings.REDIS_URL, socket_connect_timeout=PATIENCE_SECONDS, socket_timeout=PATIENCE_SECONDS
+        settings.REDIS_URL,
+        socket_connect_timeout=PATIENCE_SECONDS,
+        socket_timeout=PATIENCE_SECONDS,
     )
     try:
         found = Worker.all(connection=connection)
@@ -141,9 +157,14 @@ def workers(course: Course) -> tuple[list[WorkerState], str]:
     finally:
         connection.close()
     ids = {name: _run_id(job) for name, job in jobs.items()}
-    runs = TrainingRun.objects.filter(pk__in=[pk for pk in ids.values() if pk], team__course=course)
+    runs = TrainingRun.objects.filter(
+        pk__in=[pk for pk in ids.values() if pk], team__course=course
+    )
     known = {run.pk: run for run in runs.select_related("team")}
-    return [_worker_state(worker, jobs[worker.name], known.get(ids[worker.name] or 0)) for worker in found], ""
+    return [
+        _worker_state(worker, jobs[worker.name], known.get(ids[worker.name] or 0))
+        for worker in found
+    ], ""
 
 
 def _current_job(worker: Worker) -> str | None:
@@ -156,13 +177,19 @@ def _worker_state(worker: Worker, job: str | None, run: TrainingRun | None) -> W
     since = timezone.make_aware(born) if born and timezone.is_naive(born) else born
     measures = (job or "").startswith(queue.PACE_JOB)
     other = job is not None and run is None and not measures
-    return WorkerState(worker.name[:12], worker.queue_names(), job is not None, since, run, measures, other)
+    return WorkerState(
+        worker.name[:12], worker.queue_names(), job is not None, since, run, measures, other
+    )
 
 
 def _run_id(job: str | None) -> int | None:
     """From `run-<id>-a<attempt>` and `poll-<id>`."""
     parts = (job or "").split("-")
-    return int(parts[1]) if len(parts) > 1 and parts[0] in ("run", "poll") and parts[1].isdigit() else None
+    return (
+        int(parts[1])
+        if len(parts) > 1 and parts[0] in ("run", "poll") and parts[1].isdigit()
+        else None
+    )
 
 
 def active_runs(course: Course) -> list[TrainingRun]:
@@ -179,17 +206,23 @@ def active_runs(course: Course) -> list[TrainingRun]:
 
 
 def failed_runs(course: Course) -> list[TrainingRun]:
-    rows = TrainingRun.objects.filter(team__course=course, status=RunStatus.FAILED).select_related("team")
+    rows = TrainingRun.objects.filter(
+        team__course=course, status=RunStatus.FAILED
+    ).select_related("team")
     return list(rows.order_by("-finished_at")[:MOST_SHOWN])
 
 
 def waits(course: Course) -> Waits:
-    started = TrainingRun.objects.filter(team__course=course, started_at__gte=timezone.now() - RECENT)
+    started = TrainingRun.objects.filter(
+        team__course=course, started_at__gte=timezone.now() - RECENT
+    )
     pairs = started.order_by("-started_at").values_list("created_at", "started_at")[:200]
     seconds = [max(0.0, (begun - made).total_seconds()) for made, begun in pairs if begun]
     return Waits(len(seconds), median(seconds) if seconds else None, max(seconds, default=None))
 
 
 def disk() -> Disk:
-    usage = shutil.disk_usage(settings.VAR_DIR if settings.VAR_DIR.exists() else settings.BASE_DIR)
+    usage = shutil.disk_usage(
+        settings.VAR_DIR if settings.VAR_DIR.exists() else settings.BASE_DIR
+    )
     return Disk(usage.free, usage.total)

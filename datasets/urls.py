@@ -51,8 +51,16 @@ urlpatterns = [
     path(f"{VERSION}review/<str:row_id>/", reviews.review_answer, name="review_answer"),
     path(REVIEW, reviews.review_list, name="review_list"),
     path(f"{REVIEW}<uuid:code>/", reviews.review_detail, name="review_detail"),
-    path(f"{REVIEW}<uuid:code>/<str:row_id>/comment/", reviews.review_comment, name="review_comment"),
-    path(f"{REVIEW}<uuid:code>/<str:row_id>/approve/", reviews.review_approve, name="review_approve"),
+    path(
+        f"{REVIEW}<uuid:code>/<str:row_id>/comment/",
+        reviews.review_comment,
+        name="review_comment",
+    ),
+    path(
+        f"{REVIEW}<uuid:code>/<str:row_id>/approve/",
+        reviews.review_approve,
+        name="review_approve",
+    ),
     path(f"{VERSION}labels/", rows.labels_confirm, name="labels_confirm"),
     path(f"{VERSION}rows/label/", versions.rows_label, name="rows_label"),
     path(f"{VERSION}rows/<int:position>/", rows.row_detail, name="row_detail"),

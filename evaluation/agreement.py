@@ -67,10 +67,15 @@ def alpha(table: Table, scale: Scale = Scale.ORDINAL) -> float | None:
     n = sum(totals.values())
     distance = _distance(scale, totals)
     observed = sum(
-        sum(distance(a, b) for i, a in enumerate(unit) for j, b in enumerate(unit) if i != j) / (len(unit) - 1)
+        sum(distance(a, b) for i, a in enumerate(unit) for j, b in enumerate(unit) if i != j)
+        / (len(unit) - 1)
         for unit in units
     )
-    expected = sum(count_a * count_b * distance(a, b) for a, count_a in totals.items() for b, count_b in totals.items())
+    expected = sum(
+        count_a * count_b * distance(a, b)
+        for a, count_a in totals.items()
+        for b, count_b in totals.items()
+    )
     return 1 - (observed / n) / (expected / (n * (n - 1)))
 
 
@@ -130,7 +135,14 @@ def quadratic_kappa(a: Sequence[int], b: Sequence[int], labels: Sequence[int]) -
     place = {label: index for index, label in enumerate(labels)}
     observed = sum((place[x] - place[y]) ** 2 for x, y in zip(a, b, strict=True)) / len(a)
     counts_a, counts_b = Counter(a), Counter(b)
-    expected = sum(counts_a[x] * counts_b[y] * (place[x] - place[y]) ** 2 for x in labels for y in labels) / len(a) ** 2
+    expected = (
+        sum(
+            counts_a[x] * counts_b[y] * (place[x] - place[y]) ** 2
+            for x in labels
+            for y in labels
+        )
+        / len(a) ** 2
+    )
     return 1 - observed / expected if expected else None
 
 
@@ -139,7 +151,11 @@ def shares(table: Table) -> Shares | None:
     gaps = [abs(a - b) for unit in table for a, b in combinations(_rated(unit), 2)]
     if not gaps:
         return None
-    return Shares(sum(gap == 0 for gap in gaps) / len(gaps), sum(gap <= 1 for gap in gaps) / len(gaps), len(gaps))
+    return Shares(
+        sum(gap == 0 for gap in gaps) / len(gaps),
+        sum(gap <= 1 for gap in gaps) / len(gaps),
+        len(gaps),
+    )
 
 
 def offsets(table: Table) -> list[float | None]:
@@ -169,12 +185,18 @@ def bootstrap(
         return None
     draw = random.Random(seed)  # noqa: S311  (resampling, not a secret)
     values = sorted(
-        value for _ in range(repeats) if (value := statistic(draw.choices(units, k=len(units)))) is not None
+        value
+        for _ in range(repeats)
+        if (value := statistic(draw.choices(units, k=len(units)))) is not None
     )
     if len(values) < repeats / 2:
         return None
     tail = (1 - share) / 2
-    return Interval(values[int(tail * len(values))], values[min(len(values) - 1, int((1 - tail) * len(values)))], share)
+    return Interval(
+        values[int(tail * len(values))],
+        values[min(len(values) - 1, int((1 - tail) * len(values)))],
+        share,
+    )
 
 
 FEWEST_FOR_INTERVAL = 8

@@ -33,7 +33,8 @@ class AdjudicationForm(forms.Form):
         field = self.fields["level"]
         assert isinstance(field, forms.TypedChoiceField)
         field.choices = [
-            (level.value, f"{level.value} {level.label}. {level.anchor}") for level in criterion.levels.all()
+            (level.value, f"{level.value} {level.label}. {level.anchor}")
+            for level in criterion.levels.all()
         ]
 
 
@@ -57,7 +58,10 @@ class RegradeDecisionForm(forms.Form):
         super().__init__(*args, **kwargs)
         field = self.fields["level"]
         assert isinstance(field, forms.ChoiceField)
-        levels = [(str(level.value), f"{level.value} {level.label} counts") for level in criterion.levels.all()]
+        levels = [
+            (str(level.value), f"{level.value} {level.label} counts")
+            for level in criterion.levels.all()
+        ]
         field.choices = [(self.STAYS, "The grade stays as it is"), *levels]
 
     def level_that_counts(self) -> int | None:
@@ -80,7 +84,9 @@ class ReleaseForm(forms.Form):
     )
     confirmed = forms.BooleanField(
         label="I have read what is unresolved, and release the result all the same.",
-        error_messages={"required": "Something is unresolved. Read it, then tick the box, or come back later."},
+        error_messages={
+            "required": "Something is unresolved. Read it, then tick the box, or come back later."
+        },
     )
 
     def __init__(self, *args: Any, first: bool, unresolved: bool, **kwargs: Any) -> None:
@@ -95,22 +101,33 @@ class ScaleForm(forms.Form):
     """Points, the weight of each criterion of the course's rubric, and what each level is worth."""
 
     title = forms.CharField(
-        max_length=60, label="Name in the grade book", help_text="The column's name in Canvas, Moodle or a spreadsheet."
+        max_length=60,
+        label="Name in the grade book",
+        help_text="The column's name in Canvas, Moodle or a spreadsheet.",
     )
-    points = forms.IntegerField(min_value=1, max_value=MOST_POINTS, label="Points for a perfect bot")
+    points = forms.IntegerField(
+        min_value=1, max_value=MOST_POINTS, label="Points for a perfect bot"
+    )
 
     def __init__(self, data: Any = None, *, criteria: list[Criterion], scale: Scale) -> None:
         self.criteria, self.before = criteria, scale
         self.top = max((len(one.levels.all()) for one in criteria), default=0)
         initial: dict[str, Any] = {"title": scale.title, "points": scale.points}
         initial |= {f"weight-{one.key}": scale.weight_of(one) for one in criteria}
-        initial |= {f"share-{value}": share for value, share in enumerate(scale.shares_for(self.top), start=1)}
+        initial |= {
+            f"share-{value}": share
+            for value, share in enumerate(scale.shares_for(self.top), start=1)
+        }
         super().__init__(data, initial=initial)
         for one in criteria:
-            field = forms.IntegerField(min_value=0, max_value=MOST_WEIGHT, label=f"Weight of {one.name}")
+            field = forms.IntegerField(
+                min_value=0, max_value=MOST_WEIGHT, label=f"Weight of {one.name}"
+            )
             self.fields[f"weight-{one.key}"] = field
         for value in range(1, self.top + 1):
-            share = forms.FloatField(min_value=0, max_value=WHOLE, label=f"Level {value}, percent of the points")
+            share = forms.FloatField(
+                min_value=0, max_value=WHOLE, label=f"Level {value}, percent of the points"
+            )
             self.fields[f"share-{value}"] = share
 
     def rows(self) -> list[tuple[Criterion, forms.BoundField]]:
@@ -129,14 +146,18 @@ class ScaleForm(forms.Form):
             )
         shares = [cleaned[f"share-{value}"] for value in range(1, self.top + 1)]
         if shares != sorted(shares):
-            raise forms.ValidationError("A higher level must not be worth less than a lower one.")
+            raise forms.ValidationError(
+                "A higher level must not be worth less than a lower one."
+            )
         return cleaned
 
     def scale(self) -> Scale:
         """Weights that are the rubric's own are not kept beside it; even steps neither. What another rubric's version
         needs stays."""
         weights = {
-            key: weight for key, weight in self.before.weights.items() if key not in {one.key for one in self.criteria}
+            key: weight
+            for key, weight in self.before.weights.items()
+            if key not in {one.key for one in self.criteria}
         }
         for one in self.criteria:
             chosen = self.cleaned_data[f"weight-{one.key}"]
@@ -145,5 +166,8 @@ class ScaleForm(forms.Form):
         shares = [self.cleaned_data[f"share-{value}"] for value in range(1, self.top + 1)]
         even = Scale().shares_for(self.top)
         return Scale(
-            self.cleaned_data["title"].strip(), self.cleaned_data["points"], weights, [] if shares == even else shares
+            self.cleaned_data["title"].strip(),
+            self.cleaned_data["points"],
+            weights,
+            [] if shares == even else shares,
         )

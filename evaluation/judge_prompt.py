@@ -10,8 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 PROMPT_VERSION = 1
-LOWEST, HIGHEST = 1, 5
-ANSWER_CHARACTERS = 600  # a second-grader rarely says more; what is longer is cut, and the judge is told
+LOWEST = 1
+HIGHEST = 5
+ANSWER_CHARACTERS = (
+    600  # a second-grader rarely says more; what is longer is cut, and the judge is told
+)
 REPLY_TOKENS = 160
 REASON_CHARACTERS = 400
 CUT = " […cut]"

@@ -38,10 +38,13 @@ def nearest(text: str, rows: Callable[[], Iterable[str]], most: int = 3) -> list
         total += 1
     asked = _weighed(terms(text), found_in, total)
     near = (
-        Near(position, _cosine(asked, _weighed(terms(row), found_in, total))) for position, row in enumerate(rows())
+        Near(position, _cosine(asked, _weighed(terms(row), found_in, total)))
+        for position, row in enumerate(rows())
     )
     return heapq.nsmallest(
-        most, (one for one in near if one.similarity > 0), key=lambda one: (-one.similarity, one.position)
+        most,
+        (one for one in near if one.similarity > 0),
+        key=lambda one: (-one.similarity, one.position),
     )
 
 

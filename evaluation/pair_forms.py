@@ -11,16 +11,25 @@ NEW = "new"
 
 class PairsForm(forms.Form):
     into = forms.ChoiceField(
-        label="Put them into", help_text="Pairs that a dataset has already stay, and are not added twice."
+        label="Put them into",
+        help_text="Pairs that a dataset has already stay, and are not added twice.",
     )
-    name = forms.CharField(max_length=80, required=False, initial="Preference pairs", label="Name of the new dataset")
+    name = forms.CharField(
+        max_length=80,
+        required=False,
+        initial="Preference pairs",
+        label="Name of the new dataset",
+    )
 
     def __init__(self, *args: Any, datasets: list[Dataset], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.datasets = {str(one.pk): one for one in datasets}
         into = self.fields["into"]
         assert isinstance(into, forms.ChoiceField)
-        into.choices = [*((key, str(one)) for key, one in self.datasets.items()), (NEW, "A new dataset")]
+        into.choices = [
+            *((key, str(one)) for key, one in self.datasets.items()),
+            (NEW, "A new dataset"),
+        ]
         into.initial = next(iter(self.datasets), NEW)
 
     @property

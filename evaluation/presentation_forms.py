@@ -43,7 +43,10 @@ class SessionForm(forms.Form):
         error_messages={"required": "Say where it takes place."},
     )
     minutes = forms.IntegerField(
-        min_value=1, max_value=MOST_MINUTES, initial=MINUTES, label="Minutes for each team, with questions"
+        min_value=1,
+        max_value=MOST_MINUTES,
+        initial=MINUTES,
+        label="Minutes for each team, with questions",
     )
     listeners = ProfessorsField(
         Membership.objects.none(),
@@ -53,17 +56,25 @@ class SessionForm(forms.Form):
         error_messages={"required": "Choose a professor at least: somebody has to listen."},
     )
 
-    def __init__(self, data: Any = None, *, course: Course, session: PresentationSession | None = None) -> None:
+    def __init__(
+        self, data: Any = None, *, course: Course, session: PresentationSession | None = None
+    ) -> None:
         professors = professors_of(course)
         initial: dict[str, Any] = {"listeners": [one.pk for one in professors]}
         if session is not None:
             listeners = [one.pk for one in session.listeners.all()]
-            initial = {"starts_at": session.starts_at, "place": session.place, "minutes": session.minutes}
+            initial = {
+                "starts_at": session.starts_at,
+                "place": session.place,
+                "minutes": session.minutes,
+            }
             initial |= {"listeners": listeners}
         super().__init__(data, initial=initial)
         field = self.fields["listeners"]
         assert isinstance(field, ProfessorsField)
-        field.queryset = Membership.objects.filter(pk__in=[one.pk for one in professors]).select_related("person")
+        field.queryset = Membership.objects.filter(
+            pk__in=[one.pk for one in professors]
+        ).select_related("person")
 
 
 class TeamForm(forms.Form):
@@ -82,13 +93,17 @@ class TeamForm(forms.Form):
         super().__init__(data)
         field = self.fields["team"]
         assert isinstance(field, forms.ModelChoiceField)
-        field.queryset = Team.objects.filter(pk__in=[one.pk for one in unplanned(course)]).order_by("name")
+        field.queryset = Team.objects.filter(
+            pk__in=[one.pk for one in unplanned(course)]
+        ).order_by("name")
 
 
 class RuleForm(forms.Form):
     """How presentations count, and when professors may talk with the bots."""
 
-    counting = forms.ChoiceField(choices=Counting.choices, widget=forms.RadioSelect, label="How it counts")
+    counting = forms.ChoiceField(
+        choices=Counting.choices, widget=forms.RadioSelect, label="How it counts"
+    )
     weight = forms.IntegerField(
         min_value=1,
         max_value=MOST_WEIGHT,
@@ -96,7 +111,9 @@ class RuleForm(forms.Form):
         help_text="The blind grade makes the rest.",
     )
     points = forms.IntegerField(
-        min_value=1, max_value=MOST_POINTS, label="As a grade of its own: points for a perfect presentation"
+        min_value=1,
+        max_value=MOST_POINTS,
+        label="As a grade of its own: points for a perfect presentation",
     )
     talk_at_once = forms.BooleanField(
         required=False,
@@ -110,4 +127,9 @@ class RuleForm(forms.Form):
 
     def rule(self) -> Rule:
         chosen = self.cleaned_data
-        return Rule(Counting(chosen["counting"]), chosen["weight"], chosen["points"], chosen["talk_at_once"])
+        return Rule(
+            Counting(chosen["counting"]),
+            chosen["weight"],
+            chosen["points"],
+            chosen["talk_at_once"],
+        )

@@ -16,8 +16,11 @@ from typing import Generic, TypeVar
 Bot = TypeVar("Bot", bound=Hashable)
 Wins = Mapping[Bot, Mapping[Bot, float]]
 
-ROUNDS, CLOSE_ENOUGH = 2000, 1e-10
-RESAMPLES, RESAMPLED_CLOSE_ENOUGH, SHARE = 200, 1e-4, 0.95
+ROUNDS = 2000
+CLOSE_ENOUGH = 1e-10
+RESAMPLES = 200
+RESAMPLED_CLOSE_ENOUGH = 1e-4
+SHARE = 0.95
 SMALLEST = 1e-300  # two bots that never win have no strength to divide by
 NOTHING = "Nothing has been voted on yet."
 APART = "Some of these bots were never compared with the others, not even through a third one. Ask them side by side."
@@ -60,7 +63,10 @@ def rank(ballots: Sequence[Ballot[Bot]], seed: int = 17) -> Ranking[Bot]:
     strength = {} if undefined else strengths(wins)
     rates, spans = rates_of(strength), _intervals(ballots, strength, seed) if strength else {}
     standings = [_standing(bot, ballots, rates.get(bot), spans.get(bot)) for bot in wins]
-    return Ranking(sorted(standings, key=lambda one: (one.rate or 0, one.won - one.lost), reverse=True), undefined)
+    return Ranking(
+        sorted(standings, key=lambda one: (one.rate or 0, one.won - one.lost), reverse=True),
+        undefined,
+    )
 
 
 def wins_of(ballots: Iterable[Ballot[Bot]]) -> dict[Bot, dict[Bot, float]]:
@@ -104,11 +110,15 @@ def strengths(
 ) -> dict[Bot, float]:
     """Bradley–Terry strengths that add up to 1, by the MM algorithm from `start` (equal, unless told)."""
     total = {bot: sum(row.values()) for bot, row in wins.items()}
-    met = {bot: [(rival, won + wins[rival][bot]) for rival, won in row.items()] for bot, row in wins.items()}
+    met = {
+        bot: [(rival, won + wins[rival][bot]) for rival, won in row.items()]
+        for bot, row in wins.items()
+    }
     now = dict(start or dict.fromkeys(wins, 1 / len(wins)))
     for _ in range(ROUNDS):
         new = {
-            bot: total[bot] / sum(times / max(now[bot] + now[rival], SMALLEST) for rival, times in row)
+            bot: total[bot]
+            / sum(times / max(now[bot] + now[rival], SMALLEST) for rival, times in row)
             for bot, row in met.items()
         }
         scale = sum(new.values())
@@ -123,13 +133,19 @@ def strengths(
 def rates_of(strength: Mapping[Bot, float]) -> dict[Bot, float]:
     """The chance to be judged better than another bot, averaged over the others."""
     return {
-        bot: sum(mine / (mine + other) if mine + other else 0.5 for rival, other in strength.items() if rival != bot)
+        bot: sum(
+            mine / (mine + other) if mine + other else 0.5
+            for rival, other in strength.items()
+            if rival != bot
+        )
         / (len(strength) - 1)
         for bot, mine in strength.items()
     }
 
 
-def _intervals(ballots: Sequence[Ballot[Bot]], start: Mapping[Bot, float], seed: int) -> dict[Bot, tuple[float, float]]:
+def _intervals(
+    ballots: Sequence[Ballot[Bot]], start: Mapping[Bot, float], seed: int
+) -> dict[Bot, tuple[float, float]]:
     """Percentiles over ballots drawn again among those of the same bots, so that what was compared stays compared.
 
     A draw in which a bot only won has no finite strengths; its rate there tends to 1, which is what the steps go to.
@@ -141,14 +157,19 @@ def _intervals(ballots: Sequence[Ballot[Bot]], start: Mapping[Bot, float], seed:
     seen: dict[Bot, list[float]] = {}
     for _ in range(RESAMPLES):
         drawn = [one for same in strata.values() for one in draw.choices(same, k=len(same))]
-        for bot, rate in rates_of(strengths(wins_of(drawn), start, RESAMPLED_CLOSE_ENOUGH)).items():
+        for bot, rate in rates_of(
+            strengths(wins_of(drawn), start, RESAMPLED_CLOSE_ENOUGH)
+        ).items():
             seen.setdefault(bot, []).append(rate)
     cut = round(RESAMPLES * (1 - SHARE) / 2)
     return {bot: (sorted(rates)[cut], sorted(rates)[-1 - cut]) for bot, rates in seen.items()}
 
 
 def _standing(
-    bot: Bot, ballots: Sequence[Ballot[Bot]], rate: float | None, span: tuple[float, float] | None
+    bot: Bot,
+    ballots: Sequence[Ballot[Bot]],
+    rate: float | None,
+    span: tuple[float, float] | None,
 ) -> Standing[Bot]:
     mine = [ballot for ballot in ballots if bot in ballot.bots]
     won, tied = sum(one.best == bot for one in mine), sum(one.best is None for one in mine)

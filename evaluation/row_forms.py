@@ -17,7 +17,9 @@ class TrainingRowForm(forms.Form):
         max_length=MAX_ANSWER_CHARACTERS,
         widget=forms.Textarea(attrs={"rows": 3}),
     )
-    dataset = forms.ModelChoiceField(queryset=Dataset.objects.none(), label="Add to", empty_label=None)
+    dataset = forms.ModelChoiceField(
+        queryset=Dataset.objects.none(), label="Add to", empty_label=None
+    )
     with_earlier = forms.BooleanField(required=False)
 
     def __init__(self, *args: Any, datasets: list[Dataset], earlier: int, **kwargs: Any) -> None:
@@ -25,9 +27,13 @@ class TrainingRowForm(forms.Form):
         chosen = self.fields["dataset"]
         assert isinstance(chosen, forms.ModelChoiceField)
         chosen.queryset = Dataset.objects.filter(pk__in=[one.pk for one in datasets])
-        chosen.choices = [(one.pk, str(one)) for one in datasets]  # known: a page has many of these forms
+        chosen.choices = [
+            (one.pk, str(one)) for one in datasets
+        ]  # known: a page has many of these forms
         chosen.initial = datasets[0].pk if datasets else None
         before = "the exchange" if earlier == 1 else f"the {earlier} exchanges"
-        self.fields["with_earlier"].label = f"With {before} before it, as context that is not trained on"
+        self.fields[
+            "with_earlier"
+        ].label = f"With {before} before it, as context that is not trained on"
         if not earlier:
             del self.fields["with_earlier"]

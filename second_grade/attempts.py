@@ -153,7 +153,9 @@ def speaks_as_program(text: str, question: Question) -> bool:
 
 def lectures(text: str, question: Question) -> bool:
     """Whether it tells about the world where the question was about who is asked ("Dogs are mammals and were ...")."""
-    if not is_about_the_child(question) or re.search(r"\b(?:i|i'm|im|my|me|we|our|you|u|mine|us)\b", text):
+    if not is_about_the_child(question) or re.search(
+        r"\b(?:i|i'm|im|my|me|we|our|you|u|mine|us)\b", text
+    ):
         return False
     if phrases.adult_phrases(text):
         return True
@@ -170,7 +172,10 @@ def is_about_the_child(question: Question) -> bool:
     if re.search(r"\bdo you do\b|\bhow do you (?!like)|\bwhat do you (?:do|call)\b", together):
         return False
     return (
-        re.search(r"\b(?:are|do) you\b(?! (?:do|read|spell|get|call)\b)|\byour (?:favou?rite|name|age)\b", together)
+        re.search(
+            r"\b(?:are|do) you\b(?! (?:do|read|spell|get|call)\b)|\byour (?:favou?rite|name|age)\b",
+            together,
+        )
         is not None
     )
 
@@ -212,7 +217,11 @@ def forms_of(question: Question) -> frozenset[str]:
         if first is not None:
             found.add(first)
         asks_a_meaning = re.search(r"\bmeans?\b", asked) is not None
-        if _ASKS_WHAT_HAPPENS.search(asked) and first not in ("do", "why") and not asks_a_meaning:
+        if (
+            _ASKS_WHAT_HAPPENS.search(asked)
+            and first not in ("do", "why")
+            and not asks_a_meaning
+        ):
             found.add("happens")
     return frozenset(found)
 
@@ -231,7 +240,11 @@ def _names_the_topic(said: str, question: Question) -> bool:
     """Whether its first words are a noun of the question ("a metaphor is", "liquids you can drink")."""
     asked = {word.rstrip("s") for word in _content(question.wordings) if len(word) > 3}
     first = [word.rstrip("s") for word in _content(" ".join(said.split()[:4]))][:1]
-    return bool(first) and first[0] in asked and re.search(r"\b(?:is|are|means|meens|like)\b", said) is not None
+    return (
+        bool(first)
+        and first[0] in asked
+        and re.search(r"\b(?:is|are|means|meens|like)\b", said) is not None
+    )
 
 
 def _is_story(said: str) -> bool:
@@ -245,7 +258,9 @@ def _is_bare(said: str) -> bool:
         len(parts) == 3 and (parts[0] in ("a", "an", "the", "some", "my") or parts[1] == "and")
     )
     is_plural_and_verb = len(parts) == 2 and parts[0].endswith("s")
-    has_sentence = re.search(r"\b(?:i|i'm|im|my|me|we|you|it|they|he|she|is|are|was|do|does|did|can)\b", said)
+    has_sentence = re.search(
+        r"\b(?:i|i'm|im|my|me|we|you|it|they|he|she|is|are|was|do|does|did|can)\b", said
+    )
     return is_short and not is_plural_and_verb and has_sentence is None and not _is_story(said)
 
 
@@ -258,7 +273,9 @@ def _fits(said: str, whole: str, form: str, question: Question) -> bool:
         return gives_one or (not _is_story(said) and _ACTS.match(said) is not None)
     if form == "what is":
         return not _is_story(said) and (
-            _DEFINES.match(said) is not None or _names_the_topic(said, question) or _is_bare(said)
+            _DEFINES.match(said) is not None
+            or _names_the_topic(said, question)
+            or _is_bare(said)
         )
     return _BY_FORM[form](said)
 
@@ -268,7 +285,10 @@ def _says_what_happens(said: str) -> bool:
         return False
     first = said.split()[0]
     return (
-        _is_bare(said) or _HAPPENS.match(said) is not None or first in _BARE_VERBS or first.rstrip("s") in _BARE_VERBS
+        _is_bare(said)
+        or _HAPPENS.match(said) is not None
+        or first in _BARE_VERBS
+        or first.rstrip("s") in _BARE_VERBS
     )
 
 
@@ -276,13 +296,18 @@ def _says_what_to_do(said: str) -> bool:
     first = said.split()[0]
     if first in _BARE_VERBS or first.removesuffix("s") in _BARE_VERBS:
         return True
-    return not _is_story(said) and (_DOES.match(said) is not None or (_is_bare(said) and not said.endswith("s")))
+    return not _is_story(said) and (
+        _DOES.match(said) is not None or (_is_bare(said) and not said.endswith("s"))
+    )
 
 
 def _says_who(said: str) -> bool:
     if re.match(r"^(?:my|our) \w+$", said):
         return True
-    is_person = re.search(r"\bhelps?(?:ed|ing)?\b|^(?:the|a|an|mr|mrs|ms|miss|some) \w+", said) is not None
+    is_person = (
+        re.search(r"\bhelps?(?:ed|ing)?\b|^(?:the|a|an|mr|mrs|ms|miss|some) \w+", said)
+        is not None
+    )
     return not _is_story(said) and (_is_bare(said) or is_person)
 
 

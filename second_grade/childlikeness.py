@@ -138,11 +138,15 @@ def _measure_one(answer: str) -> dict[str, float]:
         "words beyond twelve": float(min(max(0, count / pieces - 12), 30)),
         "sentences an answer": float(min(len(finished), 6)),
         "commas and stops beyond two": float(min(max(0, len(_MARKS.findall(answer)) - 2), 6)),
-        "exclamation marks": float(min(sum("!" in one and len(words(one)) > 2 for one in finished), 4)),
+        "exclamation marks": float(
+            min(sum("!" in one and len(words(one)) > 2 for one in finished), 4)
+        ),
         "hedges": float(min(phrases.hedges(answer), 4)),
         "adult phrases": float(min(sum(times for _, times in phrases.adult_phrases(answer)), 3)),
         "teacher's phrases": float(min(phrases.teaching_phrases(answer), 3)),
-        "speaks to the other": float(min(len(_TO_THE_OTHER.findall(answer.replace("’", "'"))), 3)),
+        "speaks to the other": float(
+            min(len(_TO_THE_OTHER.findall(answer.replace("’", "'"))), 3)
+        ),
         "says you": 100 * sum(word == "you" for word in found) / max(count, 10),
         "joined by and, then, so": float(min(pieces - 1, 4)),
         "words beyond grade 2": 100 * hard / max(count, 10),
@@ -204,7 +208,9 @@ def named_parts() -> list[Part]:
 
 def why_not(reading: Reading) -> str:
     """The two parts that speak most against a child, in words with their values."""
-    against = sorted(reading.parts, key=lambda name: _push(name, reading.parts[name]) - _usual_push(name))
+    against = sorted(
+        reading.parts, key=lambda name: _push(name, reading.parts[name]) - _usual_push(name)
+    )
     usual = model()["parts"]
     told = [
         f"{name} {reading.parts[name]:.1f} (a real child: {usual[name]['child']:.1f})"

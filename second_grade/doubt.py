@@ -138,7 +138,9 @@ _GUESSES = re.compile(
 
 def has_doubt(text: str) -> bool:
     """Whether a text says anywhere that it does not know. `text` in lower case."""
-    return _DOUBT.search(text) is not None or any(_HARD.match(piece.strip()) for piece in re.split(r"[.!?]+", text))
+    return _DOUBT.search(text) is not None or any(
+        _HARD.match(piece.strip()) for piece in re.split(r"[.!?]+", text)
+    )
 
 
 def guesses(text: str) -> bool:
@@ -168,7 +170,12 @@ def asks_back(text: str, asked: Sequence[str]) -> bool:
 def asks_shortly(text: str, asked: Sequence[str]) -> bool:
     """Whether it is a short question with nothing in it that could be an answer ("the what?", "why are they sad")."""
     short = text.strip(" .,!")
-    if len(short.split()) > 9 or _ASKS_IF_SO.search(short) or _ASKS_ABOUT_YOU.search(short) or _echoes(short, asked):
+    if (
+        len(short.split()) > 9
+        or _ASKS_IF_SO.search(short)
+        or _ASKS_ABOUT_YOU.search(short)
+        or _echoes(short, asked)
+    ):
         return False
     return _ASKS_SHORTLY.search(short) is not None
 

@@ -34,7 +34,9 @@ _ENDINGS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("ly", ("",)),
     ("y", ("", "e")),
 )
-_NO_PARTS = frozenset(["more", "further", "fore", "with", "there", "where", "never", "none", "here", "less"])
+_NO_PARTS = frozenset(
+    ["more", "further", "fore", "with", "there", "where", "never", "none", "here", "less"]
+)
 """Small words that make grown-up words of known ones: furthermore, therefore, nevertheless."""
 _NEAR = 8  # characters before a word in which the end of a sentence is looked for
 _LEAST_STEM = 3
@@ -68,7 +70,9 @@ def young_words() -> frozenset[str]:
 def given_names() -> frozenset[str]:
     """Common given names, lower-case; in a child's text they are as familiar as any word."""
     lines = (_DATA / "given_names.txt").read_text(encoding="utf-8").splitlines()
-    return frozenset(name.lower() for line in lines if not line.startswith("#") for name in line.split())
+    return frozenset(
+        name.lower() for line in lines if not line.startswith("#") for name in line.split()
+    )
 
 
 def is_familiar(word: str) -> bool:
@@ -107,7 +111,9 @@ def _young_sounds() -> frozenset[str]:
 def spache_words() -> frozenset[str]:
     """The revised list that Spache's formula counts by; for that formula only."""
     lines = (_DATA / "spache_words.txt").read_text(encoding="utf-8").splitlines()
-    return frozenset(line.strip().lower() for line in lines if line.strip() and not line.startswith("#"))
+    return frozenset(
+        line.strip().lower() for line in lines if line.strip() and not line.startswith("#")
+    )
 
 
 def is_on_spache_list(word: str) -> bool:
@@ -120,12 +126,21 @@ def is_on_spache_list(word: str) -> bool:
 @lru_cache(maxsize=50_000)
 def _is_on_spache_list(word: str) -> bool:
     known = spache_words()
-    if not word[:1].isalpha() or len(word) == 1 or word in known or word.removesuffix("'s") in given_names():
+    if (
+        not word[:1].isalpha()
+        or len(word) == 1
+        or word in known
+        or word.removesuffix("'s") in given_names()
+    ):
         return True
     for ending in _CONTRACTIONS:
         if word.endswith(ending) and len(word) > len(ending):
             stem = word.removesuffix(ending)
-            return word in ("can't", "won't") or stem in known or any(one in known for one in _stems(stem))
+            return (
+                word in ("can't", "won't")
+                or stem in known
+                or any(one in known for one in _stems(stem))
+            )
     return any(stem in known for stem in _stems(word))
 
 
@@ -153,7 +168,10 @@ def _is_made_of_two(word: str) -> bool:
     known = young_words()
     cuts = range(_LEAST_STEM, len(word) - _LEAST_STEM + 1)
     return any(
-        word[:cut] in known and word[:cut] not in _NO_PARTS and word[cut:] not in _NO_PARTS and _is_listed(word[cut:])
+        word[:cut] in known
+        and word[:cut] not in _NO_PARTS
+        and word[cut:] not in _NO_PARTS
+        and _is_listed(word[cut:])
         for cut in cuts
     )
 
@@ -178,4 +196,6 @@ def _is_name(text: str, found: re.Match[str]) -> bool:
 
 def unfamiliar(texts: Iterable[str]) -> Counter[str]:
     """How often each word beyond second grade is said, lower-case."""
-    return Counter(plain(word)[:LONGEST_WORD] for text in texts for _, _, word in unfamiliar_spans(text))
+    return Counter(
+        plain(word)[:LONGEST_WORD] for text in texts for _, _, word in unfamiliar_spans(text)
+    )

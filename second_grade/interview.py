@@ -29,12 +29,23 @@ from second_grade.reading_level import grade_of
 from second_grade.stance import claim
 from second_grade.words import plain, words
 
-KNOWN, SHAKY, BEYOND = "known", "shaky", "beyond"
+KNOWN = "known"
+SHAKY = "shaky"
+BEYOND = "beyond"
 PERSONA = "persona"
 LONG_ANSWER_WORDS = 60  # a second-grader rarely says so much at once
-ENOUGH_KNOWN, ENOUGH_ANSWERED, ENOUGH_VARIETY = 0.7, 0.6, 0.8
+ENOUGH_KNOWN = 0.7
+ENOUGH_ANSWERED = 0.6
+ENOUGH_VARIETY = 0.8
 """From these shares on a part has full marks: a child need not know all, answer all, or never say the same twice."""
-WEIGHTS = {"language": 1.5, "answering": 1.5, "variety": 1.0, "consistency": 1.0, "knowledge": 1.0, "personality": 1.5}
+WEIGHTS = {
+    "language": 1.5,
+    "answering": 1.5,
+    "variety": 1.0,
+    "consistency": 1.0,
+    "knowledge": 1.0,
+    "personality": 1.5,
+}
 LEAST = 0.02  # a part that is nothing counts as this, so that bots below the worst child keep an order
 LIST_FROM = 3
 """An answer that names so many phrases, right and mistaken ones, and nothing else claims none of them."""
@@ -187,7 +198,12 @@ def _lists(answer: str, question: Question) -> bool:
 
 
 def _stances(asked: Sequence[Asked], claims: Claims, *expectations: str) -> list[Stance]:
-    return [found.stance for one in asked if one.expectation in expectations for found in claims[id(one)]]
+    return [
+        found.stance
+        for one in asked
+        if one.expectation in expectations
+        for found in claims[id(one)]
+    ]
 
 
 def _share(stances: Sequence[Stance], wanted: Stance) -> float | None:
@@ -209,7 +225,9 @@ def _answering(asked: Sequence[Asked], claims: Claims) -> float | None:
 
 def _variety(asked: Sequence[Asked]) -> float | None:
     """How many different answers there are to different questions, as a share of the questions."""
-    firsts = [" ".join(plain(word) for word in words(one.answers[0])) for one in asked if one.answers]
+    firsts = [
+        " ".join(plain(word) for word in words(one.answers[0])) for one in asked if one.answers
+    ]
     return len(set(firsts)) / len(firsts) if len(firsts) > 1 else None
 
 
@@ -234,13 +252,19 @@ def _knowledge(known: float | None, over: float | None) -> float | None:
 
 def falls_out_of_part(answer: str) -> bool:
     """Whether a program, an assistant or a teacher speaks: a give-away phrase, a lecture, or adult phrasing."""
-    if phrases.says_it_is_an_ai(answer) or phrases.teaching_phrases(answer) or phrases.adult_phrases(answer):
+    if (
+        phrases.says_it_is_an_ai(answer)
+        or phrases.teaching_phrases(answer)
+        or phrases.adult_phrases(answer)
+    ):
         return True
     count = len(words(answer))
     return count > LONG_ANSWER_WORDS and len(unfamiliar_spans(answer)) > count / 6
 
 
-def _personality(asked: Sequence[Asked], claims: Claims, spoken: Sequence[str]) -> tuple[int, int, float | None]:
+def _personality(
+    asked: Sequence[Asked], claims: Claims, spoken: Sequence[str]
+) -> tuple[int, int, float | None]:
     """(answers out of part, facts about itself that changed, alignment)."""
     out = sum(falls_out_of_part(answer) for answer in spoken)
     about_itself = [one for one in asked if one.subject == PERSONA and one.answers]
@@ -261,8 +285,13 @@ def _has_changed(one: Asked, claims: Sequence[Claim]) -> bool:
     told = {found.what for found in claims if found.stance in (Stance.RIGHT, Stance.MISTAKEN)}
     if len(told) < 2:
         return False
-    named = [{match.claim.what for match in matches_in(answer.lower(), one.question)} for answer in one.answers]
-    shared = [set.intersection(a, b) for a, b in combinations([names for names in named if names], 2)]
+    named = [
+        {match.claim.what for match in matches_in(answer.lower(), one.question)}
+        for answer in one.answers
+    ]
+    shared = [
+        set.intersection(a, b) for a, b in combinations([names for names in named if names], 2)
+    ]
     return not shared or not all(shared)
 
 
@@ -271,9 +300,16 @@ def _quality(parts: dict[str, float | None], *, is_talk: bool) -> float:
     whatever words are in them.
     """
     if not is_talk:
-        parts = {name: 0.0 if value is not None and name != "variety" else value for name, value in parts.items()}
+        parts = {
+            name: 0.0 if value is not None and name != "variety" else value
+            for name, value in parts.items()
+        }
     full = {"answering": ENOUGH_ANSWERED, "variety": ENOUGH_VARIETY}
-    there = {name: min(1.0, value / full.get(name, 1.0)) for name, value in parts.items() if value is not None}
+    there = {
+        name: min(1.0, value / full.get(name, 1.0))
+        for name, value in parts.items()
+        if value is not None
+    }
     # A part that could have been told and was not (it never claims anything twice) is worth nothing.
     if "consistency" not in there and "answering" in there:
         there["consistency"] = 0.0
@@ -285,7 +321,11 @@ def _quality(parts: dict[str, float | None], *, is_talk: bool) -> float:
 def most_common_mistakes(asked: Sequence[Asked], most: int = 5) -> list[tuple[str, int]]:
     """The misconceptions that were claimed most, for the page; of two ways to say one, the first."""
     found = Counter(
-        made.what for one in asked if one.subject != PERSONA for made in _mistakes(one) if re.search(r"\D", made.what)
+        made.what
+        for one in asked
+        if one.subject != PERSONA
+        for made in _mistakes(one)
+        if re.search(r"\D", made.what)
     )
     return found.most_common(most)
 

@@ -23,11 +23,24 @@ from second_grade.words import plain, words
 
 VERSION = "1"
 """Of the items and the formula; stored with every score, and scores of different versions are not compared."""
-TARGETED, MISALIGNED, GENERIC = "targeted", "misaligned", "generic"
+TARGETED = "targeted"
+MISALIGNED = "misaligned"
+GENERIC = "generic"
 FEEDBACKS = (TARGETED, MISALIGNED, GENERIC)
 WRONG = "No, this answer is wrong."
 FEWEST = 8  # questions below which no score is told: one flip would move it by more than a tenth
-T_975 = {8: 2.365, 10: 2.262, 12: 2.201, 15: 2.145, 20: 2.093, 25: 2.064, 30: 2.045, 40: 2.023, 60: 2.001, 120: 1.98}
+T_975 = {
+    8: 2.365,
+    10: 2.262,
+    12: 2.201,
+    15: 2.145,
+    20: 2.093,
+    25: 2.064,
+    30: 2.045,
+    40: 2.023,
+    60: 2.001,
+    120: 1.98,
+}
 """Student's t at 97.5 % for so many questions."""
 
 
@@ -88,7 +101,9 @@ def flip_score(corrected: Sequence[Corrected]) -> FlipScore | None:
     if len(whole) >= FEWEST:
         score = sum(differences) / len(whole)
         low, high = interval(differences)
-    return FlipScore(len(whole), shares[TARGETED], shares[MISALIGNED], shares[GENERIC], score, low, high)
+    return FlipScore(
+        len(whole), shares[TARGETED], shares[MISALIGNED], shares[GENERIC], score, low, high
+    )
 
 
 def interval(differences: Sequence[float]) -> tuple[float, float]:

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from second_grade import phrases
-from second_grade.interview import BEYOND, KNOWN, LONG_ANSWER_WORDS, PERSONA, Asked, falls_out_of_part, what_it_claims
+from second_grade.interview import (
+    BEYOND,
+    KNOWN,
+    LONG_ANSWER_WORDS,
+    PERSONA,
+    Asked,
+    falls_out_of_part,
+    what_it_claims,
+)
 from second_grade.questions import Stance
 from second_grade.verdict import is_language, repeats_within
 from second_grade.words import words
@@ -44,7 +52,11 @@ def mark_answer(one: Asked, answer: str, *, follow_up: bool = False) -> Marked:
     if (why := _out_of_character(answer)) is not None:
         return Marked(Mark.OUT_OF_CHARACTER, why, failed=True)
     if follow_up:
-        return Marked(Mark.OPEN, "It depends on what was said before, so no rule can judge it.", failed=False)
+        return Marked(
+            Mark.OPEN,
+            "It depends on what was said before, so no rule can judge it.",
+            failed=False,
+        )
     stance = what_it_claims(one, answer).stance
     if one.subject == PERSONA:
         return _about_itself(stance)
@@ -70,22 +82,36 @@ def _out_of_character(answer: str) -> str | None:
 
 def _about_itself(stance: Stance) -> Marked:
     if stance is Stance.MISTAKEN:
-        return Marked(Mark.OUT_OF_CHARACTER, "It says of itself what is not true of a second-grader.", failed=True)
+        return Marked(
+            Mark.OUT_OF_CHARACTER,
+            "It says of itself what is not true of a second-grader.",
+            failed=True,
+        )
     if stance is Stance.RIGHT:
         return Marked(Mark.RIGHT, "It answers as a second-grader would.", failed=False)
-    return Marked(Mark.NO_ANSWER, "It does not say of itself what a child would say.", failed=True)
+    return Marked(
+        Mark.NO_ANSWER, "It does not say of itself what a child would say.", failed=True
+    )
 
 
 def _about_the_world(stance: Stance, expectation: str) -> Marked:
     if stance is Stance.RIGHT and expectation == BEYOND:
-        return Marked(Mark.OUT_OF_CHARACTER, "It knows what comes later than second grade.", failed=True)
+        return Marked(
+            Mark.OUT_OF_CHARACTER, "It knows what comes later than second grade.", failed=True
+        )
     if stance is Stance.RIGHT:
         return Marked(Mark.RIGHT, "It is right.", failed=False)
     if stance is Stance.MISTAKEN:
         known = expectation == KNOWN
-        why = "A second-grader usually knows this." if known else "Second-graders make this mistake too."
+        why = (
+            "A second-grader usually knows this."
+            if known
+            else "Second-graders make this mistake too."
+        )
         return Marked(Mark.MISTAKEN, why, failed=known)
     if stance is Stance.UNSURE:
-        return Marked(Mark.UNSURE, "It does not know. A child may say so now and then.", failed=False)
+        return Marked(
+            Mark.UNSURE, "It does not know. A child may say so now and then.", failed=False
+        )
     known = expectation == KNOWN
     return Marked(Mark.NO_ANSWER, "It claims nothing about what was asked.", failed=known)

@@ -47,16 +47,54 @@ _LIGHT_TEXT = (
 _LIGHT = frozenset(_LIGHT_TEXT.split())
 """Words that may stand between the words of a phrase."""
 _ALIKE = (
-    "turn spin rotat twirl rotation spinn", "big larg huge giant gigantic hug", "bigger larger", "small littl tiny teeny",
-    "smaller littler tinier", "mom mommy mum mama mother mommi", "dad daddy papa father", "make made mak", "giv gave", "tell told",
-    "say said", "keep kept", "fall fell", "hold held", "freez froz frozen", "run ran", "feel felt", "closer nearer", "close near",
-    "far farther further away", "kid child children", "people everybody everyone person folk", "stuff thing",
+    "turn spin rotat twirl rotation spinn",
+    "big larg huge giant gigantic hug",
+    "bigger larger",
+    "small littl tiny teeny",
+    "smaller littler tinier",
+    "mom mommy mum mama mother mommi",
+    "dad daddy papa father",
+    "make made mak",
+    "giv gave",
+    "tell told",
+    "say said",
+    "keep kept",
+    "fall fell",
+    "hold held",
+    "freez froz frozen",
+    "run ran",
+    "feel felt",
+    "closer nearer",
+    "close near",
+    "far farther further away",
+    "kid child children",
+    "people everybody everyone person folk",
+    "stuff thing",
     "earth world planet glob",
-    "ground floor", "next besid",
-    "you u us", "are r", "its his her their your my our it's", "him them", "go went goe", "come came", "sit sat",
-    "sunlight sunshin sunlite", "scientist scienc", "police polic", "teacher teach", "picture pictur photo", "word werd",
-    "friend frend buddy", "hurt injur", "angry mad", "sad unhappy", "light lite", "ask aks", "talk speak", "grow grew",
-)  # fmt: skip
+    "ground floor",
+    "next besid",
+    "you u us",
+    "are r",
+    "its his her their your my our it's",
+    "him them",
+    "go went goe",
+    "come came",
+    "sit sat",
+    "sunlight sunshin sunlite",
+    "scientist scienc",
+    "police polic",
+    "teacher teach",
+    "picture pictur photo",
+    "word werd",
+    "friend frend buddy",
+    "hurt injur",
+    "angry mad",
+    "sad unhappy",
+    "light lite",
+    "ask aks",
+    "talk speak",
+    "grow grew",
+)
 _MEANINGS = {stem: alike.split()[0] for alike in _ALIKE for stem in alike.split()}
 """Stem to the stem that stands for all that mean about the same."""
 
@@ -73,7 +111,14 @@ def is_denied(clause: str, match: Match) -> bool:
         if len(between.split()) <= 4 and reaches:
             return True
     after = NEGATION.search(clause, match.end)
-    if after is None or clause[match.end : after.start()].strip(" ,") not in ("", "is", "are", "does", "do", "s"):
+    if after is None or clause[match.end : after.start()].strip(" ,") not in (
+        "",
+        "is",
+        "are",
+        "does",
+        "do",
+        "s",
+    ):
         return False
     return after.group() not in ("not", "instead of", "rather than", "never")
 
@@ -94,7 +139,9 @@ def matches_in(clause: str, question: Question) -> list[Match]:
                 first, last = told[at[0]], told[at[1]]
                 denies = NEGATION.search(way) is not None
                 end = last.place + len(last.word)
-                found.append(Match(first.place, end, len(wanted), Claim(stance, name_of(phrase)), denies))
+                found.append(
+                    Match(first.place, end, len(wanted), Claim(stance, name_of(phrase)), denies)
+                )
     found.sort(key=lambda match: (match.place, -match.length))
     return [one for one in found if not any(_covers(other, one) for other in found)]
 
@@ -126,7 +173,12 @@ def _end_of(told: Sequence[Told], at: int, wanted: Sequence[Told]) -> int | None
     for one in wanted[1:]:
         at += 1
         skipped = 0
-        while at < len(told) and not _same(told[at], one) and told[at].stem in _LIGHT and skipped < MOST_BETWEEN:
+        while (
+            at < len(told)
+            and not _same(told[at], one)
+            and told[at].stem in _LIGHT
+            and skipped < MOST_BETWEEN
+        ):
             at, skipped = at + 1, skipped + 1
         if at >= len(told) or not _same(told[at], one):
             return None
@@ -137,7 +189,12 @@ def _same(told: Told, wanted: Told, alone: bool = False) -> bool:
     """The same stem or, in a phrase of several words, another word for it; or a word that is none of its own and sounds like it."""
     if told.stem == wanted.stem or (not alone and told.meaning == wanted.meaning):
         return True
-    if len(wanted.stem) < 3 or len(told.stem) < 3 or not wanted.stem.isalpha() or not told.stem.isalpha():
+    if (
+        len(wanted.stem) < 3
+        or len(told.stem) < 3
+        or not wanted.stem.isalpha()
+        or not told.stem.isalpha()
+    ):
         return False
     is_known = zipf(told.word) >= (_A_WORD if len(wanted.stem) >= 4 else _NO_WORD)
     return not is_known and (bool(told.sounds & wanted.sounds) or told.meant == wanted.stem)

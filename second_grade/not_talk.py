@@ -9,17 +9,38 @@ from functools import cache
 from second_grade.spelling import looks_spelled, meant, zipf
 from second_grade.words import plain, sentences, words
 
-EMPTY, GIBBERISH, REPETITION = "empty", "gibberish", "repetition"
+EMPTY = "empty"
+GIBBERISH = "gibberish"
+REPETITION = "repetition"
 OTHER_LANGUAGE = "other language"
 
 _LATIN_LANGUAGES = {
-    "es": "Spanish", "fr": "French", "de": "German", "it": "Italian", "pt": "Portuguese", "nl": "Dutch",
-    "pl": "Polish", "tr": "Turkish", "vi": "Vietnamese", "id": "Indonesian", "sv": "Swedish", "fi": "Finnish",
-}  # fmt: skip
+    "es": "Spanish",
+    "fr": "French",
+    "de": "German",
+    "it": "Italian",
+    "pt": "Portuguese",
+    "nl": "Dutch",
+    "pl": "Polish",
+    "tr": "Turkish",
+    "vi": "Vietnamese",
+    "id": "Indonesian",
+    "sv": "Swedish",
+    "fi": "Finnish",
+}
 _SCRIPTS = {
-    "CJK": "Chinese", "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Korean", "CYRILLIC": "Russian",
-    "ARABIC": "Arabic", "HEBREW": "Hebrew", "DEVANAGARI": "Hindi", "GREEK": "Greek", "THAI": "Thai", "BENGALI": "Bengali",
-}  # fmt: skip
+    "CJK": "Chinese",
+    "HIRAGANA": "Japanese",
+    "KATAKANA": "Japanese",
+    "HANGUL": "Korean",
+    "CYRILLIC": "Russian",
+    "ARABIC": "Arabic",
+    "HEBREW": "Hebrew",
+    "DEVANAGARI": "Hindi",
+    "GREEK": "Greek",
+    "THAI": "Thai",
+    "BENGALI": "Bengali",
+}
 
 
 def _set(listed: str) -> frozenset[str]:
@@ -31,7 +52,9 @@ _NEVER_AFTER_DETERMINER = _set(
     "a an the is are was were am be been to of in on at for with and or but because i you he she it we they me him them us "
     "does did do has have had if when then that who why how not can will would could don't isn't it's i'm"
 )
-_NEVER_AFTER_OF = _set("is are was were am and or but because to of does do did i he she we they if then")
+_NEVER_AFTER_OF = _set(
+    "is are was were am and or but because to of does do did i he she we they if then"
+)
 _NEVER_AFTER_I = _set(
     "a an the is are me my him his her them us of to in at on for with and or but does has be been very"
 )
@@ -73,7 +96,8 @@ def _other_script(text: str) -> str | None:
     foreign = Counter(
         script
         for character in letters
-        if character > "ɏ" and (script := unicodedata.name(character, "").split(" ")[0]) in _SCRIPTS
+        if character > "ɏ"
+        and (script := unicodedata.name(character, "").split(" ")[0]) in _SCRIPTS
     )
     # A Chinese character stands for a whole word; letters of other scripts stand for sounds.
     weight = sum(times * (3 if script == "CJK" else 1) for script, times in foreign.items())

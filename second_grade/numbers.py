@@ -11,13 +11,50 @@ _ONES = (
 )
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
 _CHILDS = {
-    "fourty": 40, "forteen": 14, "twenny": 20, "thirdy": 30, "sevn": 7, "thre": 3, "fiv": 5, "sicks": 6, "nin": 9,
-    "elevin": 11, "twelv": 12, "eigth": 8, "fordy": 40, "forti": 40, "fiften": 15, "fifteen": 15, "fife": 5,
-    "siven": 7, "seben": 7, "ait": 8, "nien": 9, "thurteen": 13, "tirteen": 13, "fifdy": 50, "fivty": 50, "sixdy": 60,
-    "sevendy": 70, "ninedy": 90, "leven": 11, "twelf": 12,
-}  # fmt: skip
+    "fourty": 40,
+    "forteen": 14,
+    "twenny": 20,
+    "thirdy": 30,
+    "sevn": 7,
+    "thre": 3,
+    "fiv": 5,
+    "sicks": 6,
+    "nin": 9,
+    "elevin": 11,
+    "twelv": 12,
+    "eigth": 8,
+    "fordy": 40,
+    "forti": 40,
+    "fiften": 15,
+    "fifteen": 15,
+    "fife": 5,
+    "siven": 7,
+    "seben": 7,
+    "ait": 8,
+    "nien": 9,
+    "thurteen": 13,
+    "tirteen": 13,
+    "fifdy": 50,
+    "fivty": 50,
+    "sixdy": 60,
+    "sevendy": 70,
+    "ninedy": 90,
+    "leven": 11,
+    "twelf": 12,
+}
 """Spellings by ear that count as numbers where a number is expected."""
-_ALONE = {"ate": 8, "fore": 4, "for": 4, "tree": 3, "won": 1, "tow": 2, "to": 2, "too": 2, "tin": 10, "free": 3}
+_ALONE = {
+    "ate": 8,
+    "fore": 4,
+    "for": 4,
+    "tree": 3,
+    "won": 1,
+    "tow": 2,
+    "to": 2,
+    "too": 2,
+    "tin": 10,
+    "free": 3,
+}
 """Other words that stand for a number where they are the whole answer."""
 
 

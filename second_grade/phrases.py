@@ -52,7 +52,9 @@ _ASSISTANT = re.compile(
     r"thank you for (?:asking|your)|do not hesitate|i hope (?:that )?this)\b",
     re.IGNORECASE,
 )
-_MARKUP = re.compile(r"^[ \t]{0,20}(?:[-*•]|\d{1,3}[.)])[ \t]+\S|\*\*|^#{1,6}[ \t]|```", re.MULTILINE)
+_MARKUP = re.compile(
+    r"^[ \t]{0,20}(?:[-*•]|\d{1,3}[.)])[ \t]+\S|\*\*|^#{1,6}[ \t]|```", re.MULTILINE
+)
 
 
 def hedges(text: str) -> int:
@@ -68,7 +70,8 @@ def corrections(text: str) -> int:
 def adult_phrases(text: str) -> list[tuple[str, int]]:
     """(phrase, times) of what adults and assistants say, most frequent first, at most 20."""
     found = Counter(
-        match.group().lower().replace("’", "'").strip() for match in _ADULT.finditer(text.replace("’", "'"))
+        match.group().lower().replace("’", "'").strip()
+        for match in _ADULT.finditer(text.replace("’", "'"))
     )
     return found.most_common(20)
 
@@ -81,7 +84,11 @@ def teaching_phrases(text: str) -> int:
 def out_of_character(text: str) -> tuple[str, ...]:
     """Phrases and layout that no child would use, each once: of programs, assistants, adults and teachers; lists, headings."""
     straight = text.replace("’", "'")
-    found = [match.group().strip() for part in (_AS_AN_AI, _ASSISTANT) for match in part.finditer(straight)]
+    found = [
+        match.group().strip()
+        for part in (_AS_AN_AI, _ASSISTANT)
+        for match in part.finditer(straight)
+    ]
     found += [phrase for phrase, _ in adult_phrases(straight)]
     found += [match.group().strip() for match in _TEACHING.finditer(straight)]
     found += [match.group().strip() for match in _MARKUP.finditer(straight)][:1]

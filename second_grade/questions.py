@@ -52,6 +52,9 @@ def kappa(pairs: Iterable[tuple[str, str]]) -> float:
     labels = {label for pair in listed for label in pair}
     agreed = sum(a == b for a, b in listed) / len(listed)
     chance = sum(
-        sum(a == label for a, _ in listed) * sum(b == label for _, b in listed) / len(listed) ** 2 for label in labels
+        sum(a == label for a, _ in listed)
+        * sum(b == label for _, b in listed)
+        / len(listed) ** 2
+        for label in labels
     )
     return 1.0 if chance == 1 else (agreed - chance) / (1 - chance)

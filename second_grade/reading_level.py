@@ -14,7 +14,8 @@ from second_grade.words import sentences, words
 
 LEAST_WORDS = 100
 """Below this many words a reading grade is noise and is not given."""
-CHILD_AT_MOST, ADULT_FROM = 3.3, 4.0
+CHILD_AT_MOST = 3.3
+ADULT_FROM = 4.0
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,10 @@ def count(texts: Iterable[str]) -> Counted:
             beats = [syllables(word) for word in said]
             found_words += len(said)
             found_syllables += sum(beats)
-            hard += sum(beat > 1 and not is_on_spache_list(word) for word, beat in zip(said, beats, strict=True))
+            hard += sum(
+                beat > 1 and not is_on_spache_list(word)
+                for word, beat in zip(said, beats, strict=True)
+            )
             found_sentences += 1
     return Counted(found_words, found_sentences, found_syllables, hard)
 

@@ -29,7 +29,9 @@ SELF = re.compile(
     r"once upon|once there|(?:yesterday|last (?:week|night|year|summer|time))\b)"
 )
 """How a clause begins that tells of whoever speaks."""
-_CLAUSE_END = re.compile(r"[.!?;:…\n]+|,|\bbut\b|\bso\b|\band (?:then )?(?=it|i|the|you|we|they|he|she)\b")
+_CLAUSE_END = re.compile(
+    r"[.!?;:…\n]+|,|\bbut\b|\bso\b|\band (?:then )?(?=it|i|the|you|we|they|he|she)\b"
+)
 _ONE = re.compile(
     r"\b(?:that|this|the other|which|wich|each|every|another|hard|easy|big|little|new|red|blue|last|first|next|"
     r"tricky|only|no|other|a|"
@@ -78,7 +80,9 @@ def claimed_number(text: str, question: Question) -> str | None:
     """The number that a text claims, as digits, or None. `text`: in lower case, its numbers as digits."""
     listed = listed_numbers(question)
     told = _ONE.sub(" ", text) if "1" not in listed else text
-    told = re.sub(r"(?<=\d) and (?:a|1|3) (?:half|quarters?|fourths?)\b", "", _LEFT_OVER.sub("", told))
+    told = re.sub(
+        r"(?<=\d) and (?:a|1|3) (?:half|quarters?|fourths?)\b", "", _LEFT_OVER.sub("", told)
+    )
     off = _off_by_some(told)
     if off is not None:
         return off
@@ -86,7 +90,9 @@ def claimed_number(text: str, question: Question) -> str | None:
     clauses = [clause for clause in _CLAUSE_END.split(told) if clause and clause.strip()]
     asks_about_the_child = re.search(r"\bare you\b", question.wordings) is not None
     if asks_about_the_child:
-        kept = [clause for clause in clauses if not re.match(r"^ ?(?:and )?my (?!age)\w+", clause)]
+        kept = [
+            clause for clause in clauses if not re.match(r"^ ?(?:and )?my (?!age)\w+", clause)
+        ]
     else:
         kept = [clause for clause in clauses if not _tells_of_itself(clause, listed)]
     kept = [_without_other_things(clause, asked, listed) for clause in kept]
@@ -169,9 +175,16 @@ def _without_other_things(clause: str, asked: set[str], listed: set[str]) -> str
     def keep(found: re.Match[str]) -> str:
         follower = found.group(2)
         is_known = (
-            follower in _MAY_FOLLOW or follower in asked or follower.rstrip("s") in asked or f"{follower}s" in asked
+            follower in _MAY_FOLLOW
+            or follower in asked
+            or follower.rstrip("s") in asked
+            or f"{follower}s" in asked
         )
-        return found.group() if is_known or found.group(1) in listed or len(clause.split()) <= 4 else f" {follower}"
+        return (
+            found.group()
+            if is_known or found.group(1) in listed or len(clause.split()) <= 4
+            else f" {follower}"
+        )
 
     return re.sub(r"(?<![\w/])(\d+) ([a-z']+)", keep, clause)
 
@@ -184,7 +197,10 @@ def _lone(stated: str, value: str, question: Question, listed: set[str]) -> str 
     if value in listed or len(stated.split()) <= 6:
         return value
     is_told = (
-        _STRONG.search(stated) or _RESULT.search(stated) or _begins(stated, operands) or with_unit(stated, question)
+        _STRONG.search(stated)
+        or _RESULT.search(stated)
+        or _begins(stated, operands)
+        or with_unit(stated, question)
     )
     return value if is_told else None
 
@@ -224,7 +240,11 @@ def _last_strong(text: str, operands: set[str]) -> str | None:
     strong = [found for found in _STRONG.finditer(text) if found.group(1) not in operands]
     if not strong:
         return None
-    later = [found for found in _GOES_ON.finditer(text, strong[-1].end()) if found.group(1) not in operands]
+    later = [
+        found
+        for found in _GOES_ON.finditer(text, strong[-1].end())
+        if found.group(1) not in operands
+    ]
     last: str = (later or strong)[-1].group(1)
     return last
 

@@ -13,7 +13,9 @@ from second_grade.words import LONGEST_WORD, plain
 UNKNOWN = 1.0
 """The Zipf frequency given to a word that is not in the list at all."""
 _COMMON = 3.0  # a child spells by ear only words that it says: those above this frequency
-_LEAST_LIKELY = -3.0  # mean log10 share of letter pairs; of 20,000 common words one in a hundred is below
+_LEAST_LIKELY = (
+    -3.0
+)  # mean log10 share of letter pairs; of 20,000 common words one in a hundred is below
 _KNOWN = 2.9  # a rarer word is first looked at as one that was spelled by ear
 _FOLDED = (
     (re.compile(r"tion|sion|shun|shin"), "SN"),

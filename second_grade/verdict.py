@@ -19,16 +19,40 @@ REPEATED_ANSWERS = 4  # the same answer to more than a quarter of the questions 
 FEWEST_REPEATED = 3
 FEWEST_TO_TELL = 10  # words of an answer by which Latin languages are told apart
 RAREST = 2.0  # Zipf: ten times in a thousand million words
-FEWEST_MADE_UP, MADE_UP_SHARE = 2, 0.25
+FEWEST_MADE_UP = 2
+MADE_UP_SHARE = 0.25
 CLAIM = re.compile(
     r"(?:\bis|\bit's|\bits|\bmakes|\bequals|\bgot|\bget|\banswer|=)\s*:?\s*(?:like |um,? |about )?(\d+)\b"
 )
 PLAIN_SUM = re.compile(r"(\d{1,4}) ?([+-]) ?(\d{1,4})\?$")
 NUMBER = re.compile(r"\d+")
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
-TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
+TENS = {
+    "twenty": 20,
+    "thirty": 30,
+    "forty": 40,
+    "fifty": 50,
+    "sixty": 60,
+    "seventy": 70,
+    "eighty": 80,
+    "ninety": 90,
+}
 ONES = (
-    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *(
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+    ),
     *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
 )
 
@@ -86,7 +110,9 @@ class Verdict:
         return self.count("sound"), self.count("good"), self.count("right")
 
 
-def judge(asked: Sequence[Asked], answers: Sequence[str], base_answers: Sequence[str | None]) -> Verdict:
+def judge(
+    asked: Sequence[Asked], answers: Sequence[str], base_answers: Sequence[str | None]
+) -> Verdict:
     """Read `answers`, one to each question. `base_answers`: the untrained base's, None where it was not asked."""
     formulas = _formulas(asked, answers)
     read = []
@@ -97,8 +123,11 @@ def judge(asked: Sequence[Asked], answers: Sequence[str], base_answers: Sequence
                 changed=of_base is None or _plain(answer) != _plain(of_base),
                 language=is_words,
                 childlike=is_words and childlike(answer),
-                repeats=bool({_plain(answer), _without_numbers(answer)} & formulas) or repeats_within(answer),
-                right=None if question.total is None else claimed(answer, question.question) == question.total,
+                repeats=bool({_plain(answer), _without_numbers(answer)} & formulas)
+                or repeats_within(answer),
+                right=None
+                if question.total is None
+                else claimed(answer, question.question) == question.total,
             )
         )
     return Verdict(read)
@@ -110,7 +139,11 @@ def is_language(answer: str) -> bool:
         return True
     trouble = not_talk.problem([answer])
     words = [word for word in _plain(answer).split() if word.isalpha()]
-    if trouble is not None and trouble.startswith(not_talk.OTHER_LANGUAGE) and len(words) < FEWEST_TO_TELL:
+    if (
+        trouble is not None
+        and trouble.startswith(not_talk.OTHER_LANGUAGE)
+        and len(words) < FEWEST_TO_TELL
+    ):
         trouble = (
             None if all(zipf(word) >= RAREST for word in words) else trouble
         )  # few words are words of many languages
@@ -136,7 +169,10 @@ def repeats_within(answer: str) -> bool:
     thrice = zip(words, words[1:], words[2:], strict=False)
     if any(first == second == third for first, second, third in thrice):
         return True
-    runs = [tuple(words[place : place + REPEATED_WORDS]) for place in range(len(words) - REPEATED_WORDS + 1)]
+    runs = [
+        tuple(words[place : place + REPEATED_WORDS])
+        for place in range(len(words) - REPEATED_WORDS + 1)
+    ]
     return len(set(runs)) < len(runs)
 
 
@@ -178,8 +214,17 @@ def _formulas(asked: Sequence[Asked], answers: Sequence[str]) -> set[str]:
     """Answers that are given to too many questions. To questions that are no sums, their numbers may differ."""
     limit = max(FEWEST_REPEATED, len(answers) // REPEATED_ANSWERS + 1)
     times = Counter(_plain(answer) for answer in answers)
-    stripped = [_without_numbers(answer) for one, answer in zip(asked, answers, strict=True) if one.total is None]
-    return {text for counted in (times, Counter(stripped)) for text, count in counted.items() if count >= limit}
+    stripped = [
+        _without_numbers(answer)
+        for one, answer in zip(asked, answers, strict=True)
+        if one.total is None
+    ]
+    return {
+        text
+        for counted in (times, Counter(stripped))
+        for text, count in counted.items()
+        if count >= limit
+    }
 
 
 def _without_numbers(text: str) -> str:

@@ -7,7 +7,9 @@ LONGEST_WORD = 40
 """What has more letters is no word that anybody knows; nothing is remembered of it, so that no text fills the memory."""
 
 # A run of stops is looked at from its beginning only: from each of its characters would be quadratic.
-_SENTENCE_END = re.compile(r"(?<![.!?…])([.!?…]+)[\"'”’)\]]*(?:\s+|$)|(?<![!?])[!?]+(?=[A-Z])|\n\s*\n")
+_SENTENCE_END = re.compile(
+    r"(?<![.!?…])([.!?…]+)[\"'”’)\]]*(?:\s+|$)|(?<![!?])[!?]+(?=[A-Z])|\n\s*\n"
+)
 _TITLES = frozenset(["mr", "mrs", "ms", "dr", "st", "vs", "jr", "sr", "etc", "no"])
 
 
@@ -43,6 +45,10 @@ def _goes_on(text: str, begin: int, found: re.Match[str]) -> bool:
         return False
     if stops == ".":
         before = re.search(r"[A-Za-z]+$", text[max(begin, found.start() - 5) : found.start()])
-        return before is not None and before.group().lower() in _TITLES and text[found.end()].isupper()
+        return (
+            before is not None
+            and before.group().lower() in _TITLES
+            and text[found.end()].isupper()
+        )
     is_ellipsis = "…" in stops or ".." in stops
     return is_ellipsis and text[found.end()].islower()

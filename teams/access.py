@@ -81,7 +81,9 @@ def course_maker_view(view: View) -> View:
     @wraps(view)
     def wrapped(request: HttpRequest, **kwargs: Any) -> Any:
         if not cast(User, request.user).has_perm("teams.add_course"):
-            raise PermissionDenied("Your account may not create courses. Ask whoever runs this platform.")
+            raise PermissionDenied(
+                "Your account may not create courses. Ask whoever runs this platform."
+            )
         return view(request, **kwargs)
 
     wrapped.access_rule = AccessRule("site", Access.COURSE_MAKER)  # type: ignore[attr-defined]
@@ -121,7 +123,11 @@ def enter_course(request: HttpRequest, course_id: int, access: Access) -> Course
     if membership.role not in COURSE_ROLES[access]:
         raise PermissionDenied(f"This page is for: {access.value}.")
     entered = cast(SignedInRequest, request)
-    entered.course, entered.membership, entered.team = membership.course, membership, membership.team
+    entered.course, entered.membership, entered.team = (
+        membership.course,
+        membership,
+        membership.team,
+    )
     return membership.course
 
 
@@ -164,7 +170,9 @@ def team_view(access: Access) -> Callable[[View], View]:
     return _scoped("team", access, enter_team)
 
 
-def _scoped(scope: str, access: Access, enter: Callable[[HttpRequest, int, Access], Any]) -> Callable[[View], View]:
+def _scoped(
+    scope: str, access: Access, enter: Callable[[HttpRequest, int, Access], Any]
+) -> Callable[[View], View]:
     id_name = f"{scope}_id"
 
     def decorate(view: View) -> View:

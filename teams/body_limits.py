@@ -11,7 +11,8 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
-KB, MB = 1024, 1024 * 1024
+KB = 1024
+MB = 1024 * 1024
 STRANGER = 64 * KB
 MEMBER = 1 * MB
 FORM_AROUND = 1 * MB  # the other fields of the form that a file comes in
@@ -34,10 +35,14 @@ class BodyLimit:
     @property
     def size(self) -> int:
         """Bytes of the whole request."""
-        return int(getattr(settings, self.setting)) + FORM_AROUND if self.setting else self.at_most
+        return (
+            int(getattr(settings, self.setting)) + FORM_AROUND if self.setting else self.at_most
+        )
 
 
-def takes_file(setting: str = "", *, at_most: int = 0, admits: Admits | None = None) -> Callable[[View], View]:
+def takes_file(
+    setting: str = "", *, at_most: int = 0, admits: Admits | None = None
+) -> Callable[[View], View]:
     """The view takes a file, from those alone whom its access rule lets in. Its size: a setting's name, or bytes.
 
     `admits`: for a public view that knows its callers by a key in the headers.

@@ -30,7 +30,9 @@ def start(request: HttpRequest, person: User) -> None:
     _record(staff, person, "looks as this person")
     entered = person.last_login
     login(request, person, backend=BACKEND)
-    User.objects.filter(pk=person.pk).update(last_login=entered)  # else the link of an invitation would be used up
+    User.objects.filter(pk=person.pk).update(
+        last_login=entered
+    )  # else the link of an invitation would be used up
     request.session[SESSION_KEY] = staff.pk
 
 
@@ -38,7 +40,9 @@ def stop(request: HttpRequest) -> bool:
     """Back to oneself. False when nobody was impersonated, or the staff account is gone: then the session simply ends."""
     if SESSION_KEY not in request.session:
         return False
-    staff = User.objects.filter(pk=request.session[SESSION_KEY], is_staff=True, is_active=True).first()
+    staff = User.objects.filter(
+        pk=request.session[SESSION_KEY], is_staff=True, is_active=True
+    ).first()
     person = cast(User, request.user)
     if staff is None:
         request.session.flush()
@@ -49,7 +53,9 @@ def stop(request: HttpRequest) -> bool:
 
 
 def _record(staff: User, person: User, action: str) -> None:
-    courses: list[Course | None] = [membership.course for membership in person.memberships.select_related("course")]
+    courses: list[Course | None] = [
+        membership.course for membership in person.memberships.select_related("course")
+    ]
     for course in courses or [None]:
         audit.record(course=course, person=staff, action=action, what=str(person))
 
@@ -62,6 +68,10 @@ class ReadOnlyMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         allowed = (reverse("impersonate_stop"), reverse("sign_out"))
-        if request.method not in SAFE and SESSION_KEY in request.session and request.path not in allowed:
+        if (
+            request.method not in SAFE
+            and SESSION_KEY in request.session
+            and request.path not in allowed
+        ):
             return render(request, "teams/impersonate_refused.html", status=403)
         return self.get_response(request)

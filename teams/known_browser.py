@@ -11,7 +11,8 @@ from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-COOKIE, SALT = "known_browser", "teams.known_browser"
+COOKIE = "known_browser"
+SALT = "teams.known_browser"
 KEPT_SECONDS = 365 * 24 * 3600
 
 
@@ -22,7 +23,9 @@ def _of(email: str) -> str:
 def mark_of(request: HttpRequest, email: str) -> str:
     """This browser's own mark, where the owner of this account signed in with it before; else empty."""
     try:
-        account, mark = signing.loads(request.COOKIES.get(COOKIE, ""), salt=SALT, max_age=KEPT_SECONDS)
+        account, mark = signing.loads(
+            request.COOKIES.get(COOKIE, ""), salt=SALT, max_age=KEPT_SECONDS
+        )
     except (signing.BadSignature, TypeError, ValueError):
         return ""
     return str(mark) if constant_time_compare(str(account), _of(email)) else ""
@@ -32,5 +35,10 @@ def remember(response: HttpResponse, email: str) -> None:
     """After the right password."""
     value = signing.dumps([_of(email), secrets.token_hex(8)], salt=SALT)
     response.set_cookie(
-        COOKIE, value, max_age=KEPT_SECONDS, httponly=True, samesite="Lax", secure=settings.SESSION_COOKIE_SECURE
+        COOKIE,
+        value,
+        max_age=KEPT_SECONDS,
+        httponly=True,
+        samesite="Lax",
+        secure=settings.SESSION_COOKIE_SECURE,
     )

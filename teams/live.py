@@ -40,7 +40,11 @@ class _Complaints:
         if now < self._next:
             self._unsaid += 1
             return
-        more = f"; so were {self._unsaid} more since the last line like this" if self._unsaid else ""
+        more = (
+            f"; so were {self._unsaid} more since the last line like this"
+            if self._unsaid
+            else ""
+        )
         self._next, self._unsaid = now + QUIET_SECONDS, 0
         log.warning("%s: %s%s", what, error, more)
 
@@ -57,7 +61,12 @@ def emit(topic: str, event: str, html_or_text: str) -> None:
     """Send one event to everyone watching `topic`. Without Redis the event is lost and the log says so; the row keeps the truth."""
     try:
         pipeline = _connection().pipeline(transaction=False)
-        pipeline.xadd(f"live:{topic}", {"e": event, "d": html_or_text}, maxlen=STREAM_LENGTH, approximate=True)
+        pipeline.xadd(
+            f"live:{topic}",
+            {"e": event, "d": html_or_text},
+            maxlen=STREAM_LENGTH,
+            approximate=True,
+        )
         pipeline.expire(f"live:{topic}", STREAM_SECONDS)
         pipeline.publish(f"wake:{topic}", "1")
         pipeline.execute()
@@ -73,17 +82,23 @@ def forget(topics: list[str]) -> None:
         keys = [f"{kind}:{topic}" for topic in topics for kind in ("live", "told")]
         _connection().delete(*keys)
         _connection().bgrewriteaof()
-    except redis.exceptions.RedisError as error:  # they expire within a day, and the file is written anew as it grows
+    except (
+        redis.exceptions.RedisError
+    ) as error:  # they expire within a day, and the file is written anew as it grows
         log.warning("live events of %d topics not deleted: %s", len(topics), error)
 
 
 def _waiting_client() -> redis.asyncio.Redis:
     """Few connections for many streams: who finds none free waits, where the default pool would refuse and lose the event."""
-    pool = redis.asyncio.BlockingConnectionPool.from_url(settings.REDIS_URL, max_connections=CONNECTIONS, timeout=None)
+    pool = redis.asyncio.BlockingConnectionPool.from_url(
+        settings.REDIS_URL, max_connections=CONNECTIONS, timeout=None
+    )
     return redis.asyncio.Redis(connection_pool=pool)
 
 
-_async_connections: WeakKeyDictionary[asyncio.AbstractEventLoop, redis.asyncio.Redis] = WeakKeyDictionary()
+_async_connections: WeakKeyDictionary[asyncio.AbstractEventLoop, redis.asyncio.Redis] = (
+    WeakKeyDictionary()
+)
 
 
 def _async_client() -> redis.asyncio.Redis:
@@ -146,7 +161,11 @@ class Hub:
                 async with self.redis.pubsub() as subscription:
                     await subscription.psubscribe("wake:*")
                     while not me.cancelling():
-                        self._wake(await subscription.get_message(ignore_subscribe_messages=True, timeout=1))
+                        self._wake(
+                            await subscription.get_message(
+                                ignore_subscribe_messages=True, timeout=1
+                            )
+                        )
             except (redis.exceptions.RedisError, OSError) as error:
                 if me.cancelling():
                     return
@@ -175,7 +194,9 @@ class Hub:
         """Events after `last_id` as (id, event, data)."""
         low = f"({last_id}" if last_id != "0" else "-"
         rows: Any = await self.redis.xrange(f"live:{topic}", min=low, count=BATCH)
-        return [(key.decode(), fields[b"e"].decode(), fields[b"d"].decode()) for key, fields in rows]
+        return [
+            (key.decode(), fields[b"e"].decode(), fields[b"d"].decode()) for key, fields in rows
+        ]
 
     async def told(self, topic: str) -> str | None:
         """What `atell` told last."""
@@ -232,7 +253,9 @@ def stream(
     """An event stream of `topic`. `snapshot` gives the (event, data) pairs that bring a new or returning reader up to date;
     when one of them is `done` the stream ends there."""
     last_id = request.headers.get("Last-Event-ID") or request.GET.get("after") or "0"
-    response = StreamingHttpResponse(_events(topic, last_id, snapshot), content_type="text/event-stream")
+    response = StreamingHttpResponse(
+        _events(topic, last_id, snapshot), content_type="text/event-stream"
+    )
     response["Cache-Control"] = "no-cache, no-transform"
     response["X-Accel-Buffering"] = "no"
     return response

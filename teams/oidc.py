@@ -22,7 +22,19 @@ log = logging.getLogger(__name__)
 
 ANSWERS_WITHIN = 10  # seconds
 # Not HS256: with a shared secret as the key, a public key could be passed off as one.
-SIGNED_BY = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
+SIGNED_BY = (
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "EdDSA",
+    "Ed25519",
+)
 CLOCKS_DIFFER_BY = 60  # seconds
 DISTRUST = (AuthlibBaseError, JoseError, RuntimeError, KeyError, ValueError, TypeError)
 
@@ -52,10 +64,18 @@ def _provider() -> Any:
     described = client.load_server_metadata()
     if described.get("issuer") != settings.OIDC_ISSUER:
         _client.cache_clear()  # it keeps the description, and the provider or the way to it may be mended before we restart
-        log.error("%s calls itself %s: set OIDC_ISSUER to that", settings.OIDC_ISSUER, described.get("issuer"))
-        raise SignInRefused(f"{settings.OIDC_NAME} is not set up rightly here. Tell whoever runs this platform.")
+        log.error(
+            "%s calls itself %s: set OIDC_ISSUER to that",
+            settings.OIDC_ISSUER,
+            described.get("issuer"),
+        )
+        raise SignInRefused(
+            f"{settings.OIDC_NAME} is not set up rightly here. Tell whoever runs this platform."
+        )
     offered = described.get("id_token_signing_alg_values_supported") or ["RS256"]
-    described["id_token_signing_alg_values_supported"] = [name for name in offered if name in SIGNED_BY] or ["RS256"]
+    described["id_token_signing_alg_values_supported"] = [
+        name for name in offered if name in SIGNED_BY
+    ] or ["RS256"]
     return client
 
 
@@ -82,7 +102,9 @@ def claims_of(request: HttpRequest) -> Claims:
     }
     try:
         client = _provider()
-        token = client.authorize_access_token(request, claims_options=wanted, leeway=CLOCKS_DIFFER_BY)
+        token = client.authorize_access_token(
+            request, claims_options=wanted, leeway=CLOCKS_DIFFER_BY
+        )
         claims = token["userinfo"]
         if "email" not in claims:
             told = client.userinfo(token=token)
@@ -98,7 +120,9 @@ def claims_of(request: HttpRequest) -> Claims:
 
 def _unreachable(error: Exception) -> SignInRefused:
     log.error("OpenID Connect: %s does not answer: %s", settings.OIDC_ISSUER, error)
-    return SignInRefused(f"{settings.OIDC_NAME} does not answer. Try again in a minute, or sign in with your password.")
+    return SignInRefused(
+        f"{settings.OIDC_NAME} does not answer. Try again in a minute, or sign in with your password."
+    )
 
 
 def _distrusted(error: Exception) -> SignInRefused:

@@ -80,7 +80,11 @@ class Refused(SandboxError):
     """The parser refuses what came in. `member`: which file in it; `field`: where in that file; `reason`: a sentence."""
 
     def __init__(self, member: str, field: str, reason: str) -> None:
-        self.member, self.field, self.reason = _line(member, 200), _line(field, 200), _line(reason, 600)
+        self.member, self.field, self.reason = (
+            _line(member, 200),
+            _line(field, 200),
+            _line(reason, 600),
+        )
         places = [place for place in (self.member, self.field) if place]
         super().__init__(f"{', '.join(places)}: {self.reason}" if places else self.reason)
 
@@ -143,7 +147,11 @@ def run(
 
 @contextlib.contextmanager
 def opened(
-    module: str, *, limits: Limits, files: Mapping[str, Path] | None = None, folder: Path | None = None
+    module: str,
+    *,
+    limits: Limits,
+    files: Mapping[str, Path] | None = None,
+    folder: Path | None = None,
 ) -> Iterator["Box"]:
     """A box with a scratch folder under `folder` (default: the system's temporary folder), which is removed afterwards."""
     if folder is not None:
@@ -152,7 +160,10 @@ def opened(
     scratch = Path(tempfile.mkdtemp(prefix="sandbox-", dir=folder))
     try:
         with contextlib.ExitStack() as inputs:
-            opened_files = {name: inputs.enter_context(path.open("rb")) for name, path in (files or {}).items()}
+            opened_files = {
+                name: inputs.enter_context(path.open("rb"))
+                for name, path in (files or {}).items()
+            }
             yield Box(module, limits, scratch, opened_files)
     finally:
         _remove(scratch)
@@ -161,7 +172,9 @@ def opened(
 class Box:
     """One child's room. `run` once; then `open` or `take` what it left."""
 
-    def __init__(self, module: str, limits: Limits, scratch: Path, inputs: Mapping[str, BinaryIO]) -> None:
+    def __init__(
+        self, module: str, limits: Limits, scratch: Path, inputs: Mapping[str, BinaryIO]
+    ) -> None:
         self.module, self.limits, self.scratch, self.inputs = module, limits, scratch, inputs
         self.fences: list[str] = []
         """What the kernel keeps the child from, as it said itself: see `sandbox_fences`."""
@@ -189,7 +202,12 @@ class Box:
 
     def _started(self, question: Any) -> "subprocess.Popen[bytes]":
         descriptors = {name: file.fileno() for name, file in self.inputs.items()}
-        settings = {"module": self.module, "parent": os.getpid(), "inputs": descriptors, "limits": asdict(self.limits)}
+        settings = {
+            "module": self.module,
+            "parent": os.getpid(),
+            "inputs": descriptors,
+            "limits": asdict(self.limits),
+        }
         return subprocess.Popen(
             [sys.executable, "-I", "-B", str(LAUNCHER), json.dumps(settings)],
             cwd=self.scratch,
@@ -206,7 +224,9 @@ class Box:
         if not name or Path(name).name != name:
             raise BadOutput(f"“{_line(name, 80)}” is no name of a file.")
         try:
-            descriptor = os.open(self.scratch / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            descriptor = os.open(
+                self.scratch / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            )
         except OSError as error:
             raise BadOutput(f"The reader left no file {name} ({error.strerror}).") from None
         found = os.fstat(descriptor)
@@ -231,7 +251,9 @@ class Box:
 class _Talk:
     """Listens to one child until it has answered, and ends it."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", limits: Limits, scratch: Path) -> None:
+    def __init__(
+        self, process: "subprocess.Popen[bytes]", limits: Limits, scratch: Path
+    ) -> None:
         self.process, self.limits, self.scratch = process, limits, scratch
         self.deadline = time.monotonic() + limits.seconds
         self.fences: list[str] = []
@@ -280,7 +302,9 @@ class _Talk:
         *lines, self.rest = (self.rest + piece).split(b"\n")
         self.messages += len(lines)
         longest = max(len(self.rest), *map(len, lines)) if lines else len(self.rest)
-        if self.messages > self.limits.messages or longest > max(LONGEST_LINE, self.limits.output_mb * MEGABYTE):
+        if self.messages > self.limits.messages or longest > max(
+            LONGEST_LINE, self.limits.output_mb * MEGABYTE
+        ):
             raise TooBig("output", self.limits)
         for line in lines:
             try:
@@ -320,7 +344,9 @@ class _Talk:
             self._refuse_excess()
             return _object(last["result"])
         # Quoted: what a hostile child says must not look like lines of our log, nor reach a terminal's controls.
-        log.warning("sandbox: %s ended with %s: %r", self.process.args, code, self.complaints[-4000:])
+        log.warning(
+            "sandbox: %s ended with %s: %r", self.process.args, code, self.complaints[-4000:]
+        )
         raise Crashed(f"exit code {code}")
 
     def end(self) -> None:
@@ -342,7 +368,9 @@ def _object(value: Any) -> dict[str, Any]:
 
 def _line(text: str, most: int) -> str:
     """The text in one line that a page, a log and every database can hold."""
-    shown = "".join(character if character.isprintable() else " " for character in text[: 2 * most])
+    shown = "".join(
+        character if character.isprintable() else " " for character in text[: 2 * most]
+    )
     one_line = " ".join(shown.encode("utf-8", "replace").decode().split())
     return one_line if len(one_line) <= most else f"{one_line[: most - 1]}…"
 

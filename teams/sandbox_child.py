@@ -48,7 +48,9 @@ def main(settings: dict[str, Any]) -> int:
 
     def say(message: dict[str, Any]) -> None:
         text = json.dumps(message, allow_nan=False, ensure_ascii=False)
-        answers.write(text.encode("utf-8", "replace") + b"\n")  # half characters must not stop the answer
+        answers.write(
+            text.encode("utf-8", "replace") + b"\n"
+        )  # half characters must not stop the answer
         answers.flush()
 
     say({"fences": fences})
@@ -63,7 +65,13 @@ def _concluded(module: str, tell: Tell) -> dict[str, Any]:
         request = json.load(sys.stdin)
         return {"result": import_module(module).main(request, tell)}
     except Refusal as refusal:
-        return {"refused": {"member": refusal.member, "field": refusal.field, "reason": refusal.reason}}
+        return {
+            "refused": {
+                "member": refusal.member,
+                "field": refusal.field,
+                "reason": refusal.reason,
+            }
+        }
     except OverLimit as limit:
         return {"too_big": str(limit)}
     except MemoryError:
@@ -83,7 +91,9 @@ def _fence_in(settings: dict[str, Any]) -> list[str]:
     from teams import sandbox_fences
 
     limits = settings["limits"]
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write fails instead, and the reader can say why
+    signal.signal(
+        signal.SIGXFSZ, signal.SIG_IGN
+    )  # a write fails instead, and the reader can say why
     sandbox_fences.die_with_parent(settings["parent"])
     memory, file = limits["memory_mb"] * MEGABYTE, limits["file_mb"] * MEGABYTE
     cpu = limits["cpu_seconds"]
@@ -108,6 +118,8 @@ def _fence_in(settings: dict[str, Any]) -> list[str]:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
-    from teams import sandbox_child  # under its own name, so that `Refusal` is one class for the parser and for us
+    from teams import (
+        sandbox_child,  # under its own name, so that `Refusal` is one class for the parser and for us
+    )
 
     sys.exit(sandbox_child.main(json.loads(sys.argv[1])))

@@ -13,7 +13,9 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 22, 38
+PR_SET_PDEATHSIG = 1
+PR_SET_SECCOMP = 22
+PR_SET_NO_NEW_PRIVS = 38
 LINUX = sys.platform == "linux"
 
 
@@ -60,13 +62,28 @@ def _drop_capabilities() -> bool:
 
 # Landlock (linux/landlock.h) ------------------------------------------------------------------------------------------
 
-CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # the same numbers on every architecture
+# the same numbers on every architecture
+CREATE_RULESET = 444
+ADD_RULE = 445
+RESTRICT_SELF = 446
 RULE_PATH_BENEATH = 1
-WRITE_FILE, READ_FILE, READ_DIR, REMOVE_FILE = 2, 4, 8, 32
+WRITE_FILE = 2
+READ_FILE = 4
+READ_DIR = 8
+REMOVE_FILE = 32
 MAKE_REG = 1 << 8
 ALL_FILE_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
 TRUNCATE = 1 << 14
-SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime", "/dev/null", "/dev/urandom")
+SYSTEM = (
+    "/usr",
+    "/lib",
+    "/lib64",
+    "/bin",
+    "/etc/ld.so.cache",
+    "/etc/localtime",
+    "/dev/null",
+    "/dev/urandom",
+)
 
 
 def _landlock(code: Iterable[Path], scratch: Path) -> bool:
@@ -108,26 +125,68 @@ def _allow(libc: ctypes.CDLL, rules: int, path: Path, rights: int) -> None:
 
 # seccomp (linux/seccomp.h, linux/filter.h) ----------------------------------------------------------------------------
 
-ALLOW, FAIL_WITH, KILL = 0x7FFF0000, 0x00050000, 0x80000000
-EPERM, ENOSYS = 1, 38
-LOAD, JUMP_IF_EQUAL, JUMP_IF_BITS, JUMP_IF_MORE, RETURN = 0x20, 0x15, 0x45, 0x35, 0x06
-NUMBER_AT, ARCHITECTURE_AT, FIRST_ARGUMENT_AT, THIRD_ARGUMENT_AT = 0, 4, 16, 32
+ALLOW = 0x7FFF0000
+FAIL_WITH = 0x00050000
+KILL = 0x80000000
+EPERM = 1
+ENOSYS = 38
+LOAD = 0x20
+JUMP_IF_EQUAL = 0x15
+JUMP_IF_BITS = 0x45
+JUMP_IF_MORE = 0x35
+RETURN = 0x06
+NUMBER_AT = 0
+ARCHITECTURE_AT = 4
+FIRST_ARGUMENT_AT = 16
+THIRD_ARGUMENT_AT = 32
 CLONE_THREAD = 0x00010000
 X32 = 0x40000000
 
 _NUMBERS = {
     # name: (x86_64, aarch64); None where there is no such call
-    "socket": (41, 198), "socketpair": (53, 199), "connect": (42, 203), "fork": (57, None), "vfork": (58, None),
-    "execve": (59, 221), "execveat": (322, 281), "kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131),
-    "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240),
-    "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "setrlimit": (160, 164),
-    "pidfd_open": (434, 434), "pidfd_send_signal": (424, 424), "pidfd_getfd": (438, 438), "setsid": (112, 157),
-    "setpgid": (109, 154), "io_uring_setup": (425, 425), "bpf": (321, 280), "perf_event_open": (298, 241),
-    "userfaultfd": (323, 282), "memfd_create": (319, 279), "memfd_secret": (447, 447), "keyctl": (250, 219),
-    "add_key": (248, 217), "request_key": (249, 218), "mount": (165, 40), "umount2": (166, 39), "unshare": (272, 97),
-    "setns": (308, 268), "chroot": (161, 51), "pivot_root": (155, 41), "shmget": (29, 194), "msgget": (68, 186),
-    "semget": (64, 190), "mq_open": (240, 180), "open_by_handle_at": (304, 265), "sched_setattr": (314, 274),
-}  # fmt: skip
+    "socket": (41, 198),
+    "socketpair": (53, 199),
+    "connect": (42, 203),
+    "fork": (57, None),
+    "vfork": (58, None),
+    "execve": (59, 221),
+    "execveat": (322, 281),
+    "kill": (62, 129),
+    "tkill": (200, 130),
+    "tgkill": (234, 131),
+    "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240),
+    "ptrace": (101, 117),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "setrlimit": (160, 164),
+    "pidfd_open": (434, 434),
+    "pidfd_send_signal": (424, 424),
+    "pidfd_getfd": (438, 438),
+    "setsid": (112, 157),
+    "setpgid": (109, 154),
+    "io_uring_setup": (425, 425),
+    "bpf": (321, 280),
+    "perf_event_open": (298, 241),
+    "userfaultfd": (323, 282),
+    "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
+    "keyctl": (250, 219),
+    "add_key": (248, 217),
+    "request_key": (249, 218),
+    "mount": (165, 40),
+    "umount2": (166, 39),
+    "unshare": (272, 97),
+    "setns": (308, 268),
+    "chroot": (161, 51),
+    "pivot_root": (155, 41),
+    "shmget": (29, 194),
+    "msgget": (68, 186),
+    "semget": (64, 190),
+    "mq_open": (240, 180),
+    "open_by_handle_at": (304, 265),
+    "sched_setattr": (314, 274),
+}
 _SPECIAL = {"clone": (56, 220), "clone3": (435, 435), "prlimit64": (302, 261)}
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
@@ -150,7 +209,10 @@ def _program(column: int, architecture: int) -> bytes:
     for numbers in _NUMBERS.values():
         if (number := numbers[column]) is not None:
             steps += [_step(JUMP_IF_EQUAL, number, no=1), refuse]
-    steps += [_step(JUMP_IF_EQUAL, _SPECIAL["clone3"][column], no=1), _step(RETURN, FAIL_WITH | ENOSYS)]
+    steps += [
+        _step(JUMP_IF_EQUAL, _SPECIAL["clone3"][column], no=1),
+        _step(RETURN, FAIL_WITH | ENOSYS),
+    ]
     # A thread may be made, a process not.
     steps += [
         _step(JUMP_IF_EQUAL, _SPECIAL["clone"][column], no=4),

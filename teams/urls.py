@@ -1,6 +1,19 @@
 from django.urls import path
 
-from teams.views import audit, budget, costs, course, notices, oidc, people, plan, session, sign_in, staff, storage
+from teams.views import (
+    audit,
+    budget,
+    costs,
+    course,
+    notices,
+    oidc,
+    people,
+    plan,
+    session,
+    sign_in,
+    staff,
+    storage,
+)
 
 urlpatterns = [
     path("", sign_in.home, name="home"),
@@ -30,35 +43,85 @@ urlpatterns = [
     path("courses/<int:course_id>/people/list/", people.course_roster, name="course_roster"),
     path("courses/<int:course_id>/people/invite/", people.course_invite, name="course_invite"),
     path("courses/<int:course_id>/people/teams/", people.teams_form, name="teams_form"),
-    path("courses/<int:course_id>/people/imported/", people.course_people_invite, name="course_people_invite"),
-    path("courses/<int:course_id>/people/mail/", people.course_mail_retry, name="course_mail_retry"),
-    path("courses/<int:course_id>/people/<int:membership_id>/", people.membership_edit, name="membership_edit"),
+    path(
+        "courses/<int:course_id>/people/imported/",
+        people.course_people_invite,
+        name="course_people_invite",
+    ),
+    path(
+        "courses/<int:course_id>/people/mail/",
+        people.course_mail_retry,
+        name="course_mail_retry",
+    ),
+    path(
+        "courses/<int:course_id>/people/<int:membership_id>/",
+        people.membership_edit,
+        name="membership_edit",
+    ),
     path(
         "courses/<int:course_id>/people/<int:membership_id>/switch/",
         people.membership_switch,
         name="membership_switch",
     ),
     path("courses/<int:course_id>/sections/new/", people.section_new, name="section_new"),
-    path("courses/<int:course_id>/sections/<int:section_id>/remove/", people.section_remove, name="section_remove"),
+    path(
+        "courses/<int:course_id>/sections/<int:section_id>/remove/",
+        people.section_remove,
+        name="section_remove",
+    ),
     path("courses/<int:course_id>/teams/new/", course.team_new, name="team_new"),
-    path("courses/<int:course_id>/teams/<int:joined_id>/join/", course.team_join, name="team_join"),
-    path("courses/<int:course_id>/teams/withdraw/", course.team_request_withdraw, name="team_request_withdraw"),
-    path("teams/<int:team_id>/requests/<int:asked_id>/", course.team_request_answer, name="team_request_answer"),
-    path("courses/<int:course_id>/teams/<int:edited_id>/settings/", course.team_settings, name="team_settings"),
+    path(
+        "courses/<int:course_id>/teams/<int:joined_id>/join/", course.team_join, name="team_join"
+    ),
+    path(
+        "courses/<int:course_id>/teams/withdraw/",
+        course.team_request_withdraw,
+        name="team_request_withdraw",
+    ),
+    path(
+        "teams/<int:team_id>/requests/<int:asked_id>/",
+        course.team_request_answer,
+        name="team_request_answer",
+    ),
+    path(
+        "courses/<int:course_id>/teams/<int:edited_id>/settings/",
+        course.team_settings,
+        name="team_settings",
+    ),
     path("courses/<int:course_id>/costs.csv", costs.course_costs_csv, name="course_costs_csv"),
-    path("courses/<int:course_id>/costs/by/<str:field>/", costs.course_costs_by, name="course_costs_by"),
-    path("courses/<int:course_id>/costs/by/<str:field>/entries/", costs.course_entries, name="course_entries"),
-    path("courses/<int:course_id>/costs/<int:spender_id>/", costs.course_team_costs, name="course_team_costs"),
+    path(
+        "courses/<int:course_id>/costs/by/<str:field>/",
+        costs.course_costs_by,
+        name="course_costs_by",
+    ),
+    path(
+        "courses/<int:course_id>/costs/by/<str:field>/entries/",
+        costs.course_entries,
+        name="course_entries",
+    ),
+    path(
+        "courses/<int:course_id>/costs/<int:spender_id>/",
+        costs.course_team_costs,
+        name="course_team_costs",
+    ),
     path("courses/<int:course_id>/storage/", storage.course_storage, name="course_storage"),
     path("courses/<int:course_id>/storage/limit/", storage.storage_limit, name="storage_limit"),
     path("courses/<int:course_id>/prices/", costs.course_prices, name="course_prices"),
     path(
-        "courses/<int:course_id>/budget/<int:request_id>/", budget.budget_request_answer, name="budget_request_answer"
+        "courses/<int:course_id>/budget/<int:request_id>/",
+        budget.budget_request_answer,
+        name="budget_request_answer",
     ),
     path("courses/<int:course_id>/plan/new/", plan.milestone_new, name="milestone_new"),
-    path("courses/<int:course_id>/plan/<int:milestone_id>/", plan.milestone_edit, name="milestone_edit"),
+    path(
+        "courses/<int:course_id>/plan/<int:milestone_id>/",
+        plan.milestone_edit,
+        name="milestone_edit",
+    ),
     path("courses/<int:course_id>/notices/", notices.course_notices, name="course_notices"),
-    path("courses/<int:course_id>/notices/new/", notices.announcement_new, name="announcement_new"),
+    path(
+        "courses/<int:course_id>/notices/new/", notices.announcement_new, name="announcement_new"
+    ),
     path("courses/<int:course_id>/audit/", audit.course_audit, name="course_audit"),
     path("courses/<int:course_id>/audit.csv", audit.course_audit_csv, name="course_audit_csv"),
     path("notices/bell/", notices.notice_bell, name="notice_bell"),

@@ -1,7 +1,16 @@
 """RQ entry points: an id in, one service call."""
 
 from teams.services import archive_exports
-from training.services import base_trials, bundle, cloud, execute, imported, merging, provider_trial, speed_trial
+from training.services import (
+    base_trials,
+    bundle,
+    cloud,
+    execute,
+    imported,
+    merging,
+    provider_trial,
+    speed_trial,
+)
 
 
 def execute_run(run_id: int) -> str:

@@ -27,10 +27,26 @@ READ_BYTES = 65_536
 GRACE_SECONDS = 20.0  # for a checkpoint
 INTERRUPTED = 128 + signal.SIGTERM
 PASSED_ON = (
-    "PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES",
-    "OMP_NUM_THREADS", "LORA_WARM_SOCKET", "LORA_PROCESSES", "HF_HOME", "HF_TOKEN", "HF_ENDPOINT", "HF_HUB_OFFLINE",
-    "SSL_CERT_FILE", "HTTPS_PROXY", "NO_PROXY",
-)  # fmt: skip
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "CUDA_VISIBLE_DEVICES",
+    "NVIDIA_VISIBLE_DEVICES",
+    "OMP_NUM_THREADS",
+    "LORA_WARM_SOCKET",
+    "LORA_PROCESSES",
+    "HF_HOME",
+    "HF_TOKEN",
+    "HF_ENDPOINT",
+    "HF_HUB_OFFLINE",
+    "SSL_CERT_FILE",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+)
 
 Event = dict[str, Any]
 
@@ -38,7 +54,13 @@ Event = dict[str, Any]
 def environment(engines: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """What an engine may see of ours: the allow-list, where engines are found, and what the run needs (`extra`)."""
     kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    return {**kept, "PYTHONPATH": str(engines), "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", **(extra or {})}
+    return {
+        **kept,
+        "PYTHONPATH": str(engines),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONIOENCODING": "utf-8",
+        **(extra or {}),
+    }
 
 
 class Engine:
@@ -71,11 +93,16 @@ class Engine:
                 stderr=log,
                 start_new_session=True,
             )
-        (self.folder / PID_FILE).write_text(f"{self._process.pid} {_started(self._process.pid)}", encoding="ascii")
+        (self.folder / PID_FILE).write_text(
+            f"{self._process.pid} {_started(self._process.pid)}", encoding="ascii"
+        )
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.ask_to_leave()
         try:
@@ -114,7 +141,10 @@ class Engine:
                 *lines, rest = (rest + piece).split(b"\n")
                 yield from (_event(line) for line in lines if line.strip())
                 if len(rest) > LONGEST_LINE:
-                    yield {"event": "unreadable", "line": f"{len(rest)} bytes without a line's end"}
+                    yield {
+                        "event": "unreadable",
+                        "line": f"{len(rest)} bytes without a line's end",
+                    }
                     rest = b""
                 if not piece:
                     break
@@ -152,7 +182,11 @@ def _event(line: bytes) -> Event:
 def storable(value: Any) -> Any:
     """JSON data that every database keeps: no U+0000, no lone surrogates, no NaN or infinity (which become None)."""
     if isinstance(value, str):
-        return value.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+        return (
+            value.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+            .encode("utf-8", "replace")
+            .decode()
+        )
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, list):
@@ -174,7 +208,10 @@ def end_leftover(folder: Path, grace: float) -> bool:
     pid = int(pid_text)
     if started != _started(pid):
         return False
-    for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, max(grace, GRACE_SECONDS))):
+    for number, patience in (
+        (signal.SIGTERM, grace),
+        (signal.SIGKILL, max(grace, GRACE_SECONDS)),
+    ):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, number)
         deadline = time.monotonic() + patience
@@ -188,7 +225,12 @@ def _started(pid: int) -> str:
     if not Path("/proc/self/stat").exists():
         return "unknown"
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        fields = (
+            Path(f"/proc/{pid}/stat")
+            .read_text(encoding="utf-8", errors="replace")
+            .rpartition(")")[2]
+            .split()
+        )
     except OSError:
         return "gone"
     return "gone" if fields[0] == "Z" else fields[19]

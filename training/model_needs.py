@@ -7,9 +7,11 @@ with room for too few tokens (their thinking counts); the room is sent as `max_c
 import re
 
 REASONING = re.compile(
-    r"(?:o[1345](?:-(?:mini|nano|pro))?(?:-\d{4}-\d{2}-\d{2})?|gpt-5(?:\.\d+)*(?!-chat)(?:-.*)?)", re.IGNORECASE
+    r"(?:o[1345](?:-(?:mini|nano|pro))?(?:-\d{4}-\d{2}-\d{2})?|gpt-5(?:\.\d+)*(?!-chat)(?:-.*)?)",
+    re.IGNORECASE,
 )
-TEMPERATURE, FEWEST_TOKENS = 1.0, 16_000
+TEMPERATURE = 1.0
+FEWEST_TOKENS = 16_000
 
 
 def thinks_first(model: str) -> bool:

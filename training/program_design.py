@@ -17,9 +17,14 @@ Chain = Literal["answer", "answer_then_simplify"]
 Layout = Literal["fields", "plain"]
 """`fields`: DSPy's own chat format. `plain`: an ordinary chat, for small models that follow no format."""
 
-MOST_FIELDS, MOST_NAME, MOST_DESCRIPTION, MOST_INSTRUCTION, MOST_TEXT = 6, 40, 200, 2_000, 2_000
+MOST_FIELDS = 6
+MOST_NAME = 40
+MOST_DESCRIPTION = 200
+MOST_INSTRUCTION = 2_000
+MOST_TEXT = 2_000
 NAME = re.compile(r"[a-z](?:_?[a-z0-9])*")
-REASONING, DRAFT = "reasoning", "first_answer"
+REASONING = "reasoning"
+DRAFT = "first_answer"
 # Names that DSPy, pydantic or this engine use themselves. A test compares with what DSPy's own classes have.
 _RESERVED_WORDS = (
     "reasoning first_answer completed rationale augmented config demos lm signature new_signature prediction module tools "
@@ -31,7 +36,9 @@ _RESERVED_WORDS = (
     "completions get values"
 )
 RESERVED = frozenset(_RESERVED_WORDS.split())
-HISTORY, QUESTION, ANSWER = "conversation_history", "teacher_prompt", "student_response"
+HISTORY = "conversation_history"
+QUESTION = "teacher_prompt"
+ANSWER = "student_response"
 
 Name = Annotated[str, Meta(min_length=1, max_length=MOST_NAME)]
 
@@ -58,9 +65,13 @@ INSTRUCTION = (
 class Design(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A program before anything is learned. The defaults are the course guide's signature and module."""
 
-    inputs: Annotated[tuple[InputField, ...], Meta(min_length=1, max_length=MOST_FIELDS)] = INPUTS
+    inputs: Annotated[tuple[InputField, ...], Meta(min_length=1, max_length=MOST_FIELDS)] = (
+        INPUTS
+    )
     answer: Name = ANSWER
-    answer_description: Annotated[str, Meta(max_length=MOST_DESCRIPTION)] = "what the child says, and nothing else"
+    answer_description: Annotated[str, Meta(max_length=MOST_DESCRIPTION)] = (
+        "what the child says, and nothing else"
+    )
     instruction: Annotated[str, Meta(min_length=1, max_length=MOST_INSTRUCTION)] = INSTRUCTION
     reasoning: bool = True
     chain: Chain = "answer"
@@ -95,7 +106,10 @@ class Design(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def values(self, *, history: str, question: str, persona: str) -> dict[str, str]:
         """The inputs by name for one turn."""
         said = {"history": history, "question": question, "persona": persona}
-        return {field.name: field.text if field.source == "text" else said[field.source] for field in self.inputs}
+        return {
+            field.name: field.text if field.source == "text" else said[field.source]
+            for field in self.inputs
+        }
 
     def trouble(self) -> str | None:
         """What makes this no program, in a sentence; None where it is one."""
@@ -109,13 +123,16 @@ class Design(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if sources.count("question") != 1:
             return "Exactly one field must be what the teacher says now."
         if sources.count("history") > 1 or sources.count("persona") > 1:
-            return "The conversation so far and the system message may each have one field at most."
+            return (
+                "The conversation so far and the system message may each have one field at most."
+            )
         if self.layout == "plain" and (self.reasoning or self.chain != "answer"):
             return "A small local model answers in one step, without reasoning."
         return None
 
 
-MOST_PHRASES, MOST_PHRASE = 20, 60
+MOST_PHRASES = 20
+MOST_PHRASE = 60
 Phrase = Annotated[str, Meta(min_length=1, max_length=MOST_PHRASE)]
 
 

@@ -27,7 +27,9 @@ class SafeWorker(Worker):  # type: ignore[misc]  # RQ ships no types that mypy f
         """
         os.umask(0o077)
         import_module("training.jobs")
-        import_module(settings.ROOT_URLCONF)  # pages' fragments are rendered in jobs, links and all
+        import_module(
+            settings.ROOT_URLCONF
+        )  # pages' fragments are rendered in jobs, links and all
         return bool(super().work(*args, **options))
 
     def main_work_horse(self, job: Any, queue: Any) -> None:

@@ -78,7 +78,9 @@ class Artefacts:
         base = run.base_model
         if said.config is not None:
             if not run.is_adapter:
-                raise ArchiveRefused(f"runs, {run}: It brings an adapter, and {base.name} is a provider’s model.")
+                raise ArchiveRefused(
+                    f"runs, {run}: It brings an adapter, and {base.name} is a provider’s model."
+                )
             if base.hosting != Hosting.ELSEWHERE:
                 try:
                     adapters.check_fits(said.tensors, base)
@@ -88,7 +90,11 @@ class Artefacts:
             return {CONFIG: adapters.config_text(said.config, base)}
         if run.trained_with.is_program and said.program is not None:
             address = public_address(base)
-            return {PROGRAM: document(said.program, model=base.name, base_url=address, local=base.local)}
+            return {
+                PROGRAM: document(
+                    said.program, model=base.name, base_url=address, local=base.local
+                )
+            }
         return {}
 
 

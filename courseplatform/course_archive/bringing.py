@@ -76,7 +76,9 @@ def read_course_archive(*, import_id: int, attempt: int) -> str:
 def bring_course(*, import_: ArchiveImport, beat: Callable[[str], None]) -> Course:
     """Raises ArchiveRefused or sandbox.SandboxError with a sentence, and leaves nothing behind then."""
     inputs = {"upload": import_.file_path}
-    with sandbox.opened(CHILD, limits=LIMITS, files=inputs, folder=import_.folder / "box") as box:
+    with sandbox.opened(
+        CHILD, limits=LIMITS, files=inputs, folder=import_.folder / "box"
+    ) as box:
         beat("Checking every row and file in it")
         answer = msgspec.convert(box.run({}, on_tick=lambda: beat("")), Answer, strict=False)
         arrival = Arrival(import_, box, answer, beat)
@@ -89,7 +91,9 @@ def bring_course(*, import_: ArchiveImport, beat: Callable[[str], None]) -> Cour
 
 def undo(import_: ArchiveImport) -> None:
     """Take back what an attempt made that did not come to its end. Nothing, once another attempt has begun."""
-    mine = ArchiveImport.objects.filter(pk=import_.pk, attempt=import_.attempt, status__in=AT_WORK)
+    mine = ArchiveImport.objects.filter(
+        pk=import_.pk, attempt=import_.attempt, status__in=AT_WORK
+    )
     found = mine.select_related("course").first()
     if found is None:
         return
@@ -104,7 +108,13 @@ def undo(import_: ArchiveImport) -> None:
 class Arrival:
     """One archive that was read, on its way in. `known` says what its numbers and names are here."""
 
-    def __init__(self, import_: ArchiveImport, box: sandbox.Box, answer: Answer, beat: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        import_: ArchiveImport,
+        box: sandbox.Box,
+        answer: Answer,
+        beat: Callable[[str], None],
+    ) -> None:
         self.import_, self.box, self.answer, self.beat = import_, box, answer, beat
         self.person = import_.person
         self.known = Known()
@@ -137,7 +147,9 @@ class Arrival:
         with self.box.open("rows", most_bytes=MOST_ROWS_BYTES) as file:
             file.seek(start)
             for _ in range(count):
-                number, row = msgspec.json.decode(file.readline(), type=tuple[int, dict[str, Any]])
+                number, row = msgspec.json.decode(
+                    file.readline(), type=tuple[int, dict[str, Any]]
+                )
                 yield number, row
 
     def _make_people(self) -> None:
@@ -148,7 +160,9 @@ class Arrival:
             if person.email == self.person.email:
                 self.known.people[person.pk] = self.person.pk
                 continue
-            account = User(email=f"{start}{len(made)}{NOWHERE}", name=person.name, is_active=False)
+            account = User(
+                email=f"{start}{len(made)}{NOWHERE}", name=person.name, is_active=False
+            )
             account.set_unusable_password()
             made.append((person.pk, account))
             self.emails[person.pk] = person.email
@@ -164,8 +178,19 @@ class Arrival:
             Membership.objects.update_or_create(
                 course=course,
                 person=self.person,
-                defaults={"role": Role.INSTRUCTOR, "team": None, "active": True, "imported_email": ""},
+                defaults={
+                    "role": Role.INSTRUCTOR,
+                    "team": None,
+                    "active": True,
+                    "imported_email": "",
+                },
             )
-            audit.record(course=course, person=self.person, action=audit.IMPORTED, what=str(course), after=counts)
+            audit.record(
+                course=course,
+                person=self.person,
+                action=audit.IMPORTED,
+                what=str(course),
+                after=counts,
+            )
             archive_imports.done(self.import_, course=course, report=counts)
             transaction.on_commit(base_models.write_list)

@@ -41,7 +41,9 @@ from training.archives.contents import storable_text
 from training.archives.zips import ZipLimits, lines_of, names_of, open_zip, text_of
 
 LIMITS = ZipLimits(members=25_000, unpacked_bytes=2_000_000_000)
-LONGEST_LINE, LONGEST_TEXT, MOST_LISTED = 8_000_000, 200_000, 10_000
+LONGEST_LINE = 8_000_000
+LONGEST_TEXT = 200_000
+MOST_LISTED = 10_000
 RUN_FILE = re.compile(r"runs/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/(.+)")
 EMAIL = re.compile(r"[^@\s]{1,200}@[^@\s]{1,100}")
 Row = dict[str, Any]
@@ -70,11 +72,17 @@ def _check_members(archive: zipfile.ZipFile) -> None:
 def _check_about(archive: zipfile.ZipFile) -> None:
     if ABOUT not in names_of(archive):
         raise Refusal(
-            "", "", "This is not a course archive: there is no about.json in it. Use what “Export the course” made."
+            "",
+            "",
+            "This is not a course archive: there is no about.json in it. Use what “Export the course” made.",
         )
     about = _decoded(text_of(archive, ABOUT, most_bytes=100_000), ABOUT, "")
     if about.get("format") != FORMAT:
-        raise Refusal(ABOUT, "format", "This is not a course archive that this version of the platform can read.")
+        raise Refusal(
+            ABOUT,
+            "format",
+            "This is not a course archive that this version of the platform can read.",
+        )
 
 
 def _decoded(text: bytes, member: str, place: str) -> Row:
@@ -107,7 +115,10 @@ class _Reading:
                     row = self.datasets.version(number, row)
                 elif table.label == RUN:
                     self.runs.add(number, row)
-                out.write(json.dumps([number, row], ensure_ascii=False, allow_nan=False).encode() + b"\n")
+                out.write(
+                    json.dumps([number, row], ensure_ascii=False, allow_nan=False).encode()
+                    + b"\n"
+                )
                 count += 1
             found[table.label] = [start, count]
             self.tell({"stage": table.label})
@@ -122,10 +133,14 @@ class _Reading:
         for number, line in enumerate(lines, start=1):
             self.lines += 1
             if self.lines > MOST_LINES:
-                raise Refusal("", "", f"It holds more than {MOST_LINES:,} rows in all tables together.")
+                raise Refusal(
+                    "", "", f"It holds more than {MOST_LINES:,} rows in all tables together."
+                )
             row = cleaned(table, number, _decoded(line, table.member, f"line {number}"))
             if row["id"] in seen:
-                raise Refusal(table.member, f"line {number}, id", "Another row has the same number.")
+                raise Refusal(
+                    table.member, f"line {number}, id", "Another row has the same number."
+                )
             seen.add(row["id"])
             yield number, row
 
@@ -139,8 +154,17 @@ def cleaned(table: Table, number: int, row: Row) -> Row:
             continue
         try:
             found[name] = _cleaned_value(table, name, value)
-        except (ValueError, TypeError, KeyError, AttributeError, msgspec.MsgspecError, RecursionError) as wrong:
-            raise Refusal(table.member, place, f"{str(wrong)[:300].rstrip('.') or 'It does not fit'}.") from wrong
+        except (
+            ValueError,
+            TypeError,
+            KeyError,
+            AttributeError,
+            msgspec.MsgspecError,
+            RecursionError,
+        ) as wrong:
+            raise Refusal(
+                table.member, place, f"{str(wrong)[:300].rstrip('.') or 'It does not fit'}."
+            ) from wrong
     if not isinstance(found.get("id"), int):
         raise Refusal(table.member, f"line {number}, id", "A row without a number of its own.")
     return found
@@ -206,7 +230,11 @@ def _people(archive: zipfile.ZipFile) -> list[Row]:
         if not EMAIL.fullmatch(email) or not email.isprintable():
             raise Refusal(PEOPLE, f"{place}, email", "This is not an e-mail address.")
         try:
-            known = {"pk": _row_number(row.get("pk")), "email": email.lower(), "name": _scalar(name)[:120]}
+            known = {
+                "pk": _row_number(row.get("pk")),
+                "email": email.lower(),
+                "name": _scalar(name)[:120],
+            }
         except ValueError as wrong:
             raise Refusal(PEOPLE, place, f"{wrong}.") from wrong
         found.append(known)
@@ -226,5 +254,7 @@ def _proofs(archive: zipfile.ZipFile) -> list[Row]:
 
 def _small_lines(archive: zipfile.ZipFile, member: str, most: int) -> Any:
     if member in names_of(archive):
-        for number, line in enumerate(lines_of(archive, member, most_lines=most, longest=10_000), start=1):
+        for number, line in enumerate(
+            lines_of(archive, member, most_lines=most, longest=10_000), start=1
+        ):
             yield number, _decoded(line, member, f"line {number}")

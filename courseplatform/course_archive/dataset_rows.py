@@ -38,8 +38,15 @@ class Datasets:
 
     def add_place(self, number: int, row: Row) -> None:
         first, version, block = row.get("first_row"), row.get("version_id"), row.get("block_id")
-        if isinstance(first, bool) or not isinstance(first, int) or version is None or block is None:
-            raise Refusal(f"{PLACE}.jsonl", f"line {number}", "It does not say which block stands where.")
+        if (
+            isinstance(first, bool)
+            or not isinstance(first, int)
+            or version is None
+            or block is None
+        ):
+            raise Refusal(
+                f"{PLACE}.jsonl", f"line {number}", "It does not say which block stands where."
+            )
         self.places[version].append((first, block))
 
     def block(self, number: int, row: Row, out: IO[bytes]) -> Row:
@@ -51,7 +58,11 @@ class Datasets:
                 raise Refusal(member, f"{place}, row {position}", trouble)
         self.rows += len(stored)
         if not 0 < len(stored) <= BLOCK_ROWS or self.rows > MOST_ROWS:
-            raise Refusal(member, place, f"A block has 1 to {BLOCK_ROWS} rows, and an archive at most {MOST_ROWS:,}.")
+            raise Refusal(
+                member,
+                place,
+                f"A block has 1 to {BLOCK_ROWS} rows, and an archive at most {MOST_ROWS:,}.",
+            )
         if row.get("team_id") is None:
             raise Refusal(member, f"{place}, team_id", "It does not say whose rows these are.")
         packed = pack(stored)
@@ -68,7 +79,11 @@ class Datasets:
         for first, block_id in sorted(self.places[row["id"]]):
             block = self.blocks.get(block_id)
             if block is None or first != expected:
-                raise Refusal(member, place, "A block of its rows is missing, or stands where it does not belong.")
+                raise Refusal(
+                    member,
+                    place,
+                    "A block of its rows is missing, or stands where it does not belong.",
+                )
             expected += len(block.ids)
             ids.update(block.ids)
             for shape, digest, turns, characters in block.counted:
@@ -76,13 +91,23 @@ class Datasets:
         if not expected or len(ids) < expected:
             raise Refusal(member, place, "It has no rows, or two of them have the same id.")
         if totals.content_hash != row.get("content_hash"):
-            raise Refusal(member, f"{place}, content_hash", "Its rows are not those that it names: the hash differs.")
-        figures = {"row_count": totals.rows, "turn_count": totals.turns, "token_estimate": totals.token_estimate}
+            raise Refusal(
+                member,
+                f"{place}, content_hash",
+                "Its rows are not those that it names: the hash differs.",
+            )
+        figures = {
+            "row_count": totals.rows,
+            "turn_count": totals.turns,
+            "token_estimate": totals.token_estimate,
+        }
         return {**row, **figures}
 
 
 def _counted(row: StoredRow) -> tuple[str, bytes, int, int]:
-    named = NamedRows.of(row, formats.fingerprint(formats.Row(**{name: getattr(row, name) for name in _FIELDS})))
+    named = NamedRows.of(
+        row, formats.fingerprint(formats.Row(**{name: getattr(row, name) for name in _FIELDS}))
+    )
     return named.shape, named.digests, named.turns, named.characters
 
 
@@ -101,7 +126,9 @@ def _unpacked(data: bytes, member: str, place: str) -> list[StoredRow]:
         ValueError,
         RecursionError,
     ) as wrong:
-        raise Refusal(member, f"{place}, rows", f"These are not rows of a dataset: {wrong}.") from wrong
+        raise Refusal(
+            member, f"{place}, rows", f"These are not rows of a dataset: {wrong}."
+        ) from wrong
 
 
 def _decompressed(data: bytes) -> bytes:

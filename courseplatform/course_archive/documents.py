@@ -16,15 +16,39 @@ from training.archives.manifest import Setting, Text
 
 LONG = 20_000
 Document = Callable[[Any], Any]
-MORE_RESULT = ("schema", "seed", "stopped_by", "notes", "usage", "failed_examples", "score", "learning_curve")
+MORE_RESULT = (
+    "schema",
+    "seed",
+    "stopped_by",
+    "notes",
+    "usage",
+    "failed_examples",
+    "score",
+    "learning_curve",
+)
 """What the pages of a run read beside what a run archive brings. Never: checkpoints (a model's name at a provider), the
 machine, and how long a program's prompt is, which prices its answers."""
 EVENT = (
-    *contents.SHOWN, "status", "message", "step", "tokens", "tokens_per_second", "used", "allowed", "input_tokens",
-    "cached_input_tokens", "output_tokens", "code", "mend",
-)  # fmt: skip
-Phrases = Annotated[list[Annotated[str, Meta(max_length=1_000)]], Meta(max_length=100)]  # as its form takes them
-RowIds = Annotated[list[Annotated[str, Meta(max_length=contents.LONGEST_ROW_ID)]], Meta(max_length=500_000)]
+    *contents.SHOWN,
+    "status",
+    "message",
+    "step",
+    "tokens",
+    "tokens_per_second",
+    "used",
+    "allowed",
+    "input_tokens",
+    "cached_input_tokens",
+    "output_tokens",
+    "code",
+    "mend",
+)
+Phrases = Annotated[
+    list[Annotated[str, Meta(max_length=1_000)]], Meta(max_length=100)
+]  # as its form takes them
+RowIds = Annotated[
+    list[Annotated[str, Meta(max_length=contents.LONGEST_ROW_ID)]], Meta(max_length=500_000)
+]
 Prompt = Annotated[str, Meta(max_length=LONG)]
 
 
@@ -140,7 +164,9 @@ def _row_ids(value: Any) -> Any:
 def _kept(names: tuple[str, ...]) -> Document:
     def keep(value: Any) -> Any:
         found = msgspec.convert(value, dict[str, Any])
-        return contents.bounded({name: found[name] for name in names if name in found}, longest=LONG)
+        return contents.bounded(
+            {name: found[name] for name in names if name in found}, longest=LONG
+        )
 
     return keep
 
@@ -153,7 +179,9 @@ def _row(value: Any) -> Any:
     named = stored if isinstance(stored, StoredRow) else StoredRow.of(stored, "row")
     if trouble := contents.trouble_with(named):
         raise ValueError(trouble)
-    return contents.bounded({name: value[name] for name in value if name in StoredRow.__struct_fields__})
+    return contents.bounded(
+        {name: value[name] for name in value if name in StoredRow.__struct_fields__}
+    )
 
 
 def _metrics(value: Any) -> Any:
@@ -167,17 +195,23 @@ DOCUMENTS: dict[tuple[str, str], Document] = {
     ("teams.auditentry", "after"): contents.bounded,
     ("evaluation.interviewquestion", "right"): _as(Phrases),
     ("evaluation.interviewquestion", "mistaken"): _as(Phrases),
-    ("training.trainingrun", "settings"): _as(Annotated[dict[Text, Setting], Meta(max_length=100)]),
+    ("training.trainingrun", "settings"): _as(
+        Annotated[dict[Text, Setting], Meta(max_length=100)]
+    ),
     ("training.trainingrun", "idle_speed"): OBJECT,
     ("training.trainingrun", "work"): OBJECT,
     ("training.trainingrun", "result"): _kept((*contents.KEPT_RESULT, *MORE_RESULT)),
     ("datasets.frozensplit", "validation_ids"): _row_ids,
     ("evaluation.submission", "bundle"): _as(Snapshot),
-    ("training.runverdict", "answers"): _as(Annotated[list[VerdictAnswer], Meta(max_length=100)]),
+    ("training.runverdict", "answers"): _as(
+        Annotated[list[VerdictAnswer], Meta(max_length=100)]
+    ),
     ("training.runevent", "data"): _kept(EVENT),
     ("evaluation.interview", "metrics"): _metrics,
     ("datasets.draftchange", "row"): _row,
-    ("evaluation.gradescale", "weights"): _as(Annotated[dict[Text, Weight], Meta(max_length=100)]),
+    ("evaluation.gradescale", "weights"): _as(
+        Annotated[dict[Text, Weight], Meta(max_length=100)]
+    ),
     ("evaluation.gradescale", "shares"): _as(Annotated[list[Share], Meta(max_length=10)]),
     ("evaluation.resultrelease", "content"): _as(Released),
     ("evaluation.graderevision", "scores"): _as(Annotated[list[Score], Meta(max_length=200)]),

@@ -7,7 +7,15 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from courseplatform.course_archive import shared
-from courseplatform.course_archive.rows import ArchiveRefused, Line, fresh_name, insert, model_of, refused, values_of
+from courseplatform.course_archive.rows import (
+    ArchiveRefused,
+    Line,
+    fresh_name,
+    insert,
+    model_of,
+    refused,
+    values_of,
+)
 from courseplatform.course_archive.tables import BY_LABEL, COURSE, RUN, VERSION, Table
 from datasets.services.blocks import read_frames
 from evaluation.models import OpinionStatus, TurnStatus
@@ -66,8 +74,14 @@ def _keep_lists(arrival: "Arrival", table: Table, lines: list[Line]) -> None:
         for number, row in lines:
             for one in dict.fromkeys(row.get(name, [])):
                 if one not in known:
-                    raise refused(table, number, name, "It names a row that is not in this archive.")
-                pairs.append(through(**{mine: arrival.known.of(table.label)[row["id"]], theirs: known[one]}))
+                    raise refused(
+                        table, number, name, "It names a row that is not in this archive."
+                    )
+                pairs.append(
+                    through(
+                        **{mine: arrival.known.of(table.label)[row["id"]], theirs: known[one]}
+                    )
+                )
         through._default_manager.bulk_create(pairs, batch_size=500)
 
 
@@ -76,7 +90,9 @@ def _keep_lists(arrival: "Arrival", table: Table, lines: list[Line]) -> None:
 
 def _keep_course(arrival: "Arrival", table: Table, lines: list[Line]) -> None:
     if len(lines) != 1:
-        raise ArchiveRefused(f"{table.member}: There must be one course in it, and there are {len(lines)}.")
+        raise ArchiveRefused(
+            f"{table.member}: There must be one course in it, and there are {len(lines)}."
+        )
     number, row = lines[0]
     values = values_of(table, lines[0], arrival.known)
     if not 1 <= values.get("team_size", 5) <= LARGEST_TEAM:
@@ -87,7 +103,9 @@ def _keep_course(arrival: "Arrival", table: Table, lines: list[Line]) -> None:
     made = Course(**values)
     with transaction.atomic():
         insert(table, [(row["id"], made)], arrival.known)
-        ArchiveImport.objects.filter(pk=arrival.import_.pk).update(course=made)  # so that it can be undone
+        ArchiveImport.objects.filter(pk=arrival.import_.pk).update(
+            course=made
+        )  # so that it can be undone
     arrival.course = made
 
 
@@ -101,7 +119,9 @@ def _keep_blocks(arrival: "Arrival", table: Table, lines: list[Line]) -> None:
         values = values_of(table, line, arrival.known)
         place = (values["team_id"], frame.content_hash)
         if place in by_hash:  # equal once both are packed in the same way
-            raise refused(table, line[0], "content_hash", "Another block of this team holds the same rows.")
+            raise refused(
+                table, line[0], "content_hash", "Another block of this team holds the same rows."
+            )
         by_hash[place] = line[1]["id"]
         made.append((line[1]["id"], model_of(table)(**values | {"rows": frame.data})))
     insert(table, made, arrival.known)
@@ -119,9 +139,13 @@ def _keep_versions(arrival: "Arrival", table: Table, lines: list[Line]) -> None:
     for number, row in lines:
         parent = parents[row["id"]]
         if parent is not None and parent not in here:
-            raise refused(table, number, "parent_id", "It names a row that is not in this archive.")
+            raise refused(
+                table, number, "parent_id", "It names a row that is not in this archive."
+            )
         if parent is not None:
-            model_of(table)._default_manager.filter(pk=here[row["id"]]).update(parent_id=here[parent])
+            model_of(table)._default_manager.filter(pk=here[row["id"]]).update(
+                parent_id=here[parent]
+            )
 
 
 def _keep_artifacts(arrival: "Arrival", table: Table, lines: list[Line]) -> None:
@@ -145,10 +169,17 @@ def _keep_entries(arrival: "Arrival", table: Table, lines: list[Line]) -> None:
     made: list[tuple[int, models.Model]] = []
     for number, row in lines:
         values = values_of(table, (number, {**row, "corrects_id": None}), arrival.known)
-        values.setdefault("for_time", values.get("at"))  # files from before there were corrections
+        values.setdefault(
+            "for_time", values.get("at")
+        )  # files from before there were corrections
         account, before = values["account_id"], running.get(values["account_id"], 0)
         if values["before"] != before or values["after"] != before + values["delta"]:
-            raise refused(table, number, "before", "The ledger does not add up: it goes on from another sum.")
+            raise refused(
+                table,
+                number,
+                "before",
+                "The ledger does not add up: it goes on from another sum.",
+            )
         running[account] = values["after"]
         _name_money(arrival, values)
         values["subject_id"] = fresh_name(values["subject_id"], arrival.known)
@@ -162,30 +193,42 @@ def _tie_corrections(arrival: "Arrival", table: Table, lines: list[Line]) -> Non
     """Each to one entry of its own account, which it alone corrects. Raises ArchiveRefused."""
     here = arrival.known.of(ENTRY)
     rows = {row["id"]: row for _, row in lines}
-    by_text = {str(number): number for number in rows}  # files from before `corrects_id` name it in `subject_id`
+    by_text = {
+        str(number): number for number in rows
+    }  # files from before `corrects_id` name it in `subject_id`
     tied: set[int] = set()
     for number, row in lines:
         wanted = row.get("corrects_id") or by_text.get(row["subject_id"])
         if row["subject_kind"] != SubjectKind.CORRECTION or wanted is None:
             continue
         corrected = rows.get(wanted)
-        if corrected is None or wanted in tied or corrected["subject_kind"] == SubjectKind.CORRECTION:
+        if (
+            corrected is None
+            or wanted in tied
+            or corrected["subject_kind"] == SubjectKind.CORRECTION
+        ):
             why = "A correction names one charge of its ledger, which it alone corrects."
             raise refused(table, number, "corrects_id", why)
         if corrected["account_id"] != row["account_id"]:
             raise refused(table, number, "corrects_id", "It corrects a charge of another team.")
         tied.add(corrected["id"])
         name = fresh_name(corrected["subject_id"], arrival.known)
-        LedgerEntry.objects.filter(pk=here[row["id"]]).update(corrects_id=here[corrected["id"]], subject_id=name)
+        LedgerEntry.objects.filter(pk=here[row["id"]]).update(
+            corrects_id=here[corrected["id"]], subject_id=name
+        )
 
 
 def _tie_old(arrival: "Arrival", lines: list[Line]) -> None:
     """Files from before there were purposes name what a charge was for in `subject_id`; its hold has the same key."""
     here, known = arrival.known.of(ENTRY), set(arrival.known.keys.values())
     old = [here[row["id"]] for _, row in lines if "purpose_id" not in row]
-    for entry in LedgerEntry.objects.filter(pk__in=old, subject_id__in=known).select_related("account"):
+    for entry in LedgerEntry.objects.filter(pk__in=old, subject_id__in=known).select_related(
+        "account"
+    ):
         what = {"kind": entry.subject_kind, "key": entry.subject_id}
-        purpose, _ = Purpose.objects.get_or_create(**what, defaults={"team_id": entry.account.team_id})
+        purpose, _ = Purpose.objects.get_or_create(
+            **what, defaults={"team_id": entry.account.team_id}
+        )
         LedgerEntry.objects.filter(pk=entry.pk).update(purpose=purpose)
         Hold.objects.filter(key=entry.key).update(purpose=purpose)
 
@@ -232,12 +275,18 @@ def _check_run(arrival: "Arrival", table: Table, line: Line, values: Values) -> 
     if base.method != values["method"] and not ours:
         raise refused(table, number, "base_model_id", "It is a base model of another method.")
     key = str(row["key"])
-    values["imported"], values["rehearsal"], values["provider"] = True, base.rehearsal, provider_name(base)
+    values["imported"], values["rehearsal"], values["provider"] = (
+        True,
+        base.rehearsal,
+        provider_name(base),
+    )
     values["result"] = {**values.get("result", {}), "imported": True}
     values["result_model"] = f"run-{values['key']}"
     if methods.get(values["method"]).kept_by_provider and not ours:
         said = arrival.proofs.get(key)
-        known = said is not None and proves_model(said.proof, key=key, model=said.model, rehearsal=base.rehearsal)
+        known = said is not None and proves_model(
+            said.proof, key=key, model=said.model, rehearsal=base.rehearsal
+        )
         values["result_model"] = said.model if said is not None and known else ""
     if values["status"] != "succeeded":
         values["result_model"] = ""
@@ -258,20 +307,29 @@ def _check_submission(arrival: "Arrival", table: Table, line: Line, values: Valu
 
 def _check_scores(arrival: "Arrival", table: Table, line: Line, values: Values) -> None:
     known = arrival.known.of("evaluation.criterion")
-    values["scores"] = [{**one, "criterion": known.get(one["criterion"], 0)} for one in values["scores"]]
+    values["scores"] = [
+        {**one, "criterion": known.get(one["criterion"], 0)} for one in values["scores"]
+    ]
 
 
 def _check_release(arrival: "Arrival", table: Table, line: Line, values: Values) -> None:
     """Its answers have new names here."""
     content = values["content"]
-    marked = [{**one, "turn": fresh_name(one["turn"], arrival.known)} for one in content["marked"]]
+    marked = [
+        {**one, "turn": fresh_name(one["turn"], arrival.known)} for one in content["marked"]
+    ]
     values["content"] = {**content, "marked": marked}
 
 
 def _is_none_of(*states: str) -> Check:
     def check(arrival: "Arrival", table: Table, line: Line, values: Values) -> None:
         if values.get("status", values.get("state")) in states:
-            raise refused(table, line[0], "status", "It has not ended. Only what has ended comes with a course.")
+            raise refused(
+                table,
+                line[0],
+                "status",
+                "It has not ended. Only what has ended comes with a course.",
+            )
 
     return check
 

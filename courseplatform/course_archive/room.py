@@ -33,7 +33,9 @@ def reserve(arrival: "Arrival") -> None:
             "Nothing was kept. Ask whoever runs the platform to make room, then import it again."
         )
     try:
-        disk.reserve_for_course(course=course, key=arrival.import_.disk_key, kind=DiskKind.ARCHIVE, size=size)
+        disk.reserve_for_course(
+            course=course, key=arrival.import_.disk_key, kind=DiskKind.ARCHIVE, size=size
+        )
     except disk.DiskFull as full:
         raise ArchiveRefused(
             f"Unpacked this course has {disk.told(size)}, and a new course may keep {disk.told(settings.COURSE_DISK_BYTES)} "

@@ -17,9 +17,20 @@ from evaluation.models import Grade, Grading, Hearing
 
 AT_ONCE = 500
 """Rows in one transaction: a course of any size keeps nobody else from writing for longer than that takes."""
-FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2100, 1, 1)
+FIRST_DAY = date(2000, 1, 1)
+LAST_DAY = date(2100, 1, 1)
 CLOCKS_DIFFER = timedelta(minutes=10)
-LATER = frozenset({"expires_at", "due_on", "starts_on", "ends_on", "shutdown_on", "effective_from", "starts_at"})
+LATER = frozenset(
+    {
+        "expires_at",
+        "due_on",
+        "starts_on",
+        "ends_on",
+        "shutdown_on",
+        "effective_from",
+        "starts_at",
+    }
+)
 """What may lie ahead. All else has happened: a future entry would hide what happens here from the nightly bill."""
 # SQLite would keep any number in any column; PostgreSQL and the pages would not.
 RANGES = BaseDatabaseOperations.integer_field_ranges
@@ -69,7 +80,9 @@ def values_of(table: Table, line: Line, known: Known) -> dict[str, Any]:
         if name in row:
             values[name] = _checked(table, number, model._meta.get_field(name), row[name])
     for name in table.keys:
-        values[name] = UUID(known.keys.setdefault(str(row[name]), str(uuid4()))) if name in row else uuid4()
+        values[name] = (
+            UUID(known.keys.setdefault(str(row[name]), str(uuid4()))) if name in row else uuid4()
+        )
     for name, label in table.refs.items():
         values[name] = _reference(table, line, name, known.of(label))
     for name in table.people:
@@ -83,7 +96,12 @@ def _grader(table: Table, number: int, values: dict[str, Any]) -> int:
     """Whose marks they are follows from what they are of: a grading or a hearing, which are here by now."""
     grading, hearing = values["grading_id"], values["hearing_id"]
     if (grading is None) == (hearing is None):
-        raise refused(table, number, "grading_id", "A grade is of a grading or of a hearing, and of one of them.")
+        raise refused(
+            table,
+            number,
+            "grading_id",
+            "A grade is of a grading or of a hearing, and of one of them.",
+        )
     if grading is not None:
         return Grading.objects.get(pk=grading).grader_id
     return Hearing.objects.get(pk=hearing).listener_id
@@ -113,14 +131,20 @@ def _checked(table: Table, number: int, column: Any, value: Any) -> Any:
     for kind, plain in TYPES:
         if isinstance(column, kind):
             if not isinstance(value, plain) or (isinstance(value, bool) and plain is not bool):
-                raise refused(table, number, column.name, "It is of another kind than this field holds.")
+                raise refused(
+                    table, number, column.name, "It is of another kind than this field holds."
+                )
             break
     low, high = RANGES.get(column.get_internal_type(), (None, None))
     if low is not None and high is not None and not low <= value <= high:
         raise refused(table, number, column.name, f"It is not between {low} and {high}.")
     try:
         value = column.to_python(value)
-        if column.choices and value not in dict(column.flatchoices) and not (column.blank and value == ""):
+        if (
+            column.choices
+            and value not in dict(column.flatchoices)
+            and not (column.blank and value == "")
+        ):
             raise ValidationError("It is none of the values that this field can have.")
         column.run_validators(value)
     except ValidationError as wrong:
@@ -137,7 +161,9 @@ def _in_time(table: Table, number: int, name: str, value: Any) -> Any:
     if isinstance(value, date):
         day = value.date() if isinstance(value, datetime) else value
         if not FIRST_DAY <= day < LAST_DAY:
-            raise refused(table, number, name, f"It is not between {FIRST_DAY.year} and {LAST_DAY.year}.")
+            raise refused(
+                table, number, name, f"It is not between {FIRST_DAY.year} and {LAST_DAY.year}."
+            )
     return value
 
 
@@ -153,7 +179,11 @@ def insert(table: Table, made: Sequence[tuple[int, models.Model]], known: Known)
         try:
             with transaction.atomic():
                 model._default_manager.bulk_create([row for _, row in some])
-                _set_times(model, stamped, [(times[place], row.pk) for place, (_, row) in enumerate(some)])
+                _set_times(
+                    model,
+                    stamped,
+                    [(times[place], row.pk) for place, (_, row) in enumerate(some)],
+                )
         except DatabaseError as wrong:
             raise ArchiveRefused(
                 f"{table.member}: Two rows contradict each other, or a rule that all courses keep to ({str(wrong)[:200]})."
@@ -165,20 +195,29 @@ def _is_stamped(column: Any) -> bool:
     return bool(getattr(column, "auto_now", False) or getattr(column, "auto_now_add", False))
 
 
-def _set_times(model: type[models.Model], stamped: list[Any], rows: list[tuple[list[Any], Any]]) -> None:
+def _set_times(
+    model: type[models.Model], stamped: list[Any], rows: list[tuple[list[Any], Any]]
+) -> None:
     """By hand, because `bulk_create` writes now into each of these columns. One that the archive left out keeps that."""
     for place, column in enumerate(stamped):
         wanted = [
-            (column.get_db_prep_save(times[place], connection), pk) for times, pk in rows if times[place] is not None
+            (column.get_db_prep_save(times[place], connection), pk)
+            for times, pk in rows
+            if times[place] is not None
         ]
         if wanted:
-            name, table = connection.ops.quote_name(column.column), connection.ops.quote_name(model._meta.db_table)
+            name, table = (
+                connection.ops.quote_name(column.column),
+                connection.ops.quote_name(model._meta.db_table),
+            )
             key = connection.ops.quote_name(str(model._meta.pk.column))
             with connection.cursor() as cursor:
                 cursor.executemany(f"UPDATE {table} SET {name} = %s WHERE {key} = %s", wanted)  # noqa: S608  (names of ours)
 
 
-def _batches(made: Sequence[tuple[int, models.Model]]) -> Iterator[Sequence[tuple[int, models.Model]]]:
+def _batches(
+    made: Sequence[tuple[int, models.Model]],
+) -> Iterator[Sequence[tuple[int, models.Model]]]:
     for start in range(0, len(made), AT_ONCE):
         yield made[start : start + AT_ONCE]
 

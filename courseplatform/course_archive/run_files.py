@@ -9,7 +9,14 @@ import msgspec
 from courseplatform.course_archive.tables import FILES, MOST_RUNS, RUN
 from teams.sandbox_child import Refusal, Tell
 from training.archives import adapter
-from training.archives.manifest import CONFIG, IN_A_COURSE, MOST_TEXT_BYTES, PROGRAM, TEMPLATE, WEIGHTS
+from training.archives.manifest import (
+    CONFIG,
+    IN_A_COURSE,
+    MOST_TEXT_BYTES,
+    PROGRAM,
+    TEMPLATE,
+    WEIGHTS,
+)
 from training.archives.run_child import read_program
 from training.archives.zips import names_of, pieces, text_of
 
@@ -28,13 +35,17 @@ class Runs:
         member, place = f"{RUN}.jsonl", f"line {number}"
         if key is None or key in self.known or len(self.known) == MOST_RUNS:
             raise Refusal(
-                member, f"{place}, key", f"Each run has a key of its own, and there are at most {MOST_RUNS:,}."
+                member,
+                f"{place}, key",
+                f"Each run has a key of its own, and there are at most {MOST_RUNS:,}.",
             )
         if method not in METHODS:
             raise Refusal(member, f"{place}, method", "This platform knows no such method.")
         self.known[key] = (row["id"], method)
 
-    def write_files(self, archive: zipfile.ZipFile, out: IO[bytes], told: IO[bytes], tell: Tell) -> None:
+    def write_files(
+        self, archive: zipfile.ZipFile, out: IO[bytes], told: IO[bytes], tell: Tell
+    ) -> None:
         """In `told` a line a run: its number, `files` as [place in the method's list, bytes], and what an adapter or a
         program consists of."""
         found: dict[str, dict[str, str]] = {}
@@ -44,16 +55,27 @@ class Runs:
                 if key not in self.known:
                     raise Refusal(name, "", "It belongs to a run that is not in the archive.")
                 if inside not in IN_A_COURSE[self.known[key][1]]:
-                    raise Refusal(name, "", f"Such a file does not belong to a run of {self.known[key][1]}.")
+                    raise Refusal(
+                        name,
+                        "",
+                        f"Such a file does not belong to a run of {self.known[key][1]}.",
+                    )
                 found.setdefault(key, {})[inside] = name
         for key, files in found.items():
             run, method = self.known[key]
             copied = _copied(archive, method, files, out)
-            told.write(msgspec.json.encode({"run": run, "files": copied, **_looked_at(archive, method, files)}) + b"\n")
+            told.write(
+                msgspec.json.encode(
+                    {"run": run, "files": copied, **_looked_at(archive, method, files)}
+                )
+                + b"\n"
+            )
             tell({"stage": "files"})
 
 
-def _copied(archive: zipfile.ZipFile, method: str, files: dict[str, str], out: IO[bytes]) -> list[list[int]]:
+def _copied(
+    archive: zipfile.ZipFile, method: str, files: dict[str, str], out: IO[bytes]
+) -> list[list[int]]:
     places = []
     for place, inside in enumerate(IN_A_COURSE[method]):
         if inside in files:

@@ -4,7 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import models
 
-from courseplatform.course_archive.rows import ArchiveRefused, Line, insert, model_of, refused, values_of
+from courseplatform.course_archive.rows import (
+    ArchiveRefused,
+    Line,
+    insert,
+    model_of,
+    refused,
+    values_of,
+)
 from courseplatform.course_archive.tables import BY_LABEL, COURSE, Table
 from evaluation.models import RubricVersion
 from teams.models import Course
@@ -26,13 +33,20 @@ def keep_base_models(arrival: "Arrival", table: Table, lines: list[Line]) -> Non
     made: list[tuple[int, models.Model]] = []
     for number, row in lines:
         values = _values(arrival, table, (number, row))
-        here = BaseModel.objects.filter(course=None, method=values["method"], name=values["name"]).first()
+        here = BaseModel.objects.filter(
+            course=None, method=values["method"], name=values["name"]
+        ).first()
         if here is not None:
             arrival.known.of(table.label)[row["id"]] = here.pk
             continue
         values["rehearsal"] = bool(values.get("rehearsal"))
-        if methods.get(values["method"]).leaves_adapter and base_models.is_known_here(values["name"]):
-            values |= {"hosting": Hosting.HUGGING_FACE, "trial": Trial.WAITING}  # the clock has it tried
+        if methods.get(values["method"]).leaves_adapter and base_models.is_known_here(
+            values["name"]
+        ):
+            values |= {
+                "hosting": Hosting.HUGGING_FACE,
+                "trial": Trial.WAITING,
+            }  # the clock has it tried
         else:
             values |= {"hosting": Hosting.ELSEWHERE, "enabled": False}
         made.append((row["id"], BaseModel(**values)))
@@ -98,7 +112,9 @@ def _keep_parts(arrival: "Arrival", table: Table) -> None:
             continue
         values = values_of(table, (number, row), arrival.known)
         if values[parent] in ours:
-            raise refused(table, number, parent, "It would be added to what comes with this platform.")
+            raise refused(
+                table, number, parent, "It would be added to what comes with this platform."
+            )
         made.append((row["id"], model_of(table)(**values)))
     insert(table, made, arrival.known)
 
@@ -111,18 +127,37 @@ def _built_in(label: str) -> set[int]:
 
 def _same_here(arrival: "Arrival", labels: tuple[str, ...], row: Values, values: Values) -> bool:
     """Whether the platform's own of this number says the same to the letter; then all its parts are known too."""
-    here = model_of(BY_LABEL[labels[0]])._default_manager.filter(course=None, number=values["number"]).first()
+    here = (
+        model_of(BY_LABEL[labels[0]])
+        ._default_manager.filter(course=None, number=values["number"])
+        .first()
+    )
     if here is None or here.name != values["name"]:  # type: ignore[attr-defined]
         return False
     found = {labels[0]: {row["id"]: here.pk}}
     for label in labels[1:]:
         table = BY_LABEL[label]
         parent, above = next(iter(table.refs.items()))
-        mine = {one[1]["id"]: one[1] for one in arrival.waiting[label] if one[1].get(parent) in found[above]}
-        ours = list(model_of(table)._default_manager.filter(**{f"{parent}__in": found[above].values()}).values())
+        mine = {
+            one[1]["id"]: one[1]
+            for one in arrival.waiting[label]
+            if one[1].get(parent) in found[above]
+        }
+        ours = list(
+            model_of(table)
+            ._default_manager.filter(**{f"{parent}__in": found[above].values()})
+            .values()
+        )
         by_words = {_words(table, one, one[parent]): one["id"] for one in ours}
-        pairs = {number: by_words.get(_words(table, one, found[above][one[parent]])) for number, one in mine.items()}
-        if len(mine) != len(ours) or None in pairs.values() or len(set(pairs.values())) < len(pairs):
+        pairs = {
+            number: by_words.get(_words(table, one, found[above][one[parent]]))
+            for number, one in mine.items()
+        }
+        if (
+            len(mine) != len(ours)
+            or None in pairs.values()
+            or len(set(pairs.values())) < len(pairs)
+        ):
             return False
         found[label] = {number: int(pk or 0) for number, pk in pairs.items()}
     for label, numbers in found.items():
@@ -136,7 +171,9 @@ def _words(table: Table, row: Values, parent: int) -> str:
 
 def snapshot(values: Values) -> Values:
     """What was handed in, with the run, the files, the model and the numbers that it has here."""
-    run = TrainingRun.objects.select_related("base_model", "dataset_version").get(pk=values["run_id"])
+    run = TrainingRun.objects.select_related("base_model", "dataset_version").get(
+        pk=values["run_id"]
+    )
     rubric = RubricVersion.objects.get(pk=values["rubric_id"])
     said = values["bundle"]
     return {
@@ -147,7 +184,9 @@ def snapshot(values: Values) -> Values:
         "settings": said["settings"],
         "seed": run.seed,
         "dataset": {**said["dataset"], "version": run.dataset_version_id},
-        "artifacts": [{"path": found.path, "sha256": found.sha256} for found in run.artifacts.all()],
+        "artifacts": [
+            {"path": found.path, "sha256": found.sha256} for found in run.artifacts.all()
+        ],
         "chat": {**said["chat"], "provider": run.provider, "model": run.result_model},
         "rubric": {**said["rubric"], "id": rubric.pk},
     }

@@ -11,7 +11,8 @@ from training.models import TrainingRun
 from training.services import cancel
 from training.services.cancel import CannotStop
 
-WAIT_SECONDS, LOOK_SECONDS = 20.0, 0.5
+WAIT_SECONDS = 20.0
+LOOK_SECONDS = 0.5
 ENDED = "The demo course was removed."
 
 

@@ -8,12 +8,25 @@ from training.forms import FORMS, RunForm
 from training.models import BaseModel, TrainingRun
 from training.services.launch import launch
 
-LORA, DSPY, OPENAI = "Theo", "Theo by prompt", "Theo as a job"
-DATA = {LORA: "Second-grade answers", DSPY: "Second-grade dialogues", OPENAI: "Second-grade chats"}
+LORA = "Theo"
+DSPY = "Theo by prompt"
+OPENAI = "Theo as a job"
+DATA = {
+    LORA: "Second-grade answers",
+    DSPY: "Second-grade dialogues",
+    OPENAI: "Second-grade chats",
+}
 METHODS = {LORA: Method.LORA, DSPY: Method.DSPY, OPENAI: Method.OPENAI}
 SETTINGS: dict[str, dict[str, Any]] = {
     # A small rank, so that the archive in the repository stays small; it matters little for what the bot says.
-    LORA: {"preset": "own", "epochs": 3, "rank": 4, "alpha": 16, "batch_size": 4, "target_modules": "all-linear"},
+    LORA: {
+        "preset": "own",
+        "epochs": 3,
+        "rank": 4,
+        "alpha": 16,
+        "batch_size": 4,
+        "target_modules": "all-linear",
+    },
     DSPY: {"max_calls": 60, "max_bootstrapped_demos": 2, "max_labeled_demos": 2},
     OPENAI: {"n_epochs": "2"},
 }
@@ -26,11 +39,20 @@ class NotPossible(Exception):
 def start(*, team: Team, person: User, name: str) -> TrainingRun:
     """Launch the run called `name` on the team's data. Raises NotPossible, LaunchRefused and BudgetRefused."""
     method = METHODS[name]
-    version = DatasetVersion.objects.for_team(team).filter(dataset__name=DATA[name]).order_by("-number").first()
+    version = (
+        DatasetVersion.objects.for_team(team)
+        .filter(dataset__name=DATA[name])
+        .order_by("-number")
+        .first()
+    )
     base = _local_base(team, method)
     if version is None or base is None:
         raise NotPossible(f"“{name}” needs its dataset and a base model on this machine.")
-    form = _filled(team, method, {"name": name, "dataset_version": version.pk, "base_model": base.pk, **SETTINGS[name]})
+    form = _filled(
+        team,
+        method,
+        {"name": name, "dataset_version": version.pk, "base_model": base.pk, **SETTINGS[name]},
+    )
     chosen = form.cleaned_data
     return launch(
         team=team,
@@ -46,7 +68,9 @@ def start(*, team: Team, person: User, name: str) -> TrainingRun:
 
 def _local_base(team: Team, method: Method) -> BaseModel | None:
     """The first base of this method that this machine itself runs: the demo asks no provider and costs nobody money."""
-    return next((one for one in BaseModel.objects.offered(team.course, method) if one.local), None)
+    return next(
+        (one for one in BaseModel.objects.offered(team.course, method) if one.local), None
+    )
 
 
 def _filled(team: Team, method: Method, wanted: dict[str, Any]) -> RunForm:

@@ -44,7 +44,12 @@ class Scene:
         return runs.with_related().order_by("id").first()
 
     def submission(self, team: Team) -> Submission | None:
-        return Submission.objects.for_team(team).current().select_related("run", "team__course").first()
+        return (
+            Submission.objects.for_team(team)
+            .current()
+            .select_related("run", "team__course")
+            .first()
+        )
 
 
 def wait_until(over: Callable[[], bool]) -> None:
@@ -70,4 +75,6 @@ def wait_for_run(run: TrainingRun) -> None:
     """Raises StoryStopped where it ends otherwise than well."""
     wait_for(run)
     if run.status != RunStatus.SUCCEEDED:
-        raise StoryStopped(f"{run} ended as “{run.get_status_display()}”. {run.error_message}".strip())
+        raise StoryStopped(
+            f"{run} ended as “{run.get_status_display()}”. {run.error_message}".strip()
+        )

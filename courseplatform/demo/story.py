@@ -10,7 +10,15 @@ from dataclasses import dataclass, replace
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from courseplatform.demo import archives, runs, state, talks
-from courseplatform.demo.scene import CourseGone, Scene, StoryStopped, ended, wait_for, wait_for_run, wait_until
+from courseplatform.demo.scene import (
+    CourseGone,
+    Scene,
+    StoryStopped,
+    ended,
+    wait_for,
+    wait_for_run,
+    wait_until,
+)
 from evaluation.models import Comparison, Interview, InterviewStatus
 from evaluation.services import interviews
 from evaluation.services.chat import ChatRefused
@@ -32,11 +40,21 @@ from training.services.endpoints import NotReady
 from training.services.launch import LaunchRefused
 
 REFUSED = (
-    *(BudgetRefused, CannotCommit, CannotRelease, CannotSubmit, ChatRefused, CompareRefused, DiskFull),
+    *(
+        BudgetRefused,
+        CannotCommit,
+        CannotRelease,
+        CannotSubmit,
+        ChatRefused,
+        CompareRefused,
+        DiskFull,
+    ),
     *(InterviewRefused, LaunchRefused, NotReady, OneAtATime, PriceUnknown),
 )
 MADE_ROOM = "Made room for a run that a person started; the demo begins it again when the machine is free."
-DEMO_COURSE, MAPLE, BIRCH = "EDEL 4620", "Maple", "Birch"
+DEMO_COURSE = "EDEL 4620"
+MAPLE = "Maple"
+BIRCH = "Birch"
 PEOPLE = {"mia": "maple", "ben": "birch", "professor": "professor", "instructor": "instructor"}
 
 
@@ -49,9 +67,16 @@ class Step:
 
 def scene_of_demo() -> Scene | None:
     """None where the demo course is not there (any more)."""
-    people = {name: User.objects.filter(email=f"{at}@demo.example").first() for name, at in PEOPLE.items()}
+    people = {
+        name: User.objects.filter(email=f"{at}@demo.example").first()
+        for name, at in PEOPLE.items()
+    }
     instructor = people["instructor"]
-    course = Course.objects.filter(name=DEMO_COURSE, memberships__person=instructor).order_by("pk").first()
+    course = (
+        Course.objects.filter(name=DEMO_COURSE, memberships__person=instructor)
+        .order_by("pk")
+        .first()
+    )
     if course is None:
         return None
     teams = {team.name: team for team in course.teams.select_related("course")}
@@ -81,7 +106,9 @@ def tell(scene: Scene, told: Callable[[str], None]) -> None:
             return
         except (StoryStopped, runs.NotPossible, *REFUSED) as why:
             told(f"Demo: {step.words} was left out. {why}")
-            progress = replace(progress, stopped=f"{progress.stopped} {step.words}: {why}".strip()[:500])
+            progress = replace(
+                progress, stopped=f"{progress.stopped} {step.words}: {why}".strip()[:500]
+            )
     state.write(replace(progress, done=len(STEPS), doing=""))
 
 
@@ -147,12 +174,16 @@ def _interviewed(scene: Scene) -> bool:
     run = scene.find(scene.maple, runs.LORA)
     return (
         run is not None
-        and Interview.objects.for_team(scene.maple).filter(run=run, status=InterviewStatus.DONE).exists()
+        and Interview.objects.for_team(scene.maple)
+        .filter(run=run, status=InterviewStatus.DONE)
+        .exists()
     )
 
 
 def _voted(scene: Scene) -> bool:
-    return Comparison.objects.for_team(scene.maple).filter(votes__isnull=False).count() >= len(talks.COMPARED)
+    return Comparison.objects.for_team(scene.maple).filter(votes__isnull=False).count() >= len(
+        talks.COMPARED
+    )
 
 
 def _compare(scene: Scene) -> None:
@@ -193,7 +224,11 @@ STEPS = (
         lambda scene: scene.find(scene.birch, runs.LORA) is not None,
         lambda scene: _bring(scene.birch, scene.ben, runs.LORA),
     ),
-    Step("Mia talks with Maple’s bot", _talked, lambda scene: talks.talk(scene.run(scene.maple, runs.LORA), scene.mia)),
+    Step(
+        "Mia talks with Maple’s bot",
+        _talked,
+        lambda scene: talks.talk(scene.run(scene.maple, runs.LORA), scene.mia),
+    ),
     Step("Birch’s bot is handed in, graded and released", _released, _result),
     Step(
         "Maple hands in its bot, for the professor to grade",

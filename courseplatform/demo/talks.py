@@ -38,7 +38,9 @@ BETTER = "um... I took away 9. I counted back on my fingers. Is it 15?"
 def talk(run: TrainingRun, person: User) -> None:
     """The team's own chats with its bot; what was asked already is not asked again."""
     for title, questions in CHATS:
-        mine = Conversation.objects.for_team(run.team).filter(run=run, person=person, title=title)
+        mine = Conversation.objects.for_team(run.team).filter(
+            run=run, person=person, title=title
+        )
         conversation = mine.first() or chat.open_conversation(run=run, person=person)
         if conversation.title != title:
             Conversation.objects.filter(pk=conversation.pk).update(title=title)
@@ -97,7 +99,9 @@ def grade(scene: Scene) -> None:
     if grading.grade.status == GradeStatus.DRAFT:
         _mark(grading, turns)
         grading.grade.refresh_from_db()
-        grades.commit(grade=grading.grade, seen_version=grading.grade.version, person=scene.professor)
+        grades.commit(
+            grade=grading.grade, seen_version=grading.grade.version, person=scene.professor
+        )
 
 
 def _mark(grading: Grading, turns: list[Turn]) -> None:
@@ -105,9 +109,15 @@ def _mark(grading: Grading, turns: list[Turn]) -> None:
         tags.put(grading=grading, turn=turns[0], label="great")
         tags.put(grading=grading, turn=turns[1], label="out of character")
         tags.correct(grading=grading, turn=turns[1], answer=BETTER)
-    for score, (level, comment) in zip(grading.grade.scores.order_by("criterion__pk"), LEVELS, strict=False):
-        grades.save_score(score=score, marks=Marks(level=level, comment=comment), version=score.version)
-    grades.save_comment(grade=grading.grade, comment=COMMENT, version=grading.grade.comment_version)
+    for score, (level, comment) in zip(
+        grading.grade.scores.order_by("criterion__pk"), LEVELS, strict=False
+    ):
+        grades.save_score(
+            score=score, marks=Marks(level=level, comment=comment), version=score.version
+        )
+    grades.save_comment(
+        grade=grading.grade, comment=COMMENT, version=grading.grade.comment_version
+    )
 
 
 def release(scene: Scene) -> None:

@@ -29,7 +29,9 @@ def course_archive(request: SignedInRequest, course: Course) -> HttpResponse:
     if request.method == "POST":
         try:
             archive.refuse_while_busy(course)
-            archive_exports.ask(course=course, person=request.user, size=archive.estimate(course))
+            archive_exports.ask(
+                course=course, person=request.user, size=archive.estimate(course)
+            )
             return redirect("course_archive", course.pk)
         except archive_exports.ExportRefused as refused:
             refusal = str(refused)
@@ -46,7 +48,13 @@ def course_archive_file(request: SignedInRequest, course: Course) -> FileRespons
     file = opened(export)
     assert export is not None
     after: dict[str, object] = {"of": export.alive_at.isoformat()}
-    audit.record(course=course, person=request.user, action=removing.EXPORTED, what=str(course), after=after)
+    audit.record(
+        course=course,
+        person=request.user,
+        action=removing.EXPORTED,
+        what=str(course),
+        after=after,
+    )
     name = f"course-{course.pk}-{timezone.localtime(export.alive_at).date().isoformat()}.zip"
     return FileResponse(file, as_attachment=True, filename=name, content_type="application/zip")
 
@@ -59,13 +67,18 @@ def course_import(request: SignedInRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             import_ = archive_imports.receive(
-                kind=ArchiveKind.COURSE, person=request.user, team=None, file=form.cleaned_data["file"]
+                kind=ArchiveKind.COURSE,
+                person=request.user,
+                team=None,
+                file=form.cleaned_data["file"],
             )
         except (archive_imports.OneAtATime, DiskFull) as refused:
             form.add_error("file", str(refused))
         else:
             return redirect("course_import_detail", import_.key)
-    return render(request, "teams/course_import.html", {"form": form}, status=422 if form.errors else 200)
+    return render(
+        request, "teams/course_import.html", {"form": form}, status=422 if form.errors else 200
+    )
 
 
 @course_maker_view
@@ -81,7 +94,9 @@ def course_import_detail(request: SignedInRequest, key: UUID) -> HttpResponse:
             "invite them: see People.",
         )
         address = reverse("course_home", args=[import_.course.pk])
-        return HttpResponse(headers={"HX-Redirect": address}) if request.htmx else redirect(address)
+        return (
+            HttpResponse(headers={"HX-Redirect": address}) if request.htmx else redirect(address)
+        )
     context = {"import": import_, "form": ArchiveForm()}
     if request.htmx and import_.is_at_work:
         return render(request, "teams/course_import.html#waiting", context)
@@ -95,7 +110,11 @@ def course_import_detail(request: SignedInRequest, key: UUID) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def course_delete(request: SignedInRequest, course: Course) -> HttpResponse:
     """For ever, after an export, and only for somebody who writes the course's name."""
-    form, name, uploads = DeleteCourseForm(request.POST or None, course=course), str(course), list[str]()
+    form, name, uploads = (
+        DeleteCourseForm(request.POST or None, course=course),
+        str(course),
+        list[str](),
+    )
     if request.method == "POST" and form.is_valid():
         leave = "leave_uploads" in request.POST
         try:
@@ -113,7 +132,9 @@ def course_delete(request: SignedInRequest, course: Course) -> HttpResponse:
         "uploads": uploads,
         "section": "course",
     }
-    return render(request, "teams/course_delete.html", context, status=422 if form.errors else 200)
+    return render(
+        request, "teams/course_delete.html", context, status=422 if form.errors else 200
+    )
 
 
 @course_view(Access.INSTRUCTOR)
@@ -129,7 +150,10 @@ def demo_remove(request: SignedInRequest, course: Course) -> HttpResponse:
         except removing.RemovalRefused as error:
             refusal = str(error)
         else:
-            messages.success(request, "The demo course and its files are gone. Make your own course whenever you like.")
+            messages.success(
+                request,
+                "The demo course and its files are gone. Make your own course whenever you like.",
+            )
             return redirect("home")
     context = {"refusal": refusal, "section": "course"}
     return render(request, "teams/demo_remove.html", context, status=422 if refusal else 200)

@@ -17,7 +17,9 @@ def course_copy(request: SignedInRequest, course: Course) -> HttpResponse:
     form = CopyCourseForm(request.POST or None, initial={"name": course.name})
     if request.method == "POST" and form.is_valid():
         made = copying.copy_course(course=course, person=request.user, **form.cleaned_data)
-        messages.success(request, f"{made} is ready: nobody is in it but you. Give out its new join codes.")
+        messages.success(
+            request, f"{made} is ready: nobody is in it but you. Give out its new join codes."
+        )
         return redirect("course_home", course_id=made.pk)
     context = {"form": form, "section": "course"}
     return render(request, "teams/course_copy.html", context, status=422 if form.errors else 200)

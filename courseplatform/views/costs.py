@@ -7,7 +7,15 @@ from django.shortcuts import get_object_or_404, render
 
 from courseplatform import value
 from teams.access import Access, SignedInRequest, course_view, team_view
-from teams.models import BudgetRequest, Course, CourseAccount, LedgerEntry, Role, SubjectKind, Team
+from teams.models import (
+    BudgetRequest,
+    Course,
+    CourseAccount,
+    LedgerEntry,
+    Role,
+    SubjectKind,
+    Team,
+)
 from teams.services import billing, costs, money, team_ledger
 
 NEAR = 0.8  # of its budget: the first alert goes out there
@@ -16,7 +24,9 @@ NEAR = 0.8  # of its budget: the first alert goes out there
 @course_view(Access.INSTRUCTOR)
 def course_costs(request: SignedInRequest, course: Course) -> HttpResponse:
     rows, points, bill = costs.by_team(course), value.points_by_team(course), billing.shown()
-    open_requests = BudgetRequest.objects.filter(account__team__course=course, state=BudgetRequest.State.OPEN)
+    open_requests = BudgetRequest.objects.filter(
+        account__team__course=course, state=BudgetRequest.State.OPEN
+    )
     requests = list(open_requests.select_related("account__team", "person"))
     context = {
         "rows": [_row(row, points.get(row.team.pk)) for row in rows],
@@ -44,7 +54,11 @@ def _needs(rows: list[costs.TeamCosts], requests: list[BudgetRequest]) -> list[s
     for row in rows:
         is_near = row.share >= NEAR and not row.team.practice
         used = [f"at {100 * (row.spent + row.held) // row.limit} %"] if is_near else []
-        wanted = [f"asked for {money.dollars(asking[row.team.pk])} more"] if row.team.pk in asking else []
+        wanted = (
+            [f"asked for {money.dollars(asking[row.team.pk])} more"]
+            if row.team.pk in asking
+            else []
+        )
         if used or wanted:
             sentences.append(f"{row.team.name} {' and '.join(used + wanted)}")
     return sentences
@@ -78,11 +92,17 @@ def course_ledger_entry(request: SignedInRequest, course: Course, entry_id: int)
 @team_view(Access.MEMBER)
 def team_ledger_entry(request: SignedInRequest, team: Team, key: str) -> HttpResponse:
     """One of the team's own, by its key: numbers would tell how much was charged in between."""
-    rows = team_ledger.own_entries(team).exclude(subject_kind=SubjectKind.CORRECTION).select_related("person")
+    rows = (
+        team_ledger.own_entries(team)
+        .exclude(subject_kind=SubjectKind.CORRECTION)
+        .select_related("person")
+    )
     return _entry_page(request, get_object_or_404(rows, key=key), team, "team")
 
 
-def _entry_page(request: SignedInRequest, entry: LedgerEntry, team: Team, section: str) -> HttpResponse:
+def _entry_page(
+    request: SignedInRequest, entry: LedgerEntry, team: Team, section: str
+) -> HttpResponse:
     is_instructor = request.membership.role == Role.INSTRUCTOR
     subject = value.subject_of(entry, team, is_instructor=is_instructor)
     context = {"entry": entry, "spender": team, "subject": subject, "section": section}

@@ -14,7 +14,9 @@ from training.models import TrainingRun
 @team_view(Access.MEMBER)
 @require_http_methods(["GET", "POST"])
 def run_delete(request: SignedInRequest, team: Team, number: int) -> HttpResponse:
-    run = get_object_or_404(TrainingRun.objects.for_team(team).with_related().with_charge(), number=number)
+    run = get_object_or_404(
+        TrainingRun.objects.for_team(team).with_related().with_charge(), number=number
+    )
     refusal, provider_silent = "", False
     if request.method == "POST":
         try:
@@ -28,11 +30,17 @@ def run_delete(request: SignedInRequest, team: Team, number: int) -> HttpRespons
             messages.warning(request, str(gone))
             return redirect("run_list", team.pk)
         except deleting_runs.DeletionRefused as refused:
-            refusal, provider_silent = str(refused), isinstance(refused, deleting_runs.ProviderSilent)
+            refusal, provider_silent = (
+                str(refused),
+                isinstance(refused, deleting_runs.ProviderSilent),
+            )
         else:
             messages.success(request, f"{run} is deleted. What it cost stays on the costs page.")
             if left:
-                messages.warning(request, f"Left at the provider: {', '.join(left)}. The record keeps these names.")
+                messages.warning(
+                    request,
+                    f"Left at the provider: {', '.join(left)}. The record keeps these names.",
+                )
             return redirect("run_list", team.pk)
     context = {
         "section": "runs",

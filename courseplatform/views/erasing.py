@@ -18,9 +18,13 @@ from teams.models import Team
 
 @team_view(Access.MEMBER)
 @require_http_methods(["GET", "POST"])
-def row_erase(request: SignedInRequest, team: Team, dataset_id: int, number: int, position: int) -> HttpResponse:
+def row_erase(
+    request: SignedInRequest, team: Team, dataset_id: int, number: int, position: int
+) -> HttpResponse:
     """What will go, and why; then it goes. The row is named by its id, so that nothing else is hit where places moved."""
-    version = get_object_or_404(DatasetVersion.objects.for_team(team), dataset_id=dataset_id, number=number)
+    version = get_object_or_404(
+        DatasetVersion.objects.for_team(team), dataset_id=dataset_id, number=number
+    )
     row = row_at(version, position)
     if row is None:
         raise Http404("No such row.")
@@ -31,7 +35,10 @@ def row_erase(request: SignedInRequest, team: Team, dataset_id: int, number: int
         else:
             try:
                 done = erasing_rows.begin(
-                    version=version, row_id=row.id, person=request.user, reason=request.POST.get("reason", "")
+                    version=version,
+                    row_id=row.id,
+                    person=request.user,
+                    reason=request.POST.get("reason", ""),
                 )
             except (erasing_rows.ErasureRefused, TryAgain) as refused:
                 refusal = str(refused)
@@ -41,7 +48,9 @@ def row_erase(request: SignedInRequest, team: Team, dataset_id: int, number: int
                 else:
                     found, runs = done
                     numbers = [run.number for run in runs]
-                    messages.success(request, _told(team, len(found.versions), found.uploads, numbers))
+                    messages.success(
+                        request, _told(team, len(found.versions), found.uploads, numbers)
+                    )
                 return redirect("version_detail", team.pk, dataset_id, number)
     context = {
         "section": "datasets",

@@ -24,19 +24,43 @@ class Topic:
 
 TOPICS = [
     Topic(
-        "goal", "What you are building", "A chatbot that a teacher takes for a second-grader, and who will judge it."
+        "goal",
+        "What you are building",
+        "A chatbot that a teacher takes for a second-grader, and who will judge it.",
     ),
-    Topic("choosing", "Which method fits", "Three questions that decide: your goal, your data, your time."),
-    Topic("dspy", "DSPy", "Better prompting, found by trying: ten examples are enough to begin."),
     Topic(
-        "openai", "OpenAI fine-tuning", "New answers and new knowledge, trained by a service that speaks OpenAI’s API."
+        "choosing",
+        "Which method fits",
+        "Three questions that decide: your goal, your data, your time.",
+    ),
+    Topic(
+        "dspy", "DSPy", "Better prompting, found by trying: ten examples are enough to begin."
+    ),
+    Topic(
+        "openai",
+        "OpenAI fine-tuning",
+        "New answers and new knowledge, trained by a service that speaks OpenAI’s API.",
     ),
     Topic("lora", "LoRA", "A small local model learns to be a child, on this machine."),
-    Topic("datasets", "Making a dataset", "Where examples come from, and how to write ones that teach."),
-    Topic("pitfalls", "What goes wrong", "Four mistakes that every class makes, and how to see them early."),
-    Topic("testing", "Testing and improving", "The loop that makes bots good: talk, measure, add rows, train again."),
     Topic(
-        "grading", "How your bot is graded", "Eight criteria, four levels, and a professor who does not know your team."
+        "datasets",
+        "Making a dataset",
+        "Where examples come from, and how to write ones that teach.",
+    ),
+    Topic(
+        "pitfalls",
+        "What goes wrong",
+        "Four mistakes that every class makes, and how to see them early.",
+    ),
+    Topic(
+        "testing",
+        "Testing and improving",
+        "The loop that makes bots good: talk, measure, add rows, train again.",
+    ),
+    Topic(
+        "grading",
+        "How your bot is graded",
+        "Eight criteria, four levels, and a professor who does not know your team.",
     ),
     Topic("costs", "What it costs", "What each method spends, and how to spend less."),
 ]
@@ -60,7 +84,9 @@ def guide_topic(request: SignedInRequest, topic: str) -> HttpResponse:
         "after": TOPICS[place + 1] if place + 1 < len(TOPICS) else None,
         "section": "guide",
         "own_service": not providers.has_any(getattr(request, "course", None)),
-        "endings": shutdowns.of_course(getattr(request, "course", None)) if topic == "openai" else [],
+        "endings": shutdowns.of_course(getattr(request, "course", None))
+        if topic == "openai"
+        else [],
         "prices": training_prices() if topic == "openai" else [],
     }
     return render(request, f"guide/topic_{topic}.html", context)
@@ -68,9 +94,15 @@ def guide_topic(request: SignedInRequest, topic: str) -> HttpResponse:
 
 def _enter_only_course(request: SignedInRequest) -> None:
     """The bar shows the reader's course, where there is one to choose; the guide itself is the same for all."""
-    memberships = list(request.user.memberships.filter(active=True).select_related("course", "team")[:2])
+    memberships = list(
+        request.user.memberships.filter(active=True).select_related("course", "team")[:2]
+    )
     if len(memberships) == 1:
-        request.membership, request.course, request.team = memberships[0], memberships[0].course, memberships[0].team
+        request.membership, request.course, request.team = (
+            memberships[0],
+            memberships[0].course,
+            memberships[0].team,
+        )
 
 
 @course_view(Access.INSTRUCTOR)
@@ -78,7 +110,10 @@ def _enter_only_course(request: SignedInRequest) -> None:
 def practice_switch(request: SignedInRequest, course: Course) -> HttpResponse:
     if request.POST.get("do") == "on":
         team = practice.switch_on(course=course, person=request.user)
-        messages.success(request, f"Every student can enter the team “{team}” now and try things. It is never graded.")
+        messages.success(
+            request,
+            f"Every student can enter the team “{team}” now and try things. It is never graded.",
+        )
     else:
         practice.switch_off(course=course, person=request.user)
         messages.success(request, "The practice team is closed. What is in it is kept.")

@@ -108,31 +108,48 @@ def _practice(course: Course) -> Team | None:
 
 
 def _people() -> Prefetch[str]:
-    return Prefetch("memberships", queryset=Membership.objects.filter(active=True).select_related("person"))
+    return Prefetch(
+        "memberships", queryset=Membership.objects.filter(active=True).select_related("person")
+    )
 
 
 def team_rows(course: Course) -> list[dict[str, Any]]:
     """One row per team: people, professors, what it did, what it spent, why it may be stuck. A fixed number of queries."""
     teams = list(
-        course.teams.filter(practice=False).prefetch_related(_people(), "professor_assignments__professor__person")
+        course.teams.filter(practice=False).prefetch_related(
+            _people(), "professor_assignments__professor__person"
+        )
     )
     plan, done = progress.course_plan(course), progress.achieved(teams)
     spent = {row.team.pk: row for row in costs.by_team(course)}
     return [_team_row(team, done[team.pk], plan, spent[team.pk]) for team in teams]
 
 
-def _team_row(team: Team, done: progress.Done, plan: list[Milestone], spent: costs.TeamCosts) -> dict[str, Any]:
-    people, steps = [membership.person for membership in team.memberships.all()], progress.steps(plan, done)
+def _team_row(
+    team: Team, done: progress.Done, plan: list[Milestone], spent: costs.TeamCosts
+) -> dict[str, Any]:
+    people, steps = (
+        [membership.person for membership in team.memberships.all()],
+        progress.steps(plan, done),
+    )
     return {
         "team": team,
         "people": people,
-        "professors": [one.professor.person for one in team.professor_assignments.all() if one.professor.active],
+        "professors": [
+            one.professor.person
+            for one in team.professor_assignments.all()
+            if one.professor.active
+        ],
         "has_data": Milestone.Goal.DATASET in done.goals,
-        "methods": [(method.value, method.label, method.value in done.goals) for method in Method],
+        "methods": [
+            (method.value, method.label, method.value in done.goals) for method in Method
+        ],
         "failed": done.failed,
         "submitted": Milestone.Goal.SUBMISSION in done.goals,
         "costs": spent,
-        "stuck": progress.stuck(team=team, done=done, plan=steps, costs=spent, people=len(people)),
+        "stuck": progress.stuck(
+            team=team, done=done, plan=steps, costs=spent, people=len(people)
+        ),
     }
 
 
@@ -157,14 +174,19 @@ def team_home(request: SignedInRequest, team: Team) -> HttpResponse:
         "requests": team_requests.waiting(team.course).filter(team=team),
         "practice": _practice(team.course),
         "own_team": request.membership.team if team.practice else None,
-        "runs": sorted((run for run in runs if run.archived_at is None), key=lambda run: not run.starred)[:RUNS_SHOWN],
+        "runs": sorted(
+            (run for run in runs if run.archived_at is None), key=lambda run: not run.starred
+        )[:RUNS_SHOWN],
         "steps": steps,
         "now": next((one for one in steps if not one.done), None),
         "newest": facts.data,
         "submission": submission,
         "costs": own_costs,
         "bar": list(costs.segments(own_costs)),
-        "people": [membership.person for membership in team.memberships.filter(active=True).select_related("person")],
+        "people": [
+            membership.person
+            for membership in team.memberships.filter(active=True).select_related("person")
+        ],
     }
     return render(request, "teams/team_home.html", context)
 

@@ -20,7 +20,9 @@ def course_plan(request: SignedInRequest, course: Course) -> HttpResponse:
     context = {
         "milestones": milestones,
         "section": "plan",
-        "editable": [(one, MilestoneForm(instance=one, auto_id=f"step{one.pk}-%s")) for one in milestones]
+        "editable": [
+            (one, MilestoneForm(instance=one, auto_id=f"step{one.pk}-%s")) for one in milestones
+        ]
         if is_instructor
         else [],
         "form": MilestoneForm(),
@@ -36,9 +38,15 @@ def course_plan(request: SignedInRequest, course: Course) -> HttpResponse:
     return render(request, "teams/course_plan.html", context)
 
 
-def _columns(milestones: list[Milestone], rows: list[list[progress.Step]]) -> list[dict[str, Any]]:
+def _columns(
+    milestones: list[Milestone], rows: list[list[progress.Step]]
+) -> list[dict[str, Any]]:
     """Of each step: how many teams have done it, and how many are late."""
     return [
-        {"milestone": one, "done": sum(row[place].done for row in rows), "late": sum(row[place].late for row in rows)}
+        {
+            "milestone": one,
+            "done": sum(row[place].done for row in rows),
+            "late": sum(row[place].late for row in rows),
+        }
         for place, one in enumerate(milestones)
     ]

@@ -34,6 +34,10 @@ def queue_wake(request: SignedInRequest, course: Course) -> HttpResponse:
     """The same round that the scheduler makes, now: for runs whose worker or wake-up call was lost."""
     found = reconcile.reconcile()
     touched = len({*found.handed_on, *found.ended, *found.woken, *found.settled, *found.cleaned})
-    said = f"{touched} run{'' if touched == 1 else 's'} recovered." if touched else "No run was stuck."
+    said = (
+        f"{touched} run{'' if touched == 1 else 's'} recovered."
+        if touched
+        else "No run was stuck."
+    )
     messages.success(request, said)
     return redirect("course_queue", course_id=course.pk)

@@ -32,12 +32,21 @@ _GOALS: dict[Goal, tuple[str, str]] = {
         "dspy",
         "adapts a personality quickly, by better prompting, without changing what the model knows",
     ),
-    "subject_knowledge": ("openai", "teaches specific subject knowledge and answers in a steady pattern"),
-    "deep_personality": ("lora", "changes the personality most deeply and keeps it most consistent"),
+    "subject_knowledge": (
+        "openai",
+        "teaches specific subject knowledge and answers in a steady pattern",
+    ),
+    "deep_personality": (
+        "lora",
+        "changes the personality most deeply and keeps it most consistent",
+    ),
 }
 _TIMES: dict[Time, tuple[str, str]] = {
     "quick": ("dspy", "gives results within minutes"),
-    "moderate": ("openai", "needs a moderate set-up and an hour or two of somebody else's machine"),
+    "moderate": (
+        "openai",
+        "needs a moderate set-up and an hour or two of somebody else's machine",
+    ),
     "long": ("lora", "rewards longer work: you can train again and again at no cost"),
 }
 
@@ -70,9 +79,15 @@ def guideline(method: str, rows: int) -> dict[str, Any]:
     found = GUIDELINES[method]
     least, wanted, most, span = found.least, found.wanted, found.most, found.span
     if rows < least:
-        verdict, told = "too_few", f"{NAMES[method]} needs {least} rows at least; {least - rows} are missing."
+        verdict, told = (
+            "too_few",
+            f"{NAMES[method]} needs {least} rows at least; {least - rows} are missing.",
+        )
     elif rows < wanted:
-        verdict, told = "few", f"It runs, but {NAMES[method]} wants {span} rows; {wanted - rows} more would help."
+        verdict, told = (
+            "few",
+            f"It runs, but {NAMES[method]} wants {span} rows; {wanted - rows} more would help.",
+        )
     elif most and rows > most:
         verdict, told = (
             "plenty",
@@ -102,18 +117,28 @@ def advice(
 ) -> Advice:
     """Advice for a dataset of `rows` rows. `private`: open privacy findings; `cloud_closed`: no cloud training to be had.
     `stays_here`: the OpenAI method trains on this machine, so its rows do not leave it."""
-    judged = [_judge(method, rows, goal, time, private, cloud_closed, stays_here) for method in METHODS]
+    judged = [
+        _judge(method, rows, goal, time, private, cloud_closed, stays_here) for method in METHODS
+    ]
     ranked = sorted(judged, key=lambda m: (not m.possible, -m.points, METHODS.index(m.method)))
     best = ranked[0]
     if not best.possible:
         sentence = f"No method works with {rows} rows yet: write {GUIDELINES['dspy'].least} good ones first, for DSPy."
     else:
-        sentence = f"{best.name} fits best: {'; '.join(best.reasons) or 'nothing speaks against it'}."
+        sentence = (
+            f"{best.name} fits best: {'; '.join(best.reasons) or 'nothing speaks against it'}."
+        )
     return Advice(best=best.method, sentence=sentence, methods=ranked)
 
 
 def _judge(
-    method: str, rows: int, goal: Goal, time: Time, private: int, cloud_closed: bool, stays_here: bool
+    method: str,
+    rows: int,
+    goal: Goal,
+    time: Time,
+    private: int,
+    cloud_closed: bool,
+    stays_here: bool,
 ) -> MethodAdvice:
     points, possible = 0, True
     reasons: list[str] = []
@@ -129,7 +154,9 @@ def _judge(
     else:
         against.append(size["sentence"])
     possible = size["verdict"] != "too_few"
-    here = ("lora", "openai") if stays_here else ("lora",)  # whose rows do not leave this machine
+    here = (
+        ("lora", "openai") if stays_here else ("lora",)
+    )  # whose rows do not leave this machine
     if private and method not in here:
         possible = possible and method == "dspy"
         points -= 3
@@ -146,5 +173,10 @@ def _judge(
         possible, points = False, points - 3
         against.append("No provider trains for you at the moment.")
     return MethodAdvice(
-        method=method, name=NAMES[method], points=points, possible=possible, reasons=reasons, against=against
+        method=method,
+        name=NAMES[method],
+        points=points,
+        possible=possible,
+        reasons=reasons,
+        against=against,
     )

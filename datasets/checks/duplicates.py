@@ -52,8 +52,12 @@ def _signature(shingles: frozenset[int], base: MinHash) -> MinHash:
     all_values = np.fromiter(shingles, dtype=np.uint64, count=len(shingles))
     for start in range(0, len(all_values), _AT_ONCE):
         values = all_values[start : start + _AT_ONCE]
-        mixed = (values[:, None] * base.permutations[0] + base.permutations[1]) % np.uint64((1 << 61) - 1)
-        own.hashvalues = np.minimum(own.hashvalues, (mixed & np.uint64((1 << 32) - 1)).min(axis=0))
+        mixed = (values[:, None] * base.permutations[0] + base.permutations[1]) % np.uint64(
+            (1 << 61) - 1
+        )
+        own.hashvalues = np.minimum(
+            own.hashvalues, (mixed & np.uint64((1 << 32) - 1)).min(axis=0)
+        )
     return own
 
 
@@ -68,7 +72,9 @@ class _Index:
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
         self.base = MinHash(num_perm=PERMUTATIONS, seed=1)
-        bands = MinHashLSH(threshold=max(0.3, threshold - 0.1), num_perm=PERMUTATIONS)  # asked for b and r only
+        bands = MinHashLSH(
+            threshold=max(0.3, threshold - 0.1), num_perm=PERMUTATIONS
+        )  # asked for b and r only
         self.starts = range(0, bands.b * bands.r, bands.r)
         self.width = bands.r
         self.buckets: dict[tuple[int, bytes], list[int]] = {}
@@ -76,7 +82,9 @@ class _Index:
 
     def alike(self, shingles: frozenset[int], signature: MinHash) -> list[tuple[int, float]]:
         """(key, similarity) of rows at least as like as the threshold, among `MOST_IN_A_BUCKET` of each bucket."""
-        candidates = {key for bucket in self._buckets(signature) for key in self.buckets.get(bucket, ())}
+        candidates = {
+            key for bucket in self._buckets(signature) for key in self.buckets.get(bucket, ())
+        }
         found = []
         for key in sorted(candidates):
             similarity = self._similarity(shingles, self.shingles[key])
@@ -98,7 +106,9 @@ class _Index:
         for bucket in self._buckets(signature):
             held = self.buckets.setdefault(bucket, [])
             if len(held) == MOST_IN_A_BUCKET:
-                held.pop(1)  # the first member stands for the oldest group, the others for what came last
+                held.pop(
+                    1
+                )  # the first member stands for the oldest group, the others for what came last
             held.append(key)
 
 
@@ -146,7 +156,9 @@ def near_duplicates(rows: Sequence[Row], threshold: float = 0.8) -> list[list[in
     return [group for group in groups.members() if len(group) > 1]
 
 
-def leakage(train: Sequence[Row], validation: Sequence[Row], threshold: float = 0.8) -> list[dict[str, Any]]:
+def leakage(
+    train: Sequence[Row], validation: Sequence[Row], threshold: float = 0.8
+) -> list[dict[str, Any]]:
     """Validation rows that are (nearly) in the training rows: {"line", "validation_line", "similarity"}."""
     index = _Index(threshold)
     for position, row in enumerate(train[:MOST_COMPARED]):
@@ -159,7 +171,11 @@ def leakage(train: Sequence[Row], validation: Sequence[Row], threshold: float = 
         if alike:
             position, similarity = max(alike, key=lambda pair: pair[1])
             found.append(
-                {"line": train[position].line, "validation_line": row.line, "similarity": round(similarity, 3)}
+                {
+                    "line": train[position].line,
+                    "validation_line": row.line,
+                    "similarity": round(similarity, 3),
+                }
             )
     return found
 
@@ -173,9 +189,16 @@ def openings(rows: Sequence[Row], words: int = 3, least: int = 3) -> list[dict[s
     for row in rows:
         for text in row.student_text():
             total += 1
-            counted[" ".join(_PLAIN.sub(" ", text.lower()).split()[:words])[:_LONGEST_OPENING]] += 1
-    common = [(start, times) for start, times in counted.most_common(20) if times >= least and start]
-    return [{"words": start, "count": times, "share": round(times / total, 4)} for start, times in common]
+            counted[
+                " ".join(_PLAIN.sub(" ", text.lower()).split()[:words])[:_LONGEST_OPENING]
+            ] += 1
+    common = [
+        (start, times) for start, times in counted.most_common(20) if times >= least and start
+    ]
+    return [
+        {"words": start, "count": times, "share": round(times / total, 4)}
+        for start, times in common
+    ]
 
 
 def question_key(row: Row) -> str:

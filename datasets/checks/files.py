@@ -42,7 +42,8 @@ class FileReport(msgspec.Struct, kw_only=True):
             "problems": [_told(problem) for problem in self.problems],
             "quality": self.quality,
             "privacy": [
-                {key: finding[key] for key in ("line", "field", "kind", "excerpt")} for finding in self.privacy
+                {key: finding[key] for key in ("line", "field", "kind", "excerpt")}
+                for finding in self.privacy
             ],
         }
 
@@ -70,7 +71,9 @@ def check_file(
         rows=len(contents.rows) + len(contents.refused),
         good_rows=len(contents.rows),
         problems=[*contents.problems, *checked.problems],
-        quality={"recognised": contents.recognised, **checked.quality} if contents.readable else {},
+        quality={"recognised": contents.recognised, **checked.quality}
+        if contents.readable
+        else {},
         privacy=[finding.as_dict() for finding in checked.privacy],
         readable=contents.readable,
     )
@@ -122,7 +125,11 @@ def _main_shape(rows: list[Row], asked: str) -> str:
     counts: dict[str, int] = {}
     for row in rows:
         counts[row.shape] = counts.get(row.shape, 0) + 1
-    return max(counts, key=lambda shape: counts[shape]) if counts else (asked if asked != "auto" else "unknown")
+    return (
+        max(counts, key=lambda shape: counts[shape])
+        if counts
+        else (asked if asked != "auto" else "unknown")
+    )
 
 
 def _no_rows() -> Problem:

@@ -13,7 +13,9 @@ from typing import Any
 from datasets.formats import Row
 from second_grade import verdict
 
-_SUM = re.compile(r"(?<![\d.,/])(\d{1,3}) ?(\+|-|−|plus|minus|take away) ?(\d{1,3})(?![\d.,/]*\d)")
+_SUM = re.compile(
+    r"(?<![\d.,/])(\d{1,3}) ?(\+|-|−|plus|minus|take away) ?(\d{1,3})(?![\d.,/]*\d)"
+)
 _ANOTHER = re.compile(r"\d")
 FEWEST_MISTAKEN = 8
 """Below so many mistaken sums nothing is said: a few slips are what children make."""
@@ -29,7 +31,11 @@ def knowledge(rows: Sequence[Row]) -> dict[str, Any]:
     for row in rows:
         for question, answer in _exchanges(row):
             total = _total(question)
-            claimed = None if total is None else verdict.claimed(answer[:LONGEST_QUESTION], question[:LONGEST_QUESTION])
+            claimed = (
+                None
+                if total is None
+                else verdict.claimed(answer[:LONGEST_QUESTION], question[:LONGEST_QUESTION])
+            )
             if claimed is None:
                 continue
             if claimed == total:
@@ -56,7 +62,11 @@ def _total(question: str) -> int | None:
     """The right number, where exactly one sum of two numbers is asked and no other number stands there."""
     asked = question[:LONGEST_QUESTION].lower()
     found = _SUM.search(asked)
-    if found is None or _ANOTHER.search(asked[: found.start()]) or _ANOTHER.search(asked[found.end() :]):
+    if (
+        found is None
+        or _ANOTHER.search(asked[: found.start()])
+        or _ANOTHER.search(asked[found.end() :])
+    ):
         return None
     left, right = int(found[1]), int(found[3])
     return left + right if found[2] in ("+", "plus") else left - right

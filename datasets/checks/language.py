@@ -21,13 +21,17 @@ def language(texts: Sequence[str]) -> dict[str, Any]:
     together = "\n".join(texts)
     beyond = familiar.unfamiliar(texts)
     per_hundred = 100 / counted.words if counted.words else 0.0
-    written = sum(len(words(text)) for text in texts) / counted.sentences if counted.sentences else 0.0
+    written = (
+        sum(len(words(text)) for text in texts) / counted.sentences if counted.sentences else 0.0
+    )
     return {
         "version": VERSION,
         "words": counted.words,
         "spache": spache,
         "flesch_kincaid": round(counted.flesch_kincaid(), 2) if enough else None,
-        "reason": "" if enough else f"{counted.words} words are too few for a reading grade; {LEAST_WORDS} are needed.",
+        "reason": ""
+        if enough
+        else f"{counted.words} words are too few for a reading grade; {LEAST_WORDS} are needed.",
         "band": band,
         "sentence": SENTENCES[band],
         "grade_2_band": [1.5, CHILD_AT_MOST],

@@ -13,11 +13,15 @@ _DATA = Path(__file__).parent / "data"
 def surnames() -> frozenset[str]:
     """Common family names, lower-case."""
     lines = (_DATA / "surnames.txt").read_text(encoding="utf-8").splitlines()
-    return frozenset(name.lower() for line in lines if not line.startswith("#") for name in line.split())
+    return frozenset(
+        name.lower() for line in lines if not line.startswith("#") for name in line.split()
+    )
 
 
 @cache
 def famous_names() -> frozenset[str]:
     """Full names that stand for no real child in the room: of history, books and the news, lower-case."""
     lines = (_DATA / "famous_names.txt").read_text(encoding="utf-8").splitlines()
-    return frozenset(line.strip().lower() for line in lines if line.strip() and not line.startswith("#"))
+    return frozenset(
+        line.strip().lower() for line in lines if line.strip() and not line.startswith("#")
+    )

@@ -15,7 +15,8 @@ from datasets.formats import Row
 _COMPOUND = re.compile(r"\w+(?:[-'’]\w+)*")
 _WORD = re.compile(r"\w+")
 _TITLE = re.compile(
-    r"^(?:mr|mrs|ms|miss|mx|dr|coach|principal|prof|professor|señora?|senora?)(?:\. ?| )", re.IGNORECASE
+    r"^(?:mr|mrs|ms|miss|mx|dr|coach|principal|prof|professor|señora?|senora?)(?:\. ?| )",
+    re.IGNORECASE,
 )
 _NAME_FOLLOWS = re.compile(
     r"(?:'s|’s)|,? (?:is|was|has|had|said|says|asked|went|wants|wanted|likes|liked|loves|can't|did|does|got)\b"
@@ -24,7 +25,11 @@ _SENTENCE_END = ".?!\n:;"
 
 
 def pseudonyms(
-    rows: Sequence[Row], findings: Sequence[Finding], *, salt: str = "", kept: MutableMapping[str, int] | None = None
+    rows: Sequence[Row],
+    findings: Sequence[Finding],
+    *,
+    salt: str = "",
+    kept: MutableMapping[str, int] | None = None,
 ) -> list[Row]:
     """New rows in the same order with every finding replaced that has a stand-in; rows that stay as they are, are the same objects.
 
@@ -39,7 +44,9 @@ def pseudonyms(
         by_row[finding.index][finding.field].append(finding)
         if finding.kind == "name" and finding.severity != "low":
             alone |= _parts(finding.text, stand_ins)
-    return [_renamed(row, by_row.get(index, {}), alone, stand_ins) for index, row in enumerate(rows)]
+    return [
+        _renamed(row, by_row.get(index, {}), alone, stand_ins) for index, row in enumerate(rows)
+    ]
 
 
 def _parts(name: str, stand_ins: StandIns) -> dict[str, str]:
@@ -48,29 +55,47 @@ def _parts(name: str, stand_ins: StandIns) -> dict[str, str]:
     found = {given.lower(): stand_ins.name("given", given)} if given else {}
     if family:
         found.setdefault(family.lower(), stand_ins.name("family", family))
-    return {part: made for part, made in found.items() if len(part) > 2 and not is_function_word(part)}
+    return {
+        part: made
+        for part, made in found.items()
+        if len(part) > 2 and not is_function_word(part)
+    }
 
 
 def _split(name: str) -> tuple[str, str]:
     """(given name, family name) of a name without its title; middle names belong to neither."""
-    plain = _TITLE.sub("", plain_text(name).text, count=1) if _TITLE.match(name) else plain_text(name).text
+    plain = (
+        _TITLE.sub("", plain_text(name).text, count=1)
+        if _TITLE.match(name)
+        else plain_text(name).text
+    )
     if "," in plain:
         family, _, given = plain.partition(",")
         return given.strip().split(" ")[0], family.strip()
     words = plain.split()
     if len(words) < 2:
-        return ("", words[0]) if _TITLE.match(name) and words else (words[0] if words else "", "")
+        return (
+            ("", words[0]) if _TITLE.match(name) and words else (words[0] if words else "", "")
+        )
     return words[0], words[-1]
 
 
 def _made_up(finding: Finding, stand_ins: StandIns) -> str:
     """The stand-in for a finding, written as the finding is: in capitals, small letters, or the family name first."""
     if finding.kind != "name":
-        return stand_ins.thing(finding.kind, re.sub(r"\W+", "", plain_text(finding.text).text).lower())
+        return stand_ins.thing(
+            finding.kind, re.sub(r"\W+", "", plain_text(finding.text).text).lower()
+        )
     given, family = _split(finding.text)
     title = _TITLE.match(finding.text)
-    made = [stand_ins.name(group, part) for group, part in (("given", given), ("family", family)) if part]
-    text = ", ".join(reversed(made)) if "," in finding.text and len(made) == 2 else " ".join(made)
+    made = [
+        stand_ins.name(group, part)
+        for group, part in (("given", given), ("family", family))
+        if part
+    ]
+    text = (
+        ", ".join(reversed(made)) if "," in finding.text and len(made) == 2 else " ".join(made)
+    )
     return (title.group() if title else "") + _cased(text, finding.text)
 
 
@@ -80,7 +105,9 @@ def _cased(made: str, like: str) -> str:
     return made.upper() if like.isupper() and len(like) > 2 else made
 
 
-def _renamed(row: Row, by_field: dict[str, list[Finding]], alone: dict[str, str], stand_ins: StandIns) -> Row:
+def _renamed(
+    row: Row, by_field: dict[str, list[Finding]], alone: dict[str, str], stand_ins: StandIns
+) -> Row:
     changed: dict[str, str] = {}
     for field, text in texts_of(row):
         new = _replaced(text, by_field.get(field, []), alone, stand_ins)
@@ -94,7 +121,9 @@ def _renamed(row: Row, by_field: dict[str, list[Finding]], alone: dict[str, str]
     return copy
 
 
-def _replaced(text: str, findings: list[Finding], alone: dict[str, str], stand_ins: StandIns) -> str:
+def _replaced(
+    text: str, findings: list[Finding], alone: dict[str, str], stand_ins: StandIns
+) -> str:
     """The text with its findings and, between them, the names `alone` changed, in one go from left to right."""
     pieces: list[str] = []
     end = 0
@@ -116,7 +145,10 @@ def _without_names(text: str, start: int, end: int, alone: dict[str, str]) -> st
         if whole.lower() in alone:
             return _name_instead(text, found.start(), found.end(), alone)
         return _WORD.sub(
-            lambda part: _name_instead(text, found.start() + part.start(), found.start() + part.end(), alone), whole
+            lambda part: _name_instead(
+                text, found.start() + part.start(), found.start() + part.end(), alone
+            ),
+            whole,
         )
 
     pieces: list[str] = []

@@ -7,7 +7,13 @@ import msgspec
 
 from datasets.checks.advising import METHODS, guideline
 from datasets.checks.coverage import coverage
-from datasets.checks.duplicates import MOST_COMPARED, exact_duplicates, leakage, near_duplicates, openings
+from datasets.checks.duplicates import (
+    MOST_COMPARED,
+    exact_duplicates,
+    leakage,
+    near_duplicates,
+    openings,
+)
 from datasets.checks.knowledge import knowledge
 from datasets.checks.language import language
 from datasets.checks.privacy import Finding, find_private
@@ -49,9 +55,9 @@ def report(
         "openings": openings(rows),
         "knowledge": knowledge(rows),
         "leakage": leakage(rows, validation_rows)[:_MOST_LISTED] if validation_rows else [],
-        "as_an_ai_lines": [row.line for row in rows if any(says_it_is_an_ai(t) for t in row.student_text())][
-            :_MOST_LISTED
-        ],
+        "as_an_ai_lines": [
+            row.line for row in rows if any(says_it_is_an_ai(t) for t in row.student_text())
+        ][:_MOST_LISTED],
         "privacy": _privacy_counts(privacy),
     }
     problems = _problems(rows, quality)
@@ -85,37 +91,60 @@ def _problems(rows: Sequence[Row], quality: dict[str, Any]) -> list[Problem]:
     found = [*_speaker_problems(quality["speaker"], quality["language"])]
     if quality["language"]["band"] == "adult" and not quality["speaker"]["trains_the_teacher"]:
         grade = quality["language"]["spache"]
-        message = f"The student's answers read at grade {grade} (Spache), far above second grade."
-        found.append(_whole("adult_language", message, "Shorten sentences and replace the listed words."))
+        message = (
+            f"The student's answers read at grade {grade} (Spache), far above second grade."
+        )
+        found.append(
+            _whole("adult_language", message, "Shorten sentences and replace the listed words.")
+        )
     no_talk = quality["language"]["childlikeness"]
     if no_talk["problem"] and quality["language"]["words"]:
         message = f"The student's answers are no child's talk ({no_talk['problem']}). {no_talk['sentence']}"
-        found.append(_whole("no_talk", message, "Look at the answers: each should be what a second-grader would say."))
+        found.append(
+            _whole(
+                "no_talk",
+                message,
+                "Look at the answers: each should be what a second-grader would say.",
+            )
+        )
     if quality["as_an_ai_lines"]:
         line = quality["as_an_ai_lines"][0]
-        message = (
-            f"The student says it is a program, first on line {line} ({_rows(len(quality['as_an_ai_lines']))} in all)."
-        )
+        message = f"The student says it is a program, first on line {line} ({_rows(len(quality['as_an_ai_lines']))} in all)."
         found.append(_whole("as_an_ai", message, "Rewrite or delete these answers.", line=line))
     duplicates = quality["duplicates"]
     if duplicates["exact_rows"]:
-        message = f"{_rows(duplicates['exact_rows'], 'says', 'say')} exactly what another row says."
-        found.append(_whole("duplicate_rows", message, "Keep one of each.", line=duplicates["exact"][0][1]))
-    if duplicates["near_rows"]:
-        message = f"{_rows(duplicates['near_rows'], 'is', 'are')} nearly the same as another row."
+        message = (
+            f"{_rows(duplicates['exact_rows'], 'says', 'say')} exactly what another row says."
+        )
         found.append(
-            _whole("near_duplicate_rows", message, "Vary them, or keep one of each.", line=duplicates["near"][0][1])
+            _whole(
+                "duplicate_rows", message, "Keep one of each.", line=duplicates["exact"][0][1]
+            )
+        )
+    if duplicates["near_rows"]:
+        message = (
+            f"{_rows(duplicates['near_rows'], 'is', 'are')} nearly the same as another row."
+        )
+        found.append(
+            _whole(
+                "near_duplicate_rows",
+                message,
+                "Vary them, or keep one of each.",
+                line=duplicates["near"][0][1],
+            )
         )
     for opening in quality["openings"][:1]:
         if opening["share"] > 0.3 and len(rows) >= 10:
             message = f"{opening['share']:.0%} of the answers begin “{opening['words']}…”."
-            found.append(_whole("repeated_opening", message, "Let answers begin in different ways."))
+            found.append(
+                _whole("repeated_opening", message, "Let answers begin in different ways.")
+            )
     found += _knowledge_problems(quality["knowledge"])
     if quality["leakage"]:
-        message = (
-            f"{len(quality['leakage'])} of the validation rows can be found, nearly or quite, among the training rows."
+        message = f"{len(quality['leakage'])} of the validation rows can be found, nearly or quite, among the training rows."
+        found.append(
+            _whole("leakage", message, "Take them out of one side, or let the platform split.")
         )
-        found.append(_whole("leakage", message, "Take them out of one side, or let the platform split."))
     return found
 
 
@@ -136,7 +165,11 @@ def _rows(count: int, one: str = "", many: str = "") -> str:
 
 def _speaker_problems(found: dict[str, Any], language: dict[str, Any]) -> list[Problem]:
     problems = []
-    grade = f" (Spache {language['spache']}, Flesch–Kincaid {language['flesch_kincaid']})" if language["spache"] else ""
+    grade = (
+        f" (Spache {language['spache']}, Flesch–Kincaid {language['flesch_kincaid']})"
+        if language["spache"]
+        else ""
+    )
     terms = ", ".join(term for term, _ in found["advanced"][:4])
     if found["trains_the_teacher"]:
         level = f" at {'college' if found['college_level'] else 'adult'} level{grade}"
@@ -154,12 +187,24 @@ def _speaker_problems(found: dict[str, Any], language: dict[str, Any]) -> list[P
     if found["college_level"] and not found["trains_the_teacher"]:
         message = f"The student talks about things far beyond grade 2: {terms}."
         problems.append(
-            _whole("too_advanced", message, "Use what second-graders learn, and let the child not know.", excerpt=terms)
+            _whole(
+                "too_advanced",
+                message,
+                "Use what second-graders learn, and let the child not know.",
+                excerpt=terms,
+            )
         )
     return problems
 
 
 def _whole(code: str, message: str, mend: str, *, line: int = 0, excerpt: str = "") -> Problem:
     return Problem(
-        line=line, column=None, field="", code=code, severity="warning", message=message, mend=mend, excerpt=excerpt
+        line=line,
+        column=None,
+        field="",
+        code=code,
+        severity="warning",
+        message=message,
+        mend=mend,
+        excerpt=excerpt,
     )

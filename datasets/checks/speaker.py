@@ -10,7 +10,8 @@ from datasets.formats import Message, Row
 from second_grade.reading_level import count
 
 _SYSTEM_ROLE = re.compile(
-    r"\b(?:you are|you're|act as|role:?|pretend to be|play(?:ing)?|simulate|respond as)\b(.{0,120})", re.IGNORECASE
+    r"\b(?:you are|you're|act as|role:?|pretend to be|play(?:ing)?|simulate|respond as)\b(.{0,120})",
+    re.IGNORECASE,
 )
 _TEACHER_OR_CHILD = re.compile(
     r"\b(?P<child>second[- ]grade\w{0,12}|2nd[- ]grade\w{0,12}|grade 2|(?:[78]|seven|eight)[- ]year\w{0,12}"
@@ -90,7 +91,14 @@ def balance(rows: Sequence[Row]) -> tuple[float, Talk, Talk]:
     Counts that lie close together count for nothing, so that two children or two teachers are no teacher and child.
     """
     said = Talk.of([text for row in rows for text in row.student_text()])
-    heard = Talk.of([m["content"] for row in rows for m in row.messages if m["role"] == "user" and m["content"]])
+    heard = Talk.of(
+        [
+            m["content"]
+            for row in rows
+            for m in row.messages
+            if m["role"] == "user" and m["content"]
+        ]
+    )
     if not said.turns or not heard.turns:
         return 0.0, said, heard
     parts = (said.asks - heard.asks, (said.you - heard.you) / 10, (heard.i - said.i) / 15)
@@ -138,7 +146,9 @@ def _told(said: Talk, heard: Talk) -> list[str]:
 
 def _question(rows: Sequence[Row], weight: float) -> str:
     """What to ask where the description of the bot names a teacher, and its talk does not settle it."""
-    systems = [" ".join(m["content"] for m in row.messages if m["role"] == "system") for row in rows]
+    systems = [
+        " ".join(m["content"] for m in row.messages if m["role"] == "system") for row in rows
+    ]
     teachers = sum(_role_in(system) == "teacher" for system in systems)
     if not rows or teachers < len(rows) / 2:
         return ""
@@ -166,7 +176,9 @@ def signs(row: Row) -> list[str]:
     if any(_ASKS_FOR_HELP.search(text) for text in heard):
         found.append("learner_asks")
     counts = count(said)
-    long_turns = counts.words > 1.5 * sum(len(text.split()) for text in heard) and counts.words > 15
+    long_turns = (
+        counts.words > 1.5 * sum(len(text.split()) for text in heard) and counts.words > 15
+    )
     if long_turns and (counts.spache() > 4.0 or len(_ADVANCED.findall(" ".join(said))) > 1):
         found.append("lectures")
     return found
@@ -201,7 +213,11 @@ def _evidence(rows: Sequence[Row]) -> list[str]:
         "learner_asks": "the user asks for help as a student does",
         "lectures": "the assistant explains at length, in words far beyond grade 2",
     }
-    return [f"In {times} of {len(rows)} rows {told[sign]}." for sign, times in counted.items() if times]
+    return [
+        f"In {times} of {len(rows)} rows {told[sign]}."
+        for sign, times in counted.items()
+        if times
+    ]
 
 
 def swapped(row: Row) -> Row | None:
@@ -222,7 +238,9 @@ def swapped(row: Row) -> Row | None:
     roles = [turn["role"] for turn in turns]
     if "user" not in roles:
         return None
-    extra = {key: value for key, value in row.extra.items() if key not in ("turns", "input", "tools")}
+    extra = {
+        key: value for key, value in row.extra.items() if key not in ("turns", "input", "tools")
+    }
     return Row(line=row.line, messages=turns, shape="messages", labels=row.labels, extra=extra)
 
 

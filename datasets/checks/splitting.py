@@ -32,19 +32,25 @@ def split(rows: Sequence[Row], fraction: float, seed: int) -> Split:
         raise ValueError(f"The share for validation must lie between 0 and 0.5, not {fraction}.")
     if fraction == 0 or len(rows) < 2:
         return Split(
-            list(range(len(rows))), [], "No rows were asked for." if fraction == 0 else "There are too few rows."
+            list(range(len(rows))),
+            [],
+            "No rows were asked for." if fraction == 0 else "There are too few rows.",
         )
     groups = _groups(rows)
     if len(groups) < 2:
         return Split(
-            list(range(len(rows))), [], "All rows are alike, so none can test what was learnt from the others."
+            list(range(len(rows))),
+            [],
+            "All rows are alike, so none can test what was learnt from the others.",
         )
     strata: dict[str, list[list[int]]] = defaultdict(list)
     for group in groups:
         strata[_subject(rows[group[0]])].append(group)
     validation = _chosen(rows, strata, fraction, seed)
     if not validation:
-        smallest: list[int] = min(groups, key=lambda group: (len(group), _order(rows, group, seed)))
+        smallest: list[int] = min(
+            groups, key=lambda group: (len(group), _order(rows, group, seed))
+        )
         validation = set(smallest)
     return Split([i for i in range(len(rows)) if i not in validation], sorted(validation))
 
@@ -72,7 +78,9 @@ def _order(rows: Sequence[Row], group: list[int], seed: int) -> str:
     return hashlib.sha256(f"{seed}:{smallest}".encode()).hexdigest()
 
 
-def _chosen(rows: Sequence[Row], strata: dict[str, list[list[int]]], fraction: float, seed: int) -> set[int]:
+def _chosen(
+    rows: Sequence[Row], strata: dict[str, list[list[int]]], fraction: float, seed: int
+) -> set[int]:
     chosen: set[int] = set()
     owed = 0.0
     for name in sorted(strata):

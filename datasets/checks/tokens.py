@@ -16,15 +16,25 @@ def tokens_of(row: Row, count: CountTokens | None = None) -> int:
     total = 0
     for message in row.messages:
         text = message["content"]
-        total += count(text) if count else max(round(len(text.encode()) / CHARACTERS_PER_TOKEN), text.count(" ") + 1)
+        total += (
+            count(text)
+            if count
+            else max(round(len(text.encode()) / CHARACTERS_PER_TOKEN), text.count(" ") + 1)
+        )
         total += PER_MESSAGE
     return total
 
 
-def tokens(rows: Sequence[Row], count: CountTokens | None = None, context: int | None = None) -> dict[str, Any]:
+def tokens(
+    rows: Sequence[Row], count: CountTokens | None = None, context: int | None = None
+) -> dict[str, Any]:
     """{"total", "mean", "largest", "estimated", "context", "over_context": [line…]}"""
     sizes = [tokens_of(row, count) for row in rows]
-    over = [row.line for row, size in zip(rows, sizes, strict=True) if context is not None and size > context]
+    over = [
+        row.line
+        for row, size in zip(rows, sizes, strict=True)
+        if context is not None and size > context
+    ]
     return {
         "total": sum(sizes),
         "mean": round(sum(sizes) / len(sizes), 1) if sizes else 0.0,

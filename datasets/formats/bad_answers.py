@@ -30,8 +30,24 @@ def bad_answer(line: int, value: dict[str, Any]) -> Problem:
     )
 
 
-_PLAIN_QUESTIONS = ("instruction", "question", "prompt", "teacher", "teacher_prompt", "teacher_question", "user")
-_PLAIN_ANSWERS = ("answer", "response", "completion", "student", "student_response", "student_answer", "assistant")
+_PLAIN_QUESTIONS = (
+    "instruction",
+    "question",
+    "prompt",
+    "teacher",
+    "teacher_prompt",
+    "teacher_question",
+    "user",
+)
+_PLAIN_ANSWERS = (
+    "answer",
+    "response",
+    "completion",
+    "student",
+    "student_response",
+    "student_answer",
+    "assistant",
+)
 
 
 def half_a_pair(line: int, value: dict[str, Any], by_name: dict[str, str]) -> Problem | None:
@@ -40,7 +56,11 @@ def half_a_pair(line: int, value: dict[str, Any], by_name: dict[str, str]) -> Pr
     answered = next((by_name[name] for name in _PLAIN_ANSWERS if name in by_name), None)
     if (asked is None) == (answered is None):
         return None
-    has, lacks = (asked, "what the student answers") if asked is not None else (answered, "what the teacher says")
+    has, lacks = (
+        (asked, "what the student answers")
+        if asked is not None
+        else (answered, "what the teacher says")
+    )
     return Problem(
         line=line,
         column=None,

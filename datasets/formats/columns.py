@@ -19,7 +19,11 @@ def looks_like_record(cells: Sequence[Any]) -> bool:
     filled = [str(cell).strip() for cell in cells if str(cell).strip()]
     if len(filled) < 2:
         return False
-    sentences = [text for text in filled if len(text) > 40 or (" " in text and text.endswith(_SENTENCE_ENDS))]
+    sentences = [
+        text
+        for text in filled
+        if len(text) > 40 or (" " in text and text.endswith(_SENTENCE_ENDS))
+    ]
     return 2 * len(sentences) > len(filled) or (len(filled) == 2 and bool(sentences))
 
 
@@ -32,19 +36,30 @@ def samples(columns: list[str], records: list[dict[str, Any]]) -> dict[str, str]
     """Column -> the first thing that stands in it."""
     found = {}
     for name in columns[:200]:
-        first = next((str(record[name]).strip() for record in records if str(record.get(name) or "").strip()), "")
+        first = next(
+            (
+                str(record[name]).strip()
+                for record in records
+                if str(record.get(name) or "").strip()
+            ),
+            "",
+        )
         found[name] = first[:80]
     return found
 
 
 def suggested_mapping(columns: list[str], records: list[dict[str, Any]]) -> dict[str, Any]:
     """Fields of `ColumnMapping`: either speaker, utterance and speakers, or teacher and student; {} where nothing shows."""
-    texts = {name: [str(record.get(name) or "").strip() for record in records] for name in columns}
+    texts = {
+        name: [str(record.get(name) or "").strip() for record in records] for name in columns
+    }
     long = sorted(columns, key=lambda name: -_mean_length(texts[name]))
     long = [name for name in long if any(" " in text for text in texts[name])]
     if not long:
         return {}
-    speaker = next((name for name in columns if name != long[0] and _names_speakers(texts[name])), None)
+    speaker = next(
+        (name for name in columns if name != long[0] and _names_speakers(texts[name])), None
+    )
     if speaker is not None and len(long) < 2 + (speaker in long):
         return _by_turns(texts, speaker, long[0], columns)
     if len(long) < 2:
@@ -54,7 +69,9 @@ def suggested_mapping(columns: list[str], records: list[dict[str, Any]]) -> dict
     return {"teacher": asks, "student": second if asks == first else first}
 
 
-def _by_turns(texts: dict[str, list[str]], speaker: str, utterance: str, columns: list[str]) -> dict[str, Any]:
+def _by_turns(
+    texts: dict[str, list[str]], speaker: str, utterance: str, columns: list[str]
+) -> dict[str, Any]:
     spoken = Counter(name for name in texts[speaker] if name)
     questions: Counter[str] = Counter()
     for name, text in zip(texts[speaker], texts[utterance], strict=True):
@@ -88,5 +105,9 @@ def _names_speakers(texts: list[str]) -> bool:
 
 def _names_conversations(texts: list[str]) -> bool:
     """The same value a few records long, then another, and never the first again."""
-    runs = [text for place, text in enumerate(texts) if text and (place == 0 or texts[place - 1] != text)]
+    runs = [
+        text
+        for place, text in enumerate(texts)
+        if text and (place == 0 or texts[place - 1] != text)
+    ]
     return 2 <= len(runs) < len(texts) and len(set(runs)) == len(runs)

@@ -30,9 +30,16 @@ def to_shape(row: Row, shape: str, *, labels: bool = True) -> dict[str, Any]:
         and row.messages[-1]["role"] == "assistant"
     ):
         return {"messages": [dict(message) for message in row.messages]}
-    writers = {"dialogue": _dialogue, "messages": _messages, "instruction": _instruction, "preference": _preference}
+    writers = {
+        "dialogue": _dialogue,
+        "messages": _messages,
+        "instruction": _instruction,
+        "preference": _preference,
+    }
     if shape not in writers:
-        raise ConversionRefused(f"There is no shape “{shape}”. Choose one of {', '.join(writers)}.")
+        raise ConversionRefused(
+            f"There is no shape “{shape}”. Choose one of {', '.join(writers)}."
+        )
     written = writers[shape](row)
     return {**written, **_rest(row, written, shape)} if labels else written
 
@@ -56,18 +63,32 @@ def losses(row: Row, shape: str) -> list[str]:
     if shape == "messages" and _answered(row) < len(roles):
         lost.append("the teacher's last turn, which nobody answers")
     if shape == "dialogue":
-        if "system" in roles:
-            lost.append("the description of the bot (system)")
-        if "tool" in roles:
-            lost.append("tool results")
+        lost.extend(_dialogue_losses(roles))
     if shape != "messages":
-        if any("weight" in message for message in row.messages):
-            lost.append("training weights")
-        if any(key in message for message in row.messages for key in ("tool_calls", "function_call", "name")):
-            lost.append("tool calls and speaker names")
+        lost.extend(_notes_lost(row))
     turns = row.extra.get("turns")
     if turns and (lost or shape == "instruction"):
         lost.append("notes on single turns")
+    return lost
+
+
+def _dialogue_losses(roles: list[str]) -> list[str]:
+    lost = []
+    if "system" in roles:
+        lost.append("the description of the bot (system)")
+    if "tool" in roles:
+        lost.append("tool results")
+    return lost
+
+
+def _notes_lost(row: Row) -> list[str]:
+    """What stands beside a message's text, and only the messages shape has a place for."""
+    lost = []
+    if any("weight" in message for message in row.messages):
+        lost.append("training weights")
+    beside = ("tool_calls", "function_call", "name")
+    if any(key in message for message in row.messages for key in beside):
+        lost.append("tool calls and speaker names")
     return lost
 
 
@@ -78,12 +99,18 @@ def _instruction_losses(row: Row, roles: list[str]) -> list[str]:
     spoken = [role for role in roles if role != "system"]
     if spoken != ["user", "assistant"]:
         kept = 2 if _last_pair(row) else 0
-        lost.append(f"{len(spoken) - kept} of {len(spoken)} turns: only the last question and answer stay")
+        lost.append(
+            f"{len(spoken) - kept} of {len(spoken)} turns: only the last question and answer stay"
+        )
     return lost
 
 
 def _rest(row: Row, written: dict[str, Any], shape: str) -> dict[str, Any]:
-    rest = {key: value for key, value in row.extra.items() if key not in ("turns", "input") and key not in written}
+    rest = {
+        key: value
+        for key, value in row.extra.items()
+        if key not in ("turns", "input") and key not in written
+    }
     if shape == "instruction" and "input" in row.extra and "input" not in written:
         rest["input"] = row.extra["input"]
     metadata = rest.get("metadata", {})
@@ -112,13 +139,19 @@ def _turns(row: Row, messages: list[Message], *, restore: bool) -> list[dict[str
 def _messages(row: Row) -> dict[str, Any]:
     answered = row.messages[: _answered(row)]
     if not answered:
-        raise ConversionRefused("The student never speaks in this row, so there is nothing to train on.")
+        raise ConversionRefused(
+            "The student never speaks in this row, so there is nothing to train on."
+        )
     return {"messages": _turns(row, answered, restore=True)}
 
 
 def _answered(row: Row) -> int:
     """How many messages there are up to the student's last: the messages shape must end with the student."""
-    last = (index for index in range(len(row.messages), 0, -1) if row.messages[index - 1]["role"] == "assistant")
+    last = (
+        index
+        for index in range(len(row.messages), 0, -1)
+        if row.messages[index - 1]["role"] == "assistant"
+    )
     return next(last, 0)
 
 
@@ -134,7 +167,9 @@ def _dialogue(row: Row) -> dict[str, Any]:
             }
             turns.append({**kept, "role": CLASSROOM[turn["role"]]})
     if not turns:
-        raise ConversionRefused("The row has neither a teacher's nor a student's turn, so there is no dialogue in it.")
+        raise ConversionRefused(
+            "The row has neither a teacher's nor a student's turn, so there is no dialogue in it."
+        )
     return {"dialogue": turns}
 
 
@@ -155,13 +190,19 @@ def _instruction(row: Row) -> dict[str, Any]:
     asked, answered = pair
     ending = f"\n\n{row.input_suffix}"
     if row.input_suffix and asked.endswith(ending) and len(asked) > len(ending):
-        return {"instruction": asked.removesuffix(ending), "input": row.input_suffix, "output": answered}
+        return {
+            "instruction": asked.removesuffix(ending),
+            "input": row.input_suffix,
+            "output": answered,
+        }
     return {"instruction": asked, "output": answered}
 
 
 def _preference(row: Row) -> dict[str, Any]:
     if row.preferred_output is None or row.non_preferred_output is None:
-        raise ConversionRefused("The row has no preferred and rejected answer, so it can't teach a preference.")
+        raise ConversionRefused(
+            "The row has no preferred and rejected answer, so it can't teach a preference."
+        )
     asked = row.messages[: len(row.messages) - len(row.preferred_output)]
     given: dict[str, Any] = {"messages": _turns(row, asked, restore=True)}
     if isinstance(row.extra.get("input"), dict):

@@ -25,7 +25,17 @@ ENCODING_NAMES = {
     "cp1253": "Windows-1253, Greek",
     "cp1254": "Windows-1254, Turkish",
 }
-CHOICES = ("utf-8", "cp1252", "mac_roman", "cp1250", "cp1251", "cp1253", "cp1254", "utf-16-le", "utf-16-be")
+CHOICES = (
+    "utf-8",
+    "cp1252",
+    "mac_roman",
+    "cp1250",
+    "cp1251",
+    "cp1253",
+    "cp1254",
+    "utf-16-le",
+    "utf-16-be",
+)
 """What a person may choose."""
 ONE_BYTE = frozenset({"cp1252", "mac_roman", "cp1250", "cp1251", "cp1253", "cp1254"})
 _GUESSED = ("cp1252", "mac_roman")  # the first wins where both fit

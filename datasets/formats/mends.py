@@ -53,14 +53,18 @@ def mend(text: str, code: str) -> str | None:
 
 
 def _drop_trailing_commas(text: str) -> str:
-    return _TOKENS.sub(lambda found: "" if found.group().startswith(",") else found.group(), text)
+    return _TOKENS.sub(
+        lambda found: "" if found.group().startswith(",") else found.group(), text
+    )
 
 
 def _python_to_json(text: str) -> str | None:
     """A Python literal as JSON; None unless it is built of what JSON has, so that nothing changes its meaning."""
     try:
         value = ast.literal_eval(text.strip())
-        return json.dumps(value, ensure_ascii=False, allow_nan=False) if _is_json(value) else None
+        return (
+            json.dumps(value, ensure_ascii=False, allow_nan=False) if _is_json(value) else None
+        )
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
         return None
 
@@ -90,7 +94,8 @@ def _escape_controls(text: str) -> str | None:
 
 def _replace_surrogates(text: str) -> str:
     return _ESCAPED_SURROGATE.sub(
-        lambda found: found.group() if found.group(1) or found.group() == "\\\\" else "\\ufffd", text
+        lambda found: found.group() if found.group(1) or found.group() == "\\\\" else "\\ufffd",
+        text,
     )
 
 
@@ -161,7 +166,9 @@ _TEXT_MENDS: dict[str, Callable[[str], str | None]] = {
 }
 
 
-def _over_turns(change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> Callable[[Any], Any]:
+def _over_turns(
+    change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]],
+) -> Callable[[Any], Any]:
     """A change of a list of turns as a change of the row that holds it (other rows stay as they are)."""
 
     def repair(value: Any) -> Any:
@@ -181,7 +188,11 @@ def _content_key(turn: dict[str, Any]) -> str:
 
 
 def _is_student(turn: dict[str, Any]) -> bool:
-    return str(turn.get("role", turn.get("from", ""))).strip().lower() in ("assistant", "gpt", "student")
+    return str(turn.get("role", turn.get("from", ""))).strip().lower() in (
+        "assistant",
+        "gpt",
+        "student",
+    )
 
 
 def _join_same_speaker(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -192,7 +203,12 @@ def _join_same_speaker(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
         same = before is not None and {k: v for k, v in before.items() if k != key} == {
             k: v for k, v in turn.items() if k != key
         }
-        if before is not None and same and isinstance(before.get(key), str) and isinstance(turn.get(key), str):
+        if (
+            before is not None
+            and same
+            and isinstance(before.get(key), str)
+            and isinstance(turn.get(key), str)
+        ):
             joined[-1] = {**before, key: before[key] + "\n" + turn[key]}
         else:
             joined.append(turn)
@@ -209,13 +225,18 @@ def _drop_last_teacher_turns(turns: list[dict[str, Any]]) -> list[dict[str, Any]
 def _drop_empty(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
     def says_something(turn: dict[str, Any]) -> bool:
         content = turn.get(_content_key(turn))
-        return bool(content.strip() if isinstance(content, str) else content) or "tool_calls" in turn
+        return (
+            bool(content.strip() if isinstance(content, str) else content)
+            or "tool_calls" in turn
+        )
 
     return [turn for turn in turns if says_something(turn)]
 
 
 def _drop_weights(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [t if _is_student(t) else {k: v for k, v in t.items() if k != "weight"} for t in turns]
+    return [
+        t if _is_student(t) else {k: v for k, v in t.items() if k != "weight"} for t in turns
+    ]
 
 
 def as_text(value: Any) -> str | None:
@@ -231,11 +252,16 @@ def as_text(value: Any) -> str | None:
 
 
 def _contents_as_text(value: Any) -> Any:
-    if isinstance(value, dict) and not any(isinstance(value.get(key), list) for key in TURN_LISTS):
+    if isinstance(value, dict) and not any(
+        isinstance(value.get(key), list) for key in TURN_LISTS
+    ):
         return {
-            k: v if isinstance(v, str | dict) and k in ("metadata", "labels") else _text_or(v) for k, v in value.items()
+            k: v if isinstance(v, str | dict) and k in ("metadata", "labels") else _text_or(v)
+            for k, v in value.items()
         }
-    return _over_turns(lambda turns: [{**t, _content_key(t): _text_or(t.get(_content_key(t)))} for t in turns])(value)
+    return _over_turns(
+        lambda turns: [{**t, _content_key(t): _text_or(t.get(_content_key(t)))} for t in turns]
+    )(value)
 
 
 def _text_or(value: Any) -> Any:
@@ -244,12 +270,21 @@ def _text_or(value: Any) -> Any:
 
 
 def _trim(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{k: v.strip() if k == _content_key(t) and isinstance(v, str) else v for k, v in t.items()} for t in turns]
+    return [
+        {
+            k: v.strip() if k == _content_key(t) and isinstance(v, str) else v
+            for k, v in t.items()
+        }
+        for t in turns
+    ]
 
 
 def _standard_roles(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
-        {**t, "role": standard_role(t["role"]) or t["role"]} if isinstance(t.get("role"), str) else t for t in turns
+        {**t, "role": standard_role(t["role"]) or t["role"]}
+        if isinstance(t.get("role"), str)
+        else t
+        for t in turns
     ]
 
 

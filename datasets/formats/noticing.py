@@ -9,7 +9,13 @@ from typing import Any
 from datasets.formats import salvage
 from datasets.formats.columns import LOOKED_AT, samples, suggested_mapping
 from datasets.formats.mends import VALUE_MENDS, mend
-from datasets.formats.names import CLASSROOM_ROLES, ROLE_KEYS, TURN_LISTS, plain_key, standard_role
+from datasets.formats.names import (
+    CLASSROOM_ROLES,
+    ROLE_KEYS,
+    TURN_LISTS,
+    plain_key,
+    standard_role,
+)
 from datasets.formats.rows import BrokenRow, ColumnMapping, Problem, Recognition
 from datasets.formats.tables import known_columns
 from datasets.formats.talk import Habits, suggested_roles
@@ -78,7 +84,10 @@ class Noticed:
         """Names in JSON rows that nobody knows."""
         for problem in problems:
             name = problem.excerpt
-            known = name in self.recognition.speakers or len(self.recognition.speakers) < MOST_SPEAKERS
+            known = (
+                name in self.recognition.speakers
+                or len(self.recognition.speakers) < MOST_SPEAKERS
+            )
             if problem.code == "unknown_role" and name and known:
                 self.recognition.speakers[name] = self.recognition.speakers.get(name, 0) + 1
                 self.recognition.suggested.setdefault("speakers", {}).setdefault(name, "student")
@@ -87,7 +96,9 @@ class Noticed:
         """Who speaks in a written-out conversation."""
         names = habits.speakers.most_common(MOST_SPEAKERS)
         self.recognition.speakers = dict(names)
-        self.recognition.suggested = {"speakers": suggested_roles(Counter(dict(names)), habits.questions)}
+        self.recognition.suggested = {
+            "speakers": suggested_roles(Counter(dict(names)), habits.questions)
+        }
 
     def table(self, columns: list[str], objects: Objects) -> Objects:
         """The same records; the first of them have been looked at for what the columns hold."""
@@ -108,10 +119,17 @@ class Noticed:
             if name:
                 spoken[name] += 1
                 questions[name] += "?" in str(item.get(turns.text) or "")
-        if any(standard_role(turns.role(name)) is None and turns.role(name) != "skip" for name in spoken):
+        if any(
+            standard_role(turns.role(name)) is None and turns.role(name) != "skip"
+            for name in spoken
+        ):
             few = Counter(dict(spoken.most_common(MOST_SPEAKERS)))
             self.recognition.speakers = dict(few)
-            columns = {"speaker": turns.speaker, "utterance": turns.text, "conversation": turns.group}
+            columns = {
+                "speaker": turns.speaker,
+                "utterance": turns.text,
+                "conversation": turns.group,
+            }
             self.recognition.suggested = {**columns, "speakers": suggested_roles(few, questions)}
         return chain(start, objects)
 
@@ -155,5 +173,9 @@ def _renamed(turn: Any, speakers: dict[str, str]) -> Any:
         name = turn.get(key)
         if isinstance(name, str) and name in speakers:
             role = speakers[name]
-            return None if role == "skip" else {**turn, key: role if role in CLASSROOM_ROLES else "system"}
+            return (
+                None
+                if role == "skip"
+                else {**turn, key: role if role in CLASSROOM_ROLES else "system"}
+            )
     return turn

@@ -13,7 +13,9 @@ from datasets.formats.strictjson import JsonFault, parse
 _DEFAULT_LIMITS = Limits()
 
 
-def from_object(value: Any, *, line: int = 1, limits: Limits = _DEFAULT_LIMITS) -> tuple[Row | None, list[Problem]]:
+def from_object(
+    value: Any, *, line: int = 1, limits: Limits = _DEFAULT_LIMITS
+) -> tuple[Row | None, list[Problem]]:
     """The row in one JSON value and its problems; None in place of the row where any of them is an error."""
     row, problems, _ = row_of(value, line, limits, None)
     return row, problems
@@ -45,7 +47,9 @@ def parsed(piece: Piece, limits: Limits) -> Any:
         return None
 
 
-def repaired(value: Any, problems: list[Problem], allowed: Collection[str]) -> tuple[Any, str | None]:
+def repaired(
+    value: Any, problems: list[Problem], allowed: Collection[str]
+) -> tuple[Any, str | None]:
     for problem in problems:
         code = problem.code
         if code in allowed and code in VALUE_MENDS:

@@ -46,11 +46,16 @@ class PlainRun:
     def rows(self) -> Iterator[Row]:
         """The same as rows of the general kind."""
         for line, chat in enumerate(self.chats, self.first_line):
-            yield Row(line=line, messages=[{"role": turn.role, "content": turn.content} for turn in chat])
+            yield Row(
+                line=line,
+                messages=[{"role": turn.role, "content": turn.content} for turn in chat],
+            )
 
 
 @lru_cache(maxsize=8)
-def plain_chat_reader(limits: Limits) -> Callable[[int, Sequence[bytes | None]], PlainRun | None]:
+def plain_chat_reader(
+    limits: Limits,
+) -> Callable[[int, Sequence[bytes | None]], PlainRun | None]:
     """A function (number of the first line, lines) -> their rows, or None where any line is not a faultless plain chat
     row.
     """
@@ -67,19 +72,27 @@ def plain_chat_reader(limits: Limits) -> Callable[[int, Sequence[bytes | None]],
         if not lines or None in lines:
             return None
         text = b"\n".join(lines)  # type: ignore[arg-type]  # no None in it
-        if not (text.startswith(b"{") and text.endswith(b"}") and text.count(b"}\n{") == len(lines) - 1):
+        if not (
+            text.startswith(b"{")
+            and text.endswith(b"}")
+            and text.count(b"}\n{") == len(lines) - 1
+        ):
             return None
         try:
             chats: list[list[PlainTurn]] = list(map(_messages, decode(text)))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
         turns = [turn for chat in chats for turn in chat]
-        if len(chats) != len(lines) or not _says_each_key_once(text, len(chats) + 2 * len(turns)):
+        if len(chats) != len(lines) or not _says_each_key_once(
+            text, len(chats) + 2 * len(turns)
+        ):
             return None
         said = list(map(_content, turns))
         if any(map(is_placeholder, said)):
             return None
-        if list(map(str.strip, said)) != said or not all(speaks_in_turn(tuple(map(_role, chat))) for chat in chats):
+        if list(map(str.strip, said)) != said or not all(
+            speaks_in_turn(tuple(map(_role, chat))) for chat in chats
+        ):
             return None
         answers = list(map(_role, turns)).count("assistant")
         return PlainRun(first_line, chats, turns=answers, characters=len("".join(said)))

@@ -177,9 +177,13 @@ class Recognition(msgspec.Struct, kw_only=True):
         told = ", ".join(f"{count} × {name}" for name, count in self.shapes.items()) or "no rows"
         packed = ", compressed" if self.compressed else ""
         encoding = (
-            self.encoding if self.encoding.startswith("utf") else ENCODING_NAMES.get(self.encoding, self.encoding)
+            self.encoding
+            if self.encoding.startswith("utf")
+            else ENCODING_NAMES.get(self.encoding, self.encoding)
         )
-        return f"{CONTAINER_NAMES.get(self.container, self.container)} ({encoding}{packed}): {told}"
+        return (
+            f"{CONTAINER_NAMES.get(self.container, self.container)} ({encoding}{packed}): {told}"
+        )
 
 
 CONTAINER_NAMES = {
@@ -203,7 +207,13 @@ class UnreadableFile(Exception):
     def as_problem(self) -> Problem:
         """The refusal in the form of a problem with the whole file (line 0)."""
         return Problem(
-            line=0, column=None, field="", code=self.code, severity="error", message=self.message, mend=self.mend
+            line=0,
+            column=None,
+            field="",
+            code=self.code,
+            severity="error",
+            message=self.message,
+            mend=self.mend,
         )
 
 
@@ -218,5 +228,7 @@ class RowFault(Exception):
 def excerpt_of(text: str, at: int = 0, width: int = 60) -> str:
     """At most `width` characters around `at`, in one line, with an ellipsis where something was cut."""
     start = max(0, at - width // 2)
-    piece = text[start : start + width].replace("\n", " ").replace("\r", " ").replace("\x00", "␀")
+    piece = (
+        text[start : start + width].replace("\n", " ").replace("\r", " ").replace("\x00", "␀")
+    )
     return ("…" if start else "") + piece + ("…" if start + width < len(text) else "")

@@ -17,11 +17,18 @@ def check_row(row: Row, limits: Limits) -> list[Problem]:
 
 def _is_plain_chat(messages: list[Message], limits: Limits) -> bool:
     """[system], then teacher and student in turn, each saying something, the student last: nothing to complain of."""
-    if len(messages) > limits.max_turns or not speaks_in_turn(tuple([message["role"] for message in messages])):
+    if len(messages) > limits.max_turns or not speaks_in_turn(
+        tuple([message["role"] for message in messages])
+    ):
         return False
     for message in messages:
         content = message["content"]
-        if len(message) != 2 or not content or len(content) > limits.max_turn_chars or "\x00" in content:
+        if (
+            len(message) != 2
+            or not content
+            or len(content) > limits.max_turn_chars
+            or "\x00" in content
+        ):
             return False
         if content.strip() != content or is_placeholder(content):
             return False
@@ -37,8 +44,12 @@ class _Check:
     def run(self) -> list[Problem]:
         messages = self.row.messages
         if len(messages) > self.limits.max_turns:
-            message = f"The row has {len(messages):,} turns; {self.limits.max_turns:,} are allowed."
-            self.add(self.key, "too_many_turns", message, "Cut the conversation into several rows.")
+            message = (
+                f"The row has {len(messages):,} turns; {self.limits.max_turns:,} are allowed."
+            )
+            self.add(
+                self.key, "too_many_turns", message, "Cut the conversation into several rows."
+            )
         for index, turn in enumerate(messages):
             self.check_turn(turn, f"{self.key}[{index}]")
         self.check_speakers()
@@ -74,7 +85,13 @@ class _Check:
         content = turn["content"]
         if not content.strip() and not (turn.get("tool_calls") or turn.get("function_call")):
             mend = "Write what is said, or delete the turn."
-            self.add(f"{field}.content", "empty_content", "Nothing is said here.", mend, fixable="[" in field)
+            self.add(
+                f"{field}.content",
+                "empty_content",
+                "Nothing is said here.",
+                mend,
+                fixable="[" in field,
+            )
         elif content != content.strip():
             mend = "Nothing to do, or use the one-click fix."
             self.add(
@@ -101,14 +118,23 @@ class _Check:
             self.add(f"{field}.content", "placeholder", message, mend, "warning", text=content)
         if "\x00" in content:
             message = "There is a NUL character (U+0000) in the text; databases and tokenizers refuse it."
-            self.add(f"{field}.content", "null_character", message, "Remove it.", fixable=True, text=content)
+            self.add(
+                f"{field}.content",
+                "null_character",
+                message,
+                "Remove it.",
+                fixable=True,
+                text=content,
+            )
         if "weight" in turn:
             self.check_weight(turn, field)
 
     def check_weight(self, turn: Message, field: str) -> None:
         weight: Any = turn["weight"]
         if isinstance(weight, bool) or weight not in (0, 1):
-            message = f"The weight is {weight!r}; only 0 (not trained on) and 1 (trained on) exist."
+            message = (
+                f"The weight is {weight!r}; only 0 (not trained on) and 1 (trained on) exist."
+            )
             self.add(f"{field}.weight", "bad_weight", message, "Write 0 or 1, or leave it out.")
         elif turn["role"] != "assistant":
             message = "Only a student's turn can have a training weight."
@@ -124,16 +150,33 @@ class _Check:
             return
         if not student:
             message = "The student (assistant) never speaks, so there is nothing to learn from."
-            self.add(self.key, "no_student_turn", message, "Add the student's answer, or check who is who.")
+            self.add(
+                self.key,
+                "no_student_turn",
+                message,
+                "Add the student's answer, or check who is who.",
+            )
         elif all(turn.get("weight") == 0 for turn in student):
             message = "Every student turn has weight 0, so nothing of this row is trained on."
-            self.add(self.key, "nothing_trained", message, "Set the weight of at least one student turn to 1.")
+            self.add(
+                self.key,
+                "nothing_trained",
+                message,
+                "Set the weight of at least one student turn to 1.",
+            )
         if not any(turn["role"] == "user" for turn in messages):
             message = "The teacher (user) never speaks, so the student answers nobody."
-            self.add(self.key, "no_teacher_turn", message, "Add the teacher's question.", "warning")
+            self.add(
+                self.key, "no_teacher_turn", message, "Add the teacher's question.", "warning"
+            )
         if self.row.preferred_output is not None and not self.row.non_preferred_output:
             message = "A preference row needs both a preferred and a rejected answer."
-            self.add("non_preferred_output", "missing_answer", message, "Add the answer that is not wanted.")
+            self.add(
+                "non_preferred_output",
+                "missing_answer",
+                message,
+                "Add the answer that is not wanted.",
+            )
         self.check_pair()
 
     def check_pair(self) -> None:
@@ -145,40 +188,74 @@ class _Check:
             message = "The two answers do not follow the same prompt: what the teacher says differs between them."
             mend = "Give both answers to one question, word for word the same, or make two rows of it."
             self.add("non_preferred_output", "prompts_differ", message, mend)
-        elif [turn["content"].strip() for turn in preferred] == [turn["content"].strip() for turn in rejected]:
+        elif [turn["content"].strip() for turn in preferred] == [
+            turn["content"].strip() for turn in rejected
+        ]:
             message = "The preferred and the rejected answer are the same, so there is nothing to prefer."
             mend = "Write the answer that is not wanted, or delete the row."
             self.add("non_preferred_output", "same_answers", message, mend)
 
     def check_order(self) -> None:
         spoken = [
-            (index, turn) for index, turn in enumerate(self.row.messages) if turn["role"] in ("user", "assistant")
+            (index, turn)
+            for index, turn in enumerate(self.row.messages)
+            if turn["role"] in ("user", "assistant")
         ]
         self.check_repeats(spoken)
         if not spoken or not any(turn["role"] == "assistant" for _, turn in spoken):
             return
-        if spoken[0][1]["role"] == "assistant" and any(turn["role"] == "user" for _, turn in spoken):
+        if spoken[0][1]["role"] == "assistant" and any(
+            turn["role"] == "user" for _, turn in spoken
+        ):
             message = "The student speaks first, so that turn answers nobody."
             mend = "Begin with the teacher's question, or swap the speakers if they are the wrong way round."
             self.add(
-                f"{self.key}[{spoken[0][0]}]", "student_opens", message, mend, "warning", text=spoken[0][1]["content"]
+                f"{self.key}[{spoken[0][0]}]",
+                "student_opens",
+                message,
+                mend,
+                "warning",
+                text=spoken[0][1]["content"],
             )
         if self.row.messages[-1]["role"] != "assistant":
             self.check_end(len(self.row.messages) - 1)
 
     def check_repeats(self, spoken: list[tuple[int, Message]]) -> None:
         """A system message out of its place, and one speaker twice in a row."""
-        late = [i for i, turn in enumerate(self.row.messages) if turn["role"] == "system" and i > 0]
+        late = [
+            i for i, turn in enumerate(self.row.messages) if turn["role"] == "system" and i > 0
+        ]
         if late:
             message = "The description of the bot (system) belongs first, and only once."
-            self.add(f"{self.key}[{late[0]}].role", "system_not_first", message, "Move it to the top.", "warning")
+            self.add(
+                f"{self.key}[{late[0]}].role",
+                "system_not_first",
+                message,
+                "Move it to the top.",
+                "warning",
+            )
         for (_, before), (index, turn) in pairwise(spoken):
             plain = not (before.get("tool_calls") or before.get("function_call"))
-            if before["role"] == turn["role"] and plain and self.row.messages[index - 1]["role"] != "tool":
+            if (
+                before["role"] == turn["role"]
+                and plain
+                and self.row.messages[index - 1]["role"] != "tool"
+            ):
                 who = "The teacher" if turn["role"] == "user" else "The student"
-                message, mend = f"{who} speaks twice in a row.", "Join the turns, or add what was said in between."
+                message, mend = (
+                    f"{who} speaks twice in a row.",
+                    "Join the turns, or add what was said in between.",
+                )
                 field, text = f"{self.key}[{index}]", turn["content"]
-                self.add(field, "same_speaker_twice", message, mend, "warning", fixable=True, text=text)
+                self.add(
+                    field,
+                    "same_speaker_twice",
+                    message,
+                    mend,
+                    "warning",
+                    fixable=True,
+                    text=text,
+                )
                 break
 
     def check_end(self, index: int) -> None:
@@ -187,4 +264,12 @@ class _Check:
         message = "The last turn is not the student's, so nothing answers it."
         mend = "Add the student's answer, or delete the last turn (the one-click fix does)."
         text = self.row.messages[index]["content"]
-        self.add(f"{self.key}[{index}]", "last_turn_not_student", message, mend, severity, fixable=True, text=text)
+        self.add(
+            f"{self.key}[{index}]",
+            "last_turn_not_student",
+            message,
+            mend,
+            severity,
+            fixable=True,
+            text=text,
+        )

@@ -5,7 +5,15 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from datasets.formats.names import CONTENT_KEYS, PAIRS, ROLE_KEYS, SYSTEM_KEYS, TURN_LISTS, plain_key, standard_role
+from datasets.formats.names import (
+    CONTENT_KEYS,
+    PAIRS,
+    ROLE_KEYS,
+    SYSTEM_KEYS,
+    TURN_LISTS,
+    plain_key,
+    standard_role,
+)
 from datasets.formats.rows import BrokenRow, ColumnMapping
 
 LONGEST_RAW = 4_000
@@ -43,12 +51,17 @@ def of_text(text: str, *, line: int, item: int) -> BrokenRow:
     return _broken(line, item, text, turns)
 
 
-def of_cells(cells: Sequence[Any], names: list[str], *, line: int, mapping: ColumnMapping | None) -> BrokenRow:
+def of_cells(
+    cells: Sequence[Any], names: list[str], *, line: int, mapping: ColumnMapping | None
+) -> BrokenRow:
     """From a record with too many cells or a fault: the cells beyond the last name belong to it, a separator between."""
     texts = [str(cell) for cell in cells]
     raw = " | ".join(texts)
     if names and len(texts) > len(names):
-        texts = [*texts[: len(names) - 1], ", ".join(text.strip() for text in texts[len(names) - 1 :])]
+        texts = [
+            *texts[: len(names) - 1],
+            ", ".join(text.strip() for text in texts[len(names) - 1 :]),
+        ]
     record = dict(zip(names, texts, strict=False))
     return _broken(line, 0, raw, _turns_of(record or texts, mapping))
 
@@ -89,12 +102,22 @@ def _turns_of(value: Any, mapping: ColumnMapping | None) -> Turns:
 
 def _of_object(value: dict[str, Any], mapping: ColumnMapping | None) -> Turns:
     if mapping is not None and mapping.teacher and mapping.student:
-        named = ((mapping.system, "system"), (mapping.teacher, "user"), (mapping.student, "assistant"))
-        return [(role, _text(value.get(key))) for key, role in named if key and _text(value.get(key))]
+        named = (
+            (mapping.system, "system"),
+            (mapping.teacher, "user"),
+            (mapping.student, "assistant"),
+        )
+        return [
+            (role, _text(value.get(key))) for key, role in named if key and _text(value.get(key))
+        ]
     for key, item in value.items():
         if plain_key(key) in TURN_LISTS and isinstance(item, list):
             return _of_list(item)
-    turns = [(role, _text(item)) for key, item in value.items() if (role := _role_of_key(plain_key(key)))]
+    turns = [
+        (role, _text(item))
+        for key, item in value.items()
+        if (role := _role_of_key(plain_key(key)))
+    ]
     if not turns:
         return _in_turn([item for item in value.values() if isinstance(item, str)])
     return sorted(turns, key=lambda turn: ("system", "user", "assistant").index(turn[0]))
@@ -108,8 +131,15 @@ def _of_list(items: list[Any]) -> Turns:
             continue
         said_by = next((item[key] for key in ROLE_KEYS if key in item), "")
         role = standard_role(said_by) if isinstance(said_by, str) else None
-        content = next((item[key] for key in CONTENT_KEYS if key in item and item[key] is not said_by), "")
-        turns.append((role if role in ("system", "user", "assistant") else _next_role(turns), _text(content)))
+        content = next(
+            (item[key] for key in CONTENT_KEYS if key in item and item[key] is not said_by), ""
+        )
+        turns.append(
+            (
+                role if role in ("system", "user", "assistant") else _next_role(turns),
+                _text(content),
+            )
+        )
     return turns
 
 
@@ -127,4 +157,6 @@ def _next_role(turns: Turns) -> str:
 def _text(value: Any) -> str:
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return (
+        value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    )

@@ -18,7 +18,16 @@ _PROLOG_BYTES = 256 * 1024
 _PIECE = 64 * 1024
 _DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, ParseError, OSError, EOFError, NotImplementedError),
-    *(KeyError, ValueError, TypeError, AttributeError, IndexError, AssertionError, OverflowError, RuntimeError),
+    *(
+        KeyError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        AssertionError,
+        OverflowError,
+        RuntimeError,
+    ),
 )
 """What openpyxl raises on files that are not what they say: it checks little, so that its own slips mean the same."""
 
@@ -49,13 +58,13 @@ def _refuse_hostile_members(file: BinaryIO, limits: Limits) -> None:
         entries = archive.infolist()
         if len(entries) > limits.max_members:
             message = f"The Excel file holds {len(entries):,} members; {limits.max_members:,} is the limit here."
-            raise UnreadableFile("too_many_members", message, "Save the one sheet with the rows as CSV.")
+            raise UnreadableFile(
+                "too_many_members", message, "Save the one sheet with the rows as CSV."
+            )
         for entry in entries:
             with archive.open(entry) as member:
                 if _declares_a_type(member):
-                    message = (
-                        f"{entry.filename[:80]} in the Excel file declares XML entities, which can fill up memory."
-                    )
+                    message = f"{entry.filename[:80]} in the Excel file declares XML entities, which can fill up memory."
                     how = "Open it in Excel or LibreOffice and save it again; they write none."
                     raise UnreadableFile("xlsx_entities", message, how)
     file.seek(0)
@@ -120,7 +129,9 @@ def _rows_of(sheet: Any) -> Iterator[tuple[int, list[dict[str, Any]]]]:
             cell: dict[str, Any] = super().parse_cell(element)
             formula = element.find(FORMULA_TAG) if cell["value"] is None else None
             if formula is not None:
-                cell["formula"] = f"{element.get('r') or ''} holds a formula ({('=' + (formula.text or ''))[:40]})"
+                cell["formula"] = (
+                    f"{element.get('r') or ''} holds a formula ({('=' + (formula.text or ''))[:40]})"
+                )
             return cell
 
     book = sheet.parent
@@ -135,7 +146,9 @@ def _rows_of(sheet: Any) -> Iterator[tuple[int, list[dict[str, Any]]]]:
         ).parse()
 
 
-def _values(number: int, cells: list[dict[str, Any]], limits: Limits) -> tuple[Cells, Problem | None]:
+def _values(
+    number: int, cells: list[dict[str, Any]], limits: Limits
+) -> tuple[Cells, Problem | None]:
     """The cells as texts, each at its column, and what is wrong with the record."""
     filled = [cell for cell in cells if cell["value"] is not None]
     width = max((cell["column"] for cell in filled), default=0)

@@ -9,7 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from datasets.formats.encodings import ENCODING_NAMES, ONE_BYTE, Guess, encoding_of, guessed, samples
+from datasets.formats.encodings import (
+    ENCODING_NAMES,
+    ONE_BYTE,
+    Guess,
+    encoding_of,
+    guessed,
+    samples,
+)
 from datasets.formats.rows import Limits, UnreadableFile
 
 CHUNK = 256 * 1024
@@ -25,26 +32,61 @@ _OTHER_KINDS: tuple[tuple[bytes, str, str, str], ...] = (
         "This is a PDF document, not a dataset.",
         "Copy its text out and paste it, or save a table as CSV.",
     ),
-    (b"\x89PNG", "image", "This is a picture (PNG).", "Type the conversation as text; a picture can't be read here."),
+    (
+        b"\x89PNG",
+        "image",
+        "This is a picture (PNG).",
+        "Type the conversation as text; a picture can't be read here.",
+    ),
     (
         b"\xff\xd8\xff",
         "image",
         "This is a picture (JPEG).",
         "Type the conversation as text; a picture can't be read here.",
     ),
-    (b"GIF8", "image", "This is a picture (GIF).", "Type the conversation as text; a picture can't be read here."),
-    (b"\xd0\xcf\x11\xe0", "old_office", "This is an old Word or Excel file.", "Open it and save it as .xlsx or CSV."),
+    (
+        b"GIF8",
+        "image",
+        "This is a picture (GIF).",
+        "Type the conversation as text; a picture can't be read here.",
+    ),
+    (
+        b"\xd0\xcf\x11\xe0",
+        "old_office",
+        "This is an old Word or Excel file.",
+        "Open it and save it as .xlsx or CSV.",
+    ),
     (
         b"PAR1",
         "parquet",
         "This is a Parquet file.",
         "Export it as JSON lines (pandas: to_json(orient='records', lines=True)).",
     ),
-    (b"SQLite format 3", "database", "This is an SQLite database.", "Export the table you mean as CSV."),
-    (b"7z\xbc\xaf", "archive", "This is a 7-Zip archive.", "Unpack it and upload the file inside."),
+    (
+        b"SQLite format 3",
+        "database",
+        "This is an SQLite database.",
+        "Export the table you mean as CSV.",
+    ),
+    (
+        b"7z\xbc\xaf",
+        "archive",
+        "This is a 7-Zip archive.",
+        "Unpack it and upload the file inside.",
+    ),
     (b"Rar!", "archive", "This is a RAR archive.", "Unpack it and upload the file inside."),
-    (b"\xfd7zXZ", "archive", "This is an .xz archive.", "Unpack it and upload the file inside, or pack it as .gz."),
-    (b"(\xb5/\xfd", "archive", "This is a .zst archive.", "Unpack it and upload the file inside, or pack it as .gz."),
+    (
+        b"\xfd7zXZ",
+        "archive",
+        "This is an .xz archive.",
+        "Unpack it and upload the file inside, or pack it as .gz.",
+    ),
+    (
+        b"(\xb5/\xfd",
+        "archive",
+        "This is a .zst archive.",
+        "Unpack it and upload the file inside, or pack it as .gz.",
+    ),
     (
         b"\x7fELF",
         "program",
@@ -57,9 +99,16 @@ _OTHER_KINDS: tuple[tuple[bytes, str, str, str], ...] = (
         "This is a program, not a dataset.",
         "Choose the .jsonl, .json, .csv, .tsv, .xlsx or .txt file.",
     ),
-    (b"{\\rtf", "rich_text", "This is a rich text (RTF) document.", "Save it as plain text (UTF-8)."),
+    (
+        b"{\\rtf",
+        "rich_text",
+        "This is a rich text (RTF) document.",
+        "Save it as plain text (UTF-8).",
+    ),
 )
-_HTML = re.compile(rb"^\s*(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
+_HTML = re.compile(
+    rb"^\s*(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL
+)
 _CONTROLS = bytes(c for c in range(32) if c not in (9, 10, 12, 13, 27))
 
 
@@ -70,7 +119,11 @@ class Source:
     """
 
     def __init__(
-        self, source: BinaryIO | Path, limits: Limits, on_progress: Progress | None, encoding: str = ""
+        self,
+        source: BinaryIO | Path,
+        limits: Limits,
+        on_progress: Progress | None,
+        encoding: str = "",
     ) -> None:
         """`encoding`: what a person chose; empty: found out by the first bytes."""
         self.guess = Guess(encoding or "utf-8")
@@ -116,7 +169,9 @@ class Source:
             if len(blank) > 4 * CHUNK:
                 break
         raise UnreadableFile(
-            "empty", "The file is empty.", "Choose the file again; the download may have been cut off."
+            "empty",
+            "The file is empty.",
+            "Choose the file again; the download may have been cut off.",
         )
 
     def _stored(self, first: bytes) -> Iterator[bytes]:
@@ -135,7 +190,10 @@ class Source:
                     out = unpacker.decompress(data, CHUNK)
                     data = unpacker.unconsumed_tail
                     unpacked += len(out)
-                    if unpacked > _BOMB_FLOOR and unpacked > self.limits.max_unpack_ratio * self.stored_read:
+                    if (
+                        unpacked > _BOMB_FLOOR
+                        and unpacked > self.limits.max_unpack_ratio * self.stored_read
+                    ):
                         raise _bomb(unpacked // max(1, self.stored_read))
                     if out:
                         yield out
@@ -148,9 +206,13 @@ class Source:
                         break
         except zlib.error:
             message = "The compressed file (.gz) is damaged."
-            raise UnreadableFile("gz_damaged", message, "Pack it again, or upload it unpacked.") from None
+            raise UnreadableFile(
+                "gz_damaged", message, "Pack it again, or upload it unpacked."
+            ) from None
         if not unpacker.eof:
-            raise UnreadableFile("gz_damaged", "The compressed file (.gz) is cut off.", "Upload it again, whole.")
+            raise UnreadableFile(
+                "gz_damaged", "The compressed file (.gz) is cut off.", "Upload it again, whole."
+            )
 
     def _as_utf8(self, plain: Iterator[bytes]) -> Iterator[bytes]:
         """Refuses what is no text by the first chunk, then yields UTF-8 without a byte order mark."""
@@ -158,14 +220,18 @@ class Source:
         while len(first) < 4096 and (more := next(plain, b"")):
             first += more
         refuse_by_start(first, self.compressed)
-        self.guess = Guess(self.chosen, "certain", samples(first)) if self.chosen else guessed(first)
+        self.guess = (
+            Guess(self.chosen, "certain", samples(first)) if self.chosen else guessed(first)
+        )
         self.encoding = self.guess.name
         if self.encoding in ("utf-8", "utf-8-sig"):
             yield from self._counted(first.removeprefix(codecs.BOM_UTF8))
             for chunk in plain:
                 yield from self._counted(chunk)
             return
-        decoder = codecs.getincrementaldecoder(self.encoding)("replace" if self.encoding in ONE_BYTE else "strict")
+        decoder = codecs.getincrementaldecoder(self.encoding)(
+            "replace" if self.encoding in ONE_BYTE else "strict"
+        )
         try:
             yield from self._counted(self._recoded(decoder.decode(first).lstrip("\ufeff")))
             for chunk in plain:
@@ -174,7 +240,9 @@ class Source:
         except UnicodeError as error:
             name = ENCODING_NAMES.get(self.encoding, self.encoding)
             message = f"The file looks like {name} but breaks off or is damaged ({type(error).__name__})."
-            raise UnreadableFile("damaged_encoding", message, "Save it again as UTF-8.") from None
+            raise UnreadableFile(
+                "damaged_encoding", message, "Save it again as UTF-8."
+            ) from None
 
     def _recoded(self, text: str) -> bytes:
         self.replaced += text.count("\ufffd") if self.encoding in ONE_BYTE else 0
@@ -185,7 +253,9 @@ class Source:
         if self.text_read > self.limits.max_bytes:
             allowed = f"{self.limits.max_bytes / 1024**2:,.0f} MB"
             message = f"The file holds more than {allowed} of text, the limit here."
-            raise UnreadableFile("too_large", message, "Split it, or ask your instructor to raise the limit.")
+            raise UnreadableFile(
+                "too_large", message, "Split it, or ask your instructor to raise the limit."
+            )
         if self.on_progress and self.stored_read - self._told >= 1024 * 1024:
             self._told = self.stored_read
             self.on_progress(self.stored_read, self.total, self.rows_so_far)
@@ -197,8 +267,14 @@ def _opened(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
     except OSError as error:
-        reason = {"FileNotFoundError": "There is no such file", "IsADirectoryError": "This is a folder, not a file"}
-        told = reason.get(type(error).__name__, f"The file can't be opened ({error.strerror or type(error).__name__})")
+        reason = {
+            "FileNotFoundError": "There is no such file",
+            "IsADirectoryError": "This is a folder, not a file",
+        }
+        told = reason.get(
+            type(error).__name__,
+            f"The file can't be opened ({error.strerror or type(error).__name__})",
+        )
         raise UnreadableFile(
             "cannot_open", f"{told}: {path.name or path}.", "Check the name and the permissions."
         ) from None
@@ -216,37 +292,57 @@ def _size(file: BinaryIO) -> int:
 
 def _bomb(ratio: int) -> UnreadableFile:
     message = f"The compressed file grows {ratio:,} times when unpacked; files like that are made to fill up a disk."
-    return UnreadableFile("zip_bomb", message, "Upload the unpacked file if it is a real dataset.")
+    return UnreadableFile(
+        "zip_bomb", message, "Upload the unpacked file if it is a real dataset."
+    )
 
 
 def refuse_by_start(first: bytes, compressed: bool = False) -> None:
     """Raises `UnreadableFile` where the first bytes belong to something that is no dataset."""
     if not first.strip(b"\x00 \t\r\n") and len(first) < CHUNK:
         if first.count(b"\x00"):
-            raise UnreadableFile("binary", "The file holds no text, only zero bytes.", "Choose the dataset file again.")
+            raise UnreadableFile(
+                "binary",
+                "The file holds no text, only zero bytes.",
+                "Choose the dataset file again.",
+            )
         raise UnreadableFile(
-            "empty", "The file is empty.", "Choose the file again; the download may have been cut off."
+            "empty",
+            "The file is empty.",
+            "Choose the file again; the download may have been cut off.",
         )
     if compressed and (first[:2] == _GZIP or first[:4] in _ZIP):
-        raise UnreadableFile("packed_twice", "The file is packed twice.", "Unpack it once and upload the result.")
+        raise UnreadableFile(
+            "packed_twice", "The file is packed twice.", "Unpack it once and upload the result."
+        )
     for magic, code, message, mend in _OTHER_KINDS:
         if first.startswith(magic):
             raise UnreadableFile(code, message, mend)
     if first[:4] == b"RIFF" and first[8:12] in (b"WEBP", b"WAVE", b"AVI "):
-        raise UnreadableFile("image", "This is a picture, sound or film.", "Type the conversation as text.")
+        raise UnreadableFile(
+            "image", "This is a picture, sound or film.", "Type the conversation as text."
+        )
     if first.startswith(b"version https://git-lfs.github.com/spec/"):
         message = "This is a Git-LFS pointer: it names the real file but does not hold it."
         raise UnreadableFile(
-            "git_lfs_pointer", message, "Run `git lfs pull` and upload the file you get, or download it whole."
+            "git_lfs_pointer",
+            message,
+            "Run `git lfs pull` and upload the file you get, or download it whole.",
         )
     if _HTML.match(first[:4096].removeprefix(codecs.BOM_UTF8)):
         message = "This is a web page (HTML), not the file it shows."
-        raise UnreadableFile("html_page", message, "On the page, use “Download” or “Raw”, and upload that file.")
+        raise UnreadableFile(
+            "html_page", message, "On the page, use “Download” or “Raw”, and upload that file."
+        )
     if first[:200].lstrip().startswith(b"<?xml"):
-        raise UnreadableFile("xml", "This is an XML file.", "Save the data as JSON lines or CSV.")
+        raise UnreadableFile(
+            "xml", "This is an XML file.", "Save the data as JSON lines or CSV."
+        )
     if encoding_of(first) == "utf-8" and _is_binary(first):
         message = "This is a binary file, not text."
-        raise UnreadableFile("binary", message, "Choose the .jsonl, .json, .csv, .tsv, .xlsx or .txt file.")
+        raise UnreadableFile(
+            "binary", message, "Choose the .jsonl, .json, .csv, .tsv, .xlsx or .txt file."
+        )
 
 
 def _is_binary(first: bytes) -> bool:
@@ -263,14 +359,22 @@ def refuse_other_zips(file: BinaryIO, limits: Limits) -> None:
             entries = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, UnicodeError):
         message = "This is a damaged zip or Excel file."
-        raise UnreadableFile("zip_damaged", message, "Save it again, or export it as CSV.") from None
+        raise UnreadableFile(
+            "zip_damaged", message, "Save it again, or export it as CSV."
+        ) from None
     names = {entry.filename for entry in entries}
     if any(name.startswith("word/") for name in names):
         message = "This is a Word document."
-        raise UnreadableFile("docx", message, "Copy its text and paste it, or save a table as CSV.")
+        raise UnreadableFile(
+            "docx", message, "Copy its text and paste it, or save a table as CSV."
+        )
     if not any(name.startswith("xl/") for name in names):
         inside = ", ".join(sorted(names)[:3]) or "nothing"
-        raise UnreadableFile("zip", f"This is a zip archive (with {inside}).", "Unpack it and upload the file inside.")
+        raise UnreadableFile(
+            "zip",
+            f"This is a zip archive (with {inside}).",
+            "Unpack it and upload the file inside.",
+        )
     unpacked = sum(entry.file_size for entry in entries)
     packed = max(1, sum(entry.compress_size for entry in entries))
     if unpacked > _BOMB_FLOOR and unpacked > limits.max_unpack_ratio * packed:
@@ -279,6 +383,8 @@ def refuse_other_zips(file: BinaryIO, limits: Limits) -> None:
     if unpacked > allowed:
         largest = max(entries, key=lambda entry: entry.file_size).filename[:80]
         size = f"{unpacked / 1024**2:,.0f} MB, most of it {largest}"
-        message = f"The Excel file unpacks to {size}; {allowed / 1024**2:,.0f} MB is the limit here."
+        message = (
+            f"The Excel file unpacks to {size}; {allowed / 1024**2:,.0f} MB is the limit here."
+        )
         raise UnreadableFile("too_large", message, "Split it, or save it as CSV.")
     file.seek(0)

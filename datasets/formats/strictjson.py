@@ -23,9 +23,17 @@ BIGGEST_INTEGER = 2**63 - 1
 class JsonFault(Exception):
     """Why a text is no acceptable JSON. `at` is the character offset in the text as decoded; -1 where unknown."""
 
-    def __init__(self, code: str, at: int, message: str, mend: str, *, fixable: bool = False) -> None:
+    def __init__(
+        self, code: str, at: int, message: str, mend: str, *, fixable: bool = False
+    ) -> None:
         super().__init__(message)
-        self.code, self.at, self.message, self.mend, self.fixable = code, at, message, mend, fixable
+        self.code, self.at, self.message, self.mend, self.fixable = (
+            code,
+            at,
+            message,
+            mend,
+            fixable,
+        )
 
 
 def parse(raw: bytes, *, max_depth: int) -> Any:
@@ -47,7 +55,8 @@ def _is_suspicious(raw: bytes, value: Any, max_depth: int) -> bool:
     lower it, so that is looked for first. Equal counts then prove that no key was written twice.
     """
     if b"\\u0000" in raw or (
-        (b" :" in raw or b"\t:" in raw or b"\n:" in raw or b"\r:" in raw) and _SPACED_KEY.search(raw)
+        (b" :" in raw or b"\t:" in raw or b"\n:" in raw or b"\r:" in raw)
+        and _SPACED_KEY.search(raw)
     ):
         return True
     keys = _count_keys(value, max_depth)
@@ -93,7 +102,11 @@ def _parse_slowly(raw: bytes, max_depth: int) -> Any:
     text = decode_utf8(raw)
     try:
         value = json.loads(
-            text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_int=_int, parse_float=_float
+            text,
+            object_pairs_hook=_no_duplicates,
+            parse_constant=_no_constant,
+            parse_int=_int,
+            parse_float=_float,
         )
     except _Found as found:
         raise _place(found, text) from None
@@ -128,7 +141,12 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(literal: str) -> NoReturn:
-    raise _Found("json_nan", literal, f"{literal} is not JSON.", "Write a number, or null, or leave the key out.")
+    raise _Found(
+        "json_nan",
+        literal,
+        f"{literal} is not JSON.",
+        "Write a number, or null, or leave the key out.",
+    )
 
 
 def _int(literal: str) -> int:
@@ -146,7 +164,10 @@ def _float(literal: str) -> float:
     value = float(literal)
     if value in (float("inf"), float("-inf")):
         raise _Found(
-            "number_out_of_range", literal, f"The number {literal[:24]} is too big.", "Write a smaller number."
+            "number_out_of_range",
+            literal,
+            f"The number {literal[:24]} is too big.",
+            "Write a smaller number.",
         )
     return value
 
@@ -206,7 +227,12 @@ def _first_lone_surrogate(text: str) -> int:
         here = matches[index]
         high = here.group()[3] in "89abAB"
         following = matches[index + 1] if index + 1 < len(matches) else None
-        paired = high and following and following.start() == here.end() and following.group()[3] in "cdefCDEF"
+        paired = (
+            high
+            and following
+            and following.start() == here.end()
+            and following.group()[3] in "cdefCDEF"
+        )
         if not paired:
             return here.start()
         index += 2
@@ -230,7 +256,13 @@ def explain(error: json.JSONDecodeError, text: str) -> JsonFault:
         return _extra_data(at, rest)
     if error.msg.startswith("Invalid control character") and text[at] in "\r\n":
         message = r"A line ends inside a string: its closing quote is missing, or the break must be written as \n."
-        return JsonFault("json_control_character", at, message, 'Close the quote ("), or join the lines.', fixable=True)
+        return JsonFault(
+            "json_control_character",
+            at,
+            message,
+            'Close the quote ("), or join the lines.',
+            fixable=True,
+        )
     if error.msg.startswith("Invalid control character"):
         return JsonFault(
             "json_control_character",
@@ -252,7 +284,9 @@ def explain(error: json.JSONDecodeError, text: str) -> JsonFault:
 def _explain_by_character(error: json.JSONDecodeError, rest: str, at: int) -> JsonFault:
     if rest[0] == "'":
         mend = 'Use double quotes ("); the one-click fix rewrites the row. Python’s json.dumps writes them.'
-        return JsonFault("json_single_quotes", at, "Strings are in single quotes.", mend, fixable=True)
+        return JsonFault(
+            "json_single_quotes", at, "Strings are in single quotes.", mend, fixable=True
+        )
     if rest[0] in _SMART:
         return JsonFault(
             "json_smart_quotes",
@@ -264,7 +298,11 @@ def _explain_by_character(error: json.JSONDecodeError, rest: str, at: int) -> Js
     if _LITERALS.match(rest):
         word = rest.split(",")[0].split("}")[0].split("]")[0].strip()[:12]
         return JsonFault(
-            "json_python_literal", at, f"{word} is Python, not JSON.", "Write true, false or null.", fixable=True
+            "json_python_literal",
+            at,
+            f"{word} is Python, not JSON.",
+            "Write true, false or null.",
+            fixable=True,
         )
     if rest.startswith(("//", "/*", "#")):
         return JsonFault("json_comment", at, "JSON has no comments.", "Delete the comment.")
@@ -276,13 +314,18 @@ def _explain_by_character(error: json.JSONDecodeError, rest: str, at: int) -> Js
             r"Write a backslash itself as \\, a character by number as \u and four hexadecimal digits.",
         )
     return JsonFault(
-        "json_syntax", at, f"{error.msg}, but {rest[:1]!r} is there.", "Compare the place with a row that works."
+        "json_syntax",
+        at,
+        f"{error.msg}, but {rest[:1]!r} is there.",
+        "Compare the place with a row that works.",
     )
 
 
 def _trailing_comma(at: int) -> JsonFault:
     mend = "Delete the comma; the one-click fix does."
-    return JsonFault("json_trailing_comma", at, "There is a comma after the last item.", mend, fixable=True)
+    return JsonFault(
+        "json_trailing_comma", at, "There is a comma after the last item.", mend, fixable=True
+    )
 
 
 def _extra_data(at: int, rest: str) -> JsonFault:
@@ -290,8 +333,14 @@ def _extra_data(at: int, rest: str) -> JsonFault:
         return _trailing_comma(at)
     if rest[:1] in ("{", "["):
         return JsonFault(
-            "json_two_values", at, "A second row begins on the same line.", "Put each row on its own line."
+            "json_two_values",
+            at,
+            "A second row begins on the same line.",
+            "Put each row on its own line.",
         )
     return JsonFault(
-        "json_extra_data", at, "Something follows after the row has ended.", "Delete what follows the row."
+        "json_extra_data",
+        at,
+        "Something follows after the row has ended.",
+        "Delete what follows the row.",
     )

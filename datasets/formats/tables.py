@@ -120,8 +120,15 @@ class _Lines:
 
 
 def _nul_in_table(line: bytes) -> JsonFault:
-    message = "There is a NUL character (U+0000) in this record; databases and tokenizers refuse it."
-    return JsonFault("null_character", line.index(b"\x00"), message, "Remove it, or save the file again as UTF-8.")
+    message = (
+        "There is a NUL character (U+0000) in this record; databases and tokenizers refuse it."
+    )
+    return JsonFault(
+        "null_character",
+        line.index(b"\x00"),
+        message,
+        "Remove it, or save the file again as UTF-8.",
+    )
 
 
 def csv_lines(chunks: Iterator[bytes], delimiter: str, limits: Limits) -> Iterator[TableLine]:
@@ -144,9 +151,15 @@ def csv_lines(chunks: Iterator[bytes], delimiter: str, limits: Limits) -> Iterat
                 # The records that the open quote swallowed are good ones: only the first line is broken.
                 broken = lines.take_back().rstrip("\n").split(delimiter)
             elif lines.record:
-                broken = "".join(text for _, text in lines.record)[:20_000].rstrip("\n").split(delimiter)
+                broken = (
+                    "".join(text for _, text in lines.record)[:20_000]
+                    .rstrip("\n")
+                    .split(delimiter)
+                )
             yield TableLine(start, [cell.strip('"') for cell in broken], problem)
-            reader = csv.reader(lines, delimiter=delimiter, strict=True)  # the old one is still inside that record
+            reader = csv.reader(
+                lines, delimiter=delimiter, strict=True
+            )  # the old one is still inside that record
             continue
         if len(cells) > limits.max_columns:
             lines.fault = None
@@ -154,7 +167,9 @@ def csv_lines(chunks: Iterator[bytes], delimiter: str, limits: Limits) -> Iterat
         elif lines.fault:
             number, fault = lines.fault
             lines.fault = None
-            problem = _problem(number, fault.code, fault.message, fault.mend, column=fault.at + 1)
+            problem = _problem(
+                number, fault.code, fault.message, fault.mend, column=fault.at + 1
+            )
             yield TableLine(start, cells, problem)
         elif cells:
             yield TableLine(start, cells)
@@ -164,14 +179,22 @@ def _csv_problem(line: int, error: str, limits: Limits) -> Problem:
     if "unexpected end" in error:
         message = "A quote is opened here and never closed, so the rest of the file hangs on it."
         return _problem(
-            line, "csv_open_quote", message, 'Close the quote ("); a quote inside a text is written twice ("").'
+            line,
+            "csv_open_quote",
+            message,
+            'Close the quote ("); a quote inside a text is written twice ("").',
         )
     if "field larger" in error:
         message = f"One record holds more than {limits.max_row_bytes / 1024:,.0f} KB; a quote may be missing."
-        return _problem(line, "row_too_long", message, 'Close the quote ("), or shorten the text.')
+        return _problem(
+            line, "row_too_long", message, 'Close the quote ("), or shorten the text.'
+        )
     message = "Quotes are misplaced in this record."
     return _problem(
-        line, "csv_quotes", message, 'Put the whole text in quotes, and write a quote inside it twice ("").'
+        line,
+        "csv_quotes",
+        message,
+        'Put the whole text in quotes, and write a quote inside it twice ("").',
     )
 
 
@@ -189,7 +212,9 @@ class Header:
 _MOST_TITLES = 5
 
 
-def table_objects(lines: Iterator[TableLine], into: Header) -> Iterator[tuple[int, dict[str, str] | Problem]]:
+def table_objects(
+    lines: Iterator[TableLine], into: Header
+) -> Iterator[tuple[int, dict[str, str] | Problem]]:
     """(line, object) for each record under the header, or its problem. Cells of columns without a name are left out."""
     header: list[str] = []
     for record in lines:
@@ -211,15 +236,28 @@ def table_objects(lines: Iterator[TableLine], into: Header) -> Iterator[tuple[in
             else:
                 into.given = True
                 into.names = header
-        elif len(record.cells) > len(header) and any(str(cell).strip() for cell in record.cells[len(header) :]):
-            message = f"The record has {len(record.cells)} cells, the header names {len(header)}."
+        elif len(record.cells) > len(header) and any(
+            str(cell).strip() for cell in record.cells[len(header) :]
+        ):
+            message = (
+                f"The record has {len(record.cells)} cells, the header names {len(header)}."
+            )
             mend = "Put texts that hold the separator in quotes."
             yield (
                 record.line,
-                _problem(record.line, "csv_cells", message, mend, text=" | ".join(map(str, record.cells))),
+                _problem(
+                    record.line,
+                    "csv_cells",
+                    message,
+                    mend,
+                    text=" | ".join(map(str, record.cells)),
+                ),
             )
         elif any(str(cell).strip() for cell in record.cells):
-            yield record.line, {name: cell for name, cell in zip(header, record.cells, strict=False) if name}
+            yield (
+                record.line,
+                {name: cell for name, cell in zip(header, record.cells, strict=False) if name},
+            )
 
 
 def _is_title(header: list[str], into: Header) -> bool:
@@ -233,7 +271,9 @@ def _is_record(record: TableLine, header: list[str], into: Header) -> bool:
     """Whether the line that should name the columns is the first record."""
     if into.given is not None:
         return not into.given
-    return not known_columns({plain_key(name) for name in header}) and looks_like_record(record.cells)
+    return not known_columns({plain_key(name) for name in header}) and looks_like_record(
+        record.cells
+    )
 
 
 def _header_of(record: TableLine) -> list[str]:
@@ -267,7 +307,9 @@ def _header(cells: Cells) -> list[str]:
     return names
 
 
-def _problem(line: int, code: str, message: str, mend: str, *, column: int | None = None, text: str = "") -> Problem:
+def _problem(
+    line: int, code: str, message: str, mend: str, *, column: int | None = None, text: str = ""
+) -> Problem:
     return Problem(
         line=line,
         column=column if column and column > 0 else None,

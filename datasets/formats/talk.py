@@ -100,7 +100,9 @@ def _keep_speakers(habits: Habits, lines: int) -> None:
     kept = often if habits.chat or dense else known if talks else set()
     if habits.chat and dense:
         kept = set(habits.speakers)
-    habits.speakers = Counter({name: habits.speakers[name] for name in habits.speakers if name in kept})
+    habits.speakers = Counter(
+        {name: habits.speakers[name] for name in habits.speakers if name in kept}
+    )
 
 
 def _gap_of(lines: list[str], habits: Habits) -> int:
@@ -141,14 +143,26 @@ def assumed(habits: Habits, chosen: dict[str, str]) -> Problem | None:
         return None
     message = f"“{unknown[0]}” was taken for the {role_of(unknown[0], habits, chosen)}, because the other one is known."
     how = "Accept the rows if that is right; else say who is who."
-    return Problem(line=1, column=None, field="", code="speaker_assumed", severity="warning", message=message, mend=how)
+    return Problem(
+        line=1,
+        column=None,
+        field="",
+        code="speaker_assumed",
+        severity="warning",
+        message=message,
+        mend=how,
+    )
 
 
 def suggested_roles(speakers: Counter[str], questions: Counter[str]) -> dict[str, str]:
     """Who is probably who, for a person to correct: known names, and as the teacher whoever asks most."""
     roles = {name: standard_role(name) for name in speakers}
     taught = "user" in roles.values()
-    asks = max(speakers, key=lambda name: (questions[name] / speakers[name], -list(speakers).index(name)), default="")
+    asks = max(
+        speakers,
+        key=lambda name: (questions[name] / speakers[name], -list(speakers).index(name)),
+        default="",
+    )
     named = {"user": "teacher", "assistant": "student"}
     suggested = {}
     for name, role in roles.items():
@@ -159,14 +173,19 @@ def suggested_roles(speakers: Counter[str], questions: Counter[str]) -> dict[str
     return suggested
 
 
-def talk_objects(chunks: Iterator[bytes], limits: Limits, habits: Habits, chosen: dict[str, str]) -> Objects:
+def talk_objects(
+    chunks: Iterator[bytes], limits: Limits, habits: Habits, chosen: dict[str, str]
+) -> Objects:
     """One dialogue for each conversation, what is no part of one as problems. `chosen`: name -> role by a person."""
     talk = _Talk(limits, habits, chosen)
     for number, raw in lines_of(chunks, limits.max_row_bytes):
         try:
             line = clean_line(decode_utf8(raw)) if raw is not None else ""
         except JsonFault as fault:
-            yield number, _problem(number, fault.code, fault.message, fault.mend, column=fault.at + 1)
+            yield (
+                number,
+                _problem(number, fault.code, fault.message, fault.mend, column=fault.at + 1),
+            )
             continue
         if raw is None:
             long = too_long(limits.max_row_bytes)
@@ -213,17 +232,35 @@ class _Talk:
         for pattern in (_SAID, _SAID_WITH_DASH):
             found = pattern.match(line)
             name = found[1].strip() if found else ""
-            if found and (name in self.habits.speakers or name in self.chosen or standard_role(name)):
+            if found and (
+                name in self.habits.speakers or name in self.chosen or standard_role(name)
+            ):
                 return name, found[2].strip()
         return "", ""
 
     def _message(self, number: int, day: str, text: str) -> Objects:
         found = _SAID.match(text)
         if found is None or _NOTICE.search(text):
-            yield number, _notice(number, "chat_notice", "This notice of the chat program was passed over.", text)
+            yield (
+                number,
+                _notice(
+                    number,
+                    "chat_notice",
+                    "This notice of the chat program was passed over.",
+                    text,
+                ),
+            )
             return
         if _MEDIA.match(found[2].strip()):
-            yield number, _notice(number, "chat_media", "This picture, sound or deleted message was passed over.", text)
+            yield (
+                number,
+                _notice(
+                    number,
+                    "chat_media",
+                    "This picture, sound or deleted message was passed over.",
+                    text,
+                ),
+            )
             return
         if day != self.day:
             yield from self.ended()
@@ -250,7 +287,12 @@ class _Talk:
     def _is_long_enough(self, role: str) -> bool:
         """A chat or a document without any break becomes rows of about MOST_TURNS turns that end with the student."""
         loose = self.habits.chat or self.habits.gap
-        return bool(loose) and len(self.turns) >= MOST_TURNS and role == "teacher" and self.turns[-1][0] == "student"
+        return (
+            bool(loose)
+            and len(self.turns) >= MOST_TURNS
+            and role == "teacher"
+            and self.turns[-1][0] == "student"
+        )
 
     def _go_on(self, said: str) -> None:
         if self.skipping:
@@ -260,12 +302,20 @@ class _Talk:
             self.turns[-1][1].append(said)
 
     def _nobody(self, number: int, line: str) -> Problem:
-        heading = not self.begun and self.headings < _MOST_HEADINGS and len(line.strip()) <= _LONGEST_HEADING
+        heading = (
+            not self.begun
+            and self.headings < _MOST_HEADINGS
+            and len(line.strip()) <= _LONGEST_HEADING
+        )
         if heading:
             self.headings += 1
-            return _notice(number, "title_line", "This line above the conversation was passed over.", line)
+            return _notice(
+                number, "title_line", "This line above the conversation was passed over.", line
+            )
         message = "Nobody is named as speaking this line."
-        return _problem(number, "no_speaker", message, "Begin it with “Teacher:” or “Student:”.", text=line)
+        return _problem(
+            number, "no_speaker", message, "Begin it with “Teacher:” or “Student:”.", text=line
+        )
 
     @property
     def _too_long(self) -> bool:
@@ -277,7 +327,9 @@ class _Talk:
             mend = "Put a blank line between two conversations."
             yield self.start, _problem(self.start, long.code, long.message, mend)
         elif self.turns:
-            turns = [{"role": role, "content": "\n".join(said).strip()} for role, said in self.turns]
+            turns = [
+                {"role": role, "content": "\n".join(said).strip()} for role, said in self.turns
+            ]
             yield self.start, {"dialogue": turns}
         self.turns, self.size, self.skipping = [], 0, False
 
@@ -295,7 +347,9 @@ def _notice(line: int, code: str, message: str, text: str) -> Problem:
     )
 
 
-def _problem(line: int, code: str, message: str, mend: str, *, column: int | None = None, text: str = "") -> Problem:
+def _problem(
+    line: int, code: str, message: str, mend: str, *, column: int | None = None, text: str = ""
+) -> Problem:
     return Problem(
         line=line,
         column=column if column and column > 0 else None,

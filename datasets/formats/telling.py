@@ -12,7 +12,9 @@ def blank_line(line: int, more: int = 0) -> Problem:
     """`more`: blank lines after it that are not told one by one."""
     message = "The line is blank and was passed over."
     if more:
-        message = f"The line is blank and was passed over, and so were {more:,} blank lines after it."
+        message = (
+            f"The line is blank and was passed over, and so were {more:,} blank lines after it."
+        )
     return Problem(
         line=line,
         column=None,
@@ -44,7 +46,11 @@ def unknown_columns(columns: list[str], *, named: bool = True, line: int = 1) ->
 
 def encoding_guessed(name: str, *, sure: bool) -> Problem:
     """The file's bytes are no UTF-8, and nothing in it says what they are."""
-    how = "Nothing to do." if sure else "Compare the samples on the report, and choose the encoding that reads right."
+    how = (
+        "Nothing to do."
+        if sure
+        else "Compare the samples on the report, and choose the encoding that reads right."
+    )
     message = f"The file does not say its encoding; it was read as {name}."
     if not sure:
         message = f"Nobody can be sure of the file's encoding; it was read as {name}."
@@ -130,4 +136,6 @@ def no_rows_recognised() -> UnreadableFile:
 
 def empty_table() -> UnreadableFile:
     message = "The table has a header at most, but no records."
-    return UnreadableFile("empty_table", message, "Put a header in the first line and a record in each line below.")
+    return UnreadableFile(
+        "empty_table", message, "Put a header in the first line and a record in each line below."
+    )

@@ -5,7 +5,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from datasets.formats.names import TURN_GROUPS, TURN_SPEAKERS, TURN_TEXTS, plain_key, standard_role
+from datasets.formats.names import (
+    TURN_GROUPS,
+    TURN_SPEAKERS,
+    TURN_TEXTS,
+    plain_key,
+    standard_role,
+)
 from datasets.formats.rows import ColumnMapping, Problem
 
 MOST_TURNS = 20
@@ -47,7 +53,9 @@ def turn_table(names: list[str], mapping: ColumnMapping | None = None) -> TurnTa
         return None
     if mapping is not None and mapping.speaker and mapping.utterance:
         teachers = frozenset(name.strip().lower() for name in mapping.teachers)
-        return TurnTable(mapping.speaker, mapping.utterance, mapping.conversation, teachers, mapping.speakers)
+        return TurnTable(
+            mapping.speaker, mapping.utterance, mapping.conversation, teachers, mapping.speakers
+        )
     by_name = {plain_key(name): name for name in names}
     speaker = next((by_name[name] for name in TURN_SPEAKERS if name in by_name), None)
     text = next((by_name[name] for name in TURN_TEXTS if name in by_name), None)
@@ -57,7 +65,9 @@ def turn_table(names: list[str], mapping: ColumnMapping | None = None) -> TurnTa
     # Two columns called `role` and `text` alone can be anything; `speaker` and `utterance` are a transcript's.
     if group is None and plain_key(speaker) == "role":
         return None
-    return TurnTable(speaker, text, group, speakers=mapping.speakers if mapping is not None else {})
+    return TurnTable(
+        speaker, text, group, speakers=mapping.speakers if mapping is not None else {}
+    )
 
 
 def grouped_turns(objects: Objects, table: TurnTable) -> Objects:
@@ -94,14 +104,21 @@ class _Lesson:
                 self.rest = {key: value for key, value in item.items() if key not in left_out}
         if table.group is None and not (isinstance(text, str) and text.strip()):
             return  # a pause or a picture in a lesson
-        if table.group is None and self.turns and self.turns[-1]["role"] == role and isinstance(text, str):
+        if (
+            table.group is None
+            and self.turns
+            and self.turns[-1]["role"] == role
+            and isinstance(text, str)
+        ):
             self.turns[-1]["content"] += f" {text}"  # sentence by sentence
         else:
             self.turns.append({"role": role, "content": text})
 
     def _is_long_enough(self, role: str) -> bool:
         ended_by_student = standard_role(str(self.turns[-1]["role"])) == "assistant"
-        return len(self.turns) >= MOST_TURNS and ended_by_student and standard_role(role) == "user"
+        return (
+            len(self.turns) >= MOST_TURNS and ended_by_student and standard_role(role) == "user"
+        )
 
     def ended(self) -> Objects:
         if self.turns:
@@ -123,7 +140,9 @@ def turns_in_cell(text: str) -> list[tuple[str, str]] | None:
     return turns
 
 
-def speakers_of(turns: list[tuple[str, str]], report: Callable[..., None], path: str) -> list[dict[str, str]]:
+def speakers_of(
+    turns: list[tuple[str, str]], report: Callable[..., None], path: str
+) -> list[dict[str, str]]:
     """The turns with roles. Where one of two speakers is known, the other is the other; that is told, for a person to confirm."""
     names = list(dict.fromkeys(name for name, _ in turns))
     roles = {name: standard_role(name) for name in names}
@@ -131,7 +150,18 @@ def speakers_of(turns: list[tuple[str, str]], report: Callable[..., None], path:
     known = {role for role in roles.values() if role}
     if len(unknown) == 1 and known in ({"user"}, {"assistant"}):
         other = "student" if known == {"user"} else "teacher"
-        message = f"“{unknown[0][:40]}” was taken for the {other}, because the other one is known."
-        report(path, "speaker_assumed", message, "Accept if that is right; else write who speaks.", severity="warning")
-        return [{"role": other if name == unknown[0] else plain_role(name), "content": said} for name, said in turns]
+        message = (
+            f"“{unknown[0][:40]}” was taken for the {other}, because the other one is known."
+        )
+        report(
+            path,
+            "speaker_assumed",
+            message,
+            "Accept if that is right; else write who speaks.",
+            severity="warning",
+        )
+        return [
+            {"role": other if name == unknown[0] else plain_role(name), "content": said}
+            for name, said in turns
+        ]
     return [{"role": plain_role(name), "content": said} for name, said in turns]

@@ -3,11 +3,20 @@
 import re
 from typing import Any
 
-from datasets.formats.names import CLASSROOM_ROLES, CONTENT_KEYS, ROLE_KEYS, STANDARD_ROLE, TEXT_KEYS, standard_role
+from datasets.formats.names import (
+    CLASSROOM_ROLES,
+    CONTENT_KEYS,
+    ROLE_KEYS,
+    STANDARD_ROLE,
+    TEXT_KEYS,
+    standard_role,
+)
 from datasets.formats.rows import Message, Problem, excerpt_of
 from datasets.formats.transcripts import speakers_of, turns_in_cell
 
-KEPT_KEYS = frozenset({"weight", "name", "tool_calls", "tool_call_id", "function_call", "refusal"})
+KEPT_KEYS = frozenset(
+    {"weight", "name", "tool_calls", "tool_call_id", "function_call", "refusal"}
+)
 _PLAIN = frozenset({"system", "user", "assistant"})
 _SPOKEN = re.compile(r"^\s*\**([A-Za-z][A-Za-z \-]{0,20}?\d?)\**\s*:\s*(.*)$", re.DOTALL)
 _TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
@@ -77,33 +86,63 @@ class TurnList:
     def _read_turn(self, turn: Any, path: str) -> None:
         if isinstance(turn, dict):
             self._read_object(turn, path)
-        elif isinstance(turn, str) and (spoken := _SPOKEN.match(turn)) and standard_role(spoken[1]):
+        elif (
+            isinstance(turn, str)
+            and (spoken := _SPOKEN.match(turn))
+            and standard_role(spoken[1])
+        ):
             self._add(spoken[1], spoken[2], {}, path)
-        elif isinstance(turn, list) and len(turn) == 2 and all(isinstance(part, str) for part in turn):
+        elif (
+            isinstance(turn, list)
+            and len(turn) == 2
+            and all(isinstance(part, str) for part in turn)
+        ):
             self._add("user", turn[0], {}, f"{path}[0]")
             self._add("assistant", turn[1], {}, f"{path}[1]")
         else:
             mend = 'Write the turn as {"role": "…", "content": "…"}.'
-            self.report(path, "not_a_turn", "A turn must be an object with a speaker and a text.", mend, excerpt=turn)
+            self.report(
+                path,
+                "not_a_turn",
+                "A turn must be an object with a speaker and a text.",
+                mend,
+                excerpt=turn,
+            )
 
     def _read_object(self, turn: dict[str, Any], path: str) -> None:
         role_key = next((key for key in ROLE_KEYS if key in turn), None)
-        if role_key is None and isinstance(turn.get("user"), str) and standard_role(turn["user"]):
+        if (
+            role_key is None
+            and isinstance(turn.get("user"), str)
+            and standard_role(turn["user"])
+        ):
             role_key = "user"  # {"user": "tutor", "text": "…"}, as Bridge has it
-        content_key = next((key for key in CONTENT_KEYS if key in turn and key != role_key), None)
+        content_key = next(
+            (key for key in CONTENT_KEYS if key in turn and key != role_key), None
+        )
         if role_key is None:
             spoken = [key for key in turn if standard_role(key)]
             if len(spoken) == 1:  # {"teacher": "What is 8 + 7?"}
                 rest = {key: value for key, value in turn.items() if key != spoken[0]}
-                self._add(spoken[0], turn[spoken[0]], rest, path, content_path=f"{path}.{spoken[0]}")
+                self._add(
+                    spoken[0], turn[spoken[0]], rest, path, content_path=f"{path}.{spoken[0]}"
+                )
                 return
             mend = "Say who speaks: teacher or student (user or assistant)."
-            self.report(f"{path}.role", "missing_role", "The turn does not say who speaks.", mend, excerpt=turn)
+            self.report(
+                f"{path}.role",
+                "missing_role",
+                "The turn does not say who speaks.",
+                mend,
+                excerpt=turn,
+            )
             return
         self.sharegpt = self.sharegpt or role_key == "from"
         if content_key is None and not (turn.get("tool_calls") or turn.get("function_call")):
             mend = "Add what is said, or delete the turn."
-            self.report(f"{path}.content", "missing_content", "The turn has no text.", mend, excerpt=turn)
+            self.report(
+                f"{path}.content", "missing_content", "The turn has no text.", mend, excerpt=turn
+            )
             return
         rest = {key: value for key, value in turn.items() if key not in (role_key, content_key)}
         content = turn[content_key] if content_key else None
@@ -128,7 +167,9 @@ class TurnList:
     ) -> None:
         role = self._role(said_by, role_path or path)
         text = self.text(
-            content, content_path or path, silent=bool(rest.get("tool_calls") or rest.get("function_call"))
+            content,
+            content_path or path,
+            silent=bool(rest.get("tool_calls") or rest.get("function_call")),
         )
         if role is None or text is None:
             return
@@ -143,19 +184,33 @@ class TurnList:
     def _role(self, said_by: Any, path: str) -> str | None:
         if not isinstance(said_by, str):
             mend = "Write the speaker as text: teacher or student."
-            self.report(path, "unknown_role", "The speaker must be a name in text.", mend, excerpt=said_by)
+            self.report(
+                path,
+                "unknown_role",
+                "The speaker must be a name in text.",
+                mend,
+                excerpt=said_by,
+            )
             return None
         role = standard_role(said_by)
         if role is None:
             mend = "Use teacher and student (or user and assistant); system for the description of the bot."
-            self.report(path, "unknown_role", f"Nobody knows the speaker “{said_by[:40]}”.", mend, excerpt=said_by)
+            self.report(
+                path,
+                "unknown_role",
+                f"Nobody knows the speaker “{said_by[:40]}”.",
+                mend,
+                excerpt=said_by,
+            )
             return None
         plain = said_by.strip().lower()
         self.classroom = self.classroom or plain in CLASSROOM_ROLES
         if said_by not in STANDARD_ROLE:
             mend = f"Write {role} (or teacher / student)."
             message = f"The speaker “{said_by[:40]}” was taken for {role}."
-            self.report(path, "role_alias", message, mend, severity="info", excerpt=said_by, fixable=True)
+            self.report(
+                path, "role_alias", message, mend, severity="info", excerpt=said_by, fixable=True
+            )
         return role
 
     def text(self, content: Any, path: str, *, silent: bool = False) -> str | None:
@@ -178,7 +233,14 @@ class TurnList:
             return self._text_of_object(content, path)
         mend = f'Put it in quotes: "{content}". The one-click fix does.'
         message = f"{content!r} is a {'truth value' if isinstance(content, bool) else 'number'} where text belongs."
-        self.report(path, "not_text", message, mend, excerpt=str(content), fixable=not isinstance(content, bool))
+        self.report(
+            path,
+            "not_text",
+            message,
+            mend,
+            excerpt=str(content),
+            fixable=not isinstance(content, bool),
+        )
         return None
 
     def _joined_parts(self, parts: list[Any], path: str) -> str | None:
@@ -186,11 +248,22 @@ class TurnList:
         for index, part in enumerate(parts):
             text: Any = part
             if isinstance(part, dict) and part.get("type", "text") in _TEXT_PARTS:
-                text = next((part[key] for key in ("text", "value", "content") if isinstance(part.get(key), str)), None)
+                text = next(
+                    (
+                        part[key]
+                        for key in ("text", "value", "content")
+                        if isinstance(part.get(key), str)
+                    ),
+                    None,
+                )
             if not isinstance(text, str):
                 mend = "Only text can be trained on here; take pictures and sounds out."
                 self.report(
-                    f"{path}[{index}]", "content_not_text", "This part of the content is not text.", mend, excerpt=part
+                    f"{path}[{index}]",
+                    "content_not_text",
+                    "This part of the content is not text.",
+                    mend,
+                    excerpt=part,
                 )
                 return None
             texts.append(text)
@@ -205,7 +278,9 @@ class TurnList:
         key = key or (texts[0] if len(texts) == 1 and len(content) == 1 else None)
         if key is None:
             mend = "Write the text itself instead of the object."
-            self.report(path, "not_text", "An object stands where text belongs.", mend, excerpt=content)
+            self.report(
+                path, "not_text", "An object stands where text belongs.", mend, excerpt=content
+            )
             return None
         left = {name: item for name, item in content.items() if name != key}
         if left:

@@ -44,13 +44,20 @@ def checked(file: BinaryIO) -> Iterator[formats.BrokenRow]:
             row = _decode(line)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise NotBroken("a line that is no row") from None
-        if len(row.turns) > MOST_TURNS or not 0 <= row.line <= 2**53 or not 0 <= row.item <= 2**53:
+        if (
+            len(row.turns) > MOST_TURNS
+            or not 0 <= row.line <= 2**53
+            or not 0 <= row.item <= 2**53
+        ):
             raise NotBroken("a row of no known size")
         yield _storable(row)
 
 
 def _storable(row: formats.BrokenRow) -> formats.BrokenRow:
-    turns = [(role if role in _ROLES else "user", clean(said[:LONGEST_TURN])) for role, said in row.turns]
+    turns = [
+        (role if role in _ROLES else "user", clean(said[:LONGEST_TURN]))
+        for role, said in row.turns
+    ]
     return msgspec.structs.replace(row, raw=clean(row.raw[:LONGEST_RAW]), turns=turns)
 
 

@@ -16,6 +16,8 @@ def main(request: dict[str, Any], tell: sandbox_child.Tell) -> dict[str, Any]:
     mimetypes.knownfiles = []  # openpyxl would read the system's, which are fenced off
     limits = msgspec.convert(request["limits"], formats.Limits)
     with sandbox_child.input_file("file") as file:
-        report = checks.check_file(file, filename=request["filename"], limits=limits, shape=request["shape"])
+        report = checks.check_file(
+            file, filename=request["filename"], limits=limits, shape=request["shape"]
+        )
     Path(REPORT).write_bytes(msgspec.json.encode(report))
     return {}

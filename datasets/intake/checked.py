@@ -42,7 +42,9 @@ class NotRows(Exception):
     """What should be blocks of good rows is none; the text says what is wrong with it, for the log."""
 
 
-def checked_blocks(file: BinaryIO, limits: formats.Limits, totals: Totals, *, whole: bool = True) -> Iterator[Block]:
+def checked_blocks(
+    file: BinaryIO, limits: formats.Limits, totals: Totals, *, whole: bool = True
+) -> Iterator[Block]:
     """The blocks that a child left, each proven. `totals` is complete when the last is out.
 
     `whole`: False for what a child left that was ended while it wrote: an unfinished last block is then passed over.

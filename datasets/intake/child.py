@@ -29,9 +29,16 @@ from datasets.services.blocks import (
 )
 from teams import sandbox_child
 
-ROWS, PROBLEMS, BROKEN = "rows.blocks", "problems.jsonl", "broken.jsonl"
+ROWS = "rows.blocks"
+PROBLEMS = "problems.jsonl"
+BROKEN = "broken.jsonl"
 TELL_SECONDS = 0.2
-_UNUSED = ("numpy", "pandas", "lxml", "PIL")  # openpyxl would import them: slow, and a lot of code for hostile input
+_UNUSED = (
+    "numpy",
+    "pandas",
+    "lxml",
+    "PIL",
+)  # openpyxl would import them: slow, and a lot of code for hostile input
 
 
 class Asked(msgspec.Struct, kw_only=True):
@@ -96,7 +103,10 @@ class _Reading:
 
     def _keep_broken(self, row: formats.BrokenRow) -> None:
         size = len(row.raw) + sum(len(said) for _, said in row.turns)
-        if len(self.broken) < broken_rows.MOST_KEPT and self.broken_size + size <= broken_rows.MOST_CHARACTERS:
+        if (
+            len(self.broken) < broken_rows.MOST_KEPT
+            and self.broken_size + size <= broken_rows.MOST_CHARACTERS
+        ):
             self.broken.append(row)
             self.broken_size += size
 
@@ -127,9 +137,14 @@ class _Reading:
         )
         self.recognition = reader.recognition
         for item in reader.runs():
-            if asked.stop_after_seconds is not None and time.process_time() > asked.stop_after_seconds:
+            if (
+                asked.stop_after_seconds is not None
+                and time.process_time() > asked.stop_after_seconds
+            ):
                 self.readable = False
-                self._note(stopped("time", after=getattr(item, "line", getattr(item, "first_line", 0))))
+                self._note(
+                    stopped("time", after=getattr(item, "line", getattr(item, "first_line", 0)))
+                )
                 return
             if isinstance(item, formats.Problem):
                 self._note(item)
@@ -165,7 +180,9 @@ def shown(recognition: formats.Recognition) -> formats.Recognition:
         recognition,
         columns=columns,
         shapes=shapes,
-        encoding=recognition.encoding if recognition.encoding in formats.ENCODING_NAMES else "utf-8",
+        encoding=recognition.encoding
+        if recognition.encoding in formats.ENCODING_NAMES
+        else "utf-8",
         encoding_samples={
             name: problems.shortened(text, _LONGEST_SAMPLE)
             for name, text in recognition.encoding_samples.items()
@@ -174,7 +191,11 @@ def shown(recognition: formats.Recognition) -> formats.Recognition:
         samples=_short_texts(recognition.samples, 200),
         speakers=_short_counts(recognition.speakers),
         suggested=_suggestion(recognition.suggested),
-        examples={code: _example(told) for code, told in recognition.examples.items() if code in formats.MENDS},
+        examples={
+            code: _example(told)
+            for code, told in recognition.examples.items()
+            if code in formats.MENDS
+        },
     )
 
 
@@ -189,25 +210,41 @@ def _short_texts(texts: dict[str, str], most: int) -> dict[str, str]:
 
 
 def _short_counts(counts: dict[str, int]) -> dict[str, int]:
-    kept = {problems.clean(name): count for name, count in counts.items() if len(name) <= LONGEST_NAME}
+    kept = {
+        problems.clean(name): count
+        for name, count in counts.items()
+        if len(name) <= LONGEST_NAME
+    }
     return {name: kept[name] for name in list(kept)[:_MOST_SPEAKERS]}
 
 
 def _suggestion(suggested: dict[str, Any]) -> dict[str, Any]:
     """Only what is a mapping, and of no names longer than the page has."""
     try:
-        mapping = msgspec.convert({"teacher": "", "student": "", **suggested}, formats.ColumnMapping)
+        mapping = msgspec.convert(
+            {"teacher": "", "student": "", **suggested}, formats.ColumnMapping
+        )
     except (msgspec.ValidationError, TypeError):
         return {}
-    names = [mapping.teacher, mapping.student, mapping.speaker, mapping.utterance, mapping.conversation]
+    names = [
+        mapping.teacher,
+        mapping.student,
+        mapping.speaker,
+        mapping.utterance,
+        mapping.conversation,
+    ]
     if any(name and len(name) > LONGEST_NAME for name in names):
         return {}
     speakers = dict(list(mapping.speakers.items())[:_MOST_SPEAKERS])
     given = {"teacher": mapping.teacher, "student": mapping.student, "speaker": mapping.speaker}
     given |= {"utterance": mapping.utterance, "conversation": mapping.conversation}
-    kept: dict[str, Any] = {name: problems.clean(value) for name, value in given.items() if value}
+    kept: dict[str, Any] = {
+        name: problems.clean(value) for name, value in given.items() if value
+    }
     if speakers:
-        kept["speakers"] = {problems.clean(name[:LONGEST_NAME]): role[:20] for name, role in speakers.items()}
+        kept["speakers"] = {
+            problems.clean(name[:LONGEST_NAME]): role[:20] for name, role in speakers.items()
+        }
     return kept
 
 

@@ -49,7 +49,9 @@ def main(request: dict[str, Any], tell: sandbox_child.Tell) -> dict[str, Any]:
             for kind, start, end in seen[text]:
                 if listed < MOST_FINDINGS:
                     listed += 1
-                    told = ModelFinding(index=index, field=field, kind=kind, start=start, end=end)
+                    told = ModelFinding(
+                        index=index, field=field, kind=kind, start=start, end=end
+                    )
                     file.write(msgspec.json.encode(told) + b"\n")
     return {"rows": rows, "texts": looked_at, "findings": listed}
 

@@ -76,7 +76,9 @@ class Tally:
 
     def sorted(self) -> list[dict[str, Any]]:
         """The groups, worst and commonest first."""
-        return sorted(self.groups.values(), key=lambda group: (ORDER[group["severity"]], -group["count"]))
+        return sorted(
+            self.groups.values(), key=lambda group: (ORDER[group["severity"]], -group["count"])
+        )
 
     @property
     def needs_a_person(self) -> bool:
@@ -116,7 +118,11 @@ def checked_problems(file: BinaryIO) -> Iterator[formats.Problem]:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise NotProblems("a line that is no problem") from None
         codes.add(problem.code)
-        if not _CODE.fullmatch(problem.code) or len(codes) > MOST_GROUPS or abs(problem.line) > 2**53:
+        if (
+            not _CODE.fullmatch(problem.code)
+            or len(codes) > MOST_GROUPS
+            or abs(problem.line) > 2**53
+        ):
             raise NotProblems("a problem of no known kind")
         yield storable(problem)
 
@@ -131,7 +137,10 @@ class ProblemLog:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.file.close()
 

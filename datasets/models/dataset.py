@@ -36,7 +36,9 @@ class Dataset(models.Model):
 
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="datasets")
     name = models.CharField(max_length=80)
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     pseudonyms = models.JSONField(
         default=dict,
@@ -48,7 +50,9 @@ class Dataset(models.Model):
 
     class Meta:
         ordering = ["-created_at", "-id"]
-        constraints = [models.UniqueConstraint(fields=["team", "name"], name="dataset_name_unique_in_team")]
+        constraints = [
+            models.UniqueConstraint(fields=["team", "name"], name="dataset_name_unique_in_team")
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -56,7 +60,9 @@ class Dataset(models.Model):
 
 class DatasetVersionQuerySet(models.QuerySet["DatasetVersion"]):
     def for_team(self, team: Team) -> "DatasetVersionQuerySet":
-        return self.filter(dataset__team=team).select_related("dataset__team", "created_by", "parent")
+        return self.filter(dataset__team=team).select_related(
+            "dataset__team", "created_by", "parent"
+        )
 
 
 class DatasetVersion(models.Model):
@@ -64,32 +70,46 @@ class DatasetVersion(models.Model):
 
     dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
-    parent = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="children")
+    parent = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, related_name="children"
+    )
     shape = models.CharField(max_length=12, choices=Shape.choices)
-    content_hash = models.CharField(max_length=64, help_text="SHA-256 over the canonical rows in order.")
+    content_hash = models.CharField(
+        max_length=64, help_text="SHA-256 over the canonical rows in order."
+    )
     row_count = models.PositiveIntegerField()
-    turn_count = models.PositiveIntegerField(default=0, help_text="Student turns: what a model learns from.")
+    turn_count = models.PositiveIntegerField(
+        default=0, help_text="Student turns: what a model learns from."
+    )
     token_estimate = models.PositiveBigIntegerField(default=0)
     source_name = models.CharField(max_length=200, blank=True)
     note = models.CharField(
-        max_length=300, blank=True, help_text="What changed, in the words of the one who changed it."
+        max_length=300,
+        blank=True,
+        help_text="What changed, in the words of the one who changed it.",
     )
     skipped_rows = models.PositiveIntegerField(
         default=0, help_text="Rows left out because a person chose to keep the good ones."
     )
     erased_rows = models.PositiveIntegerField(
-        default=0, help_text="Rows that were erased from it later, because a person's data had to go."
+        default=0,
+        help_text="Rows that were erased from it later, because a person's data had to go.",
     )
     report = models.JSONField(
-        default=dict, help_text="What `datasets.checks.report` found: keys `quality`, `privacy`, `sampled`."
+        default=dict,
+        help_text="What `datasets.checks.report` found: keys `quality`, `privacy`, `sampled`.",
     )
-    measured_at = models.DateTimeField(null=True, help_text="When the checks were done; until then nothing is known.")
+    measured_at = models.DateTimeField(
+        null=True, help_text="When the checks were done; until then nothing is known."
+    )
     open_privacy_findings = models.PositiveIntegerField(default=0)
     privacy_justification = models.CharField(max_length=500, blank=True)
     privacy_justified_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
     )
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = DatasetVersionQuerySet.as_manager()
@@ -97,7 +117,9 @@ class DatasetVersion(models.Model):
     class Meta:
         ordering = ["-number"]
         constraints = [
-            models.UniqueConstraint(fields=["dataset", "number"], name="version_number_unique_in_dataset"),
+            models.UniqueConstraint(
+                fields=["dataset", "number"], name="version_number_unique_in_dataset"
+            ),
             models.CheckConstraint(condition=Q(row_count__gt=0), name="version_has_rows"),
         ]
 
@@ -133,7 +155,11 @@ class RowBlock(models.Model):
     rows = models.BinaryField(help_text="zlib-compressed JSON lines, one canonical row each.")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["team", "content_hash"], name="block_stored_once_per_team")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["team", "content_hash"], name="block_stored_once_per_team"
+            )
+        ]
 
 
 class VersionBlock(models.Model):
@@ -145,4 +171,6 @@ class VersionBlock(models.Model):
 
     class Meta:
         ordering = ["first_row"]
-        constraints = [models.UniqueConstraint(fields=["version", "first_row"], name="one_block_at_a_place")]
+        constraints = [
+            models.UniqueConstraint(fields=["version", "first_row"], name="one_block_at_a_place")
+        ]

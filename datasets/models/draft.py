@@ -38,10 +38,18 @@ class DraftChange(models.Model):
         null=True, help_text="Where the row stands in the base; null for an added one."
     )
     kind = models.CharField(max_length=6, choices=ChangeKind.choices)
-    row = models.JSONField(null=True, help_text="The canonical row as it will be; null where it is removed.")
-    changed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
+    row = models.JSONField(
+        null=True, help_text="The canonical row as it will be; null where it is removed."
+    )
+    changed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True
+    )
     changed_at = models.DateTimeField(auto_now=True)
 
     class Meta:
         ordering = ["id"]
-        constraints = [models.UniqueConstraint(fields=["draft", "row_id"], name="one_change_per_row_in_a_draft")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["draft", "row_id"], name="one_change_per_row_in_a_draft"
+            )
+        ]

@@ -21,7 +21,9 @@ class ImportStatus(models.TextChoices):
     DISCARDED = "discarded", "Discarded"
 
 
-OPEN = frozenset({ImportStatus.WAITING, ImportStatus.READING, ImportStatus.READY, ImportStatus.UNREADABLE})
+OPEN = frozenset(
+    {ImportStatus.WAITING, ImportStatus.READING, ImportStatus.READY, ImportStatus.UNREADABLE}
+)
 
 
 class Decision(models.TextChoices):
@@ -31,7 +33,9 @@ class Decision(models.TextChoices):
 
 class ImportQuerySet(models.QuerySet["Import"]):
     def for_team(self, team: Team) -> "ImportQuerySet":
-        return self.filter(team=team).select_related("team", "dataset", "version", "created_by", "decided_by")
+        return self.filter(team=team).select_related(
+            "team", "dataset", "version", "created_by", "decided_by"
+        )
 
     def open(self) -> "ImportQuerySet":
         return self.filter(status__in=OPEN)
@@ -42,18 +46,31 @@ class Import(models.Model):
 
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="imports")
-    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, null=True, related_name="imports")
+    dataset = models.ForeignKey(
+        Dataset, on_delete=models.CASCADE, null=True, related_name="imports"
+    )
     name = models.CharField(max_length=80, help_text="What the dataset will be called.")
     filename = models.CharField(max_length=200)
     size = models.PositiveBigIntegerField(help_text="Bytes as sent.")
-    status = models.CharField(max_length=12, choices=ImportStatus.choices, default=ImportStatus.WAITING)
-    attempt = models.PositiveSmallIntegerField(default=0, help_text="Counts the checks; only the newest may write.")
+    status = models.CharField(
+        max_length=12, choices=ImportStatus.choices, default=ImportStatus.WAITING
+    )
+    attempt = models.PositiveSmallIntegerField(
+        default=0, help_text="Counts the checks; only the newest may write."
+    )
 
-    mends = models.JSONField(default=list, help_text="Codes of the repairs that a person asked for.")
-    mapping = models.JSONField(null=True, help_text="Columns chosen by hand: the fields of `formats.ColumnMapping`.")
-    encoding = models.CharField(max_length=12, blank=True, help_text="Chosen by a person; empty: found out.")
+    mends = models.JSONField(
+        default=list, help_text="Codes of the repairs that a person asked for."
+    )
+    mapping = models.JSONField(
+        null=True, help_text="Columns chosen by hand: the fields of `formats.ColumnMapping`."
+    )
+    encoding = models.CharField(
+        max_length=12, blank=True, help_text="Chosen by a person; empty: found out."
+    )
     found = models.JSONField(
-        default=dict, help_text="What the reader found out beside the rows: encoding, speakers, columns, examples."
+        default=dict,
+        help_text="What the reader found out beside the rows: encoding, speakers, columns, examples.",
     )
     shape = models.CharField(max_length=12, blank=True, help_text="The shape of most good rows.")
     recognised = models.CharField(max_length=400, blank=True)
@@ -72,18 +89,30 @@ class Import(models.Model):
     progress_at = models.DateTimeField(null=True)
 
     decision = models.CharField(max_length=10, choices=Decision.choices, blank=True)
-    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     decided_at = models.DateTimeField(null=True)
-    version = models.ForeignKey(DatasetVersion, on_delete=models.SET_NULL, null=True, related_name="imports")
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    version = models.ForeignKey(
+        DatasetVersion, on_delete=models.SET_NULL, null=True, related_name="imports"
+    )
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
-    files_kept = models.BooleanField(default=True, help_text="Off once its files were deleted: docs/retention.md.")
+    files_kept = models.BooleanField(
+        default=True, help_text="Off once its files were deleted: docs/retention.md."
+    )
 
     objects = ImportQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]
-        constraints = [models.CheckConstraint(condition=Q(status__in=ImportStatus.values), name="import_status_known")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status__in=ImportStatus.values), name="import_status_known"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"Import of {self.filename}"
@@ -137,7 +166,11 @@ class Import(models.Model):
     @property
     def fixable_codes(self) -> list[str]:
         """Codes of problems that a safe repair exists for and that was not asked for yet."""
-        return [group["code"] for group in self.problem_groups if group["fixable"] and group["code"] not in self.mends]
+        return [
+            group["code"]
+            for group in self.problem_groups
+            if group["fixable"] and group["code"] not in self.mends
+        ]
 
     @property
     def fixable_errors(self) -> list[str]:
@@ -161,20 +194,34 @@ class ImportFix(models.Model):
 
     upload = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="fixes")
     kind = models.CharField(max_length=8, choices=FixKind.choices)
-    key = models.CharField(max_length=60, help_text="The rule, the row (`broken_rows.key_of`) or the encoding.")
-    row = models.JSONField(null=True, help_text="The canonical row that a person made of a broken one.")
-    row_id = models.CharField(max_length=40, blank=True, help_text="Where the row went to the dataset's edits: its id.")
-    made_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    key = models.CharField(
+        max_length=60, help_text="The rule, the row (`broken_rows.key_of`) or the encoding."
+    )
+    row = models.JSONField(
+        null=True, help_text="The canonical row that a person made of a broken one."
+    )
+    row_id = models.CharField(
+        max_length=40, blank=True, help_text="Where the row went to the dataset's edits: its id."
+    )
+    made_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     made_at = models.DateTimeField(auto_now_add=True)
-    undone_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    undone_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     undone_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["id"]
         constraints = [
-            models.CheckConstraint(condition=Q(kind__in=FixKind.values), name="import_fix_kind_known"),
+            models.CheckConstraint(
+                condition=Q(kind__in=FixKind.values), name="import_fix_kind_known"
+            ),
             models.UniqueConstraint(
-                fields=["upload", "kind", "key"], condition=Q(undone_at=None), name="one_open_fix_of_a_kind_and_key"
+                fields=["upload", "kind", "key"],
+                condition=Q(undone_at=None),
+                name="one_open_fix_of_a_kind_and_key",
             ),
         ]
 

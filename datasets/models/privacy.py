@@ -11,9 +11,13 @@ class FindingJustification(models.Model):
     says the same at that place.
     """
 
-    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="finding_justifications")
+    dataset = models.ForeignKey(
+        Dataset, on_delete=models.CASCADE, related_name="finding_justifications"
+    )
     row_id = models.CharField(max_length=40)
-    field = models.CharField(max_length=200, help_text="The place in the row, such as messages[1].content.")
+    field = models.CharField(
+        max_length=200, help_text="The place in the row, such as messages[1].content."
+    )
     text = models.CharField(max_length=500, help_text="The words that were found.")
     reason = models.CharField(max_length=300)
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
@@ -22,7 +26,9 @@ class FindingJustification(models.Model):
     class Meta:
         ordering = ["id"]
         constraints = [
-            models.UniqueConstraint(fields=["dataset", "row_id", "field", "text"], name="finding_justified_once")
+            models.UniqueConstraint(
+                fields=["dataset", "row_id", "field", "text"], name="finding_justified_once"
+            )
         ]
 
     def __str__(self) -> str:

@@ -17,12 +17,15 @@ class ReviewQuerySet(models.QuerySet["Review"]):
     def for_reviewer(self, course: Course, person: User) -> "ReviewQuerySet":
         """Open reviews that this person may see: an instructor all, a professor those of assigned teams and of teams
         that nobody is assigned to."""
-        reviews = self.filter(version__dataset__team__course=course, closed_at=None).select_related("version__dataset")
+        reviews = self.filter(
+            version__dataset__team__course=course, closed_at=None
+        ).select_related("version__dataset")
         membership = course.memberships.get(person=person)
         if membership.role == Role.INSTRUCTOR:
             return reviews
         mine = Team.objects.filter(course=course).filter(
-            models.Q(professor_assignments__professor=membership) | models.Q(professor_assignments=None)
+            models.Q(professor_assignments__professor=membership)
+            | models.Q(professor_assignments=None)
         )
         return reviews.filter(version__dataset__team__in=mine)
 
@@ -31,8 +34,12 @@ class Review(models.Model):
     """A team's request that teachers look at the rows of a version. Each reader knows it by a code of her own."""
 
     code = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    version = models.OneToOneField(DatasetVersion, on_delete=models.CASCADE, related_name="review")
-    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    version = models.OneToOneField(
+        DatasetVersion, on_delete=models.CASCADE, related_name="review"
+    )
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     asked_at = models.DateTimeField(auto_now_add=True)
     closed_at = models.DateTimeField(null=True)
 
@@ -43,7 +50,9 @@ class Review(models.Model):
 
     def code_for(self, reader: User) -> uuid.UUID:
         """Its name in this person's URLs. Neither the team nor another reader can tell which code is the same dataset."""
-        digest = salted_hmac("datasets.review", f"{self.code} {reader.pk}", algorithm="sha256").digest()
+        digest = salted_hmac(
+            "datasets.review", f"{self.code} {reader.pk}", algorithm="sha256"
+        ).digest()
         return uuid.UUID(bytes=digest[:16], version=4)
 
 
@@ -74,6 +83,7 @@ class RowApproval(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["dataset", "row_id", "fingerprint", "person"], name="row_approved_once_by_a_person"
+                fields=["dataset", "row_id", "fingerprint", "person"],
+                name="row_approved_once_by_a_person",
             )
         ]

@@ -14,9 +14,12 @@ class FrozenSplit(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["version", "fraction", "seed"], name="split_frozen_once"),
+            models.UniqueConstraint(
+                fields=["version", "fraction", "seed"], name="split_frozen_once"
+            ),
             models.CheckConstraint(
-                condition=models.Q(fraction__gte=0, fraction__lte=0.5), name="split_fraction_sensible"
+                condition=models.Q(fraction__gte=0, fraction__lte=0.5),
+                name="split_fraction_sensible",
             ),
         ]
 

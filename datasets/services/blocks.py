@@ -18,9 +18,7 @@ import zstandard
 from datasets import formats
 
 BLOCK_ROWS = 256
-COMPRESSION = (
-    1  # of zstd; measured on chat rows: 2.5 times as fast as zlib's 1 and smaller; 3 costs half more for 2 % less
-)
+COMPRESSION = 1  # of zstd; measured on chat rows: 2.5 times as fast as zlib's 1 and smaller; 3 costs half more for 2 % less
 CHARACTERS_PER_TOKEN = 4
 _FRAME = struct.Struct(">32sHI")
 
@@ -127,7 +125,9 @@ class KnownRows:
             prompt = row.prompt()
             prompts[prompt] += 1
             known.by_prompt[prompt] = row.id
-        known.by_prompt = {prompt: row_id for prompt, row_id in known.by_prompt.items() if prompts[prompt] == 1}
+        known.by_prompt = {
+            prompt: row_id for prompt, row_id in known.by_prompt.items() if prompts[prompt] == 1
+        }
         return known
 
 
@@ -154,7 +154,11 @@ class RowIds:
     def give_fresh(self, fingerprints: Sequence[bytes]) -> list[str] | None:
         """Ids for many rows at once; None, and nothing given, where one of them may have to be another one's or its own."""
         fresh = [fingerprint[:6].hex() for fingerprint in fingerprints]
-        if self.known.by_content or len(set(fresh)) < len(fresh) or not self.given.isdisjoint(fresh):
+        if (
+            self.known.by_content
+            or len(set(fresh)) < len(fresh)
+            or not self.given.isdisjoint(fresh)
+        ):
             return None
         self.given.update(fresh)
         return fresh
@@ -189,14 +193,20 @@ def fresh_id(row: formats.Row, taken: set[str]) -> str:
 def pack(rows: Sequence[StoredRow | PlainStoredRow]) -> Block:
     """One block of at most `BLOCK_ROWS` rows."""
     assert 0 < len(rows) <= BLOCK_ROWS
-    text = _encode_lines(rows)[:-1]  # without the last line's end, as blocks have always been named
+    text = _encode_lines(rows)[
+        :-1
+    ]  # without the last line's end, as blocks have always been named
     data = zstandard.ZstdCompressor(level=COMPRESSION).compress(text)
     return Block(hashlib.sha256(text).hexdigest(), len(rows), data)
 
 
 def unpack(data: bytes) -> list[StoredRow]:
     # Blocks were zlib's before November 2026; they keep their bytes, because nothing in them is wrong.
-    text = zstandard.decompress(data) if data.startswith(zstandard.FRAME_HEADER) else zlib.decompress(data)
+    text = (
+        zstandard.decompress(data)
+        if data.startswith(zstandard.FRAME_HEADER)
+        else zlib.decompress(data)
+    )
     return _decode_lines(text)
 
 
@@ -213,7 +223,9 @@ def packed(named_rows: Iterable[NamedRows], totals: Totals) -> Iterator[Block]:
         yield pack(waiting)
 
 
-def with_ids(items: Iterable[formats.Row | formats.PlainRun], ids: RowIds) -> Iterator[NamedRows]:
+def with_ids(
+    items: Iterable[formats.Row | formats.PlainRun], ids: RowIds
+) -> Iterator[NamedRows]:
     """Rows that have an id keep it, the others get one."""
     for item in items:
         if isinstance(item, formats.PlainRun):
@@ -229,7 +241,9 @@ def _run_with_ids(run: formats.PlainRun, ids: RowIds) -> Iterator[NamedRows]:
         yield from (_row_with_id(row, ids) for row in run.rows())
         return
     numbered = enumerate(zip(run.chats, fresh, strict=True), run.first_line)
-    rows = [PlainStoredRow(line=line, messages=chat, id=row_id) for line, (chat, row_id) in numbered]
+    rows = [
+        PlainStoredRow(line=line, messages=chat, id=row_id) for line, (chat, row_id) in numbered
+    ]
     yield NamedRows(rows, b"".join(digests), "messages", run.turns, run.characters)
 
 
@@ -262,7 +276,9 @@ class BrokenFrames(ValueError):
     """The file is no row of blocks."""
 
 
-def read_blocks(file: BinaryIO, *, most_bytes: int = 2**40, whole: bool = True) -> Iterator[Block]:
+def read_blocks(
+    file: BinaryIO, *, most_bytes: int = 2**40, whole: bool = True
+) -> Iterator[Block]:
     """The blocks that `write_frame` wrote. Raises BrokenFrames for one of more than `most_bytes`, and for one that
     breaks off, unless `whole` is False: then that one is passed over.
     """

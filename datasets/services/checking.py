@@ -23,7 +23,9 @@ def check_file(path: Path, *, filename: str, shape: str) -> checks.FileReport:
     try:
         path.open("rb").close()
     except OSError:
-        return checks.check_file(path, filename=filename, shape=shape)  # says why it can't be opened
+        return checks.check_file(
+            path, filename=filename, shape=shape
+        )  # says why it can't be opened
     # A name may hold bytes that are no text; the child needs it for its ending alone.
     named = filename.encode("utf-8", "replace").decode()
     request = {"filename": named, "shape": shape, "limits": msgspec.to_builtins(limits())}
@@ -31,7 +33,9 @@ def check_file(path: Path, *, filename: str, shape: str) -> checks.FileReport:
         with sandbox.opened(CHILD, limits=LIMITS, files={"file": path}) as box:
             box.run(request)
             with box.open(check_child.REPORT, most_bytes=MOST_REPORT_BYTES) as report:
-                told = msgspec.json.decode(report.read(MOST_REPORT_BYTES), type=checks.FileReport)
+                told = msgspec.json.decode(
+                    report.read(MOST_REPORT_BYTES), type=checks.FileReport
+                )
             return replace(told, file=filename)
     except sandbox.TooBig as too_big:
         return _unreadable(filename, stopped(too_big.limit))

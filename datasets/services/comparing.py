@@ -63,7 +63,11 @@ def compare(older: DatasetVersion, newer: DatasetVersion) -> Comparison:
             found.append(Difference("added", number, None, row))
         elif formats.fingerprint(plain(old[1])) != formats.fingerprint(plain(row)):
             found.append(Difference("changed", number, old[1], row))
-    gone = [Difference("removed", number, row, None) for row_id, (number, row) in before.items() if row_id not in after]
+    gone = [
+        Difference("removed", number, row, None)
+        for row_id, (number, row) in before.items()
+        if row_id not in after
+    ]
     same = newer.row_count - len(found)
     kept_before = [row_id for row_id in before if row_id in after]
     kept_after = [row_id for row_id in after if row_id in before]
@@ -88,7 +92,10 @@ SPEAKERS = {"user": "Teacher", "assistant": "Student", "system": "About the bot"
 
 def as_text(row: StoredRow) -> str:
     """A row as a person reads it, labels last."""
-    said = [f"{SPEAKERS.get(message['role'], message['role'])}: {message['content']}" for message in row.messages]
+    said = [
+        f"{SPEAKERS.get(message['role'], message['role'])}: {message['content']}"
+        for message in row.messages
+    ]
     return "\n".join(said + [f"{name}: {value}" for name, value in sorted(row.labels.items())])
 
 

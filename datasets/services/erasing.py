@@ -25,7 +25,15 @@ from datasets.models import (
     VersionBlock,
 )
 from datasets.services import measure, retention, versions
-from datasets.services.blocks import Block, NamedRows, StoredRow, Totals, pack, read_frames, unpack
+from datasets.services.blocks import (
+    Block,
+    NamedRows,
+    StoredRow,
+    Totals,
+    pack,
+    read_frames,
+    unpack,
+)
 from datasets.services.reading import plain
 from teams.models import Team
 
@@ -63,7 +71,9 @@ class _Search:
     def note(self, row: StoredRow) -> None:
         """A wording of the row."""
         self.digests.add(formats.fingerprint(plain(row)))
-        self.texts |= {message["content"] for message in row.messages if message["role"] != "system"}
+        self.texts |= {
+            message["content"] for message in row.messages if message["role"] != "system"
+        }
 
 
 def erase_row(*, team: Team, row_id: str) -> Erased:
@@ -83,7 +93,9 @@ def erase_row(*, team: Team, row_id: str) -> Erased:
         found.uploads = _forget_uploads(team, plans, search)
         versions.count_rows(team)
         return found
-    raise TryAgain("New versions were made while the rows were read. Nothing was erased; try again in a moment.")
+    raise TryAgain(
+        "New versions were made while the rows were read. Nothing was erased; try again in a moment."
+    )
 
 
 def wordings(team: Team, row_id: str) -> Erased:
@@ -94,7 +106,10 @@ def wordings(team: Team, row_id: str) -> Erased:
 def is_quick(team: Team) -> bool:
     """Whether a request may erase a row: all that the team keeps is read for it."""
     rows = RowBlock.objects.filter(team=team).aggregate(rows=Sum("row_count"))["rows"] or 0
-    files = Import.objects.filter(team=team, files_kept=True).aggregate(bytes=Sum("size"))["bytes"] or 0
+    files = (
+        Import.objects.filter(team=team, files_kept=True).aggregate(bytes=Sum("size"))["bytes"]
+        or 0
+    )
     if rows > measure.INLINE_ROWS or files > measure.INLINE_BYTES:
         return False
     try:
@@ -106,12 +121,16 @@ def is_quick(team: Team) -> bool:
 
 
 def _newest_version(team: Team) -> int | None:
-    newest: int | None = DatasetVersion.objects.filter(dataset__team=team).aggregate(newest=Max("pk"))["newest"]
+    newest: int | None = DatasetVersion.objects.filter(dataset__team=team).aggregate(
+        newest=Max("pk")
+    )["newest"]
     return newest
 
 
 def _blocks(team: Team) -> Iterator[tuple[int, list[StoredRow]]]:
-    for pk, data in RowBlock.objects.filter(team=team).values_list("pk", "rows").iterator(chunk_size=8):
+    for pk, data in (
+        RowBlock.objects.filter(team=team).values_list("pk", "rows").iterator(chunk_size=8)
+    ):
         yield pk, unpack(bytes(data))
 
 
@@ -122,8 +141,12 @@ def _search(team: Team, row_id: str) -> _Search:
         for row in rows:
             if row.id == row_id:
                 search.note(row)
-    for change in DraftChange.objects.filter(draft__dataset__team=team, row_id=row_id, row__isnull=False):
-        search.texts |= {message["content"] for message in (change.row or {}).get("messages", [])}
+    for change in DraftChange.objects.filter(
+        draft__dataset__team=team, row_id=row_id, row__isnull=False
+    ):
+        search.texts |= {
+            message["content"] for message in (change.row or {}).get("messages", [])
+        }
     return search
 
 
@@ -148,14 +171,20 @@ class _Plan:
 
 def _plans(team: Team, search: _Search) -> Iterator[_Plan]:
     touched = {pk for pk, rows in _blocks(team) if any(search.holds(row) for row in rows)}
-    found = DatasetVersion.objects.filter(dataset__team=team, blocks__block__in=touched).distinct()
+    found = DatasetVersion.objects.filter(
+        dataset__team=team, blocks__block__in=touched
+    ).distinct()
     for version in found.select_related("dataset"):
         yield _plan(version, search)
 
 
 def _plan(version: DatasetVersion, search: _Search) -> _Plan:
     plan = _Plan(version, [], Totals(), 0)
-    for stored in VersionBlock.objects.filter(version=version).select_related("block").iterator(chunk_size=8):
+    for stored in (
+        VersionBlock.objects.filter(version=version)
+        .select_related("block")
+        .iterator(chunk_size=8)
+    ):
         rows = unpack(bytes(stored.block.rows))
         left = [row for row in rows if not search.holds(row)]
         search.ids |= {row.id for row in rows if search.holds(row)}
@@ -170,7 +199,10 @@ def _plan(version: DatasetVersion, search: _Search) -> _Plan:
 
 
 def _stand_in() -> StoredRow:
-    said: list[formats.Message] = [{"role": "user", "content": STAND_IN}, {"role": "assistant", "content": STAND_IN}]
+    said: list[formats.Message] = [
+        {"role": "user", "content": STAND_IN},
+        {"role": "assistant", "content": STAND_IN},
+    ]
     return StoredRow(id="erased", line=1, messages=said)
 
 
@@ -218,7 +250,9 @@ def _write_version(team: Team, plan: _Plan) -> None:
 
 def _stored(team: Team, block: Block) -> RowBlock:
     held = {"row_count": block.row_count, "rows": block.data}
-    return RowBlock.objects.get_or_create(team=team, content_hash=block.content_hash, defaults=held)[0]
+    return RowBlock.objects.get_or_create(
+        team=team, content_hash=block.content_hash, defaults=held
+    )[0]
 
 
 def _move_drafts(version: DatasetVersion) -> None:
@@ -234,7 +268,11 @@ def _move_drafts(version: DatasetVersion) -> None:
 
 
 def _rows_of(version: DatasetVersion) -> Iterator[StoredRow]:
-    for place in VersionBlock.objects.filter(version=version).select_related("block").iterator(chunk_size=8):
+    for place in (
+        VersionBlock.objects.filter(version=version)
+        .select_related("block")
+        .iterator(chunk_size=8)
+    ):
         yield from unpack(bytes(place.block.rows))
 
 
@@ -245,7 +283,11 @@ def _forget_uploads(team: Team, plans: list[_Plan], search: _Search) -> int:
     for import_ in Import.objects.filter(team=team, files_kept=True):
         if import_.is_open and not _is_in(import_, search):
             continue
-        if not import_.is_open and import_.dataset_id not in concerned and not _is_in(import_, search):
+        if (
+            not import_.is_open
+            and import_.dataset_id not in concerned
+            and not _is_in(import_, search)
+        ):
             continue
         retention.forget(import_)
         gone += 1
@@ -255,4 +297,8 @@ def _forget_uploads(team: Team, plans: list[_Plan], search: _Search) -> int:
 def _is_in(import_: Import, search: _Search) -> bool:
     if not import_.rows_path.exists():
         return False
-    return any(search.holds(row) for block in read_frames(import_.rows_path) for row in unpack(block.data))
+    return any(
+        search.holds(row)
+        for block in read_frames(import_.rows_path)
+        for row in unpack(block.data)
+    )

@@ -44,14 +44,20 @@ class Search:
         has = row.labels.get(self.label, "")
         if self.value == WITHOUT:
             return not has
-        return bool(has) if not self.value.strip() else has.casefold() == self.value.strip().casefold()
+        return (
+            bool(has)
+            if not self.value.strip()
+            else has.casefold() == self.value.strip().casefold()
+        )
 
 
 def found(version: DatasetVersion, search: Search) -> Iterator[drafts.ShownRow]:
     """The rows that fit, as the team sees them now, in their order; rows that are being removed too."""
     changes = {
         change.row_id: change
-        for change in DraftChange.objects.filter(draft__base=version).select_related("changed_by")
+        for change in DraftChange.objects.filter(draft__base=version).select_related(
+            "changed_by"
+        )
         if change.position is not None
     }
     for position, row in enumerate(stored_rows(version)):
@@ -62,7 +68,9 @@ def found(version: DatasetVersion, search: Search) -> Iterator[drafts.ShownRow]:
             yield shown
 
 
-def page(version: DatasetVersion, search: Search, start: int, count: int) -> tuple[list[drafts.ShownRow], int]:
+def page(
+    version: DatasetVersion, search: Search, start: int, count: int
+) -> tuple[list[drafts.ShownRow], int]:
     """Rows `start` to `start + count` of those that fit, and how many fit in all."""
     shown: list[drafts.ShownRow] = []
     number = 0
@@ -73,7 +81,9 @@ def page(version: DatasetVersion, search: Search, start: int, count: int) -> tup
     return shown, number
 
 
-def label_found(*, version: DatasetVersion, search: Search, label: str, value: str, person: User) -> int:
+def label_found(
+    *, version: DatasetVersion, search: Search, label: str, value: str, person: User
+) -> int:
     """Give every row that fits the label, or take it away where `value` is empty, as open edits. How many changed.
 
     Raises drafts.EditRefused for too many rows, and where edits wait on top of another version.
@@ -82,20 +92,31 @@ def label_found(*, version: DatasetVersion, search: Search, label: str, value: s
         raise drafts.EditRefused("There is no such label. Choose one of the list.")
     rows = list(islice(found(version, search), MOST_AT_ONCE + 1))
     if len(rows) > MOST_AT_ONCE:
-        raise drafts.EditRefused(f"More than {MOST_AT_ONCE:,} rows fit. Narrow the search, then label those.")
+        raise drafts.EditRefused(
+            f"More than {MOST_AT_ONCE:,} rows fit. Narrow the search, then label those."
+        )
     wanted = [
-        (item, _labelled(item.row, label, value.strip())) for item in rows if _differs(item, label, value.strip())
+        (item, _labelled(item.row, label, value.strip()))
+        for item in rows
+        if _differs(item, label, value.strip())
     ]
     if not wanted:
         return 0
     with transaction.atomic():
         draft = drafts.draft_on(version)
         ids = [item.row.id for item, _ in wanted]
-        now = {change.row_id: change for change in draft.changes.select_for_update().filter(row_id__in=ids)}
+        now = {
+            change.row_id: change
+            for change in draft.changes.select_for_update().filter(row_id__in=ids)
+        }
         for item, _ in wanted:
             if _stamp(now.get(item.row.id)) != _stamp(item.change):
-                raise drafts.EditRefused("Somebody changed one of these rows just now. Look again, then label them.")
-        kept = [_edit(draft_id=draft.pk, item=item, row=row, person=person) for item, row in wanted]
+                raise drafts.EditRefused(
+                    "Somebody changed one of these rows just now. Look again, then label them."
+                )
+        kept = [
+            _edit(draft_id=draft.pk, item=item, row=row, person=person) for item, row in wanted
+        ]
         draft.changes.filter(row_id__in=ids).delete()
         DraftChange.objects.bulk_create(kept)
     return len(kept)
@@ -118,7 +139,9 @@ def _labelled(row: StoredRow, label: str, value: str) -> formats.Row:
     return bare
 
 
-def _edit(*, draft_id: int, item: drafts.ShownRow, row: formats.Row, person: User) -> DraftChange:
+def _edit(
+    *, draft_id: int, item: drafts.ShownRow, row: formats.Row, person: User
+) -> DraftChange:
     stored = StoredRow.of(row, item.row.id)
     return DraftChange(
         draft_id=draft_id,

@@ -11,7 +11,9 @@ def fix_rules(*, import_: Import, codes: list[str], person: User) -> Import:
     """Check again with these safe repairs, of those that the file has use for."""
     wanted = [code for code in import_.fixable_codes if code in codes]
     if not wanted:
-        raise imports.NotReady("These are fixed already, or nothing of the kind is in the file any more.")
+        raise imports.NotReady(
+            "These are fixed already, or nothing of the kind is in the file any more."
+        )
     checked = imports.check(import_=import_, mends=sorted({*import_.mends, *wanted}))
     for code in wanted:
         repairs.note(import_=import_, kind=FixKind.RULE, key=code, person=person)

@@ -18,7 +18,14 @@ from django.conf import settings
 from datasets import formats
 from datasets.intake import broken_rows, child
 from datasets.intake.checked import NotRows, checked_blocks
-from datasets.intake.problems import MOST_KEPT, NotProblems, ProblemLog, Tally, checked_problems, storable
+from datasets.intake.problems import (
+    MOST_KEPT,
+    NotProblems,
+    ProblemLog,
+    Tally,
+    checked_problems,
+    storable,
+)
 from datasets.models import DatasetVersion, Import
 from datasets.services.blocks import BrokenFrames, Totals, write_frame
 from datasets.services.reading import newest, places
@@ -62,7 +69,9 @@ class Outcome:
 
 def limits() -> formats.Limits:
     """What the platform accepts; the upload page states the same figures."""
-    return formats.Limits(max_bytes=settings.DATASET_MAX_BYTES, max_rows=settings.DATASET_MAX_ROWS)
+    return formats.Limits(
+        max_bytes=settings.DATASET_MAX_BYTES, max_rows=settings.DATASET_MAX_ROWS
+    )
 
 
 def sandbox_folder() -> Path:
@@ -72,13 +81,26 @@ def sandbox_folder() -> Path:
 def _limits_of_the_child(at_once: bool) -> sandbox.Limits:
     file_mb = 2 * limits().max_bytes // sandbox.MEGABYTE + 64
     if at_once:
-        return sandbox.Limits(seconds=AT_ONCE_SECONDS, memory_mb=AT_ONCE_MB, file_mb=file_mb, nice=0)
+        return sandbox.Limits(
+            seconds=AT_ONCE_SECONDS, memory_mb=AT_ONCE_MB, file_mb=file_mb, nice=0
+        )
     return sandbox.Limits(
-        seconds=4 * WORKER_SECONDS, cpu_seconds=WORKER_SECONDS + 30, memory_mb=WORKER_MB, file_mb=file_mb
+        seconds=4 * WORKER_SECONDS,
+        cpu_seconds=WORKER_SECONDS + 30,
+        memory_mb=WORKER_MB,
+        file_mb=file_mb,
     )
 
 
-def read(import_: Import, *, rows: Path, problems: Path, broken: Path, at_once: bool, on_progress: Progress) -> Outcome:
+def read(
+    import_: Import,
+    *,
+    rows: Path,
+    problems: Path,
+    broken: Path,
+    at_once: bool,
+    on_progress: Progress,
+) -> Outcome:
     """Read the import's file. Good rows go to `rows` as blocks, problems to `problems`, what can be saved of the others to
     `broken`. Whatever the file holds, it is a
     problem in the report at worst. Raises TakesLonger where it is read `at_once`, and what `on_progress` raises.
@@ -89,9 +111,13 @@ def read(import_: Import, *, rows: Path, problems: Path, broken: Path, at_once: 
             stack.enter_context(_place_at_once(parent))
         files = {"upload": import_.file_path}
         if parent is not None:
-            files["known"] = stack.enter_context(_known_rows(parent, rows.with_name(f"{rows.name}.known")))
+            files["known"] = stack.enter_context(
+                _known_rows(parent, rows.with_name(f"{rows.name}.known"))
+            )
         box = stack.enter_context(
-            sandbox.opened(CHILD, limits=_limits_of_the_child(at_once), files=files, folder=sandbox_folder())
+            sandbox.opened(
+                CHILD, limits=_limits_of_the_child(at_once), files=files, folder=sandbox_folder()
+            )
         )
         return _Reading(import_, box, at_once, on_progress).outcome(rows, problems, broken)
 
@@ -117,7 +143,9 @@ def _known_rows(version: DatasetVersion, path: Path) -> Iterator[Path]:
         with path.open("wb") as file:
             for place in places(version).iterator(chunk_size=8):
                 stored = place.block
-                write_frame(file, Block(stored.content_hash, stored.row_count, bytes(stored.rows)))
+                write_frame(
+                    file, Block(stored.content_hash, stored.row_count, bytes(stored.rows))
+                )
         yield path
     finally:
         path.unlink(missing_ok=True)
@@ -126,8 +154,15 @@ def _known_rows(version: DatasetVersion, path: Path) -> Iterator[Path]:
 class _Reading:
     """One file in one box."""
 
-    def __init__(self, import_: Import, box: sandbox.Box, at_once: bool, on_progress: Progress) -> None:
-        self.import_, self.box, self.at_once, self.on_progress = import_, box, at_once, on_progress
+    def __init__(
+        self, import_: Import, box: sandbox.Box, at_once: bool, on_progress: Progress
+    ) -> None:
+        self.import_, self.box, self.at_once, self.on_progress = (
+            import_,
+            box,
+            at_once,
+            on_progress,
+        )
         self.last = (0, 0, 0)
         self.heard_at = time.monotonic()
         self.failure: formats.Problem | None = None
@@ -163,7 +198,9 @@ class _Reading:
         asked = child.Asked(
             filename=self.import_.filename,
             limits=limits(),
-            mapping=formats.ColumnMapping(**self.import_.mapping) if self.import_.mapping else None,
+            mapping=formats.ColumnMapping(**self.import_.mapping)
+            if self.import_.mapping
+            else None,
             mends=list(self.import_.mends),
             encoding=self.import_.encoding,
             has_known="known" in self.box.inputs,
@@ -191,12 +228,16 @@ class _Reading:
                     write_frame(kept, block)
         except (sandbox.BadOutput, NotRows, BrokenFrames) as bad:
             if whole:
-                log.error("import %s: what the reader left was not kept: %s", self.import_.pk, bad)
+                log.error(
+                    "import %s: what the reader left was not kept: %s", self.import_.pk, bad
+                )
             path.write_bytes(b"")
             outcome.totals, outcome.readable = Totals(), False
             self.failure = self.failure or BROKE_DOWN
 
-    def _take_problems(self, kept: ProblemLog, outcome: Outcome, answer: child.Read | None) -> None:
+    def _take_problems(
+        self, kept: ProblemLog, outcome: Outcome, answer: child.Read | None
+    ) -> None:
         for problem in self._told_problems():
             outcome.tally.add(problem)
             kept.add(problem)
@@ -215,7 +256,11 @@ class _Reading:
             with self.box.open(child.BROKEN, most_bytes=broken_rows.MOST_BYTES) as left:
                 broken_rows.keep(path, broken_rows.checked(left))
         except (sandbox.BadOutput, broken_rows.NotBroken) as bad:
-            log.error("import %s: broken rows that the reader left are not kept: %s", self.import_.pk, bad)
+            log.error(
+                "import %s: broken rows that the reader left are not kept: %s",
+                self.import_.pk,
+                bad,
+            )
             broken_rows.keep(path, iter(()))
 
     def _told_problems(self) -> Iterator[formats.Problem]:
@@ -223,7 +268,9 @@ class _Reading:
             with self.box.open(child.PROBLEMS, most_bytes=MOST_PROBLEM_BYTES) as left:
                 yield from checked_problems(left)
         except (sandbox.BadOutput, NotProblems) as bad:
-            log.error("import %s: problems that the reader left are not kept: %s", self.import_.pk, bad)
+            log.error(
+                "import %s: problems that the reader left are not kept: %s", self.import_.pk, bad
+            )
             self.failure = self.failure or BROKE_DOWN
 
 

@@ -25,13 +25,16 @@ from teams import queues
 
 log = logging.getLogger(__name__)
 
-INLINE_ROWS, INLINE_BYTES = 300, 200_000
+INLINE_ROWS = 300
+INLINE_BYTES = 200_000
 """What a request measures itself, after its transaction: a fraction of a second, whatever the rows say. More goes to the worker."""
 MEASURED_ROWS = 10_000
 """Rows that the quality checks look at; of a bigger version an even sample. Privacy is always checked in every row."""
 PRIVACY_BATCH = 2_000
 KEPT_FINDINGS = 2_000
-LONGEST_FIELD, LONGEST_TEXT = 200, 500  # of `FindingJustification`; an extra column's name may be longer
+# of `FindingJustification`; an extra column's name may be longer
+LONGEST_FIELD = 200
+LONGEST_TEXT = 500
 
 FindingKey = tuple[str, str, str]
 """(row id, field, text): what a justification of a single finding is about."""
@@ -66,7 +69,9 @@ def is_small(version: DatasetVersion) -> bool:
     if version.row_count > INLINE_ROWS:
         return False
     try:
-        sizes = [zstandard.frame_content_size(bytes(place.block.rows)) for place in places(version)]
+        sizes = [
+            zstandard.frame_content_size(bytes(place.block.rows)) for place in places(version)
+        ]
     except zstandard.ZstdError:  # a block of before November 2026 says no size
         return False
     return sum(sizes) <= INLINE_BYTES
@@ -75,10 +80,15 @@ def is_small(version: DatasetVersion) -> bool:
 def _enqueue(version: DatasetVersion) -> None:
     try:
         django_rq.get_queue(queues.FILES).enqueue(
-            "datasets.jobs.measure_version", version.pk, job_id=f"measure-{version.pk}", result_ttl=0
+            "datasets.jobs.measure_version",
+            version.pk,
+            job_id=f"measure-{version.pk}",
+            result_ttl=0,
         )
     except redis.exceptions.RedisError as error:
-        log.warning("version %s waits to be measured, the queue can't be reached: %s", version.pk, error)
+        log.warning(
+            "version %s waits to be measured, the queue can't be reached: %s", version.pk, error
+        )
 
 
 def measure(version: DatasetVersion, *, with_model: bool = False) -> None:
@@ -97,7 +107,9 @@ def measure(version: DatasetVersion, *, with_model: bool = False) -> None:
     ids: list[str] = []
     for position, stored in enumerate(stored_rows(version)):
         row = plain(stored)
-        row.line = position + 1  # the checks name rows by line; for a version that is the row's number
+        row.line = (
+            position + 1
+        )  # the checks name rows by line; for a version that is the row's number
         if position % step == 0:
             sample.append(row)
             counted.append((position + 1, stored))
@@ -117,7 +129,9 @@ def measure(version: DatasetVersion, *, with_model: bool = False) -> None:
         "token_sizes": token_sizes.measure(counted, version.row_count),
     }
     version.report, version.measured_at = report, timezone.now()
-    with transaction.atomic():  # a finding judged between the count and its writing would be counted wrongly
+    with (
+        transaction.atomic()
+    ):  # a finding judged between the count and its writing would be counted wrongly
         DatasetVersion.objects.select_for_update(no_key=True).get(pk=version.pk)
         version.open_privacy_findings = findings.open()
         version.save(update_fields=["report", "measured_at", "open_privacy_findings"])
@@ -163,7 +177,14 @@ class _Findings:
             self.count += 1 + finding.more
             if len(self.kept) < KEPT_FINDINGS:
                 found = msgspec.to_builtins(finding)
-                self.kept.append(found | {"index": index, "row_id": ids[index], "field": finding.field[:LONGEST_FIELD]})
+                self.kept.append(
+                    found
+                    | {
+                        "index": index,
+                        "row_id": ids[index],
+                        "field": finding.field[:LONGEST_FIELD],
+                    }
+                )
                 self.open_beyond += finding.more
             else:
                 key = finding_key(ids[index], finding.field, finding.text)
@@ -172,7 +193,10 @@ class _Findings:
     def open(self) -> int:
         """How many nobody has found harmless in this or an earlier version. What is not listed can't be justified singly."""
         said = self._said()
-        keys = (finding_key(finding["row_id"], finding["field"], finding["text"]) for finding in self.kept)
+        keys = (
+            finding_key(finding["row_id"], finding["field"], finding["text"])
+            for finding in self.kept
+        )
         return self.open_beyond + sum(key not in said for key in keys)
 
     def _said(self) -> set[FindingKey]:

@@ -25,7 +25,8 @@ OPENAI_CONTEXT = 65_536
 """Tokens of one training example that OpenAI accepts; what is beyond is cut off."""
 OPENAI_FRAME = 3
 """Tokens around each message; OpenAI's cookbook, "How to count tokens"."""
-GENERATED_START, GENERATED_END = "\x00(", "\x00)"
+GENERATED_START = "\x00("
+GENERATED_END = "\x00)"
 """Around what the model itself says. A row can't hold NUL, so these can't be mistaken for its text."""
 
 
@@ -86,7 +87,9 @@ def lora(row: StoredRow, base: str) -> Seen:
     try:
         text = _render(template, engine_row["messages"], config)
     except TemplateError as refused:
-        raise CanNotShow(f"The template of {base} refuses this conversation: {refused}") from refused
+        raise CanNotShow(
+            f"The template of {base} refuses this conversation: {refused}"
+        ) from refused
     plain, spans = _spans(text)
     wanted = _weighted(spans, engine_row["messages"])
     encoded = tokenizer.encode(plain, add_special_tokens=False)
@@ -110,9 +113,13 @@ def sizes(rows: Iterable[StoredRow], base: str) -> list[int]:
         raise CanNotShow("This base model's tokenizer is not on this machine.")
     tokenizer, template, config = _of(base)
     try:
-        texts = [_spans(_render(template, for_engine(row)["messages"], config))[0] for row in rows]
+        texts = [
+            _spans(_render(template, for_engine(row)["messages"], config))[0] for row in rows
+        ]
     except TemplateError as refused:
-        raise CanNotShow(f"The template of {base} refuses a conversation: {refused}") from refused
+        raise CanNotShow(
+            f"The template of {base} refuses a conversation: {refused}"
+        ) from refused
     return [len(tokenizer.encode(text, add_special_tokens=False).ids) for text in texts]
 
 
@@ -126,7 +133,9 @@ def _of(base: str) -> tuple[Tokenizer, str, dict[str, Any]]:
     return _loaded(str(folder), (folder / "tokenizer.json").stat().st_mtime)
 
 
-def _tokens(text: str, offsets: list[tuple[int, int]], wanted: list[tuple[int, int]]) -> Iterator[Token]:
+def _tokens(
+    text: str, offsets: list[tuple[int, int]], wanted: list[tuple[int, int]]
+) -> Iterator[Token]:
     """Every token with its text; where several make one character, the first has it and the others are empty."""
     cursor = 0
     for first, last in offsets:
@@ -136,7 +145,9 @@ def _tokens(text: str, offsets: list[tuple[int, int]], wanted: list[tuple[int, i
 
 
 def _template_file(folder: Path) -> Path | None:
-    return next((folder / name for name in ("chat_template.jinja",) if (folder / name).exists()), None)
+    return next(
+        (folder / name for name in ("chat_template.jinja",) if (folder / name).exists()), None
+    )
 
 
 @lru_cache(maxsize=8)
@@ -144,17 +155,25 @@ def _loaded(folder: str, _changed: float) -> tuple[Tokenizer, str, dict[str, Any
     template = _template_file(Path(folder))
     assert template is not None
     config = json.loads((Path(folder) / "tokenizer_config.json").read_text())
-    return Tokenizer.from_file(str(Path(folder) / "tokenizer.json")), template.read_text(), config
+    return (
+        Tokenizer.from_file(str(Path(folder) / "tokenizer.json")),
+        template.read_text(),
+        config,
+    )
 
 
 def _render(template: str, messages: list[dict[str, Any]], config: dict[str, Any]) -> str:
-    special = {name: str(config.get(name) or "") for name in ("bos_token", "eos_token", "pad_token")}
+    special = {
+        name: str(config.get(name) or "") for name in ("bos_token", "eos_token", "pad_token")
+    }
     return _compiled(template).render(messages=messages, add_generation_prompt=False, **special)
 
 
 @lru_cache(maxsize=8)
 def _compiled(template: str) -> Template:
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation])
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[_Generation]
+    )
     environment.globals["raise_exception"] = _refuse
     return environment.from_string(template)
 
@@ -176,9 +195,13 @@ def _spans(marked: str) -> tuple[str, list[tuple[int, int]]]:
     return text, spans
 
 
-def _weighted(spans: list[tuple[int, int]], messages: list[dict[str, Any]]) -> list[tuple[int, int]]:
+def _weighted(
+    spans: list[tuple[int, int]], messages: list[dict[str, Any]]
+) -> list[tuple[int, int]]:
     """The pieces whose message counts: those with weight 0 are read but not learnt."""
-    weights = [message.get("weight", 1) for message in messages if message["role"] == "assistant"]
+    weights = [
+        message.get("weight", 1) for message in messages if message["role"] == "assistant"
+    ]
     return [span for span, weight in zip(spans, weights, strict=True) if weight]
 
 
@@ -228,12 +251,22 @@ SPEAKERS = {"user": "Teacher", "assistant": "Student"}
 
 def dspy(row: StoredRow) -> Seen:
     """The row's last student turn as DSPy puts it into a prompt. Nothing is trained; the answer is what is compared."""
-    messages = [message for message in for_engine(row)["messages"] if message["role"] != "system"]
-    places = [place for place, message in enumerate(messages) if message["role"] == "assistant" and place > 0]
+    messages = [
+        message for message in for_engine(row)["messages"] if message["role"] != "system"
+    ]
+    places = [
+        place
+        for place, message in enumerate(messages)
+        if message["role"] == "assistant" and place > 0
+    ]
     if not places:
-        raise CanNotShow("DSPy learns from a teacher's turn and the student's answer to it; this row has no such pair.")
+        raise CanNotShow(
+            "DSPy learns from a teacher's turn and the student's answer to it; this row has no such pair."
+        )
     last = places[-1]
-    history = [f"{SPEAKERS.get(m['role'], m['role'])}: {m['content']}" for m in messages[: last - 1]]
+    history = [
+        f"{SPEAKERS.get(m['role'], m['role'])}: {m['content']}" for m in messages[: last - 1]
+    ]
     before = "\n".join(history) or "(The conversation starts here.)"
     asked = f"{_frame('conversation_history')}{before}\n\n{_frame('teacher_prompt')}{messages[last - 1]['content']}\n\n"
     answer = f"{_frame('student_response')}"

@@ -38,7 +38,9 @@ class ModelAway(Exception):
 
 def is_here() -> bool:
     """Whether this machine has the model and is to use it (`PRIVACY_MODEL`). Imports nothing."""
-    return bool(settings.PRIVACY_MODEL) and all(map(find_spec, ("presidio_analyzer", "spacy", MODEL_PACKAGE)))
+    return bool(settings.PRIVACY_MODEL) and all(
+        map(find_spec, ("presidio_analyzer", "spacy", MODEL_PACKAGE))
+    )
 
 
 def look(version: DatasetVersion, on_tick: Callable[[], None] | None = None) -> Findings:
@@ -50,15 +52,21 @@ def look(version: DatasetVersion, on_tick: Callable[[], None] | None = None) -> 
         with rows.open("wb") as file:
             for place in places(version).iterator(chunk_size=8):
                 stored = place.block
-                write_frame(file, Block(stored.content_hash, stored.row_count, bytes(stored.rows)))
+                write_frame(
+                    file, Block(stored.content_hash, stored.row_count, bytes(stored.rows))
+                )
         try:
-            with sandbox.opened(CHILD, limits=LIMITS, files={"rows": rows}, folder=folder) as box:
+            with sandbox.opened(
+                CHILD, limits=LIMITS, files={"rows": rows}, folder=folder
+            ) as box:
                 box.run({}, on_tick=on_tick)
                 with box.open(model_child.FINDINGS, most_bytes=MOST_BYTES) as told:
                     return _checked(told.read(MOST_BYTES), version.row_count)
         except (sandbox.SandboxError, msgspec.MsgspecError, UnicodeDecodeError) as failure:
             log.error("the name model did not look through %s: %s", version, failure)
-            raise ModelAway("The name model could not look through these rows; the rules have.") from failure
+            raise ModelAway(
+                "The name model could not look through these rows; the rules have."
+            ) from failure
 
 
 def _checked(told: bytes, row_count: int) -> Findings:

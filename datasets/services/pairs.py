@@ -14,7 +14,10 @@ from datasets.services.reading import plain, stored_rows
 
 SOURCE = "source"
 """The label that says where a pair is from; pairs without one of these were uploaded."""
-VOTE, BETTER, TAG, UPLOADED = "blind vote", "better answer", "tag", "uploaded"
+VOTE = "blind vote"
+BETTER = "better answer"
+TAG = "tag"
+UPLOADED = "uploaded"
 WORDS = {VOTE: "from blind votes", BETTER: "from better answers", TAG: "from tags"}
 UNUSABLE = frozenset({"prompts_differ", "same_answers", "missing_answer"})
 

@@ -53,9 +53,13 @@ def justify(*, version: DatasetVersion, person: User, reason: str) -> None:
     """Record why the findings are harmless. Raises ValueError for a reason too short to be one, or given too early."""
     reason = reason.strip()
     if version.waits_for_model:
-        raise ValueError("The name model is still looking. Give the reason when all findings are on the page.")
+        raise ValueError(
+            "The name model is still looking. Give the reason when all findings are on the page."
+        )
     if len(reason) < SHORTEST_JUSTIFICATION:
-        raise ValueError(f"Say in at least {SHORTEST_JUSTIFICATION} characters why nobody real can be recognised.")
+        raise ValueError(
+            f"Say in at least {SHORTEST_JUSTIFICATION} characters why nobody real can be recognised."
+        )
     version.privacy_justification, version.privacy_justified_by = reason[:500], person
     version.save(update_fields=["privacy_justification", "privacy_justified_by"])
     _record(version, person, "privacy findings justified", reason[:500])
@@ -92,14 +96,18 @@ def _said(version: DatasetVersion) -> dict[measure.FindingKey, FindingJustificat
     return {(one.row_id, one.field, one.text): one for one in found}
 
 
-def justify_finding(*, version: DatasetVersion, place: int, text: str, person: User, reason: str) -> None:
+def justify_finding(
+    *, version: DatasetVersion, place: int, text: str, person: User, reason: str
+) -> None:
     """Record why one finding is harmless; it counts as open no longer, here and in later versions.
 
     Raises ValueError for a reason too short to be one, and FindingGone.
     """
     reason = reason.strip()[:300]
     if len(reason) < SHORTEST_REASON:
-        raise ValueError(f"Say in at least {SHORTEST_REASON} characters why nobody real can be recognised by it.")
+        raise ValueError(
+            f"Say in at least {SHORTEST_REASON} characters why nobody real can be recognised by it."
+        )
     with transaction.atomic():
         locked, key = _locked(version, place, text)
         row_id, field, words = key
@@ -120,19 +128,27 @@ def reopen_finding(*, version: DatasetVersion, place: int, text: str, person: Us
     with transaction.atomic():
         locked, key = _locked(version, place, text)
         row_id, field, words = key
-        said = FindingJustification.objects.filter(dataset=locked.dataset, row_id=row_id, field=field, text=words)
+        said = FindingJustification.objects.filter(
+            dataset=locked.dataset, row_id=row_id, field=field, text=words
+        )
         if said.delete()[0]:
             _count(locked, key, +1)
             _record(locked, person, "privacy finding opened again", f"row {row_id}")
 
 
-def _locked(version: DatasetVersion, place: int, text: str) -> tuple[DatasetVersion, measure.FindingKey]:
+def _locked(
+    version: DatasetVersion, place: int, text: str
+) -> tuple[DatasetVersion, measure.FindingKey]:
     """The version, locked, with what the finding at `place` is about. Raises FindingGone."""
-    rows = DatasetVersion.objects.select_for_update(of=("self",), no_key=True)  # a next version may name it as parent
+    rows = DatasetVersion.objects.select_for_update(
+        of=("self",), no_key=True
+    )  # a next version may name it as parent
     locked = rows.select_related("dataset__team").get(pk=version.pk)
     findings = locked.report.get("privacy", [])
     if not 0 <= place < len(findings) or findings[place]["text"] != text:
-        raise FindingGone("The findings were looked for again in the meantime. Look at the list once more.")
+        raise FindingGone(
+            "The findings were looked for again in the meantime. Look at the list once more."
+        )
     return locked, _key(locked, findings[place])
 
 
@@ -145,7 +161,14 @@ def _count(version: DatasetVersion, key: measure.FindingKey, step: int) -> None:
 
 def _record(version: DatasetVersion, person: User, action: str, after: str) -> None:
     team = version.dataset.team
-    audit.record(course=team.course, team=team, person=person, action=action, what=str(version), after=after)
+    audit.record(
+        course=team.course,
+        team=team,
+        person=person,
+        action=action,
+        what=str(version),
+        after=after,
+    )
 
 
 def use_pseudonyms(*, version: DatasetVersion, person: User) -> DatasetVersion:
@@ -158,11 +181,17 @@ def use_pseudonyms(*, version: DatasetVersion, person: User) -> DatasetVersion:
     bare = [plain(row) for row in stored]
     said = _said(version)
     found = checks.find_private(bare, most_of_a_text=None, more=_found_by_model(version))
-    open_ones = [one for one in found if measure.finding_key(stored[one.index].id, one.field, one.text) not in said]
+    open_ones = [
+        one
+        for one in found
+        if measure.finding_key(stored[one.index].id, one.field, one.text) not in said
+    ]
     replaced = _replaced(version.dataset_id, bare, open_ones)
     return versions.create_version(
         dataset=version.dataset,
-        rows=[StoredRow.of(row, before.id) for row, before in zip(replaced, stored, strict=True)],
+        rows=[
+            StoredRow.of(row, before.id) for row, before in zip(replaced, stored, strict=True)
+        ],
         shape=version.shape,
         person=person,
         note=f"Personal data of version {version.number} replaced by pseudonyms.",

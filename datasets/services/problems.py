@@ -17,7 +17,9 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _decode = msgspec.json.Decoder(formats.Problem).decode
 
 
-def problems_of(import_: Import, *, severity: str = "", code: str = "") -> Iterator[formats.Problem]:
+def problems_of(
+    import_: Import, *, severity: str = "", code: str = ""
+) -> Iterator[formats.Problem]:
     """The problems in the order of the file, all or those of one severity or rule."""
     if not import_.problems_path.exists():
         return

@@ -33,7 +33,9 @@ def size_advice(version: DatasetVersion) -> list[SizeAdvice]:
 
 
 def _advice(method: str, told: dict[str, Any]) -> SizeAdvice:
-    return SizeAdvice(method, LABELS[method], told["span"], VERDICTS[told["verdict"]], told["sentence"])
+    return SizeAdvice(
+        method, LABELS[method], told["span"], VERDICTS[told["verdict"]], told["sentence"]
+    )
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,13 @@ def page(version: DatasetVersion) -> dict[str, Any] | None:
     return {
         **found,
         "sampled": version.report["sampled"],
-        "token_sizes": version.report.get("token_sizes"),  # None: measured before tokens were counted
+        "token_sizes": version.report.get(
+            "token_sizes"
+        ),  # None: measured before tokens were counted
         "charts": [_chart(label, counts) for label, counts in found["coverage"].items()],
-        "suggestions": any(name for counts in found["coverage"].values() for name in counts["suggested"]),
+        "suggestions": any(
+            name for counts in found["coverage"].values() for name in counts["suggested"]
+        ),
         "sizes": size_advice(version),
         "beyond_percent": round(100 * found["language"]["beyond_grade_2"]["share"], 1),
         "beyond_words": [word for word, _ in found["language"]["beyond_grade_2"]["top"]],
@@ -83,7 +89,10 @@ def _chart(label: str, counts: dict[str, dict[str, int]]) -> Chart:
     guessed = [_bar(name, count, total, "suggested") for name, count in _ranked(suggested)]
     open_ = max(0, unlabelled - sum(suggested.values()))
     rest = [_bar("no label", open_, total, "none")] if open_ else []
-    return Chart(label.replace("_", " ").capitalize(), known[:SHOWN_VALUES] + guessed[:SHOWN_VALUES] + rest)
+    return Chart(
+        label.replace("_", " ").capitalize(),
+        known[:SHOWN_VALUES] + guessed[:SHOWN_VALUES] + rest,
+    )
 
 
 def _ranked(counts: dict[str, int]) -> list[tuple[str, int]]:

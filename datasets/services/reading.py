@@ -17,17 +17,25 @@ def newest(dataset: Dataset) -> DatasetVersion | None:
 
 
 def next_number(dataset: Dataset) -> int:
-    highest: int | None = DatasetVersion.objects.filter(dataset=dataset).aggregate(highest=Max("number"))["highest"]
+    highest: int | None = DatasetVersion.objects.filter(dataset=dataset).aggregate(
+        highest=Max("number")
+    )["highest"]
     return (highest or 0) + 1
 
 
-def places(version: DatasetVersion, start: int = 0, stop: int | None = None) -> QuerySet[VersionBlock]:
+def places(
+    version: DatasetVersion, start: int = 0, stop: int | None = None
+) -> QuerySet[VersionBlock]:
     """The blocks that hold rows `start` up to `stop`: found by place, the same work wherever in the version."""
-    found = VersionBlock.objects.filter(version=version, first_row__gt=start - BLOCK_ROWS).select_related("block")
+    found = VersionBlock.objects.filter(
+        version=version, first_row__gt=start - BLOCK_ROWS
+    ).select_related("block")
     return found.filter(first_row__lt=stop) if stop is not None else found
 
 
-def stored_rows(version: DatasetVersion, start: int = 0, stop: int | None = None) -> Iterator[StoredRow]:
+def stored_rows(
+    version: DatasetVersion, start: int = 0, stop: int | None = None
+) -> Iterator[StoredRow]:
     """Rows in order, from position `start` (0-based) up to, not including, `stop`."""
     for place in places(version, start, stop).iterator(chunk_size=8):
         rows = unpack(bytes(place.block.rows))
@@ -36,7 +44,9 @@ def stored_rows(version: DatasetVersion, start: int = 0, stop: int | None = None
         yield from rows[low:high]
 
 
-def rows(version: DatasetVersion, start: int = 0, stop: int | None = None) -> Iterator[dict[str, Any]]:
+def rows(
+    version: DatasetVersion, start: int = 0, stop: int | None = None
+) -> Iterator[dict[str, Any]]:
     """Canonical rows as plain data, in order: every field of `formats.Row` and `id`."""
     for row in stored_rows(version, start, stop):
         yield {"id": row.id, **formats.Row.as_dict(plain(row))}

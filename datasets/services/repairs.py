@@ -55,7 +55,12 @@ class BrokenShown:
         missing = [(role, "") for role in ("user", "assistant") if role not in roles]
         if missing and missing[0][0] == "user":
             system = [turn for turn in self.row.turns if turn[0] == "system"]
-            return [*system, missing[0], *(turn for turn in self.row.turns if turn[0] != "system"), *missing[1:]]
+            return [
+                *system,
+                missing[0],
+                *(turn for turn in self.row.turns if turn[0] != "system"),
+                *missing[1:],
+            ]
         return [*self.row.turns, *missing]
 
 
@@ -70,7 +75,11 @@ def broken(import_: Import, start: int = 0, count: int | None = None) -> list[Br
     fixes = open_fixes(import_)
     stop = None if count is None else start + count
     listed = islice(broken_rows.kept(import_.broken_path), start, stop)
-    return [BrokenShown(row, key, fixes.get(key)) for row in listed for key in [broken_rows.key_of(row)]]
+    return [
+        BrokenShown(row, key, fixes.get(key))
+        for row in listed
+        for key in [broken_rows.key_of(row)]
+    ]
 
 
 def broken_count(import_: Import) -> int:
@@ -95,7 +104,9 @@ def unnote(*, import_: Import, kind: FixKind, key: str, person: User | None) -> 
     standing.update(undone_at=timezone.now(), undone_by=person)
 
 
-def repair_row(*, import_: Import, shown: BrokenShown, turns: list[tuple[str, str]], person: User) -> ImportFix:
+def repair_row(
+    *, import_: Import, shown: BrokenShown, turns: list[tuple[str, str]], person: User
+) -> ImportFix:
     """What a person made of a broken row. After the import was accepted it goes to the dataset's edits at once.
 
     Raises FixRefused where the row breaks a rule, was repaired already, or the import was discarded.
@@ -122,7 +133,9 @@ def repair_row(*, import_: Import, shown: BrokenShown, turns: list[tuple[str, st
 
 def _row_of(broken_row: formats.BrokenRow, turns: list[tuple[str, str]]) -> formats.Row:
     said = [(role, text.replace("\r\n", "\n").strip()) for role, text in turns]
-    messages: list[formats.Message] = [{"role": role, "content": text} for role, text in said if text]
+    messages: list[formats.Message] = [
+        {"role": role, "content": text} for role, text in said if text
+    ]
     return formats.Row(line=broken_row.line, messages=messages)
 
 
@@ -130,8 +143,12 @@ def _into_edits(import_: Import, key: str, row: formats.Row, person: User) -> Im
     if import_.dataset is None:
         raise FixRefused("The dataset of this import was deleted.")
     if import_.fixes.filter(kind=FixKind.ROW, key=key, undone_at=None).exists():
-        raise FixRefused("This row was repaired already. Change it among the dataset's rows or edits.")
-    made = ImportFix(upload=import_, kind=FixKind.ROW, key=key, row=row.as_dict(), made_by=person)
+        raise FixRefused(
+            "This row was repaired already. Change it among the dataset's rows or edits."
+        )
+    made = ImportFix(
+        upload=import_, kind=FixKind.ROW, key=key, row=row.as_dict(), made_by=person
+    )
 
     def remember(change: DraftChange) -> None:
         """In the edit's own transaction: of two presses at once, one adds the row and the other nothing."""
@@ -143,7 +160,9 @@ def _into_edits(import_: Import, key: str, row: formats.Row, person: User) -> Im
     except drafts.EditRefused as refusal:
         raise FixRefused(str(refusal)) from None
     except IntegrityError:
-        raise FixRefused("Somebody repaired this row just now. Look at the dataset's edits.") from None
+        raise FixRefused(
+            "Somebody repaired this row just now. Look at the dataset's edits."
+        ) from None
     return made
 
 
@@ -155,10 +174,14 @@ def undo_row(*, import_: Import, key: str, person: User) -> None:
     if fix.row_id:
         draft = drafts.draft_of(import_.dataset) if import_.dataset else None
         if draft is None or not draft.changes.filter(row_id=fix.row_id).exists():
-            raise FixRefused("The row is part of a version by now. Remove it there, among the dataset's rows.")
+            raise FixRefused(
+                "The row is part of a version by now. Remove it there, among the dataset's rows."
+            )
         drafts.take_back(draft=draft, row_id=fix.row_id)
     elif not import_.is_open:
-        raise FixRefused("The row is part of a version by now. Remove it there, among the dataset's rows.")
+        raise FixRefused(
+            "The row is part of a version by now. Remove it there, among the dataset's rows."
+        )
     unnote(import_=import_, kind=FixKind.ROW, key=key, person=person)
 
 

@@ -25,12 +25,16 @@ def prune() -> int:
         status__in=(ImportStatus.ACCEPTED, ImportStatus.DISCARDED),
         decided_at__lt=now - timedelta(days=settings.UPLOAD_KEPT_DAYS),
     )
-    left = Import.objects.open().filter(created_at__lt=now - timedelta(days=settings.OPEN_IMPORT_KEPT_DAYS))
+    left = Import.objects.open().filter(
+        created_at__lt=now - timedelta(days=settings.OPEN_IMPORT_KEPT_DAYS)
+    )
     gone = 0
     for import_ in over.filter(files_kept=True).iterator(200):
         gone += _prune(import_)
     for import_ in left.exclude(status=ImportStatus.READING).iterator(200):
-        Import.objects.filter(pk=import_.pk).update(status=ImportStatus.DISCARDED, decided_at=now)
+        Import.objects.filter(pk=import_.pk).update(
+            status=ImportStatus.DISCARDED, decided_at=now
+        )
         gone += _prune(import_)
     return gone + _prune_strays()
 
@@ -42,19 +46,28 @@ def _prune(import_: Import) -> int:
 
 def forget(import_: Import) -> None:
     """Delete the files of an import in any state, and close it if it is open."""
-    Import.objects.open().filter(pk=import_.pk).update(status=ImportStatus.DISCARDED, decided_at=timezone.now())
+    Import.objects.open().filter(pk=import_.pk).update(
+        status=ImportStatus.DISCARDED, decided_at=timezone.now()
+    )
     _prune(import_)
 
 
 def _count_uncounted() -> None:
     """What was kept before there were quotas, or came with a course's archive."""
     counted = set(DiskUse.objects.values_list("key", flat=True))
-    for import_ in Import.objects.filter(files_kept=True).select_related("team__course").iterator(200):
+    for import_ in (
+        Import.objects.filter(files_kept=True).select_related("team__course").iterator(200)
+    ):
         if import_.disk_key not in counted and import_.folder.exists():
             disk.settle(
-                team=import_.team, key=import_.disk_key, kind=DiskKind.UPLOAD, size=disk.size_of(import_.folder)
+                team=import_.team,
+                key=import_.disk_key,
+                kind=DiskKind.UPLOAD,
+                size=disk.size_of(import_.folder),
             )
-    for team in Team.objects.filter(row_blocks__isnull=False).select_related("course").distinct():
+    for team in (
+        Team.objects.filter(row_blocks__isnull=False).select_related("course").distinct()
+    ):
         if versions.rows_key(team) not in counted:
             versions.count_rows(team)
 
@@ -64,7 +77,9 @@ def _prune_strays() -> int:
     root = Path(settings.VAR_DIR) / "imports"
     known = {str(key) for key in Import.objects.values_list("key", flat=True)}
     before = time.time() - STRAY_SECONDS
-    strays = [one for one in root.glob("*") if one.name not in known and one.stat().st_mtime < before]
+    strays = [
+        one for one in root.glob("*") if one.name not in known and one.stat().st_mtime < before
+    ]
     for folder in strays:
         shutil.rmtree(folder, ignore_errors=True)
         disk.release(f"import-{folder.name}")

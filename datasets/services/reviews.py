@@ -36,7 +36,9 @@ class BlindReview:
 def open_for(course: Course, reader: User) -> list[BlindReview]:
     """What this person may look at, in the order of her codes: random, stable, and not that of asking."""
     found = Review.objects.for_reviewer(course, reader)
-    return sorted((BlindReview(one.code_for(reader), one) for one in found), key=lambda one: one.code)
+    return sorted(
+        (BlindReview(one.code_for(reader), one) for one in found), key=lambda one: one.code
+    )
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,9 @@ def reviewed(version: DatasetVersion, person: User, start: int, stop: int) -> li
     rows = list(stored_rows(version, start, stop))
     ids = [row.id for row in rows]
     comments: dict[str, list[RowComment]] = defaultdict(list)
-    for comment in RowComment.objects.filter(dataset=version.dataset, row_id__in=ids).select_related("person"):
+    for comment in RowComment.objects.filter(
+        dataset=version.dataset, row_id__in=ids
+    ).select_related("person"):
         comments[comment.row_id].append(comment)
     approvals: dict[tuple[str, str], set[int]] = defaultdict(set)
     for approval in RowApproval.objects.filter(dataset=version.dataset, row_id__in=ids):
@@ -89,14 +93,20 @@ def find_row(version: DatasetVersion, row_id: str, position: int) -> StoredRow:
     raise NoSuchRow(row_id)
 
 
-def comment(*, version: DatasetVersion, row: StoredRow, person: User, text: str, by_reviewer: bool) -> RowComment:
+def comment(
+    *, version: DatasetVersion, row: StoredRow, person: User, text: str, by_reviewer: bool
+) -> RowComment:
     """Raises ValueError for an empty remark."""
     text = text.strip()[:1000]
     if not text:
         raise ValueError("Write what is on your mind first.")
     with transaction.atomic():
         made = RowComment.objects.create(
-            dataset=version.dataset, row_id=row.id, text=text, person=person, by_reviewer=by_reviewer
+            dataset=version.dataset,
+            row_id=row.id,
+            text=text,
+            person=person,
+            by_reviewer=by_reviewer,
         )
         if by_reviewer:
             _tell_team(version, text)
@@ -109,9 +119,13 @@ def _tell_team(version: DatasetVersion, text: str) -> None:
     path = reverse("version_review", args=[dataset.team_id, dataset.pk, version.number])
     told_already = {"kind": NoticeKind.COMMENT, "path": path, "read_at": None}
     members = dataset.team.memberships.filter(active=True).select_related("person")
-    people = [one.person for one in members if not one.person.notices.filter(**told_already).exists()]
+    people = [
+        one.person for one in members if not one.person.notices.filter(**told_already).exists()
+    ]
     said = f"A teacher wrote about a row of “{dataset.name}”: {text}"
-    notices.tell(people=people, course=dataset.team.course, kind=NoticeKind.COMMENT, text=said, path=path)
+    notices.tell(
+        people=people, course=dataset.team.course, kind=NoticeKind.COMMENT, text=said, path=path
+    )
 
 
 def approve(*, version: DatasetVersion, row: StoredRow, person: User, approved: bool) -> None:

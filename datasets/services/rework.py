@@ -24,10 +24,10 @@ REFUSALS = (
     privacy.TryAgain,
     DiskFull,
 )
-UNDER_WAY = (
-    "The rows are many, so a worker does this. You get a notice when the new version is there, or why there is none."
+UNDER_WAY = "The rows are many, so a worker does this. You get a notice when the new version is there, or why there is none."
+QUEUE_AWAY = (
+    "The workers can't be reached at the moment, so nothing was done. Try again in a minute."
 )
-QUEUE_AWAY = "The workers can't be reached at the moment, so nothing was done. Try again in a minute."
 
 
 class QueueAway(Exception):
@@ -59,7 +59,9 @@ WORKS: dict[str, Callable[[DatasetVersion, User, str], DatasetVersion]] = {
 }
 
 
-def make(*, version: DatasetVersion, person: User, work: str, option: str = "") -> DatasetVersion | None:
+def make(
+    *, version: DatasetVersion, person: User, work: str, option: str = ""
+) -> DatasetVersion | None:
     """The new version, or None where the worker makes it. Raises one of `REFUSALS`, and QueueAway."""
     if measure.is_small(version):
         return WORKS[work](version, person, option)
@@ -89,4 +91,6 @@ def make_and_tell(*, version: DatasetVersion, person: User, work: str, option: s
     except REFUSALS as refusal:
         said = f"No new version was made of {version}: {refusal}"
     path = reverse("version_detail", args=[team.pk, shown.dataset_id, shown.number])
-    notices.tell(people=[person], course=team.course, kind=NoticeKind.DATASET, text=said, path=path)
+    notices.tell(
+        people=[person], course=team.course, kind=NoticeKind.DATASET, text=said, path=path
+    )

@@ -46,7 +46,9 @@ def swap(*, version: DatasetVersion, person: User, only_flagged: bool) -> Datase
     )
 
 
-def _changed(version: DatasetVersion, only_flagged: bool, counts: _Counts) -> Iterator[StoredRow]:
+def _changed(
+    version: DatasetVersion, only_flagged: bool, counts: _Counts
+) -> Iterator[StoredRow]:
     for stored in stored_rows(version):
         row = plain(stored)
         if only_flagged and not checks.teaches(row):

@@ -27,7 +27,9 @@ def split(
     row once measured with is never trained on in a later version; only new rows are dealt out.
     """
     if not 0 <= fraction <= LARGEST_FRACTION:
-        raise ValueError(f"The share to measure with must be between 0 and {LARGEST_FRACTION}; {fraction} is not.")
+        raise ValueError(
+            f"The share to measure with must be between 0 and {LARGEST_FRACTION}; {fraction} is not."
+        )
     frozen = FrozenSplit.objects.filter(version=version, fraction=fraction, seed=seed).first()
     if frozen is None:
         chosen = _choose(version, fraction, seed) if fraction else []
@@ -42,7 +44,9 @@ def split(
 def planned(version: DatasetVersion, fraction: float, seed: int) -> set[str]:
     """The ids that `split` keeps back or would keep back; decides and freezes nothing."""
     frozen = FrozenSplit.objects.filter(version=version, fraction=fraction, seed=seed).first()
-    return set(frozen.validation_ids if frozen else _choose(version, fraction, seed) if fraction else [])
+    return set(
+        frozen.validation_ids if frozen else _choose(version, fraction, seed) if fraction else []
+    )
 
 
 def _choose(version: DatasetVersion, fraction: float, seed: int) -> list[str]:
@@ -57,14 +61,19 @@ def _choose(version: DatasetVersion, fraction: float, seed: int) -> list[str]:
 def _deal(rows: Sequence[StoredRow], fraction: float, seed: int) -> set[str]:
     if not rows:
         return set()
-    return {rows[index].id for index in checks.split([plain(row) for row in rows], fraction, seed).validation}
+    return {
+        rows[index].id
+        for index in checks.split([plain(row) for row in rows], fraction, seed).validation
+    }
 
 
 def _sides_of_parent(version: DatasetVersion, fraction: float, seed: int) -> dict[str, bool]:
     """Row id -> whether the nearest version before that was split like this measures with it."""
     ancestor = version.parent
     while ancestor is not None:
-        frozen = FrozenSplit.objects.filter(version=ancestor, fraction=fraction, seed=seed).first()
+        frozen = FrozenSplit.objects.filter(
+            version=ancestor, fraction=fraction, seed=seed
+        ).first()
         if frozen is not None:
             validation = set(frozen.validation_ids)
             return {row.id: row.id in validation for row in stored_rows(ancestor)}
@@ -104,6 +113,11 @@ def _numbered(position: int, row: StoredRow) -> formats.Row:
     return bare
 
 
-def _subjects(train: Sequence[formats.Row], validation: Sequence[formats.Row]) -> list[tuple[str, int, int]]:
-    counts = [Counter(row.labels.get("subject", "no label") for row in side) for side in (train, validation)]
+def _subjects(
+    train: Sequence[formats.Row], validation: Sequence[formats.Row]
+) -> list[tuple[str, int, int]]:
+    counts = [
+        Counter(row.labels.get("subject", "no label") for row in side)
+        for side in (train, validation)
+    ]
     return [(name, counts[0][name], counts[1][name]) for name in sorted(counts[0] | counts[1])]

@@ -15,7 +15,9 @@ from teams.services import notices
 
 log = logging.getLogger(__name__)
 
-UNDER_WAY = "The rows are many, so a worker does this. You get a notice when the split is decided."
+UNDER_WAY = (
+    "The rows are many, so a worker does this. You get a notice when the split is decided."
+)
 
 
 def decide(*, version: DatasetVersion, fraction: float, seed: int, person: User) -> bool:
@@ -40,10 +42,14 @@ def decide(*, version: DatasetVersion, fraction: float, seed: int, person: User)
     return False
 
 
-def decide_and_tell(*, version: DatasetVersion, fraction: float, seed: int, person: User) -> None:
+def decide_and_tell(
+    *, version: DatasetVersion, fraction: float, seed: int, person: User
+) -> None:
     """The worker's part."""
     learnt, measured = split.split(version, fraction, seed)
     team = version.dataset.team
     said = f"{version} is split: {len(learnt):,} rows to learn from, {len(measured):,} to measure with (seed {seed})."
     path = reverse("version_split", args=[team.pk, version.dataset_id, version.number])
-    notices.tell(people=[person], course=team.course, kind=NoticeKind.DATASET, text=said, path=path)
+    notices.tell(
+        people=[person], course=team.course, kind=NoticeKind.DATASET, text=said, path=path
+    )

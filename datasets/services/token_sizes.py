@@ -41,10 +41,17 @@ def _openai(rows: Sequence[tuple[int, StoredRow]], row_count: int) -> dict[str, 
 
 
 def _figures(
-    rows: Sequence[tuple[int, StoredRow]], sizes: Sequence[int], row_count: int, context: int | None
+    rows: Sequence[tuple[int, StoredRow]],
+    sizes: Sequence[int],
+    row_count: int,
+    context: int | None,
 ) -> dict[str, Any]:
     total, share = sum(sizes), row_count / len(sizes)
-    over = [number for (number, _), size in zip(rows, sizes, strict=True) if context is not None and size > context]
+    over = [
+        number
+        for (number, _), size in zip(rows, sizes, strict=True)
+        if context is not None and size > context
+    ]
     return {
         "total": round(total * share),
         "mean": round(total / len(sizes), 1),

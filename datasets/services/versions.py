@@ -14,8 +14,26 @@ from django.db.models.functions import Length
 from datasets import formats
 from datasets.models import Dataset, DatasetVersion, RowBlock, Shape, VersionBlock
 from datasets.services import measure
-from datasets.services.blocks import Block, KnownRows, RowIds, StoredRow, Totals, packed, row_from, with_ids
-from datasets.services.reading import for_engine, newest, next_number, places, plain, row_at, rows, stored_rows
+from datasets.services.blocks import (
+    Block,
+    KnownRows,
+    RowIds,
+    StoredRow,
+    Totals,
+    packed,
+    row_from,
+    with_ids,
+)
+from datasets.services.reading import (
+    for_engine,
+    newest,
+    next_number,
+    places,
+    plain,
+    row_at,
+    rows,
+    stored_rows,
+)
 from teams.models import DiskKind, Team, User
 from teams.services import archive_exports, audit, disk
 
@@ -156,9 +174,18 @@ def store(
 
 def _record(version: DatasetVersion, person: User | None) -> None:
     team = version.dataset.team
-    after = {"rows": version.row_count, "hash": version.content_hash, "skipped": version.skipped_rows}
+    after = {
+        "rows": version.row_count,
+        "hash": version.content_hash,
+        "skipped": version.skipped_rows,
+    }
     audit.record(
-        course=team.course, team=team, person=person, action="dataset version made", what=str(version), after=after
+        course=team.course,
+        team=team,
+        person=person,
+        action="dataset version made",
+        what=str(version),
+        after=after,
     )
 
 
@@ -175,18 +202,33 @@ def _place(version: DatasetVersion, team: Team, blocks: Iterable[Block]) -> None
 
 def _place_some(version: DatasetVersion, team: Team, blocks: list[Block], first_row: int) -> int:
     hashes = [block.content_hash for block in blocks]
-    known = set(RowBlock.objects.filter(team=team, content_hash__in=hashes).values_list("content_hash", flat=True))
+    known = set(
+        RowBlock.objects.filter(team=team, content_hash__in=hashes).values_list(
+            "content_hash", flat=True
+        )
+    )
     new = sum(len(block.data) for block in blocks if block.content_hash not in known)
     if new:
         disk.grow(team=team, key=rows_key(team), kind=DiskKind.ROWS, by=new)
     RowBlock.objects.bulk_create(
-        [RowBlock(team=team, content_hash=b.content_hash, row_count=b.row_count, rows=b.data) for b in blocks],
+        [
+            RowBlock(team=team, content_hash=b.content_hash, row_count=b.row_count, rows=b.data)
+            for b in blocks
+        ],
         ignore_conflicts=True,
     )
-    stored = dict(RowBlock.objects.filter(team=team, content_hash__in=hashes).values_list("content_hash", "pk"))
+    stored = dict(
+        RowBlock.objects.filter(team=team, content_hash__in=hashes).values_list(
+            "content_hash", "pk"
+        )
+    )
     places = []
     for block in blocks:
-        places.append(VersionBlock(version=version, block_id=stored[block.content_hash], first_row=first_row))
+        places.append(
+            VersionBlock(
+                version=version, block_id=stored[block.content_hash], first_row=first_row
+            )
+        )
         first_row += block.row_count
     VersionBlock.objects.bulk_create(places)
     return first_row
@@ -239,7 +281,12 @@ def restore(*, version: DatasetVersion, person: User) -> DatasetVersion:
 
 
 def copy(
-    *, version: DatasetVersion, dataset: Dataset, person: User, note: str, parent: DatasetVersion | None
+    *,
+    version: DatasetVersion,
+    dataset: Dataset,
+    person: User,
+    note: str,
+    parent: DatasetVersion | None,
 ) -> DatasetVersion:
     """The same blocks as a version of `dataset`, which is of the same team: no row is read or written again."""
     assert dataset.team_id == version.dataset.team_id
@@ -283,7 +330,9 @@ def _converted(row: StoredRow, shape: str) -> StoredRow:
         return row
     read, problems = formats.from_object(formats.to_shape(plain(row), shape), line=row.line)
     if read is None:
-        raise formats.ConversionRefused(f"Row {row.id} makes no {shape} row: {problems[0].message}")
+        raise formats.ConversionRefused(
+            f"Row {row.id} makes no {shape} row: {problems[0].message}"
+        )
     return StoredRow.of(read, row.id)
 
 
@@ -319,7 +368,9 @@ def _delete(target: Dataset | DatasetVersion, team: Team, what: str, person: Use
             target.delete()
             RowBlock.objects.filter(team=team, places=None).delete()
             archive_exports.forget_course(team.course)
-            audit.record(course=team.course, team=team, person=person, action="dataset deleted", what=what)
+            audit.record(
+                course=team.course, team=team, person=person, action="dataset deleted", what=what
+            )
         count_rows(team)
     except ProtectedError as error:
         raise VersionInUse(_why_in_use(what, error.protected_objects)) from error

@@ -32,11 +32,17 @@ def dataset_list(request: HttpRequest, team: Team) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @takes_file("DATASET_MAX_BYTES")
 def dataset_new(request: SignedInRequest, team: Team) -> HttpResponse:
-    form = NewDatasetForm(request.POST, request.FILES) if request.method == "POST" else NewDatasetForm()
+    form = (
+        NewDatasetForm(request.POST, request.FILES)
+        if request.method == "POST"
+        else NewDatasetForm()
+    )
     if form.is_bound and form.is_valid():
         name = versions.free_name(team, form.chosen_name)
         try:
-            made = imports.import_file(team=team, dataset=None, name=name, file=form.upload, person=request.user)
+            made = imports.import_file(
+                team=team, dataset=None, name=name, file=form.upload, person=request.user
+            )
             return after_check(request, made)
         except (imports.NotReady, disk.DiskFull) as refusal:
             form.add_error(None, str(refusal))
@@ -54,7 +60,11 @@ def dataset_upload(request: SignedInRequest, team: Team, dataset_id: int) -> Htt
     if form.is_bound and form.is_valid():
         try:
             made = imports.import_file(
-                team=team, dataset=dataset, name=dataset.name, file=form.upload, person=request.user
+                team=team,
+                dataset=dataset,
+                name=dataset.name,
+                file=form.upload,
+                person=request.user,
             )
             return after_check(request, made)
         except (imports.NotReady, disk.DiskFull) as refusal:
@@ -75,7 +85,13 @@ EXAMPLES = {
 def upload_page(request: HttpRequest, team: Team, context: dict[str, Any]) -> HttpResponse:
     form: UploadForm = context["form"]
     status = 422 if form.is_bound and form.errors else 200
-    everything = {"section": "datasets", "team": team, "limits": intake.limits(), "examples": EXAMPLES, **context}
+    everything = {
+        "section": "datasets",
+        "team": team,
+        "limits": intake.limits(),
+        "examples": EXAMPLES,
+        **context,
+    }
     return render(request, "datasets/dataset_new.html", everything, status=status)
 
 
@@ -97,7 +113,10 @@ def after_check(request: HttpRequest, import_: Import) -> HttpResponse:
         messages.success(request, _told_of(version))
         return redirect("version_detail", import_.team_id, version.dataset_id, version.number)
     if import_.status == ImportStatus.DISCARDED and version is not None:
-        messages.info(request, f"Nothing changed: these are the rows of version {version.number}. No version was made.")
+        messages.info(
+            request,
+            f"Nothing changed: these are the rows of version {version.number}. No version was made.",
+        )
         return redirect("version_detail", import_.team_id, version.dataset_id, version.number)
     return redirect("import_detail", import_.team_id, import_.key)
 
@@ -110,7 +129,9 @@ def dataset_detail(request: HttpRequest, team: Team, dataset_id: int) -> HttpRes
         "section": "datasets",
         "team": team,
         "dataset": dataset,
-        "versions": DatasetVersion.objects.for_team(team).filter(dataset=dataset).defer("report"),
+        "versions": DatasetVersion.objects.for_team(team)
+        .filter(dataset=dataset)
+        .defer("report"),
         "imports": Import.objects.for_team(team).open().filter(dataset=dataset),
         "draft": drafts.draft_of(dataset),
     }
@@ -140,7 +161,9 @@ def dataset_sample(request: SignedInRequest, team: Team, name: str) -> HttpRespo
         return redirect("dataset_list", team.pk)
     title = versions.free_name(team, sample.title)
     try:
-        made = imports.import_file(team=team, dataset=None, name=title, file=sample.as_upload(), person=request.user)
+        made = imports.import_file(
+            team=team, dataset=None, name=title, file=sample.as_upload(), person=request.user
+        )
     except imports.NotReady as refusal:
         messages.error(request, str(refusal))
         return redirect("dataset_list", team.pk)

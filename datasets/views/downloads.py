@@ -24,8 +24,12 @@ async def _pieces(lines: Iterator[str] | Iterator[bytes]) -> AsyncIterator[bytes
         yield piece
 
 
-def download(lines: Iterator[str] | Iterator[bytes], *, name: str, content_type: str) -> StreamingHttpResponse:
+def download(
+    lines: Iterator[str] | Iterator[bytes], *, name: str, content_type: str
+) -> StreamingHttpResponse:
     """An attachment called `name`. The lines are made while they are sent."""
-    response = StreamingHttpResponse(_pieces(lines), content_type=f"{content_type}; charset=utf-8")
+    response = StreamingHttpResponse(
+        _pieces(lines), content_type=f"{content_type}; charset=utf-8"
+    )
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response

@@ -83,7 +83,12 @@ def _named(import_: Import, group: dict[str, Any]) -> dict[str, Any]:
     done = group["code"].removeprefix("mended_")
     if done != group["code"]:
         examples = import_.found.get("examples", {}).get(done, [])
-    return {**group, "name": formats.rule_name(group["code"]), "examples": examples, "done": done in import_.mends}
+    return {
+        **group,
+        "name": formats.rule_name(group["code"]),
+        "examples": examples,
+        "done": done in import_.mends,
+    }
 
 
 def _fixes(import_: Import) -> list[dict[str, Any]]:
@@ -105,7 +110,10 @@ def _title_of(fix: ImportFix) -> str:
 
 def _speaker_names(import_: Import) -> list[str]:
     chosen = (import_.mapping or {}).get("speakers", {})
-    found, suggested = import_.found.get("speakers", {}), import_.found.get("suggested", {}).get("speakers", {})
+    found, suggested = (
+        import_.found.get("speakers", {}),
+        import_.found.get("suggested", {}).get("speakers", {}),
+    )
     return list({**found, **suggested, **chosen})[:40]
 
 
@@ -115,18 +123,26 @@ def _mapping_form(import_: Import, data: Any = None) -> MappingForm | None:
         return None
     initial = import_.mapping or import_.found.get("suggested", {})
     samples = import_.found.get("samples", {})
-    return MappingForm(data, initial=initial, columns=import_.columns, speakers=names, samples=samples)
+    return MappingForm(
+        data, initial=initial, columns=import_.columns, speakers=names, samples=samples
+    )
 
 
 def _asks_mapping(import_: Import) -> bool:
     """Whether a person has to say, or to confirm, who is who before the rows make sense."""
     codes = {group["code"] for group in import_.problem_groups}
-    return bool(codes & {"unknown_columns", "unknown_role", "speaker_assumed"}) or import_.sure == "unsure"
+    return (
+        bool(codes & {"unknown_columns", "unknown_role", "speaker_assumed"})
+        or import_.sure == "unsure"
+    )
 
 
 def _encoding_form(import_: Import) -> EncodingForm | None:
     samples = import_.found.get("encoding_samples", {})
-    damaged = any(group["code"] in ("json_invalid_utf8", "damaged_encoding") for group in import_.problem_groups)
+    damaged = any(
+        group["code"] in ("json_invalid_utf8", "damaged_encoding")
+        for group in import_.problem_groups
+    )
     if not (samples or damaged or import_.encoding):
         return None
     return EncodingForm(initial={"encoding": import_.found.get("encoding", "")}, samples=samples)
@@ -137,7 +153,9 @@ def _encoding_form(import_: Import) -> EncodingForm | None:
 def import_problems(request: HttpRequest, team: Team, key: UUID) -> HttpResponseBase:
     """All problems as CSV."""
     import_ = get_object_or_404(Import.objects.for_team(team), key=key)
-    return download(problems.as_csv(import_), name=f"problems-{import_.pk}.csv", content_type="text/csv")
+    return download(
+        problems.as_csv(import_), name=f"problems-{import_.pk}.csv", content_type="text/csv"
+    )
 
 
 @team_view(Access.MEMBER)
@@ -153,7 +171,9 @@ async def import_events(request: HttpRequest, team: Team, key: UUID) -> HttpResp
     return live.stream(request, import_.topic, snapshot)
 
 
-def _acting(request: HttpRequest, team: Team, key: UUID, act: Callable[[Import], Any]) -> HttpResponse:
+def _acting(
+    request: HttpRequest, team: Team, key: UUID, act: Callable[[Import], Any]
+) -> HttpResponse:
     """Do something to an import and show where that led; what stands in the way becomes a message."""
     import_ = get_object_or_404(Import.objects.for_team(team), key=key)
     try:
@@ -178,8 +198,12 @@ def import_accept(request: SignedInRequest, team: Team, key: UUID) -> HttpRespon
         return redirect("import_detail", team.pk, key)
     except versions.NothingChanged:
         return after_check(request, import_)
-    left_out = f" {version.skipped_rows:,} bad rows were left out." if version.skipped_rows else ""
-    messages.success(request, f"Version {version.number} has {version.row_count:,} rows.{left_out}")
+    left_out = (
+        f" {version.skipped_rows:,} bad rows were left out." if version.skipped_rows else ""
+    )
+    messages.success(
+        request, f"Version {version.number} has {version.row_count:,} rows.{left_out}"
+    )
     return redirect("version_detail", team.pk, version.dataset_id, version.number)
 
 
@@ -190,7 +214,9 @@ def import_mend(request: SignedInRequest, team: Team, key: UUID) -> HttpResponse
     code = request.POST.get("code", "")
 
     def fix(import_: Import) -> None:
-        fixing.fix_rules(import_=import_, codes=[code] if code else import_.fixable_codes, person=request.user)
+        fixing.fix_rules(
+            import_=import_, codes=[code] if code else import_.fixable_codes, person=request.user
+        )
 
     return _acting(request, team, key, fix)
 
@@ -203,7 +229,10 @@ def import_encoding(request: SignedInRequest, team: Team, key: UUID) -> HttpResp
         messages.error(request, "Choose one of the encodings in the list.")
         return redirect("import_detail", team.pk, key)
     return _acting(
-        request, team, key, lambda one: fixing.choose_encoding(import_=one, encoding=encoding, person=request.user)
+        request,
+        team,
+        key,
+        lambda one: fixing.choose_encoding(import_=one, encoding=encoding, person=request.user),
     )
 
 
@@ -220,7 +249,10 @@ def import_undo(request: SignedInRequest, team: Team, key: UUID) -> HttpResponse
             messages.error(request, str(refusal))
         return redirect("import_detail", team.pk, key)
     return _acting(
-        request, team, key, lambda one: fixing.take_back(import_=one, kind=kind, key=fixed, person=request.user)
+        request,
+        team,
+        key,
+        lambda one: fixing.take_back(import_=one, kind=kind, key=fixed, person=request.user),
     )
 
 
@@ -237,9 +269,16 @@ def import_replace(request: HttpRequest, team: Team, key: UUID) -> HttpResponse:
     get_object_or_404(Import.objects.for_team(team), key=key)
     form = UploadForm(request.POST, request.FILES)
     if not form.is_valid():
-        messages.error(request, " ".join(str(error) for errors in form.errors.values() for error in errors))
+        messages.error(
+            request, " ".join(str(error) for errors in form.errors.values() for error in errors)
+        )
         return redirect("import_detail", team.pk, key)
-    return _acting(request, team, key, lambda import_: imports.replace_file(import_=import_, file=form.upload))
+    return _acting(
+        request,
+        team,
+        key,
+        lambda import_: imports.replace_file(import_=import_, file=form.upload),
+    )
 
 
 @team_view(Access.MEMBER)
@@ -251,13 +290,17 @@ def import_map(request: SignedInRequest, team: Team, key: UUID) -> HttpResponse:
         messages.error(request, "This file has neither columns nor speakers to name.")
         return redirect("import_detail", team.pk, key)
     if not form.is_valid():
-        messages.error(request, " ".join(str(error) for errors in form.errors.values() for error in errors))
+        messages.error(
+            request, " ".join(str(error) for errors in form.errors.values() for error in errors)
+        )
         return redirect("import_detail", team.pk, key)
     return _acting(
         request,
         team,
         key,
-        lambda mapped: fixing.choose_mapping(import_=mapped, mapping=form.mapping, person=request.user),
+        lambda mapped: fixing.choose_mapping(
+            import_=mapped, mapping=form.mapping, person=request.user
+        ),
     )
 
 

@@ -38,7 +38,13 @@ def version_seen(request: HttpRequest, team: Team, dataset_id: int, number: int)
         "openai": _seen(model_view.openai, row),
         "dspy": _seen(model_view.dspy, row),
     }
-    context = frame(team, version, "seen") | {"place": place, "bases": bases, "base": base, "views": views, "row": row}
+    context = frame(team, version, "seen") | {
+        "place": place,
+        "bases": bases,
+        "base": base,
+        "views": views,
+        "row": row,
+    }
     return render(request, "datasets/version_seen.html", context)
 
 
@@ -51,11 +57,17 @@ def _seen(show: Any, *args: Any) -> dict[str, Any]:
 
 @team_view(Access.MEMBER)
 @require_GET
-def version_split(request: HttpRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+def version_split(
+    request: HttpRequest, team: Team, dataset_id: int, number: int
+) -> HttpResponse:
     version = find_version(team, dataset_id, number)
     splits = FrozenSplit.objects.filter(version=version).order_by("fraction", "seed")
     chosen = splits.filter(pk=position(request, "split")).first() or splits.first()
-    context = frame(team, version, "split") | {"splits": splits, "chosen": chosen, "form": SplitForm()}
+    context = frame(team, version, "split") | {
+        "splits": splits,
+        "chosen": chosen,
+        "form": SplitForm(),
+    }
     if chosen is not None:
         start = position(request)
         told = split.described(chosen)
@@ -70,27 +82,37 @@ def version_split(request: HttpRequest, team: Team, dataset_id: int, number: int
 
 @team_view(Access.MEMBER)
 @require_POST
-def split_decide(request: SignedInRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+def split_decide(
+    request: SignedInRequest, team: Team, dataset_id: int, number: int
+) -> HttpResponse:
     version = find_version(team, dataset_id, number)
     form = SplitForm(request.POST)
     if not form.is_valid():
-        messages.error(request, "Choose a share from 1 to 50 percent and a whole number as seed.")
+        messages.error(
+            request, "Choose a share from 1 to 50 percent and a whole number as seed."
+        )
         return redirect("version_split", team.pk, dataset_id, number)
     fraction, seed = form.cleaned_data["percent"] / 100, form.cleaned_data["seed"]
     try:
-        if not splitting.decide(version=version, fraction=fraction, seed=seed, person=request.user):
+        if not splitting.decide(
+            version=version, fraction=fraction, seed=seed, person=request.user
+        ):
             messages.info(request, splitting.UNDER_WAY)
             return redirect("version_split", team.pk, dataset_id, number)
     except QueueAway as away:
         messages.error(request, str(away))
         return redirect("version_split", team.pk, dataset_id, number)
     frozen = get_object_or_404(FrozenSplit, version=version, fraction=fraction, seed=seed)
-    return redirect(f"/teams/{team.pk}/datasets/{dataset_id}/versions/{number}/split/?split={frozen.pk}")
+    return redirect(
+        f"/teams/{team.pk}/datasets/{dataset_id}/versions/{number}/split/?split={frozen.pk}"
+    )
 
 
 @team_view(Access.MEMBER)
 @require_GET
-def version_advice(request: HttpRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+def version_advice(
+    request: HttpRequest, team: Team, dataset_id: int, number: int
+) -> HttpResponse:
     """Which method fits: the guide's three factors."""
     version = find_version(team, dataset_id, number)
     goal = request.GET.get("goal", "")
@@ -100,7 +122,11 @@ def version_advice(request: HttpRequest, team: Team, dataset_id: int, number: in
     private = 0 if version.may_leave_this_machine else max(1, version.open_privacy_findings)
     stays_here = not providers.for_new_work(team.course, for_training=True)
     advice = checks.advice(
-        rows=version.row_count, goal=chosen_goal, time=chosen_time, private=private, stays_here=stays_here
+        rows=version.row_count,
+        goal=chosen_goal,
+        time=chosen_time,
+        private=private,
+        stays_here=stays_here,
     )
     form = AdviceForm(initial={"goal": chosen_goal, "time": chosen_time})
     context = frame(team, version, "advice") | {"advice": advice, "form": form}

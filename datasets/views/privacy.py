@@ -17,7 +17,9 @@ PAGE = 50
 
 @team_view(Access.MEMBER)
 @require_GET
-def version_privacy(request: HttpRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+def version_privacy(
+    request: HttpRequest, team: Team, dataset_id: int, number: int
+) -> HttpResponse:
     version = find_version(team, dataset_id, number)
     findings: list[dict[str, Any]] = version.report.get("privacy", [])
     start = position(request)
@@ -36,20 +38,29 @@ def version_privacy(request: HttpRequest, team: Team, dataset_id: int, number: i
 
 @team_view(Access.MEMBER)
 @require_POST
-def privacy_justify(request: SignedInRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+def privacy_justify(
+    request: SignedInRequest, team: Team, dataset_id: int, number: int
+) -> HttpResponse:
     version = find_version(team, dataset_id, number)
     try:
-        privacy.justify(version=version, person=request.user, reason=request.POST.get("reason", ""))
+        privacy.justify(
+            version=version, person=request.user, reason=request.POST.get("reason", "")
+        )
     except ValueError as refusal:
         messages.error(request, str(refusal))
     else:
-        messages.success(request, "Your reason is kept with the version. Its rows may go to a cloud provider now.")
+        messages.success(
+            request,
+            "Your reason is kept with the version. Its rows may go to a cloud provider now.",
+        )
     return redirect("version_privacy", team.pk, dataset_id, number)
 
 
 @team_view(Access.MEMBER)
 @require_POST
-def finding_justify(request: SignedInRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+def finding_justify(
+    request: SignedInRequest, team: Team, dataset_id: int, number: int
+) -> HttpResponse:
     """One finding found harmless, with a reason; or (`reopen`) the reason taken back."""
     version = find_version(team, dataset_id, number)
     place, text = whole_number(request.POST.get("place", "")), request.POST.get("text", "")
@@ -58,7 +69,9 @@ def finding_justify(request: SignedInRequest, team: Team, dataset_id: int, numbe
             privacy.reopen_finding(version=version, place=place, text=text, person=request.user)
         else:
             reason = request.POST.get("reason", "")
-            privacy.justify_finding(version=version, place=place, text=text, person=request.user, reason=reason)
+            privacy.justify_finding(
+                version=version, place=place, text=text, person=request.user, reason=reason
+            )
     except (ValueError, privacy.FindingGone) as refusal:
         messages.error(request, str(refusal))
     page = reverse("version_privacy", args=[team.pk, dataset_id, number])
@@ -67,13 +80,16 @@ def finding_justify(request: SignedInRequest, team: Team, dataset_id: int, numbe
 
 @team_view(Access.MEMBER)
 @require_POST
-def privacy_pseudonyms(request: SignedInRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+def privacy_pseudonyms(
+    request: SignedInRequest, team: Team, dataset_id: int, number: int
+) -> HttpResponse:
     version = find_version(team, dataset_id, number)
     try:
         made = rework.make(version=version, person=request.user, work="pseudonyms")
     except versions.NothingChanged:
         messages.info(
-            request, "There was nothing to replace. Health and family have no stand-in: rewrite those rows yourselves."
+            request,
+            "There was nothing to replace. Health and family have no stand-in: rewrite those rows yourselves.",
         )
         return redirect("version_privacy", team.pk, dataset_id, number)
     except (rework.QueueAway, privacy.TryAgain) as away:
@@ -84,8 +100,13 @@ def privacy_pseudonyms(request: SignedInRequest, team: Team, dataset_id: int, nu
         return redirect("version_privacy", team.pk, dataset_id, number)
     replaced = max(0, version.open_privacy_findings - made.open_privacy_findings)
     left = made.open_privacy_findings
-    rest = f" {left} finding{'' if left == 1 else 's'} stay: look at its privacy page." if left else ""
+    rest = (
+        f" {left} finding{'' if left == 1 else 's'} stay: look at its privacy page."
+        if left
+        else ""
+    )
     messages.success(
-        request, f"Version {made.number} has stand-ins for {replaced} finding{'' if replaced == 1 else 's'}.{rest}"
+        request,
+        f"Version {made.number} has stand-ins for {replaced} finding{'' if replaced == 1 else 's'}.{rest}",
     )
     return redirect("version_detail", team.pk, dataset_id, made.number)

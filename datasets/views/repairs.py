@@ -19,7 +19,9 @@ from teams.models import Team
 PAGE = 10
 
 
-def repairing(request: HttpRequest, import_: Import, entered: dict[str, Any] | None = None) -> dict[str, Any]:
+def repairing(
+    request: HttpRequest, import_: Import, entered: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """What the grid shows: a page of rows from `?row=` on. `entered`: key -> (turns, error) of rows just refused."""
     given = request.GET.get("row", "0")
     start = int(given) if given.isdecimal() and len(given) < 7 else 0
@@ -28,7 +30,9 @@ def repairing(request: HttpRequest, import_: Import, entered: dict[str, Any] | N
     listed = repairs.broken(import_, start, PAGE)
     wrong = _wrong_at(import_, {(item.row.line, item.row.item) for item in listed})
     rows = [_shown(number, item, wrong, entered or {}) for number, item in enumerate(listed)]
-    can_repair = import_.is_open or (import_.status == ImportStatus.ACCEPTED and import_.dataset is not None)
+    can_repair = import_.is_open or (
+        import_.status == ImportStatus.ACCEPTED and import_.dataset is not None
+    )
     return {
         "broken": rows if can_repair else [],
         "broken_count": count,
@@ -41,7 +45,9 @@ def repairing(request: HttpRequest, import_: Import, entered: dict[str, Any] | N
     }
 
 
-def _wrong_at(import_: Import, places: set[tuple[int, int]]) -> dict[tuple[int, int], list[formats.Problem]]:
+def _wrong_at(
+    import_: Import, places: set[tuple[int, int]]
+) -> dict[tuple[int, int], list[formats.Problem]]:
     """The errors of each row shown, by its place."""
     found: dict[tuple[int, int], list[formats.Problem]] = {place: [] for place in places}
     left = len(places) * 20
@@ -61,7 +67,12 @@ def _shown(
 ) -> dict[str, Any]:
     turns, error = entered.get(item.key, (item.turns, ""))
     boxes = [
-        {"role": role, "label": SPEAKERS.get(role, role), "text": text, "rows": 1 + min(8, len(text) // 60)}
+        {
+            "role": role,
+            "label": SPEAKERS.get(role, role),
+            "text": text,
+            "rows": 1 + min(8, len(text) // 60),
+        }
         for role, text in turns
     ]
     return {
@@ -83,7 +94,9 @@ def import_repair(request: SignedInRequest, team: Team, key: UUID) -> HttpRespon
     kept, refused = _repair(request, import_)
     _tell(request, import_, kept, len(refused))
     if refused:
-        context = {"section": "datasets", "team": team, "import": import_} | repairing(request, import_, refused)
+        context = {"section": "datasets", "team": team, "import": import_} | repairing(
+            request, import_, refused
+        )
         return render(request, "datasets/import_repair.html", context, status=422)
     start = request.GET.get("row", "")
     suffix = f"?row={start}" if start.isdecimal() else ""
@@ -98,7 +111,10 @@ def _repair(request: SignedInRequest, import_: Import) -> tuple[int, dict[str, A
         shown = listed.get(key)
         if skip or shown is None:
             continue
-        untouched = turns == [(role, text.replace("\n", "\r\n")) for role, text in shown.turns] or turns == shown.turns
+        untouched = (
+            turns == [(role, text.replace("\n", "\r\n")) for role, text in shown.turns]
+            or turns == shown.turns
+        )
         if untouched and shown.fix is not None:
             continue
         try:
@@ -113,7 +129,13 @@ def _repair(request: SignedInRequest, import_: Import) -> tuple[int, dict[str, A
 def _tell(request: HttpRequest, import_: Import, kept: int, refused: int) -> None:
     if kept:
         rows = "1 row is" if kept == 1 else f"{kept} rows are"
-        where = "among the dataset's edits" if import_.status == ImportStatus.ACCEPTED else "with the good ones"
+        where = (
+            "among the dataset's edits"
+            if import_.status == ImportStatus.ACCEPTED
+            else "with the good ones"
+        )
         messages.success(request, f"{rows} repaired and {where}.")
     elif not refused:
-        messages.info(request, "No row was repaired: the boxes are as they were, or marked to be left out.")
+        messages.info(
+            request, "No row was repaired: the boxes are as they were, or marked to be left out."
+        )

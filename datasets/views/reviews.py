@@ -41,7 +41,11 @@ def _row(request: HttpRequest, version: DatasetVersion, row_id: str) -> tuple[St
 @require_GET
 def review_list(request: SignedInRequest, course: Course) -> HttpResponse:
     found = reviews.open_for(course, request.user)
-    return render(request, "datasets/review_list.html", {"section": "review", "course": course, "reviews": found})
+    return render(
+        request,
+        "datasets/review_list.html",
+        {"section": "review", "course": course, "reviews": found},
+    )
 
 
 def find_review(request: SignedInRequest, course: Course, code: UUID) -> BlindReview:
@@ -56,19 +60,27 @@ def find_review(request: SignedInRequest, course: Course, code: UUID) -> BlindRe
 @require_GET
 def review_detail(request: SignedInRequest, course: Course, code: UUID) -> HttpResponse:
     blind = find_review(request, course, code)
-    context = {"section": "review", "course": course, "blind": blind} | _paged(request, blind.review.version)
+    context = {"section": "review", "course": course, "blind": blind} | _paged(
+        request, blind.review.version
+    )
     return render(request, "datasets/review_detail.html", context)
 
 
 @course_view(Access.PROFESSOR)
 @require_POST
-def review_comment(request: SignedInRequest, course: Course, code: UUID, row_id: str) -> HttpResponse:
+def review_comment(
+    request: SignedInRequest, course: Course, code: UUID, row_id: str
+) -> HttpResponse:
     blind = find_review(request, course, code)
     version = blind.review.version
     row, place = _row(request, version, row_id)
     try:
         reviews.comment(
-            version=version, row=row, person=request.user, text=request.POST.get("text", ""), by_reviewer=True
+            version=version,
+            row=row,
+            person=request.user,
+            text=request.POST.get("text", ""),
+            by_reviewer=True,
         )
     except ValueError as refusal:
         messages.error(request, str(refusal))
@@ -77,7 +89,9 @@ def review_comment(request: SignedInRequest, course: Course, code: UUID, row_id:
 
 @course_view(Access.PROFESSOR)
 @require_POST
-def review_approve(request: SignedInRequest, course: Course, code: UUID, row_id: str) -> HttpResponse:
+def review_approve(
+    request: SignedInRequest, course: Course, code: UUID, row_id: str
+) -> HttpResponse:
     blind = find_review(request, course, code)
     version = blind.review.version
     row, place = _row(request, version, row_id)
@@ -86,17 +100,25 @@ def review_approve(request: SignedInRequest, course: Course, code: UUID, row_id:
     return _reviewed(request, course, blind, place)
 
 
-def _reviewed(request: SignedInRequest, course: Course, blind: BlindReview, place: int) -> HttpResponse:
+def _reviewed(
+    request: SignedInRequest, course: Course, blind: BlindReview, place: int
+) -> HttpResponse:
     """The row again: in place where htmx asks, else the page at that row."""
     if not request.htmx:
         return redirect(f"/courses/{course.pk}/review/{blind.code}/?row={place + 1}")
     item = reviews.reviewed(blind.review.version, request.user, place, place + 1)[0]
-    return render(request, "datasets/review_detail.html#row", {"course": course, "blind": blind, "item": item})
+    return render(
+        request,
+        "datasets/review_detail.html#row",
+        {"course": course, "blind": blind, "item": item},
+    )
 
 
 @team_view(Access.MEMBER)
 @require_GET
-def version_review(request: SignedInRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+def version_review(
+    request: SignedInRequest, team: Team, dataset_id: int, number: int
+) -> HttpResponse:
     """What teachers said, for the team."""
     version = find_version(team, dataset_id, number)
     context = frame(team, version, "review") | _paged(request, version)
@@ -109,7 +131,9 @@ def version_review(request: SignedInRequest, team: Team, dataset_id: int, number
 
 @team_view(Access.MEMBER)
 @require_POST
-def review_ask(request: SignedInRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+def review_ask(
+    request: SignedInRequest, team: Team, dataset_id: int, number: int
+) -> HttpResponse:
     version = find_version(team, dataset_id, number)
     reviews.ask(version=version, person=request.user)
     messages.success(request, "Your professor sees these rows now, without your names.")
@@ -126,13 +150,19 @@ def review_close(request: HttpRequest, team: Team, dataset_id: int, number: int)
 
 @team_view(Access.MEMBER)
 @require_POST
-def review_answer(request: SignedInRequest, team: Team, dataset_id: int, number: int, row_id: str) -> HttpResponse:
+def review_answer(
+    request: SignedInRequest, team: Team, dataset_id: int, number: int, row_id: str
+) -> HttpResponse:
     """The team's own remark on a row."""
     version = find_version(team, dataset_id, number)
     row, place = _row(request, version, row_id)
     text = request.POST.get("text", "")
     try:
-        reviews.comment(version=version, row=row, person=request.user, text=text, by_reviewer=False)
+        reviews.comment(
+            version=version, row=row, person=request.user, text=text, by_reviewer=False
+        )
     except ValueError as refusal:
         messages.error(request, str(refusal))
-    return redirect(f"/teams/{team.pk}/datasets/{dataset_id}/versions/{number}/review/?row={place + 1}")
+    return redirect(
+        f"/teams/{team.pk}/datasets/{dataset_id}/versions/{number}/review/?row={place + 1}"
+    )

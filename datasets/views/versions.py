@@ -9,7 +9,16 @@ from django.views.decorators.http import require_GET, require_POST
 
 from datasets.forms import BulkLabelForm, FindForm
 from datasets.models import DatasetVersion, Shape
-from datasets.services import comparing, drafts, finding, measure, quality, rework, speakers, versions
+from datasets.services import (
+    comparing,
+    drafts,
+    finding,
+    measure,
+    quality,
+    rework,
+    speakers,
+    versions,
+)
 from datasets.views.downloads import download
 from teams.access import Access, SignedInRequest, team_view
 from teams.models import Team
@@ -19,7 +28,9 @@ PAGE = 20
 
 def find_version(team: Team, dataset_id: int, number: int) -> DatasetVersion:
     """The team's version, or Http404."""
-    return get_object_or_404(DatasetVersion.objects.for_team(team), dataset_id=dataset_id, number=number)
+    return get_object_or_404(
+        DatasetVersion.objects.for_team(team), dataset_id=dataset_id, number=number
+    )
 
 
 def position(request: HttpRequest, name: str = "from") -> int:
@@ -34,12 +45,20 @@ def whole_number(given: str) -> int:
 
 def frame(team: Team, version: DatasetVersion, tab: str) -> dict[str, Any]:
     """What every page of a version shows."""
-    return {"section": "datasets", "team": team, "dataset": version.dataset, "version": version, "tab": tab}
+    return {
+        "section": "datasets",
+        "team": team,
+        "dataset": version.dataset,
+        "version": version,
+        "tab": tab,
+    }
 
 
 @team_view(Access.MEMBER)
 @require_GET
-def version_detail(request: HttpRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+def version_detail(
+    request: HttpRequest, team: Team, dataset_id: int, number: int
+) -> HttpResponse:
     version = find_version(team, dataset_id, number)
     form = FindForm(request.GET)
     search = search_of(form)
@@ -82,17 +101,25 @@ def query_of(request: HttpRequest) -> str:
 
 @team_view(Access.MEMBER)
 @require_POST
-def rows_label(request: SignedInRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+def rows_label(
+    request: SignedInRequest, team: Team, dataset_id: int, number: int
+) -> HttpResponse:
     """One label for all rows that a search finds."""
     version = find_version(team, dataset_id, number)
     form, search = BulkLabelForm(request.POST), search_of(FindForm(request.GET))
-    back = redirect(f"{reverse('version_detail', args=[team.pk, dataset_id, number])}?{query_of(request)}#rows")
+    back = redirect(
+        f"{reverse('version_detail', args=[team.pk, dataset_id, number])}?{query_of(request)}#rows"
+    )
     if not form.is_valid():
-        messages.error(request, "Choose a label of the list, and a value of at most 80 characters.")
+        messages.error(
+            request, "Choose a label of the list, and a value of at most 80 characters."
+        )
         return back
     label, value = form.cleaned_data["set_label"], form.cleaned_data["set_value"]
     try:
-        changed = finding.label_found(version=version, search=search, label=label, value=value, person=request.user)
+        changed = finding.label_found(
+            version=version, search=search, label=label, value=value, person=request.user
+        )
     except drafts.EditRefused as refusal:
         messages.error(request, str(refusal))
         return back
@@ -105,7 +132,9 @@ def rows_label(request: SignedInRequest, team: Team, dataset_id: int, number: in
 
 @team_view(Access.MEMBER)
 @require_GET
-def version_quality(request: SignedInRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+def version_quality(
+    request: SignedInRequest, team: Team, dataset_id: int, number: int
+) -> HttpResponse:
     version = find_version(team, dataset_id, number)
     context = frame(team, version, "quality") | {"report": quality.page(version)}
     if request.htmx and request.htmx.target == "measuring":
@@ -118,7 +147,9 @@ def version_quality(request: SignedInRequest, team: Team, dataset_id: int, numbe
 
 @team_view(Access.MEMBER)
 @require_POST
-def version_measure(request: HttpRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+def version_measure(
+    request: HttpRequest, team: Team, dataset_id: int, number: int
+) -> HttpResponse:
     """Run the checks again."""
     measure.begin(find_version(team, dataset_id, number))
     return redirect("version_quality", team.pk, dataset_id, number)
@@ -126,7 +157,9 @@ def version_measure(request: HttpRequest, team: Team, dataset_id: int, number: i
 
 @team_view(Access.MEMBER)
 @require_GET
-def version_export(request: HttpRequest, team: Team, dataset_id: int, number: int, shape: str) -> HttpResponseBase:
+def version_export(
+    request: HttpRequest, team: Team, dataset_id: int, number: int, shape: str
+) -> HttpResponseBase:
     version = find_version(team, dataset_id, number)
     if shape not in Shape.values:
         raise Http404("No such shape.")
@@ -136,16 +169,23 @@ def version_export(request: HttpRequest, team: Team, dataset_id: int, number: in
 
 @team_view(Access.MEMBER)
 @require_GET
-def version_exports(request: HttpRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+def version_exports(
+    request: HttpRequest, team: Team, dataset_id: int, number: int
+) -> HttpResponse:
     """What each shape would lose, and the way to the files."""
     version = find_version(team, dataset_id, number)
-    context = frame(team, version, "export") | {"exports": quality.exports(version), "shapes": Shape.choices}
+    context = frame(team, version, "export") | {
+        "exports": quality.exports(version),
+        "shapes": Shape.choices,
+    }
     return render(request, "datasets/version_exports.html", context)
 
 
 @team_view(Access.MEMBER)
 @require_POST
-def version_delete(request: SignedInRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+def version_delete(
+    request: SignedInRequest, team: Team, dataset_id: int, number: int
+) -> HttpResponse:
     version = find_version(team, dataset_id, number)
     try:
         versions.delete_version(version=version, person=request.user)
@@ -158,12 +198,17 @@ def version_delete(request: SignedInRequest, team: Team, dataset_id: int, number
 
 @team_view(Access.MEMBER)
 @require_POST
-def version_restore(request: SignedInRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+def version_restore(
+    request: SignedInRequest, team: Team, dataset_id: int, number: int
+) -> HttpResponse:
     version = find_version(team, dataset_id, number)
     try:
         made = versions.restore(version=version, person=request.user)
     except versions.NothingChanged as same:
-        messages.info(request, f"Nothing changed: the newest version, {same.version.number}, has these rows already.")
+        messages.info(
+            request,
+            f"Nothing changed: the newest version, {same.version.number}, has these rows already.",
+        )
         return redirect("version_detail", team.pk, dataset_id, same.version.number)
     messages.success(request, f"Version {made.number} has the rows of version {number} again.")
     return redirect("version_detail", team.pk, dataset_id, made.number)
@@ -171,7 +216,9 @@ def version_restore(request: SignedInRequest, team: Team, dataset_id: int, numbe
 
 @team_view(Access.MEMBER)
 @require_POST
-def version_swap(request: SignedInRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+def version_swap(
+    request: SignedInRequest, team: Team, dataset_id: int, number: int
+) -> HttpResponse:
     """Teacher and student changed over in all rows, or in those that were recognised as a teacher's."""
     version = find_version(team, dataset_id, number)
     which = "flagged" if request.POST.get("which") == "flagged" else "all"
@@ -186,13 +233,17 @@ def version_swap(request: SignedInRequest, team: Team, dataset_id: int, number: 
     if made is None:
         messages.info(request, rework.UNDER_WAY)
         return redirect("version_quality", team.pk, dataset_id, number)
-    messages.success(request, f"Version {made.number}: {made.note} Read some rows before you train on them.")
+    messages.success(
+        request, f"Version {made.number}: {made.note} Read some rows before you train on them."
+    )
     return redirect("version_detail", team.pk, dataset_id, made.number)
 
 
 @team_view(Access.MEMBER)
 @require_POST
-def version_fork(request: SignedInRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
+def version_fork(
+    request: SignedInRequest, team: Team, dataset_id: int, number: int
+) -> HttpResponse:
     """A dataset of its own with these rows in another shape."""
     version = find_version(team, dataset_id, number)
     shape = request.POST.get("shape", "")
@@ -219,7 +270,12 @@ def version_fork(request: SignedInRequest, team: Team, dataset_id: int, number: 
 def version_diff(request: HttpRequest, team: Team, dataset_id: int, number: int) -> HttpResponse:
     """What changed from another version of the dataset (`?to=`, default: its parent) to this one."""
     version = find_version(team, dataset_id, number)
-    others = DatasetVersion.objects.for_team(team).filter(dataset_id=dataset_id).exclude(pk=version.pk).defer("report")
+    others = (
+        DatasetVersion.objects.for_team(team)
+        .filter(dataset_id=dataset_id)
+        .exclude(pk=version.pk)
+        .defer("report")
+    )
     wanted = position(request, "to") or (version.parent.number if version.parent else number - 1)
     other = others.filter(number=wanted).first()
     comparison = comparing.compare(other, version) if other else None

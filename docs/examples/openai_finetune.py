@@ -29,7 +29,9 @@ def check(path: Path) -> list[Row]:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         row = json.loads(line)
         if row["messages"][-1]["role"] != "assistant":
-            sys.exit(f"{path}, line {number}: the last message must be the child's (role assistant).")
+            sys.exit(
+                f"{path}, line {number}: the last message must be the child's (role assistant)."
+            )
         rows.append(row)
     return rows
 
@@ -79,10 +81,14 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     arguments.add_argument("training", type=Path)
     arguments.add_argument("validation", type=Path, nargs="?")
-    arguments.add_argument("--model", required=True, help="a base model: client.models.list() names them")
+    arguments.add_argument(
+        "--model", required=True, help="a base model: client.models.list() names them"
+    )
     arguments.add_argument("--suffix", default="second-grader")
     arguments.add_argument("--epochs", type=int, help="without it the service chooses")
-    arguments.add_argument("--every", type=float, default=5.0, help="seconds between two looks at the job")
+    arguments.add_argument(
+        "--every", type=float, default=5.0, help="seconds between two looks at the job"
+    )
     chosen = arguments.parse_args()
 
     client = OpenAI()
@@ -93,12 +99,19 @@ def main() -> None:
         files["validation_file"] = upload(client, chosen.validation)
     hyperparameters = {"n_epochs": chosen.epochs or "auto"}
     method: Any = {"type": "supervised", "supervised": {"hyperparameters": hyperparameters}}
-    job = client.fine_tuning.jobs.create(model=chosen.model, suffix=chosen.suffix, method=method, **files)
+    job = client.fine_tuning.jobs.create(
+        model=chosen.model, suffix=chosen.suffix, method=method, **files
+    )
     print(f"Job {job.id}")
     model = wait(client, job.id, chosen.every)
     print(f"Model {model}")
     system = [message for message in rows[0]["messages"] if message["role"] == "system"]
-    talk(client, model, system, ["What is 15 + 8?", "How did you find that out?", "What did you do at recess?"])
+    talk(
+        client,
+        model,
+        system,
+        ["What is 15 + 8?", "How did you find that out?", "What did you do at recess?"],
+    )
 
 
 if __name__ == "__main__":

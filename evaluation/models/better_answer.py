@@ -18,23 +18,38 @@ class BetterAnswer(models.Model):
     """
 
     run = models.ForeignKey(TrainingRun, on_delete=models.CASCADE, related_name="better_answers")
-    turn = models.OneToOneField(Turn, on_delete=models.CASCADE, null=True, related_name="better_answer")
-    heard = models.OneToOneField(InterviewAnswer, on_delete=models.CASCADE, null=True, related_name="better_answer")
-    answer = models.TextField()
-    with_earlier = models.BooleanField(default=False, help_text="What was said before belongs to it.")
-    dataset = models.ForeignKey(
-        Dataset, on_delete=models.SET_NULL, null=True, related_name="+", help_text="Where its row was added."
+    turn = models.OneToOneField(
+        Turn, on_delete=models.CASCADE, null=True, related_name="better_answer"
     )
-    row_id = models.CharField(max_length=40, blank=True, help_text="Of that row; empty where it is not known.")
+    heard = models.OneToOneField(
+        InterviewAnswer, on_delete=models.CASCADE, null=True, related_name="better_answer"
+    )
+    answer = models.TextField()
+    with_earlier = models.BooleanField(
+        default=False, help_text="What was said before belongs to it."
+    )
+    dataset = models.ForeignKey(
+        Dataset,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        help_text="Where its row was added.",
+    )
+    row_id = models.CharField(
+        max_length=40, blank=True, help_text="Of that row; empty where it is not known."
+    )
     edition = models.PositiveIntegerField(default=1)
-    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["id"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(turn__isnull=False, heard__isnull=True) | Q(turn__isnull=True, heard__isnull=False),
+                condition=Q(turn__isnull=False, heard__isnull=True)
+                | Q(turn__isnull=True, heard__isnull=False),
                 name="better_answer_to_one_answer",
             )
         ]

@@ -19,7 +19,11 @@ class Calibration(models.Model):
 
     class Meta:
         ordering = ["committed_at", "id"]
-        constraints = [models.UniqueConstraint(fields=["grader", "transcript"], name="calibration_once_per_transcript")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["grader", "transcript"], name="calibration_once_per_transcript"
+            )
+        ]
 
 
 class CalibrationLevel(models.Model):
@@ -32,7 +36,8 @@ class CalibrationLevel(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["calibration", "criterion_key"], name="calibration_level_once_per_criterion"
+                fields=["calibration", "criterion_key"],
+                name="calibration_level_once_per_criterion",
             )
         ]
 
@@ -40,5 +45,7 @@ class CalibrationLevel(models.Model):
 class CalibrationRule(models.Model):
     """In a course that has one, a professor calibrates before she grades."""
 
-    course = models.OneToOneField(Course, on_delete=models.CASCADE, related_name="calibration_rule")
+    course = models.OneToOneField(
+        Course, on_delete=models.CASCADE, related_name="calibration_rule"
+    )
     since = models.DateTimeField(auto_now_add=True)

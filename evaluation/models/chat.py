@@ -14,7 +14,9 @@ from training.models import TrainingRun
 class ConversationQuerySet(models.QuerySet["Conversation"]):
     def for_team(self, team: Team) -> "ConversationQuerySet":
         """A team's own talks: never a professor's, nor an answer in a blind comparison."""
-        return self.filter(run__team=team, submission=None, hearing=None, deleted_at=None, contender=None)
+        return self.filter(
+            run__team=team, submission=None, hearing=None, deleted_at=None, contender=None
+        )
 
 
 class Conversation(models.Model):
@@ -23,8 +25,12 @@ class Conversation(models.Model):
 
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     run = models.ForeignKey(TrainingRun, on_delete=models.PROTECT, related_name="conversations")
-    submission = models.ForeignKey(Submission, on_delete=models.CASCADE, null=True, related_name="interviews")
-    hearing = models.ForeignKey(Hearing, on_delete=models.CASCADE, null=True, related_name="talks")
+    submission = models.ForeignKey(
+        Submission, on_delete=models.CASCADE, null=True, related_name="interviews"
+    )
+    hearing = models.ForeignKey(
+        Hearing, on_delete=models.CASCADE, null=True, related_name="talks"
+    )
     untrained = models.BooleanField(
         default=False, help_text="Not the run answers but its base model, as it was before."
     )
@@ -37,7 +43,11 @@ class Conversation(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
-        constraints = [models.UniqueConstraint(fields=["hearing", "run"], name="one_talk_a_bot_at_a_hearing")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["hearing", "run"], name="one_talk_a_bot_at_a_hearing"
+            )
+        ]
 
     @property
     def of_a_professor(self) -> bool:
@@ -62,7 +72,11 @@ class TurnQuerySet(models.QuerySet["Turn"]):
 
     def remembered(self) -> "TurnQuerySet":
         """What the bot is told of the talk so far: answers that came, whole or until Stop."""
-        return self.current().filter(status__in=[TurnStatus.DONE, TurnStatus.STOPPED]).exclude(answer="")
+        return (
+            self.current()
+            .filter(status__in=[TurnStatus.DONE, TurnStatus.STOPPED])
+            .exclude(answer="")
+        )
 
     def keep_going(self, answers: dict[int, str]) -> set[int]:
         """Write answers so far, by primary key, and a heartbeat. Those that go on; the others someone stopped or failed."""
@@ -70,7 +84,9 @@ class TurnQuerySet(models.QuerySet["Turn"]):
         with transaction.atomic():
             known = dict(going.values_list("pk", "answer"))
             grown = [(answers[pk], pk) for pk in known if answers[pk] != known[pk]]
-            with connection.cursor() as cursor:  # hundreds a second: the ORM takes ten times as long for each
+            with (
+                connection.cursor() as cursor
+            ):  # hundreds a second: the ORM takes ten times as long for each
                 cursor.executemany(_KEEP_ANSWER, grown)
             going.update(heartbeat_at=timezone.now())
         return set(known)
@@ -80,19 +96,29 @@ class Turn(models.Model):
     """What the teacher said and what the student answered. Only `finish` and `keep_going` (for many) move it from where it is."""
 
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="turns")
-    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="turns")
+    conversation = models.ForeignKey(
+        Conversation, on_delete=models.CASCADE, related_name="turns"
+    )
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="turns"
+    )
     position = models.PositiveIntegerField()
     question = models.TextField()
     answer = models.TextField(blank=True)
-    status = models.CharField(max_length=10, choices=TurnStatus.choices, default=TurnStatus.STREAMING)
+    status = models.CharField(
+        max_length=10, choices=TurnStatus.choices, default=TurnStatus.STREAMING
+    )
     error_message = models.TextField(blank=True)
-    left_out = models.PositiveIntegerField(default=0, help_text="Earlier turns that no longer fitted.")
+    left_out = models.PositiveIntegerField(
+        default=0, help_text="Earlier turns that no longer fitted."
+    )
     input_tokens = models.PositiveIntegerField(default=0)
     output_tokens = models.PositiveIntegerField(default=0)
     first_token_ms = models.PositiveIntegerField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
-    heartbeat_at = models.DateTimeField(default=timezone.now, help_text="The answering process was alive then.")
+    heartbeat_at = models.DateTimeField(
+        default=timezone.now, help_text="The answering process was alive then."
+    )
     finished_at = models.DateTimeField(null=True)
     replaced_at = models.DateTimeField(null=True)
 
@@ -102,12 +128,18 @@ class Turn(models.Model):
         ordering = ["position"]
         constraints = [
             models.UniqueConstraint(
-                fields=["conversation", "position"], condition=Q(replaced_at=None), name="turn_position_unique"
+                fields=["conversation", "position"],
+                condition=Q(replaced_at=None),
+                name="turn_position_unique",
             ),
             models.UniqueConstraint(
-                fields=["conversation"], condition=Q(status="streaming"), name="one_answer_at_a_time"
+                fields=["conversation"],
+                condition=Q(status="streaming"),
+                name="one_answer_at_a_time",
             ),
-            models.CheckConstraint(condition=Q(status__in=TurnStatus.values), name="turn_status_known"),
+            models.CheckConstraint(
+                condition=Q(status__in=TurnStatus.values), name="turn_status_known"
+            ),
         ]
         indexes = [models.Index(fields=["status", "heartbeat_at"])]
 

@@ -21,7 +21,9 @@ class ComparisonQuerySet(models.QuerySet["Comparison"]):
         """In which each of these bots stands, as it was trained."""
         found = self
         for run in runs:
-            beside = Contender.objects.filter(conversation__run=run, conversation__untrained=False)
+            beside = Contender.objects.filter(
+                conversation__run=run, conversation__untrained=False
+            )
             found = found.filter(pk__in=beside.values("comparison_id"))
         return found
 
@@ -32,7 +34,9 @@ class Comparison(models.Model):
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="comparisons")
     question = models.TextField()
-    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = ComparisonQuerySet.as_manager()
@@ -44,15 +48,23 @@ class Comparison(models.Model):
 class Contender(models.Model):
     """One bot on one side. Its conversation says which bot it is and holds the answer."""
 
-    comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="contenders")
+    comparison = models.ForeignKey(
+        Comparison, on_delete=models.CASCADE, related_name="contenders"
+    )
     position = models.PositiveSmallIntegerField(help_text="0 stands on side A.")
-    conversation = models.OneToOneField(Conversation, on_delete=models.CASCADE, related_name="contender")
+    conversation = models.OneToOneField(
+        Conversation, on_delete=models.CASCADE, related_name="contender"
+    )
 
     class Meta:
         ordering = ["position"]
         constraints = [
-            models.UniqueConstraint(fields=["comparison", "position"], name="one_contender_on_a_side"),
-            models.CheckConstraint(condition=Q(position__lt=len(SIDES)), name="contender_side_known"),
+            models.UniqueConstraint(
+                fields=["comparison", "position"], name="one_contender_on_a_side"
+            ),
+            models.CheckConstraint(
+                condition=Q(position__lt=len(SIDES)), name="contender_side_known"
+            ),
         ]
 
     @property
@@ -69,9 +81,15 @@ class Vote(models.Model):
     """One person's judgement, given blind and once. `better` is empty where the answers were equally good."""
 
     comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="votes")
-    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    better = models.ForeignKey(Contender, on_delete=models.CASCADE, null=True, related_name="votes")
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+"
+    )
+    better = models.ForeignKey(
+        Contender, on_delete=models.CASCADE, null=True, related_name="votes"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["comparison", "person"], name="one_vote_per_person")]
+        constraints = [
+            models.UniqueConstraint(fields=["comparison", "person"], name="one_vote_per_person")
+        ]

@@ -18,7 +18,9 @@ UNDO = timedelta(seconds=30)  # in which a submission can be taken back
 class GradingQuerySet(models.QuerySet["Grading"]):
     def for_grader(self, membership: Membership) -> "GradingQuerySet":
         """What this professor is assigned to now; never another professor's gradings."""
-        return self.filter(grader=membership, submission__team__professor_assignments__professor=membership)
+        return self.filter(
+            grader=membership, submission__team__professor_assignments__professor=membership
+        )
 
     def current(self) -> "GradingQuerySet":
         return self.filter(submission__replaced_at=None)
@@ -39,8 +41,12 @@ class Grading(models.Model):
     class Meta:
         ordering = ["order", "id"]
         constraints = [
-            models.UniqueConstraint(fields=["submission", "grader"], name="grading_once_per_grader"),
-            models.UniqueConstraint(fields=["grader", "letter"], name="letter_unique_per_grader"),
+            models.UniqueConstraint(
+                fields=["submission", "grader"], name="grading_once_per_grader"
+            ),
+            models.UniqueConstraint(
+                fields=["grader", "letter"], name="letter_unique_per_grader"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -58,10 +64,16 @@ class Grade(models.Model):
     `version` counts saves, so that two tabs cannot overwrite each other.
     """
 
-    grading = models.OneToOneField(Grading, on_delete=models.CASCADE, null=True, related_name="grade")
-    hearing = models.OneToOneField(Hearing, on_delete=models.CASCADE, null=True, related_name="grade")
+    grading = models.OneToOneField(
+        Grading, on_delete=models.CASCADE, null=True, related_name="grade"
+    )
+    hearing = models.OneToOneField(
+        Hearing, on_delete=models.CASCADE, null=True, related_name="grade"
+    )
     grader = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="grades")
-    status = models.CharField(max_length=10, choices=GradeStatus.choices, default=GradeStatus.DRAFT)
+    status = models.CharField(
+        max_length=10, choices=GradeStatus.choices, default=GradeStatus.DRAFT
+    )
     comment = models.TextField(blank=True)
     comment_version = models.PositiveIntegerField(default=0)
     version = models.PositiveIntegerField(default=0)
@@ -71,7 +83,8 @@ class Grade(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(grading__isnull=False, hearing=None) | Q(grading=None, hearing__isnull=False),
+                condition=Q(grading__isnull=False, hearing=None)
+                | Q(grading=None, hearing__isnull=False),
                 name="grade_of_a_bot_or_of_a_presentation",
             )
         ]
@@ -109,9 +122,12 @@ class CriterionScore(models.Model):
     class Meta:
         ordering = ["criterion__position"]
         constraints = [
-            models.UniqueConstraint(fields=["grade", "criterion"], name="score_once_per_criterion"),
+            models.UniqueConstraint(
+                fields=["grade", "criterion"], name="score_once_per_criterion"
+            ),
             models.CheckConstraint(
-                condition=Q(level__isnull=True) | Q(cannot_judge=False), name="score_cannot_judge_has_no_level"
+                condition=Q(level__isnull=True) | Q(cannot_judge=False),
+                name="score_cannot_judge_has_no_level",
             ),
         ]
 
@@ -119,12 +135,19 @@ class CriterionScore(models.Model):
 class UnappliedSave(models.Model):
     """A save that was based on an old state: kept beside what is there, until its author chooses."""
 
-    code = models.UUIDField(default=uuid.uuid4, unique=True, editable=False, help_text="Its name in URLs.")
+    code = models.UUIDField(
+        default=uuid.uuid4, unique=True, editable=False, help_text="Its name in URLs."
+    )
     grade = models.ForeignKey(Grade, on_delete=models.CASCADE, related_name="unapplied")
     criterion = models.ForeignKey(
-        Criterion, on_delete=models.PROTECT, null=True, help_text="Empty: the overall comment, or a better answer."
+        Criterion,
+        on_delete=models.PROTECT,
+        null=True,
+        help_text="Empty: the overall comment, or a better answer.",
     )
-    turn = models.ForeignKey(Turn, on_delete=models.CASCADE, null=True, help_text="Whose better answer `comment` is.")
+    turn = models.ForeignKey(
+        Turn, on_delete=models.CASCADE, null=True, help_text="Whose better answer `comment` is."
+    )
     level = models.PositiveSmallIntegerField(null=True)
     cannot_judge = models.BooleanField(default=False)
     comment = models.TextField(blank=True)
@@ -148,7 +171,9 @@ class GradeRevision(models.Model):
 
     class Meta:
         ordering = ["number"]
-        constraints = [models.UniqueConstraint(fields=["grade", "number"], name="revision_number_unique")]
+        constraints = [
+            models.UniqueConstraint(fields=["grade", "number"], name="revision_number_unique")
+        ]
 
 
 class TurnTag(models.Model):
@@ -161,7 +186,11 @@ class TurnTag(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["grading", "turn", "label"], name="tag_once_per_turn")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["grading", "turn", "label"], name="tag_once_per_turn"
+            )
+        ]
 
 
 class TurnCorrection(models.Model):
@@ -174,14 +203,20 @@ class TurnCorrection(models.Model):
 
     class Meta:
         ordering = ["id"]
-        constraints = [models.UniqueConstraint(fields=["grading", "turn"], name="correction_once_per_turn")]
+        constraints = [
+            models.UniqueConstraint(fields=["grading", "turn"], name="correction_once_per_turn")
+        ]
 
 
 class Adjudication(models.Model):
     """The level that settles a disagreement, with its author and reason. Append-only: the newest counts."""
 
-    submission = models.ForeignKey(Submission, on_delete=models.CASCADE, related_name="adjudications")
-    criterion = models.ForeignKey(Criterion, on_delete=models.PROTECT, related_name="adjudications")
+    submission = models.ForeignKey(
+        Submission, on_delete=models.CASCADE, related_name="adjudications"
+    )
+    criterion = models.ForeignKey(
+        Criterion, on_delete=models.PROTECT, related_name="adjudications"
+    )
     level = models.PositiveSmallIntegerField()
     reason = models.CharField(max_length=500)
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
@@ -208,16 +243,30 @@ class RegradeRequest(models.Model):
     from before there was `SecondLook`: then the other professor graded the whole bot.
     """
 
-    submission = models.ForeignKey(Submission, on_delete=models.CASCADE, related_name="regrade_requests")
-    criterion = models.ForeignKey(Criterion, on_delete=models.PROTECT, related_name="regrade_requests")
+    submission = models.ForeignKey(
+        Submission, on_delete=models.CASCADE, related_name="regrade_requests"
+    )
+    criterion = models.ForeignKey(
+        Criterion, on_delete=models.PROTECT, related_name="regrade_requests"
+    )
     turns = models.ManyToManyField(Turn, related_name="regrade_requests")
-    words = models.TextField(help_text="The team's own; shown to the instructor, never to a professor.")
-    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
-    status = models.CharField(max_length=12, choices=RegradeStatus.choices, default=RegradeStatus.OPEN)
-    grading = models.ForeignKey(Grading, on_delete=models.SET_NULL, null=True, related_name="regrade_requests")
+    words = models.TextField(
+        help_text="The team's own; shown to the instructor, never to a professor."
+    )
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    status = models.CharField(
+        max_length=12, choices=RegradeStatus.choices, default=RegradeStatus.OPEN
+    )
+    grading = models.ForeignKey(
+        Grading, on_delete=models.SET_NULL, null=True, related_name="regrade_requests"
+    )
     answer = models.CharField(max_length=500, blank=True)
     level = models.PositiveSmallIntegerField(null=True)
-    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     decided_at = models.DateTimeField(null=True)
 
@@ -225,7 +274,9 @@ class RegradeRequest(models.Model):
         ordering = ["id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["submission", "criterion"], condition=Q(status="open"), name="one_open_request_per_criterion"
+                fields=["submission", "criterion"],
+                condition=Q(status="open"),
+                name="one_open_request_per_criterion",
             )
         ]
 
@@ -235,7 +286,9 @@ class SecondLook(models.Model):
 
     request = models.OneToOneField(RegradeRequest, on_delete=models.CASCADE, related_name="look")
     reader = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="second_looks")
-    code = models.UUIDField(default=uuid.uuid4, unique=True, editable=False, help_text="Its name in URLs.")
+    code = models.UUIDField(
+        default=uuid.uuid4, unique=True, editable=False, help_text="Its name in URLs."
+    )
     level = models.PositiveSmallIntegerField(null=True)
     cannot_judge = models.BooleanField(default=False)
     comment = models.TextField(blank=True)
@@ -244,7 +297,8 @@ class SecondLook(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(level__isnull=True) | Q(cannot_judge=False), name="look_cannot_judge_has_no_level"
+                condition=Q(level__isnull=True) | Q(cannot_judge=False),
+                name="look_cannot_judge_has_no_level",
             )
         ]
 

@@ -38,10 +38,14 @@ class InterviewScript(models.Model):
         ordering = ["-number"]
         constraints = [
             models.UniqueConstraint(
-                fields=["course", "number"], condition=Q(course__isnull=False), name="script_number_unique_in_course"
+                fields=["course", "number"],
+                condition=Q(course__isnull=False),
+                name="script_number_unique_in_course",
             ),
             models.UniqueConstraint(
-                fields=["number"], condition=Q(course__isnull=True), name="script_number_unique_built_in"
+                fields=["number"],
+                condition=Q(course__isnull=True),
+                name="script_number_unique_built_in",
             ),
         ]
 
@@ -52,7 +56,9 @@ class InterviewScript(models.Model):
 class InterviewQuestion(models.Model):
     """One question in two wordings, with a follow-up. `right` and `mistaken` are phrases that give a stance away."""
 
-    script = models.ForeignKey(InterviewScript, on_delete=models.CASCADE, related_name="questions")
+    script = models.ForeignKey(
+        InterviewScript, on_delete=models.CASCADE, related_name="questions"
+    )
     position = models.PositiveSmallIntegerField()
     subject = models.CharField(max_length=8, choices=Subject.choices)
     expectation = models.CharField(max_length=6, choices=Expectation.choices)
@@ -64,7 +70,11 @@ class InterviewQuestion(models.Model):
 
     class Meta:
         ordering = ["position"]
-        constraints = [models.UniqueConstraint(fields=["script", "position"], name="question_position_unique")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["script", "position"], name="question_position_unique"
+            )
+        ]
 
 
 class InterviewStatus(models.TextChoices):
@@ -85,13 +95,17 @@ class InterviewQuerySet(models.QuerySet["Interview"]):
 
     def with_bases(self, team: Team) -> "InterviewQuerySet":
         """As `for_team`, and those of base models."""
-        return self.filter(Q(for_grading=False) | Q(finished_at__lt=start_of_today()), run__team=team)
+        return self.filter(
+            Q(for_grading=False) | Q(finished_at__lt=start_of_today()), run__team=team
+        )
 
     def before(self, interview: "Interview") -> "InterviewQuerySet":
         """Finished interviews of the same base model, untrained, by the same script, that the team had held."""
         run = interview.run
         same = self.filter(
-            run__team_id=run.team_id, run__base_model_id=run.base_model_id, script_id=interview.script_id
+            run__team_id=run.team_id,
+            run__base_model_id=run.base_model_id,
+            script_id=interview.script_id,
         )
         return same.filter(untrained=True, status=InterviewStatus.DONE)
 
@@ -107,19 +121,33 @@ class Interview(models.Model):
 
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     run = models.ForeignKey(TrainingRun, on_delete=models.PROTECT, related_name="interviews")
-    script = models.ForeignKey(InterviewScript, on_delete=models.PROTECT, related_name="interviews")
+    script = models.ForeignKey(
+        InterviewScript, on_delete=models.PROTECT, related_name="interviews"
+    )
     repeats = models.PositiveSmallIntegerField(default=1)
     for_grading = models.BooleanField(
         default=False, help_text="A grader had it held: the team learns no more than the day."
     )
-    untrained = models.BooleanField(default=False, help_text="The run's base model was asked, not the run.")
-    status = models.CharField(max_length=8, choices=InterviewStatus.choices, default=InterviewStatus.QUEUED)
+    untrained = models.BooleanField(
+        default=False, help_text="The run's base model was asked, not the run."
+    )
+    status = models.CharField(
+        max_length=8, choices=InterviewStatus.choices, default=InterviewStatus.QUEUED
+    )
     error_message = models.TextField(blank=True)
     metrics = models.JSONField(default=dict, help_text="See evaluation.metrics.Metrics.")
-    in_training = models.PositiveIntegerField(default=0, help_text="Script questions found in the training rows.")
-    judge_model = models.CharField(max_length=200, blank=True, help_text="Who judges; empty: nobody was asked to.")
-    judge_note = models.TextField(blank=True, help_text="Why the judge was not asked, or not about everything.")
-    started_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
+    in_training = models.PositiveIntegerField(
+        default=0, help_text="Script questions found in the training rows."
+    )
+    judge_model = models.CharField(
+        max_length=200, blank=True, help_text="Who judges; empty: nobody was asked to."
+    )
+    judge_note = models.TextField(
+        blank=True, help_text="Why the judge was not asked, or not about everything."
+    )
+    started_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     heartbeat_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True)
@@ -134,7 +162,9 @@ class Interview(models.Model):
                 condition=Q(status__in=["queued", "running"]),
                 name="one_interview_of_a_run_at_a_time",
             ),
-            models.CheckConstraint(condition=Q(status__in=InterviewStatus.values), name="interview_status_known"),
+            models.CheckConstraint(
+                condition=Q(status__in=InterviewStatus.values), name="interview_status_known"
+            ),
         ]
 
     @property
@@ -151,7 +181,11 @@ class Interview(models.Model):
 
     def move_to(self, status: InterviewStatus, **fields: object) -> bool:
         """One conditional UPDATE from an active status. False for the loser of a race."""
-        moved = bool(Interview.objects.filter(pk=self.pk, status__in=ACTIVE_INTERVIEW).update(status=status, **fields))
+        moved = bool(
+            Interview.objects.filter(pk=self.pk, status__in=ACTIVE_INTERVIEW).update(
+                status=status, **fields
+            )
+        )
         self.refresh_from_db()
         return moved
 
@@ -167,7 +201,9 @@ class Wording(models.TextChoices):
 
 class InterviewAnswer(models.Model):
     interview = models.ForeignKey(Interview, on_delete=models.CASCADE, related_name="answers")
-    question = models.ForeignKey(InterviewQuestion, on_delete=models.PROTECT, related_name="answers")
+    question = models.ForeignKey(
+        InterviewQuestion, on_delete=models.PROTECT, related_name="answers"
+    )
     wording = models.CharField(max_length=10, choices=Wording.choices)
     repeat = models.PositiveSmallIntegerField(default=1)
     answer = models.TextField(blank=True)
@@ -179,6 +215,7 @@ class InterviewAnswer(models.Model):
         ordering = ["question__position", "repeat", "id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["interview", "question", "wording", "repeat"], name="each_wording_answered_once"
+                fields=["interview", "question", "wording", "repeat"],
+                name="each_wording_answered_once",
             )
         ]

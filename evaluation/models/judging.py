@@ -25,7 +25,11 @@ class JudgeSetting(models.Model):
     changed_at = models.DateTimeField(auto_now=True)
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=Q(use="off") | ~Q(model=""), name="judge_in_use_has_a_model")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(use="off") | ~Q(model=""), name="judge_in_use_has_a_model"
+            )
+        ]
 
 
 class OpinionStatus(models.TextChoices):
@@ -42,17 +46,24 @@ class JudgeOpinion(models.Model):
     subject = models.CharField(max_length=8, choices=Subject.choices)
     model = models.CharField(max_length=200)
     prompt_version = models.PositiveSmallIntegerField()
-    status = models.CharField(max_length=7, choices=OpinionStatus.choices, default=OpinionStatus.ASKING)
+    status = models.CharField(
+        max_length=7, choices=OpinionStatus.choices, default=OpinionStatus.ASKING
+    )
     score = models.PositiveSmallIntegerField(null=True)
-    reason = models.TextField(blank=True, help_text="The judge's own words; where none came, ours on why.")
+    reason = models.TextField(
+        blank=True, help_text="The judge's own words; where none came, ours on why."
+    )
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         ordering = ["id"]
         constraints = [
-            models.UniqueConstraint(fields=["interview", "subject"], name="one_opinion_per_subject"),
+            models.UniqueConstraint(
+                fields=["interview", "subject"], name="one_opinion_per_subject"
+            ),
             models.CheckConstraint(
-                condition=Q(status="given", score__range=(1, 5)) | (~Q(status="given") & Q(score=None)),
+                condition=Q(status="given", score__range=(1, 5))
+                | (~Q(status="given") & Q(score=None)),
                 name="opinion_given_has_a_score",
             ),
         ]

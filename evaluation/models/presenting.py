@@ -18,7 +18,9 @@ class PresentationRule(models.Model):
     is worth (counting apart). `talk_at_once`: a professor may talk with a team's bot before her blind grades are all in.
     """
 
-    course = models.OneToOneField(Course, on_delete=models.CASCADE, related_name="presentation_rule")
+    course = models.OneToOneField(
+        Course, on_delete=models.CASCADE, related_name="presentation_rule"
+    )
     counting = models.CharField(max_length=6, choices=Counting.choices, default=Counting.NOT)
     weight = models.PositiveSmallIntegerField()
     points = models.PositiveSmallIntegerField()
@@ -33,7 +35,9 @@ class PresentationSession(models.Model):
     whose bots are in a professor's queue.
     """
 
-    course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="presentation_sessions")
+    course = models.ForeignKey(
+        Course, on_delete=models.CASCADE, related_name="presentation_sessions"
+    )
     starts_at = models.DateTimeField()
     place = models.CharField(max_length=200)
     minutes = models.PositiveSmallIntegerField(help_text="For each team.")
@@ -46,7 +50,9 @@ class PresentationSession(models.Model):
 class Presentation(models.Model):
     """A team's place in a session, from 1. A team presents once."""
 
-    session = models.ForeignKey(PresentationSession, on_delete=models.CASCADE, related_name="presentations")
+    session = models.ForeignKey(
+        PresentationSession, on_delete=models.CASCADE, related_name="presentations"
+    )
     team = models.OneToOneField(Team, on_delete=models.CASCADE, related_name="presentation")
     position = models.PositiveSmallIntegerField()
 
@@ -57,10 +63,16 @@ class Presentation(models.Model):
 class Hearing(models.Model):
     """One professor at one presentation; her notes and levels are its grade. `code` is its name in URLs."""
 
-    presentation = models.ForeignKey(Presentation, on_delete=models.CASCADE, related_name="hearings")
+    presentation = models.ForeignKey(
+        Presentation, on_delete=models.CASCADE, related_name="hearings"
+    )
     listener = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="hearings")
     code = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
 
     class Meta:
         ordering = ["code"]
-        constraints = [models.UniqueConstraint(fields=["presentation", "listener"], name="hearing_once_per_listener")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["presentation", "listener"], name="hearing_once_per_listener"
+            )
+        ]

@@ -14,13 +14,21 @@ class ResultRelease(models.Model):
     submission = models.ForeignKey(Submission, on_delete=models.CASCADE, related_name="releases")
     number = models.PositiveSmallIntegerField()
     content = models.JSONField()
-    reason = models.CharField(max_length=500, blank=True, help_text="Why there is a new version; empty for the first.")
-    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    reason = models.CharField(
+        max_length=500, blank=True, help_text="Why there is a new version; empty for the first."
+    )
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["number"]
-        constraints = [models.UniqueConstraint(fields=["submission", "number"], name="release_number_unique")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["submission", "number"], name="release_number_unique"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"version {self.number}"

@@ -23,7 +23,9 @@ def new_criterion_key() -> str:
 class RubricVersion(models.Model):
     """A rubric as it was at one moment; an edit is a new version. Without a course: the built-in one."""
 
-    course = models.ForeignKey(Course, on_delete=models.CASCADE, null=True, blank=True, related_name="rubrics")
+    course = models.ForeignKey(
+        Course, on_delete=models.CASCADE, null=True, blank=True, related_name="rubrics"
+    )
     number = models.PositiveIntegerField()
     name = models.CharField(max_length=120)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -32,10 +34,14 @@ class RubricVersion(models.Model):
         ordering = ["-number"]
         constraints = [
             models.UniqueConstraint(
-                fields=["course", "number"], condition=Q(course__isnull=False), name="rubric_number_unique_in_course"
+                fields=["course", "number"],
+                condition=Q(course__isnull=False),
+                name="rubric_number_unique_in_course",
             ),
             models.UniqueConstraint(
-                fields=["number"], condition=Q(course__isnull=True), name="rubric_number_unique_built_in"
+                fields=["number"],
+                condition=Q(course__isnull=True),
+                name="rubric_number_unique_built_in",
             ),
         ]
 
@@ -64,7 +70,9 @@ class Criterion(models.Model):
     class Meta:
         ordering = ["position"]
         constraints = [
-            models.UniqueConstraint(fields=["rubric", "position"], name="criterion_position_unique"),
+            models.UniqueConstraint(
+                fields=["rubric", "position"], name="criterion_position_unique"
+            ),
             models.UniqueConstraint(fields=["rubric", "key"], name="criterion_key_unique"),
         ]
 
@@ -78,6 +86,8 @@ class Level(models.Model):
     class Meta:
         ordering = ["value"]
         constraints = [
-            models.UniqueConstraint(fields=["criterion", "value"], name="level_unique_in_criterion"),
+            models.UniqueConstraint(
+                fields=["criterion", "value"], name="level_unique_in_criterion"
+            ),
             models.CheckConstraint(condition=Q(value__gte=1), name="level_from_one"),
         ]

@@ -27,10 +27,14 @@ class Submission(models.Model):
 
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="submissions")
     run = models.ForeignKey(TrainingRun, on_delete=models.PROTECT, related_name="submissions")
-    rubric = models.ForeignKey(RubricVersion, on_delete=models.PROTECT, related_name="submissions")
+    rubric = models.ForeignKey(
+        RubricVersion, on_delete=models.PROTECT, related_name="submissions"
+    )
     blind_code = models.CharField(max_length=16, unique=True, default=new_blind_code)
     bundle = models.JSONField(help_text="What was handed in, see services/submissions.py.")
-    submitted_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
+    submitted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True
+    )
     submitted_at = models.DateTimeField(auto_now_add=True)
     replaced_at = models.DateTimeField(null=True)
     released_at = models.DateTimeField(null=True)
@@ -41,6 +45,8 @@ class Submission(models.Model):
         ordering = ["-submitted_at"]
         constraints = [
             models.UniqueConstraint(
-                fields=["team"], condition=Q(replaced_at=None), name="one_current_submission_per_team"
+                fields=["team"],
+                condition=Q(replaced_at=None),
+                name="one_current_submission_per_team",
             )
         ]

@@ -2,7 +2,15 @@
 
 from dataclasses import dataclass
 
-from evaluation.models import Conversation, Criterion, GradeRevision, GradeStatus, Grading, Submission, Turn
+from evaluation.models import (
+    Conversation,
+    Criterion,
+    GradeRevision,
+    GradeStatus,
+    Grading,
+    Submission,
+    Turn,
+)
 from evaluation.services.grades import FIRST_REVISION
 from evaluation.services.results import CriterionResult, Mark, SubmissionResult, results_of
 from evaluation.services.tags import TOUCHES
@@ -51,7 +59,8 @@ def case_of(submission: Submission, criterion: Criterion) -> Case:
     row = next(one for one in result.criteria if one.criterion.pk == criterion.pk)
     marks = {mark.grader: mark for mark in row.marks}
     sides = [
-        _side(number, grading, marks.get(number), criterion) for number, grading in enumerate(result.gradings, start=1)
+        _side(number, grading, marks.get(number), criterion)
+        for number, grading in enumerate(result.gradings, start=1)
     ]
     return Case(result, row, sides)
 
@@ -59,13 +68,25 @@ def case_of(submission: Submission, criterion: Criterion) -> Case:
 def _side(number: int, grading: Grading, mark: Mark | None, criterion: Criterion) -> Side:
     if grading.grade.status != GradeStatus.COMMITTED:
         return Side(number, grading, None, [], [])
-    return Side(number, grading, mark, exchanges_of(grading, criterion), list(grading.grade.revisions.all()))
+    return Side(
+        number,
+        grading,
+        mark,
+        exchanges_of(grading, criterion),
+        list(grading.grade.revisions.all()),
+    )
 
 
 def exchanges_of(grading: Grading, criterion: Criterion) -> list[Exchange]:
     """The whole interview of this grader, in its order."""
-    talks = Conversation.objects.filter(submission=grading.submission_id, person=grading.grader.person_id)
-    turns = Turn.objects.remembered().filter(conversation__in=talks).order_by("conversation", "position")
+    talks = Conversation.objects.filter(
+        submission=grading.submission_id, person=grading.grader.person_id
+    )
+    turns = (
+        Turn.objects.remembered()
+        .filter(conversation__in=talks)
+        .order_by("conversation", "position")
+    )
     tagged: dict[int, list[tuple[str, bool]]] = {}
     for tag in grading.tags.order_by("label"):
         speaks = tag.criterion_id == criterion.pk or criterion.key in TOUCHES.get(tag.label, ())
@@ -76,6 +97,12 @@ def exchanges_of(grading: Grading, criterion: Criterion) -> list[Exchange]:
 
 def revisions_with_reasons(result: SubmissionResult) -> list[tuple[int, GradeRevision]]:
     """(the grader's number, what she changed after she had submitted), oldest first."""
-    numbers = {grading.grade.pk: number for number, grading in enumerate(result.gradings, start=1)}
-    rows = GradeRevision.objects.filter(grade__in=numbers).exclude(number=FIRST_REVISION).order_by("created_at", "pk")
+    numbers = {
+        grading.grade.pk: number for number, grading in enumerate(result.gradings, start=1)
+    }
+    rows = (
+        GradeRevision.objects.filter(grade__in=numbers)
+        .exclude(number=FIRST_REVISION)
+        .order_by("created_at", "pk")
+    )
     return [(numbers[one.grade_id], one) for one in rows]

@@ -3,17 +3,35 @@
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from evaluation.agreement import FEWEST_FOR_INTERVAL, Icc, Interval, Shares, alpha, icc, jackknife, offsets, shares
+from evaluation.agreement import (
+    FEWEST_FOR_INTERVAL,
+    Icc,
+    Interval,
+    Shares,
+    alpha,
+    icc,
+    jackknife,
+    offsets,
+    shares,
+)
 from evaluation.models import Criterion, GradeRevision, Submission
 from teams.models import Course, Membership
 
 FIRST = 1
-RELIABLE, TENTATIVE = 0.8, 0.67  # Krippendorff's bounds for alpha
+# Krippendorff's bounds for alpha
+RELIABLE = 0.8
+TENTATIVE = 0.67
 SENTENCES = (
     (RELIABLE, "You mean the same by these levels."),
     (TENTATIVE, "You mostly mean the same; be careful with single bots."),
-    (0.0, "You agree more often than by chance, and still too seldom. Read the levels together."),
-    (float("-inf"), "You agree less often than chance would. Talk about what these levels mean."),
+    (
+        0.0,
+        "You agree more often than by chance, and still too seldom. Read the levels together.",
+    ),
+    (
+        float("-inf"),
+        "You agree less often than chance would. Talk about what these levels mean.",
+    ),
 )
 Scale = tuple[str, str, int]  # a criterion's key, what its levels mean, how many they are
 
@@ -54,7 +72,10 @@ class AgreementReport:
     def for_rater(self, membership: Membership) -> "AgreementReport":
         """With no other rater's column."""
         places = [place for place, rater in enumerate(self.raters) if rater.pk == membership.pk]
-        rows = [replace(row, offsets=[row.offsets[place] for place in places]) for row in self.criteria]
+        rows = [
+            replace(row, offsets=[row.offsets[place] for place in places])
+            for row in self.criteria
+        ]
         return AgreementReport([self.raters[place] for place in places], rows)
 
 
@@ -71,16 +92,26 @@ def agreement_of(course: Course) -> AgreementReport:
     levels were as many and meant the same.
     """
     revisions = GradeRevision.objects.filter(
-        number=FIRST, grade__grading__submission__team__course=course, grade__grading__submission__replaced_at=None
+        number=FIRST,
+        grade__grading__submission__team__course=course,
+        grade__grading__submission__replaced_at=None,
     ).select_related("grade__grading__grader__person", "grade__grading__submission")
-    graded = [(revision, revision.grade.grading) for revision in revisions if revision.grade.grading is not None]
+    graded = [
+        (revision, revision.grade.grading)
+        for revision in revisions
+        if revision.grade.grading is not None
+    ]
     rubrics = {grading.submission.rubric_id for _, grading in graded}
     known = {
         one.pk: one
-        for one in Criterion.objects.filter(rubric__in=rubrics).select_related("rubric").prefetch_related("levels")
+        for one in Criterion.objects.filter(rubric__in=rubrics)
+        .select_related("rubric")
+        .prefetch_related("levels")
     }
     raters: dict[int, Membership] = {}
-    tables: dict[Scale, dict[int, dict[int, float]]] = {}  # scale -> submission -> rater -> level
+    tables: dict[
+        Scale, dict[int, dict[int, float]]
+    ] = {}  # scale -> submission -> rater -> level
     newest: dict[Scale, dict[int, Criterion]] = {}
     for revision, grading in graded:
         raters[grading.grader_id] = grading.grader
@@ -93,7 +124,12 @@ def agreement_of(course: Course) -> AgreementReport:
     order = sorted(raters)
     scales = Counter(key for key, _, _ in tables)
     rows = [
-        _of_criterion(list(newest[scale].values()), list(table.values()), order, reworded=scales[scale[0]] > 1)
+        _of_criterion(
+            list(newest[scale].values()),
+            list(table.values()),
+            order,
+            reworded=scales[scale[0]] > 1,
+        )
         for scale, table in tables.items()
     ]
     rows.sort(key=lambda row: (row.criterion.position, row.criterion.pk))
@@ -105,7 +141,9 @@ def _of_criterion(
 ) -> CriterionAgreement:
     table = [[unit.get(rater) for rater in order] for unit in units]
     rated_twice = sum(len(unit) > 1 for unit in units)
-    figure = alpha(table) if rated_twice > 1 else None  # of one bot alone alpha is 0 whatever was rated
+    figure = (
+        alpha(table) if rated_twice > 1 else None
+    )  # of one bot alone alpha is 0 whatever was rated
     return CriterionAgreement(
         criterion=max(versions, key=lambda one: one.pk),
         versions=len(versions),
@@ -113,7 +151,9 @@ def _of_criterion(
         n=rated_twice,
         shares=shares(table),
         alpha=figure,
-        interval=jackknife([unit for unit in table if _is_rated_twice(unit)], alpha) if figure is not None else None,
+        interval=jackknife([unit for unit in table if _is_rated_twice(unit)], alpha)
+        if figure is not None
+        else None,
         few=rated_twice < FEWEST_FOR_INTERVAL,
         icc=icc(table),
         offsets=offsets(table),

@@ -17,9 +17,12 @@ from evaluation.models import Turn, TurnStatus
 from evaluation.services.live_answers import State, here, pause
 from teams import live
 
-WHOLE, TOKEN = "whole", "token"
+WHOLE = "whole"
+TOKEN = "token"  # noqa: S105  (the name of an event)
 LOOK_AGAIN_SECONDS = 5.0
-LAST_WORDS_SECONDS = 3.0  # a turn that was stopped elsewhere gets its last words, and `done`, within a heartbeat
+LAST_WORDS_SECONDS = (
+    3.0  # a turn that was stopped elsewhere gets its last words, and `done`, within a heartbeat
+)
 WITHOUT_REDIS_SECONDS = 1.5
 
 
@@ -78,7 +81,11 @@ async def _known(hub: live.Hub, turn: Turn, shown: int) -> tuple[State, float]:
     written = escape(turn.answer)
     if turn.is_streaming:
         return max(told, State(written, over=False), key=lambda state: len(state.html)), patience
-    just_now = (turn.finished_at or timezone.now()) > timezone.now() - timedelta(seconds=LAST_WORDS_SECONDS)
+    just_now = (turn.finished_at or timezone.now()) > timezone.now() - timedelta(
+        seconds=LAST_WORDS_SECONDS
+    )
     if turn.status == TurnStatus.STOPPED and just_now and patience != WITHOUT_REDIS_SECONDS:
-        return max(told, State(written, over=False), key=lambda state: len(state.html)), LAST_WORDS_SECONDS
+        return max(
+            told, State(written, over=False), key=lambda state: len(state.html)
+        ), LAST_WORDS_SECONDS
     return State(written, over=True), 0

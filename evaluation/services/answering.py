@@ -21,7 +21,13 @@ from evaluation.services import bots, closing
 from evaluation.services.clean import MAX_ANSWER_CHARACTERS, clean
 from evaluation.services.closing import Answered
 from evaluation.services.live_answers import Outlet, here
-from evaluation.services.reasons import EMPTY_ANSWER, LEFT_BEHIND, NOT_ASKED, NOT_SENT_NOW, in_plain_words
+from evaluation.services.reasons import (
+    EMPTY_ANSWER,
+    LEFT_BEHIND,
+    NOT_ASKED,
+    NOT_SENT_NOW,
+    in_plain_words,
+)
 from teams.models import Hold
 from teams.services.prices import PriceUnknown
 from training.services.calls import stream
@@ -36,7 +42,13 @@ Database = Callable[..., Awaitable[Any]]  # runs a function that uses the ORM, o
 PROGRESS_SECONDS = 1.0
 DATABASE_THREADS = 4
 CLOSING_SECONDS = 3.0
-SETTLE_WAITS = (1.0, 2.0, 4.0, 8.0, 15.0)  # seconds; together less than the sweeper's patience with a silent turn
+SETTLE_WAITS = (
+    1.0,
+    2.0,
+    4.0,
+    8.0,
+    15.0,
+)  # seconds; together less than the sweeper's patience with a silent turn
 NOT_SENT = (bots.DearerThanHeld, bots.QuestionTooLong, PriceUnknown, NotReady)
 
 
@@ -57,7 +69,9 @@ def load(turn_id: int) -> Job:
     held = Hold.objects.values_list("amount", flat=True).get(key=turn.hold_key)
     earlier = turn.conversation.turns.current().filter(position__lt=turn.position)
     # What was priced may have changed since: an answer that was stopped may have come all the same, say.
-    call, left_out = bots.prepared(turn.conversation, list(earlier.remembered()), turn.question, most=held)
+    call, left_out = bots.prepared(
+        turn.conversation, list(earlier.remembered()), turn.question, most=held
+    )
     if left_out != turn.left_out:
         Turn.objects.filter(pk=turn.pk).update(left_out=left_out)
     return Job(turn, call)
@@ -109,7 +123,9 @@ async def _settle(database: Database, last_move: Callable[..., None], *args: Any
         try:
             await database(last_move, *args)
         except (OperationalError, InterfaceError) as error:
-            log.warning("an answer could not be settled, trying again in %s s: %s", seconds, error)
+            log.warning(
+                "an answer could not be settled, trying again in %s s: %s", seconds, error
+            )
             try:
                 await asyncio.sleep(seconds)
             except asyncio.CancelledError:
@@ -132,10 +148,18 @@ async def _beat(database: Database) -> None:
     """While anything is answered in this loop: write all answers so far in one visit, and stop what someone stopped."""
     while here():
         await asyncio.sleep(PROGRESS_SECONDS)
-        reading = {pk: outlet for pk, outlet in here().items() if outlet.reading and not outlet.reading.done()}
+        reading = {
+            pk: outlet
+            for pk, outlet in here().items()
+            if outlet.reading and not outlet.reading.done()
+        }
         try:
-            going = await database(keep_going, {pk: outlet.text for pk, outlet in reading.items()})
-        except Error as error:  # a lost connection may be an InterfaceError, which is no DatabaseError
+            going = await database(
+                keep_going, {pk: outlet.text for pk, outlet in reading.items()}
+            )
+        except (
+            Error
+        ) as error:  # a lost connection may be an InterfaceError, which is no DatabaseError
             log.warning("answers so far not written, trying again: %s", error)
             continue
         for pk, outlet in reading.items():
@@ -196,7 +220,9 @@ def _stopped(job: Job, outlet: Outlet) -> None:
 
 
 def _failed(job: Job, outlet: Outlet, message: str, outcome: Outcome) -> None:
-    closing.fail(turn=job.turn, message=message, outcome=outcome, answer=outlet.text, usage=outlet.usage)
+    closing.fail(
+        turn=job.turn, message=message, outcome=outcome, answer=outlet.text, usage=outlet.usage
+    )
 
 
 class Desk:
@@ -246,19 +272,27 @@ class Desk:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="answers", daemon=True).start()
+                threading.Thread(
+                    target=self._loop.run_forever, name="answers", daemon=True
+                ).start()
             return self._loop
 
     async def _answer(self, turn_id: int) -> None:
-        task = asyncio.create_task(answer(turn_id, database=self._database), name=f"turn-{turn_id}")
+        task = asyncio.create_task(
+            answer(turn_id, database=self._database), name=f"turn-{turn_id}"
+        )
         try:
             await task
         except Exception:
-            log.exception("turn %s broke off; the sweeper will fail it and release its hold", turn_id)
+            log.exception(
+                "turn %s broke off; the sweeper will fail it and release its hold", turn_id
+            )
             raise
 
     async def _database(self, function: Callable[..., Any], *args: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, _with_fresh_connection, function, args)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._pool, _with_fresh_connection, function, args
+        )
 
 
 def _with_fresh_connection(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:

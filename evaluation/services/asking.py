@@ -179,7 +179,9 @@ def _ask(web: httpx.Client, bot: Bot, task: Task, hand: _Hand) -> None:
             hand.give(None)
 
 
-def _reply_to(web: httpx.Client, bot: Bot, task: Task, wording: Wording, call: PreparedCall) -> Reply:
+def _reply_to(
+    web: httpx.Client, bot: Bot, task: Task, wording: Wording, call: PreparedCall
+) -> Reply:
     """With the bot's own decoding; the seed makes a repetition repeatable where the server honours it."""
     seeded = replace(call, decoding={**call.decoding, "seed": task.repeat})
     try:
@@ -190,7 +192,11 @@ def _reply_to(web: httpx.Client, bot: Bot, task: Task, wording: Wording, call: P
         raise CouldNotAsk(_why(failed)) from failed
     bot.purse.put_back(call.most - call.cost(answer.usage))
     return Reply(
-        task.question, wording, task.repeat, clean(answer.text)[:MAX_ANSWER_CHARACTERS], **answer.usage.counted
+        task.question,
+        wording,
+        task.repeat,
+        clean(answer.text)[:MAX_ANSWER_CHARACTERS],
+        **answer.usage.counted,
     )
 
 

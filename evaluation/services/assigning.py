@@ -29,15 +29,27 @@ def share_out(*, course: Course, per_team: int, by_section: bool, person: User) 
         Course.objects.select_for_update().get(pk=course.pk)
         professors = list(course.memberships.filter(role=Role.PROFESSOR, active=True))
         load = Counter(dict.fromkeys((one.pk for one in professors), 0))
-        teams = list(course.teams.filter(practice=False).prefetch_related("professor_assignments"))
-        assigned = {team.pk: {one.professor_id for one in team.professor_assignments.all()} for team in teams}
+        teams = list(
+            course.teams.filter(practice=False).prefetch_related("professor_assignments")
+        )
+        assigned = {
+            team.pk: {one.professor_id for one in team.professor_assignments.all()}
+            for team in teams
+        }
         for graders in assigned.values():
             load.update(graders)
         sections = _sections(course) if by_section else {}
         new: list[ProfessorAssignment] = []
         short = []
-        for team in sorted(teams, key=lambda one: (_choice(professors, sections.get(one.pk)), secrets.randbits(32))):
-            free = [one for one in professors if _may(one, sections.get(team.pk)) and one.pk not in assigned[team.pk]]
+        for team in sorted(
+            teams,
+            key=lambda one: (_choice(professors, sections.get(one.pk)), secrets.randbits(32)),
+        ):
+            free = [
+                one
+                for one in professors
+                if _may(one, sections.get(team.pk)) and one.pk not in assigned[team.pk]
+            ]
             free.sort(key=lambda one: (load[one.pk], secrets.randbits(32)))
             wanted = max(0, per_team - len(assigned[team.pk]))
             for one in free[:wanted]:
@@ -47,7 +59,13 @@ def share_out(*, course: Course, per_team: int, by_section: bool, person: User) 
                 short.append(team)
         ProfessorAssignment.objects.bulk_create(new, ignore_conflicts=True)
         after = {"assignments": len(new), "per team": per_team, "by section": by_section}
-        audit.record(course=course, person=person, action="professors assigned", what="shared out evenly", after=after)
+        audit.record(
+            course=course,
+            person=person,
+            action="professors assigned",
+            what="shared out evenly",
+            after=after,
+        )
     ensure_gradings(course=course)
     return SharedOut(len(new), sorted(short, key=lambda team: team.name))
 
@@ -64,5 +82,9 @@ def _choice(professors: list[Membership], section: int | None) -> int:
 def _sections(course: Course) -> dict[int, int]:
     """By team: the section that most of its students are in."""
     students = course.memberships.filter(active=True).exclude(team=None).exclude(section=None)
-    counted = students.values_list("team_id", "section_id").annotate(n=Count("pk")).order_by("n", "-section_id")
+    counted = (
+        students.values_list("team_id", "section_id")
+        .annotate(n=Count("pk"))
+        .order_by("n", "-section_id")
+    )
     return {team_id: section_id for team_id, section_id, _ in counted}

@@ -41,12 +41,18 @@ class Duel:
 def stages_of(run: TrainingRun, dataset: Dataset | None) -> list[Stage]:
     """All finished runs on any version of the dataset, the first one first, and `run` among them in any case."""
     same = Q(dataset_version__dataset=dataset) if dataset is not None else Q(pk=run.pk)
-    rows = TrainingRun.objects.for_team(run.team).finished().shown().filter(same) | TrainingRun.objects.filter(
-        pk=run.pk
-    )
+    rows = TrainingRun.objects.for_team(run.team).finished().shown().filter(
+        same
+    ) | TrainingRun.objects.filter(pk=run.pk)
     kept = Prefetch("verdicts", RunVerdict.objects.filter(kept=True).defer("answers"))
-    runs = list(rows.select_related("dataset_version__dataset").prefetch_related(kept).order_by("number"))
-    done = Interview.objects.for_team(run.team).filter(run__in=runs, status=InterviewStatus.DONE).order_by("id")
+    runs = list(
+        rows.select_related("dataset_version__dataset").prefetch_related(kept).order_by("number")
+    )
+    done = (
+        Interview.objects.for_team(run.team)
+        .filter(run__in=runs, status=InterviewStatus.DONE)
+        .order_by("id")
+    )
     newest = {one.run_id: one.metrics for one in done}
     return [_stage(one, newest.get(one.pk)) for one in runs]
 
@@ -68,9 +74,15 @@ def newer_of(run: TrainingRun, stages: list[Stage]) -> TrainingRun | None:
 def duel(*, old: TrainingRun, new: TrainingRun, person: User, looks_on: bool) -> Duel:
     """Votes between two bots. Of comparisons that `person` has not voted on, nothing is told: they would not judge blind."""
     found = list(Comparison.objects.for_team(old.team).between(old, new))
-    voted = set(Vote.objects.filter(comparison__in=found, person=person).values_list("comparison_id", flat=True))
+    voted = set(
+        Vote.objects.filter(comparison__in=found, person=person).values_list(
+            "comparison_id", flat=True
+        )
+    )
     told = [one for one in found if looks_on or one.pk in voted]
     votes = Vote.objects.filter(comparison__in=told)
-    count: Counter[int | None] = Counter(votes.values_list("better__conversation__run_id", flat=True))
+    count: Counter[int | None] = Counter(
+        votes.values_list("better__conversation__run_id", flat=True)
+    )
     waiting = [] if looks_on else [one for one in found if one.pk not in voted]
     return Duel(count[old.pk], count[new.pk], count[None], waiting)

@@ -6,7 +6,13 @@ from evaluation.models import Conversation, Turn
 from evaluation.services.clean import MAX_ANSWER_CHARACTERS
 from training import methods
 from training.services import charges
-from training.services.calls.prepare import Message, PreparedCall, answer_tokens, prepare, stretched
+from training.services.calls.prepare import (
+    Message,
+    PreparedCall,
+    answer_tokens,
+    prepare,
+    stretched,
+)
 from training.services.calls.usage import TokenUsage
 from training.services.charges import ChatCost
 from training.services.endpoints import ChatEndpoint, NotReady, endpoint_for, endpoint_for_base
@@ -37,7 +43,9 @@ def refuse_another_model(conversation: Conversation, endpoint: ChatEndpoint) -> 
     """Raises NotReady where the run answers as another model than the one that was handed in: only its own is priced."""
     submission = conversation.submission
     if submission is not None and submission.bundle["chat"]["model"] != endpoint.model:
-        raise NotReady("This bot is no longer the one that was handed in. Please tell your instructor.")
+        raise NotReady(
+            "This bot is no longer the one that was handed in. Please tell your instructor."
+        )
 
 
 def prepared(
@@ -72,19 +80,25 @@ def cost(conversation: Conversation, usage: TokenUsage) -> ChatCost:
     return charges.chat_cost(run, **usage.counted)
 
 
-def messages_for(endpoint: ChatEndpoint, earlier: list[Turn], question: str) -> tuple[list[Message], int]:
+def messages_for(
+    endpoint: ChatEndpoint, earlier: list[Turn], question: str
+) -> tuple[list[Message], int]:
     """The request's messages and how many of the oldest turns had to be left out to fit the model's memory.
 
     Raises QuestionTooLong when not even the question alone fits.
     """
-    system = [{"role": "system", "content": endpoint.system_prompt}] if endpoint.system_prompt else []
+    system = (
+        [{"role": "system", "content": endpoint.system_prompt}] if endpoint.system_prompt else []
+    )
     asked = [{"role": "user", "content": question}]
     room = endpoint.context_tokens - answer_tokens(endpoint)
     counted = count_messages([*system, *asked])
     if (needed := stretched(endpoint, counted)) > room:
         raise QuestionTooLong(needed - room)
     left_out = len(earlier)
-    for turn in reversed(earlier):  # the newest first, and no more of them than fit: a talk may be as long as it likes
+    for turn in reversed(
+        earlier
+    ):  # the newest first, and no more of them than fit: a talk may be as long as it likes
         counted += count_messages(_spoken([turn])) - TOKENS_PER_REPLY
         if stretched(endpoint, counted) > room:
             break

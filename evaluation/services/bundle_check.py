@@ -24,7 +24,9 @@ def _model_changes(submission: Submission) -> list[str]:
     if endpoint.model != frozen["model"]:
         said.append(f"The run now answers as {endpoint.model}; handed in was {frozen['model']}.")
     if endpoint.provider != frozen["provider"]:
-        said.append(f"The model is now asked at {endpoint.provider}; handed in was {frozen['provider']}.")
+        said.append(
+            f"The model is now asked at {endpoint.provider}; handed in was {frozen['provider']}."
+        )
     return said
 
 

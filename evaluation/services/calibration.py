@@ -10,7 +10,13 @@ from django.urls import reverse
 
 from evaluation.anchor_interviews import TRANSCRIPTS
 from evaluation.anchors import CRITERIA, Agreed, AnchorTranscript
-from evaluation.models import Calibration, CalibrationLevel, CalibrationRule, Criterion, RubricVersion
+from evaluation.models import (
+    Calibration,
+    CalibrationLevel,
+    CalibrationRule,
+    Criterion,
+    RubricVersion,
+)
 from evaluation.services.telling import tell_professor
 from teams.models import Course, Membership, NoticeKind, Role, User
 from teams.services import audit
@@ -70,14 +76,20 @@ def transcript(number: int) -> AnchorTranscript | None:
 def choose(*, grader: Membership, anchor: AnchorTranscript, key: str, level: int) -> None:
     """Keep a grader's level for one criterion. A second choice changes nothing: the first impression is what counts."""
     kept, _ = Calibration.objects.get_or_create(grader=grader, transcript=anchor.key)
-    CalibrationLevel.objects.get_or_create(calibration=kept, criterion_key=key, defaults={"level": level})
+    CalibrationLevel.objects.get_or_create(
+        calibration=kept, criterion_key=key, defaults={"level": level}
+    )
 
 
 def compared(*, grader: Membership, anchor: AnchorTranscript) -> list[Compared]:
     """What the grader chose beside what is intended, for each criterion."""
-    rows = CalibrationLevel.objects.filter(calibration__grader=grader, calibration__transcript=anchor.key)
+    rows = CalibrationLevel.objects.filter(
+        calibration__grader=grader, calibration__transcript=anchor.key
+    )
     chosen = dict(rows.values_list("criterion_key", "level"))
-    return [Compared(row, anchor.agreed[key], chosen.get(key)) for key, row in criteria().items()]
+    return [
+        Compared(row, anchor.agreed[key], chosen.get(key)) for key, row in criteria().items()
+    ]
 
 
 def progress_of(grader: Membership) -> Progress:
@@ -86,13 +98,17 @@ def progress_of(grader: Membership) -> Progress:
 
 def progress_in(course: Course) -> list[Progress]:
     """Every professor of the course, by name."""
-    rows = Membership.objects.filter(course=course, role=Role.PROFESSOR, active=True).select_related("person")
+    rows = Membership.objects.filter(
+        course=course, role=Role.PROFESSOR, active=True
+    ).select_related("person")
     return _progress(list(rows))
 
 
 def _progress(graders: list[Membership]) -> list[Progress]:
     agreed = {anchor.key: anchor.agreed for anchor in TRANSCRIPTS}
-    done: dict[int, dict[str, int]] = {grader.pk: {} for grader in graders}  # levels by interview
+    done: dict[int, dict[str, int]] = {
+        grader.pk: {} for grader in graders
+    }  # levels by interview
     differences: dict[int, list[int]] = {grader.pk: [] for grader in graders}
     rows = CalibrationLevel.objects.filter(calibration__grader__in=graders)
     names = ("calibration__grader_id", "calibration__transcript", "criterion_key", "level")
@@ -125,7 +141,9 @@ def is_required(course: Course) -> bool:
 
 def waits_for(grader: Membership) -> bool:
     """Whether this professor has to calibrate before she grades, and has not."""
-    required = hasattr(grader.course, "calibration_rule")  # where its page fetched it, no query more
+    required = hasattr(
+        grader.course, "calibration_rule"
+    )  # where its page fetched it, no query more
     return required and not progress_of(grader).calibrated
 
 
@@ -141,7 +159,12 @@ def require(*, course: Course, required: bool, person: User) -> bool:
             CalibrationRule.objects.filter(course=course).delete()
         words = ["not required", "required"] if required else ["required", "not required"]
         audit.record(
-            course=course, person=person, action="calibration", what=str(course), before=words[0], after=words[1]
+            course=course,
+            person=person,
+            action="calibration",
+            what=str(course),
+            before=words[0],
+            after=words[1],
         )
         if required:
             _tell_uncalibrated(course)
@@ -155,4 +178,9 @@ def _tell_uncalibrated(course: Course) -> None:
     )
     for one in progress_in(course):
         if not one.calibrated:
-            tell_professor(one.grader, NoticeKind.WAITING, text, reverse("calibration_list", args=[course.pk]))
+            tell_professor(
+                one.grader,
+                NoticeKind.WAITING,
+                text,
+                reverse("calibration_list", args=[course.pk]),
+            )

@@ -33,14 +33,18 @@ class ChatRefused(Exception):
     """The question was not asked; the message says why and what to do, and fits a blind page."""
 
 
-def open_conversation(*, run: TrainingRun, person: User, submission: Submission | None = None) -> Conversation:
+def open_conversation(
+    *, run: TrainingRun, person: User, submission: Submission | None = None
+) -> Conversation:
     """Raises ChatRefused for a run that was deleted meanwhile."""
     with transaction.atomic():
         _hold_still(run)
         return Conversation.objects.create(run=run, person=person, submission=submission)
 
 
-def ask(*, conversation: Conversation, question: str, person: User, key: UUID | None = None) -> Turn:
+def ask(
+    *, conversation: Conversation, question: str, person: User, key: UUID | None = None
+) -> Turn:
     """Put one more question. The answer starts at once and arrives on `turn.topic`.
 
     `key`: what the turn is to be known by; a question that comes again with the same key was asked already.
@@ -53,10 +57,16 @@ def ask(*, conversation: Conversation, question: str, person: User, key: UUID | 
     return turn
 
 
-def _asked_already(conversation: Conversation, key: UUID | None, question: str | None) -> Turn | None:
+def _asked_already(
+    conversation: Conversation, key: UUID | None, question: str | None
+) -> Turn | None:
     """What came before with this key. Another question is another one: `_new_turn` gives it a key of its own."""
     asked = conversation.turns.filter(key=key).first() if key else None
-    return asked if asked and (question is None or clean(question).strip() == asked.question) else None
+    return (
+        asked
+        if asked and (question is None or clean(question).strip() == asked.question)
+        else None
+    )
 
 
 def put_to_each(
@@ -84,7 +94,9 @@ def begin(turns: list[Turn]) -> None:
         desk.start(turn.pk)
 
 
-def retry(*, turn: Turn, person: User, question: str | None = None, key: UUID | None = None) -> Turn:
+def retry(
+    *, turn: Turn, person: User, question: str | None = None, key: UUID | None = None
+) -> Turn:
     """Ask the last question again, or `question` in its place. The old turn stays on record, out of the talk.
 
     `key` and what is raised as with `ask`.
@@ -115,7 +127,12 @@ def _checked(question: str) -> str:
 
 
 def _new_turn(
-    conversation: Conversation, question: str, person: User, *, replaces: Turn | None, key: UUID | None = None
+    conversation: Conversation,
+    question: str,
+    person: User,
+    *,
+    replaces: Turn | None,
+    key: UUID | None = None,
 ) -> Turn:
     """The row and its hold, both or neither."""
     current = conversation.turns.current()
@@ -128,12 +145,16 @@ def _new_turn(
     try:
         with transaction.atomic():
             _hold_still(conversation.run)
-            turn = Turn(conversation=conversation, question=question, asked_by=person, left_out=left_out)
+            turn = Turn(
+                conversation=conversation, question=question, asked_by=person, left_out=left_out
+            )
             if key and not Turn.objects.filter(key=key).exists():
                 turn.key = key
             return _save_turn(turn, replaces, call.most)
     except IntegrityError as error:
-        raise ChatRefused("The student is still answering. Wait for the answer, or press Stop.") from error
+        raise ChatRefused(
+            "The student is still answering. Wait for the answer, or press Stop."
+        ) from error
 
 
 def _hold_still(run: TrainingRun) -> None:
@@ -180,7 +201,9 @@ def delete(*, conversation: Conversation) -> None:
     """Out of the list; `restore` brings it back. An answer on its way is stopped first."""
     for turn in conversation.turns.filter(status=TurnStatus.STREAMING):
         stop(turn=turn)
-    Conversation.objects.filter(pk=conversation.pk, deleted_at=None).update(deleted_at=timezone.now())
+    Conversation.objects.filter(pk=conversation.pk, deleted_at=None).update(
+        deleted_at=timezone.now()
+    )
 
 
 def restore(*, conversation: Conversation) -> None:
@@ -196,7 +219,9 @@ def sweep() -> int:
 
 
 def _fail_left_behind(turn: Turn) -> bool:
-    failed = closing.fail(turn=turn, message=LEFT_BEHIND, outcome=Outcome.LOST, answer=turn.answer)
+    failed = closing.fail(
+        turn=turn, message=LEFT_BEHIND, outcome=Outcome.LOST, answer=turn.answer
+    )
     if failed:
         live.wake(turn.topic)
     return failed

@@ -10,7 +10,10 @@ def as_jsonl(conversation: Conversation) -> str:
     messages = [
         message
         for turn in conversation.turns.current().remembered()
-        for message in ({"role": "user", "content": turn.question}, {"role": "assistant", "content": turn.answer})
+        for message in (
+            {"role": "user", "content": turn.question},
+            {"role": "assistant", "content": turn.answer},
+        )
     ]
     return json.dumps({"messages": messages}, ensure_ascii=False) + "\n"
 

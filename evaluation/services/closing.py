@@ -33,7 +33,9 @@ def estimate(turn: Turn, text: str) -> TokenUsage:
     endpoint = bots.endpoint_of(conversation)
     earlier = conversation.turns.current().filter(position__lt=turn.position)
     messages, _ = bots.messages_for(endpoint, list(earlier.remembered()), turn.question)
-    return unpriced(conversation.run, endpoint, messages, untrained=conversation.untrained).counted_here(text)
+    return unpriced(
+        conversation.run, endpoint, messages, untrained=conversation.untrained
+    ).counted_here(text)
 
 
 def complete(*, turn: Turn, answered: Answered) -> None:
@@ -57,7 +59,14 @@ def never_asked(*, turn: Turn) -> None:
             _settle(turn, Outcome.NEVER_REACHED, None)
 
 
-def fail(*, turn: Turn, message: str, outcome: Outcome, answer: str = "", usage: TokenUsage | None = None) -> bool:
+def fail(
+    *,
+    turn: Turn,
+    message: str,
+    outcome: Outcome,
+    answer: str = "",
+    usage: TokenUsage | None = None,
+) -> bool:
     """No answer that counts. True when this call ended the turn. `message` is for people; the money goes by the rest."""
     with transaction.atomic():
         moved = turn.finish(TurnStatus.FAILED, error_message=message, answer=answer)
@@ -68,9 +77,17 @@ def fail(*, turn: Turn, message: str, outcome: Outcome, answer: str = "", usage:
 
 def _settle(turn: Turn, outcome: Outcome, usage: TokenUsage | None) -> None:
     def at_most() -> TokenUsage:
-        return replace(estimate(turn, ""), output_tokens=answer_tokens(bots.endpoint_of(turn.conversation)))
+        return replace(
+            estimate(turn, ""), output_tokens=answer_tokens(bots.endpoint_of(turn.conversation))
+        )
 
-    settle(key=turn.hold_key, outcome=outcome, usage=usage, at_most=at_most, charge=partial(_charge, turn))
+    settle(
+        key=turn.hold_key,
+        outcome=outcome,
+        usage=usage,
+        at_most=at_most,
+        charge=partial(_charge, turn),
+    )
 
 
 def settle_forgotten(turns: QuerySet[Turn]) -> int:
@@ -102,7 +119,9 @@ def _keep(turn: Turn, answered: Answered) -> None:
 def _charge(turn: Turn, usage: TokenUsage) -> Charge:
     run = turn.conversation.run
     return charges.answer_charge(
-        charges.cost_or_hold(lambda: bots.cost(turn.conversation, usage), run=run, hold_key=turn.hold_key),
+        charges.cost_or_hold(
+            lambda: bots.cost(turn.conversation, usage), run=run, hold_key=turn.hold_key
+        ),
         usage,
         method=run.method,
         subject_kind=SubjectKind.TURN,

@@ -16,7 +16,8 @@ from teams.models import Team, User
 from training.models import TrainingRun
 from training.services import deleted
 
-FEWEST, MOST = 2, len(SIDES)
+FEWEST = 2
+MOST = len(SIDES)
 SAME = "same"
 
 
@@ -39,13 +40,23 @@ class Bot:
 
 def bot_of(run: TrainingRun, *, untrained: bool) -> Bot:
     if untrained:
-        return Bot(f"base-{run.base_model_id}", f"{run.base_model.label}, not trained", run, untrained=True)
+        return Bot(
+            f"base-{run.base_model_id}",
+            f"{run.base_model.label}, not trained",
+            run,
+            untrained=True,
+        )
     return Bot(f"run-{run.number}", str(run), run, untrained=False)
 
 
 def bots_of(team: Team) -> list[Bot]:
     """Finished runs, newest first, then the base models that they began from."""
-    runs = list(TrainingRun.objects.for_team(team).finished().shown().select_related("base_model", "team__course"))
+    runs = list(
+        TrainingRun.objects.for_team(team)
+        .finished()
+        .shown()
+        .select_related("base_model", "team__course")
+    )
     bases = {run.base_model_id: bot_of(run, untrained=True) for run in runs}
     return [*(bot_of(run, untrained=False) for run in runs), *bases.values()]
 
@@ -58,12 +69,16 @@ def compare(*, team: Team, question: str, values: list[str], person: User) -> Co
     known = {bot.value: bot for bot in bots_of(team)}
     picked = [known[value] for value in dict.fromkeys(values) if value in known]
     if not FEWEST <= len(picked) <= MOST:
-        raise CompareRefused(f"Choose two or three bots; {len(picked) or 'none'} of yours {_is(picked)} chosen.")
+        raise CompareRefused(
+            f"Choose two or three bots; {len(picked) or 'none'} of yours {_is(picked)} chosen."
+        )
     secrets.SystemRandom().shuffle(picked)
     with transaction.atomic():
         for bot in picked:
             _hold_still(bot.run)
-        comparison = Comparison.objects.create(team=team, question=clean(question).strip(), asked_by=person)
+        comparison = Comparison.objects.create(
+            team=team, question=clean(question).strip(), asked_by=person
+        )
         talks = [_contend(comparison, side, bot, person) for side, bot in enumerate(picked)]
         turns = chat.put_to_each(conversations=talks, question=question, person=person)
     chat.begin(turns)
@@ -91,7 +106,9 @@ def contenders_of(comparison: Comparison) -> list[Contender]:
     """In the order of their sides, each with its bot and its answer: three queries."""
     return list(
         comparison.contenders.select_related(
-            "conversation__run__base_model", "conversation__run__team__course", "conversation__submission"
+            "conversation__run__base_model",
+            "conversation__run__team__course",
+            "conversation__submission",
         ).prefetch_related(Prefetch("conversation__turns", Turn.objects.current()))
     )
 
@@ -114,7 +131,9 @@ def vote(*, comparison: Comparison, person: User, side: str) -> Vote:
         raise CompareRefused("Choose the better answer, or say that they are equally good.")
     if reason := waits_for(contenders):
         raise CompareRefused(reason)
-    made, _ = Vote.objects.get_or_create(comparison=comparison, person=person, defaults={"better": sides[side]})
+    made, _ = Vote.objects.get_or_create(
+        comparison=comparison, person=person, defaults={"better": sides[side]}
+    )
     return made
 
 
@@ -126,8 +145,12 @@ def votes_by_side(comparison: Comparison) -> dict[int | None, int]:
 def ranking_of(team: Team) -> Ranking[str]:
     """Over all votes of the team; each bot by its `Bot.value`."""
     votes = Vote.objects.filter(comparison__team=team).select_related("better").order_by("pk")
-    sides = Prefetch("comparison__contenders", Contender.objects.select_related("conversation__run"))
-    return rank([_ballot(one) for one in votes.select_related("comparison").prefetch_related(sides)])
+    sides = Prefetch(
+        "comparison__contenders", Contender.objects.select_related("conversation__run")
+    )
+    return rank(
+        [_ballot(one) for one in votes.select_related("comparison").prefetch_related(sides)]
+    )
 
 
 def _ballot(one: Vote) -> Ballot[str]:

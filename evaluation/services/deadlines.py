@@ -20,7 +20,11 @@ def deadline_of(course: Course) -> datetime | None:
 
 def deadline_in(milestones: Iterable[Milestone]) -> datetime | None:
     """The same, where the course's plan is at hand."""
-    days = [one.due_on for one in milestones if one.goal == Milestone.Goal.SUBMISSION and one.due_on is not None]
+    days = [
+        one.due_on
+        for one in milestones
+        if one.goal == Milestone.Goal.SUBMISSION and one.due_on is not None
+    ]
     return _end_of(max(days, default=None))
 
 
@@ -52,4 +56,11 @@ def set_grading_due(*, course: Course, due_on: date | None, person: User) -> Non
     else:
         GradingDue.objects.update_or_create(course=course, defaults={"due_on": due_on})
     days = [day.isoformat() if day else None for day in (before, due_on)]
-    audit.record(course=course, person=person, action="grading due", what=str(course), before=days[0], after=days[1])
+    audit.record(
+        course=course,
+        person=person,
+        action="grading due",
+        what=str(course),
+        before=days[0],
+        after=days[1],
+    )

@@ -101,7 +101,9 @@ def freeze(result: SubmissionResult, marked: Iterable[MarkedTurn]) -> Content:
         "points": result.scale.points,
         "shares": result.scale.shares,
         "criteria": [_criterion(row) for row in result.criteria],
-        "comments": [{"grader": number, "comment": comment} for number, comment in result.comments],
+        "comments": [
+            {"grader": number, "comment": comment} for number, comment in result.comments
+        ],
         "marked": [_turn(one) for one in marked],
     }
     if result.presentation is not None and result.presentation.marked:
@@ -115,16 +117,27 @@ def _presentation(heard: Heard) -> FrozenPresentation:
         "weight": heard.rule.weight,
         "points": heard.rule.points,
         "criteria": [
-            {"key": row.criterion.key, "weight": row.weight, "marks": [_heard_mark(mark) for mark in row.marks]}
+            {
+                "key": row.criterion.key,
+                "weight": row.weight,
+                "marks": [_heard_mark(mark) for mark in row.marks],
+            }
             for row in heard.rows
         ],
-        "comments": [{"grader": number, "comment": comment} for number, comment in heard.comments],
+        "comments": [
+            {"grader": number, "comment": comment} for number, comment in heard.comments
+        ],
     }
 
 
 def _heard_mark(mark: HeardMark) -> FrozenMark:
     level = mark.level.value if mark.level else None
-    return {"grader": mark.listener, "level": level, "cannot_judge": mark.cannot_judge, "comment": mark.notes}
+    return {
+        "grader": mark.listener,
+        "level": level,
+        "cannot_judge": mark.cannot_judge,
+        "comment": mark.notes,
+    }
 
 
 def _criterion(row: CriterionResult) -> FrozenCriterion:
@@ -133,7 +146,9 @@ def _criterion(row: CriterionResult) -> FrozenCriterion:
         "key": row.criterion.key,
         "weight": row.weight,
         "final": row.final,
-        "settled": None if settled is None else {"level": settled.level, "reason": settled.reason},
+        "settled": None
+        if settled is None
+        else {"level": settled.level, "reason": settled.reason},
         "marks": [
             {
                 "grader": mark.grader,
@@ -151,7 +166,8 @@ def _criterion(row: CriterionResult) -> FrozenCriterion:
 
 def _turn(one: MarkedTurn) -> FrozenTurn:
     tags: list[FrozenTag] = [
-        {"label": tag.label, "criterion": tag.criterion.key if tag.criterion else ""} for tag in one.tags
+        {"label": tag.label, "criterion": tag.criterion.key if tag.criterion else ""}
+        for tag in one.tags
     ]
     return {"turn": str(one.turn.key), "tags": tags, "better": list(one.better)}
 
@@ -199,14 +215,20 @@ def thaw(releases: Iterable[ResultRelease]) -> list[ReleasedResult]:
     return [_thaw(one, rubrics.get(one.submission.rubric_id, []), turns) for one in wanted]
 
 
-def _thaw(release: ResultRelease, rubric: list[Criterion], turns: dict[str, Turn]) -> ReleasedResult:
+def _thaw(
+    release: ResultRelease, rubric: list[Criterion], turns: dict[str, Turn]
+) -> ReleasedResult:
     content: Content = release.content
     by_key = {criterion.key: criterion for criterion in rubric}
-    rows = [_result(by_key[one["key"]], one) for one in content["criteria"] if one["key"] in by_key]
+    rows = [
+        _result(by_key[one["key"]], one) for one in content["criteria"] if one["key"] in by_key
+    ]
     comments = [(one["grader"], one["comment"]) for one in content["comments"]]
     marked = [
         MarkedTurn(
-            turns[one["turn"]], [Tag(tag["label"], by_key.get(tag["criterion"])) for tag in one["tags"]], one["better"]
+            turns[one["turn"]],
+            [Tag(tag["label"], by_key.get(tag["criterion"])) for tag in one["tags"]],
+            one["better"],
         )
         for one in content["marked"]
         if one["turn"] in turns
@@ -216,7 +238,9 @@ def _thaw(release: ResultRelease, rubric: list[Criterion], turns: dict[str, Turn
     return ReleasedResult(release, rows, comments, in_order(marked), scale, presentation)
 
 
-def _thaw_presentation(kept: FrozenPresentation | None, by_key: dict[str, Criterion], scale: Scale) -> Heard | None:
+def _thaw_presentation(
+    kept: FrozenPresentation | None, by_key: dict[str, Criterion], scale: Scale
+) -> Heard | None:
     """Its criteria are read by the words of the submission's rubric; what that does not have is left out."""
     if kept is None:
         return None
@@ -227,7 +251,12 @@ def _thaw_presentation(kept: FrozenPresentation | None, by_key: dict[str, Criter
             continue
         levels = {level.value: level for level in criterion.levels.all()}
         marks = [
-            HeardMark(mark["grader"], levels.get(mark["level"] or 0), mark["cannot_judge"], mark["comment"])
+            HeardMark(
+                mark["grader"],
+                levels.get(mark["level"] or 0),
+                mark["cannot_judge"],
+                mark["comment"],
+            )
             for mark in one["marks"]
         ]
         rows.append(HeardRow(criterion, marks, one["weight"]))
@@ -239,15 +268,29 @@ def _thaw_presentation(kept: FrozenPresentation | None, by_key: dict[str, Criter
 def _result(criterion: Criterion, one: FrozenCriterion) -> CriterionResult:
     levels = {level.value: level for level in criterion.levels.all()}
     marks = [
-        Mark(mark["grader"], levels.get(mark["level"] or 0), mark["cannot_judge"], mark["comment"])
+        Mark(
+            mark["grader"], levels.get(mark["level"] or 0), mark["cannot_judge"], mark["comment"]
+        )
         for mark in one["marks"]
     ]
     settled = one["settled"]
     decided = Settled(settled["level"], settled["reason"]) if settled else None
-    return CriterionResult(criterion, marks, decided, one["final"], one["weight"], one.get("blind"), one.get("heard"))
+    return CriterionResult(
+        criterion,
+        marks,
+        decided,
+        one["final"],
+        one["weight"],
+        one.get("blind"),
+        one.get("heard"),
+    )
 
 
 def current_of(submission: Submission) -> ReleasedResult | None:
     """What the team may read now; None before a release, and while it is hidden."""
-    newest = submission.releases.select_related("submission").last() if submission.released_at else None
+    newest = (
+        submission.releases.select_related("submission").last()
+        if submission.released_at
+        else None
+    )
     return thaw([newest])[0] if newest else None

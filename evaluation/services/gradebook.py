@@ -10,12 +10,27 @@ from evaluation.services.results import SubmissionResult, results_of
 from teams.models import Course
 from teams.services.costs import safe_cell
 
-COLUMNS = ("team", "run", "method", "submitted", "late", "released", "grader", "status", "committed", "revisions")
+COLUMNS = (
+    "team",
+    "run",
+    "method",
+    "submitted",
+    "late",
+    "released",
+    "grader",
+    "status",
+    "committed",
+    "revisions",
+)
 
 
 def current_submissions(course: Course) -> list[Submission]:
     """Every team's, by team name."""
-    rows = Submission.objects.current().filter(team__course=course).select_related("team__course", "run", "rubric")
+    rows = (
+        Submission.objects.current()
+        .filter(team__course=course)
+        .select_related("team__course", "run", "rubric")
+    )
     return list(rows.order_by("team__name"))
 
 
@@ -26,20 +41,30 @@ def course_results(course: Course) -> list[SubmissionResult]:
 def write_gradebook_csv(course: Course, out: TextIO) -> None:
     """Levels as numbers, "cannot judge" in words, empty where nothing was said. `late` is yes or no, empty without a deadline."""
     results, deadline = course_results(course), deadline_of(course)
-    newest = sorted((row.criterion for result in results for row in result.criteria), key=lambda one: one.pk)
+    newest = sorted(
+        (row.criterion for result in results for row in result.criteria), key=lambda one: one.pk
+    )
     names = {criterion.key: criterion.name for criterion in newest}
     writer = csv.writer(out)
     header = [*COLUMNS, *names.values(), "mean level", "comment"]
     writer.writerow([safe_cell(name) for name in header])
     for result in results:
         for number, _ in enumerate(result.gradings, start=1):
-            writer.writerow([safe_cell(value) for value in _row(result, number, list(names), deadline)])
+            writer.writerow(
+                [safe_cell(value) for value in _row(result, number, list(names), deadline)]
+            )
 
 
-def _row(result: SubmissionResult, number: int, keys: list[str], deadline: datetime | None) -> list[object]:
+def _row(
+    result: SubmissionResult, number: int, keys: list[str], deadline: datetime | None
+) -> list[object]:
     submission, grading = result.submission, result.gradings[number - 1]
     cells = {
-        row.criterion.key: mark.level.value if mark.level else "cannot judge" if mark.cannot_judge else ""
+        row.criterion.key: mark.level.value
+        if mark.level
+        else "cannot judge"
+        if mark.cannot_judge
+        else ""
         for row in result.criteria
         for mark in row.marks
         if mark.grader == number

@@ -61,7 +61,9 @@ class CannotCommit(Exception):
     """The grade stays a draft; the message says why."""
 
 
-def save_score(*, score: CriterionScore, marks: Marks, version: int, before: Sequence[Marks] = ()) -> Saved:
+def save_score(
+    *, score: CriterionScore, marks: Marks, version: int, before: Sequence[Marks] = ()
+) -> Saved:
     """Write the marks of one criterion into the draft, unless they are based on an old version of it.
 
     `before`: what the same page has sent and got no answer to. Where that is what is there, its author has seen it.
@@ -74,7 +76,9 @@ def save_score(*, score: CriterionScore, marks: Marks, version: int, before: Seq
             if there == marks:
                 return Saved.SAME
             based_on = score.version if there in own else version
-            row = CriterionScore.objects.filter(pk=score.pk, version=based_on, grade__status=GradeStatus.DRAFT)
+            row = CriterionScore.objects.filter(
+                pk=score.pk, version=based_on, grade__status=GradeStatus.DRAFT
+            )
             if row.update(version=F("version") + 1, **fields):
                 _touch(score.grade)
                 return Saved.SAVED
@@ -86,15 +90,22 @@ def _as_kept(marks: Marks) -> Marks:
     return Marks(marks.level, marks.cannot_judge, clean(marks.comment)[:MAX_COMMENT_CHARACTERS])
 
 
-def save_comment(*, grade: Grade, comment: str, version: int, before: Sequence[str] = ()) -> Saved:
+def save_comment(
+    *, grade: Grade, comment: str, version: int, before: Sequence[str] = ()
+) -> Saved:
     """Write the overall comment into the draft, unless it is based on an old version of it. `before` as in `save_score`."""
-    text, own = clean(comment)[:MAX_COMMENT_CHARACTERS], [clean(one)[:MAX_COMMENT_CHARACTERS] for one in before]
+    text, own = (
+        clean(comment)[:MAX_COMMENT_CHARACTERS],
+        [clean(one)[:MAX_COMMENT_CHARACTERS] for one in before],
+    )
     with transaction.atomic():
         for _ in range(LOOKS):
             if grade.comment == text:
                 return Saved.SAME
             based_on = grade.comment_version if grade.comment in own else version
-            row = Grade.objects.filter(pk=grade.pk, comment_version=based_on, status=GradeStatus.DRAFT)
+            row = Grade.objects.filter(
+                pk=grade.pk, comment_version=based_on, status=GradeStatus.DRAFT
+            )
             if row.update(comment=text, comment_version=F("comment_version") + 1):
                 _touch(grade)
                 return Saved.SAVED
@@ -102,7 +113,9 @@ def save_comment(*, grade: Grade, comment: str, version: int, before: Sequence[s
         return keep_aside(grade, Marks(comment=text))
 
 
-def keep_aside(grade: Grade, marks: Marks, *, criterion: Criterion | None = None, turn: Turn | None = None) -> Saved:
+def keep_aside(
+    grade: Grade, marks: Marks, *, criterion: Criterion | None = None, turn: Turn | None = None
+) -> Saved:
     """Beside what is there, until its author chooses. Sent a second time because its answer was lost, it is kept once."""
     UnappliedSave.objects.get_or_create(
         grade=grade,
@@ -130,12 +143,16 @@ def choose(*, unapplied: UnappliedSave, use_it: bool) -> None:
         if unapplied.turn_id is not None and grading is not None:
             TurnCorrection.objects.filter(grading=grading, turn=unapplied.turn_id).delete()
             if unapplied.comment:
-                TurnCorrection.objects.create(grading=grading, turn_id=unapplied.turn_id, answer=unapplied.comment)
+                TurnCorrection.objects.create(
+                    grading=grading, turn_id=unapplied.turn_id, answer=unapplied.comment
+                )
         elif unapplied.criterion_id is None:
             row = Grade.objects.filter(pk=unapplied.grade_id, status=GradeStatus.DRAFT)
             row.update(comment=unapplied.comment, comment_version=F("comment_version") + 1)
         else:
-            scores = CriterionScore.objects.filter(grade=unapplied.grade_id, criterion=unapplied.criterion_id)
+            scores = CriterionScore.objects.filter(
+                grade=unapplied.grade_id, criterion=unapplied.criterion_id
+            )
             scores.filter(grade__status=GradeStatus.DRAFT).update(
                 level=unapplied.level,
                 cannot_judge=unapplied.cannot_judge,
@@ -161,8 +178,13 @@ def commit(*, grade: Grade, seen_version: int, person: User, reason: str = "") -
             "Your course asks you to calibrate first. Everything you entered is kept: calibrate, then submit."
         )
     with transaction.atomic():
-        if grade.unapplied.filter(resolved_at=None).exists() and grade.status == GradeStatus.DRAFT:
-            raise CannotCommit("Two windows saved different marks. Choose between them below, then submit again.")
+        if (
+            grade.unapplied.filter(resolved_at=None).exists()
+            and grade.status == GradeStatus.DRAFT
+        ):
+            raise CannotCommit(
+                "Two windows saved different marks. Choose between them below, then submit again."
+            )
         draft = Grade.objects.filter(pk=grade.pk, status=GradeStatus.DRAFT, version=seen_version)
         if draft.update(status=GradeStatus.COMMITTED, committed_at=timezone.now()):
             _change_waits(grade, "another professor submitted a grade after the release.")
@@ -184,7 +206,10 @@ def _tell_of_disagreement(submission: Submission, grade: Grade) -> None:
         grade__grading__submission=submission, grade__status=GradeStatus.COMMITTED
     )
     theirs = others.exclude(level=None).values_list("criterion_id", "level")
-    mine = {score.criterion_id: score for score in grade.scores.exclude(level=None).select_related("criterion")}
+    mine = {
+        score.criterion_id: score
+        for score in grade.scores.exclude(level=None).select_related("criterion")
+    }
     apart = {
         mine[key].criterion.name
         for key, level in theirs
@@ -203,19 +228,30 @@ def undo(*, grade: Grade) -> None:
     """
     with transaction.atomic():
         since = timezone.now() - UNDO
-        shown = ResultRelease.objects.filter(submission=_submission(grade), created_at__gte=since)
+        shown = ResultRelease.objects.filter(
+            submission=_submission(grade), created_at__gte=since
+        )
         if grade.committed_at and shown.filter(created_at__gte=grade.committed_at).exists():
-            raise CannotCommit("The result was released meanwhile. Use “Change the grade”, with a reason.")
+            raise CannotCommit(
+                "The result was released meanwhile. Use “Change the grade”, with a reason."
+            )
         fresh = Grade.objects.filter(
-            pk=grade.pk, status=GradeStatus.COMMITTED, committed_at__gte=since, grading__submission__replaced_at=None
+            pk=grade.pk,
+            status=GradeStatus.COMMITTED,
+            committed_at__gte=since,
+            grading__submission__replaced_at=None,
         )  # true of a presentation too, which belongs to no submission
         once = fresh.annotate(made=Count("revisions")).filter(made=FIRST_REVISION)
-        if not Grade.objects.filter(pk__in=once.values("pk")).update(status=GradeStatus.DRAFT, committed_at=None):
+        if not Grade.objects.filter(pk__in=once.values("pk")).update(
+            status=GradeStatus.DRAFT, committed_at=None
+        ):
             raise CannotCommit("Half a minute is over. Use “Change the grade”, with a reason.")
         grade.revisions.all().delete()
 
 
-def revise(*, grade: Grade, marks: Mapping[int, Marks], comment: str, reason: str, person: User) -> GradeRevision:
+def revise(
+    *, grade: Grade, marks: Mapping[int, Marks], comment: str, reason: str, person: User
+) -> GradeRevision:
     """A new revision of a committed grade, with its reason. `marks` by criterion id; earlier revisions stay as they are.
 
     What a team was shown stays too: its instructors are told that a change waits, and the audit log has it.
@@ -227,7 +263,9 @@ def revise(*, grade: Grade, marks: Mapping[int, Marks], comment: str, reason: st
         if newest and _says(newest, marks, comment, reason, person):
             return newest
         Grade.objects.filter(pk=grade.pk).update(
-            comment=clean(comment)[:MAX_COMMENT_CHARACTERS], version=F("version") + 1, saved_at=timezone.now()
+            comment=clean(comment)[:MAX_COMMENT_CHARACTERS],
+            version=F("version") + 1,
+            saved_at=timezone.now(),
         )
         for score in grade.scores.select_for_update():
             wanted = marks[score.criterion_id]
@@ -237,17 +275,28 @@ def revise(*, grade: Grade, marks: Mapping[int, Marks], comment: str, reason: st
                 comment=clean(wanted.comment)[:MAX_COMMENT_CHARACTERS],
                 version=F("version") + 1,
             )
-        UnappliedSave.objects.filter(grade=grade, resolved_at=None).update(resolved_at=timezone.now())
+        UnappliedSave.objects.filter(grade=grade, resolved_at=None).update(
+            resolved_at=timezone.now()
+        )
         made = _keep_revision(grade, person, reason=reason)
         _log_revision(grade, made, person)
         return made
 
 
-def _says(made: GradeRevision, marks: Mapping[int, Marks], comment: str, reason: str, person: User) -> bool:
+def _says(
+    made: GradeRevision, marks: Mapping[int, Marks], comment: str, reason: str, person: User
+) -> bool:
     """Whether this revision is just what is sent now."""
-    if made.number == FIRST_REVISION or made.author_id != person.pk or made.reason != reason[:300]:
+    if (
+        made.number == FIRST_REVISION
+        or made.author_id != person.pk
+        or made.reason != reason[:300]
+    ):
         return False
-    there = {one["criterion"]: Marks(one["level"], one["cannot_judge"], one["comment"]) for one in made.scores}
+    there = {
+        one["criterion"]: Marks(one["level"], one["cannot_judge"], one["comment"])
+        for one in made.scores
+    }
     sent = {key: _as_kept(one) for key, one in marks.items()}
     return there == sent and made.comment == clean(comment)[:MAX_COMMENT_CHARACTERS]
 
@@ -285,7 +334,9 @@ def _log_revision(grade: Grade, made: GradeRevision, person: User) -> None:
         before={name: was.get(name) for name in changed},
         after={**{name: now[name] for name in changed}, "reason": made.reason},
     )
-    _change_waits(grade, f"a professor changed a grade after the release ({made.reason.rstrip('.')}).")
+    _change_waits(
+        grade, f"a professor changed a grade after the release ({made.reason.rstrip('.')})."
+    )
 
 
 def _team_and_what(grade: Grade) -> tuple[Team, str]:
@@ -299,7 +350,10 @@ def _team_and_what(grade: Grade) -> tuple[Team, str]:
 
 
 def _levels(revision: GradeRevision) -> dict[str, int | str | None]:
-    return {one["name"]: "cannot judge" if one["cannot_judge"] else one["level"] for one in revision.scores}
+    return {
+        one["name"]: "cannot judge" if one["cannot_judge"] else one["level"]
+        for one in revision.scores
+    }
 
 
 def _keep_revision(grade: Grade, person: User, *, reason: str) -> GradeRevision:

@@ -39,23 +39,33 @@ class ToHear:
 
 def heard_by(listener: Membership) -> list[tuple[PresentationSession, list[ToHear]]]:
     """Her sessions with their presentations, each with what she wrote. Opens what is missing; idempotent."""
-    sessions = listener.presentation_sessions.filter(course=listener.course_id).prefetch_related("presentations__team")
+    sessions = listener.presentation_sessions.filter(course=listener.course_id).prefetch_related(
+        "presentations__team"
+    )
     found = []
     for session in sessions:
         slots = presenting.slots_of(session)
-        found.append((session, [ToHear(slot, _opened(slot.presentation, listener)) for slot in slots]))
+        found.append(
+            (session, [ToHear(slot, _opened(slot.presentation, listener)) for slot in slots])
+        )
     return found
 
 
 def _opened(presentation: Presentation, listener: Membership) -> Hearing:
-    mine = Hearing.objects.filter(presentation=presentation, listener=listener).select_related("grade").first()
+    mine = (
+        Hearing.objects.filter(presentation=presentation, listener=listener)
+        .select_related("grade")
+        .first()
+    )
     if mine is not None:
         return mine
     try:
         with transaction.atomic():
             return _open(presentation, listener)
     except IntegrityError:  # another window opened it at the same moment
-        return Hearing.objects.select_related("grade").get(presentation=presentation, listener=listener)
+        return Hearing.objects.select_related("grade").get(
+            presentation=presentation, listener=listener
+        )
 
 
 def _open(presentation: Presentation, listener: Membership) -> Hearing:
@@ -64,7 +74,9 @@ def _open(presentation: Presentation, listener: Membership) -> Hearing:
     rubric = rubrics.rubric_for(listener.course)
     hearing = Hearing.objects.create(presentation=presentation, listener=listener)
     grade = Grade.objects.create(hearing=hearing, grader=listener)
-    rows = [CriterionScore(grade=grade, criterion=criterion) for criterion in rubric.criteria.all()]
+    rows = [
+        CriterionScore(grade=grade, criterion=criterion) for criterion in rubric.criteria.all()
+    ]
     CriterionScore.objects.bulk_create(rows)
     return hearing
 
@@ -75,7 +87,9 @@ def blind_work_of(listener: Membership) -> int:
     since = timezone.now() - UNDO
     current = Grading.objects.for_grader(listener).current()
     settled = current.filter(grade__status=GradeStatus.COMMITTED, grade__committed_at__lt=since)
-    looks = SecondLook.objects.filter(reader=listener, given_at=None, request__status=RegradeStatus.SECOND_LOOK)
+    looks = SecondLook.objects.filter(
+        reader=listener, given_at=None, request__status=RegradeStatus.SECOND_LOOK
+    )
     return current.count() - settled.count() + looks.count()
 
 

@@ -76,7 +76,12 @@ class Item:
 
     @property
     def seen(self) -> str:
-        told = (self.question, self.answer, self.kept.edition if self.kept is not None else 0, self.text)
+        told = (
+            self.question,
+            self.answer,
+            self.kept.edition if self.kept is not None else 0,
+            self.text,
+        )
         return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
     @property
@@ -90,7 +95,13 @@ class Item:
 
     @property
     def who(self) -> str:
-        person = self.change.changed_by if self.change is not None else self.kept.person if self.kept else None
+        person = (
+            self.change.changed_by
+            if self.change is not None
+            else self.kept.person
+            if self.kept
+            else None
+        )
         return person.name if person is not None else "Somebody"
 
 
@@ -131,7 +142,12 @@ def items_of(run: TrainingRun, interview: Interview | None) -> list[Item]:
 
 
 def _urgency(item: Item) -> tuple[bool, bool, int, tuple[int, ...]]:
-    return not item.marked.failed, isinstance(item.source, InterviewAnswer), ORDER[item.marked.mark], item.place
+    return (
+        not item.marked.failed,
+        isinstance(item.source, InterviewAnswer),
+        ORDER[item.marked.mark],
+        item.place,
+    )
 
 
 def _with_row(item: Item, rows: dict[str, tuple[StoredRow, DraftChange | None]]) -> Item:
@@ -150,7 +166,11 @@ def _marked_by_professors(run: TrainingRun) -> list[Candidate]:
 
 def _better_by_question(marked: Iterable[Candidate]) -> dict[str, str]:
     """What professors would rather have heard, by the words of a question that began a talk."""
-    return {_plain(one.turn.question): one.better[0] for one in marked if one.better and not one.earlier}
+    return {
+        _plain(one.turn.question): one.better[0]
+        for one in marked
+        if one.better and not one.earlier
+    }
 
 
 def _plain(text: str) -> str:
@@ -158,7 +178,9 @@ def _plain(text: str) -> str:
 
 
 def _of_professors(marked: list[Candidate]) -> list[Item]:
-    kept = BetterAnswer.objects.filter(turn__in=[one.turn for one in marked]).select_related("person", "turn")
+    kept = BetterAnswer.objects.filter(turn__in=[one.turn for one in marked]).select_related(
+        "person", "turn"
+    )
     by_turn = {one.turn_id: one for one in kept}
     return [
         Item(
@@ -195,17 +217,33 @@ def _told_by(one: Candidate) -> Marked:
 
 def _of_interview(run: TrainingRun, interview: Interview, better: dict[str, str]) -> list[Item]:
     answers = list(interview.answers.exclude(wording__in=FEEDBACK).select_related("question"))
-    first = {(one.question_id, one.repeat): one.answer for one in answers if one.wording == Wording.QUESTION}
-    rows = BetterAnswer.objects.filter(run=run, heard__isnull=False).select_related("heard", "person").order_by("pk")
-    kept = {(one.heard.question_id, one.heard.wording): one for one in rows if one.heard is not None}
+    first = {
+        (one.question_id, one.repeat): one.answer
+        for one in answers
+        if one.wording == Wording.QUESTION
+    }
+    rows = (
+        BetterAnswer.objects.filter(run=run, heard__isnull=False)
+        .select_related("heard", "person")
+        .order_by("pk")
+    )
+    kept = {
+        (one.heard.question_id, one.heard.wording): one for one in rows if one.heard is not None
+    }
     chosen: dict[tuple[int, str], Item] = {}
     for one in answers:
         item = _heard(one, first.get((one.question_id, one.repeat), ""))
         there = chosen.get((one.question_id, one.wording))
-        if there is None or (item.marked.failed and not there.marked.failed):  # of several repeats, one that failed
+        if there is None or (
+            item.marked.failed and not there.marked.failed
+        ):  # of several repeats, one that failed
             chosen[one.question_id, one.wording] = item
     return [
-        replace(item, kept=kept.get(place), better=better.get(_plain(item.question), "") if not item.before else "")
+        replace(
+            item,
+            kept=kept.get(place),
+            better=better.get(_plain(item.question), "") if not item.before else "",
+        )
         for place, item in chosen.items()
     ]
 
@@ -243,13 +281,21 @@ def save(*, run: TrainingRun, item: Item, text: str, seen: str, person: User) ->
     if not said:
         raise EditRefused("Write what the child should say. An empty answer teaches nothing.")
     if len(said) > MAX_ANSWER_CHARACTERS:
-        raise EditRefused(f"This is {len(said)} characters long; a row's answer holds {MAX_ANSWER_CHARACTERS} at most.")
+        raise EditRefused(
+            f"This is {len(said)} characters long; a row's answer holds {MAX_ANSWER_CHARACTERS} at most."
+        )
     if dataset is None:
-        raise EditRefused("This bot learnt from pairs of answers alone, so there is no dataset for single rows.")
+        raise EditRefused(
+            "This bot learnt from pairs of answers alone, so there is no dataset for single rows."
+        )
     if item.seen != seen:
         raise SavedMeanwhile(CHANGED.format(item.who if item.kept is not None else "Somebody"))
     row = row_of(item.question, said, item.before)
-    known = KnownRow(item.kept.row_id, item.text) if item.kept is not None and item.row is not None else None
+    known = (
+        KnownRow(item.kept.row_id, item.text)
+        if item.kept is not None and item.row is not None
+        else None
+    )
     try:
         return drafts.put_row(
             dataset=dataset,
@@ -266,9 +312,16 @@ def save(*, run: TrainingRun, item: Item, text: str, seen: str, person: User) ->
 
 def _remember(run: TrainingRun, item: Item, said: str, made: DraftChange, person: User) -> None:
     """Inside the row's transaction: it undoes the row where somebody else was faster."""
-    values = {"answer": said, "dataset": made.draft.dataset, "row_id": made.row_id, "person": person}
+    values = {
+        "answer": said,
+        "dataset": made.draft.dataset,
+        "row_id": made.row_id,
+        "person": person,
+    }
     if item.kept is None:
-        source = {"turn": item.source} if isinstance(item.source, Turn) else {"heard": item.source}
+        source = (
+            {"turn": item.source} if isinstance(item.source, Turn) else {"heard": item.source}
+        )
         deleted.hold_still(run)
         BetterAnswer.objects.create(run=run, **source, **values, with_earlier=bool(item.before))
         return

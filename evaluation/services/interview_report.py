@@ -5,7 +5,14 @@ from typing import Any
 
 from django.db.models import Sum
 
-from evaluation.models import Interview, InterviewAnswer, InterviewQuestion, InterviewStatus, Subject, Wording
+from evaluation.models import (
+    Interview,
+    InterviewAnswer,
+    InterviewQuestion,
+    InterviewStatus,
+    Subject,
+    Wording,
+)
 from evaluation.services import judging
 from evaluation.services.interviews import asked_of
 from evaluation.services.learning_report import Corrected, before_after, corrected, mistake_at
@@ -16,8 +23,12 @@ from second_grade.reading_level import ADULT_FROM, CHILD_AT_MOST
 from teams.models import LedgerEntry, SubjectKind, Team
 from training.models import TrainingRun
 
-GOOD, FAIR, POOR = "good", "warn", "bad"
-ADULT_LIKE = 6.2  # the Spache grade of adult-like reference answers: no point left for the vocabulary
+GOOD = "good"
+FAIR = "warn"
+POOR = "bad"
+ADULT_LIKE = (
+    6.2  # the Spache grade of adult-like reference answers: no point left for the vocabulary
+)
 
 
 FEWEST_FOR_PROGRESS = 2
@@ -101,21 +112,37 @@ def report(interview: Interview) -> dict[str, Any]:
         "interview": interview,
         "answered": len(answers),
         "expected": expected,
-        "figures": figures(interview.metrics) if interview.status == InterviewStatus.DONE else [],
-        "mistakes": most_common_mistakes(asked_of(interview)) if interview.status == InterviewStatus.DONE else [],
-        "judged": judging.judged(interview) if interview.status == InterviewStatus.DONE else None,
+        "figures": figures(interview.metrics)
+        if interview.status == InterviewStatus.DONE
+        else [],
+        "mistakes": most_common_mistakes(asked_of(interview))
+        if interview.status == InterviewStatus.DONE
+        else [],
+        "judged": judging.judged(interview)
+        if interview.status == InterviewStatus.DONE
+        else None,
         "learning": before_after(interview),
-        "subjects": [(subject.label, _heard(questions, answers, subject)) for subject in Subject],
+        "subjects": [
+            (subject.label, _heard(questions, answers, subject)) for subject in Subject
+        ],
     }
 
 
 def of_run(run: TrainingRun) -> dict[str, Any]:
     """What the newest finished interview of a run counted, for a result; empty where there is none."""
-    done = Interview.objects.for_team(run.team).filter(run=run, status=InterviewStatus.DONE).first()
-    return {"interview": done, "figures": figures(done.metrics), "learning": before_after(done)} if done else {}
+    done = (
+        Interview.objects.for_team(run.team).filter(run=run, status=InterviewStatus.DONE).first()
+    )
+    return (
+        {"interview": done, "figures": figures(done.metrics), "learning": before_after(done)}
+        if done
+        else {}
+    )
 
 
-def _heard(questions: list[InterviewQuestion], answers: list[InterviewAnswer], subject: Subject) -> list[Heard]:
+def _heard(
+    questions: list[InterviewQuestion], answers: list[InterviewAnswer], subject: Subject
+) -> list[Heard]:
     return [
         _heard_at(question, [one for one in answers if one.question_id == question.pk])
         for question in questions
@@ -124,8 +151,12 @@ def _heard(questions: list[InterviewQuestion], answers: list[InterviewAnswer], s
 
 
 def _heard_at(question: InterviewQuestion, answers: list[InterviewAnswer]) -> Heard:
-    told = [(one, _stance(one)) for one in answers if one.wording in (*ANSWERED, Wording.FOLLOW_UP)]
-    return Heard(question, told, mistake_at(question), corrected(question, asked_for(question), answers))
+    told = [
+        (one, _stance(one)) for one in answers if one.wording in (*ANSWERED, Wording.FOLLOW_UP)
+    ]
+    return Heard(
+        question, told, mistake_at(question), corrected(question, asked_for(question), answers)
+    )
 
 
 def _stance(answer: InterviewAnswer) -> str:
@@ -137,12 +168,25 @@ def _stance(answer: InterviewAnswer) -> str:
 def asked_for(question: InterviewQuestion) -> Asked:
     """A question as the measures read it, without answers."""
     wordings = (question.question, question.paraphrase)
-    return Asked(question.subject, question.expectation, question.right, question.mistaken, (), (), wordings)
+    return Asked(
+        question.subject,
+        question.expectation,
+        question.right,
+        question.mistaken,
+        (),
+        (),
+        wordings,
+    )
 
 
 def figures(metrics: dict[str, Any]) -> list[Figure]:
     """The guide's four metrics in the words of the course, each with what a second-grader's figure would be."""
-    return [*_language(metrics), _vocabulary(metrics), *_knowledge(metrics), _personality(metrics)]
+    return [
+        *_language(metrics),
+        _vocabulary(metrics),
+        *_knowledge(metrics),
+        _personality(metrics),
+    ]
 
 
 def _language(metrics: dict[str, Any]) -> list[Figure]:
@@ -159,13 +203,27 @@ def _language(metrics: dict[str, Any]) -> list[Figure]:
 
 def _vocabulary(metrics: dict[str, Any]) -> Figure:
     grade = metrics["grade"]
-    verdict = "" if grade is None else GOOD if grade <= CHILD_AT_MOST else FAIR if grade < ADULT_FROM else POOR
+    verdict = (
+        ""
+        if grade is None
+        else GOOD
+        if grade <= CHILD_AT_MOST
+        else FAIR
+        if grade < ADULT_FROM
+        else POOR
+    )
     meaning = f"{metrics['grade_sentence']} Spache grade over {metrics['grade_words']:,} words; a second-grader reads 1.5 to 3.3."
-    return Figure("Vocabulary grade level", "–" if grade is None else f"{grade:.1f}", verdict, meaning)
+    return Figure(
+        "Vocabulary grade level", "–" if grade is None else f"{grade:.1f}", verdict, meaning
+    )
 
 
 def _knowledge(metrics: dict[str, Any]) -> list[Figure]:
-    over, known, consistency = metrics["over_correctness"], metrics["right_known"], metrics["consistency"]
+    over, known, consistency = (
+        metrics["over_correctness"],
+        metrics["right_known"],
+        metrics["consistency"],
+    )
     too_correct = (
         "Right answers to what many second-graders get wrong or have not learned. A child's is low: "
         f"{_percent(metrics['right_shaky'])} of the first, {_percent(metrics['right_beyond'])} of the second. "
@@ -186,7 +244,12 @@ def _knowledge(metrics: dict[str, Any]) -> list[Figure]:
             "Right answers to what a second-grader knows. A child is right about most of it, not about all. Answers are read "
             "by what they claim; on 862 labelled answers that the rules had not seen this agrees with the labels at kappa 0.85.",
         ),
-        Figure("Too correct", _percent(over), "" if over is None else _verdict(1 - over, 0.6, 0.3), too_correct),
+        Figure(
+            "Too correct",
+            _percent(over),
+            "" if over is None else _verdict(1 - over, 0.6, 0.3),
+            too_correct,
+        ),
     ]
 
 
@@ -219,7 +282,9 @@ def quality_of(metrics: dict[str, Any]) -> float | None:
         return quality
     grade, over = metrics["grade"], metrics["over_correctness"]
     parts = [
-        None if grade is None else max(0.0, min(1.0, (ADULT_LIKE - grade) / (ADULT_LIKE - CHILD_AT_MOST))),
+        None
+        if grade is None
+        else max(0.0, min(1.0, (ADULT_LIKE - grade) / (ADULT_LIKE - CHILD_AT_MOST))),
         metrics["consistency"],
         metrics["right_known"],
         None if over is None else 1 - over,
@@ -231,8 +296,12 @@ def quality_of(metrics: dict[str, Any]) -> float | None:
 
 def quality_points(team: Team) -> list[Point]:
     """The newest finished interview of each run, by what the run cost to train. x and y are percent of the picture."""
-    entries = LedgerEntry.objects.filter(account__team=team, purpose__kind=SubjectKind.RUN).order_by()
-    sums = entries.values("purpose__key").annotate(paid=Sum("delta"), would=Sum("would_have_cost"))
+    entries = LedgerEntry.objects.filter(
+        account__team=team, purpose__kind=SubjectKind.RUN
+    ).order_by()
+    sums = entries.values("purpose__key").annotate(
+        paid=Sum("delta"), would=Sum("would_have_cost")
+    )
     costs = {row["purpose__key"]: (row["paid"], row["would"] or 0) for row in sums}
     found = [
         (interview.run, *costs.get(interview.run.key, (0, 0)), quality)
@@ -249,7 +318,11 @@ def quality_points(team: Team) -> list[Point]:
 def _newest(team: Team) -> list[Interview]:
     """The newest finished interview of each run, runs in their order."""
     newest: dict[int, Interview] = {}
-    done = Interview.objects.for_team(team).filter(status=InterviewStatus.DONE).select_related("run")
+    done = (
+        Interview.objects.for_team(team)
+        .filter(status=InterviewStatus.DONE)
+        .select_related("run")
+    )
     for interview in done.order_by("id"):
         newest[interview.run_id] = interview
     return sorted(newest.values(), key=lambda one: one.run.number)
@@ -266,7 +339,9 @@ def progress(team: Team) -> list[Progress]:
 def _progress(name: str, key: str, top: float, interviews: list[Interview]) -> Progress:
     step = 88 / (len(interviews) - 1)
     dots = [
-        Dot(one.run, value, round(6 + step * place, 2), round(94 - 88 * min(value / top, 1.0), 2))
+        Dot(
+            one.run, value, round(6 + step * place, 2), round(94 - 88 * min(value / top, 1.0), 2)
+        )
         for place, one in enumerate(interviews)
         if (value := one.metrics[key]) is not None
     ]

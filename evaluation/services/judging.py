@@ -45,8 +45,12 @@ from training.services.tokens import count_messages
 
 NO_JUDGE = r"^(ft:|gpt-5|o[1-9])"
 TRIES = 2
-REPLY_SECONDS = 60.0  # two tries stay below the silence after which another worker takes the interview over
-TOKENS_PER_ANSWER = 80  # for the figure before an interview: about 60 words, a long answer for a child
+REPLY_SECONDS = (
+    60.0  # two tries stay below the silence after which another worker takes the interview over
+)
+TOKENS_PER_ANSWER = (
+    80  # for the figure before an interview: about 60 words, a long answer for a child
+)
 NO_KEY = (
     "A judge needs a real model, and no provider may be asked to judge here. A small model would answer without any "
     "judgement, so nothing stands in for it. Add a provider on the page “Providers”, or whoever runs this platform can set "
@@ -67,7 +71,11 @@ def models_for(course: Course) -> list[str]:
     """
     found: list[str] = []
     for provider in _able(course):
-        priced = Price.objects.for_course(course).filter(provider=provider.code).exclude(model__regex=NO_JUDGE)
+        priced = (
+            Price.objects.for_course(course)
+            .filter(provider=provider.code)
+            .exclude(model__regex=NO_JUDGE)
+        )
         asked, answered = (
             set(priced.filter(kind=kind).values_list("model", flat=True))
             for kind in (PriceKind.INPUT, PriceKind.OUTPUT)
@@ -89,7 +97,9 @@ def _provider(course: Course, judge: str) -> Provider:
     code, model = split(judge)
     found = next((one for one in able if one.code == code), None)
     if found is None:
-        raise JudgeRefused(f"The provider of {model} may not be asked to judge any more. Choose another model.")
+        raise JudgeRefused(
+            f"The provider of {model} may not be asked to judge any more. Choose another model."
+        )
     return found
 
 
@@ -97,7 +107,11 @@ def why_not(course: Course) -> str:
     """Why no judge can read here now, with what to do; empty where one can."""
     if not _able(course):
         return NO_KEY
-    return "" if models_for(course) else "No model has a price for what it reads and says. Add one on the price page."
+    return (
+        ""
+        if models_for(course)
+        else "No model has a price for what it reads and says. Add one on the price page."
+    )
 
 
 def switch(*, course: Course, use: JudgeUse, model: str, person: User) -> JudgeSetting:
@@ -106,7 +120,9 @@ def switch(*, course: Course, use: JudgeUse, model: str, person: User) -> JudgeS
         _provider(course, model)
         _prices(course, model)
     before = JudgeSetting.objects.filter(course=course).first()
-    made, _ = JudgeSetting.objects.update_or_create(course=course, defaults={"use": use, "model": model})
+    made, _ = JudgeSetting.objects.update_or_create(
+        course=course, defaults={"use": use, "model": model}
+    )
     audit.record(
         course=course,
         person=person,
@@ -121,7 +137,11 @@ def switch(*, course: Course, use: JudgeUse, model: str, person: User) -> JudgeS
 def model_for(course: Course, *, asked: bool) -> str:
     """Who judges an interview that starts now; empty for nobody. `asked`: the instructor wants it for this one."""
     setting = JudgeSetting.objects.filter(course=course).first()
-    if setting is None or setting.use == JudgeUse.OFF or (setting.use == JudgeUse.ASKED and not asked):
+    if (
+        setting is None
+        or setting.use == JudgeUse.OFF
+        or (setting.use == JudgeUse.ASKED and not asked)
+    ):
         return ""
     return setting.model
 
@@ -138,7 +158,11 @@ class Offer:
 def offer(course: Course, script: InterviewScript, *, is_instructor: bool) -> Offer | None:
     """None where no judge would read an interview that starts now."""
     model = model_for(course, asked=is_instructor)
-    return Offer(model, about_cost(course, script, model), asks=not model_for(course, asked=False)) if model else None
+    return (
+        Offer(model, about_cost(course, script, model), asks=not model_for(course, asked=False))
+        if model
+        else None
+    )
 
 
 def about_cost(course: Course, script: InterviewScript, model: str) -> int | None:
@@ -149,14 +173,20 @@ def about_cost(course: Course, script: InterviewScript, model: str) -> int | Non
         return None
     questions, total = list(script.questions.all()), 0
     for subject in {question.subject for question in questions}:
-        asked = [(text, "") for one in questions if one.subject == subject for text in _texts(one)]
-        tokens = count_messages(judge_prompt.messages_for(asked)) + TOKENS_PER_ANSWER * len(asked)
+        asked = [
+            (text, "") for one in questions if one.subject == subject for text in _texts(one)
+        ]
+        tokens = count_messages(judge_prompt.messages_for(asked)) + TOKENS_PER_ANSWER * len(
+            asked
+        )
         total += _cost(prices, tokens, judge_prompt.REPLY_TOKENS)
     return total
 
 
 def _texts(question: Any) -> list[str]:
-    return [text for text in (question.question, question.paraphrase, question.follow_up) if text]
+    return [
+        text for text in (question.question, question.paraphrase, question.follow_up) if text
+    ]
 
 
 def hear(interview: Interview) -> None:
@@ -181,11 +211,16 @@ def hear(interview: Interview) -> None:
 def sections(interview: Interview) -> Iterator[tuple[Subject, list[tuple[str, str]]]]:
     """The first round of answers, (teacher, student), subject by subject in the script's order."""
     answers = (
-        interview.answers.filter(repeat=1).exclude(answer="").exclude(wording__in=FEEDBACK).select_related("question")
+        interview.answers.filter(repeat=1)
+        .exclude(answer="")
+        .exclude(wording__in=FEEDBACK)
+        .select_related("question")
     )
     by_subject: dict[str, list[tuple[str, str]]] = {}
     for answer in answers:
-        by_subject.setdefault(answer.question.subject, []).append((_wording(answer), answer.answer))
+        by_subject.setdefault(answer.question.subject, []).append(
+            (_wording(answer), answer.answer)
+        )
     for subject, exchanges in by_subject.items():
         yield Subject(subject), exchanges
 
@@ -194,7 +229,9 @@ def _wording(answer: InterviewAnswer) -> str:
     return text_of(answer.question, Wording(answer.wording))
 
 
-def _hear_one(interview: Interview, subject: Subject, exchanges: list[tuple[str, str]], prices: TokenPrices) -> None:
+def _hear_one(
+    interview: Interview, subject: Subject, exchanges: list[tuple[str, str]], prices: TokenPrices
+) -> None:
     """The call stands before the row, so that what is held is what is asked."""
     judge = _asked(interview)
     call = prepare_for_model(judge, judge_prompt.messages_for(exchanges), prices)
@@ -221,7 +258,9 @@ def _ask(call: PreparedCall) -> Answer:
 
 
 def _holds_personal_data(exchanges: list[tuple[str, str]]) -> bool:
-    return any(severity == "high" for _, answer in exchanges for _, _, _, severity, _ in find_in(answer))
+    return any(
+        severity == "high" for _, answer in exchanges for _, _, _, severity, _ in find_in(answer)
+    )
 
 
 def _cost(prices: TokenPrices, asked: int, answered: int) -> int:
@@ -232,7 +271,9 @@ def _asked(interview: Interview) -> ChatEndpoint:
     """Raises JudgeRefused."""
     provider = _provider(interview.run.team.course, interview.judge_model)
     try:
-        return provider_model(provider, split(interview.judge_model)[1], max_tokens=judge_prompt.REPLY_TOKENS)
+        return provider_model(
+            provider, split(interview.judge_model)[1], max_tokens=judge_prompt.REPLY_TOKENS
+        )
     except NotReady as error:
         raise JudgeRefused(str(error)) from error
 

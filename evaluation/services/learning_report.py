@@ -5,7 +5,13 @@ behind.
 from dataclasses import dataclass
 from typing import Any
 
-from evaluation.models import Interview, InterviewAnswer, InterviewQuestion, InterviewStatus, Wording
+from evaluation.models import (
+    Interview,
+    InterviewAnswer,
+    InterviewQuestion,
+    InterviewStatus,
+    Wording,
+)
 from evaluation.services.wordings import FEEDBACK, text_of
 from second_grade import learning
 from second_grade.interview import Asked, stance_after_feedback
@@ -77,7 +83,11 @@ def before_after(interview: Interview) -> BeforeAfter | None:
     before = flips_of(untrained.metrics) if untrained is not None else None
     if before is not None and before.version != after.version:
         untrained = before = None
-    said = _compared(interview.metrics["flips"], untrained.metrics["flips"]) if before and untrained else ""
+    said = (
+        _compared(interview.metrics["flips"], untrained.metrics["flips"])
+        if before and untrained
+        else ""
+    )
     return BeforeAfter(after, before, untrained, said)
 
 
@@ -91,17 +101,24 @@ def _compared(after: dict[str, Any], before: dict[str, Any]) -> str:
     return "The two intervals overlap: these answers cannot tell whether training changed it."
 
 
-def corrected(question: InterviewQuestion, asked: Asked, answers: list[InterviewAnswer]) -> list[Corrected]:
+def corrected(
+    question: InterviewQuestion, asked: Asked, answers: list[InterviewAnswer]
+) -> list[Corrected]:
     """The answers to one question after feedback, in the order in which they are asked."""
     order = {wording.value: place for place, wording in enumerate(FEEDBACK)}
-    told = sorted((one for one in answers if one.wording in order), key=lambda one: (one.repeat, order[one.wording]))
+    told = sorted(
+        (one for one in answers if one.wording in order),
+        key=lambda one: (one.repeat, order[one.wording]),
+    )
     return [_corrected(question, asked, one) for one in told]
 
 
 def _corrected(question: InterviewQuestion, asked: Asked, one: InterviewAnswer) -> Corrected:
     wording = Wording(one.wording)
     stance = stance_after_feedback(asked, wording.value, one.answer)
-    return Corrected(wording.label, text_of(question, wording), one.answer, stance is Stance.RIGHT)
+    return Corrected(
+        wording.label, text_of(question, wording), one.answer, stance is Stance.RIGHT
+    )
 
 
 def mistake_at(question: InterviewQuestion) -> str:

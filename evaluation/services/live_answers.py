@@ -16,7 +16,8 @@ from training.services.calls.usage import TokenUsage
 
 TOGETHER_SECONDS = 0.2  # what comes meanwhile goes to the other processes together
 KEEP_ALIVE_SECONDS = 15.0
-OVER, GOING = "1", "0"
+OVER = "1"
+GOING = "0"
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,9 @@ class _Post:
     async def _run(self) -> None:
         me = asyncio.current_task()
         assert me is not None
-        while self._changed and not me.cancelling():  # the Redis client may take a cancellation for a lost connection
+        while (
+            self._changed and not me.cancelling()
+        ):  # the Redis client may take a cancellation for a lost connection
             changed, self._changed = self._changed, set()
             if not await self.send(list(changed)):
                 self._changed |= {outlet for outlet in changed if not outlet.over}

@@ -21,15 +21,17 @@ ADVICE = {  # by the criterion's key, which stays when an instructor renames it
     "understanding": "Ask the same thing in two wordings in your rows and keep the answers consistent.",
     "engagement": "Let the student ask back, tell what it saw at home, get excited or stuck.",
 }
-READ_THE_COMMENTS = (
-    "Read the comments and the marked answers, and add rows that answer those questions the way a child would."
-)
+READ_THE_COMMENTS = "Read the comments and the marked answers, and add rows that answer those questions the way a child would."
 
 
 def next_steps(criteria: Iterable[CriterionResult]) -> list[str]:
     """Up to three sentences, the lowest criterion first; empty when there is nothing below "Mostly"."""
-    low = sorted((row for row in criteria if row.final is not None and row.final < LOW), key=_level)
-    return list(dict.fromkeys(ADVICE.get(row.criterion.key, READ_THE_COMMENTS) for row in low))[:MOST]
+    low = sorted(
+        (row for row in criteria if row.final is not None and row.final < LOW), key=_level
+    )
+    return list(dict.fromkeys(ADVICE.get(row.criterion.key, READ_THE_COMMENTS) for row in low))[
+        :MOST
+    ]
 
 
 def _level(row: CriterionResult) -> float:

@@ -48,7 +48,9 @@ def begin(interview: Interview, subject: Subject, *, most: int) -> JudgeOpinion:
 
 def _row(interview: Interview, subject: Subject) -> tuple[JudgeOpinion, bool]:
     wanted = {"model": interview.judge_model, "prompt_version": judge_prompt.PROMPT_VERSION}
-    return JudgeOpinion.objects.get_or_create(interview=interview, subject=subject, defaults=wanted)
+    return JudgeOpinion.objects.get_or_create(
+        interview=interview, subject=subject, defaults=wanted
+    )
 
 
 def _book_interrupted(opinion: JudgeOpinion, most: int) -> None:
@@ -71,7 +73,13 @@ def _hold(opinion: JudgeOpinion, key: str, most: int) -> None:
     )
 
 
-def keep(opinion: JudgeOpinion, verdict: judge_prompt.Verdict | None, *, call: PreparedCall, usage: TokenUsage) -> None:
+def keep(
+    opinion: JudgeOpinion,
+    verdict: judge_prompt.Verdict | None,
+    *,
+    call: PreparedCall,
+    usage: TokenUsage,
+) -> None:
     """The judge replied. `verdict`: None where the reply can't be read, which is paid for all the same."""
     with transaction.atomic():
         if verdict is None:
@@ -81,7 +89,14 @@ def keep(opinion: JudgeOpinion, verdict: judge_prompt.Verdict | None, *, call: P
         _settle(opinion, call, Outcome.ANSWERED, usage)
 
 
-def fail(opinion: JudgeOpinion, reason: str, *, call: PreparedCall, outcome: Outcome, usage: TokenUsage | None) -> None:
+def fail(
+    opinion: JudgeOpinion,
+    reason: str,
+    *,
+    call: PreparedCall,
+    outcome: Outcome,
+    usage: TokenUsage | None,
+) -> None:
     """No reply. `reason` is for people; the money goes by the rest."""
     with transaction.atomic():
         _close(opinion, OpinionStatus.FAILED, reason)
@@ -100,12 +115,18 @@ def give_up(interview: Interview) -> None:
             money.settle(key=opinion.hold_key, charge=_unknown(opinion, held.amount))
 
 
-def _settle(opinion: JudgeOpinion, call: PreparedCall, outcome: Outcome, usage: TokenUsage | None) -> None:
+def _settle(
+    opinion: JudgeOpinion, call: PreparedCall, outcome: Outcome, usage: TokenUsage | None
+) -> None:
     charge = partial(_charge, opinion, call)
-    settle(key=opinion.hold_key, outcome=outcome, usage=usage, at_most=call.at_most, charge=charge)
+    settle(
+        key=opinion.hold_key, outcome=outcome, usage=usage, at_most=call.at_most, charge=charge
+    )
 
 
-def _close(opinion: JudgeOpinion, status: OpinionStatus, reason: str, score: int | None = None) -> None:
+def _close(
+    opinion: JudgeOpinion, status: OpinionStatus, reason: str, score: int | None = None
+) -> None:
     open_row = JudgeOpinion.objects.filter(pk=opinion.pk, status=OpinionStatus.ASKING)
     open_row.update(status=status, reason=reason, score=score)
     opinion.refresh_from_db(fields=["status", "reason", "score"])
@@ -122,7 +143,9 @@ def _unknown(opinion: JudgeOpinion, most: int) -> Charge:
     return _booked(opinion, most, charges.NO_ANSWER, Confidence.UNKNOWN, NOTHING_COUNTED)
 
 
-def _booked(opinion: JudgeOpinion, cost: int, note: str, confidence: Confidence, usage: TokenUsage) -> Charge:
+def _booked(
+    opinion: JudgeOpinion, cost: int, note: str, confidence: Confidence, usage: TokenUsage
+) -> Charge:
     code, model = split(opinion.model)
     return Charge(
         subject_kind=KIND,

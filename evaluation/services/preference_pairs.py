@@ -27,7 +27,8 @@ from evaluation.services.clean import clean
 from evaluation.services.results import MarkedTurn
 from teams.models import Team, User
 
-GREAT, BAD = frozenset({"great"}), frozenset({"too grown-up", "out of character"})
+GREAT = frozenset({"great"})
+BAD = frozenset({"too grown-up", "out of character"})
 """Of the graders' tags. A real misconception is neither: it is what a child says."""
 MOST_EARLIER = 3
 """Exchanges that stay before a prompt: longer ones would leave no room for the answers."""
@@ -56,8 +57,13 @@ class Pair:
 
     def row(self, line: int) -> formats.Row:
         """As a preference row of a dataset."""
-        prompt: list[formats.Message] = [{"role": role, "content": content} for role, content in self.prompt]
-        chosen, rejected = ([formats.Message(role="assistant", content=text)] for text in (self.chosen, self.rejected))
+        prompt: list[formats.Message] = [
+            {"role": role, "content": content} for role, content in self.prompt
+        ]
+        chosen, rejected = (
+            [formats.Message(role="assistant", content=text)]
+            for text in (self.chosen, self.rejected)
+        )
         return formats.Row(
             line=line,
             messages=[*prompt, *chosen],
@@ -74,7 +80,12 @@ def collect(team: Team, *, seen_by: User | None = None) -> list[Pair]:
     `seen_by`: leave out votes on comparisons that this person has yet to vote on, and would no longer judge blind.
     """
     marked = _marked(team)
-    found = [*_of_votes(team, seen_by), *_of_corrections(marked), *_of_better_answers(team), *_of_tags(marked)]
+    found = [
+        *_of_votes(team, seen_by),
+        *_of_corrections(marked),
+        *_of_better_answers(team),
+        *_of_tags(marked),
+    ]
     return list(_agreed(found))
 
 
@@ -97,7 +108,10 @@ def _agreed(found: Iterable[Pair]) -> Iterator[Pair]:
 def _of_votes(team: Team, seen_by: User | None) -> Iterator[Pair]:
     """The better answer beside each of the others, for every vote that named one."""
     turns = Prefetch("conversation__turns", Turn.objects.current())
-    sides = Prefetch("comparison__contenders", Contender.objects.select_related("conversation").prefetch_related(turns))
+    sides = Prefetch(
+        "comparison__contenders",
+        Contender.objects.select_related("conversation").prefetch_related(turns),
+    )
     votes = Vote.objects.filter(comparison__team=team, better__isnull=False).order_by("-pk")
     if seen_by is not None:
         votes = votes.filter(comparison__votes__person=seen_by)
@@ -116,28 +130,48 @@ def _marked(team: Team) -> list[MarkedTurn]:
     """Answers that graders marked, as the team may read them: in the released versions of its results."""
     released = Submission.objects.for_team(team).filter(released_at__isnull=False).order_by("pk")
     shown = [frozen.current_of(submission) for submission in released]
-    return [one for result in shown if result is not None for one in result.marked if one.turn.answer.strip()]
+    return [
+        one
+        for result in shown
+        if result is not None
+        for one in result.marked
+        if one.turn.answer.strip()
+    ]
 
 
 def _of_corrections(marked: list[MarkedTurn]) -> Iterator[Pair]:
     """What a professor would rather have heard, beside what she heard."""
     for one in marked:
         for better in one.better:
-            yield Pair(pair_rows.BETTER, _prompt(one.turn), clean(better).strip(), one.turn.answer.strip())
+            yield Pair(
+                pair_rows.BETTER,
+                _prompt(one.turn),
+                clean(better).strip(),
+                one.turn.answer.strip(),
+            )
 
 
 def _of_better_answers(team: Team) -> Iterator[Pair]:
     """What the team wrote in place of an answer when it made a training row of it."""
-    found = BetterAnswer.objects.filter(run__team=team, turn__isnull=False, turn__replaced_at=None)
+    found = BetterAnswer.objects.filter(
+        run__team=team, turn__isnull=False, turn__replaced_at=None
+    )
     for one in found.select_related("turn__conversation").order_by("pk")[:MOST_READ]:
         assert one.turn is not None
-        prompt = _prompt(one.turn) if one.with_earlier else (("user", one.turn.question.strip()),)
+        prompt = (
+            _prompt(one.turn) if one.with_earlier else (("user", one.turn.question.strip()),)
+        )
         yield Pair(pair_rows.BETTER, prompt, one.answer.strip(), one.turn.answer.strip())
     heard = BetterAnswer.objects.filter(run__team=team, heard__isnull=False, with_earlier=False)
     for one in heard.select_related("heard__question").order_by("pk")[:MOST_READ]:
         assert one.heard is not None
         asked = str(getattr(one.heard.question, one.heard.wording))
-        yield Pair(pair_rows.BETTER, (("user", asked.strip()),), one.answer.strip(), one.heard.answer.strip())
+        yield Pair(
+            pair_rows.BETTER,
+            (("user", asked.strip()),),
+            one.answer.strip(),
+            one.heard.answer.strip(),
+        )
 
 
 def _of_tags(marked: list[MarkedTurn]) -> Iterator[Pair]:
@@ -158,7 +192,11 @@ def _of_tags(marked: list[MarkedTurn]) -> Iterator[Pair]:
 
 def _prompt(turn: Turn) -> Said:
     """The question with the last exchanges before it."""
-    earlier = turn.conversation.turns.remembered().filter(position__lt=turn.position).order_by("-position")
+    earlier = (
+        turn.conversation.turns.remembered()
+        .filter(position__lt=turn.position)
+        .order_by("-position")
+    )
     said: list[tuple[str, str]] = []
     for before in reversed(earlier[:MOST_EARLIER]):
         said += [("user", before.question.strip()), ("assistant", before.answer.strip())]
@@ -174,18 +212,27 @@ def open_datasets(team: Team) -> list[Dataset]:
 def missing_in(dataset: Dataset | None, found: list[Pair]) -> list[Pair]:
     """Those of `found` that the dataset's newest version does not have."""
     version = versions.newest(dataset) if dataset is not None else None
-    there = {_said_in(row) for row in versions.stored_rows(version)} if version is not None else set()
+    there = (
+        {_said_in(row) for row in versions.stored_rows(version)}
+        if version is not None
+        else set()
+    )
     return [pair for pair in found if (pair.prompt, pair.chosen, pair.rejected) not in there]
 
 
 def _said_in(row: formats.Row) -> tuple[Said, str, str]:
     preferred, rejected = row.preferred_output or [], row.non_preferred_output or []
     prompt = row.messages[: len(row.messages) - len(preferred)]
-    texts = ["\n".join(message["content"] for message in answer).strip() for answer in (preferred, rejected)]
+    texts = [
+        "\n".join(message["content"] for message in answer).strip()
+        for answer in (preferred, rejected)
+    ]
     return tuple((message["role"], message["content"]) for message in prompt), texts[0], texts[1]
 
 
-def make_version(*, team: Team, person: User, dataset: Dataset | None, name: str) -> DatasetVersion:
+def make_version(
+    *, team: Team, person: User, dataset: Dataset | None, name: str
+) -> DatasetVersion:
     """All pairs of the team as the next version of `dataset`, after the pairs that it has; without one, as a new dataset.
 
     Raises PairsRefused, and disk.DiskFull.
@@ -220,4 +267,7 @@ NOTHING_NEW = "This dataset has all of your team's pairs already. Vote on more a
 
 
 def _errors(pair: Pair) -> bool:
-    return any(problem.severity == "error" for problem in formats.check_row(pair.row(1), formats.Limits()))
+    return any(
+        problem.severity == "error"
+        for problem in formats.check_row(pair.row(1), formats.Limits())
+    )

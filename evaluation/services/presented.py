@@ -75,11 +75,17 @@ class Heard:
     @property
     def points(self) -> float | None:
         """Of `rule.points`, where it is a grade of its own and somebody could judge something."""
-        judged = [(self.scale.share_of(row.final, row.top), row.weight) for row in self.rows if row.final is not None]
+        judged = [
+            (self.scale.share_of(row.final, row.top), row.weight)
+            for row in self.rows
+            if row.final is not None
+        ]
         weight = sum(weight for _, weight in judged)
         if not self.apart or not weight:
             return None
-        return self.rule.points * sum(share * weight for share, weight in judged) / (WHOLE * weight)
+        return (
+            self.rule.points * sum(share * weight for share, weight in judged) / (WHOLE * weight)
+        )
 
     def level_within(self, criterion: Criterion) -> float | None:
         """What enters this criterion's level; None where presentations are graded apart or nobody could judge it."""
@@ -90,10 +96,14 @@ class Heard:
     def unresolved(self) -> list[str]:
         """Sentences for whoever releases the result."""
         if not self.planned:
-            return ["The team has no place in a presentation yet. Left like this, the presentation does not count."]
+            return [
+                "The team has no place in a presentation yet. Left like this, the presentation does not count."
+            ]
         if self.missing:
             names = ", ".join(self.missing)
-            return [f"The presentation is not marked by all who listen: {names}. Their marks do not count yet."]
+            return [
+                f"The presentation is not marked by all who listen: {names}. Their marks do not count yet."
+            ]
         return []
 
 
@@ -104,7 +114,9 @@ def blended(blind: float | None, heard: float | None, weight: int) -> float | No
     return (blind * (WHOLE - weight) + heard * weight) / WHOLE
 
 
-def heard_of(submissions: Iterable[Submission], courses: dict[int, tuple[Scale, Rule]]) -> dict[int, Heard]:
+def heard_of(
+    submissions: Iterable[Submission], courses: dict[int, tuple[Scale, Rule]]
+) -> dict[int, Heard]:
     """By submission (with `team` fetched); those of courses where presentations do not count are not in it.
 
     `courses`: how each course grades, by its id. A constant number of queries; none where no presentation counts.
@@ -131,7 +143,9 @@ def heard_of(submissions: Iterable[Submission], courses: dict[int, tuple[Scale, 
 def _grades(presentations: Iterable[Presentation]) -> dict[int, list[Grade]]:
     """Submitted ones, by presentation, in the random order of their hearings' codes."""
     rows = (
-        Grade.objects.filter(hearing__presentation__in=list(presentations), status=GradeStatus.COMMITTED)
+        Grade.objects.filter(
+            hearing__presentation__in=list(presentations), status=GradeStatus.COMMITTED
+        )
         .select_related("hearing")
         .prefetch_related("scores__criterion__levels")
         .order_by("hearing__code")
@@ -143,17 +157,24 @@ def _grades(presentations: Iterable[Presentation]) -> dict[int, list[Grade]]:
     return found
 
 
-def _heard(rule: Rule, scale: Scale, presentation: Presentation | None, grades: list[Grade]) -> Heard:
+def _heard(
+    rule: Rule, scale: Scale, presentation: Presentation | None, grades: list[Grade]
+) -> Heard:
     rows: dict[str, HeardRow] = {}
     for number, grade in enumerate(grades, start=1):
         for score in grade.scores.all():
-            row = rows.setdefault(score.criterion.key, HeardRow(score.criterion, [], scale.weight_of(score.criterion)))
+            row = rows.setdefault(
+                score.criterion.key,
+                HeardRow(score.criterion, [], scale.weight_of(score.criterion)),
+            )
             row.marks.append(_mark(number, score))
     comments = [(number, grade.comment) for number, grade in enumerate(grades, start=1)]
     done = {grade.hearing.listener_id for grade in grades if grade.hearing is not None}
     listeners = presentation.session.listeners.all() if presentation else []
     missing = [str(one.person) for one in listeners if one.pk not in done]
-    return Heard(rule, scale, list(rows.values()), comments, missing, planned=presentation is not None)
+    return Heard(
+        rule, scale, list(rows.values()), comments, missing, planned=presentation is not None
+    )
 
 
 def _mark(number: int, score: CriterionScore) -> HeardMark:

@@ -11,14 +11,25 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from evaluation.models import Counting, Hearing, Presentation, PresentationRule, PresentationSession, Submission
+from evaluation.models import (
+    Counting,
+    Hearing,
+    Presentation,
+    PresentationRule,
+    PresentationSession,
+    Submission,
+)
 from evaluation.services.telling import tell_professor
 from teams.models import Course, Membership, NoticeKind, Role, Team, User
 from teams.services import audit, notices
 
-MINUTES, MOST_MINUTES = 15, 240
-WEIGHT, MOST_WEIGHT = 20, 90  # percent
-POINTS, MOST_POINTS = 20, 1_000
+MINUTES = 15
+MOST_MINUTES = 240
+# percent
+WEIGHT = 20
+MOST_WEIGHT = 90
+POINTS = 20
+MOST_POINTS = 1_000
 
 
 class CannotPlan(Exception):
@@ -96,7 +107,12 @@ def set_rule(*, course: Course, rule: Rule, person: User) -> bool:
         PresentationRule.objects.update_or_create(course=course, defaults=fields)
         said = [f"{one.said} Professors talk with bots {_when(one)}." for one in (before, rule)]
         audit.record(
-            course=course, person=person, action="presentations", what=str(course), before=said[0], after=said[1]
+            course=course,
+            person=person,
+            action="presentations",
+            what=str(course),
+            before=said[0],
+            after=said[1],
         )
         if before.said != rule.said:
             _tell_students(course, rule)
@@ -108,7 +124,9 @@ def _when(rule: Rule) -> str:
 
 
 def _tell_students(course: Course, rule: Rule) -> None:
-    students = User.objects.filter(memberships__course=course, memberships__role=Role.STUDENT, memberships__active=True)
+    students = User.objects.filter(
+        memberships__course=course, memberships__role=Role.STUDENT, memberships__active=True
+    )
     text = f"{rule.said} What was released stays as it is."
     path = reverse("rubric_read", args=[course.pk])
     notices.tell(people=students, course=course, kind=NoticeKind.GRADE, text=text, path=path)
@@ -191,7 +209,9 @@ def _written(hearings: QuerySet[Hearing]) -> list[Hearing]:
 def _hold(session: PresentationSession) -> None:
     """Two instructors do not plan the same session at the same moment. Raises CannotPlan where it is gone."""
     if PresentationSession.objects.select_for_update().filter(pk=session.pk).first() is None:
-        raise CannotPlan("Somebody else has removed this session meanwhile. Go back to the plan.")
+        raise CannotPlan(
+            "Somebody else has removed this session meanwhile. Go back to the plan."
+        )
 
 
 def add_team(*, session: PresentationSession, team: Team, person: User) -> None:
@@ -200,7 +220,9 @@ def add_team(*, session: PresentationSession, team: Team, person: User) -> None:
         _hold(session)
         if Presentation.objects.filter(team=team).exists():
             raise CannotPlan(f"{team.name} has a place already. Remove it there first.")
-        Presentation.objects.create(session=session, team=team, position=session.presentations.count() + 1)
+        Presentation.objects.create(
+            session=session, team=team, position=session.presentations.count() + 1
+        )
         _record(session, person, "presentation added", team.name)
 
 
@@ -246,7 +268,12 @@ def remove_session(*, session: PresentationSession, person: User) -> None:
     with transaction.atomic():
         _hold(session)
         _check_unwritten(Hearing.objects.filter(presentation__session=session))
-        _record(session, person, "presentations removed", ", ".join(slot.team.name for slot in slots_of(session)))
+        _record(
+            session,
+            person,
+            "presentations removed",
+            ", ".join(slot.team.name for slot in slots_of(session)),
+        )
         session.delete()
 
 
@@ -269,7 +296,13 @@ def tell(*, session: PresentationSession, person: User) -> int:
         )
         people = [membership.person for membership in members]
         path = reverse("presentation_list", args=[session.course_id])
-        notices.tell(people=people, course=session.course, kind=NoticeKind.ANNOUNCEMENT, text=text, path=path)
+        notices.tell(
+            people=people,
+            course=session.course,
+            kind=NoticeKind.ANNOUNCEMENT,
+            text=text,
+            path=path,
+        )
     for listener in session.listeners.select_related("person", "course"):
         text = f"You hear {len(slots)} presentations on {_said(session.starts_at)}, {session.place}."
         path = reverse("presentation_list", args=[session.course_id])
@@ -291,4 +324,6 @@ def _record(session: PresentationSession, person: User, action: str, after: str)
 def bot_of(team: Team) -> Submission | None:
     """What a team has handed in: the bot that it presents."""
     rows = Submission.objects.current().filter(team=team)
-    return rows.select_related("run__team__course", "run__base_model", "rubric", "team__course").first()
+    return rows.select_related(
+        "run__team__course", "run__base_model", "rubric", "team__course"
+    ).first()

@@ -10,6 +10,8 @@ HINT = "Here is a hint: you may draw it, or use your fingers. Now try again, and
 def by_subject(course: Course) -> list[tuple[str, list[str]]]:
     """(subject, questions as they are written), in the script's order. Subjects without a question are left out."""
     found: dict[str, list[str]] = {}
-    for question in InterviewQuestion.objects.filter(script=script_for(course)).order_by("position"):
+    for question in InterviewQuestion.objects.filter(script=script_for(course)).order_by(
+        "position"
+    ):
         found.setdefault(question.subject, []).append(question.question)
     return [(str(Subject(subject).label), questions) for subject, questions in found.items()]

@@ -35,4 +35,8 @@ def nearest_rows(turn: Turn) -> list[Source]:
 
 
 def _said(row: StoredRow) -> list[tuple[str, str]]:
-    return [(said["role"], said["content"]) for said in row.messages if said["role"] in ("user", "assistant")]
+    return [
+        (said["role"], said["content"])
+        for said in row.messages
+        if said["role"] in ("user", "assistant")
+    ]

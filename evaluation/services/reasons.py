@@ -7,7 +7,9 @@ PERHAPS = (
     "Where this bot costs money it may be charged all the same: the costs page has it as unknown until the provider's bill "
     "is in. Press “Try again”."
 )
-EMPTY_ANSWER = "The bot said nothing at all. Press “Try again”. If it stays silent, ask in other words."
+EMPTY_ANSWER = (
+    "The bot said nothing at all. Press “Try again”. If it stays silent, ask in other words."
+)
 NOT_SENT_NOW = f"What this answer may cost has changed since the question was asked, so it was not sent. {AGAIN}"
 OUT_OF_FORMAT = (
     "The bot's answer was not in the form that its program wants, so there is nothing to show. The model was asked all the "
@@ -26,13 +28,19 @@ BUSY = f"The model's server has a problem of its own. {AGAIN} If it goes on for 
 AWAY = f"The model's server does not answer at the moment. {AGAIN} If it goes on for long, please tell your instructor."
 SLOW = f"The model's server took too long. {PERHAPS}"
 BROKE_OFF = f"The connection to the model's server broke off. {PERHAPS}"
-WITHOUT_HELP = frozenset({BY_STATUS[401], BY_STATUS[403], BY_STATUS[404]})  # asking again is of no use
+WITHOUT_HELP = frozenset(
+    {BY_STATUS[401], BY_STATUS[403], BY_STATUS[404]}
+)  # asking again is of no use
 
 
 def in_plain_words(failed: CallFailed) -> str:
     """One sentence on what happened and one on what to do."""
     if failed.outcome is Outcome.REFUSED:
-        return OUT_OF_FORMAT if failed.usage is not None else BY_STATUS.get(failed.status or 0, BUSY)
+        return (
+            OUT_OF_FORMAT
+            if failed.usage is not None
+            else BY_STATUS.get(failed.status or 0, BUSY)
+        )
     if failed.outcome is Outcome.NEVER_REACHED:
         return AWAY
     return SLOW if failed.slow else BROKE_OFF

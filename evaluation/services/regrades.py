@@ -11,7 +11,15 @@ from django.db import IntegrityError, transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from evaluation.models import Criterion, GradeStatus, RegradeRequest, RegradeStatus, SecondLook, Submission, Turn
+from evaluation.models import (
+    Criterion,
+    GradeStatus,
+    RegradeRequest,
+    RegradeStatus,
+    SecondLook,
+    Submission,
+    Turn,
+)
 from evaluation.models.grading import UNDECIDED
 from evaluation.services import releases, telling
 from evaluation.services.clean import clean
@@ -19,7 +27,9 @@ from evaluation.services.results import adjudicate
 from teams.models import Course, Membership, NoticeKind, Role, User
 from teams.services import audit
 
-MAX_COMMENT, MAX_ANSWER, MAX_WORDS = 2_000, 500, 2_000
+MAX_COMMENT = 2_000
+MAX_ANSWER = 500
+MAX_WORDS = 2_000
 
 
 class RegradeRefused(Exception):
@@ -35,7 +45,12 @@ class Opinion:
 
 
 def request_regrade(
-    *, submission: Submission, criterion: Criterion, turns: Sequence[Turn], words: str, person: User
+    *,
+    submission: Submission,
+    criterion: Criterion,
+    turns: Sequence[Turn],
+    words: str,
+    person: User,
 ) -> RegradeRequest:
     """Ask for a second look at one criterion. Raises RegradeRefused before release and while the same is asked already."""
     if submission.released_at is None:
@@ -46,15 +61,18 @@ def request_regrade(
     try:
         with transaction.atomic():
             made = RegradeRequest.objects.create(
-                submission=submission, criterion=criterion, words=words.strip()[:MAX_WORDS], person=person
+                submission=submission,
+                criterion=criterion,
+                words=words.strip()[:MAX_WORDS],
+                person=person,
             )
             made.turns.set(turns)
             what = f"{submission.team.name} asks for a second look at “{criterion.name}”."
             event = f"disputed-{made.pk}"
-            telling.tell_instructors(submission, what, but=person, kind=NoticeKind.DISPUTED, event=event)
-            said = (
-                f"the team asks for a second look at “{criterion.name}”. The instructor decides; you need do nothing."
+            telling.tell_instructors(
+                submission, what, but=person, kind=NoticeKind.DISPUTED, event=event
             )
+            said = f"the team asks for a second look at “{criterion.name}”. The instructor decides; you need do nothing."
             telling.tell_graders(submission, NoticeKind.DISPUTED, said, event=event)
     except IntegrityError as error:
         raise RegradeRefused(
@@ -67,28 +85,40 @@ def _ask_once(submission: Submission, criterion: Criterion) -> None:
     """Raises RegradeRefused."""
     earlier = RegradeRequest.objects.filter(submission=submission, criterion=criterion)
     if earlier.filter(status__in=UNDECIDED).exists():
-        raise RegradeRefused("You have asked about this criterion already; your instructor has not decided yet.")
+        raise RegradeRefused(
+            "You have asked about this criterion already; your instructor has not decided yet."
+        )
     if earlier.filter(status=RegradeStatus.DECIDED).exists():
-        raise RegradeRefused("This criterion was looked at a second time and decided. Talk to your instructor.")
+        raise RegradeRefused(
+            "This criterion was looked at a second time and decided. Talk to your instructor."
+        )
 
 
 def free_professors(submission: Submission) -> list[Membership]:
     """Professors of the course who have not graded this bot, and could sign in now."""
     taken = submission.gradings.values_list("grader_id", flat=True)
-    rows = Membership.objects.filter(course=submission.team.course_id, role=Role.PROFESSOR, active=True)
+    rows = Membership.objects.filter(
+        course=submission.team.course_id, role=Role.PROFESSOR, active=True
+    )
     return list(rows.exclude(pk__in=taken).select_related("person"))
 
 
-def send_for_second_look(*, request: RegradeRequest, professor: Membership, person: User) -> SecondLook:
+def send_for_second_look(
+    *, request: RegradeRequest, professor: Membership, person: User
+) -> SecondLook:
     """Have another professor look, or another one instead while the first has not answered. Raises RegradeRefused."""
     submission = request.submission
     if professor.pk not in {free.pk for free in free_professors(submission)}:
-        raise RegradeRefused("This professor has graded the bot already, or left the course. Choose another one.")
+        raise RegradeRefused(
+            "This professor has graded the bot already, or left the course. Choose another one."
+        )
     with transaction.atomic():
         _move(request, RegradeStatus.SECOND_LOOK)
         SecondLook.objects.filter(request=request, given_at=None).delete()
         if SecondLook.objects.filter(request=request).exists():
-            raise RegradeRefused("A professor has answered already. Read what she says, then decide.")
+            raise RegradeRefused(
+                "A professor has answered already. Read what she says, then decide."
+            )
         look = SecondLook.objects.create(request=request, reader=professor)
         telling.tell_professor(
             professor,
@@ -126,14 +156,25 @@ def give(*, look: SecondLook, opinion: Opinion) -> None:
     if not comment:
         raise RegradeRefused("Say in a sentence what you hear in these answers.")
     with transaction.atomic():
-        open_look = SecondLook.objects.filter(pk=look.pk, given_at=None, request__status=RegradeStatus.SECOND_LOOK)
-        fields = {"level": opinion.level, "cannot_judge": opinion.level is None, "comment": comment}
+        open_look = SecondLook.objects.filter(
+            pk=look.pk, given_at=None, request__status=RegradeStatus.SECOND_LOOK
+        )
+        fields = {
+            "level": opinion.level,
+            "cannot_judge": opinion.level is None,
+            "comment": comment,
+        }
         if not open_look.update(given_at=timezone.now(), **fields):
-            raise RegradeRefused("This was answered or decided already; what you wrote is still in the box below.")
-        submission = Submission.objects.select_related("team__course").get(pk=look.request.submission_id)
+            raise RegradeRefused(
+                "This was answered or decided already; what you wrote is still in the box below."
+            )
+        submission = Submission.objects.select_related("team__course").get(
+            pk=look.request.submission_id
+        )
         name = look.request.criterion.name
         telling.tell_instructors(
-            submission, f"{submission.team.name}: the second look at “{name}” is done. Please decide."
+            submission,
+            f"{submission.team.name}: the second look at “{name}” is done. Please decide.",
         )
 
 
@@ -149,10 +190,23 @@ def decide(*, request: RegradeRequest, level: int | None, answer: str, person: U
     status = RegradeStatus.DECLINED if level is None else RegradeStatus.DECIDED
     submission, criterion = request.submission, request.criterion
     with transaction.atomic():
-        _move(request, status, answer=said, level=level, decided_by=person, decided_at=timezone.now())
+        _move(
+            request,
+            status,
+            answer=said,
+            level=level,
+            decided_by=person,
+            decided_at=timezone.now(),
+        )
         _log(request, person, f"regrade {status}", after={"level": level, "answer": said})
         if level is not None:
-            adjudicate(submission=submission, criterion=criterion, level=level, reason=said, person=person)
+            adjudicate(
+                submission=submission,
+                criterion=criterion,
+                level=level,
+                reason=said,
+                person=person,
+            )
             _publish(submission, criterion, said, person)
         _tell_everybody(request, level, said, person)
 
@@ -176,13 +230,17 @@ def _tell_everybody(request: RegradeRequest, level: int | None, said: str, perso
     telling.tell_team(submission, f"Your second look at “{name}” is decided: {what}. {said}")
     closed = f"{submission.team.name}: the second look at “{name}” is decided: {what}."
     telling.tell_instructors(submission, closed, but=person)
-    for grading in submission.gradings.filter(grade__status=GradeStatus.COMMITTED).select_related(
-        "grader__person", "grader__course"
-    ):
+    for grading in submission.gradings.filter(
+        grade__status=GradeStatus.COMMITTED
+    ).select_related("grader__person", "grader__course"):
         path = reverse("grading_detail", args=[grading.grader.course_id, grading.code])
         text = f"{grading}: a second look at “{name}” is decided: {what}."
         telling.tell_professor(grading.grader, NoticeKind.GRADE, text, path)
-    look = SecondLook.objects.filter(request=request).select_related("reader__person", "reader__course").first()
+    look = (
+        SecondLook.objects.filter(request=request)
+        .select_related("reader__person", "reader__course")
+        .first()
+    )
     if look is not None:
         path = reverse("second_look", args=[look.reader.course_id, look.code])
         text = f"Your second look at “{name}” is decided: {what}. Thank you."

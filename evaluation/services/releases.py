@@ -63,7 +63,10 @@ def drafts_of(submissions: Iterable[Submission]) -> list[Draft]:
     """One for each, in the same order; a constant number of queries but for what is unresolved of a bot's files."""
     wanted = list(submissions)
     marked = results.marked_by_submission(wanted)
-    newest = {one.submission_id: one for one in ResultRelease.objects.filter(submission__in=wanted).order_by("number")}
+    newest = {
+        one.submission_id: one
+        for one in ResultRelease.objects.filter(submission__in=wanted).order_by("number")
+    }
     open_requests = _open_requests(wanted)
     found = []
     for result in results.results_of(wanted):
@@ -71,14 +74,19 @@ def drafts_of(submissions: Iterable[Submission]) -> list[Draft]:
         content, before = frozen.freeze(result, marked[key]), newest.get(key)
         changes = changes_between(before.content, content, result) if before else []
         asked = open_requests.get(key, [])
-        found.append(Draft(result, content, before, changes, [*unresolved(result), *asked], len(asked)))
+        found.append(
+            Draft(result, content, before, changes, [*unresolved(result), *asked], len(asked))
+        )
     return found
 
 
 def draft_of(submission: Submission) -> Draft:
     """With what has changed in the bot's files since it was handed in."""
     draft = drafts_of([submission])[0]
-    changed = [f"The bot is no longer what was handed in: {one}" for one in bundle_check.changes_since(submission)]
+    changed = [
+        f"The bot is no longer what was handed in: {one}"
+        for one in bundle_check.changes_since(submission)
+    ]
     return replace(draft, unresolved=[*draft.unresolved, *changed])
 
 
@@ -94,7 +102,9 @@ def unresolved(result: SubmissionResult) -> list[str]:
         said.append(f"Two or more levels apart and not adjudicated: {'; '.join(apart)}.")
     unjudged = [row.criterion.name for row in result.criteria if row.final is None]
     if unjudged and result.committed:
-        said.append(f"Nobody gave a level: {'; '.join(unjudged)}. Left like this, it does not count.")
+        said.append(
+            f"Nobody gave a level: {'; '.join(unjudged)}. Left like this, it does not count."
+        )
     if result.presentation is not None:
         said += result.presentation.unresolved()
     return said
@@ -125,7 +135,9 @@ def changes_between(before: Content, after: Content, result: SubmissionResult) -
     if not frozen.same(before.get("presentation"), after.get("presentation")):
         said.append("Presentation: other marks, notes, or another way in which it counts.")
     if (before["points"], before["shares"]) != (after["points"], after["shares"]):
-        said.append(f"Points: of {before['points']} before, of {after['points']} now, or other shares for the levels.")
+        said.append(
+            f"Points: of {before['points']} before, of {after['points']} now, or other shares for the levels."
+        )
     return said
 
 
@@ -143,7 +155,9 @@ def _level(value: float | None) -> str:
     return "no level" if value is None else f"{value:g}"
 
 
-def publish(*, submission: Submission, person: User, reason: str = "", seen: str = "", only: str = "") -> ResultRelease:
+def publish(
+    *, submission: Submission, person: User, reason: str = "", seen: str = "", only: str = ""
+) -> ResultRelease:
     """Show the team a new version of its result, told to everybody in it. From version 2 on with a reason.
 
     `seen`: the digest of the draft that the person looked at. `only`: a criterion's key; then all else stays as it was in
@@ -161,7 +175,11 @@ def publish(*, submission: Submission, person: User, reason: str = "", seen: str
                 f"Nothing has changed since version {draft.before.number}, so there is nothing to publish."
             )
         made = ResultRelease.objects.create(
-            submission=submission, number=draft.number, content=content, reason=reason, author=person
+            submission=submission,
+            number=draft.number,
+            content=content,
+            reason=reason,
+            author=person,
         )
         Submission.objects.filter(pk=submission.pk).update(released_at=timezone.now())
         submission.refresh_from_db(fields=["released_at"])
@@ -172,9 +190,13 @@ def publish(*, submission: Submission, person: User, reason: str = "", seen: str
 def _check(draft: Draft, reason: str, seen: str) -> None:
     """Raises CannotRelease."""
     if not draft.result.committed:
-        raise CannotRelease("No professor has submitted a grade for this bot yet, so there is nothing to release.")
+        raise CannotRelease(
+            "No professor has submitted a grade for this bot yet, so there is nothing to release."
+        )
     if seen and seen != draft.digest:
-        raise CannotRelease("A grade changed since you opened this page. Look at it again, then decide.")
+        raise CannotRelease(
+            "A grade changed since you opened this page. Look at it again, then decide."
+        )
     if draft.before is not None and not reason:
         raise CannotRelease("Say why the result changes: the team reads the reason.")
 
@@ -184,10 +206,15 @@ def _only(draft: Draft, key: str) -> Content:
     assert draft.before is not None
     now = {one["key"]: one for one in draft.content["criteria"]}
     content: Content = draft.before.content
-    return {**content, "criteria": [now[key] if one["key"] == key else one for one in content["criteria"]]}
+    return {
+        **content,
+        "criteria": [now[key] if one["key"] == key else one for one in content["criteria"]],
+    }
 
 
-def _announce(submission: Submission, person: User, made: ResultRelease, before: ResultRelease | None) -> None:
+def _announce(
+    submission: Submission, person: User, made: ResultRelease, before: ResultRelease | None
+) -> None:
     shown = frozen.thaw([made])[0]
     after = {"version": made.number, "points": _rounded(shown.points), "reason": made.reason}
     if before is None:
@@ -209,7 +236,9 @@ def _rounded(points: float | None) -> float | None:
 
 def hide(*, submission: Submission, person: User) -> None:
     """Take the result back from the team's page. Its versions are kept."""
-    if Submission.objects.filter(pk=submission.pk, released_at__isnull=False).update(released_at=None):
+    if Submission.objects.filter(pk=submission.pk, released_at__isnull=False).update(
+        released_at=None
+    ):
         submission.refresh_from_db(fields=["released_at"])
         _record(submission, person, "grade hidden")
 
@@ -219,7 +248,9 @@ def show_again(*, submission: Submission, person: User) -> None:
     newest = submission.releases.last()
     if newest is None:
         raise CannotRelease("This result was never released. Release it first.")
-    if Submission.objects.filter(pk=submission.pk, released_at=None).update(released_at=timezone.now()):
+    if Submission.objects.filter(pk=submission.pk, released_at=None).update(
+        released_at=timezone.now()
+    ):
         submission.refresh_from_db(fields=["released_at"])
         _record(submission, person, "grade shown again", after={"version": newest.number})
         telling.tell_team(submission, f"The result for {submission.run} can be read again.")
@@ -244,7 +275,22 @@ def release_complete(*, course: Course, person: User) -> int:
     return done
 
 
-def _record(submission: Submission, person: User, action: str, *, before: object = None, after: object = None) -> None:
+def _record(
+    submission: Submission,
+    person: User,
+    action: str,
+    *,
+    before: object = None,
+    after: object = None,
+) -> None:
     team = submission.team
     what = f"{team.name}, {submission.run}"
-    audit.record(course=team.course, person=person, team=team, action=action, what=what, before=before, after=after)
+    audit.record(
+        course=team.course,
+        person=person,
+        team=team,
+        action=action,
+        what=what,
+        before=before,
+        after=after,
+    )

@@ -21,19 +21,29 @@ def tell_due() -> int:
     today = timezone.localdate()
     soon = (today, today + AHEAD)
     graded = Course.objects.filter(grading_due__due_on__range=soon)
-    handed_in = Course.objects.filter(milestones__goal=Milestone.Goal.SUBMISSION, milestones__due_on__range=soon)
+    handed_in = Course.objects.filter(
+        milestones__goal=Milestone.Goal.SUBMISSION, milestones__due_on__range=soon
+    )
     return each_alone(graded, _tell_professors) + each_alone(handed_in.distinct(), _tell_teams)
 
 
 def _tell_professors(course: Course) -> bool:
     due_on = GradingDue.objects.get(course=course).due_on
-    for professor in course.memberships.filter(role=Role.PROFESSOR, active=True).select_related("person", "course"):
-        mine = Grading.objects.for_grader(professor).current().filter(grade__status=GradeStatus.DRAFT)
+    for professor in course.memberships.filter(role=Role.PROFESSOR, active=True).select_related(
+        "person", "course"
+    ):
+        mine = (
+            Grading.objects.for_grader(professor)
+            .current()
+            .filter(grade__status=GradeStatus.DRAFT)
+        )
         left = mine.count()
         if left:
             text = f"{left} bot{'s' if left > 1 else ''} to grade by {_day(due_on)}."
             path = reverse("grading_queue", args=[course.pk])
-            tell_professor(professor, NoticeKind.DUE, text, path, event=f"grading-due-{due_on.isoformat()}")
+            tell_professor(
+                professor, NoticeKind.DUE, text, path, event=f"grading-due-{due_on.isoformat()}"
+            )
     return True
 
 

@@ -110,9 +110,17 @@ def mean_level(criteria: Iterable[CriterionResult]) -> float | None:
 
 def points_for(criteria: Iterable[CriterionResult], scale: Scale) -> float | None:
     """Points of `scale.points`; what nobody could judge counts neither for nor against. None where nothing was judged."""
-    judged = [(scale.share_of(row.final, row.top), row.weight) for row in criteria if row.final is not None]
+    judged = [
+        (scale.share_of(row.final, row.top), row.weight)
+        for row in criteria
+        if row.final is not None
+    ]
     weight = sum(weight for _, weight in judged)
-    return scale.points * sum(share * weight for share, weight in judged) / (100 * weight) if weight else None
+    return (
+        scale.points * sum(share * weight for share, weight in judged) / (100 * weight)
+        if weight
+        else None
+    )
 
 
 @dataclass(frozen=True)
@@ -130,7 +138,9 @@ class SubmissionResult:
 
     @property
     def committed(self) -> list[Grading]:
-        return [grading for grading in self.gradings if grading.grade.status == GradeStatus.COMMITTED]
+        return [
+            grading for grading in self.gradings if grading.grade.status == GradeStatus.COMMITTED
+        ]
 
     @property
     def comments(self) -> list[tuple[int, str]]:
@@ -162,7 +172,10 @@ class SubmissionResult:
     @property
     def top_level(self) -> int:
         """The highest level of the rubric; every criterion has the same number."""
-        return max((level.value for row in self.criteria for level in row.criterion.levels.all()), default=0)
+        return max(
+            (level.value for row in self.criteria for level in row.criterion.levels.all()),
+            default=0,
+        )
 
     @property
     def overall(self) -> float | None:
@@ -219,7 +232,11 @@ def _result(
         blind = final_level(values, decided)
         heard = presentation.level_within(criterion) if presentation else None
         final = blended(blind, heard, presentation.rule.weight if presentation else 0)
-        rows.append(CriterionResult(criterion, marks, decided, final, scale.weight_of(criterion), blind, heard))
+        rows.append(
+            CriterionResult(
+                criterion, marks, decided, final, scale.weight_of(criterion), blind, heard
+            )
+        )
     return SubmissionResult(submission, gradings, rows, scale, presentation)
 
 
@@ -240,7 +257,9 @@ def _gradings(wanted: list[Submission]) -> dict[int, list[Grading]]:
 
 def criteria_by_rubric(wanted: Iterable[Submission]) -> dict[int, list[Criterion]]:
     """By the rubric's id, in its order, levels fetched."""
-    criteria = Criterion.objects.filter(rubric__in={submission.rubric_id for submission in wanted})
+    criteria = Criterion.objects.filter(
+        rubric__in={submission.rubric_id for submission in wanted}
+    )
     found: dict[int, list[Criterion]] = {}
     for criterion in criteria.prefetch_related("levels"):
         found.setdefault(criterion.rubric_id, []).append(criterion)
@@ -252,14 +271,21 @@ def _settled(wanted: list[Submission]) -> dict[int, dict[int, Settled]]:
     found: dict[int, dict[int, Settled]] = {submission.pk: {} for submission in wanted}
     for one in Adjudication.objects.filter(submission__in=wanted).select_related("author"):
         author = str(one.author) if one.author else ""
-        found[one.submission_id][one.criterion_id] = Settled(one.level, one.reason, author, one.created_at)
+        found[one.submission_id][one.criterion_id] = Settled(
+            one.level, one.reason, author, one.created_at
+        )
     return found
 
 
 def _marks(criterion: Criterion, gradings: list[Grading]) -> list[Mark]:
     levels = {level.value: level for level in criterion.levels.all()}
     return [
-        Mark(number, levels.get(score.level) if score.level else None, score.cannot_judge, score.comment)
+        Mark(
+            number,
+            levels.get(score.level) if score.level else None,
+            score.cannot_judge,
+            score.comment,
+        )
         for number, grading in enumerate(gradings, start=1)
         if grading.grade.status == GradeStatus.COMMITTED
         for score in grading.grade.scores.all()
@@ -304,11 +330,19 @@ def marked_by_submission(submissions: Iterable[Submission]) -> dict[int, list[Ma
         "turn__replaced_at": None,
     }
     related = ("turn__conversation", "grading")
-    for tag in TurnTag.objects.filter(**counts).select_related(*related, "criterion").order_by("label", "pk"):
-        marked = found[tag.grading.submission_id].setdefault(tag.turn_id, MarkedTurn(tag.turn, [], []))
+    for tag in (
+        TurnTag.objects.filter(**counts)
+        .select_related(*related, "criterion")
+        .order_by("label", "pk")
+    ):
+        marked = found[tag.grading.submission_id].setdefault(
+            tag.turn_id, MarkedTurn(tag.turn, [], [])
+        )
         marked.tags.append(Tag(tag.label, tag.criterion))
     for one in TurnCorrection.objects.filter(**counts).select_related(*related).order_by("pk"):
-        marked = found[one.grading.submission_id].setdefault(one.turn_id, MarkedTurn(one.turn, [], []))
+        marked = found[one.grading.submission_id].setdefault(
+            one.turn_id, MarkedTurn(one.turn, [], [])
+        )
         marked.better.append(one.answer)
     return {pk: in_order(list(turns.values())) for pk, turns in found.items()}
 
@@ -318,12 +352,21 @@ def in_order(marked: list[MarkedTurn]) -> list[MarkedTurn]:
     return sorted(marked, key=lambda one: (one.turn.conversation.key, one.turn.position))
 
 
-def adjudicate(*, submission: Submission, criterion: Criterion, level: int, reason: str, person: User) -> Adjudication:
+def adjudicate(
+    *, submission: Submission, criterion: Criterion, level: int, reason: str, person: User
+) -> Adjudication:
     """Settle what one criterion counts, with a reason. The graders' own marks stay as they are."""
     made = Adjudication.objects.create(
         submission=submission, criterion=criterion, level=level, reason=reason, author=person
     )
     what = f"{submission.team.name}, {criterion.name}"
     course, team = submission.team.course, submission.team
-    audit.record(course=course, person=person, team=team, action="level adjudicated", what=what, after={"level": level})
+    audit.record(
+        course=course,
+        person=person,
+        team=team,
+        action="level adjudicated",
+        what=what,
+        after={"level": level},
+    )
     return made

@@ -19,8 +19,10 @@ from evaluation.models.rubric import new_criterion_key
 from teams.models import Course, User
 from teams.services import audit
 
-MIN_LEVELS, MAX_LEVELS = 2, 6
-MAX_CRITERIA, MAX_WEIGHT = 16, 10
+MIN_LEVELS = 2
+MAX_LEVELS = 6
+MAX_CRITERIA = 16
+MAX_WEIGHT = 10
 
 
 class Edit(StrEnum):
@@ -114,7 +116,9 @@ def criteria_of(rubric: RubricVersion) -> list[Criterion]:
 
 
 def draft_of(rubric: RubricVersion) -> RubricDraft:
-    return RubricDraft(rubric.name, tuple(_drafted(criterion) for criterion in criteria_of(rubric)))
+    return RubricDraft(
+        rubric.name, tuple(_drafted(criterion) for criterion in criteria_of(rubric))
+    )
 
 
 def _drafted(criterion: Criterion) -> CriterionDraft:
@@ -147,26 +151,43 @@ def with_meanings(draft: RubricDraft, before: RubricDraft, *, same: bool) -> Rub
     criteria = []
     for one in draft.criteria:
         was = earlier.get(one.key)
-        kept = was is not None and len(was.levels) == len(one.levels) and (same or was.levels == one.levels)
-        criteria.append(replace(one, meaning=was.meaning if was and kept else new_criterion_key()))
+        kept = (
+            was is not None
+            and len(was.levels) == len(one.levels)
+            and (same or was.levels == one.levels)
+        )
+        criteria.append(
+            replace(one, meaning=was.meaning if was and kept else new_criterion_key())
+        )
     return replace(draft, criteria=tuple(criteria))
 
 
 def history(course: Course) -> list[VersionRow]:
     """The course's own versions, newest first, each compared with the one before it, the first with the built-in one."""
-    own = course.rubrics.annotate(used=Count("submissions")).prefetch_related("criteria__levels").order_by("number")
+    own = (
+        course.rubrics.annotate(used=Count("submissions"))
+        .prefetch_related("criteria__levels")
+        .order_by("number")
+    )
     shipped = RubricVersion.objects.filter(course=None).order_by("-number")[0]
     rows: list[VersionRow] = []
     before = draft_of(shipped)
     for version in own:
-        draft = RubricDraft(version.name, tuple(_drafted(criterion) for criterion in version.criteria.all()))
+        draft = RubricDraft(
+            version.name, tuple(_drafted(criterion) for criterion in version.criteria.all())
+        )
         rows.insert(0, VersionRow(version, draft, compare(before, draft), version.used))
         before = draft
     return rows
 
 
 def save_version(
-    *, course: Course, draft: RubricDraft, based_on: RubricVersion, person: User, same_meaning: bool = False
+    *,
+    course: Course,
+    draft: RubricDraft,
+    based_on: RubricVersion,
+    person: User,
+    same_meaning: bool = False,
 ) -> RubricVersion:
     """The course's next version; what is unchanged gives the version it was made from. New submissions use it from now on.
 
@@ -187,7 +208,9 @@ def save_version(
     try:
         return _make(course, draft, edit, person)
     except IntegrityError as error:
-        raise RubricRefused("Someone saved a version at the same moment. Save again to put yours after it.") from error
+        raise RubricRefused(
+            "Someone saved a version at the same moment. Save again to put yours after it."
+        ) from error
 
 
 def use_again(*, course: Course, version: RubricVersion, person: User) -> RubricVersion:
@@ -199,14 +222,18 @@ def use_again(*, course: Course, version: RubricVersion, person: User) -> Rubric
     try:
         return _make(course, draft, edit, person)
     except IntegrityError as error:
-        raise RubricRefused("Someone saved a version at the same moment. Look at it, then decide again.") from error
+        raise RubricRefused(
+            "Someone saved a version at the same moment. Look at it, then decide again."
+        ) from error
 
 
 def _make(course: Course, draft: RubricDraft, edit: Edit, person: User) -> RubricVersion:
     with transaction.atomic():
         newest = course.rubrics.order_by("-number").first()
         before = newest or RubricVersion.objects.filter(course=None).order_by("-number")[0]
-        made = RubricVersion.objects.create(course=course, number=before.number + 1, name=draft.name)
+        made = RubricVersion.objects.create(
+            course=course, number=before.number + 1, name=draft.name
+        )
         for position, one in enumerate(draft.criteria, start=1):
             fields: dict[str, Any] = asdict(one)
             del fields["levels"]
@@ -215,9 +242,17 @@ def _make(course: Course, draft: RubricDraft, edit: Edit, person: User) -> Rubri
                 Level(criterion=criterion, value=value, label=level.label, anchor=level.anchor)
                 for value, level in enumerate(one.levels, start=1)
             )
-        audit.record(course=course, person=person, action="rubric saved", what=str(made), after={"edit": str(edit)})
+        audit.record(
+            course=course,
+            person=person,
+            action="rubric saved",
+            what=str(made),
+            after={"edit": str(edit)},
+        )
     return made
 
 
 def _sha256(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps(value, ensure_ascii=False, sort_keys=True).encode()
+    ).hexdigest()

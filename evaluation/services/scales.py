@@ -15,7 +15,8 @@ from teams.models import Course, NoticeKind, Role, User
 from teams.services import audit, notices
 
 TITLE = "Second-grade chatbot"
-POINTS, MOST_POINTS = 100, 1_000
+POINTS = 100
+MOST_POINTS = 1_000
 WHOLE = 100.0  # percent
 
 
@@ -75,7 +76,10 @@ def weighed(criteria: Iterable[Criterion], scale: Scale) -> list[Weighed]:
     """What each criterion is worth where all of them can be judged."""
     rows = [(criterion, scale.weight_of(criterion)) for criterion in criteria]
     whole = sum(weight for _, weight in rows)
-    return [Weighed(criterion, weight, scale.points * weight / whole if whole else 0.0) for criterion, weight in rows]
+    return [
+        Weighed(criterion, weight, scale.points * weight / whole if whole else 0.0)
+        for criterion, weight in rows
+    ]
 
 
 def set_scale(*, course: Course, scale: Scale, person: User) -> bool:
@@ -94,7 +98,12 @@ def set_scale(*, course: Course, scale: Scale, person: User) -> bool:
         GradeScale.objects.update_or_create(course=course, defaults=fields)
         said = [_said(one) for one in (before, scale)]
         audit.record(
-            course=course, person=person, action="weights and points", what=str(course), before=said[0], after=said[1]
+            course=course,
+            person=person,
+            action="weights and points",
+            what=str(course),
+            before=said[0],
+            after=said[1],
         )
         if _how_it_counts(before) != _how_it_counts(scale) and _handed_in(course):
             _tell_students(course)
@@ -102,7 +111,12 @@ def set_scale(*, course: Course, scale: Scale, person: User) -> bool:
 
 
 def _said(scale: Scale) -> dict[str, Any]:
-    return {"title": scale.title, "points": scale.points, "weights": scale.weights, "shares": scale.shares}
+    return {
+        "title": scale.title,
+        "points": scale.points,
+        "weights": scale.weights,
+        "shares": scale.shares,
+    }
 
 
 def _how_it_counts(scale: Scale) -> tuple[int, dict[str, int], list[float]]:

@@ -66,7 +66,9 @@ def draft_of(script: InterviewScript) -> ScriptDraft:
     return ScriptDraft(script.name, questions)
 
 
-def save_version(*, course: Course, draft: ScriptDraft, based_on: InterviewScript, person: User) -> InterviewScript:
+def save_version(
+    *, course: Course, draft: ScriptDraft, based_on: InterviewScript, person: User
+) -> InterviewScript:
     """The course's next version; what is unchanged gives the version it was made from. New interviews use it.
 
     Raises ScriptRefused when another version came between.
@@ -83,7 +85,11 @@ def save_version(*, course: Course, draft: ScriptDraft, based_on: InterviewScrip
 def use_again(*, course: Course, script: InterviewScript, person: User) -> InterviewScript:
     """An older version, or the one that ships, becomes the newest. Raises ScriptRefused."""
     before, draft = script_for(course), draft_of(script)
-    return before if draft == draft_of(before) and before.course_id else _make(course, draft, person)
+    return (
+        before
+        if draft == draft_of(before) and before.course_id
+        else _make(course, draft, person)
+    )
 
 
 def _make(course: Course, draft: ScriptDraft, person: User) -> InterviewScript:
@@ -100,7 +106,11 @@ def _make(course: Course, draft: ScriptDraft, person: User) -> InterviewScript:
                 )
                 for position, one in enumerate(draft.questions, start=1)
             )
-            audit.record(course=course, person=person, action="interview script saved", what=str(made))
+            audit.record(
+                course=course, person=person, action="interview script saved", what=str(made)
+            )
     except IntegrityError as error:
-        raise ScriptRefused("Someone saved a version at the same moment. Save again to put yours after it.") from error
+        raise ScriptRefused(
+            "Someone saved a version at the same moment. Save again to put yours after it."
+        ) from error
     return made

@@ -65,17 +65,24 @@ class StudentGrade:
 
 def grades_of(course: Course) -> list[StudentGrade]:
     """Of every active student, by name. A constant number of queries."""
-    drafts = {one.result.submission.team_id: one for one in releases.drafts_of(current_submissions(course))}
+    drafts = {
+        one.result.submission.team_id: one
+        for one in releases.drafts_of(current_submissions(course))
+    }
     before = [draft.before for draft in drafts.values() if draft.before is not None]
     shown = {one.release.submission_id: one for one in frozen.thaw(before)}
     deadline = deadline_of(course)
-    students = course.memberships.filter(role=Role.STUDENT, active=True).select_related("person", "team", "section")
+    students = course.memberships.filter(role=Role.STUDENT, active=True).select_related(
+        "person", "team", "section"
+    )
     found = []
     for student in students.order_by("person__name", "person__email"):
         draft = drafts.get(student.team_id or 0)
         submission = draft.result.submission if draft else None
         late = is_late(submission, deadline) if submission and deadline else None
-        found.append(StudentGrade(student, draft, shown.get(submission.pk) if submission else None, late))
+        found.append(
+            StudentGrade(student, draft, shown.get(submission.pk) if submission else None, late)
+        )
     return found
 
 
@@ -98,10 +105,26 @@ def _plain(grades: list[StudentGrade], scale: Scale, rule: Rule) -> Iterator[lis
                 criteria[row.criterion.key] = row.criterion
     ordered = sorted(criteria.values(), key=lambda one: (one.position, one.pk))
     own = ["Presentation points", "Presentation of"] if rule.counting == Counting.APART else []
-    yield [*PLAIN_COLUMNS, *(one.name for one in ordered), "Mean level", "Points", "Of", *own, "Late", "State"]
+    yield [
+        *PLAIN_COLUMNS,
+        *(one.name for one in ordered),
+        "Mean level",
+        "Points",
+        "Of",
+        *own,
+        "Late",
+        "State",
+    ]
     for grade in grades:
         said = _presentation(grade) if own else []
-        yield [*_who(grade), *_levels(grade, ordered), *_final(grade), *said, _late(grade), grade.state]
+        yield [
+            *_who(grade),
+            *_levels(grade, ordered),
+            *_final(grade),
+            *said,
+            _late(grade),
+            grade.state,
+        ]
 
 
 def _presentation(grade: StudentGrade) -> list[Cell]:
@@ -124,14 +147,22 @@ def _who(grade: StudentGrade) -> list[Cell]:
 
 
 def _levels(grade: StudentGrade, criteria: list[Criterion]) -> list[Cell]:
-    finals = {row.criterion.key: row.final for row in grade.result.criteria} if grade.result else {}
-    return ["" if (final := finals.get(one.key)) is None else round(final, 2) for one in criteria]
+    finals = (
+        {row.criterion.key: row.final for row in grade.result.criteria} if grade.result else {}
+    )
+    return [
+        "" if (final := finals.get(one.key)) is None else round(final, 2) for one in criteria
+    ]
 
 
 def _final(grade: StudentGrade) -> list[Cell]:
     if grade.result is None or grade.result.points is None or grade.result.overall is None:
         return ["", "", ""]
-    return [round(grade.result.overall, 2), round(grade.result.points, 2), grade.result.scale.points]
+    return [
+        round(grade.result.overall, 2),
+        round(grade.result.points, 2),
+        grade.result.scale.points,
+    ]
 
 
 def _late(grade: StudentGrade) -> str:
@@ -149,7 +180,15 @@ def _canvas(grades: list[StudentGrade], scale: Scale, rule: Rule) -> Iterator[li
         section = student.section.name if student.section else ""
         name = f"{last}, {first}" if first else last
         heard = [grade.presentation_points(rule.points)] if own else []
-        yield [name, "", student.student_id, student.person.email, section, grade.points(scale), *heard]
+        yield [
+            name,
+            "",
+            student.student_id,
+            student.person.email,
+            section,
+            grade.points(scale),
+            *heard,
+        ]
 
 
 def _moodle(grades: list[StudentGrade], scale: Scale, rule: Rule) -> Iterator[list[Cell]]:
@@ -158,7 +197,13 @@ def _moodle(grades: list[StudentGrade], scale: Scale, rule: Rule) -> Iterator[li
     for grade in grades:
         student = grade.membership
         heard = [grade.presentation_points(rule.points)] if own else []
-        yield [*_names(grade), student.student_id, student.person.email, grade.points(scale), *heard]
+        yield [
+            *_names(grade),
+            student.student_id,
+            student.person.email,
+            grade.points(scale),
+            *heard,
+        ]
 
 
 def _names(grade: StudentGrade) -> tuple[str, str]:

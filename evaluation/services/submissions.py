@@ -27,7 +27,9 @@ class CannotSubmit(Exception):
 
 def current_submission(team: Team) -> Submission | None:
     rows = Submission.objects.for_team(team).current()
-    return rows.select_related("run__dataset_version__dataset", "run__base_model", "rubric", "team__course").first()
+    return rows.select_related(
+        "run__dataset_version__dataset", "run__base_model", "rubric", "team__course"
+    ).first()
 
 
 def may_replace(submission: Submission) -> bool:
@@ -49,7 +51,9 @@ def submit(*, team: Team, run: TrainingRun, person: User) -> Submission:
     Raises CannotSubmit.
     """
     if team.practice:
-        raise CannotSubmit("This is the practice team: nothing is handed in here. Submit a run of your own team.")
+        raise CannotSubmit(
+            "This is the practice team: nothing is handed in here. Submit a run of your own team."
+        )
     if run.status != RunStatus.SUCCEEDED:
         raise CannotSubmit(f"{run} has not finished. Choose a run that is done.")
     if why := why_out_of_reach(run):
@@ -102,7 +106,9 @@ def bundle_of(run: TrainingRun, rubric: RubricVersion) -> dict[str, Any]:
             "number": version.number,
             "sha256": version.content_hash,
         },
-        "artifacts": [{"path": found.path, "sha256": found.sha256} for found in run.artifacts.all()],
+        "artifacts": [
+            {"path": found.path, "sha256": found.sha256} for found in run.artifacts.all()
+        ],
         "chat": {
             "provider": endpoint.provider,
             "model": endpoint.model,
@@ -121,5 +127,7 @@ def bundle_of(run: TrainingRun, rubric: RubricVersion) -> dict[str, Any]:
 
 def bundle_hash(submission: Submission) -> str:
     """SHA-256 of the bundle's canonical JSON."""
-    text = json.dumps(submission.bundle, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(
+        submission.bundle, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
     return hashlib.sha256(text.encode()).hexdigest()

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 
 from django.db import transaction
 
-from evaluation.models import Criterion, Grade, Grading, Turn, TurnCorrection, TurnTag, UnappliedSave
+from evaluation.models import (
+    Criterion,
+    Grade,
+    Grading,
+    Turn,
+    TurnCorrection,
+    TurnTag,
+    UnappliedSave,
+)
 from evaluation.services.clean import clean
 from evaluation.services.grades import Marks, Saved, keep_aside
 
@@ -46,7 +54,9 @@ class TurnMarks:
 
 def marks_by_turn(grading: Grading) -> dict[int, TurnMarks]:
     marked: dict[int, TurnMarks] = defaultdict(TurnMarks)
-    for turn_id, label, name in grading.tags.order_by("id").values_list("turn_id", "label", "criterion__name"):
+    for turn_id, label, name in grading.tags.order_by("id").values_list(
+        "turn_id", "label", "criterion__name"
+    ):
         if label in LABELS:
             marked[turn_id].labels.add(label)
         else:
@@ -54,7 +64,9 @@ def marks_by_turn(grading: Grading) -> dict[int, TurnMarks]:
     for turn_id, answer in grading.corrections.values_list("turn_id", "answer"):
         marked[turn_id].correction = answer
         marked[turn_id].seen = mark_of(grading, answer)
-    for kept in UnappliedSave.objects.filter(grade__grading=grading, resolved_at=None).exclude(turn=None):
+    for kept in UnappliedSave.objects.filter(grade__grading=grading, resolved_at=None).exclude(
+        turn=None
+    ):
         marked[kept.turn_id or 0].aside.append(kept)
     return marked
 
@@ -62,11 +74,19 @@ def marks_by_turn(grading: Grading) -> dict[int, TurnMarks]:
 def offered(criteria: list[Criterion]) -> list[tuple[str, str]]:
     """The tags that stand ready: (label, names of the criteria of this rubric that it speaks to)."""
     names = {criterion.key: criterion.name for criterion in criteria}
-    return [(label, ", ".join(names[key] for key in TOUCHES[label] if key in names)) for label in LABELS]
+    return [
+        (label, ", ".join(names[key] for key in TOUCHES[label] if key in names))
+        for label in LABELS
+    ]
 
 
 def put(
-    *, grading: Grading, turn: Turn, label: str, criterion: Criterion | None = None, on: bool | None = None
+    *,
+    grading: Grading,
+    turn: Turn,
+    label: str,
+    criterion: Criterion | None = None,
+    on: bool | None = None,
 ) -> bool:
     """Put the tag on the answer (`on`), take it off, or with None what it is not. True when it is on afterwards.
 
@@ -80,7 +100,9 @@ def put(
     if on is False:
         TurnTag.objects.filter(grading=grading, turn=turn, label=wanted).delete()
         return False
-    tag, created = TurnTag.objects.get_or_create(grading=grading, turn=turn, label=wanted, defaults=tied)
+    tag, created = TurnTag.objects.get_or_create(
+        grading=grading, turn=turn, label=wanted, defaults=tied
+    )
     if not created and on is None:
         tag.delete()
     return created or bool(on)
@@ -91,7 +113,9 @@ def mark_of(grading: Grading, answer: str) -> str:
     return hashlib.sha256(f"{grading.code} {answer}".encode()).hexdigest()[:16] if answer else ""
 
 
-def correct(*, grading: Grading, turn: Turn, answer: str, seen: str = "", before: Sequence[str] = ()) -> Saved:
+def correct(
+    *, grading: Grading, turn: Turn, answer: str, seen: str = "", before: Sequence[str] = ()
+) -> Saved:
     """Keep what the student should have said; nothing in place of it takes the correction back.
 
     `seen`: the mark of what the page showed; `before` as in `grades.save_score`. Where something else is there by now, this
@@ -99,7 +123,9 @@ def correct(*, grading: Grading, turn: Turn, answer: str, seen: str = "", before
     """
     text, own = _as_kept(answer), [_as_kept(one) for one in before]
     with transaction.atomic():
-        grade = Grade.objects.select_for_update().get(grading=grading)  # two windows: one after the other
+        grade = Grade.objects.select_for_update().get(
+            grading=grading
+        )  # two windows: one after the other
         row = TurnCorrection.objects.filter(grading=grading, turn=turn)
         there = row.values_list("answer", flat=True).first() or ""
         if there == text:
@@ -119,7 +145,8 @@ def _as_kept(answer: str) -> str:
 def evidence(*, grading: Grading, criteria: list[Criterion]) -> dict[int, Evidence]:
     """For each criterion's id: how many answers there are, and the tags that speak to it."""
     answers = Turn.objects.remembered().filter(
-        conversation__submission=grading.submission_id, conversation__person=grading.grader.person_id
+        conversation__submission=grading.submission_id,
+        conversation__person=grading.grader.person_id,
     )
     marked = grading.tags.filter(turn__replaced_at=None).values_list("label", "criterion_id")
     counted = Counter(marked)

@@ -49,16 +49,23 @@ def tell_instructors(
 def change_waits(submission: Submission, what: str) -> None:
     """A grade changed after its release: nothing moves for the team before an instructor publishes it."""
     if submission.released_at is not None:
-        text = (
-            f"{submission.team.name}: {what} The team still sees the released version; publish the change or leave it."
-        )
+        text = f"{submission.team.name}: {what} The team still sees the released version; publish the change or leave it."
         tell_instructors(submission, text)
 
 
-def tell_professor(membership: Membership, kind: NoticeKind, text: str, path: str, *, event: str = "") -> None:
+def tell_professor(
+    membership: Membership, kind: NoticeKind, text: str, path: str, *, event: str = ""
+) -> None:
     """One professor, if she is in the course now. `text` and `path` name no team; `event` as with `notices.tell`."""
     if membership.active:
-        notices.tell(people=[membership.person], course=membership.course, kind=kind, text=text, path=path, event=event)
+        notices.tell(
+            people=[membership.person],
+            course=membership.course,
+            kind=kind,
+            text=text,
+            path=path,
+            event=event,
+        )
 
 
 def tell_graders(submission: Submission, kind: NoticeKind, what: str, *, event: str) -> None:
@@ -81,15 +88,23 @@ def bots_wait(opened: list[Grading]) -> None:
         grader = mine[0].grader
         replaced = [one for one in mine if _replaces(one)]
         if replaced and notices.wants(person=grader.person, kind=NoticeKind.REPLACED):
-            mine = [one for one in mine if one not in replaced]  # its own notice says that a newer one waits
+            mine = [
+                one for one in mine if one not in replaced
+            ]  # its own notice says that a newer one waits
         if mine:
-            text = "A bot waits for your grade." if len(mine) == 1 else f"{len(mine)} bots wait for your grade."
+            text = (
+                "A bot waits for your grade."
+                if len(mine) == 1
+                else f"{len(mine)} bots wait for your grade."
+            )
             event = f"waiting-{min(str(one.code) for one in mine)}"
             tell_professor(grader, NoticeKind.WAITING, text, _queue(grader), event=event)
 
 
 def _replaces(grading: Grading) -> bool:
-    earlier = Grading.objects.filter(grader=grading.grader, submission__team=grading.submission.team_id)
+    earlier = Grading.objects.filter(
+        grader=grading.grader, submission__team=grading.submission.team_id
+    )
     return earlier.exclude(pk=grading.pk).exists()
 
 
@@ -105,5 +120,9 @@ def bot_replaced(submission: Submission) -> None:
             " kept."
         )
         tell_professor(
-            grading.grader, NoticeKind.REPLACED, text, _queue(grading.grader), event=f"replaced-{grading.code}"
+            grading.grader,
+            NoticeKind.REPLACED,
+            text,
+            _queue(grading.grader),
+            event=f"replaced-{grading.code}",
         )

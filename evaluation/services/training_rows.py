@@ -42,7 +42,9 @@ def earlier_turns(turn: Turn) -> list[Turn]:
     return list(turn.conversation.turns.remembered().filter(position__lt=turn.position))
 
 
-def add(*, turn: Turn, dataset: Dataset, answer: str, with_earlier: bool, person: User) -> DraftChange:
+def add(
+    *, turn: Turn, dataset: Dataset, answer: str, with_earlier: bool, person: User
+) -> DraftChange:
     """`answer` to the turn's question as a new row in the dataset's next version.
 
     With what was said before, if wanted: those answers are context and not trained on. Raises EditRefused.
@@ -81,10 +83,16 @@ def candidates(submission: Submission) -> list[Candidate]:
     if shown is None:
         return []
     marked = [one for one in shown.marked if one.turn.answer.strip()]
-    said = Turn.objects.remembered().filter(conversation__in={one.turn.conversation_id for one in marked})
+    said = Turn.objects.remembered().filter(
+        conversation__in={one.turn.conversation_id for one in marked}
+    )
     places = list(said.values_list("conversation_id", "position"))
-    return [Candidate(one.turn, _before(one.turn, places), one.labels, one.better) for one in marked]
+    return [
+        Candidate(one.turn, _before(one.turn, places), one.labels, one.better) for one in marked
+    ]
 
 
 def _before(turn: Turn, places: list[tuple[int, int]]) -> int:
-    return sum(talk == turn.conversation_id and position < turn.position for talk, position in places)
+    return sum(
+        talk == turn.conversation_id and position < turn.position for talk, position in places
+    )

@@ -24,7 +24,9 @@ def text_of(question: InterviewQuestion, wording: Wording) -> str:
     return str(getattr(question, wording.value))
 
 
-def spoken_before(question: InterviewQuestion, wording: Wording, first_answer: str) -> list[Turn]:
+def spoken_before(
+    question: InterviewQuestion, wording: Wording, first_answer: str
+) -> list[Turn]:
     """The talk that a wording follows. `first_answer`: to the question; empty where there is none."""
     if wording in FEEDBACK:
         item = learning.item_for(question.question)

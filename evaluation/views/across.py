@@ -17,18 +17,28 @@ from evaluation.views.talk import BLIND_REFUSAL, REFUSALS, key_in, stored
 from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course
 
-FEWEST, MOST = 2, 3  # bots beside each other
+# bots beside each other
+FEWEST = 2
+MOST = 3
 
 
 def _waiting(request: SignedInRequest) -> list[Grading]:
     """This professor's drafts, in her own random order."""
-    mine = Grading.objects.for_grader(request.membership).current().filter(grade__status=GradeStatus.DRAFT)
+    mine = (
+        Grading.objects.for_grader(request.membership)
+        .current()
+        .filter(grade__status=GradeStatus.DRAFT)
+    )
     return list(mine.select_related("grade", "grader", "submission__rubric"))
 
 
 def _card(grading: Grading, key: str) -> dict[str, Any] | None:
     """Of a bot whose rubric has this criterion."""
-    score = grading.grade.scores.filter(criterion__key=key).select_related("criterion", "grade").first()
+    score = (
+        grading.grade.scores.filter(criterion__key=key)
+        .select_related("criterion", "grade")
+        .first()
+    )
     if score is None:
         return None
     return {
@@ -36,7 +46,9 @@ def _card(grading: Grading, key: str) -> dict[str, Any] | None:
         "score": score,
         "levels": list(score.criterion.levels.all()),
         "exchanges": exchanges_of(grading, score.criterion),
-        "aside": list(grading.grade.unapplied.filter(resolved_at=None, criterion=score.criterion)),
+        "aside": list(
+            grading.grade.unapplied.filter(resolved_at=None, criterion=score.criterion)
+        ),
         "keep": f"{key}-{grading.code}",
     }
 
@@ -66,7 +78,9 @@ def grading_across(request: SignedInRequest, course: Course, criterion: str) -> 
 
 @course_view(Access.PROFESSOR)
 @require_POST
-def grading_across_score(request: SignedInRequest, course: Course, criterion: str, code: UUID) -> HttpResponse:
+def grading_across_score(
+    request: SignedInRequest, course: Course, criterion: str, code: UUID
+) -> HttpResponse:
     """Autosave of one bot's level and comment, as on the desk: what another window saved meanwhile is never overwritten."""
     grading = find_grading(request, code)
     kept = marking.save_marks(request, grading.grade, criterion)
@@ -76,9 +90,20 @@ def grading_across_score(request: SignedInRequest, course: Course, criterion: st
         return redirect(reverse("grading_across", args=[course.pk, criterion]) + f"#bot-{code}")
     cards = [card for card in (_card(one, criterion) for one in _waiting(request)) if card]
     part = "card_conflict" if kept.aside else "card_saved"
-    card = _card(Grading.objects.select_related("grade", "grader", "submission__rubric").get(pk=grading.pk), criterion)
+    card = _card(
+        Grading.objects.select_related("grade", "grader", "submission__rubric").get(
+            pk=grading.pk
+        ),
+        criterion,
+    )
     assert card is not None
-    context = {"course": course, "card": card, "cards": cards, "scored": marking.scored(cards), "oob": True}
+    context = {
+        "course": course,
+        "card": card,
+        "cards": cards,
+        "scored": marking.scored(cards),
+        "oob": True,
+    }
     response = render(request, f"evaluation/grading_across.html#{part}", context)
     return stored(response, card["keep"])
 
@@ -107,12 +132,18 @@ def grading_compare(request: SignedInRequest, course: Course) -> HttpResponse:
         "ask_key": uuid4(),
         "section": "grading",
     }
-    return render(request, "evaluation/grading_compare.html", context, status=422 if refusal else 200)
+    return render(
+        request, "evaluation/grading_compare.html", context, status=422 if refusal else 200
+    )
 
 
 def _side(grading: Grading) -> dict[str, Any]:
     turns = list(gradings.interview_of(grading).turns.current())
-    return {"grading": grading, "turns": turns, "answering": any(turn.is_streaming for turn in turns)}
+    return {
+        "grading": grading,
+        "turns": turns,
+        "answering": any(turn.is_streaming for turn in turns),
+    }
 
 
 def _put_to_each(request: SignedInRequest, chosen: list[Grading], question: str) -> str:
@@ -121,7 +152,9 @@ def _put_to_each(request: SignedInRequest, chosen: list[Grading], question: str)
         return "Choose two or three bots; then each of them is asked."
     try:
         talks = [gradings.interview_of(grading) for grading in chosen]
-        turns = chat.put_to_each(conversations=talks, question=question, person=request.user, key=key_in(request))
+        turns = chat.put_to_each(
+            conversations=talks, question=question, person=request.user, key=key_in(request)
+        )
         chat.begin([turn for turn in turns if turn.is_streaming])
     except chat.ChatRefused as error:
         return str(error)
@@ -135,4 +168,6 @@ def _put_to_each(request: SignedInRequest, chosen: list[Grading], question: str)
 def grading_compare_side(request: SignedInRequest, course: Course, code: UUID) -> HttpResponse:
     """One bot's column as it is now; asked for until its answer is whole."""
     side = _side(find_grading(request, code))
-    return render(request, "evaluation/grading_compare.html#side", {"course": course, "side": side})
+    return render(
+        request, "evaluation/grading_compare.html#side", {"course": course, "side": side}
+    )

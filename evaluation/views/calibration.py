@@ -24,7 +24,10 @@ def calibration_list(request: SignedInRequest, course: Course) -> HttpResponse:
     chosen = list(levels.values_list("calibration__transcript", flat=True))
     context = {
         "course": course,
-        "transcripts": [(number, one, chosen.count(one.key)) for number, one in enumerate(TRANSCRIPTS, start=1)],
+        "transcripts": [
+            (number, one, chosen.count(one.key))
+            for number, one in enumerate(TRANSCRIPTS, start=1)
+        ],
         "criteria": len(CRITERIA),
         "progress": calibration.progress_of(request.membership),
         "required": calibration.is_required(course),
@@ -43,7 +46,9 @@ def calibration_detail(request: SignedInRequest, course: Course, number: int) ->
 
 @course_view(Access.PROFESSOR)
 @require_POST
-def calibration_choose(request: SignedInRequest, course: Course, number: int, criterion: str) -> HttpResponse:
+def calibration_choose(
+    request: SignedInRequest, course: Course, number: int, criterion: str
+) -> HttpResponse:
     """Keep the level of one criterion, and show the intended one with its reason. What came first stays."""
     anchor, known = _anchor(number), calibration.criteria().get(criterion)
     if known is None:
@@ -51,7 +56,9 @@ def calibration_choose(request: SignedInRequest, course: Course, number: int, cr
     levels = {str(level.value): level.value for level in known.levels.all()}
     given = request.POST.get("level", "")
     if given in levels:
-        calibration.choose(grader=request.membership, anchor=anchor, key=criterion, level=levels[given])
+        calibration.choose(
+            grader=request.membership, anchor=anchor, key=criterion, level=levels[given]
+        )
         if not request.htmx:
             here = reverse("calibration_detail", args=[course.pk, number])
             return redirect(f"{here}#criterion-{criterion}")
@@ -63,7 +70,9 @@ def calibration_choose(request: SignedInRequest, course: Course, number: int, cr
     return stored(response, f"calibration-{number}-{criterion}")
 
 
-def _not_chosen(request: SignedInRequest, context: dict[str, Any], criterion: str) -> HttpResponse:
+def _not_chosen(
+    request: SignedInRequest, context: dict[str, Any], criterion: str
+) -> HttpResponse:
     context |= {"missing": criterion, "row": _row(context, criterion)}
     part = "#criterion" if request.htmx else ""
     return render(request, f"evaluation/calibration_detail.html{part}", context, status=422)
@@ -81,7 +90,9 @@ def _anchor(number: int) -> AnchorTranscript:
     return anchor
 
 
-def _context(request: SignedInRequest, course: Course, number: int, anchor: AnchorTranscript) -> dict[str, Any]:
+def _context(
+    request: SignedInRequest, course: Course, number: int, anchor: AnchorTranscript
+) -> dict[str, Any]:
     rows = calibration.compared(grader=request.membership, anchor=anchor)
     to_choose = [row.criterion.key for row in rows if row.chosen is None]
     return {
@@ -101,10 +112,17 @@ def course_calibration(request: SignedInRequest, course: Course) -> HttpResponse
     if request.method == "POST":
         required = request.POST.get("required", "")
         if required not in ("yes", "no"):
-            messages.error(request, "Nothing was changed: press one of the buttons on this page.")
+            messages.error(
+                request, "Nothing was changed: press one of the buttons on this page."
+            )
         elif calibration.require(course=course, required=required == "yes", person=request.user):
-            said = "Professors calibrate before they submit a grade. Those who have not are told."
-            messages.success(request, said if required == "yes" else "Calibration is a professor's own choice again.")
+            said = (
+                "Professors calibrate before they submit a grade. Those who have not are told."
+            )
+            messages.success(
+                request,
+                said if required == "yes" else "Calibration is a professor's own choice again.",
+            )
         return redirect("course_calibration", course_id=course.pk)
     context = {
         "graders": calibration.progress_in(course),

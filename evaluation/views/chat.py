@@ -18,7 +18,9 @@ from training.models import TrainingRun
 
 
 def find_talk(team: Team, key: UUID) -> Talk:
-    talks = Conversation.objects.for_team(team).select_related("run__team__course", "run__base_model", "submission")
+    talks = Conversation.objects.for_team(team).select_related(
+        "run__team__course", "run__base_model", "submission"
+    )
     here = reverse("conversation_detail", kwargs={"team_id": team.pk, "key": key})
     return Talk(get_object_or_404(talks, key=key), base=here, page=here)
 
@@ -37,11 +39,18 @@ def conversation_list(request: SignedInRequest, team: Team) -> HttpResponse:
     finished = TrainingRun.objects.for_team(team).finished().shown()
     runs = finished.select_related("base_model", "dataset_version__dataset")
     deleted = (
-        Conversation.objects.filter(key=request.GET["deleted"], run__team=team, submission=None, hearing=None)
+        Conversation.objects.filter(
+            key=request.GET["deleted"], run__team=team, submission=None, hearing=None
+        )
         if "deleted" in request.GET
         else None
     )
-    context = {"conversations": shown, "runs": runs, "deleted": deleted and deleted.first(), "section": "chat"}
+    context = {
+        "conversations": shown,
+        "runs": runs,
+        "deleted": deleted and deleted.first(),
+        "section": "chat",
+    }
     return render(request, "evaluation/conversation_list.html", context)
 
 
@@ -51,22 +60,34 @@ def conversation_new(request: SignedInRequest, team: Team) -> HttpResponse:
     """The first question opens the conversation, so that an empty one never stands in the list."""
     number = request.GET.get("run", "")
     run = get_object_or_404(
-        TrainingRun.objects.for_team(team).finished(), number=int(number) if number.isdecimal() else 0
+        TrainingRun.objects.for_team(team).finished(),
+        number=int(number) if number.isdecimal() else 0,
     )
     refusal = ""
     if request.method == "POST":
         conversation = None
         try:
             conversation = chat.open_conversation(run=run, person=request.user)
-            chat.ask(conversation=conversation, question=request.POST.get("question", ""), person=request.user)
+            chat.ask(
+                conversation=conversation,
+                question=request.POST.get("question", ""),
+                person=request.user,
+            )
         except REFUSALS as error:
             if conversation is not None:
                 conversation.delete()
             refusal = str(error)
         else:
             return redirect("conversation_detail", team_id=team.pk, key=conversation.key)
-    context = {"run": run, "refusal": refusal, "draft": request.POST.get("question", ""), "section": "chat"}
-    return render(request, "evaluation/conversation_new.html", context, status=422 if refusal else 200)
+    context = {
+        "run": run,
+        "refusal": refusal,
+        "draft": request.POST.get("question", ""),
+        "section": "chat",
+    }
+    return render(
+        request, "evaluation/conversation_new.html", context, status=422 if refusal else 200
+    )
 
 
 @team_view(Access.MEMBER)
@@ -76,10 +97,16 @@ def conversation_detail(request: SignedInRequest, team: Team, key: UUID) -> Http
     if request.method == "POST":
         question = request.POST.get("question", "")
         return question_put(
-            request, talk, lambda: chat.ask(conversation=talk.conversation, question=question, person=request.user)
+            request,
+            talk,
+            lambda: chat.ask(
+                conversation=talk.conversation, question=question, person=request.user
+            ),
         )
     return render(
-        request, "evaluation/conversation_detail.html", talk.context(run=talk.conversation.run, section="chat")
+        request,
+        "evaluation/conversation_detail.html",
+        talk.context(run=talk.conversation.run, section="chat"),
     )
 
 
@@ -92,7 +119,9 @@ def turn_detail(request: SignedInRequest, team: Team, key: UUID, turn_key: UUID)
 
 @team_view(Access.MEMBER)
 @require_GET
-def turn_events(request: SignedInRequest, team: Team, key: UUID, turn_key: UUID) -> StreamingHttpResponse:
+def turn_events(
+    request: SignedInRequest, team: Team, key: UUID, turn_key: UUID
+) -> StreamingHttpResponse:
     return turn_streamed(request, find_turn(find_talk(team, key), turn_key))
 
 
@@ -110,7 +139,9 @@ def turn_retry(request: SignedInRequest, team: Team, key: UUID, turn_key: UUID) 
     """Ask the last question again, as it was or as it is written now."""
     talk = find_talk(team, key)
     turn, question = find_turn(talk, turn_key), request.POST.get("question")
-    return question_put(request, talk, lambda: chat.retry(turn=turn, question=question, person=request.user))
+    return question_put(
+        request, talk, lambda: chat.retry(turn=turn, question=question, person=request.user)
+    )
 
 
 @team_view(Access.MEMBER)
@@ -123,7 +154,9 @@ def conversation_delete(request: SignedInRequest, team: Team, key: UUID) -> Http
 @team_view(Access.MEMBER)
 @require_POST
 def conversation_restore(request: SignedInRequest, team: Team, key: UUID) -> HttpResponse:
-    own = Conversation.objects.filter(run__team=team, submission=None, hearing=None, contender=None)
+    own = Conversation.objects.filter(
+        run__team=team, submission=None, hearing=None, contender=None
+    )
     conversation = get_object_or_404(own, key=key)
     chat.restore(conversation=conversation)
     messages.success(request, "The conversation is back.")
@@ -132,11 +165,19 @@ def conversation_restore(request: SignedInRequest, team: Team, key: UUID) -> Htt
 
 @team_view(Access.MEMBER)
 @require_GET
-def conversation_export(request: SignedInRequest, team: Team, key: UUID, form: str) -> HttpResponse:
+def conversation_export(
+    request: SignedInRequest, team: Team, key: UUID, form: str
+) -> HttpResponse:
     conversation = find_talk(team, key).conversation
     if form == "jsonl":
-        response = HttpResponse(chat_export.as_jsonl(conversation), content_type="application/jsonl; charset=utf-8")
+        response = HttpResponse(
+            chat_export.as_jsonl(conversation), content_type="application/jsonl; charset=utf-8"
+        )
     else:
-        response = HttpResponse(chat_export.as_text(conversation), content_type="text/plain; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="conversation-run-{conversation.run.number}.{form}"'
+        response = HttpResponse(
+            chat_export.as_text(conversation), content_type="text/plain; charset=utf-8"
+        )
+    response["Content-Disposition"] = (
+        f'attachment; filename="conversation-run-{conversation.run.number}.{form}"'
+    )
     return response

@@ -19,7 +19,9 @@ from teams.access import Access, SignedInRequest, team_view
 from teams.models import Role, Team
 
 
-def _find(team: Team, key: UUID, position: int | None = None) -> tuple[Comparison, list[Contender]]:
+def _find(
+    team: Team, key: UUID, position: int | None = None
+) -> tuple[Comparison, list[Contender]]:
     comparison = get_object_or_404(Comparison.objects.for_team(team), key=key)
     contenders = comparing.contenders_of(comparison)
     if position is not None and position >= len(contenders):
@@ -33,7 +35,9 @@ def comparison_list(request: SignedInRequest, team: Team) -> HttpResponse:
     refusal, question, chosen = "", request.POST.get("question", ""), request.POST.getlist("bot")
     if request.method == "POST":
         try:
-            made = comparing.compare(team=team, question=question, values=chosen, person=request.user)
+            made = comparing.compare(
+                team=team, question=question, values=chosen, person=request.user
+            )
         except (CompareRefused, *REFUSALS) as error:
             refusal = str(error)
         else:
@@ -49,19 +53,28 @@ def comparison_list(request: SignedInRequest, team: Team) -> HttpResponse:
         "looks_on": request.membership.role == Role.INSTRUCTOR,
         "ranking": ranking,
         "standings": [(names[one.bot], one) for one in ranking.standings if one.bot in names],
-        "comparisons": Comparison.objects.for_team(team).annotate(voted=Exists(mine), votes_in=Count("votes"))[:100],
+        "comparisons": Comparison.objects.for_team(team).annotate(
+            voted=Exists(mine), votes_in=Count("votes")
+        )[:100],
         "section": "chat",
     }
-    return render(request, "evaluation/comparison_list.html", context, status=422 if refusal else 200)
+    return render(
+        request, "evaluation/comparison_list.html", context, status=422 if refusal else 200
+    )
 
 
-def _context(request: SignedInRequest, comparison: Comparison, contenders: list[Contender]) -> dict[str, Any]:
+def _context(
+    request: SignedInRequest, comparison: Comparison, contenders: list[Contender]
+) -> dict[str, Any]:
     """Whose answer is whose, and how others voted, is in it only after this person's vote; an instructor looks on."""
     vote = comparison.votes.filter(person=request.user).select_related("better").first()
     looks_on = request.membership.role == Role.INSTRUCTOR
     shown = vote is not None or looks_on
     votes = comparing.votes_by_side(comparison) if shown else {}
-    bots = [comparing.bot_of(one.conversation.run, untrained=one.conversation.untrained) for one in contenders]
+    bots = [
+        comparing.bot_of(one.conversation.run, untrained=one.conversation.untrained)
+        for one in contenders
+    ]
     cards = [
         {
             "contender": one,
@@ -89,18 +102,25 @@ def _context(request: SignedInRequest, comparison: Comparison, contenders: list[
 def _once_more(comparison: Comparison, bots: list[comparing.Bot]) -> str:
     """What follows the ? in the address of a form that asks the same bots the same question."""
     values = sorted(bot.value for bot in bots)
-    return urlencode([*(("bot", value) for value in values), ("question", comparison.question)], quote_via=quote)
+    return urlencode(
+        [*(("bot", value) for value in values), ("question", comparison.question)],
+        quote_via=quote,
+    )
 
 
 @team_view(Access.MEMBER)
 @require_GET
 def comparison_detail(request: SignedInRequest, team: Team, key: UUID) -> HttpResponse:
-    return render(request, "evaluation/comparison_detail.html", _context(request, *_find(team, key)))
+    return render(
+        request, "evaluation/comparison_detail.html", _context(request, *_find(team, key))
+    )
 
 
 @team_view(Access.MEMBER)
 @require_GET
-def comparison_answer(request: SignedInRequest, team: Team, key: UUID, position: int) -> HttpResponse:
+def comparison_answer(
+    request: SignedInRequest, team: Team, key: UUID, position: int
+) -> HttpResponse:
     """One side as it is now, and with it whether one can vote."""
     comparison, contenders = _find(team, key, position)
     if not request.htmx:
@@ -112,14 +132,18 @@ def comparison_answer(request: SignedInRequest, team: Team, key: UUID, position:
 
 @team_view(Access.MEMBER)
 @require_GET
-def comparison_events(request: SignedInRequest, team: Team, key: UUID, position: int) -> StreamingHttpResponse:
+def comparison_events(
+    request: SignedInRequest, team: Team, key: UUID, position: int
+) -> StreamingHttpResponse:
     _, contenders = _find(team, key, position)
     return turn_streamed(request, contenders[position].turn)
 
 
 @team_view(Access.MEMBER)
 @require_POST
-def comparison_stop(request: SignedInRequest, team: Team, key: UUID, position: int) -> HttpResponse:
+def comparison_stop(
+    request: SignedInRequest, team: Team, key: UUID, position: int
+) -> HttpResponse:
     _, contenders = _find(team, key, position)
     chat.stop(turn=contenders[position].turn)
     return redirect("comparison_detail", team_id=team.pk, key=key)
@@ -130,10 +154,14 @@ def comparison_stop(request: SignedInRequest, team: Team, key: UUID, position: i
 def comparison_vote(request: SignedInRequest, team: Team, key: UUID) -> HttpResponse:
     comparison, _ = _find(team, key)
     if request.membership.role == Role.INSTRUCTOR:
-        messages.error(request, "You see whose answers they are, so a vote of yours would not be blind.")
+        messages.error(
+            request, "You see whose answers they are, so a vote of yours would not be blind."
+        )
         return redirect("comparison_detail", team_id=team.pk, key=key)
     try:
-        comparing.vote(comparison=comparison, person=request.user, side=request.POST.get("better", ""))
+        comparing.vote(
+            comparison=comparison, person=request.user, side=request.POST.get("better", "")
+        )
     except CompareRefused as error:
         messages.error(request, str(error))
     return redirect("comparison_detail", team_id=team.pk, key=key)

@@ -28,7 +28,9 @@ from teams.models import Course, Role
 
 
 def find_submission(course: Course, submission_id: int) -> Submission:
-    rows = Submission.objects.filter(team__course=course).select_related("team__course", "run", "rubric")
+    rows = Submission.objects.filter(team__course=course).select_related(
+        "team__course", "run", "rubric"
+    )
     return get_object_or_404(rows, pk=submission_id)
 
 
@@ -44,10 +46,14 @@ def course_grades(request: SignedInRequest, course: Course) -> HttpResponse:
         "deadline": deadline,
         "grading_due": deadlines.grading_due_of(course),
         "today": timezone.localdate(),
-        "late": {one.submission.pk for one in shown if deadlines.is_late(one.submission, deadline)},
+        "late": {
+            one.submission.pk for one in shown if deadlines.is_late(one.submission, deadline)
+        },
         "sections": course.sections.exists(),
         "drafts": drafts,
-        "missing": [team for team in course.teams.filter(practice=False) if team.pk not in handed_in],
+        "missing": [
+            team for team in course.teams.filter(practice=False) if team.pk not in handed_in
+        ],
         "unreleased": sum(draft.before is None and draft.result.graders > 0 for draft in drafts),
         "requests": sum(draft.open_requests for draft in drafts),
         "section": "grades",
@@ -57,7 +63,9 @@ def course_grades(request: SignedInRequest, course: Course) -> HttpResponse:
 
 @course_view(Access.INSTRUCTOR)
 @require_GET
-def submission_grades(request: SignedInRequest, course: Course, submission_id: int) -> HttpResponse:
+def submission_grades(
+    request: SignedInRequest, course: Course, submission_id: int
+) -> HttpResponse:
     submission = find_submission(course, submission_id)
     draft = releases.drafts_of([submission])[0]
     context = {
@@ -77,13 +85,19 @@ def submission_grades(request: SignedInRequest, course: Course, submission_id: i
 
 @course_view(Access.INSTRUCTOR)
 @require_http_methods(["GET", "POST"])
-def grade_adjudicate(request: SignedInRequest, course: Course, submission_id: int, criterion_id: int) -> HttpResponse:
+def grade_adjudicate(
+    request: SignedInRequest, course: Course, submission_id: int, criterion_id: int
+) -> HttpResponse:
     """Both interviews and the evidence beside each other, and the level that counts."""
     submission = find_submission(course, submission_id)
-    criterion = get_object_or_404(submission.rubric.criteria.prefetch_related("levels"), pk=criterion_id)
+    criterion = get_object_or_404(
+        submission.rubric.criteria.prefetch_related("levels"), pk=criterion_id
+    )
     form = AdjudicationForm(request.POST or None, criterion=criterion)
     if request.method == "POST" and form.is_valid():
-        results.adjudicate(submission=submission, criterion=criterion, person=request.user, **form.cleaned_data)
+        results.adjudicate(
+            submission=submission, criterion=criterion, person=request.user, **form.cleaned_data
+        )
         messages.success(request, f"Adjudicated: {criterion.name}.")
         return redirect("submission_grades", course_id=course.pk, submission_id=submission_id)
     context = {
@@ -93,7 +107,9 @@ def grade_adjudicate(request: SignedInRequest, course: Course, submission_id: in
         "form": form,
         "section": "grades",
     }
-    return render(request, "evaluation/grade_adjudicate.html", context, status=422 if form.errors else 200)
+    return render(
+        request, "evaluation/grade_adjudicate.html", context, status=422 if form.errors else 200
+    )
 
 
 @course_view(Access.INSTRUCTOR)
@@ -107,7 +123,9 @@ def graders_assign(request: SignedInRequest, course: Course) -> HttpResponse:
     done = assigning.share_out(course=course, person=request.user, **form.cleaned_data)
     if done.short:
         names = ", ".join(team.name for team in done.short)
-        messages.warning(request, f"{done.made} assigned. There are not enough professors for: {names}.")
+        messages.warning(
+            request, f"{done.made} assigned. There are not enough professors for: {names}."
+        )
     else:
         messages.success(request, f"{done.made} assigned. Every team has its professors.")
     return redirect("course_grades", course_id=course.pk)
@@ -122,7 +140,10 @@ def grades_due(request: SignedInRequest, course: Course) -> HttpResponse:
         deadlines.set_grading_due(course=course, person=request.user, **form.cleaned_data)
         messages.success(request, "Saved. Every professor sees the day above her list.")
     else:
-        messages.error(request, "Give the day as year-month-day, for example 2026-12-04, or leave it empty for none.")
+        messages.error(
+            request,
+            "Give the day as year-month-day, for example 2026-12-04, or leave it empty for none.",
+        )
     return redirect("course_grades", course_id=course.pk)
 
 
@@ -137,7 +158,9 @@ def course_agreement(request: SignedInRequest, course: Course) -> HttpResponse:
     elif agreement_report.is_open_to_professors(course):
         report = agreement_report.agreement_of(course).for_rater(request.membership)
     section = "grades" if is_instructor else "grading"
-    return render(request, "evaluation/course_agreement.html", {"report": report, "section": section})
+    return render(
+        request, "evaluation/course_agreement.html", {"report": report, "section": section}
+    )
 
 
 @course_view(Access.INSTRUCTOR)
@@ -159,7 +182,9 @@ def course_gradebook(request: SignedInRequest, course: Course, layout: str) -> H
         raise Http404("There is no such grade book.")
     out = io.StringIO()
     student_grades.write_csv(course, layout, out)
-    mark = "\ufeff" if layout == student_grades.PLAIN else ""  # spreadsheets need it, Canvas and Moodle do not
+    mark = (
+        "\ufeff" if layout == student_grades.PLAIN else ""
+    )  # spreadsheets need it, Canvas and Moodle do not
     response = HttpResponse(mark + out.getvalue(), content_type="text/csv; charset=utf-8")
     name = f"grade-book-{layout}-{course.pk}-{timezone.localdate().isoformat()}.csv"
     response["Content-Disposition"] = f'attachment; filename="{name}"'

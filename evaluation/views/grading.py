@@ -34,7 +34,10 @@ from teams.models import Course
 def find_grading(request: SignedInRequest, code: UUID) -> Grading:
     """The signed-in professor's own, or 404."""
     mine = Grading.objects.for_grader(request.membership).select_related(
-        "grade", "grader__course__calibration_rule", "submission__rubric", "submission__run__base_model"
+        "grade",
+        "grader__course__calibration_rule",
+        "submission__rubric",
+        "submission__run__base_model",
     )
     return get_object_or_404(mine, code=code)
 
@@ -63,10 +66,20 @@ def standard_context(course: Course, grading: Grading) -> dict[str, Any]:
 
 def criterion_cards(grading: Grading, aside: list[UnappliedSave]) -> list[dict[str, Any]]:
     """Each score with its levels, evidence and which of the saves that were kept aside are its own."""
-    scores = list(grading.grade.scores.select_related("criterion", "grade").prefetch_related("criterion__levels"))
+    scores = list(
+        grading.grade.scores.select_related("criterion", "grade").prefetch_related(
+            "criterion__levels"
+        )
+    )
     evidence = tags.evidence(grading=grading, criteria=[score.criterion for score in scores])
-    undecided = [score.pk for score in scores if any(one.criterion_id == score.criterion_id for one in aside)]
-    open_scores = [score.pk for score in scores if score.level is None and not score.cannot_judge]
+    undecided = [
+        score.pk
+        for score in scores
+        if any(one.criterion_id == score.criterion_id for one in aside)
+    ]
+    open_scores = [
+        score.pk for score in scores if score.level is None and not score.cannot_judge
+    ]
     first = next(iter([*undecided, *open_scores]), None)
     return [
         {
@@ -98,7 +111,9 @@ def grade_context(course: Course, grading: Grading) -> dict[str, Any]:
         "grade": grading.grade,
         "criteria": cards,
         "scored": marking.scored(cards),
-        "comment_aside": [one for one in aside if one.criterion_id is None and one.turn_id is None],
+        "comment_aside": [
+            one for one in aside if one.criterion_id is None and one.turn_id is None
+        ],
         "editable": _is_open(grading) and not waits,
         "calibration_waits": waits,
         "section": "grading",
@@ -114,7 +129,9 @@ def grading_queue(request: SignedInRequest, course: Course) -> HttpResponse:
     context = {
         "to_grade": to_grade,
         "first_criterion": gradings.first_criterion(to_grade[0].grading) if several else "",
-        "graded": [entry for entry in queue if entry.grading.grade.status == GradeStatus.COMMITTED],
+        "graded": [
+            entry for entry in queue if entry.grading.grade.status == GradeStatus.COMMITTED
+        ],
         "looks": regrades.looks_of(request.membership),
         "withdrawn": gradings.withdrawn_for(request.membership),
         "due_on": deadlines.grading_due_of(course),
@@ -140,7 +157,11 @@ def grading_detail(request: SignedInRequest, course: Course, code: UUID) -> Http
         shown = {"standard": True, **standard_context(course, grading)}
     else:
         shown = talk_of(course, grading).context(closed=closed)
-        shown |= {"prompts": prompts.by_subject(course), "hint": prompts.HINT} if context["editable"] else {}
+        shown |= (
+            {"prompts": prompts.by_subject(course), "hint": prompts.HINT}
+            if context["editable"]
+            else {}
+        )
     context |= {
         "overall_open": not any(card["open"] for card in context["criteria"]),
         "revisions": grading.grade.revisions.all(),
@@ -157,7 +178,9 @@ def grading_print(request: SignedInRequest, course: Course, code: UUID) -> HttpR
     """Her grade on two sheets of paper: levels, comments, and the answers that she marked."""
     grading = find_grading(request, code)
     cards = talk_of(course, grading).cards()
-    marked = [card for card in cards if card.marks.labels or card.marks.own or card.marks.correction]
+    marked = [
+        card for card in cards if card.marks.labels or card.marks.own or card.marks.correction
+    ]
     context = grade_context(course, grading) | {
         "marked": marked,
         "answers": len(cards),
@@ -168,7 +191,9 @@ def grading_print(request: SignedInRequest, course: Course, code: UUID) -> HttpR
 
 @course_view(Access.PROFESSOR)
 @require_POST
-def grading_score(request: SignedInRequest, course: Course, code: UUID, criterion: str) -> HttpResponse:
+def grading_score(
+    request: SignedInRequest, course: Course, code: UUID, criterion: str
+) -> HttpResponse:
     """Autosave of one criterion. A save made from an old state comes back with both states to choose from.
 
     A criterion is named by its key, which is the same for every bot: a score's number would tell who handed in first.
@@ -184,7 +209,9 @@ def grading_score(request: SignedInRequest, course: Course, code: UUID, criterio
     context = grade_context(course, grading)
     part = "criterion_conflict" if kept.aside else "criterion_saved"
     card = marking.card_of(context["criteria"], kept.score)
-    response = render(request, f"evaluation/grading_detail.html#{part}", {**context, "card": card, "oob": True})
+    response = render(
+        request, f"evaluation/grading_detail.html#{part}", {**context, "card": card, "oob": True}
+    )
     return stored(response, f"criterion-{criterion}")
 
 
@@ -197,7 +224,9 @@ def grading_comment(request: SignedInRequest, course: Course, code: UUID) -> Htt
     if aside is None:
         return marking.not_saved()
     if not request.htmx:
-        return redirect(reverse("grading_detail", kwargs={"course_id": course.pk, "code": code}) + "#overall")
+        return redirect(
+            reverse("grading_detail", kwargs={"course_id": course.pk, "code": code}) + "#overall"
+        )
     grading.grade.refresh_from_db()
     part = "overall_conflict" if aside else "overall_saved"
     context = {**grade_context(course, grading), "oob": True}
@@ -206,7 +235,9 @@ def grading_comment(request: SignedInRequest, course: Course, code: UUID) -> Htt
 
 @course_view(Access.PROFESSOR)
 @require_POST
-def grading_choose(request: SignedInRequest, course: Course, code: UUID, kept: UUID) -> HttpResponse:
+def grading_choose(
+    request: SignedInRequest, course: Course, code: UUID, kept: UUID
+) -> HttpResponse:
     """End a conflict between two windows."""
     grading = find_grading(request, code)
     marking.choose(request, grading.grade, kept)
@@ -234,9 +265,19 @@ def grading_commit(request: SignedInRequest, course: Course, code: UUID) -> Http
         return render(request, "evaluation/grading_commit.html", context, status=status)
     version = marking.seen_version(request)
     try:
-        grades.commit(grade=grading.grade, seen_version=version, person=request.user, reason="" if asked else reason)
+        grades.commit(
+            grade=grading.grade,
+            seen_version=version,
+            person=request.user,
+            reason="" if asked else reason,
+        )
     except grades.CannotCommit as error:
-        return render(request, "evaluation/grading_commit.html", {**context, "refusal": str(error)}, status=409)
+        return render(
+            request,
+            "evaluation/grading_commit.html",
+            {**context, "refusal": str(error)},
+            status=409,
+        )
     return redirect("grading_detail", course_id=course.pk, code=code)
 
 
@@ -264,11 +305,18 @@ def grading_revise(request: SignedInRequest, course: Course, code: UUID) -> Http
     context = grade_context(course, grading)
     form = marking.revise(request, grading.grade, context["criteria"])
     if form is None:
-        return stored_and_on(request, "revise", reverse("grading_detail", args=[course.pk, code]))
+        return stored_and_on(
+            request, "revise", reverse("grading_detail", args=[course.pk, code])
+        )
     part = "#revise_form" if request.htmx else ""
     here = reverse("grading_revise", args=[course.pk, code])
     back = reverse("grading_detail", args=[course.pk, code])
     context |= {"form": form, "here": here, "back": back, "title": grading}
     if request.method == "POST":
         context["overall"] = request.POST.get("comment", "")
-    return render(request, f"evaluation/grading_revise.html{part}", context, status=422 if form.errors else 200)
+    return render(
+        request,
+        f"evaluation/grading_revise.html{part}",
+        context,
+        status=422 if form.errors else 200,
+    )

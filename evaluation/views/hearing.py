@@ -21,7 +21,12 @@ def find_hearing(request: SignedInRequest, code: UUID) -> Hearing:
     """The signed-in professor's own, of a session that she listens to; or 404."""
     mine = Hearing.objects.filter(
         listener=request.membership, presentation__session__listeners=request.membership
-    ).select_related("grade", "listener__course__calibration_rule", "presentation__team", "presentation__session")
+    ).select_related(
+        "grade",
+        "listener__course__calibration_rule",
+        "presentation__team",
+        "presentation__session",
+    )
     return get_object_or_404(mine, code=code)
 
 
@@ -40,7 +45,9 @@ def talk_at(course: Course, hearing: Hearing) -> Talk | None:
 
 def _cards(hearing: Hearing) -> list[dict[str, Any]]:
     """Each criterion with its levels and the saves that were kept aside."""
-    scores = hearing.grade.scores.select_related("criterion", "grade").prefetch_related("criterion__levels")
+    scores = hearing.grade.scores.select_related("criterion", "grade").prefetch_related(
+        "criterion__levels"
+    )
     aside = list(hearing.grade.unapplied.filter(resolved_at=None))
     return [
         {
@@ -90,7 +97,9 @@ def hearing_detail(request: SignedInRequest, course: Course, code: UUID) -> Http
 
 @course_view(Access.PROFESSOR)
 @require_POST
-def hearing_score(request: SignedInRequest, course: Course, code: UUID, criterion: str) -> HttpResponse:
+def hearing_score(
+    request: SignedInRequest, course: Course, code: UUID, criterion: str
+) -> HttpResponse:
     """Autosave of one criterion's level and notes, as on the grading desk."""
     hearing = find_hearing(request, code)
     kept = marking.save_marks(request, hearing.grade, criterion)
@@ -102,7 +111,9 @@ def hearing_score(request: SignedInRequest, course: Course, code: UUID, criterio
     context = _context(course, hearing)
     part = "criterion_conflict" if kept.aside else "criterion_saved"
     card = marking.card_of(context["criteria"], kept.score)
-    response = render(request, f"evaluation/hearing_detail.html#{part}", {**context, "card": card, "oob": True})
+    response = render(
+        request, f"evaluation/hearing_detail.html#{part}", {**context, "card": card, "oob": True}
+    )
     return stored(response, f"criterion-{criterion}")
 
 
@@ -124,7 +135,9 @@ def hearing_comment(request: SignedInRequest, course: Course, code: UUID) -> Htt
 
 @course_view(Access.PROFESSOR)
 @require_POST
-def hearing_choose(request: SignedInRequest, course: Course, code: UUID, kept: UUID) -> HttpResponse:
+def hearing_choose(
+    request: SignedInRequest, course: Course, code: UUID, kept: UUID
+) -> HttpResponse:
     """End a conflict between two windows."""
     hearing = find_hearing(request, code)
     marking.choose(request, hearing.grade, kept)
@@ -141,7 +154,11 @@ def hearing_commit(request: SignedInRequest, course: Course, code: UUID) -> Http
             grades.undo(grade=hearing.grade)
             messages.success(request, "Taken back. It is a draft again, as it was.")
         else:
-            grades.commit(grade=hearing.grade, seen_version=marking.seen_version(request), person=request.user)
+            grades.commit(
+                grade=hearing.grade,
+                seen_version=marking.seen_version(request),
+                person=request.user,
+            )
             messages.success(request, "Submitted. You can take it back for half a minute.")
     except grades.CannotCommit as error:
         messages.error(request, str(error))
@@ -168,4 +185,9 @@ def hearing_revise(request: SignedInRequest, course: Course, code: UUID) -> Http
     if request.method == "POST":
         context["overall"] = request.POST.get("comment", "")
     part = "#revise_form" if request.htmx else ""
-    return render(request, f"evaluation/grading_revise.html{part}", context, status=422 if form.errors else 200)
+    return render(
+        request,
+        f"evaluation/grading_revise.html{part}",
+        context,
+        status=422 if form.errors else 200,
+    )

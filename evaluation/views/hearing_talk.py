@@ -34,7 +34,11 @@ def _with_talk(
     if talk is not None:
         return act(talk)
     why = NO_BOT if hearings.may_talk(hearing) else WAITS
-    context = {"refusal": why, "page": page_of(course, hearing), "draft": request.POST.get("question", "")}
+    context = {
+        "refusal": why,
+        "page": page_of(course, hearing),
+        "draft": request.POST.get("question", ""),
+    }
     return render(request, "evaluation/talk_refused.html", context, status=409)
 
 
@@ -60,7 +64,9 @@ def hearing_ask(request: SignedInRequest, course: Course, code: UUID) -> HttpRes
 
 @course_view(Access.PROFESSOR)
 @require_GET
-def hearing_turn(request: SignedInRequest, course: Course, code: UUID, turn_key: UUID) -> HttpResponseBase:
+def hearing_turn(
+    request: SignedInRequest, course: Course, code: UUID, turn_key: UUID
+) -> HttpResponseBase:
     def shown(talk: Talk) -> HttpResponse:
         return turn_shown(request, talk, _find_turn(talk, turn_key))
 
@@ -69,7 +75,9 @@ def hearing_turn(request: SignedInRequest, course: Course, code: UUID, turn_key:
 
 @course_view(Access.PROFESSOR)
 @require_GET
-def hearing_events(request: SignedInRequest, course: Course, code: UUID, turn_key: UUID) -> HttpResponseBase:
+def hearing_events(
+    request: SignedInRequest, course: Course, code: UUID, turn_key: UUID
+) -> HttpResponseBase:
     def streamed(talk: Talk) -> HttpResponseBase:
         return turn_streamed(request, _find_turn(talk, turn_key))
 
@@ -78,7 +86,9 @@ def hearing_events(request: SignedInRequest, course: Course, code: UUID, turn_ke
 
 @course_view(Access.PROFESSOR)
 @require_POST
-def hearing_stop(request: SignedInRequest, course: Course, code: UUID, turn_key: UUID) -> HttpResponseBase:
+def hearing_stop(
+    request: SignedInRequest, course: Course, code: UUID, turn_key: UUID
+) -> HttpResponseBase:
     def stop(talk: Talk) -> HttpResponse:
         turn = _find_turn(talk, turn_key)
         return question_put(request, talk, lambda: chat.stop(turn=turn))
@@ -88,11 +98,15 @@ def hearing_stop(request: SignedInRequest, course: Course, code: UUID, turn_key:
 
 @course_view(Access.PROFESSOR)
 @require_POST
-def hearing_retry(request: SignedInRequest, course: Course, code: UUID, turn_key: UUID) -> HttpResponseBase:
+def hearing_retry(
+    request: SignedInRequest, course: Course, code: UUID, turn_key: UUID
+) -> HttpResponseBase:
     question = request.POST.get("question")
 
     def again(talk: Talk) -> HttpResponse:
         turn = _find_turn(talk, turn_key)
-        return question_put(request, talk, lambda: chat.retry(turn=turn, question=question, person=request.user))
+        return question_put(
+            request, talk, lambda: chat.retry(turn=turn, question=question, person=request.user)
+        )
 
     return _with_talk(request, course, code, again, turn_key=turn_key)

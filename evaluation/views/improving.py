@@ -24,7 +24,9 @@ MOST_QUESTIONS = 12  # offered for a blind comparison
 
 def _find(team: Team, number: int) -> TrainingRun:
     rows = TrainingRun.objects.for_team(team).finished()
-    related = rows.select_related("team__course", "dataset_version__dataset", "starts_from__dataset_version__dataset")
+    related = rows.select_related(
+        "team__course", "dataset_version__dataset", "starts_from__dataset_version__dataset"
+    )
     return get_object_or_404(related, number=number)
 
 
@@ -43,7 +45,9 @@ def _page(
     """`tried`: by an item's key, the text and the refusal of a save that did not come about."""
     interview, dataset = improving.interview_of(run), improving.target_of(run)
     items = improving.items_of(run, interview)
-    cards: list[dict[str, Any]] = [{"item": item, **(tried or {}).get(item.key, {})} for item in items]
+    cards: list[dict[str, Any]] = [
+        {"item": item, **(tried or {}).get(item.key, {})} for item in items
+    ]
     stages = bot_history.stages_of(run, dataset)
     newer = bot_history.newer_of(run, stages)
     failed = [card for card in cards if card["item"].marked.failed]
@@ -59,7 +63,8 @@ def _page(
         "answered": sum(card["item"].state in ("waiting", "saved") for card in failed),
         "stages": stages,
         "newer": newer,
-        "duel": newer and bot_history.duel(old=run, new=newer, person=request.user, looks_on=looks_on),
+        "duel": newer
+        and bot_history.duel(old=run, new=newer, person=request.user, looks_on=looks_on),
         "questions": _questions(items),
         "looks_on": looks_on,
         "section": "runs",
@@ -110,7 +115,9 @@ def _item(run: TrainingRun, key: str) -> Item:
     raise Http404("There is no such answer of this bot.")
 
 
-def _answer(request: SignedInRequest, run: TrainingRun, key: str, text: str, refusal: str) -> HttpResponse:
+def _answer(
+    request: SignedInRequest, run: TrainingRun, key: str, text: str, refusal: str
+) -> HttpResponse:
     """The card anew with the bar of edits, or the whole page. htmx swaps 422."""
     tried = {key: {"text": text, "refusal": refusal}} if refusal else None
     if not request.htmx and not refusal:
@@ -134,12 +141,19 @@ def run_improve_publish(request: SignedInRequest, team: Team, number: int) -> Ht
     dataset = improving.target_of(run)
     draft = drafts.draft_of(dataset) if dataset is not None else None
     if draft is None:
-        messages.info(request, "There are no open edits: somebody saved or dropped them already.")
+        messages.info(
+            request, "There are no open edits: somebody saved or dropped them already."
+        )
         return redirect("run_improve", team.pk, number)
     try:
-        made = drafts.publish(draft=draft, person=request.user, note=f"Better answers for {run}."[:300])
+        made = drafts.publish(
+            draft=draft, person=request.user, note=f"Better answers for {run}."[:300]
+        )
     except (versions.NothingChanged, versions.NoRows, EditRefused, DiskFull) as refusal:
         messages.error(request, f"{refusal} No version was made; your edits are still here.")
         return redirect("run_improve", team.pk, number)
-    messages.success(request, f"Version {made.number} of {made.dataset.name} is saved. Now train again with it.")
+    messages.success(
+        request,
+        f"Version {made.number} of {made.dataset.name} is saved. Now train again with it.",
+    )
     return redirect(f"{request.path.removesuffix('version/')}#again")

@@ -30,7 +30,9 @@ def _still_open(talk: Talk) -> None:
     """Raises ChatRefused for a bot that its team has replaced."""
     assert talk.grading is not None
     if talk.grading.submission.replaced_at is not None:
-        raise chat.ChatRefused("This bot was withdrawn: a newer one is in your list. What you wrote about it is kept.")
+        raise chat.ChatRefused(
+            "This bot was withdrawn: a newer one is in your list. What you wrote about it is kept."
+        )
 
 
 @course_view(Access.PROFESSOR)
@@ -40,27 +42,38 @@ def interview_ask(request: SignedInRequest, course: Course, code: UUID) -> HttpR
 
     def act() -> None:
         _still_open(talk)
-        chat.ask(conversation=talk.conversation, question=question, person=request.user, key=key_in(request))
+        chat.ask(
+            conversation=talk.conversation,
+            question=question,
+            person=request.user,
+            key=key_in(request),
+        )
 
     return question_put(request, talk, act)
 
 
 @course_view(Access.PROFESSOR)
 @require_GET
-def interview_turn(request: SignedInRequest, course: Course, code: UUID, turn_key: UUID) -> HttpResponse:
+def interview_turn(
+    request: SignedInRequest, course: Course, code: UUID, turn_key: UUID
+) -> HttpResponse:
     talk = find_talk(request, course, code)
     return turn_shown(request, talk, find_turn(talk, turn_key))
 
 
 @course_view(Access.PROFESSOR)
 @require_GET
-def interview_events(request: SignedInRequest, course: Course, code: UUID, turn_key: UUID) -> StreamingHttpResponse:
+def interview_events(
+    request: SignedInRequest, course: Course, code: UUID, turn_key: UUID
+) -> StreamingHttpResponse:
     return turn_streamed(request, find_turn(find_talk(request, course, code), turn_key))
 
 
 @course_view(Access.PROFESSOR)
 @require_POST
-def interview_stop(request: SignedInRequest, course: Course, code: UUID, turn_key: UUID) -> HttpResponse:
+def interview_stop(
+    request: SignedInRequest, course: Course, code: UUID, turn_key: UUID
+) -> HttpResponse:
     talk = find_talk(request, course, code)
     turn = find_turn(talk, turn_key)
     return question_put(request, talk, lambda: chat.stop(turn=turn))
@@ -68,7 +81,9 @@ def interview_stop(request: SignedInRequest, course: Course, code: UUID, turn_ke
 
 @course_view(Access.PROFESSOR)
 @require_POST
-def interview_retry(request: SignedInRequest, course: Course, code: UUID, turn_key: UUID) -> HttpResponse:
+def interview_retry(
+    request: SignedInRequest, course: Course, code: UUID, turn_key: UUID
+) -> HttpResponse:
     talk = find_talk(request, course, code)
     turn, question = find_turn(talk, turn_key), request.POST.get("question")
 
@@ -81,14 +96,22 @@ def interview_retry(request: SignedInRequest, course: Course, code: UUID, turn_k
 
 @course_view(Access.PROFESSOR)
 @require_POST
-def interview_tag(request: SignedInRequest, course: Course, code: UUID, turn_key: UUID) -> HttpResponse:
+def interview_tag(
+    request: SignedInRequest, course: Course, code: UUID, turn_key: UUID
+) -> HttpResponse:
     """Put a tag on an answer, or take it off."""
     talk = find_talk(request, course, code)
     turn, chosen = find_turn(talk, turn_key), request.POST.get("criterion", "")
     assert talk.grading is not None
     criterion = next((one for one in talk.criteria() if one.key == chosen), None)
     on = {"1": True, "0": False}.get(request.POST.get("on", ""))
-    tags.put(grading=talk.grading, turn=turn, label=request.POST.get("label", ""), criterion=criterion, on=on)
+    tags.put(
+        grading=talk.grading,
+        turn=turn,
+        label=request.POST.get("label", ""),
+        criterion=criterion,
+        on=on,
+    )
     if request.htmx:
         return stored(turn_shown(request, talk, turn), "tag")
     return redirect(f"{talk.page}#turn-{turn.key}")
@@ -96,14 +119,25 @@ def interview_tag(request: SignedInRequest, course: Course, code: UUID, turn_key
 
 @course_view(Access.PROFESSOR)
 @require_POST
-def interview_correction(request: SignedInRequest, course: Course, code: UUID, turn_key: UUID) -> HttpResponse:
+def interview_correction(
+    request: SignedInRequest, course: Course, code: UUID, turn_key: UUID
+) -> HttpResponse:
     """Autosave of what the student should have said."""
     talk = find_talk(request, course, code)
     turn, form = find_turn(talk, turn_key), CorrectionForm(request.POST)
     assert talk.grading is not None
     if not form.is_valid():
-        part = "evaluation/talk.html#correction_saved" if request.htmx else "evaluation/talk_refused.html"
-        context = {"turn": turn, "refused": form.said(), "refusal": form.said(), "page": talk.page}
+        part = (
+            "evaluation/talk.html#correction_saved"
+            if request.htmx
+            else "evaluation/talk_refused.html"
+        )
+        context = {
+            "turn": turn,
+            "refused": form.said(),
+            "refusal": form.said(),
+            "page": talk.page,
+        }
         return render(request, part, context, status=422)
     before = [one.get("answer", "") for one in sent_before(request.POST)]
     saved = tags.correct(grading=talk.grading, turn=turn, **form.cleaned_data, before=before)

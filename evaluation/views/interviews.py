@@ -23,13 +23,19 @@ from training.models import TrainingRun
 def standard_list(request: SignedInRequest, team: Team) -> HttpResponse:
     if request.method == "POST":
         return _start(request, team)
-    script, is_instructor = interviews.script_for(team.course), request.membership.role == Role.INSTRUCTOR
+    script, is_instructor = (
+        interviews.script_for(team.course),
+        request.membership.role == Role.INSTRUCTOR,
+    )
     done = Interview.objects.with_bases(team).select_related("run__base_model", "script")[:100]
     context = {
         "interviews": sorted(done, key=_by_day, reverse=True),
         "points": interview_report.quality_points(team),
         "progress": interview_report.progress(team),
-        "runs": TrainingRun.objects.for_team(team).finished().shown().select_related("dataset_version__dataset"),
+        "runs": TrainingRun.objects.for_team(team)
+        .finished()
+        .shown()
+        .select_related("dataset_version__dataset"),
         "script": script,
         "judge": judging.offer(team.course, script, is_instructor=is_instructor),
         "section": "chat",
@@ -39,13 +45,18 @@ def standard_list(request: SignedInRequest, team: Team) -> HttpResponse:
 
 def _by_day(interview: Interview) -> tuple[date, bool, datetime]:
     """Newest first; a grader's stands at the end of its day, so that its place tells no minute."""
-    return timezone.localdate(interview.created_at), not interview.for_grading, interview.created_at
+    return (
+        timezone.localdate(interview.created_at),
+        not interview.for_grading,
+        interview.created_at,
+    )
 
 
 def _start(request: SignedInRequest, team: Team) -> HttpResponse:
     number, repeats = request.POST.get("run", ""), request.POST.get("repeats", "1")
     run = get_object_or_404(
-        TrainingRun.objects.for_team(team).finished(), number=int(number) if number.isdecimal() else 0
+        TrainingRun.objects.for_team(team).finished(),
+        number=int(number) if number.isdecimal() else 0,
     )
     try:
         interview = interviews.start(

@@ -33,9 +33,13 @@ def judge_edit(request: SignedInRequest, course: Course) -> HttpResponse:
         "form": form,
         "setting": setting,
         "refusal": judging.why_not(course),
-        "about": judging.about_cost(course, script_for(course), setting.model) if setting and setting.model else None,
+        "about": judging.about_cost(course, script_for(course), setting.model)
+        if setting and setting.model
+        else None,
         "prompt": SYSTEM,
         "prompt_version": PROMPT_VERSION,
         "section": "grades",
     }
-    return render(request, "evaluation/judge_edit.html", context, status=422 if form.errors else 200)
+    return render(
+        request, "evaluation/judge_edit.html", context, status=422 if form.errors else 200
+    )

@@ -47,12 +47,16 @@ def seen_version(request: SignedInRequest) -> int:
 
 def save_marks(request: SignedInRequest, grade: Grade, criterion: str) -> Kept | None:
     """Autosave of one criterion's level and comment. None for what is no mark: nothing was saved."""
-    score = get_object_or_404(grade.scores.select_related("criterion", "grade"), criterion__key=criterion)
+    score = get_object_or_404(
+        grade.scores.select_related("criterion", "grade"), criterion__key=criterion
+    )
     form = MarksForm(request.POST, score=score)
     if not form.is_valid():
         return None
     version = form.cleaned_data["version"]
-    saved = grades.save_score(score=score, marks=form.marks(), version=version, before=form.before())
+    saved = grades.save_score(
+        score=score, marks=form.marks(), version=version, before=form.before()
+    )
     return Kept(score, saved is grades.Saved.KEPT_ASIDE)
 
 
@@ -68,7 +72,9 @@ def save_comment(request: SignedInRequest, grade: Grade) -> bool | None:
 
 def choose(request: SignedInRequest, grade: Grade, kept: UUID) -> None:
     """End a conflict between two windows."""
-    unapplied = get_object_or_404(UnappliedSave.objects.select_related("grade"), code=kept, grade=grade)
+    unapplied = get_object_or_404(
+        UnappliedSave.objects.select_related("grade"), code=kept, grade=grade
+    )
     grades.choose(unapplied=unapplied, use_it=request.POST.get("use") == "kept")
 
 
@@ -79,10 +85,16 @@ def revise(request: SignedInRequest, grade: Grade, cards: Cards) -> ReasonForm |
     """
     form = ReasonForm(request.POST or None)
     parts = {
-        card["score"]: MarksForm(request.POST or None, score=card["score"], prefix=card["score"].criterion.key)
+        card["score"]: MarksForm(
+            request.POST or None, score=card["score"], prefix=card["score"].criterion.key
+        )
         for card in cards
     }
-    if request.method == "POST" and form.is_valid() and all(part.is_valid() for part in parts.values()):
+    if (
+        request.method == "POST"
+        and form.is_valid()
+        and all(part.is_valid() for part in parts.values())
+    ):
         grades.revise(
             grade=grade,
             marks={score.criterion_id: part.marks() for score, part in parts.items()},

@@ -27,7 +27,10 @@ def pair_list(request: SignedInRequest, team: Team) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             version = preference_pairs.make_version(
-                team=team, person=request.user, dataset=form.dataset, name=form.cleaned_data["name"]
+                team=team,
+                person=request.user,
+                dataset=form.dataset,
+                name=form.cleaned_data["name"],
             )
         except (PairsRefused, DiskFull) as refused:
             form.add_error(None, str(refused))
@@ -45,4 +48,6 @@ def pair_list(request: SignedInRequest, team: Team) -> HttpResponse:
         "waiting": [(one, len(preference_pairs.missing_in(one, found))) for one in datasets],
         "pairs": preference_pairs.collect(team, seen_by=request.user)[:SHOWN],
     }
-    return render(request, "evaluation/pair_list.html", context, status=422 if form.errors else 200)
+    return render(
+        request, "evaluation/pair_list.html", context, status=422 if form.errors else 200
+    )

@@ -13,7 +13,8 @@ from evaluation.services import hearings, presenting
 from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course, Role
 
-EARLIER, LATER = -1, 1
+EARLIER = -1
+LATER = 1
 
 
 @course_view(Access.STUDENT)
@@ -38,7 +39,9 @@ def presentation_plan(request: SignedInRequest, course: Course) -> HttpResponse:
     """Every session, and a form for a new one."""
     form = SessionForm(request.POST or None, course=course)
     if request.method == "POST" and form.is_valid():
-        made = presenting.save_session(course=course, session=None, person=request.user, **form.cleaned_data)
+        made = presenting.save_session(
+            course=course, session=None, person=request.user, **form.cleaned_data
+        )
         return redirect("session_edit", course_id=course.pk, session_id=made.pk)
     sessions = presenting.sessions_of(course)
     context = {
@@ -49,7 +52,9 @@ def presentation_plan(request: SignedInRequest, course: Course) -> HttpResponse:
         "form": form,
         "section": "grades",
     }
-    return render(request, "evaluation/presentation_plan.html", context, status=422 if form.errors else 200)
+    return render(
+        request, "evaluation/presentation_plan.html", context, status=422 if form.errors else 200
+    )
 
 
 @course_view(Access.INSTRUCTOR)
@@ -59,12 +64,17 @@ def presentation_rule(request: SignedInRequest, course: Course) -> HttpResponse:
     form = RuleForm(request.POST or None, rule=presenting.rule_of(course))
     if request.method == "POST" and form.is_valid():
         if presenting.set_rule(course=course, rule=form.rule(), person=request.user):
-            messages.success(request, "Saved. Everybody reads it beside the rubric; what was released stays as it is.")
+            messages.success(
+                request,
+                "Saved. Everybody reads it beside the rubric; what was released stays as it is.",
+            )
         else:
             messages.info(request, "Nothing was changed.")
         return redirect("presentation_plan", course_id=course.pk)
     context = {"form": form, "section": "grades"}
-    return render(request, "evaluation/presentation_rule.html", context, status=422 if form.errors else 200)
+    return render(
+        request, "evaluation/presentation_rule.html", context, status=422 if form.errors else 200
+    )
 
 
 def _find(course: Course, session_id: int) -> PresentationSession:
@@ -80,7 +90,9 @@ def session_edit(request: SignedInRequest, course: Course, session_id: int) -> H
     form = SessionForm(request.POST or None, course=course, session=session)
     if request.method == "POST" and form.is_valid():
         try:
-            presenting.save_session(course=course, session=session, person=request.user, **form.cleaned_data)
+            presenting.save_session(
+                course=course, session=session, person=request.user, **form.cleaned_data
+            )
         except presenting.CannotPlan as error:
             refusal = str(error)
         else:
@@ -95,7 +107,12 @@ def session_edit(request: SignedInRequest, course: Course, session_id: int) -> H
         "refusal": refusal,
         "section": "grades",
     }
-    return render(request, "evaluation/session_edit.html", context, status=422 if form.errors or refusal else 200)
+    return render(
+        request,
+        "evaluation/session_edit.html",
+        context,
+        status=422 if form.errors or refusal else 200,
+    )
 
 
 @course_view(Access.INSTRUCTOR)
@@ -108,10 +125,17 @@ def session_teams(request: SignedInRequest, course: Course, session_id: int) -> 
             form = TeamForm(request.POST, course=course)
             if not form.is_valid():
                 raise presenting.CannotPlan(form.errors["team"][0])
-            presenting.add_team(session=session, team=form.cleaned_data["team"], person=request.user)
+            presenting.add_team(
+                session=session, team=form.cleaned_data["team"], person=request.user
+            )
         elif act == "fill":
             done = presenting.fill(session=session, person=request.user)
-            messages.success(request, f"{done} added, in an order drawn by lot." if done else "Every team has a place.")
+            messages.success(
+                request,
+                f"{done} added, in an order drawn by lot."
+                if done
+                else "Every team has a place.",
+            )
         else:
             _change(_place(session, request.POST.get("presentation", "")), act, request)
     except presenting.CannotPlan as error:
@@ -121,9 +145,13 @@ def session_teams(request: SignedInRequest, course: Course, session_id: int) -> 
 
 def _place(session: PresentationSession, number: str) -> Presentation:
     rows = session.presentations.select_related("team", "session__course")
-    found = rows.filter(pk=int(number)).first() if number.isdecimal() and len(number) < 10 else None
+    found = (
+        rows.filter(pk=int(number)).first() if number.isdecimal() and len(number) < 10 else None
+    )
     if found is None:
-        raise presenting.CannotPlan("This team is no longer in the session. Here is the plan as it is now.")
+        raise presenting.CannotPlan(
+            "This team is no longer in the session. Here is the plan as it is now."
+        )
     return found
 
 

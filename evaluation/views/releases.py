@@ -27,7 +27,9 @@ def grade_release(request: SignedInRequest, course: Course, submission_id: int) 
         return _asked(request, draft, form, status=422)
     reason, seen = form.cleaned_data.get("reason", ""), form.cleaned_data["seen"]
     try:
-        made = releases.publish(submission=submission, person=request.user, reason=reason, seen=seen)
+        made = releases.publish(
+            submission=submission, person=request.user, reason=reason, seen=seen
+        )
     except releases.CannotRelease as error:
         again = ReleaseForm(initial={"seen": draft.digest, "reason": reason}, **options)
         return _asked(request, draft, again, refusal=str(error), status=409)
@@ -36,7 +38,12 @@ def grade_release(request: SignedInRequest, course: Course, submission_id: int) 
 
 
 def _asked(
-    request: SignedInRequest, draft: releases.Draft, form: ReleaseForm, *, refusal: str = "", status: int = 200
+    request: SignedInRequest,
+    draft: releases.Draft,
+    form: ReleaseForm,
+    *,
+    refusal: str = "",
+    status: int = 200,
 ) -> HttpResponse:
     context = {
         "draft": draft,
@@ -85,10 +92,19 @@ def grades_release_all(request: SignedInRequest, course: Course) -> HttpResponse
 
 @course_view(Access.INSTRUCTOR)
 @require_GET
-def grade_version(request: SignedInRequest, course: Course, submission_id: int, number: int) -> HttpResponse:
+def grade_version(
+    request: SignedInRequest, course: Course, submission_id: int, number: int
+) -> HttpResponse:
     """What a team was shown at one time."""
     submission: Submission = find_submission(course, submission_id)
-    release = get_object_or_404(submission.releases.select_related("submission", "author"), number=number)
+    release = get_object_or_404(
+        submission.releases.select_related("submission", "author"), number=number
+    )
     shown = frozen.thaw([release])[0]
-    context = {"submission": submission, "result": shown, "marked": shown.marked, "section": "grades"}
+    context = {
+        "submission": submission,
+        "result": shown,
+        "marked": shown.marked,
+        "section": "grades",
+    }
     return render(request, "evaluation/grade_version.html", context)

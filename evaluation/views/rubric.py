@@ -64,22 +64,34 @@ def rubric_edit(request: SignedInRequest, course: Course) -> HttpResponse:
     criteria = CriteriaForms(request.POST)
     if not (form.is_valid() and criteria.is_valid()):
         return _editor(request, base, form, criteria, status=422)
-    known = {one.key for version in (base, *course.rubrics.all()) for one in version.criteria.all()}
+    known = {
+        one.key for version in (base, *course.rubrics.all()) for one in version.criteria.all()
+    }
     draft = criteria.draft(form.cleaned_data["name"], known)
     if "preview" in request.POST:
         before = rubrics.draft_of(base)
         draft = rubrics.with_meanings(draft, before, same=form.same_meaning)
-        return _editor(request, base, form, criteria, draft=draft, edit=rubrics.compare(before, draft))
+        return _editor(
+            request, base, form, criteria, draft=draft, edit=rubrics.compare(before, draft)
+        )
     return _save(request, course, draft, form, criteria)
 
 
 def _save(
-    request: SignedInRequest, course: Course, draft: rubrics.RubricDraft, form: RubricForm, criteria: CriteriaFormSet
+    request: SignedInRequest,
+    course: Course,
+    draft: rubrics.RubricDraft,
+    form: RubricForm,
+    criteria: CriteriaFormSet,
 ) -> HttpResponse:
     based_on = get_object_or_404(rubrics.available(course), pk=form.cleaned_data["based_on"])
     try:
         made = rubrics.save_version(
-            course=course, draft=draft, based_on=based_on, person=request.user, same_meaning=form.same_meaning
+            course=course,
+            draft=draft,
+            based_on=based_on,
+            person=request.user,
+            same_meaning=form.same_meaning,
         )
     except rubrics.RubricRefused as error:
         newest = rubrics.rubric_for(course)
@@ -88,7 +100,10 @@ def _save(
     if made.pk == based_on.pk:
         messages.info(request, "Nothing was changed, so there is no new version.")
     else:
-        messages.success(request, f"Saved as version {made.number}. New submissions use it; earlier ones keep theirs.")
+        messages.success(
+            request,
+            f"Saved as version {made.number}. New submissions use it; earlier ones keep theirs.",
+        )
     return redirect("rubric_detail", course_id=course.pk)
 
 

@@ -38,9 +38,14 @@ def scale_edit(request: SignedInRequest, course: Course) -> HttpResponse:
     form = ScaleForm(request.POST or None, criteria=criteria, scale=scale)
     if request.method == "POST" and form.is_valid():
         if scales.set_scale(course=course, scale=form.scale(), person=request.user):
-            messages.success(request, "Saved. Teams read it beside the rubric; what was released stays as it is.")
+            messages.success(
+                request,
+                "Saved. Teams read it beside the rubric; what was released stays as it is.",
+            )
         else:
             messages.info(request, "Nothing was changed.")
         return redirect("rubric_read", course_id=course.pk)
     context = {"form": form, "worth": scales.weighed(criteria, scale), "section": "grades"}
-    return render(request, "evaluation/scale_edit.html", context, status=422 if form.errors else 200)
+    return render(
+        request, "evaluation/scale_edit.html", context, status=422 if form.errors else 200
+    )

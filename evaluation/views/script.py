@@ -64,7 +64,9 @@ def script_edit(request: SignedInRequest, course: Course) -> HttpResponse:
     based_on = get_object_or_404(scripts.available(course), pk=form.cleaned_data["based_on"])
     draft = questions.draft(form.cleaned_data["name"])
     try:
-        made = scripts.save_version(course=course, draft=draft, based_on=based_on, person=request.user)
+        made = scripts.save_version(
+            course=course, draft=draft, based_on=based_on, person=request.user
+        )
     except scripts.ScriptRefused as error:
         newest = script_for(course)
         again = VersionForm(initial={"name": draft.name, "based_on": newest.pk})
@@ -82,5 +84,11 @@ def _editor(
     refusal: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    context = {"base": base, "form": form, "questions": questions, "refusal": refusal, "section": "grades"}
+    context = {
+        "base": base,
+        "form": form,
+        "questions": questions,
+        "refusal": refusal,
+        "section": "grades",
+    }
     return render(request, "evaluation/script_edit.html", context, status=status)

@@ -30,7 +30,9 @@ def second_look(request: SignedInRequest, course: Course, code: UUID) -> HttpRes
             refusal = str(error)
         else:
             messages.success(request, "Thank you. The instructor has your answer and decides.")
-            return stored_and_on(request, "second-look", reverse("grading_queue", args=[course.pk]))
+            return stored_and_on(
+                request, "second-look", reverse("grading_queue", args=[course.pk])
+            )
     context = {
         "course": course,
         "look": look,

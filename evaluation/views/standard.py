@@ -29,17 +29,30 @@ def grading_standard(request: SignedInRequest, course: Course, code: UUID) -> Ht
             refusal = BLIND_REFUSAL
         else:
             if request.POST.get("back") == "desk":
-                return redirect(reverse("grading_detail", args=[course.pk, code]) + "?show=standard")
+                return redirect(
+                    reverse("grading_detail", args=[course.pk, code]) + "?show=standard"
+                )
             return redirect("grading_standard", course_id=course.pk, code=code)
     return _shown(request, course, grading, refusal)
 
 
-def _shown(request: SignedInRequest, course: Course, grading: Grading, refusal: str) -> HttpResponse:
-    context = standard_context(course, grading) | {"course": course, "refusal": refusal, "section": "grading"}
+def _shown(
+    request: SignedInRequest, course: Course, grading: Grading, refusal: str
+) -> HttpResponse:
+    context = standard_context(course, grading) | {
+        "course": course,
+        "refusal": refusal,
+        "section": "grading",
+    }
     interview = context["interview"]
     waiting = interview is not None and interview.is_active
     part = "#asking" if request.htmx and waiting else ""
-    response = render(request, f"evaluation/grading_standard.html{part}", context, status=422 if refusal else 200)
+    response = render(
+        request,
+        f"evaluation/grading_standard.html{part}",
+        context,
+        status=422 if refusal else 200,
+    )
     if request.htmx and not waiting:
         response["HX-Refresh"] = "true"
     return response

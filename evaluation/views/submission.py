@@ -24,7 +24,11 @@ def submission_detail(request: SignedInRequest, team: Team) -> HttpResponse:
     runs = finished.select_related("dataset_version__dataset", "base_model")
     submission = submissions.current_submission(team)
     deadline = deadlines.deadline_of(team.course)
-    context: dict[str, object] = {"runs": runs, "submission": submission, "section": "submission"}
+    context: dict[str, object] = {
+        "runs": runs,
+        "submission": submission,
+        "section": "submission",
+    }
     context |= {"deadline": deadline, "deadline_passed": deadlines.has_passed(deadline)}
     if submission is not None:
         context |= _details(submission) | {"late": deadlines.is_late(submission, deadline)}
@@ -33,13 +37,17 @@ def submission_detail(request: SignedInRequest, team: Team) -> HttpResponse:
 
 def _submit(request: SignedInRequest, team: Team) -> HttpResponse:
     number = request.POST.get("run", "")
-    run = get_object_or_404(TrainingRun.objects.for_team(team), number=int(number) if number.isdecimal() else 0)
+    run = get_object_or_404(
+        TrainingRun.objects.for_team(team), number=int(number) if number.isdecimal() else 0
+    )
     try:
         submissions.submit(team=team, run=run, person=request.user)
     except submissions.CannotSubmit as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, f"{run} is handed in. Your professor finds it without your names on it.")
+        messages.success(
+            request, f"{run} is handed in. Your professor finds it without your names on it."
+        )
     return redirect("submission_detail", team_id=team.pk)
 
 
@@ -53,7 +61,11 @@ def _details(submission: Submission) -> dict[str, object]:
     }
     result = frozen.current_of(submission)
     if result is not None:
-        details |= {"result": result, "marked": result.marked, "next_steps": next_steps(result.criteria)}
+        details |= {
+            "result": result,
+            "marked": result.marked,
+            "next_steps": next_steps(result.criteria),
+        }
         details["versions"] = submission.releases.filter(number__lte=result.release.number)
         details |= interview_report.of_run(submission.run)
         details["regrades"] = submission.regrade_requests.select_related("criterion")
@@ -84,5 +96,7 @@ def regrade_request(request: SignedInRequest, team: Team) -> HttpResponse:
     except regrades.RegradeRefused as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, "Your instructor has the request and decides what happens next.")
+        messages.success(
+            request, "Your instructor has the request and decides what happens next."
+        )
     return redirect("submission_detail", team_id=team.pk)

@@ -20,9 +20,7 @@ from teams.services.prices import PriceUnknown
 from training.services.endpoints import NotReady
 
 REFUSALS = (ChatRefused, BudgetRefused, PriceUnknown, NotReady)
-BLIND_REFUSAL = (
-    "This bot cannot be asked at the moment. Please tell the instructor. What you have written so far is saved."
-)
+BLIND_REFUSAL = "This bot cannot be asked at the moment. Please tell the instructor. What you have written so far is saved."
 
 
 @dataclass(frozen=True)
@@ -127,9 +125,15 @@ def question_put(
     try:
         act()
     except REFUSALS as error:
-        reason = BLIND_REFUSAL if talk.for_a_professor and not isinstance(error, ChatRefused) else str(error)
+        reason = (
+            BLIND_REFUSAL
+            if talk.for_a_professor and not isinstance(error, ChatRefused)
+            else str(error)
+        )
         context = talk.context(refusal=reason, draft=request.POST.get("question", ""))
-        template = "evaluation/talk.html#talk" if request.htmx else "evaluation/talk_refused.html"
+        template = (
+            "evaluation/talk.html#talk" if request.htmx else "evaluation/talk_refused.html"
+        )
         return render(request, template, {**context, "page": talk.page}, status=422)
     if request.htmx:
         context = talk.context(evidence=talk.evidence(), oob=True)

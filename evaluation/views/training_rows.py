@@ -26,7 +26,12 @@ def _answered(turn: Turn) -> Turn:
 
 
 def _form(
-    request: SignedInRequest, datasets: list[Dataset], turn: Turn, *, earlier: int, answer: str = ""
+    request: SignedInRequest,
+    datasets: list[Dataset],
+    turn: Turn,
+    *,
+    earlier: int,
+    answer: str = "",
 ) -> TrainingRowForm:
     sent = request.method == "POST" and request.POST.get("turn", str(turn.key)) == str(turn.key)
     return TrainingRowForm(
@@ -58,7 +63,10 @@ def _add(request: SignedInRequest, turn: Turn, form: TrainingRowForm) -> bool:
 
 
 def _edits(team: Team, form: TrainingRowForm) -> str:
-    return reverse("draft_detail", kwargs={"team_id": team.pk, "dataset_id": form.cleaned_data["dataset"].pk})
+    return reverse(
+        "draft_detail",
+        kwargs={"team_id": team.pk, "dataset_id": form.cleaned_data["dataset"].pk},
+    )
 
 
 @team_view(Access.MEMBER)
@@ -69,16 +77,27 @@ def turn_row(request: SignedInRequest, team: Team, key: UUID, turn_key: UUID) ->
     turn = _answered(chat.find_turn(talk, turn_key))
     datasets = training_rows.open_datasets(team)
     form = _form(request, datasets, turn, earlier=len(training_rows.earlier_turns(turn)))
-    context: dict[str, Any] = {"turn": turn, "form": form, "page": f"{talk.page}#turn-{turn.key}", "section": "chat"}
+    context: dict[str, Any] = {
+        "turn": turn,
+        "form": form,
+        "page": f"{talk.page}#turn-{turn.key}",
+        "section": "chat",
+    }
     context["datasets"] = datasets
-    context["here"] = reverse("turn_row", kwargs={"team_id": team.pk, "key": key, "turn_key": turn_key})
+    context["here"] = reverse(
+        "turn_row", kwargs={"team_id": team.pk, "key": key, "turn_key": turn_key}
+    )
     if request.method == "POST" and _add(request, turn, form):
         context |= {"added": form.cleaned_data["dataset"], "edits": _edits(team, form)}
         if not request.htmx:
-            messages.success(request, f"The row waits among the edits of {form.cleaned_data['dataset']}.")
+            messages.success(
+                request, f"The row waits among the edits of {form.cleaned_data['dataset']}."
+            )
             return redirect(context["edits"])
     part = "#row_form" if request.htmx else ""
-    return render(request, f"evaluation/turn_row.html{part}", context, status=422 if form.errors else 200)
+    return render(
+        request, f"evaluation/turn_row.html{part}", context, status=422 if form.errors else 200
+    )
 
 
 @team_view(Access.MEMBER)
@@ -88,14 +107,23 @@ def candidate_list(request: SignedInRequest, team: Team) -> HttpResponse:
     submission = submissions.current_submission(team)
     found = training_rows.candidates(submission) if submission else []
     datasets = training_rows.open_datasets(team)
-    cards = [(one, _form(request, datasets, one.turn, earlier=one.earlier, answer=one.proposal)) for one in found]
+    cards = [
+        (one, _form(request, datasets, one.turn, earlier=one.earlier, answer=one.proposal))
+        for one in found
+    ]
     if request.method == "POST":
-        asked = [(one, form) for one, form in cards if form.is_bound and str(one.turn.key) == request.POST.get("turn")]
+        asked = [
+            (one, form)
+            for one, form in cards
+            if form.is_bound and str(one.turn.key) == request.POST.get("turn")
+        ]
         if not asked:
             raise Http404("There is no such answer among the marked ones.")
         [(candidate, form)] = asked
         if _add(request, candidate.turn, form):
-            messages.success(request, f"The row waits among the edits of {form.cleaned_data['dataset']}.")
+            messages.success(
+                request, f"The row waits among the edits of {form.cleaned_data['dataset']}."
+            )
             return redirect("candidate_list", team_id=team.pk)
     context = {
         "cards": cards,
@@ -105,12 +133,16 @@ def candidate_list(request: SignedInRequest, team: Team) -> HttpResponse:
         "section": "submission",
     }
     refused = request.method == "POST"
-    return render(request, "evaluation/candidate_list.html", context, status=422 if refused else 200)
+    return render(
+        request, "evaluation/candidate_list.html", context, status=422 if refused else 200
+    )
 
 
 @team_view(Access.MEMBER)
 @require_GET
-def turn_sources(request: SignedInRequest, team: Team, key: UUID, turn_key: UUID) -> HttpResponse:
+def turn_sources(
+    request: SignedInRequest, team: Team, key: UUID, turn_key: UUID
+) -> HttpResponse:
     """The training rows nearest to an answer of the team's own talk."""
     talk = chat.find_talk(team, key)
     turn = _answered(chat.find_turn(talk, turn_key))
@@ -121,19 +153,34 @@ def turn_sources(request: SignedInRequest, team: Team, key: UUID, turn_key: UUID
 
 @course_view(Access.PROFESSOR)
 @require_GET
-def interview_sources(request: SignedInRequest, course: Course, code: UUID, turn_key: UUID) -> HttpResponse:
+def interview_sources(
+    request: SignedInRequest, course: Course, code: UUID, turn_key: UUID
+) -> HttpResponse:
     """The same for a grader, once her grade is submitted: before that it would colour her judgement."""
     talk = interview.find_talk(request, course, code)
     turn = _answered(interview.find_turn(talk, turn_key))
     assert talk.grading is not None
-    context = {"grading": talk.grading, "back": f"{talk.page}#turn-{turn.key}", "section": "grading"}
+    context = {
+        "grading": talk.grading,
+        "back": f"{talk.page}#turn-{turn.key}",
+        "section": "grading",
+    }
     if not talk.grading.grade.past_undo:
         part = "#sources" if request.htmx else ""
-        return render(request, f"evaluation/turn_sources.html{part}", {**context, "too_early": True}, status=409)
+        return render(
+            request,
+            f"evaluation/turn_sources.html{part}",
+            {**context, "too_early": True},
+            status=409,
+        )
     return _sources(request, turn, context)
 
 
 def _sources(request: SignedInRequest, turn: Turn, context: dict[str, Any]) -> HttpResponse:
     part = "#sources" if request.htmx else ""
     found = provenance.nearest_rows(turn)
-    return render(request, f"evaluation/turn_sources.html{part}", {**context, "turn": turn, "sources": found})
+    return render(
+        request,
+        f"evaluation/turn_sources.html{part}",
+        {**context, "turn": turn, "sources": found},
+    )

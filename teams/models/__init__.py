@@ -2,7 +2,16 @@ from teams.models.archive_export import EXPORT_AT_WORK, ArchiveExport, ExportSta
 from teams.models.archive_import import AT_WORK, ArchiveImport, ArchiveKind, ArchiveStatus
 from teams.models.audit import AuditEntry
 from teams.models.billing import BillCheck, BilledDay
-from teams.models.course import Course, Membership, Milestone, ProfessorAssignment, Role, Section, Team, TeamRequest
+from teams.models.course import (
+    Course,
+    Membership,
+    Milestone,
+    ProfessorAssignment,
+    Role,
+    Section,
+    Team,
+    TeamRequest,
+)
 from teams.models.disk import DiskAccount, DiskKind, DiskUse
 from teams.models.mail import MailKind, MailState, OutgoingMail
 from teams.models.money import (

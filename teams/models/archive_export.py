@@ -25,18 +25,35 @@ class ArchiveExport(models.Model):
 
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     kind = models.CharField(max_length=6, choices=ArchiveKind.choices)
-    course = models.ForeignKey("teams.Course", on_delete=models.CASCADE, related_name="archive_exports")
+    course = models.ForeignKey(
+        "teams.Course", on_delete=models.CASCADE, related_name="archive_exports"
+    )
     team = models.ForeignKey(
-        "teams.Team", on_delete=models.CASCADE, null=True, related_name="archive_exports", help_text="Of a run: whose."
+        "teams.Team",
+        on_delete=models.CASCADE,
+        null=True,
+        related_name="archive_exports",
+        help_text="Of a run: whose.",
     )
-    run_number = models.PositiveIntegerField(null=True, help_text="Of a run: its number in the team.")
-    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    status = models.CharField(max_length=8, choices=ExportStatus.choices, default=ExportStatus.WAITING)
-    attempt = models.PositiveSmallIntegerField(default=1, help_text="Only the newest one may write.")
+    run_number = models.PositiveIntegerField(
+        null=True, help_text="Of a run: its number in the team."
+    )
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+"
+    )
+    status = models.CharField(
+        max_length=8, choices=ExportStatus.choices, default=ExportStatus.WAITING
+    )
+    attempt = models.PositiveSmallIntegerField(
+        default=1, help_text="Only the newest one may write."
+    )
     alive_at = models.DateTimeField(
-        auto_now_add=True, help_text="When its worker was called or began; of then the file tells."
+        auto_now_add=True,
+        help_text="When its worker was called or began; of then the file tells.",
     )
-    size = models.PositiveBigIntegerField(default=0, help_text="Bytes: first an estimate, then of the file.")
+    size = models.PositiveBigIntegerField(
+        default=0, help_text="Bytes: first an estimate, then of the file."
+    )
     refusal = models.TextField(blank=True, help_text="Why it was not written, in a sentence.")
     created_at = models.DateTimeField(auto_now_add=True)
     ended_at = models.DateTimeField(null=True)
@@ -44,7 +61,9 @@ class ArchiveExport(models.Model):
     class Meta:
         ordering = ["-id"]
         constraints = [
-            models.CheckConstraint(condition=Q(status__in=ExportStatus.values), name="archive_export_status_known"),
+            models.CheckConstraint(
+                condition=Q(status__in=ExportStatus.values), name="archive_export_status_known"
+            ),
             models.CheckConstraint(
                 condition=Q(kind="course", team__isnull=True, run_number__isnull=True)
                 | Q(kind="run", team__isnull=False, run_number__isnull=False),

@@ -30,29 +30,53 @@ class ArchiveImport(models.Model):
 
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     kind = models.CharField(max_length=6, choices=ArchiveKind.choices)
-    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="archive_imports")
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="archive_imports"
+    )
     team = models.ForeignKey(
-        "teams.Team", on_delete=models.CASCADE, null=True, related_name="archive_imports", help_text="Of a run: whose."
+        "teams.Team",
+        on_delete=models.CASCADE,
+        null=True,
+        related_name="archive_imports",
+        help_text="Of a run: whose.",
     )
     course = models.ForeignKey(
-        "teams.Course", on_delete=models.SET_NULL, null=True, related_name="+", help_text="Of a course: the new one."
+        "teams.Course",
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        help_text="Of a course: the new one.",
     )
     filename = models.CharField(max_length=200)
     size = models.PositiveBigIntegerField(help_text="Bytes as sent.")
-    status = models.CharField(max_length=8, choices=ArchiveStatus.choices, default=ArchiveStatus.WAITING)
-    attempt = models.PositiveSmallIntegerField(default=1, help_text="Only the newest one may write.")
-    stage = models.CharField(max_length=80, blank=True, help_text="What is being done, for a person.")
-    alive_at = models.DateTimeField(null=True, help_text="The worker that reads it was alive then.")
+    status = models.CharField(
+        max_length=8, choices=ArchiveStatus.choices, default=ArchiveStatus.WAITING
+    )
+    attempt = models.PositiveSmallIntegerField(
+        default=1, help_text="Only the newest one may write."
+    )
+    stage = models.CharField(
+        max_length=80, blank=True, help_text="What is being done, for a person."
+    )
+    alive_at = models.DateTimeField(
+        null=True, help_text="The worker that reads it was alive then."
+    )
     refusal = models.TextField(blank=True, help_text="Why it was not imported, in a sentence.")
-    report = models.JSONField(default=dict, help_text="What came in: of a run its number, of a course how much.")
+    report = models.JSONField(
+        default=dict, help_text="What came in: of a run its number, of a course how much."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     ended_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["-id"]
         constraints = [
-            models.CheckConstraint(condition=Q(status__in=ArchiveStatus.values), name="archive_import_status_known"),
-            models.CheckConstraint(condition=Q(kind="course") | Q(team__isnull=False), name="run_archive_has_a_team"),
+            models.CheckConstraint(
+                condition=Q(status__in=ArchiveStatus.values), name="archive_import_status_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="course") | Q(team__isnull=False), name="run_archive_has_a_team"
+            ),
             models.UniqueConstraint(
                 fields=["person"],
                 condition=Q(status__in=["waiting", "reading"]),

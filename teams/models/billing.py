@@ -9,11 +9,15 @@ class BillCheck(models.Model):
     night = models.DateField(help_text="The day (UTC) on which it was looked.")
     provider = models.CharField(max_length=40)
     at = models.DateTimeField(auto_now_add=True)
-    failed = models.CharField(max_length=300, blank=True, help_text="Why nothing could be compared, for a person.")
+    failed = models.CharField(
+        max_length=300, blank=True, help_text="Why nothing could be compared, for a person."
+    )
 
     class Meta:
         ordering = ["-night", "-id"]
-        constraints = [models.UniqueConstraint(fields=["night", "provider"], name="one_bill_check_a_night")]
+        constraints = [
+            models.UniqueConstraint(fields=["night", "provider"], name="one_bill_check_a_night")
+        ]
 
 
 class BilledDay(models.Model):
@@ -26,7 +30,9 @@ class BilledDay(models.Model):
 
     class Meta:
         ordering = ["-day", "-id"]
-        constraints = [models.UniqueConstraint(fields=["check_made", "day"], name="billed_day_once_a_check")]
+        constraints = [
+            models.UniqueConstraint(fields=["check_made", "day"], name="billed_day_once_a_check")
+        ]
 
     @property
     def difference(self) -> int:

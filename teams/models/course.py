@@ -27,15 +27,27 @@ class Course(models.Model):
     term = models.CharField(max_length=60, blank=True)
     student_code = models.CharField(max_length=12, unique=True, default=new_code)
     professor_code = models.CharField(max_length=12, unique=True, default=new_code)
-    student_code_open = models.BooleanField(default=True, help_text="Whether the code lets new students in.")
-    professor_code_open = models.BooleanField(default=True, help_text="Whether the code lets new professors in.")
+    student_code_open = models.BooleanField(
+        default=True, help_text="Whether the code lets new students in."
+    )
+    professor_code_open = models.BooleanField(
+        default=True, help_text="Whether the code lets new professors in."
+    )
     starts_on = models.DateField(null=True, blank=True)
     ends_on = models.DateField(null=True, blank=True)
-    team_budget = models.BigIntegerField(default=25_000_000, help_text="Micro-dollars each new team may spend.")
-    compute_rate = models.BigIntegerField(default=0, help_text="Micro-dollars for one hour of local LoRA training.")
-    spending_frozen = models.BooleanField(default=False, help_text="Nothing that costs money starts while this is on.")
+    team_budget = models.BigIntegerField(
+        default=25_000_000, help_text="Micro-dollars each new team may spend."
+    )
+    compute_rate = models.BigIntegerField(
+        default=0, help_text="Micro-dollars for one hour of local LoRA training."
+    )
+    spending_frozen = models.BooleanField(
+        default=False, help_text="Nothing that costs money starts while this is on."
+    )
     daily_chat_cap = models.BigIntegerField(
-        null=True, blank=True, help_text="Micro-dollars one person may spend on chat in a day; empty means no cap."
+        null=True,
+        blank=True,
+        help_text="Micro-dollars one person may spend on chat in a day; empty means no cap.",
     )
     team_size = models.PositiveSmallIntegerField(default=5, help_text="Most people in one team.")
     keep_days = models.PositiveSmallIntegerField(
@@ -43,14 +55,20 @@ class Course(models.Model):
         blank=True,
         help_text="Days after the last day until students' names and addresses are removed; empty keeps them.",
     )
-    practice_open = models.BooleanField(default=False, help_text="Students may enter the practice team.")
+    practice_open = models.BooleanField(
+        default=False, help_text="Students may enter the practice team."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["-created_at"]
         constraints = [
-            models.CheckConstraint(condition=models.Q(team_budget__gte=0), name="course_team_budget_not_negative"),
-            models.CheckConstraint(condition=models.Q(compute_rate__gte=0), name="course_compute_rate_not_negative"),
+            models.CheckConstraint(
+                condition=models.Q(team_budget__gte=0), name="course_team_budget_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(compute_rate__gte=0), name="course_compute_rate_not_negative"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -69,7 +87,11 @@ class Section(models.Model):
 
     class Meta:
         ordering = ["name"]
-        constraints = [models.UniqueConstraint(fields=["course", "name"], name="section_name_unique_in_course")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["course", "name"], name="section_name_unique_in_course"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -93,7 +115,11 @@ class Milestone(models.Model):
 
     class Meta:
         ordering = ["position"]
-        constraints = [models.UniqueConstraint(fields=["course", "position"], name="milestone_position_unique")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["course", "position"], name="milestone_position_unique"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.title
@@ -103,7 +129,8 @@ class Team(models.Model):
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="teams")
     name = models.CharField(max_length=60)
     practice = models.BooleanField(
-        default=False, help_text="A sandbox that every student of the course may enter; never graded."
+        default=False,
+        help_text="A sandbox that every student of the course may enter; never graded.",
     )
     started_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -118,12 +145,18 @@ class Team(models.Model):
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.UniqueConstraint(fields=["course", "name"], name="team_name_unique_in_course"),
             models.UniqueConstraint(
-                fields=["course"], condition=models.Q(practice=True), name="one_practice_team_per_course"
+                fields=["course", "name"], name="team_name_unique_in_course"
+            ),
+            models.UniqueConstraint(
+                fields=["course"],
+                condition=models.Q(practice=True),
+                name="one_practice_team_per_course",
             ),
             # Each team brings a budget of its own: nobody gets a second one by being quick.
-            models.UniqueConstraint(fields=["course", "started_by"], name="one_started_team_per_person"),
+            models.UniqueConstraint(
+                fields=["course", "started_by"], name="one_started_team_per_person"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -134,23 +167,36 @@ class Membership(models.Model):
     """One person in one course, in one role; a student may be in one team of that course."""
 
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="memberships")
-    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships"
+    )
     role = models.CharField(max_length=12, choices=Role.choices)
-    team = models.ForeignKey(Team, on_delete=models.SET_NULL, null=True, blank=True, related_name="memberships")
-    section = models.ForeignKey(Section, on_delete=models.SET_NULL, null=True, blank=True, related_name="memberships")
-    active = models.BooleanField(default=True, help_text="Off: the person keeps the work done and can no longer enter.")
+    team = models.ForeignKey(
+        Team, on_delete=models.SET_NULL, null=True, blank=True, related_name="memberships"
+    )
+    section = models.ForeignKey(
+        Section, on_delete=models.SET_NULL, null=True, blank=True, related_name="memberships"
+    )
+    active = models.BooleanField(
+        default=True, help_text="Off: the person keeps the work done and can no longer enter."
+    )
     imported_email = models.EmailField(
-        blank=True, help_text="The address that an imported course names for this person. Nobody here is linked to it."
+        blank=True,
+        help_text="The address that an imported course names for this person. Nobody here is linked to it.",
     )
     student_id = models.CharField(
-        max_length=40, blank=True, help_text="The university's number for this student, for grade books."
+        max_length=40,
+        blank=True,
+        help_text="The university's number for this student, for grade books.",
     )
     joined_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["person__name"]
         constraints = [
-            models.UniqueConstraint(fields=["course", "person"], name="membership_unique_in_course"),
+            models.UniqueConstraint(
+                fields=["course", "person"], name="membership_unique_in_course"
+            ),
             models.CheckConstraint(
                 condition=models.Q(team__isnull=True) | models.Q(role=Role.STUDENT),
                 name="membership_only_students_in_teams",
@@ -180,17 +226,23 @@ class TeamRequest(models.Model):
         WITHDRAWN = "withdrawn", "Withdrawn"
 
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="requests")
-    membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="team_requests")
+    membership = models.ForeignKey(
+        Membership, on_delete=models.CASCADE, related_name="team_requests"
+    )
     state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
     asked_at = models.DateTimeField(auto_now_add=True)
     decided_at = models.DateTimeField(null=True)
-    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
 
     class Meta:
         ordering = ["asked_at", "pk"]
         constraints = [
             models.UniqueConstraint(
-                fields=["membership"], condition=models.Q(state="waiting"), name="one_waiting_team_request"
+                fields=["membership"],
+                condition=models.Q(state="waiting"),
+                name="one_waiting_team_request",
             )
         ]
 
@@ -201,9 +253,17 @@ class TeamRequest(models.Model):
 class ProfessorAssignment(models.Model):
     """This professor interviews and grades what this team submits. The professor never sees this row."""
 
-    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="professor_assignments")
-    professor = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="assigned_teams")
+    team = models.ForeignKey(
+        Team, on_delete=models.CASCADE, related_name="professor_assignments"
+    )
+    professor = models.ForeignKey(
+        Membership, on_delete=models.CASCADE, related_name="assigned_teams"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["team", "professor"], name="professor_assigned_once_to_a_team")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["team", "professor"], name="professor_assigned_once_to_a_team"
+            )
+        ]

@@ -8,19 +8,28 @@ class DiskAccount(models.Model):
     """The counter of one team, or of all teams of a course together. Its row holds the limit, so that two uploads at once
     cannot both slip past it."""
 
-    team = models.OneToOneField("teams.Team", on_delete=models.CASCADE, null=True, related_name="disk")
-    course = models.OneToOneField("teams.Course", on_delete=models.CASCADE, null=True, related_name="disk")
-    limit = models.BigIntegerField(null=True, blank=True, help_text="Bytes; empty means the platform's default.")
+    team = models.OneToOneField(
+        "teams.Team", on_delete=models.CASCADE, null=True, related_name="disk"
+    )
+    course = models.OneToOneField(
+        "teams.Course", on_delete=models.CASCADE, null=True, related_name="disk"
+    )
+    limit = models.BigIntegerField(
+        null=True, blank=True, help_text="Bytes; empty means the platform's default."
+    )
     used = models.BigIntegerField(default=0, help_text="Bytes: the sum of its uses.")
 
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(team__isnull=True, course__isnull=False) | Q(team__isnull=False, course__isnull=True),
+                condition=Q(team__isnull=True, course__isnull=False)
+                | Q(team__isnull=False, course__isnull=True),
                 name="disk_account_of_a_team_or_a_course",
             ),
             models.CheckConstraint(condition=Q(used__gte=0), name="disk_used_not_negative"),
-            models.CheckConstraint(condition=Q(limit__isnull=True) | Q(limit__gte=0), name="disk_limit_not_negative"),
+            models.CheckConstraint(
+                condition=Q(limit__isnull=True) | Q(limit__gte=0), name="disk_limit_not_negative"
+            ),
         ]
 
 
@@ -37,11 +46,15 @@ class DiskUse(models.Model):
 
     account = models.ForeignKey(DiskAccount, on_delete=models.CASCADE, related_name="uses")
     key = models.CharField(
-        max_length=80, unique=True, help_text="What it is: import-…, run-…, rows-…, archive-…, export-…."
+        max_length=80,
+        unique=True,
+        help_text="What it is: import-…, run-…, rows-…, archive-…, export-….",
     )
     kind = models.CharField(max_length=8, choices=DiskKind.choices)
     size = models.BigIntegerField(help_text="Bytes.")
     made_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=Q(size__gte=0), name="disk_use_not_negative")]
+        constraints = [
+            models.CheckConstraint(condition=Q(size__gte=0), name="disk_use_not_negative")
+        ]

@@ -26,12 +26,18 @@ class OutgoingMail(models.Model):
     """
 
     kind = models.CharField(max_length=12, choices=MailKind.choices)
-    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, related_name="mails")
-    course = models.ForeignKey("teams.Course", on_delete=models.CASCADE, null=True, related_name="mails")
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, related_name="mails"
+    )
+    course = models.ForeignKey(
+        "teams.Course", on_delete=models.CASCADE, null=True, related_name="mails"
+    )
     address = models.EmailField()
     subject = models.CharField(max_length=120, blank=True)
     text = models.TextField(blank=True)
-    details = models.JSONField(default=dict, blank=True, help_text="What the text is made of, by name; no secrets.")
+    details = models.JSONField(
+        default=dict, blank=True, help_text="What the text is made of, by name; no secrets."
+    )
     state = models.CharField(max_length=8, choices=MailState.choices, default=MailState.WAITING)
     tries = models.PositiveSmallIntegerField(default=0)
     next_try_at = models.DateTimeField(default=timezone.now)

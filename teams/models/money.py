@@ -70,17 +70,23 @@ class BudgetAccount(models.Model):
 class CourseAccount(models.Model):
     """What all teams of a course hold and spend together. Without a limit it only counts."""
 
-    course = models.OneToOneField("teams.Course", on_delete=models.CASCADE, related_name="account")
+    course = models.OneToOneField(
+        "teams.Course", on_delete=models.CASCADE, related_name="account"
+    )
     limit = models.BigIntegerField(null=True, blank=True)
     held = models.BigIntegerField(default=0)
     spent = models.BigIntegerField(default=0)
     told_percent = models.PositiveSmallIntegerField(
-        default=0, help_text="The highest share of the limit that its instructors were told was reached."
+        default=0,
+        help_text="The highest share of the limit that its instructors were told was reached.",
     )
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=Q(limit__isnull=True) | Q(limit__gte=0), name="course_limit_not_negative"),
+            models.CheckConstraint(
+                condition=Q(limit__isnull=True) | Q(limit__gte=0),
+                name="course_limit_not_negative",
+            ),
             models.CheckConstraint(condition=Q(held__gte=0), name="course_held_not_negative"),
             models.CheckConstraint(condition=Q(spent__gte=0), name="course_spent_not_negative"),
         ]
@@ -99,7 +105,9 @@ class BudgetAlert(models.Model):
     at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["account", "percent"], name="budget_alert_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["account", "percent"], name="budget_alert_once")
+        ]
 
 
 class BudgetRequest(models.Model):
@@ -113,17 +121,25 @@ class BudgetRequest(models.Model):
     account = models.ForeignKey(BudgetAccount, on_delete=models.CASCADE, related_name="requests")
     amount = models.BigIntegerField(help_text="Micro-dollars on top of the limit.")
     reason = models.CharField(max_length=500)
-    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
     created_at = models.DateTimeField(auto_now_add=True)
-    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     decided_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["-created_at"]
         constraints = [
-            models.CheckConstraint(condition=Q(amount__gt=0), name="budget_request_asks_for_something"),
-            models.UniqueConstraint(fields=["account"], condition=Q(state="open"), name="one_open_request_per_team"),
+            models.CheckConstraint(
+                condition=Q(amount__gt=0), name="budget_request_asks_for_something"
+            ),
+            models.UniqueConstraint(
+                fields=["account"], condition=Q(state="open"), name="one_open_request_per_team"
+            ),
         ]
 
 
@@ -154,20 +170,29 @@ class Hold(models.Model):
 
     account = models.ForeignKey(BudgetAccount, on_delete=models.CASCADE, related_name="holds")
     key = models.CharField(max_length=120, unique=True)
-    purpose = models.ForeignKey(Purpose, on_delete=models.RESTRICT, null=True, blank=True, related_name="holds")
+    purpose = models.ForeignKey(
+        Purpose, on_delete=models.RESTRICT, null=True, blank=True, related_name="holds"
+    )
     amount = models.BigIntegerField()
     expected = models.BigIntegerField(
-        null=True, help_text="Micro-dollars estimated; for a rehearsal at the real model's price."
+        null=True,
+        help_text="Micro-dollars estimated; for a rehearsal at the real model's price.",
     )
     state = models.CharField(max_length=10, choices=HoldState.choices, default=HoldState.OPEN)
     created_at = models.DateTimeField(auto_now_add=True)
-    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
-    subject_kind = models.CharField(max_length=20, choices=SubjectKind.choices, default=SubjectKind.RUN)
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    subject_kind = models.CharField(
+        max_length=20, choices=SubjectKind.choices, default=SubjectKind.RUN
+    )
     expires_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=Q(amount__gte=0), name="hold_amount_not_negative")]
+        constraints = [
+            models.CheckConstraint(condition=Q(amount__gte=0), name="hold_amount_not_negative")
+        ]
         indexes = [models.Index(fields=["state", "expires_at"])]
 
 
@@ -178,15 +203,21 @@ class LedgerEntry(models.Model):
     key = models.CharField(max_length=120, unique=True)
     at = models.DateTimeField(auto_now_add=True)
     for_time = models.DateTimeField(
-        default=timezone.now, db_index=True, help_text="When it was used: of a correction, the corrected entry's time."
+        default=timezone.now,
+        db_index=True,
+        help_text="When it was used: of a correction, the corrected entry's time.",
     )
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
     delta = models.BigIntegerField()
     before = models.BigIntegerField()
     after = models.BigIntegerField()
     subject_kind = models.CharField(max_length=20, choices=SubjectKind.choices)
-    subject_id = models.CharField(max_length=40, help_text="As the ledger's CSV names it; nothing looks it up.")
-    purpose = models.ForeignKey(Purpose, on_delete=models.RESTRICT, null=True, blank=True, related_name="entries")
+    subject_id = models.CharField(
+        max_length=40, help_text="As the ledger's CSV names it; nothing looks it up."
+    )
+    purpose = models.ForeignKey(
+        Purpose, on_delete=models.RESTRICT, null=True, blank=True, related_name="entries"
+    )
     corrects = models.OneToOneField(
         "self",
         on_delete=models.CASCADE,
@@ -203,11 +234,14 @@ class LedgerEntry(models.Model):
     output_tokens = models.BigIntegerField(default=0)
     training_tokens = models.BigIntegerField(default=0)
     compute_seconds = models.FloatField(default=0)
-    price_note = models.CharField(max_length=300, help_text="The prices this was computed with, their source and date.")
+    price_note = models.CharField(
+        max_length=300, help_text="The prices this was computed with, their source and date."
+    )
     confidence = models.CharField(max_length=10, choices=Confidence.choices)
     rehearsal = models.BooleanField(default=False)
     beyond_hold = models.BigIntegerField(
-        default=0, help_text="Micro-dollars used above what was held: the platform's loss, charged to nobody."
+        default=0,
+        help_text="Micro-dollars used above what was held: the platform's loss, charged to nobody.",
     )
     would_have_cost = models.BigIntegerField(
         null=True, help_text="Micro-dollars at the real model's price, for a rehearsal."
@@ -217,15 +251,22 @@ class LedgerEntry(models.Model):
         ordering = ["-at", "-id"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(after=F("before") + F("delta")), name="ledger_after_is_before_plus_delta"
+                condition=Q(after=F("before") + F("delta")),
+                name="ledger_after_is_before_plus_delta",
             ),
             models.CheckConstraint(condition=Q(after__gte=0), name="ledger_after_not_negative"),
-            models.CheckConstraint(condition=Q(beyond_hold__gte=0), name="ledger_beyond_hold_not_negative"),
+            models.CheckConstraint(
+                condition=Q(beyond_hold__gte=0), name="ledger_beyond_hold_not_negative"
+            ),
         ]
         indexes = [
             models.Index(fields=["account", "-at"]),
             models.Index(fields=["subject_kind", "subject_id"]),
-            models.Index(fields=["account", "-id"], condition=Q(beyond_hold__gt=0), name="ledger_beyond_hold"),
+            models.Index(
+                fields=["account", "-id"],
+                condition=Q(beyond_hold__gt=0),
+                name="ledger_beyond_hold",
+            ),
         ]
 
 
@@ -245,13 +286,17 @@ class LedgerSum(models.Model):
 
     account = models.ForeignKey(BudgetAccount, on_delete=models.CASCADE, related_name="sums")
     field = models.CharField(max_length=6, choices=Field.choices)
-    group = models.CharField(max_length=200, help_text="The value: a name, a person's id, a day as 2026-11-22.")
+    group = models.CharField(
+        max_length=200, help_text="The value: a name, a person's id, a day as 2026-11-22."
+    )
     cost = models.BigIntegerField(default=0)
     would_have_cost = models.BigIntegerField(default=0)
     entries = models.PositiveIntegerField(default=0)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["account", "field", "group"], name="ledger_sum_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["account", "field", "group"], name="ledger_sum_once")
+        ]
 
 
 class PriceQuerySet(models.QuerySet["Price"]):
@@ -266,7 +311,9 @@ class Price(models.Model):
     Of several revisions from the same date on the last one counts: the earlier ones were mistyped.
     """
 
-    course = models.ForeignKey("teams.Course", on_delete=models.CASCADE, null=True, blank=True, related_name="prices")
+    course = models.ForeignKey(
+        "teams.Course", on_delete=models.CASCADE, null=True, blank=True, related_name="prices"
+    )
     provider = models.CharField(max_length=40)
     model = models.CharField(max_length=200)
     kind = models.CharField(max_length=20, choices=PriceKind.choices)

@@ -5,7 +5,9 @@ from django.db import models
 class Announcement(models.Model):
     """What an instructor tells everyone in the course."""
 
-    course = models.ForeignKey("teams.Course", on_delete=models.CASCADE, related_name="announcements")
+    course = models.ForeignKey(
+        "teams.Course", on_delete=models.CASCADE, related_name="announcements"
+    )
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
     text = models.TextField(max_length=2000)
     at = models.DateTimeField(auto_now_add=True)
@@ -32,7 +34,9 @@ class NoticeKind(models.TextChoices):
 class Notice(models.Model):
     """One thing that one person should know, in the bar of every page until it is read."""
 
-    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notices")
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notices"
+    )
     course = models.ForeignKey("teams.Course", on_delete=models.CASCADE, related_name="notices")
     kind = models.CharField(max_length=14, choices=NoticeKind.choices)
     text = models.CharField(max_length=300)
@@ -47,28 +51,43 @@ class Notice(models.Model):
     @property
     def tells_its_minute(self) -> bool:
         """Not where the minute would tell a professor who handed in, or a team who wrote: grading is blind."""
-        return self.kind not in (NoticeKind.COMMENT, NoticeKind.WAITING, NoticeKind.REPLACED, NoticeKind.DISPUTED)
+        return self.kind not in (
+            NoticeKind.COMMENT,
+            NoticeKind.WAITING,
+            NoticeKind.REPLACED,
+            NoticeKind.DISPUTED,
+        )
 
 
 class ToldOnce(models.Model):
     """This person was told of this event: whoever comes upon it again, at the same moment too, says nothing."""
 
-    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+"
+    )
     course = models.ForeignKey("teams.Course", on_delete=models.CASCADE, related_name="+")
-    event = models.CharField(max_length=100, help_text="What happened, and to what: due-2026-12-04.")
+    event = models.CharField(
+        max_length=100, help_text="What happened, and to what: due-2026-12-04."
+    )
     at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["person", "course", "event"], name="told_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["person", "course", "event"], name="told_once")
+        ]
 
 
 class MailChoice(models.Model):
     """Where a person wants notices of one kind: in the app, by e-mail. Without a row: in both places."""
 
-    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="mail_choices")
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="mail_choices"
+    )
     kind = models.CharField(max_length=14, choices=NoticeKind.choices)
     wanted = models.BooleanField(default=True)
     in_app = models.BooleanField(default=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["person", "kind"], name="mail_choice_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["person", "kind"], name="mail_choice_once")
+        ]

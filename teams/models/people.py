@@ -28,7 +28,12 @@ class UserManager(BaseUserManager["User"]):
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
         """By `manage.py createsuperuser`: who can write to the server's database needs no mail to show who they are."""
         return self.create_user(
-            email, password, is_staff=True, is_superuser=True, email_verified_at=timezone.now(), **fields
+            email,
+            password,
+            is_staff=True,
+            is_superuser=True,
+            email_verified_at=timezone.now(),
+            **fields,
         )
 
     def get_by_natural_key(self, username: str | None) -> "User":
@@ -41,7 +46,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     email = models.EmailField(unique=True)
     name = models.CharField(max_length=120)
     email_verified_at = models.DateTimeField(
-        null=True, blank=True, help_text="When somebody showed that this address is theirs; empty: nobody did."
+        null=True,
+        blank=True,
+        help_text="When somebody showed that this address is theirs; empty: nobody did.",
     )
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
@@ -53,7 +60,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     REQUIRED_FIELDS = ["name"]
 
     class Meta:
-        constraints = [models.UniqueConstraint(Lower("email"), name="user_email_unique_ignoring_case")]
+        constraints = [
+            models.UniqueConstraint(Lower("email"), name="user_email_unique_ignoring_case")
+        ]
 
     def __str__(self) -> str:
         return self.name or self.email
@@ -77,13 +86,19 @@ class User(AbstractBaseUser, PermissionsMixin):
 class OutsideIdentity(models.Model):
     """This person is that subject at an outside sign-in service (OpenID Connect), whatever their address there becomes."""
 
-    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="identities")
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="identities"
+    )
     issuer = models.CharField(max_length=255)
     subject = models.CharField(max_length=255)
     linked_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["issuer", "subject"], name="outside_identity_one_person"),
-            models.UniqueConstraint(fields=["person", "issuer"], name="outside_identity_one_at_a_service"),
+            models.UniqueConstraint(
+                fields=["issuer", "subject"], name="outside_identity_one_person"
+            ),
+            models.UniqueConstraint(
+                fields=["person", "issuer"], name="outside_identity_one_at_a_service"
+            ),
         ]

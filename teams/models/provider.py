@@ -6,9 +6,7 @@ from django.db.models import Q
 
 from teams.models.course import Course
 
-FIRST_PROVIDER = (
-    "openai"  # the code of the provider that the environment names; the price book has known it from the beginning
-)
+FIRST_PROVIDER = "openai"  # the code of the provider that the environment names; the price book has known it from the beginning
 
 
 FOR_METHOD = {"openai": "for_training", "dspy": "for_dspy"}  # the field that allows a method
@@ -61,13 +59,19 @@ class Provider(models.Model):
     dialect = models.CharField(max_length=10, choices=Dialect.choices, default=Dialect.OPENAI)
     base_url = models.URLField(max_length=300, blank=True)
     sealed_key = models.TextField(blank=True)
-    sealed_admin_key = models.TextField(blank=True, help_text="Reads the account's costs, nothing else.")
+    sealed_admin_key = models.TextField(
+        blank=True, help_text="Reads the account's costs, nothing else."
+    )
     from_environment = models.BooleanField(default=False)
     for_training = models.BooleanField(default=True)
     for_dspy = models.BooleanField(default=False)
     for_judge = models.BooleanField(default=False)
-    options = models.JSONField(default=dict, help_text="What a dialect needs besides, by name. No secrets.")
-    sealed_secret = models.TextField(blank=True, help_text="What a dialect needs besides that is secret.")
+    options = models.JSONField(
+        default=dict, help_text="What a dialect needs besides, by name. No secrets."
+    )
+    sealed_secret = models.TextField(
+        blank=True, help_text="What a dialect needs besides that is secret."
+    )
     enabled = models.BooleanField(default=True)
     trying_since = models.DateTimeField(
         null=True, help_text="Somebody pressed the button, and no worker has answered yet."
@@ -75,7 +79,9 @@ class Provider(models.Model):
     tried_at = models.DateTimeField(null=True)
     tried_well = models.BooleanField(default=False)
     tried_said = models.CharField(max_length=400, blank=True)
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     removed_at = models.DateTimeField(null=True)
 
@@ -84,7 +90,9 @@ class Provider(models.Model):
     class Meta:
         ordering = ["-from_environment", "name", "id"]
         constraints = [
-            models.CheckConstraint(condition=Q(dialect__in=Dialect.values), name="provider_dialect_known"),
+            models.CheckConstraint(
+                condition=Q(dialect__in=Dialect.values), name="provider_dialect_known"
+            ),
             models.UniqueConstraint(
                 fields=["from_environment"],
                 condition=Q(from_environment=True),
@@ -95,10 +103,14 @@ class Provider(models.Model):
                 name="environment_provider_keeps_no_key_here",
             ),
             models.UniqueConstraint(
-                fields=["course", "name"], condition=Q(removed_at=None), name="provider_name_once_in_a_course"
+                fields=["course", "name"],
+                condition=Q(removed_at=None),
+                name="provider_name_once_in_a_course",
             ),
             models.UniqueConstraint(
-                fields=["name"], condition=Q(removed_at=None, course=None), name="provider_name_once_everywhere"
+                fields=["name"],
+                condition=Q(removed_at=None, course=None),
+                name="provider_name_once_everywhere",
             ),
         ]
 
@@ -117,7 +129,11 @@ class Provider(models.Model):
 
     @property
     def has_admin_key(self) -> bool:
-        return bool(settings.OPENAI_ADMIN_KEY) if self.from_environment else bool(self.sealed_admin_key)
+        return (
+            bool(settings.OPENAI_ADMIN_KEY)
+            if self.from_environment
+            else bool(self.sealed_admin_key)
+        )
 
     @property
     def capabilities(self) -> list[str]:

@@ -18,21 +18,27 @@ def find(wanted: str) -> QuerySet[User]:
 def close(*, account: User, person: User) -> None:
     """Nobody enters with it any more, on any page, from now on; all work stays. Raises CourseRefused for oneself."""
     if account.pk == person.pk:
-        raise CourseRefused("You cannot switch your own account off. Ask somebody else who runs this platform.")
+        raise CourseRefused(
+            "You cannot switch your own account off. Ask somebody else who runs this platform."
+        )
     _set_open(account, False, person)
 
 
 def reopen(*, account: User, person: User) -> None:
     """Raises CourseRefused for somebody whose personal data was erased: nobody could sign in with it."""
     if account.email.endswith("@invalid.example"):
-        raise CourseRefused("The personal data of this account was erased. Invite the person anew.")
+        raise CourseRefused(
+            "The personal data of this account was erased. Invite the person anew."
+        )
     _set_open(account, True, person)
 
 
 def _set_open(account: User, is_open: bool, person: User) -> None:
     with transaction.atomic():
         if User.objects.filter(pk=account.pk, is_active=not is_open).update(is_active=is_open):
-            _record(account, person, "account switched on" if is_open else "account switched off")
+            _record(
+                account, person, "account switched on" if is_open else "account switched off"
+            )
 
 
 def allow_courses(*, account: User, person: User) -> None:

@@ -47,15 +47,23 @@ class OneAtATime(Exception):
     """The person has another archive being read; the message says what to do."""
 
 
-def receive(*, kind: ArchiveKind, person: User, team: Team | None, file: "UploadedFile[bytes]") -> ArchiveImport:
+def receive(
+    *, kind: ArchiveKind, person: User, team: Team | None, file: "UploadedFile[bytes]"
+) -> ArchiveImport:
     """Keep the file and have it read. Raises OneAtATime, and disk.DiskFull."""
     try:
         with transaction.atomic():
             made = ArchiveImport.objects.create(
-                kind=kind, person=person, team=team, filename=(file.name or "archive.zip")[-200:], size=file.size or 0
+                kind=kind,
+                person=person,
+                team=team,
+                filename=(file.name or "archive.zip")[-200:],
+                size=file.size or 0,
             )
     except IntegrityError as busy:
-        raise OneAtATime("Another archive of yours is being read. Wait until it is done, then send this one.") from busy
+        raise OneAtATime(
+            "Another archive of yours is being read. Wait until it is done, then send this one."
+        ) from busy
     try:
         if team is not None:
             disk.reserve(team=team, key=made.disk_key, kind=DiskKind.ARCHIVE, size=made.size)
@@ -105,7 +113,9 @@ def _enqueue(import_: ArchiveImport) -> None:
 
 def begin(*, import_id: int, attempt: int) -> ArchiveImport | None:
     """None where this attempt is not the newest one or was begun already: a job that was delivered twice."""
-    waiting = ArchiveImport.objects.filter(pk=import_id, attempt=attempt, status=ArchiveStatus.WAITING)
+    waiting = ArchiveImport.objects.filter(
+        pk=import_id, attempt=attempt, status=ArchiveStatus.WAITING
+    )
     if not waiting.update(status=ArchiveStatus.READING, alive_at=timezone.now()):
         return None
     return ArchiveImport.objects.select_related("person", "team__course").get(pk=import_id)
@@ -117,7 +127,9 @@ def is_hopeless(import_: ArchiveImport) -> bool:
 
 
 def _mine(import_: ArchiveImport) -> Any:
-    return ArchiveImport.objects.filter(pk=import_.pk, attempt=import_.attempt, status=ArchiveStatus.READING)
+    return ArchiveImport.objects.filter(
+        pk=import_.pk, attempt=import_.attempt, status=ArchiveStatus.READING
+    )
 
 
 def heartbeat(import_: ArchiveImport) -> Callable[[str], None]:
@@ -138,13 +150,17 @@ def heartbeat(import_: ArchiveImport) -> Callable[[str], None]:
 
 def done(import_: ArchiveImport, **fields: Any) -> None:
     """In the transaction that makes what came in visible. Raises Superseded."""
-    if not _mine(import_).update(status=ArchiveStatus.DONE, stage="", ended_at=timezone.now(), **fields):
+    if not _mine(import_).update(
+        status=ArchiveStatus.DONE, stage="", ended_at=timezone.now(), **fields
+    ):
         raise Superseded
 
 
 def refuse(import_: ArchiveImport, why: str) -> None:
     """Say why, and forget the file."""
-    _mine(import_).update(status=ArchiveStatus.REFUSED, stage="", refusal=why[:2000], ended_at=timezone.now())
+    _mine(import_).update(
+        status=ArchiveStatus.REFUSED, stage="", refusal=why[:2000], ended_at=timezone.now()
+    )
     forget_file(import_)
 
 
@@ -157,7 +173,9 @@ def sweep() -> int:
     """For the scheduler: have archives read whose worker died or whose call was lost. How many."""
     now = timezone.now()
     # One that became a course stays: it says which accounts came with that.
-    ArchiveImport.objects.exclude(status__in=AT_WORK).filter(course=None, ended_at__lt=now - KEPT).delete()
+    ArchiveImport.objects.exclude(status__in=AT_WORK).filter(
+        course=None, ended_at__lt=now - KEPT
+    ).delete()
     found = 0
     for import_ in ArchiveImport.objects.filter(status__in=AT_WORK).order_by("id"):
         if now - (import_.alive_at or import_.created_at) > SILENT:
@@ -171,10 +189,14 @@ def _again(import_: ArchiveImport) -> None:
 
     After the last attempt one more job is sent: it undoes what that one left, and says that it is given up.
     """
-    was = ArchiveImport.objects.filter(pk=import_.pk, attempt=import_.attempt, status=import_.status)
+    was = ArchiveImport.objects.filter(
+        pk=import_.pk, attempt=import_.attempt, status=import_.status
+    )
     if import_.status == ArchiveStatus.WAITING:
         was.update(alive_at=timezone.now())
     else:
-        was.update(status=ArchiveStatus.WAITING, attempt=import_.attempt + 1, alive_at=timezone.now())
+        was.update(
+            status=ArchiveStatus.WAITING, attempt=import_.attempt + 1, alive_at=timezone.now()
+        )
     import_.refresh_from_db()
     _enqueue(import_)

@@ -17,5 +17,11 @@ def record(
 ) -> AuditEntry:
     """Append one line to the course's audit log. `before` and `after` are JSON values without secrets."""
     return AuditEntry.objects.create(
-        course=course, team=team, person=person, action=action, what=what[:200], before=before, after=after
+        course=course,
+        team=team,
+        person=person,
+        action=action,
+        what=what[:200],
+        before=before,
+        after=after,
     )

@@ -19,13 +19,23 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
-from teams.models import FIRST_PROVIDER, AuditEntry, BillCheck, BilledDay, Confidence, Course, LedgerEntry, Provider
+from teams.models import (
+    FIRST_PROVIDER,
+    AuditEntry,
+    BillCheck,
+    BilledDay,
+    Confidence,
+    Course,
+    LedgerEntry,
+    Provider,
+)
 from teams.services import audit, money, outgoing, providers, sealing
 
 PROVIDER = FIRST_PROVIDER
 DAYS_BACK = 7
 FINAL_AFTER_DAYS = 3  # until then more may be billed
-TIMEOUT_SECONDS, MOST_PAGES = 30.0, 50
+TIMEOUT_SECONDS = 30.0
+MOST_PAGES = 50
 NO_KEY = (
     "Nobody compares these costs with the provider's bill: no admin key is set. "
     "Whoever runs the platform can set OPENAI_ADMIN_KEY."
@@ -112,13 +122,17 @@ def _note(made: BillCheck, days: list[date], billed: dict[date, int]) -> None:
 def entries_on(provider: str, day: date) -> QuerySet[LedgerEntry]:
     """What the ledgers hold of a day of UTC, corrections on the day that they correct."""
     begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    return _asked_for_here(provider).filter(for_time__gte=begin, for_time__lt=begin + timedelta(days=1))
+    return _asked_for_here(provider).filter(
+        for_time__gte=begin, for_time__lt=begin + timedelta(days=1)
+    )
 
 
 def _asked_for_here(provider: str) -> QuerySet[LedgerEntry]:
     """Not what came with an imported course: another platform asked for that, and it may be on another bill."""
     course = OuterRef("account__team__course")
-    brought = AuditEntry.objects.filter(course=course, action=audit.IMPORTED, imported=False, at__gte=OuterRef("at"))
+    brought = AuditEntry.objects.filter(
+        course=course, action=audit.IMPORTED, imported=False, at__gte=OuterRef("at")
+    )
     return LedgerEntry.objects.filter(~Exists(brought), provider=provider)
 
 
@@ -133,11 +147,19 @@ def _lower_unknown(provider: str, day: date, billed: dict[date, int]) -> None:
 
     A run that went on over midnight is booked when it ends, and billed on both days: the day before counts too.
     """
-    more = [booked_on(provider, one) - billed.get(one, 0) for one in (day - timedelta(days=1), day)]
+    more = [
+        booked_on(provider, one) - billed.get(one, 0) for one in (day - timedelta(days=1), day)
+    ]
     too_much = min(more[1], sum(more))
-    for entry in entries_on(provider, day).filter(confidence=Confidence.UNKNOWN, delta__gt=0).order_by("id"):
+    for entry in (
+        entries_on(provider, day)
+        .filter(confidence=Confidence.UNKNOWN, delta__gt=0)
+        .order_by("id")
+    ):
         back = min(entry.delta, too_much)
-        if back > 0 and money.correct(entry=entry, delta=-back, why=f"The provider's bill of {day} does not have it."):
+        if back > 0 and money.correct(
+            entry=entry, delta=-back, why=f"The provider's bill of {day} does not have it."
+        ):
             too_much -= back
 
 
@@ -148,26 +170,46 @@ def billed_by_day(asked: Source, first: date, until: date) -> dict[date, int]:
         try:
             day = datetime.fromtimestamp(int(bucket["start_time"]), UTC).date()
             for position, result in enumerate(bucket["results"]):
-                value, currency = Decimal(str(result["amount"]["value"])), str(result["amount"]["currency"]).lower()
+                value, currency = (
+                    Decimal(str(result["amount"]["value"])),
+                    str(result["amount"]["currency"]).lower(),
+                )
                 if currency != "usd":
-                    raise BillUnreadable(f"The provider bills in {currency.upper()[:8]}, and budgets here are in USD.")
+                    raise BillUnreadable(
+                        f"The provider bills in {currency.upper()[:8]}, and budgets here are in USD."
+                    )
                 # The same line on two pages is one line: pages shift while costs arrive.
                 name = f"{result.get('project_id')}/{result.get('line_item')}" + (
                     "" if result.get("line_item") else f"/{position}"
                 )
                 amounts[day, name] = value
         except (KeyError, TypeError, ValueError, InvalidOperation, OverflowError) as error:
-            raise BillUnreadable("The provider's costs came in a form that the platform does not know.") from error
+            raise BillUnreadable(
+                "The provider's costs came in a form that the platform does not know."
+            ) from error
     totals: dict[date, Decimal] = {}
     for (day, _), value in amounts.items():
         totals[day] = totals.get(day, Decimal(0)) + value
-    return {day: round(total * 1_000_000) for day, total in totals.items() if first <= day < until}
+    return {
+        day: round(total * 1_000_000) for day, total in totals.items() if first <= day < until
+    }
 
 
 def _buckets(asked: Source, first: date, until: date) -> Iterator[dict[str, Any]]:
-    start, end = (int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) for day in (first, until))
-    query: dict[str, str | int] = {"start_time": start, "end_time": end, "bucket_width": "1d", "group_by": "line_item"}
-    given: dict[str, Any] = {"timeout": TIMEOUT_SECONDS, "headers": {"Authorization": f"Bearer {asked.key}"}}
+    start, end = (
+        int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+        for day in (first, until)
+    )
+    query: dict[str, str | int] = {
+        "start_time": start,
+        "end_time": end,
+        "bucket_width": "1d",
+        "group_by": "line_item",
+    }
+    given: dict[str, Any] = {
+        "timeout": TIMEOUT_SECONDS,
+        "headers": {"Authorization": f"Bearer {asked.key}"},
+    }
     with outgoing.client(**given) if asked.guarded else httpx.Client(**given) as web:
         for _ in range(MOST_PAGES):
             page = _page(web, f"{asked.base_url.rstrip('/')}/organization/costs", query)
@@ -182,7 +224,9 @@ def _page(web: httpx.Client, address: str, query: dict[str, str | int]) -> dict[
     try:
         answer = web.get(address, params=query)
     except httpx.HTTPError as error:
-        raise BillUnreadable(f"The provider could not be reached ({type(error).__name__}).") from error
+        raise BillUnreadable(
+            f"The provider could not be reached ({type(error).__name__})."
+        ) from error
     if answer.status_code in (401, 403):
         raise BillUnreadable("The provider refused the admin key (OPENAI_ADMIN_KEY).")
     if answer.status_code != httpx.codes.OK:
@@ -192,7 +236,9 @@ def _page(web: httpx.Client, address: str, query: dict[str, str | int]) -> dict[
     except ValueError as error:
         raise BillUnreadable("The provider's answer could not be read.") from error
     if not isinstance(page, dict) or not isinstance(page.get("data"), list):
-        raise BillUnreadable("The provider's costs came in a form that the platform does not know.")
+        raise BillUnreadable(
+            "The provider's costs came in a form that the platform does not know."
+        )
     return page
 
 
@@ -251,8 +297,17 @@ def days_of(course: Course, bill: BillShown) -> list[CourseDay]:
     if asked is None:
         return []
     begin = datetime.combine(_first_shown(), time.min, tzinfo=UTC)
-    mine = _asked_for_here(asked.provider).filter(account__team__course=course, for_time__gte=begin).order_by()
+    mine = (
+        _asked_for_here(asked.provider)
+        .filter(account__team__course=course, for_time__gte=begin)
+        .order_by()
+    )
     by_day = mine.annotate(day=TruncDate("for_time", tzinfo=UTC)).values("day").order_by("-day")
     compared = {row.day: (row.difference > 0) - (row.difference < 0) for row in bill.days}
-    sums = by_day.annotate(booked=Sum("delta"), back=Sum("delta", filter=Q(corrects__isnull=False)))
-    return [CourseDay(row["day"], row["booked"], -(row["back"] or 0), compared.get(row["day"])) for row in sums]
+    sums = by_day.annotate(
+        booked=Sum("delta"), back=Sum("delta", filter=Q(corrects__isnull=False))
+    )
+    return [
+        CourseDay(row["day"], row["booked"], -(row["back"] or 0), compared.get(row["day"]))
+        for row in sums
+    ]

@@ -15,7 +15,9 @@ def check(account_id: int, *, by_a_grader: bool = False) -> None:
     What a grader spends tells the team nothing: a notice would say when she grades. The team's own next charge tells it.
     """
     account = BudgetAccount.objects.select_related("team__course").get(pk=account_id)
-    for shared in CourseAccount.objects.select_related("course").filter(course=account.team.course):
+    for shared in CourseAccount.objects.select_related("course").filter(
+        course=account.team.course
+    ):
         check_course(shared)
     if by_a_grader or not account.limit:
         return
@@ -29,10 +31,14 @@ def check_course(shared: CourseAccount) -> None:
     """The same for the whole course's limit."""
     reached = max((percent for percent in THRESHOLDS if _share(shared) >= percent), default=0)
     # One conditional UPDATE, so that of two at once only one tells.
-    if not CourseAccount.objects.filter(pk=shared.pk, told_percent__lt=reached).update(told_percent=reached):
+    if not CourseAccount.objects.filter(pk=shared.pk, told_percent__lt=reached).update(
+        told_percent=reached
+    ):
         return
     course = shared.course
-    told = Membership.objects.filter(course=course, active=True, role=Role.INSTRUCTOR).select_related("person")
+    told = Membership.objects.filter(
+        course=course, active=True, role=Role.INSTRUCTOR
+    ).select_related("person")
     said = (
         f"The course has used or held {reached} % of its whole budget."
         if reached < 100
@@ -65,7 +71,9 @@ def _alert(account: BudgetAccount, percent: int) -> None:
         if not BudgetAlert.objects.get_or_create(account=account, percent=percent)[1]:
             return
     team = account.team
-    told = Membership.objects.filter(course=team.course, active=True).filter(Q(role=Role.INSTRUCTOR) | Q(team=team))
+    told = Membership.objects.filter(course=team.course, active=True).filter(
+        Q(role=Role.INSTRUCTOR) | Q(team=team)
+    )
     said = (
         f"{team.name} has used or held {percent} % of its budget."
         if percent < 100

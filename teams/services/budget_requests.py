@@ -17,12 +17,16 @@ def ask(*, team: Team, person: User, amount: int, reason: str) -> BudgetRequest:
     """Ask for `amount` micro-dollars on top. Raises RequestRefused while another request is open."""
     try:
         with transaction.atomic():
-            asked = BudgetRequest.objects.create(account=team.account, person=person, amount=amount, reason=reason)
+            asked = BudgetRequest.objects.create(
+                account=team.account, person=person, amount=amount, reason=reason
+            )
     except IntegrityError as error:
-        raise RequestRefused("Your team has asked already. Wait for your instructor's answer.") from error
-    instructors = Membership.objects.filter(course=team.course, role=Role.INSTRUCTOR, active=True).select_related(
-        "person"
-    )
+        raise RequestRefused(
+            "Your team has asked already. Wait for your instructor's answer."
+        ) from error
+    instructors = Membership.objects.filter(
+        course=team.course, role=Role.INSTRUCTOR, active=True
+    ).select_related("person")
     notices.tell(
         people=[membership.person for membership in instructors],
         course=team.course,
@@ -59,7 +63,10 @@ def answer(*, asked: BudgetRequest, approve: bool, person: User) -> None:
         )
         said = "approved" if approve else "declined"
         notices.tell(
-            people=[membership.person for membership in team.memberships.filter(active=True).select_related("person")],
+            people=[
+                membership.person
+                for membership in team.memberships.filter(active=True).select_related("person")
+            ],
             course=team.course,
             kind=NoticeKind.BUDGET,
             text=f"Your request for {dollars(asked.amount)} more was {said}.",

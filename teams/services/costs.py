@@ -35,7 +35,8 @@ LEDGER_COLUMNS = [
 ]
 NEWEST_BEYOND = 20
 LONGEST_ID = 19  # digits; databases hold no longer one
-FIRST_YEAR, LAST_YEAR = 2000, 2100
+FIRST_YEAR = 2000
+LAST_YEAR = 2100
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -88,7 +89,12 @@ def _costs(accounts: QuerySet[BudgetAccount]) -> list[TeamCosts]:
     return list(rows.values())
 
 
-GROUPS = (LedgerSum.Field.METHOD, LedgerSum.Field.MODEL, LedgerSum.Field.PERSON, LedgerSum.Field.DAY)
+GROUPS = (
+    LedgerSum.Field.METHOD,
+    LedgerSum.Field.MODEL,
+    LedgerSum.Field.PERSON,
+    LedgerSum.Field.DAY,
+)
 
 
 def grouped(course: Course, field: str) -> list[dict[str, Any]]:
@@ -97,7 +103,9 @@ def grouped(course: Course, field: str) -> list[dict[str, Any]]:
     `value` is what `entries_of` takes, `group` what a person reads.
     """
     sums = LedgerSum.objects.filter(account__team__course=course, field=field).values("group")
-    totals = sums.annotate(cost=Sum("cost"), would=Sum("would_have_cost"), entries=Sum("entries"))
+    totals = sums.annotate(
+        cost=Sum("cost"), would=Sum("would_have_cost"), entries=Sum("entries")
+    )
     rows: list[dict[str, Any]] = [
         dict(row, value=row["group"])
         for row in totals.order_by("group" if field == LedgerSum.Field.DAY else "-cost", "group")
@@ -117,12 +125,19 @@ def grouped(course: Course, field: str) -> list[dict[str, Any]]:
 
 def entries_of(course: Course, field: str, value: str) -> QuerySet[LedgerEntry]:
     """The course's entries behind one row of `grouped`, newest first. Raises ValueError for a value that cannot be one."""
-    rows = LedgerEntry.objects.filter(account__team__course=course).select_related("account__team", "person")
-    if field == LedgerSum.Field.DAY:  # a range, because a date of each row would have to be calculated
+    rows = LedgerEntry.objects.filter(account__team__course=course).select_related(
+        "account__team", "person"
+    )
+    if (
+        field == LedgerSum.Field.DAY
+    ):  # a range, because a date of each row would have to be calculated
         day = date.fromisoformat(value)
         if not FIRST_YEAR <= day.year <= LAST_YEAR:
             raise ValueError(f"{value[:40]!r} is no day of a course")
-        begun, ended = (timezone.make_aware(datetime.combine(one, time.min)) for one in (day, day + timedelta(days=1)))
+        begun, ended = (
+            timezone.make_aware(datetime.combine(one, time.min))
+            for one in (day, day + timedelta(days=1))
+        )
         return rows.filter(at__gte=begun, at__lt=ended)
     if field == LedgerSum.Field.PERSON:
         if value and not (value.isdecimal() and len(value) < LONGEST_ID):
@@ -153,10 +168,20 @@ def beyond_holds(course: Course) -> BeyondHolds | None:
 def forecast(course: Course) -> int | None:
     """Micro-dollars spent by the last day if the pace since the first day stays; None where the dates do not allow it."""
     today = timezone.localdate()
-    if not course.starts_on or not course.ends_on or not course.starts_on < today <= course.ends_on:
+    if (
+        not course.starts_on
+        or not course.ends_on
+        or not course.starts_on < today <= course.ends_on
+    ):
         return None
-    spent = BudgetAccount.objects.filter(team__course=course).aggregate(sum=Sum("spent"))["sum"] or 0
-    return int(spent * ((course.ends_on - course.starts_on).days + 1) // ((today - course.starts_on).days + 1))
+    spent = (
+        BudgetAccount.objects.filter(team__course=course).aggregate(sum=Sum("spent"))["sum"] or 0
+    )
+    return int(
+        spent
+        * ((course.ends_on - course.starts_on).days + 1)
+        // ((today - course.starts_on).days + 1)
+    )
 
 
 def segments(row: TeamCosts) -> Iterator[tuple[str, str, float, float]]:
@@ -172,13 +197,40 @@ def segments(row: TeamCosts) -> Iterator[tuple[str, str, float, float]]:
 def safe_cell(value: object) -> str:
     """A spreadsheet must not run what a team called itself."""
     text = str(value)
-    return "'" + text if text.startswith(FORMULA_STARTS) and not isinstance(value, int | float) else text
+    return (
+        "'" + text
+        if text.startswith(FORMULA_STARTS) and not isinstance(value, int | float)
+        else text
+    )
 
 
 CSV_FIELDS = (
-    *("at", "account__team__name", "person__name", "person__email", "subject_kind", "subject_id", "method"),
-    *("provider", "model", "delta", "would_have_cost", "rehearsal", "input_tokens", "cached_input_tokens"),
-    *("output_tokens", "training_tokens", "compute_seconds", "confidence", "price_note", "beyond_hold"),
+    *(
+        "at",
+        "account__team__name",
+        "person__name",
+        "person__email",
+        "subject_kind",
+        "subject_id",
+        "method",
+    ),
+    *(
+        "provider",
+        "model",
+        "delta",
+        "would_have_cost",
+        "rehearsal",
+        "input_tokens",
+        "cached_input_tokens",
+    ),
+    *(
+        "output_tokens",
+        "training_tokens",
+        "compute_seconds",
+        "confidence",
+        "price_note",
+        "beyond_hold",
+    ),
 )
 
 
@@ -189,7 +241,11 @@ def write_ledger_csv(course: Course, out: TextIO) -> None:
     """
     writer = csv.writer(out)
     writer.writerow(LEDGER_COLUMNS)
-    entries = LedgerEntry.objects.filter(account__team__course=course).order_by("id").values_list(*CSV_FIELDS)
+    entries = (
+        LedgerEntry.objects.filter(account__team__course=course)
+        .order_by("id")
+        .values_list(*CSV_FIELDS)
+    )
     for at, team, name, email, *rest in entries.iterator(2000):
         what, (delta, would, rehearsal), tokens, (seconds, confidence, note, beyond) = (
             rest[:5],
@@ -197,7 +253,17 @@ def write_ledger_csv(course: Course, out: TextIO) -> None:
             rest[8:12],
             rest[12:],
         )
-        money = [f"{delta / 1e6:.6f}", "" if would is None else f"{would / 1e6:.6f}", "yes" if rehearsal else "no"]
+        money = [
+            f"{delta / 1e6:.6f}",
+            "" if would is None else f"{would / 1e6:.6f}",
+            "yes" if rehearsal else "no",
+        ]
         texts = [safe_cell(value) for value in (team, name or email or "", *what)]
-        measured = [*tokens, f"{seconds:.1f}", confidence, safe_cell(note), f"{beyond / 1e6:.6f}" if beyond else ""]
+        measured = [
+            *tokens,
+            f"{seconds:.1f}",
+            confidence,
+            safe_cell(note),
+            f"{beyond / 1e6:.6f}" if beyond else "",
+        ]
         writer.writerow([at.isoformat(), *texts, *money, *measured])

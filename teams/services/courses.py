@@ -23,7 +23,9 @@ from teams.services.refused import CourseRefused as CourseRefused
 WHOLE_BUDGET = "limit of the whole course"
 
 
-def create_course(*, person: User, name: str, term: str, course_limit: int | None = None, **fields: object) -> Course:
+def create_course(
+    *, person: User, name: str, term: str, course_limit: int | None = None, **fields: object
+) -> Course:
     """A new course whose only member is its instructor, with the guide's weeks as its plan."""
     with transaction.atomic():
         course = Course.objects.create(name=name, term=term, **fields)
@@ -44,7 +46,9 @@ def _said(name: str, value: object) -> str | None:
     return money.dollars(value) if name in MONEY and isinstance(value, int) else str(value)
 
 
-def change_course(*, course: Course, person: User, limit: int | None, changed: dict[str, object]) -> None:
+def change_course(
+    *, course: Course, person: User, limit: int | None, changed: dict[str, object]
+) -> None:
     """Save those settings that are in `changed` (name -> before), and the whole budget (micro-dollars; None for no limit)."""
     wanted = {name: getattr(course, name) for name in changed if hasattr(course, name)}
     after = {name: value for name, value in wanted.items() if value != changed[name]}
@@ -103,31 +107,43 @@ def join_course(*, person: User, code: str) -> Membership:
         if role != Role.STUDENT:
             need_proof(person)
     with transaction.atomic():
-        membership, new = Membership.objects.get_or_create(course=course, person=person, defaults={"role": role})
+        membership, new = Membership.objects.get_or_create(
+            course=course, person=person, defaults={"role": role}
+        )
         if new:
             audit.record(course=course, person=person, action="joined", what=role.label)
     if not membership.active:
-        raise CourseRefused(f"You were taken out of {course}. Ask your instructor to let you in again.")
+        raise CourseRefused(
+            f"You were taken out of {course}. Ask your instructor to let you in again."
+        )
     return membership
 
 
 def need_proof(person: User) -> None:
     """Raises CourseRefused for an account that anybody could have made with this address."""
     if not person.is_proven:
-        raise CourseRefused("Confirm your e-mail address first: the bar on top of the page sends you the link.")
+        raise CourseRefused(
+            "Confirm your e-mail address first: the bar on top of the page sends you the link."
+        )
 
 
-def create_team(*, course: Course, name: str, person: User, started_by: User | None = None) -> Team:
+def create_team(
+    *, course: Course, name: str, person: User, started_by: User | None = None
+) -> Team:
     """A team with its budget account. Raises CourseRefused when the name is taken, or the student started one already."""
     try:
         with transaction.atomic():
             team = Team.objects.create(course=course, name=name, started_by=started_by)
             money.open_account(team=team, limit=course.team_budget)
-            audit.record(course=course, team=team, person=person, action="team created", what=name)
+            audit.record(
+                course=course, team=team, person=person, action="team created", what=name
+            )
     except IntegrityError as error:
         if "started" in str(error):
             raise CourseRefused(STARTED_ONE) from error
-        raise CourseRefused(f"There is already a team named “{name}” in this course. Choose another name.") from error
+        raise CourseRefused(
+            f"There is already a team named “{name}” in this course. Choose another name."
+        ) from error
     return team
 
 
@@ -135,7 +151,9 @@ STARTED_ONE = "You started a team in this course already. Ask your instructor to
 IN_ONE_ALREADY = "You are in a team already. Ask your instructor to move you."
 
 
-def put_in_team(*, membership: Membership, team: Team | None, person: User, only_if_free: bool = False) -> None:
+def put_in_team(
+    *, membership: Membership, team: Team | None, person: User, only_if_free: bool = False
+) -> None:
     """Move a student into `team`, or out of every team. Raises CourseRefused when the team is full or the role is wrong.
 
     `only_if_free`: the student must be in none at the moment of the change, whatever this process read before.
@@ -152,7 +170,9 @@ def put_in_team(*, membership: Membership, team: Team | None, person: User, only
         if only_if_free:
             rows = rows.filter(team=None, active=True)
         if not rows.update(team=team):
-            raise CourseRefused(f"{membership.person} is in another team by now, or in none of this course's.")
+            raise CourseRefused(
+                f"{membership.person} is in another team by now, or in none of this course's."
+            )
         membership.team = team
         forget_requests([membership.pk])
         audit.record(
@@ -169,7 +189,10 @@ def put_in_team(*, membership: Membership, team: Team | None, person: User, only
 def _check_place(membership: Membership, team: Team) -> None:
     """Locks the team: two who take its last place wait for each other."""
     locked = Team.objects.select_for_update().get(pk=team.pk, course_id=membership.course_id)
-    if locked.memberships.filter(active=True).exclude(pk=membership.pk).count() >= membership.course.team_size:
+    if (
+        locked.memberships.filter(active=True).exclude(pk=membership.pk).count()
+        >= membership.course.team_size
+    ):
         raise CourseRefused(
             f"{team.name} is full ({membership.course.team_size} people). Choose another team or make one."
         )
@@ -177,7 +200,9 @@ def _check_place(membership: Membership, team: Team) -> None:
 
 def forget_requests(memberships: Iterable[int]) -> None:
     """Who was put into a team, or out of one, asks no other any more."""
-    waiting = TeamRequest.objects.filter(membership__in=list(memberships), state=TeamRequest.State.WAITING)
+    waiting = TeamRequest.objects.filter(
+        membership__in=list(memberships), state=TeamRequest.State.WAITING
+    )
     waiting.update(state=TeamRequest.State.WITHDRAWN, decided_at=timezone.now())
 
 
@@ -186,7 +211,9 @@ def start_own_team(*, membership: Membership, name: str) -> Team:
     person = membership.person
     need_proof(person)
     with transaction.atomic():
-        here = Membership.objects.select_for_update().select_related("course").get(pk=membership.pk)
+        here = (
+            Membership.objects.select_for_update().select_related("course").get(pk=membership.pk)
+        )
         if here.team_id:
             raise CourseRefused(IN_ONE_ALREADY)
         if Team.objects.filter(course=here.course, started_by=person).exists():
@@ -201,8 +228,14 @@ def set_role(*, membership: Membership, role: Role, person: User) -> None:
 
     Raises CourseRefused for the only instructor of the course.
     """
-    instructors = Membership.objects.filter(course=membership.course, role=Role.INSTRUCTOR, active=True)
-    if membership.role == Role.INSTRUCTOR and role != Role.INSTRUCTOR and instructors.count() == 1:
+    instructors = Membership.objects.filter(
+        course=membership.course, role=Role.INSTRUCTOR, active=True
+    )
+    if (
+        membership.role == Role.INSTRUCTOR
+        and role != Role.INSTRUCTOR
+        and instructors.count() == 1
+    ):
         raise CourseRefused("A course needs an instructor: make somebody else instructor first.")
     before = membership.role
     with transaction.atomic():
@@ -227,7 +260,10 @@ def set_role(*, membership: Membership, role: Role, person: User) -> None:
 def assign_professors(*, team: Team, professors: list[Membership], person: User) -> None:
     """Exactly these professors grade this team. What is graded already stays with the grading itself."""
     with transaction.atomic():
-        before = [str(one.professor.person) for one in team.professor_assignments.select_related("professor__person")]
+        before = [
+            str(one.professor.person)
+            for one in team.professor_assignments.select_related("professor__person")
+        ]
         ProfessorAssignment.objects.filter(team=team).exclude(professor__in=professors).delete()
         for professor in professors:
             ProfessorAssignment.objects.get_or_create(team=team, professor=professor)
@@ -274,7 +310,9 @@ def switch_code(*, course: Course, role: Role, is_open: bool, person: User) -> N
     """Whether the join code of this role lets anybody new in. Who is in stays in."""
     field = f"{CODES[role]}_open"
     with transaction.atomic():
-        if Course.objects.filter(pk=course.pk, **{field: not is_open}).update(**{field: is_open}):
+        if Course.objects.filter(pk=course.pk, **{field: not is_open}).update(
+            **{field: is_open}
+        ):
             action = "join code opened" if is_open else "join code closed"
             audit.record(course=course, person=person, action=action, what=role.label)
     setattr(course, field, is_open)

@@ -15,7 +15,9 @@ from django.db.models import F, Q, Sum
 from teams.models import Course, DiskAccount, DiskKind, DiskUse, Team, User
 from teams.services import audit
 
-KB, MB, GB = 10**3, 10**6, 10**9
+KB = 10**3
+MB = 10**6
+GB = 10**9
 
 
 class DiskFull(Exception):
@@ -42,7 +44,9 @@ def free_here() -> int:
     return max(0, left)
 
 
-def reserve_for_course(*, course: Course, key: str, kind: DiskKind, size: int, refuse: bool = True) -> None:
+def reserve_for_course(
+    *, course: Course, key: str, kind: DiskKind, size: int, refuse: bool = True
+) -> None:
     """Count `size` bytes against the course alone: they are no team's, or it is not known yet whose.
 
     Raises DiskFull, unless they are there already and not to be refused.
@@ -105,7 +109,10 @@ def _account(team: Team) -> DiskAccount:
 
 def _count(account: DiskAccount, course: Course, step: int, *, refuse: bool) -> None:
     whole = DiskAccount.objects.get(course=course)
-    for one, default in ((whole, settings.COURSE_DISK_BYTES), (account, settings.TEAM_DISK_BYTES)):
+    for one, default in (
+        (whole, settings.COURSE_DISK_BYTES),
+        (account, settings.TEAM_DISK_BYTES),
+    ):
         _count_against(one, default, step, refuse=refuse)
 
 
@@ -134,7 +141,9 @@ def _refusal(account: DiskAccount, more: int) -> str:
 
 def limit_of(account: DiskAccount) -> int:
     """Bytes: its own limit, or the platform's default."""
-    default: int = settings.COURSE_DISK_BYTES if account.team_id is None else settings.TEAM_DISK_BYTES
+    default: int = (
+        settings.COURSE_DISK_BYTES if account.team_id is None else settings.TEAM_DISK_BYTES
+    )
     return default if account.limit is None else account.limit
 
 
@@ -162,7 +171,13 @@ def of_team(team: Team) -> Shown:
     account = DiskAccount.objects.filter(team=team).first() or DiskAccount(team=team)
     sums = account.uses.values_list("kind").annotate(Sum("size")) if account.pk else []
     labels = [(DiskKind(kind).label, size) for kind, size in sums if size]
-    return Shown(team, account.used, limit_of(account), account.limit, sorted(labels, key=lambda one: -one[1]))
+    return Shown(
+        team,
+        account.used,
+        limit_of(account),
+        account.limit,
+        sorted(labels, key=lambda one: -one[1]),
+    )
 
 
 def of_course(course: Course) -> tuple[Shown, list[Shown]]:

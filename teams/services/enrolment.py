@@ -27,7 +27,9 @@ def create_section(*, course: Course, name: str, person: User) -> Section:
 def remove_section(*, section: Section, person: User) -> None:
     """Its people stay in the course, without a section."""
     with transaction.atomic():
-        audit.record(course=section.course, person=person, action="section removed", what=section.name)
+        audit.record(
+            course=section.course, person=person, action="section removed", what=section.name
+        )
         section.delete()
 
 
@@ -52,18 +54,28 @@ def put_in_section(*, membership: Membership, section: Section | None, person: U
         )
 
 
-def invite(*, course: Course, email: str, name: str, role: Role, team: Team | None, person: User) -> Membership:
+def invite(
+    *, course: Course, email: str, name: str, role: Role, team: Team | None, person: User
+) -> Membership:
     """Enrol one person and mail them; who never proved the address gets the link to a password. Raises CourseRefused."""
     with transaction.atomic():
-        account, new = User.objects.get_or_create(email=email.strip().lower(), defaults={"name": name})
+        account, new = User.objects.get_or_create(
+            email=email.strip().lower(), defaults={"name": name}
+        )
         if new:
             account.set_unusable_password()
             account.save(update_fields=["password"])
         if not account.is_active:
-            raise CourseRefused(f"The account of {account} is switched off by whoever runs this platform.")
-        membership, added = Membership.objects.get_or_create(course=course, person=account, defaults={"role": role})
+            raise CourseRefused(
+                f"The account of {account} is switched off by whoever runs this platform."
+            )
+        membership, added = Membership.objects.get_or_create(
+            course=course, person=account, defaults={"role": role}
+        )
         if not added:
-            raise CourseRefused(f"{account} is in this course already, as {membership.get_role_display().lower()}.")
+            raise CourseRefused(
+                f"{account} is in this course already, as {membership.get_role_display().lower()}."
+            )
         if team is not None:
             put_in_team(membership=membership, team=team, person=person)
         audit.record(course=course, person=person, action="invited", what=str(membership))
@@ -78,7 +90,12 @@ def take_back(*, membership: Membership, person: User) -> None:
         if account.is_proven:
             raise CourseRefused(f"{account} has confirmed the address by now.")
         identity.give_by_address(account=account, course=membership.course)
-        audit.record(course=membership.course, person=person, action="account taken back", what=str(account))
+        audit.record(
+            course=membership.course,
+            person=person,
+            action="account taken back",
+            what=str(account),
+        )
 
 
 def withdraw(*, membership: Membership, person: User) -> None:
@@ -86,12 +103,19 @@ def withdraw(*, membership: Membership, person: User) -> None:
     with transaction.atomic():
         account = User.objects.select_for_update().get(pk=membership.person_id)
         if not account.is_expected:
-            raise CourseRefused(f"{account} has entered already. You can take them out of the course.")
+            raise CourseRefused(
+                f"{account} has entered already. You can take them out of the course."
+            )
         if _has_worked(account) or _has_worked(membership):
             raise CourseRefused(
                 f"Work here hangs on {account}, and would be lost. You can take them out of the course."
             )
-        audit.record(course=membership.course, person=person, action="invitation withdrawn", what=str(membership))
+        audit.record(
+            course=membership.course,
+            person=person,
+            action="invitation withdrawn",
+            what=str(membership),
+        )
         membership.delete()
         if not account.memberships.exists():
             account.delete()
@@ -104,8 +128,14 @@ GOES_ALONG = frozenset(
 
 def _has_worked(row: User | Membership) -> bool:
     """Any table refers to it: the people of an imported course have no password here, but chats and grades."""
-    back = [one for one in row._meta.get_fields(include_hidden=True) if isinstance(one, ForeignObjectRel)]
-    names = [(one.related_model, one.field.name) for one in back if one.one_to_many or one.one_to_one]
+    back = [
+        one
+        for one in row._meta.get_fields(include_hidden=True)
+        if isinstance(one, ForeignObjectRel)
+    ]
+    names = [
+        (one.related_model, one.field.name) for one in back if one.one_to_many or one.one_to_one
+    ]
     return any(
         model._base_manager.filter(**{name: row.pk}).exists()
         for model, name in names
@@ -116,8 +146,12 @@ def _has_worked(row: User | Membership) -> bool:
 def deactivate(*, membership: Membership, person: User) -> None:
     """The person can no longer enter the course; all their work stays. Raises CourseRefused for the last instructor or oneself."""
     if membership.person_id == person.pk:
-        raise CourseRefused("You cannot take yourself out. Ask another instructor of the course.")
-    instructors = Membership.objects.filter(course=membership.course, role=Role.INSTRUCTOR, active=True)
+        raise CourseRefused(
+            "You cannot take yourself out. Ask another instructor of the course."
+        )
+    instructors = Membership.objects.filter(
+        course=membership.course, role=Role.INSTRUCTOR, active=True
+    )
     if membership.role == Role.INSTRUCTOR and instructors.count() == 1:
         raise CourseRefused("A course needs an instructor: make somebody else instructor first.")
     _set_active(membership, False, person)
@@ -126,8 +160,13 @@ def deactivate(*, membership: Membership, person: User) -> None:
 def reactivate(*, membership: Membership, person: User) -> None:
     """Let a person in again. Raises CourseRefused when their team has become full: move them out of it first."""
     team = membership.team
-    if team is not None and team.memberships.filter(active=True).count() >= membership.course.team_size:
-        raise CourseRefused(f"{team.name} is full by now. Take {membership.person} out of that team first.")
+    if (
+        team is not None
+        and team.memberships.filter(active=True).count() >= membership.course.team_size
+    ):
+        raise CourseRefused(
+            f"{team.name} is full by now. Take {membership.person} out of that team first."
+        )
     _set_active(membership, True, person)
 
 
@@ -135,7 +174,12 @@ def _set_active(membership: Membership, active: bool, person: User) -> None:
     with transaction.atomic():
         if Membership.objects.filter(pk=membership.pk, active=not active).update(active=active):
             action = "let in again" if active else "taken out"
-            audit.record(course=membership.course, person=person, action=action, what=str(membership.person))
+            audit.record(
+                course=membership.course,
+                person=person,
+                action=action,
+                what=str(membership.person),
+            )
     membership.active = active
 
 
@@ -185,7 +229,9 @@ def mark_of(groups: list[Group]) -> str:
     return hashlib.sha256(repr(drawn).encode()).hexdigest()[:16]
 
 
-def form_teams(*, course: Course, size: int, by_section: bool, seed: int, shown: str, person: User) -> list[Group]:
+def form_teams(
+    *, course: Course, size: int, by_section: bool, seed: int, shown: str, person: User
+) -> list[Group]:
     """Make the teams of the draw whose `mark_of` is `shown`. Raises DrawChanged where the same numbers now draw others."""
     with transaction.atomic():
         Course.objects.select_for_update().get(pk=course.pk)

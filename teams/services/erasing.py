@@ -9,11 +9,22 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from teams.models import AuditEntry, Course, MailChoice, Membership, Notice, OutgoingMail, Role, ToldOnce, User
+from teams.models import (
+    AuditEntry,
+    Course,
+    MailChoice,
+    Membership,
+    Notice,
+    OutgoingMail,
+    Role,
+    ToldOnce,
+    User,
+)
 from teams.services import archive_exports, audit
 from teams.services.courses import CourseRefused
 
-ERASED, FORMER = "Former student", "Former member"
+ERASED = "Former student"
+FORMER = "Former member"
 
 
 def erase(*, membership: Membership, person: User | None) -> None:
@@ -24,14 +35,21 @@ def erase(*, membership: Membership, person: User | None) -> None:
     """
     student = membership.person
     if student.is_staff or student.memberships.exclude(role=Role.STUDENT).exists():
-        raise CourseRefused(f"{student} is not only a student here or elsewhere. Ask whoever runs the platform.")
+        raise CourseRefused(
+            f"{student} is not only a student here or elsewhere. Ask whoever runs the platform."
+        )
     if person is not None and _courses_of_others(student, person):
         raise CourseRefused(
             f"{student} is in a course of another instructor too. Take them out here, and ask whoever runs the platform."
         )
     with transaction.atomic():
         _forget(student, f"{ERASED} {student.pk}")
-        audit.record(course=membership.course, person=person, action="personal data erased", what=student.name)
+        audit.record(
+            course=membership.course,
+            person=person,
+            action="personal data erased",
+            what=student.name,
+        )
 
 
 def erase_account(*, account: User, person: User) -> None:
@@ -40,8 +58,12 @@ def erase_account(*, account: User, person: User) -> None:
     Raises CourseRefused for somebody who runs the platform, and for the only instructor of a course.
     """
     if account.is_staff:
-        raise CourseRefused(f"{account} runs this platform. Nobody's account that does is erased.")
-    for mine in account.memberships.filter(role=Role.INSTRUCTOR, active=True).select_related("course"):
+        raise CourseRefused(
+            f"{account} runs this platform. Nobody's account that does is erased."
+        )
+    for mine in account.memberships.filter(role=Role.INSTRUCTOR, active=True).select_related(
+        "course"
+    ):
         if mine.course.memberships.filter(role=Role.INSTRUCTOR, active=True).count() == 1:
             raise CourseRefused(
                 f"{account} is the only instructor of {mine.course}. Make somebody else instructor first."
@@ -50,7 +72,9 @@ def erase_account(*, account: User, person: User) -> None:
         only_student = not account.memberships.exclude(role=Role.STUDENT).exists()
         _forget(account, f"{ERASED if only_student else FORMER} {account.pk}")
         for course in (None, *Course.objects.filter(memberships__person=account)):
-            audit.record(course=course, person=person, action="personal data erased", what=account.name)
+            audit.record(
+                course=course, person=person, action="personal data erased", what=account.name
+            )
 
 
 def _forget(person: User, new_name: str) -> None:
@@ -66,7 +90,11 @@ def _forget(person: User, new_name: str) -> None:
     person.identities.all().delete()
     person.user_permissions.clear()
     person.memberships.update(active=False, imported_email="", student_id="")
-    person.name, person.email, person.is_active = new_name, f"erased-{person.pk}@invalid.example", False
+    person.name, person.email, person.is_active = (
+        new_name,
+        f"erased-{person.pk}@invalid.example",
+        False,
+    )
     person.set_unusable_password()
     person.save()
 
@@ -86,7 +114,10 @@ def _forget_in_log(student: User, new_name: str) -> None:
 
 def forget_platform_wide(students: list[User]) -> None:
     """For accounts that go with their course: the platform's own log keeps what was done, without their names."""
-    _scrub(AuditEntry.objects.filter(course=None), {f"{ERASED} {student.pk}": student for student in students})
+    _scrub(
+        AuditEntry.objects.filter(course=None),
+        {f"{ERASED} {student.pk}": student for student in students},
+    )
 
 
 def _scrub(entries: QuerySet[AuditEntry], students: dict[str, User]) -> None:
@@ -96,7 +127,8 @@ def _scrub(entries: QuerySet[AuditEntry], students: dict[str, User]) -> None:
         said = (entry.what, entry.before, entry.after)
         for new_name, student in students.items():
             entry.what, entry.before, entry.after = (
-                _without(value, student, new_name) for value in (entry.what, entry.before, entry.after)
+                _without(value, student, new_name)
+                for value in (entry.what, entry.before, entry.after)
             )
         if said != (entry.what, entry.before, entry.after):
             changed.append(entry)
@@ -106,7 +138,11 @@ def _scrub(entries: QuerySet[AuditEntry], students: dict[str, User]) -> None:
 def _without(value: Any, student: User, new_name: str) -> Any:
     if isinstance(value, str):
         said = re.sub(re.escape(student.email), new_name, value, flags=re.IGNORECASE)
-        return re.sub(rf"(?<!\w){re.escape(student.name)}(?!\w)", new_name, said) if student.name else said
+        return (
+            re.sub(rf"(?<!\w){re.escape(student.name)}(?!\w)", new_name, said)
+            if student.name
+            else said
+        )
     if isinstance(value, list):
         return [_without(one, student, new_name) for one in value]
     if isinstance(value, dict):
@@ -121,13 +157,26 @@ def apply_retention() -> int:
     """
     today = timezone.localdate()
     ended = Course.objects.filter(keep_days__isnull=False, ends_on__isnull=False)
-    over = [one for one in ended if one.ends_on and one.ends_on + timedelta(days=one.keep_days or 0) < today]
-    students = Membership.objects.filter(course__in=over, role=Role.STUDENT).exclude(person__name__startswith=ERASED)
-    by_person = {membership.person_id: membership for membership in students.select_related("person", "course")}
-    needed = set(
-        Membership.objects.filter(person__in=by_person).exclude(course__in=over).values_list("person_id", flat=True)
+    over = [
+        one
+        for one in ended
+        if one.ends_on and one.ends_on + timedelta(days=one.keep_days or 0) < today
+    ]
+    students = Membership.objects.filter(course__in=over, role=Role.STUDENT).exclude(
+        person__name__startswith=ERASED
     )
-    return sum(_erase_quietly(one) for person_id, one in by_person.items() if person_id not in needed)
+    by_person = {
+        membership.person_id: membership
+        for membership in students.select_related("person", "course")
+    }
+    needed = set(
+        Membership.objects.filter(person__in=by_person)
+        .exclude(course__in=over)
+        .values_list("person_id", flat=True)
+    )
+    return sum(
+        _erase_quietly(one) for person_id, one in by_person.items() if person_id not in needed
+    )
 
 
 def _erase_quietly(membership: Membership) -> int:

@@ -13,7 +13,8 @@ from teams.services import audit
 
 log = logging.getLogger(__name__)
 
-LENGTH, GROUP = 16, 4
+LENGTH = 16
+GROUP = 4
 
 
 class SetUpRefused(Exception):
@@ -49,13 +50,19 @@ def make(*, given_code: str, name: str, email: str, password: str) -> User:
     The code from the server's own log shows who they are; the address is confirmed by mail, which may not be set up yet.
     """
     if not constant_time_compare(_plain(given_code), _plain(code())):
-        raise SetUpRefused("This is not the set-up code. Copy it from the window or the log of the server.")
+        raise SetUpRefused(
+            "This is not the set-up code. Copy it from the window or the log of the server."
+        )
     hashed = make_password(password)  # before the transaction, and only for who has the code
     with transaction.atomic():
         # Locking the one row that both need makes two simultaneous set-ups wait for each other.
-        permission = Permission.objects.select_for_update().get(codename="add_course", content_type__app_label="teams")
+        permission = Permission.objects.select_for_update().get(
+            codename="add_course", content_type__app_label="teams"
+        )
         if not wanted():
-            raise SetUpRefused("Somebody has set this platform up already. Ask them for an account.")
+            raise SetUpRefused(
+                "Somebody has set this platform up already. Ask them for an account."
+            )
         person = User.objects.create_hashed(email, hashed, name=name, is_staff=True)
         person.user_permissions.add(permission)
         audit.record(course=None, person=person, action="platform set up", what=str(person))

@@ -24,9 +24,15 @@ def prove(person: User) -> bool:
     """The person showed that the address is theirs. False where that was known."""
     now = timezone.now()
     with transaction.atomic():
-        proven = bool(User.objects.filter(pk=person.pk, email_verified_at=None).update(email_verified_at=now))
+        proven = bool(
+            User.objects.filter(pk=person.pk, email_verified_at=None).update(
+                email_verified_at=now
+            )
+        )
         if proven:
-            audit.record(course=None, person=person, action="address confirmed", what=str(person))
+            audit.record(
+                course=None, person=person, action="address confirmed", what=str(person)
+            )
     if proven:
         person.email_verified_at = now
     return proven
@@ -47,7 +53,12 @@ def hand_over(account: User) -> bool:
         )
     account.set_unusable_password()
     account.save(update_fields=["password"])
-    audit.record(course=None, person=None, action="password removed", what=f"{account}: the address is not confirmed")
+    audit.record(
+        course=None,
+        person=None,
+        action="password removed",
+        what=f"{account}: the address is not confirmed",
+    )
     return True
 
 
@@ -68,7 +79,9 @@ def set_password_by_link(*, person: User, password: str) -> None:
 def change_password(*, person: User, password: str) -> None:
     """By who knows the old one. Raises LinkUsed where the account's password is another by now."""
     hashed = make_password(password)
-    if not User.objects.filter(pk=person.pk, password=person.password, is_active=True).update(password=hashed):
+    if not User.objects.filter(pk=person.pk, password=person.password, is_active=True).update(
+        password=hashed
+    ):
         raise LinkUsed
     person.password = hashed
     throttle.forgive("password-change", about=person.email)

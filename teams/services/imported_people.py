@@ -13,7 +13,9 @@ from teams.models import Course, Membership, User
 from teams.services import audit, identity
 from teams.services.courses import CourseRefused
 
-NOWHERE = "@people.invalid"  # where the address of a name leads: no mail ever goes there (RFC 2606)
+NOWHERE = (
+    "@people.invalid"  # where the address of a name leads: no mail ever goes there (RFC 2606)
+)
 
 
 def waiting(course: Course) -> Any:
@@ -27,22 +29,34 @@ def invite(*, membership: Membership, person: User) -> Membership:
     Raises CourseRefused where there is nobody to invite, or they are in the course already.
     """
     with transaction.atomic():
-        found = Membership.objects.select_for_update().select_related("person", "course").get(pk=membership.pk)
+        found = (
+            Membership.objects.select_for_update()
+            .select_related("person", "course")
+            .get(pk=membership.pk)
+        )
         if not found.imported_email:
-            raise CourseRefused(f"{found.person} did not come with an imported course, or is invited already.")
+            raise CourseRefused(
+                f"{found.person} did not come with an imported course, or is invited already."
+            )
         name, course = found.person, found.course
-        account, new = User.objects.get_or_create(email=found.imported_email.lower(), defaults={"name": name.name})
+        account, new = User.objects.get_or_create(
+            email=found.imported_email.lower(), defaults={"name": name.name}
+        )
         if new:
             account.set_unusable_password()
             account.save(update_fields=["password"])
         if not account.is_active:
-            raise CourseRefused(f"The account of {account} is switched off by whoever runs this platform.")
+            raise CourseRefused(
+                f"The account of {account} is switched off by whoever runs this platform."
+            )
         if course.memberships.filter(person=account).exists():
             raise CourseRefused(
                 f"{account} is in this course already, beside the imported {name}. Take one of the two out of the course."
             )
         _check_room(found)
-        Membership.objects.filter(pk=found.pk).update(person=account, active=True, imported_email="")
+        Membership.objects.filter(pk=found.pk).update(
+            person=account, active=True, imported_email=""
+        )
         _hand_over(name, account)
         found.refresh_from_db()
         audit.record(course=course, person=person, action="invited", what=str(found))
@@ -64,17 +78,28 @@ def invite_all(*, course: Course, person: User) -> tuple[int, list[str]]:
 
 def _check_room(membership: Membership) -> None:
     team = membership.team
-    if team is not None and team.memberships.filter(active=True).count() >= membership.course.team_size:
-        raise CourseRefused(f"{team} is full by now. Take {membership.person} out of that team first.")
+    if (
+        team is not None
+        and team.memberships.filter(active=True).count() >= membership.course.team_size
+    ):
+        raise CourseRefused(
+            f"{team} is full by now. Take {membership.person} out of that team first."
+        )
 
 
 def _hand_over(name: User, account: User) -> None:
     """Every row that names the name: all are of the one course that it came with."""
     if not name.email.endswith(NOWHERE):
         return
-    relations = [one for one in User._meta.get_fields(include_hidden=True) if isinstance(one, ForeignObjectRel)]
+    relations = [
+        one
+        for one in User._meta.get_fields(include_hidden=True)
+        if isinstance(one, ForeignObjectRel)
+    ]
     for relation in relations:
         if relation.one_to_many or relation.one_to_one:
             rows: Any = relation.related_model
-            rows._base_manager.filter(**{relation.field.name: name.pk}).update(**{relation.field.name: account.pk})
+            rows._base_manager.filter(**{relation.field.name: name.pk}).update(
+                **{relation.field.name: account.pk}
+            )
     name.delete()

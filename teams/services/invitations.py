@@ -26,5 +26,7 @@ def send_password_link(*, email: str) -> None:
     Whether there is an account is looked up when the mail leaves: here everybody costs the same work, so that neither
     the answer nor its time tells a stranger.
     """
-    if not mail.just_sent(address=email.strip(), kinds=[MailKind.PASSWORD], seconds=ONE_MAIL_EVERY):
+    if not mail.just_sent(
+        address=email.strip(), kinds=[MailKind.PASSWORD], seconds=ONE_MAIL_EVERY
+    ):
         mail.queue_to_address(kind=MailKind.PASSWORD, address=email)

@@ -35,7 +35,10 @@ def add(entry: LedgerEntry) -> None:
     for field, group in groups_of(entry).items():
         row = LedgerSum.objects.filter(account_id=entry.account_id, field=field, group=group)
         would = entry.would_have_cost or 0
-        grown = {"cost": F("cost") + entry.delta, "would_have_cost": F("would_have_cost") + would}
+        grown = {
+            "cost": F("cost") + entry.delta,
+            "would_have_cost": F("would_have_cost") + would,
+        }
         if not row.update(**grown, entries=F("entries") + 1):
             LedgerSum.objects.create(
                 account_id=entry.account_id,
@@ -62,7 +65,12 @@ def rebuild(accounts: Iterable[BudgetAccount]) -> None:
             LedgerSum.objects.bulk_create(
                 [
                     LedgerSum(
-                        account=account, field=field, group=group, cost=cost, would_have_cost=would, entries=number
+                        account=account,
+                        field=field,
+                        group=group,
+                        cost=cost,
+                        would_have_cost=would,
+                        entries=number,
                     )
                     for (field, group), (cost, would, number) in found.items()
                 ],

@@ -29,7 +29,10 @@ confirm_tokens = _ConfirmTokens()
 def password_link(person: User) -> str:
     """A path that works once, for settings.PASSWORD_RESET_TIMEOUT seconds."""
     uid = urlsafe_base64_encode(force_bytes(person.pk))
-    return reverse("password_set", kwargs={"uidb64": uid, "token": default_token_generator.make_token(person)})
+    return reverse(
+        "password_set",
+        kwargs={"uidb64": uid, "token": default_token_generator.make_token(person)},
+    )
 
 
 def confirm_link(person: User) -> str:
@@ -63,6 +66,8 @@ def join_link(*, name: str, email: str, code: str) -> str:
 def read_join(token: str) -> Joining | None:
     """None for a link that is too old, or was never made here."""
     try:
-        return Joining(**signing.loads(token, salt=JOIN_SALT, max_age=settings.PASSWORD_RESET_TIMEOUT))
+        return Joining(
+            **signing.loads(token, salt=JOIN_SALT, max_age=settings.PASSWORD_RESET_TIMEOUT)
+        )
     except signing.BadSignature:
         return None

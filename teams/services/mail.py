@@ -28,18 +28,38 @@ from teams.services import mail_texts
 log = logging.getLogger(__name__)
 
 ROUND_SECONDS = 60  # of one job; what is left goes into the next one
-JOB_SECONDS = 180  # a server that sends a letter now and then never runs into the time-out of one answer
-CLAIMED_FOR = timedelta(seconds=JOB_SECONDS + 20)  # a worker that died has let go of its mail by then
-FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=1)
+JOB_SECONDS = (
+    180  # a server that sends a letter now and then never runs into the time-out of one answer
+)
+CLAIMED_FOR = timedelta(
+    seconds=JOB_SECONDS + 20
+)  # a worker that died has let go of its mail by then
+FIRST_WAIT = timedelta(seconds=30)
+LONGEST_WAIT = timedelta(hours=1)
 GIVEN_UP_AFTER = timedelta(hours=24)
-SENT_KEPT, FAILED_KEPT = timedelta(days=1), timedelta(days=30)
+SENT_KEPT = timedelta(days=1)
+FAILED_KEPT = timedelta(days=30)
 REFUSED_FOR_GOOD = 500  # SMTP answers from here on say: do not try again
 
 
-def queue(*, kind: MailKind, people: Iterable[User], course: Course | None, subject: str = "", text: str = "") -> None:
+def queue(
+    *,
+    kind: MailKind,
+    people: Iterable[User],
+    course: Course | None,
+    subject: str = "",
+    text: str = "",
+) -> None:
     """One mail for each of `people`, sent after the transaction commits. `text` must hold no link that opens something."""
     mails = [
-        OutgoingMail(kind=kind, person=person, course=course, address=person.email, subject=subject[:120], text=text)
+        OutgoingMail(
+            kind=kind,
+            person=person,
+            course=course,
+            address=person.email,
+            subject=subject[:120],
+            text=text,
+        )
         for person in people
     ]
     OutgoingMail.objects.bulk_create(mails)
@@ -48,13 +68,19 @@ def queue(*, kind: MailKind, people: Iterable[User], course: Course | None, subj
 
 
 def queue_to_address(
-    *, kind: MailKind, address: str, course: Course | None = None, details: dict[str, str] | None = None
+    *,
+    kind: MailKind,
+    address: str,
+    course: Course | None = None,
+    details: dict[str, str] | None = None,
 ) -> None:
     """To an address of which nothing is known: the same work, whether an account has it or not.
 
     `course`: whose instructors are told where it cannot be delivered.
     """
-    OutgoingMail.objects.create(kind=kind, address=address.strip().lower(), course=course, details=details or {})
+    OutgoingMail.objects.create(
+        kind=kind, address=address.strip().lower(), course=course, details=details or {}
+    )
     transaction.on_commit(lambda: wake())
 
 
@@ -108,7 +134,9 @@ def _claim() -> OutgoingMail | None:
     """The next one that is due, for this process alone."""
     now = timezone.now()
     for mail in _due(now).select_related("person", "course").order_by("next_try_at", "pk")[:20]:
-        mine = OutgoingMail.objects.filter(pk=mail.pk, state=MailState.WAITING, next_try_at=mail.next_try_at)
+        mine = OutgoingMail.objects.filter(
+            pk=mail.pk, state=MailState.WAITING, next_try_at=mail.next_try_at
+        )
         if mine.update(next_try_at=now + CLAIMED_FOR, tries=F("tries") + 1):
             mail.tries += 1
             return mail
@@ -121,7 +149,13 @@ def _send(mail: OutgoingMail) -> bool:
         mail.delete()
         return False
     subject = (letter.subject.splitlines() or [""])[0][:120]
-    message = EmailMessage(subject, letter.text, settings.DEFAULT_FROM_EMAIL, [mail.address], connection=_connection())
+    message = EmailMessage(
+        subject,
+        letter.text,
+        settings.DEFAULT_FROM_EMAIL,
+        [mail.address],
+        connection=_connection(),
+    )
     try:
         message.send()
     except SMTPRecipientsRefused as error:
@@ -164,7 +198,9 @@ def _refused(mail: OutgoingMail, code: int, said: bytes | str) -> None:
 def _end(mail: OutgoingMail, state: MailState, error: str) -> None:
     """What it said is needed no more once it was sent."""
     kept = {} if state == MailState.FAILED else {"text": "", "details": {}}
-    OutgoingMail.objects.filter(pk=mail.pk).update(state=state, ended_at=timezone.now(), error=error[:200], **kept)
+    OutgoingMail.objects.filter(pk=mail.pk).update(
+        state=state, ended_at=timezone.now(), error=error[:200], **kept
+    )
     if state == MailState.FAILED:
         log.error("mail %s was not delivered: %s", mail.pk, error)
 
@@ -180,7 +216,9 @@ def _later(mail: OutgoingMail, reason: str) -> None:
     if now - mail.created_at > GIVEN_UP_AFTER:
         _end(mail, MailState.FAILED, f"Tried for a day. {reason}")
         return
-    OutgoingMail.objects.filter(pk=mail.pk).update(next_try_at=now + _wait(mail.tries), error=reason[:200])
+    OutgoingMail.objects.filter(pk=mail.pk).update(
+        next_try_at=now + _wait(mail.tries), error=reason[:200]
+    )
 
 
 def _wait_for_server(mail: OutgoingMail, said: str) -> None:
@@ -219,10 +257,16 @@ def try_again(course: Course) -> int:
 
 def leaves_this_machine() -> bool:
     """False where no mail server is set up: nobody receives anything."""
-    return settings.EMAIL_BACKEND.rpartition(".")[0].rpartition(".")[2] not in ("dummy", "console", "filebased")
+    return settings.EMAIL_BACKEND.rpartition(".")[0].rpartition(".")[2] not in (
+        "dummy",
+        "console",
+        "filebased",
+    )
 
 
 def just_sent(*, address: str, kinds: Iterable[MailKind], seconds: int) -> bool:
     """One of these kinds to this address is younger than `seconds`: a mailbox must not be flooded."""
     since = timezone.now() - timedelta(seconds=seconds)
-    return OutgoingMail.objects.filter(address=address.lower(), kind__in=list(kinds), created_at__gte=since).exists()
+    return OutgoingMail.objects.filter(
+        address=address.lower(), kind__in=list(kinds), created_at__gte=since
+    ).exists()

@@ -28,12 +28,18 @@ from teams.models import (
 )
 from teams.services import budget_alerts, ledger_sums
 
-TURN, ENDPOINT = SubjectKind.TURN, SubjectKind.ENDPOINT
-CHAT_KINDS = (TURN, ENDPOINT)  # what a person's daily chat cap counts: own questions, and calls with keys of theirs
+TURN = SubjectKind.TURN
+ENDPOINT = SubjectKind.ENDPOINT
+CHAT_KINDS = (
+    TURN,
+    ENDPOINT,
+)  # what a person's daily chat cap counts: own questions, and calls with keys of theirs
 # A hold for a grader's interview: a team that has spent all its money is graded all the same.
 GRADING = SubjectKind.GRADING
 HOLD_LIFETIME = timedelta(days=3)
-MOST_RECORDED = 2**62  # micro-dollars; a provider may report any number, and a column holds no larger one
+MOST_RECORDED = (
+    2**62
+)  # micro-dollars; a provider may report any number, and a column holds no larger one
 
 
 class BudgetRefused(Exception):
@@ -122,11 +128,15 @@ def hold(
                 expires_at=expires,
             )
     except IntegrityError:
-        return Hold.objects.get(key=key)  # the same call, delivered twice at once: the other one held
+        return Hold.objects.get(
+            key=key
+        )  # the same call, delivered twice at once: the other one held
 
 
 def _purpose(team: Team, what: PaidFor) -> Purpose:
-    return Purpose.objects.get_or_create(kind=what.kind, key=what.key, defaults={"team": team})[0]
+    return Purpose.objects.get_or_create(kind=what.kind, key=what.key, defaults={"team": team})[
+        0
+    ]
 
 
 def _admit(account: BudgetAccount, amount: int, person: User | None, subject_kind: str) -> None:
@@ -134,7 +144,9 @@ def _admit(account: BudgetAccount, amount: int, person: User | None, subject_kin
     course = account.team.course
     if course.spending_frozen:
         raise BudgetRefused(
-            amount, 0, "Your instructor has paused all spending in this course. Free local runs still work."
+            amount,
+            0,
+            "Your instructor has paused all spending in this course. Free local runs still work.",
         )
     CourseAccount.objects.get_or_create(course=course)
     room = Q(limit__isnull=True) | Q(limit__gte=F("spent") + F("held") + amount)
@@ -156,9 +168,13 @@ def _check_daily_cap(course: Course, cap: int, person: User, amount: int) -> Non
     """Safe from races because the course's account row is locked by the update before."""
     today = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     mine = {"account__team__course": course, "person": person, "subject_kind__in": CHAT_KINDS}
-    spent = LedgerEntry.objects.filter(at__gte=today, **mine).aggregate(sum=Sum("delta"))["sum"] or 0
+    spent = (
+        LedgerEntry.objects.filter(at__gte=today, **mine).aggregate(sum=Sum("delta"))["sum"] or 0
+    )
     held = (
-        Hold.objects.filter(state=HoldState.OPEN, created_at__gte=today, **mine).aggregate(sum=Sum("amount"))["sum"]
+        Hold.objects.filter(state=HoldState.OPEN, created_at__gte=today, **mine).aggregate(
+            sum=Sum("amount")
+        )["sum"]
         or 0
     )
     if spent + held + amount > cap:
@@ -189,7 +205,13 @@ def settle(*, key: str, charge: Charge) -> LedgerEntry:
         after = BudgetAccount.objects.values_list("spent", flat=True).get(pk=hold_row.account_id)
         used = {
             name: getattr(charge, name)
-            for name in ("input_tokens", "cached_input_tokens", "output_tokens", "training_tokens", "compute_seconds")
+            for name in (
+                "input_tokens",
+                "cached_input_tokens",
+                "output_tokens",
+                "training_tokens",
+                "compute_seconds",
+            )
         }
         entry = LedgerEntry.objects.create(
             account_id=hold_row.account_id,
@@ -207,7 +229,8 @@ def settle(*, key: str, charge: Charge) -> LedgerEntry:
             model=charge.model,
             price_note=charge.price_note,
             confidence=charge.confidence,
-            would_have_cost=charge.would_have_cost and min(max(0, charge.would_have_cost), MOST_RECORDED),
+            would_have_cost=charge.would_have_cost
+            and min(max(0, charge.would_have_cost), MOST_RECORDED),
             **used,
         )
         ledger_sums.add(entry)
@@ -289,14 +312,18 @@ def _locked(key: str) -> Hold:
     The lock is the course's row, first, as in `_admit`. Raises Hold.DoesNotExist.
     """
     hold_row = Hold.objects.select_related("account__team").get(key=key)
-    CourseAccount.objects.filter(course_id=hold_row.account.team.course_id).update(held=F("held"))
+    CourseAccount.objects.filter(course_id=hold_row.account.team.course_id).update(
+        held=F("held")
+    )
     hold_row.refresh_from_db(fields=["amount", "state"])
     return hold_row
 
 
 def _close(hold_row: Hold, state: HoldState, cost: int) -> bool:
     """Close a hold that is `_locked` and move its money, course first. False when another call had closed it before."""
-    if not Hold.objects.filter(pk=hold_row.pk, state=HoldState.OPEN).update(state=state, closed_at=timezone.now()):
+    if not Hold.objects.filter(pk=hold_row.pk, state=HoldState.OPEN).update(
+        state=state, closed_at=timezone.now()
+    ):
         return False
     moved = {"held": F("held") - hold_row.amount, "spent": F("spent") + cost}
     CourseAccount.objects.filter(course_id=hold_row.account.team.course_id).update(**moved)

@@ -10,15 +10,32 @@ from django.db.models import Count, Max
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from teams.models import Announcement, Course, MailChoice, MailKind, Notice, NoticeKind, ToldOnce, User
+from teams.models import (
+    Announcement,
+    Course,
+    MailChoice,
+    MailKind,
+    Notice,
+    NoticeKind,
+    ToldOnce,
+    User,
+)
 from teams.services import audit, mail
 
 MARK_LENGTH = 16
-SAME_AGAIN = timedelta(minutes=5)  # a person who means it twice waits; one who pressed twice does not
+SAME_AGAIN = timedelta(
+    minutes=5
+)  # a person who means it twice waits; one who pressed twice does not
 
 
 def tell(
-    *, people: Iterable[User], course: Course, kind: NoticeKind, text: str, path: str, event: str = ""
+    *,
+    people: Iterable[User],
+    course: Course,
+    kind: NoticeKind,
+    text: str,
+    path: str,
+    event: str = "",
 ) -> list[User]:
     """One notice for each person, now; the mail goes out after the transaction commits. `path` is the page to look at.
 
@@ -40,11 +57,16 @@ def _first_time(person: User, course: Course, event: str) -> bool:
 
 def wants(*, person: User, kind: NoticeKind) -> bool:
     """Whether this person hears of such things at all."""
-    return not MailChoice.objects.filter(person=person, kind=kind, in_app=False, wanted=False).exists()
+    return not MailChoice.objects.filter(
+        person=person, kind=kind, in_app=False, wanted=False
+    ).exists()
 
 
 def _tell_now(told: list[User], course: Course, kind: NoticeKind, text: str, path: str) -> None:
-    choices = {choice.person_id: choice for choice in MailChoice.objects.filter(person__in=told, kind=kind)}
+    choices = {
+        choice.person_id: choice
+        for choice in MailChoice.objects.filter(person__in=told, kind=kind)
+    }
     no_notice = {key for key, choice in choices.items() if not choice.in_app}
     no_mail = {key for key, choice in choices.items() if not choice.wanted}
     Notice.objects.bulk_create(
@@ -75,11 +97,19 @@ def announce(*, course: Course, author: User, text: str) -> Announcement:
         Course.objects.select_for_update().get(pk=course.pk)
         newest = course.announcements.first()
         if newest and newest.text == text and timezone.now() - newest.at < SAME_AGAIN:
-            raise AnnouncedAlready("Everyone has been told this already, a moment ago. Nobody was told twice.")
+            raise AnnouncedAlready(
+                "Everyone has been told this already, a moment ago. Nobody was told twice."
+            )
         announcement = Announcement.objects.create(course=course, author=author, text=text)
-        people = User.objects.filter(memberships__course=course, memberships__active=True).exclude(pk=author.pk)
+        people = User.objects.filter(
+            memberships__course=course, memberships__active=True
+        ).exclude(pk=author.pk)
         tell(
-            people=people, course=course, kind=NoticeKind.ANNOUNCEMENT, text=text, path=f"/courses/{course.pk}/notices/"
+            people=people,
+            course=course,
+            kind=NoticeKind.ANNOUNCEMENT,
+            text=text,
+            path=f"/courses/{course.pk}/notices/",
         )
         audit.record(course=course, person=author, action="announced", what=text)
     return announcement
@@ -103,9 +133,14 @@ class Bell:
 
 def bell(*, person: User) -> Bell:
     """One query."""
-    found = Notice.objects.filter(person=person, read_at=None).aggregate(unread=Count("pk"), newest=Max("pk"))
+    found = Notice.objects.filter(person=person, read_at=None).aggregate(
+        unread=Count("pk"), newest=Max("pk")
+    )
     state = f"{person.pk} {found['unread']} {found['newest']}"
-    return Bell(found["unread"], salted_hmac("teams.notices.bell", state, algorithm="sha256").hexdigest()[:MARK_LENGTH])
+    return Bell(
+        found["unread"],
+        salted_hmac("teams.notices.bell", state, algorithm="sha256").hexdigest()[:MARK_LENGTH],
+    )
 
 
 def choose(*, person: User, in_app: set[str], by_mail: set[str]) -> None:

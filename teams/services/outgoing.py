@@ -21,7 +21,10 @@ from django.conf import settings
 
 GUARDED = "guarded"  # of a request's extensions: whether it goes through this door
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-TRANSLATED = tuple(ipaddress.ip_network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"))
+TRANSLATED = tuple(
+    ipaddress.ip_network(net)
+    for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")
+)
 """IPv6 that a gateway turns into some IPv4: what it reaches is not what it says."""
 
 
@@ -44,13 +47,21 @@ def check(url: str) -> None:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or 443
     except ValueError as error:
-        raise NotAllowed(f"This is no address: {error}. Write it as https://api.example.com/v1.") from error
+        raise NotAllowed(
+            f"This is no address: {error}. Write it as https://api.example.com/v1."
+        ) from error
     if parts.scheme not in ("https", "http") or not host:
-        raise NotAllowed("An address begins with https:// and has a host, for example https://api.example.com/v1.")
+        raise NotAllowed(
+            "An address begins with https:// and has a host, for example https://api.example.com/v1."
+        )
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise NotAllowed("The address may have no password, question mark or # in it: the key has a field of its own.")
+        raise NotAllowed(
+            "The address may have no password, question mark or # in it: the key has a field of its own."
+        )
     if parts.scheme == "http" and not is_listed(host):
-        raise NotAllowed(f"A key is sent over https only. Write https://{host}, or ask whoever runs this platform.")
+        raise NotAllowed(
+            f"A key is sent over https only. Write https://{host}, or ask whoever runs this platform."
+        )
     resolved(host, port)
 
 
@@ -59,7 +70,9 @@ def resolved(host: str, port: int) -> list[str]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise NotAllowed(f"{host} is not known: no address was found for this name. Look for a slip in it.") from error
+        raise NotAllowed(
+            f"{host} is not known: no address was found for this name. Look for a slip in it."
+        ) from error
     return checked(host, [str(one[4][0]) for one in found])
 
 
@@ -135,12 +148,16 @@ class CheckedTransport(httpx.HTTPTransport):
     def __init__(self) -> None:
         context = httpx.create_ssl_context(trust_env=False)
         super().__init__(verify=context, trust_env=False)
-        self._pool = httpcore.ConnectionPool(ssl_context=context, network_backend=_CheckedBackend())
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=context, network_backend=_CheckedBackend()
+        )
 
 
 def client(**given: Any) -> httpx.Client:
     """Requests through the door. Never follows a redirect: that would be an address nobody checked, with the key."""
-    return httpx.Client(transport=CheckedTransport(), follow_redirects=False, trust_env=False, **given)
+    return httpx.Client(
+        transport=CheckedTransport(), follow_redirects=False, trust_env=False, **given
+    )
 
 
 @lru_cache(maxsize=1)

@@ -51,7 +51,9 @@ def enter(claims: Claims) -> User:
     try:
         person = _enter(claims)
     except IntegrityError:
-        person = _enter(claims)  # the same person's other sign-in was faster: what it made is there now
+        person = _enter(
+            claims
+        )  # the same person's other sign-in was faster: what it made is there now
     return person
 
 
@@ -62,7 +64,9 @@ def _enter(claims: Claims) -> User:
             identity.prove(person)  # by the service, which verified the address
         if not person.is_active:
             raise SignInRefused("This account is switched off. Ask your instructor.")
-        audit.record(course=None, person=person, action="signed in", what=f"through {settings.OIDC_NAME}")
+        audit.record(
+            course=None, person=person, action="signed in", what=f"through {settings.OIDC_NAME}"
+        )
     return person
 
 
@@ -73,14 +77,21 @@ def _known(claims: Claims) -> User | None:
 
 
 def _check_address(claims: Claims) -> None:
-    service, domains = settings.OIDC_NAME, [domain.lower() for domain in settings.OIDC_EMAIL_DOMAINS]
+    service, domains = (
+        settings.OIDC_NAME,
+        [domain.lower() for domain in settings.OIDC_EMAIL_DOMAINS],
+    )
     if not _is_address(claims.email) or not claims.email_verified:
-        raise SignInRefused(f"{service} did not confirm your e-mail address. Confirm it there first, then try again.")
+        raise SignInRefused(
+            f"{service} did not confirm your e-mail address. Confirm it there first, then try again."
+        )
     if domains and claims.email.rpartition("@")[2] not in domains:
         allowed = " or ".join(f"@{domain}" for domain in domains)
         raise SignInRefused(f"Only addresses that end in {allowed} can enter through {service}.")
     if first_account.wanted():
-        raise SignInRefused("This platform is not set up yet. Its first account is made on the sign-in page.")
+        raise SignInRefused(
+            "This platform is not set up yet. Its first account is made on the sign-in page."
+        )
 
 
 def _is_address(email: str) -> bool:
@@ -100,11 +111,15 @@ def _with_address(claims: Claims) -> User | None:
 def _link(claims: Claims) -> User:
     person = _with_address(claims)
     if person is None:
-        person = User.objects.create_user(claims.email, None, name=claims.name or claims.email.partition("@")[0])
+        person = User.objects.create_user(
+            claims.email, None, name=claims.name or claims.email.partition("@")[0]
+        )
     elif not person.is_active:
         raise SignInRefused("This account is switched off. Ask your instructor.")
     elif person.identities.filter(issuer=claims.issuer, subject=claims.subject).exists():
-        return person  # linked by another sign-in of theirs while this one waited for the account
+        return (
+            person  # linked by another sign-in of theirs while this one waited for the account
+        )
     elif person.identities.filter(issuer=claims.issuer).exists():
         # The address was given to somebody else at the service: the account stays with whom it was linked to.
         raise SignInRefused(
@@ -114,7 +129,14 @@ def _link(claims: Claims) -> User:
         person.set_unusable_password()
         person.save(update_fields=["password"])
     OutsideIdentity.objects.create(person=person, issuer=claims.issuer, subject=claims.subject)
-    courses: list[Course | None] = [membership.course for membership in person.memberships.select_related("course")]
+    courses: list[Course | None] = [
+        membership.course for membership in person.memberships.select_related("course")
+    ]
     for course in courses or [None]:
-        audit.record(course=course, person=person, action="sign-in linked", what=f"{person}: {settings.OIDC_NAME}")
+        audit.record(
+            course=course,
+            person=person,
+            action="sign-in linked",
+            what=f"{person}: {settings.OIDC_NAME}",
+        )
     return person

@@ -40,11 +40,15 @@ def enter_by_link(*, joining: Joining, password: str) -> Membership:
     if person is None:
         return _enter_anew(joining, make_password(password))
     if person.is_proven or not person.is_active or mail_texts.runs_the_platform_unproven(person):
-        raise CourseRefused("There is an account with this address already. Sign in, then enter the course code.")
+        raise CourseRefused(
+            "There is an account with this address already. Sign in, then enter the course code."
+        )
     try:
         identity.set_password_by_link(person=person, password=password)
     except identity.LinkUsed as error:
-        raise CourseRefused("This link was used a moment ago. Sign in with the password that was set then.") from error
+        raise CourseRefused(
+            "This link was used a moment ago. Sign in with the password that was set then."
+        ) from error
     return courses.join_course(person=person, code=joining.code)
 
 
@@ -53,7 +57,11 @@ def _enter_anew(joining: Joining, hashed: str) -> Membership:
     try:
         with transaction.atomic():
             now = timezone.now()
-            person = User.objects.create_hashed(joining.email, hashed, name=joining.name, email_verified_at=now)
+            person = User.objects.create_hashed(
+                joining.email, hashed, name=joining.name, email_verified_at=now
+            )
             return courses.join_course(person=person, code=joining.code)
     except IntegrityError as error:
-        raise CourseRefused("This link was used a moment ago. Sign in with the password that was set then.") from error
+        raise CourseRefused(
+            "This link was used a moment ago. Sign in with the password that was set then."
+        ) from error

@@ -16,7 +16,9 @@ GUIDE_PLAN = (
     ("LoRA: deep personality", Milestone.Goal.LORA, 6),
     ("Submit one bot", Milestone.Goal.SUBMISSION, 7),
 )
-OUT_OF_THE_WAY = 10_000  # positions are unique, so a new order is first written beyond the old one
+OUT_OF_THE_WAY = (
+    10_000  # positions are unique, so a new order is first written beyond the old one
+)
 
 
 def start_plan(course: Course) -> list[Milestone]:
@@ -35,16 +37,28 @@ def start_plan(course: Course) -> list[Milestone]:
     )
 
 
-def add(*, course: Course, title: str, goal: str, due_on: date | None, person: User) -> Milestone:
+def add(
+    *, course: Course, title: str, goal: str, due_on: date | None, person: User
+) -> Milestone:
     """One more step at the end of the plan."""
     with transaction.atomic():
         last = course.milestones.aggregate(last=Max("position"))["last"] or 0
-        made = Milestone.objects.create(course=course, position=last + 1, title=title, goal=goal, due_on=due_on)
-        audit.record(course=course, person=person, action="plan changed", what=f"added: {title}", after=_shown(made))
+        made = Milestone.objects.create(
+            course=course, position=last + 1, title=title, goal=goal, due_on=due_on
+        )
+        audit.record(
+            course=course,
+            person=person,
+            action="plan changed",
+            what=f"added: {title}",
+            after=_shown(made),
+        )
     return made
 
 
-def change(*, milestone: Milestone, title: str, goal: str, due_on: date | None, person: User) -> None:
+def change(
+    *, milestone: Milestone, title: str, goal: str, due_on: date | None, person: User
+) -> None:
     """Another title, goal or date for one step."""
     before = _shown(milestone)
     milestone.title, milestone.goal, milestone.due_on = title, goal, due_on
@@ -86,7 +100,11 @@ def remove(*, milestone: Milestone, person: User) -> None:
         milestone.delete()
         _renumber(course, list(course.milestones.all()))
         audit.record(
-            course=course, person=person, action="plan changed", what=f"removed: {milestone.title}", before=before
+            course=course,
+            person=person,
+            action="plan changed",
+            what=f"removed: {milestone.title}",
+            before=before,
         )
 
 

@@ -47,7 +47,9 @@ def base_of(model: str) -> str:
     return model
 
 
-def price_of(*, course: Course, provider: str, model: str, kind: PriceKind, on: date | None = None) -> Quote:
+def price_of(
+    *, course: Course, provider: str, model: str, kind: PriceKind, on: date | None = None
+) -> Quote:
     """The newest price on or before `on` (today), the course's own before the platform's. Raises PriceUnknown."""
     day = on or timezone.localdate()
     row = (
@@ -63,7 +65,9 @@ def price_of(*, course: Course, provider: str, model: str, kind: PriceKind, on: 
 
 def training_prices() -> list[Price]:
     """What training costs at the providers of the platform's own book: of each model the newest price that counts today."""
-    rows = Price.objects.filter(course=None, kind=PriceKind.TRAINING, effective_from__lte=timezone.localdate())
+    rows = Price.objects.filter(
+        course=None, kind=PriceKind.TRAINING, effective_from__lte=timezone.localdate()
+    )
     newest: dict[tuple[str, str], Price] = {}
     for row in rows.order_by("provider", "model", "effective_from", "revision"):
         newest[row.provider, row.model] = row
@@ -72,7 +76,10 @@ def training_prices() -> list[Price]:
 
 def book(course: Course) -> "QuerySet[Price]":
     """Every price that counts or counted in `course`; `corrected` on those that a later revision of the same day replaced."""
-    same = {name: OuterRef(name) for name in ("course", "provider", "model", "kind", "effective_from")}
+    same = {
+        name: OuterRef(name)
+        for name in ("course", "provider", "model", "kind", "effective_from")
+    }
     later = Price.objects.filter(**same, revision__gt=OuterRef("revision"))
     return Price.objects.for_course(course).annotate(corrected=Exists(later))
 
@@ -83,9 +90,16 @@ def add(*, price: Price, person: User) -> Price | None:
     Raises PriceTaken where the last of that day is the same to the letter (a form sent twice), or was written at this moment.
     """
     what = f"{price.model}: {price.get_kind_display().lower()}, from {price.effective_from.isoformat()}"
-    same_day = Price.objects.filter(course=price.course, provider=price.provider, model=price.model, kind=price.kind)
-    corrected = same_day.filter(effective_from=price.effective_from).order_by("-revision").first()
-    if corrected and (corrected.per_million, corrected.source) == (price.per_million, price.source):
+    same_day = Price.objects.filter(
+        course=price.course, provider=price.provider, model=price.model, kind=price.kind
+    )
+    corrected = (
+        same_day.filter(effective_from=price.effective_from).order_by("-revision").first()
+    )
+    if corrected and (corrected.per_million, corrected.source) == (
+        price.per_million,
+        price.source,
+    ):
         raise PriceTaken(f"This course has this price for {what}, already.")
     price.revision = corrected.revision + 1 if corrected else 1
     try:

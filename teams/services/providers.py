@@ -59,7 +59,10 @@ def has_any(course: Course | None) -> bool:
 def key_of(provider: Provider, which: str = "sealed_key") -> str:
     """Empty where none is kept. Raises sealing.CannotOpen."""
     if provider.from_environment:
-        named = {"sealed_key": settings.OPENAI_API_KEY, "sealed_admin_key": settings.OPENAI_ADMIN_KEY}
+        named = {
+            "sealed_key": settings.OPENAI_API_KEY,
+            "sealed_admin_key": settings.OPENAI_ADMIN_KEY,
+        }
         return str(named.get(which, ""))
     return sealing.open_sealed(getattr(provider, which), owner=_owner(provider, which))
 
@@ -127,7 +130,11 @@ def forget(*, provider: Provider, person: User) -> None:
             "it here."
         )
     with transaction.atomic():
-        gone: dict[str, Any] = {"removed_at": timezone.now(), "enabled": False, **dict.fromkeys(SEALED, "")}
+        gone: dict[str, Any] = {
+            "removed_at": timezone.now(),
+            "enabled": False,
+            **dict.fromkeys(SEALED, ""),
+        }
         if Provider.objects.filter(pk=provider.pk, removed_at=None).update(**gone):
             _record(provider, person, "provider removed", before=_told(provider))
     provider.refresh_from_db()
@@ -183,7 +190,9 @@ def _save(provider: Provider) -> None:
         with transaction.atomic():
             provider.save()
     except IntegrityError as error:
-        raise ProviderRefused(f"There is a provider named {provider.name} already.", field="name") from error
+        raise ProviderRefused(
+            f"There is a provider named {provider.name} already.", field="name"
+        ) from error
 
 
 def _code(name: str) -> str:
@@ -201,4 +210,6 @@ def _told(provider: Provider) -> dict[str, Any]:
 
 
 def _record(provider: Provider, person: User, action: str, **said: Any) -> None:
-    audit.record(course=provider.course, person=person, action=action, what=provider.name, **said)
+    audit.record(
+        course=provider.course, person=person, action=action, what=provider.name, **said
+    )

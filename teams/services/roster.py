@@ -21,7 +21,15 @@ HEADERS = {
     "email": ("email", "emailaddress", "mail", "address", "login"),
     "section": ("section", "class", "period", "lab"),
     "team": ("team", "teamname", "group", "groupname"),
-    "student_id": ("studentid", "studentnumber", "studentno", "idnumber", "sisuserid", "universityid", "matriculation"),
+    "student_id": (
+        "studentid",
+        "studentnumber",
+        "studentno",
+        "idnumber",
+        "sisuserid",
+        "universityid",
+        "matriculation",
+    ),
 }
 LIMITS = {"name": 120, "section": 60, "team": 60, "student_id": 40}
 
@@ -72,7 +80,9 @@ class Enrolled:
 def decode(data: bytes) -> str:
     """Text of an uploaded file, as spreadsheets write it. Raises RosterUnreadable for what is no text."""
     if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise RosterUnreadable("This is a spreadsheet file. Save it as CSV (File, Save as, CSV) and choose that.")
+        raise RosterUnreadable(
+            "This is a spreadsheet file. Save it as CSV (File, Save as, CSV) and choose that."
+        )
     encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     try:
         text = data.decode(encoding)
@@ -90,15 +100,25 @@ def read(text: str) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
     name, e-mail, section, team.
     """
     rows = [
-        (number, [cell.strip() for cell in row]) for number, row in _records(text) if any(cell.strip() for cell in row)
+        (number, [cell.strip() for cell in row])
+        for number, row in _records(text)
+        if any(cell.strip() for cell in row)
     ]
     if not rows:
-        raise RosterUnreadable("There is nobody in this list. Put one person a line, with at least an e-mail address.")
+        raise RosterUnreadable(
+            "There is nobody in this list. Put one person a line, with at least an e-mail address."
+        )
     if len(rows) > MOST_LINES + 1:
-        raise RosterUnreadable(f"This list has more than {MOST_LINES} people. Split it in parts.")
+        raise RosterUnreadable(
+            f"This list has more than {MOST_LINES} people. Split it in parts."
+        )
     columns = [_column(cell) for cell in rows[0][1]]
     if "email" in columns:
-        ignored = [cell for cell, column in zip(rows[0][1], columns, strict=True) if column is None and cell]
+        ignored = [
+            cell
+            for cell, column in zip(rows[0][1], columns, strict=True)
+            if column is None and cell
+        ]
         return [(number, _cells(columns, row)) for number, row in rows[1:]], ignored
     if not any("@" in cell for cell in rows[0][1]):
         raise RosterUnreadable(
@@ -113,7 +133,9 @@ def _records(text: str) -> list[tuple[int, list[str]]]:
     try:
         return [(reader.line_num, row) for row in reader]
     except csv.Error as error:
-        raise RosterUnreadable(f"Line {reader.line_num} cannot be read: {error}. Check its quotation marks.") from error
+        raise RosterUnreadable(
+            f"Line {reader.line_num} cannot be read: {error}. Check its quotation marks."
+        ) from error
 
 
 def _column(heading: str) -> str | None:
@@ -142,7 +164,14 @@ def preview(*, course: Course, text: str, role: Role) -> Preview:
     """Check every line against the course; nothing is written. Raises RosterUnreadable."""
     people, ignored = read(text)
     lines = [
-        Line(number, cells["name"], cells["email"], cells["section"], cells["team"], cells["student_id"])
+        Line(
+            number,
+            cells["name"],
+            cells["email"],
+            cells["section"],
+            cells["team"],
+            cells["student_id"],
+        )
         for number, cells in people
     ]
     known = _Known(course, [line.email for line in lines])
@@ -156,7 +185,9 @@ class _Known:
 
     def __init__(self, course: Course, addresses: list[str]) -> None:
         self.course = course
-        self.accounts = {person.email: person for person in User.objects.filter(email__in=addresses)}
+        self.accounts = {
+            person.email: person for person in User.objects.filter(email__in=addresses)
+        }
         memberships = course.memberships.select_related("person", "team")
         self.memberships = {membership.person.email: membership for membership in memberships}
         self.sections = set(course.sections.values_list("name", flat=True))
@@ -172,11 +203,15 @@ class _Known:
         self._check_person(line, role)
         for name, limit in LIMITS.items():
             if len(getattr(line, name)) > limit:
-                line.problems.append(f"The {name.replace('_', ' ')} has more than {limit} characters.")
+                line.problems.append(
+                    f"The {name.replace('_', ' ')} has more than {limit} characters."
+                )
         if line.team and role != Role.STUDENT:
             line.problems.append("Only students are in teams: leave the team empty.")
         elif line.team and line.team in self.practice:
-            line.problems.append(f"{line.team} is for everyone to practise in: leave the team empty, or name another.")
+            line.problems.append(
+                f"{line.team} is for everyone to practise in: leave the team empty, or name another."
+            )
         elif not line.problems:
             self._check_places(line)
 
@@ -185,7 +220,9 @@ class _Known:
             validate_email(line.email)
         except ValidationError:
             line.problems.append(
-                f"“{line.email}” is not an e-mail address." if line.email else "The e-mail address is missing."
+                f"“{line.email}” is not an e-mail address."
+                if line.email
+                else "The e-mail address is missing."
             )
             return
         if line.email in self.seen:
@@ -193,7 +230,9 @@ class _Known:
         self.seen.setdefault(line.email, line.number)
         account, membership = self.accounts.get(line.email), self.memberships.get(line.email)
         if account is None and not line.name:
-            line.problems.append("The name is missing, and nobody has an account with this address yet.")
+            line.problems.append(
+                "The name is missing, and nobody has an account with this address yet."
+            )
         if account is not None and account.is_staff and not account.is_proven:
             line.problems.append(
                 "Runs this platform and has not confirmed the address yet: ask them to, then try again."
@@ -201,9 +240,13 @@ class _Known:
         if account is not None and not account.is_active:
             line.problems.append("This account is switched off by whoever runs the platform.")
         if membership is not None and membership.role != role:
-            line.problems.append(f"Is here already, as {membership.get_role_display().lower()}: change that by hand.")
+            line.problems.append(
+                f"Is here already, as {membership.get_role_display().lower()}: change that by hand."
+            )
         if membership is not None and not membership.active:
-            line.problems.append("Was taken out of this course: let them in again on the people page.")
+            line.problems.append(
+                "Was taken out of this course: let them in again on the people page."
+            )
 
     def _check_places(self, line: Line) -> None:
         membership = self.memberships.get(line.email)
@@ -239,14 +282,20 @@ def enrol(*, course: Course, text: str, role: Role, person: User) -> Enrolled:
     """Enrol the lines without a problem, all or none of them; the rest are left out. Raises RosterUnreadable."""
     done = Enrolled()
     with transaction.atomic():
-        Course.objects.select_for_update().get(pk=course.pk)  # a button pressed twice enrols once
+        Course.objects.select_for_update().get(
+            pk=course.pk
+        )  # a button pressed twice enrols once
         lines = preview(course=course, text=text, role=role).good
         sections = {section.name: section for section in course.sections.all()}
         teams = {team.name: team for team in course.teams.all()}
         for line in lines:
             _enrol_one(course, line, role, person, sections, teams, done)
         audit.record(
-            course=course, person=person, action="list enrolled", what=f"{len(lines)} people", after=vars(done)
+            course=course,
+            person=person,
+            action="list enrolled",
+            what=f"{len(lines)} people",
+            after=vars(done),
         )
     return done
 
@@ -265,7 +314,9 @@ def _enrol_one(
         account.set_unusable_password()
         account.save(update_fields=["password"])
         done.invited += 1
-    membership, added = Membership.objects.get_or_create(course=course, person=account, defaults={"role": role})
+    membership, added = Membership.objects.get_or_create(
+        course=course, person=account, defaults={"role": role}
+    )
     done.added += added
     if added:
         identity.give_by_address(account=account, course=course)

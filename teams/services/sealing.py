@@ -16,7 +16,9 @@ from django.conf import settings
 
 INFO = b"course-platform provider keys v1"
 MOST_REMEMBERED = 500
-_opened: OrderedDict[str, None] = OrderedDict()  # so that no log line of this process shows one (`redaction`)
+_opened: OrderedDict[str, None] = (
+    OrderedDict()
+)  # so that no log line of this process shows one (`redaction`)
 
 
 class CannotOpen(Exception):
@@ -72,7 +74,10 @@ def opened() -> list[str]:
 
 
 def _box() -> MultiFernet:
-    return _made(tuple(settings.PROVIDER_KEY_SECRETS) or (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS))
+    return _made(
+        tuple(settings.PROVIDER_KEY_SECRETS)
+        or (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    )
 
 
 @lru_cache(maxsize=4)

@@ -22,6 +22,8 @@ def each_alone(rows: Iterable[Row], set_right: Callable[[Row], object]) -> int:
             changed += bool(set_right(row))
         except (OperationalError, InterfaceError):
             raise
-        except Exception:  # whatever is wrong with this row, money of the others may not stay held for it
+        except (
+            Exception
+        ):  # whatever is wrong with this row, money of the others may not stay held for it
             log.exception("%r could not be set right; it is tried again", row)
     return changed

@@ -54,7 +54,9 @@ def own_entries(team: Team) -> QuerySet[LedgerEntry]:
 
 def grading_days(team: Team) -> list[GradingDay]:
     """The days before today on which graders interviewed the team's bots, newest first."""
-    entries = LedgerEntry.objects.filter(_by_graders(team), account__team=team, at__lt=start_of_today())
+    entries = LedgerEntry.objects.filter(
+        _by_graders(team), account__team=team, at__lt=start_of_today()
+    )
     days = entries.order_by().annotate(day=TruncDate("at")).values("day")
     summed = days.annotate(cost=Sum("delta"), would=Sum("would_have_cost")).order_by("-day")
     return [GradingDay(row["day"], row["cost"], row["would"] or 0) for row in summed]
@@ -76,12 +78,16 @@ def untold(team: Team) -> Untold:
 def figures(team: Team) -> Figures:
     account = _account(team)
     hidden = _untold(account)
-    return Figures(account.limit, account.spent - hidden.spent, account.held - hidden.held, account.left)
+    return Figures(
+        account.limit, account.spent - hidden.spent, account.held - hidden.held, account.left
+    )
 
 
 def _account(team: Team) -> BudgetAccount:
     """With today's sums of graders, in one query."""
-    today = LedgerEntry.objects.filter(_by_graders(team), account__team=team, at__gte=start_of_today())
+    today = LedgerEntry.objects.filter(
+        _by_graders(team), account__team=team, at__gte=start_of_today()
+    )
     holds = Hold.objects.filter(account__team=team, state=HoldState.OPEN, subject_kind=GRADING)
     accounts = BudgetAccount.objects.annotate(
         untold_spent=_sum_of(today, "delta"),

@@ -21,26 +21,42 @@ def ask(*, membership: Membership, team: Team) -> TeamRequest:
         raise CourseRefused(courses.IN_ONE_ALREADY)
     courses.need_proof(person)
     if team.memberships.filter(active=True).count() >= team.course.team_size:
-        raise CourseRefused(f"{team.name} is full ({team.course.team_size} people). Choose another team or make one.")
+        raise CourseRefused(
+            f"{team.name} is full ({team.course.team_size} people). Choose another team or make one."
+        )
     if membership.team_requests.filter(team=team, state=TeamRequest.State.DECLINED).exists():
-        raise CourseRefused(f"{team.name} declined before. Talk to them, or ask your instructor to put you in a team.")
+        raise CourseRefused(
+            f"{team.name} declined before. Talk to them, or ask your instructor to put you in a team."
+        )
     try:
         with transaction.atomic():
             request = TeamRequest.objects.create(team=team, membership=membership)
             _tell_team(request)
-            audit.record(course=team.course, team=team, person=person, action="asked to be in a team", what=str(person))
+            audit.record(
+                course=team.course,
+                team=team,
+                person=person,
+                action="asked to be in a team",
+                what=str(person),
+            )
     except IntegrityError as error:
-        raise CourseRefused("You asked a team already. Withdraw that first, then ask this one.") from error
+        raise CourseRefused(
+            "You asked a team already. Withdraw that first, then ask this one."
+        ) from error
     return request
 
 
 def _tell_team(request: TeamRequest) -> None:
     """Its members; the instructors where it has none yet."""
     team = request.team
-    people = [one.person for one in team.memberships.filter(active=True).select_related("person")]
+    people = [
+        one.person for one in team.memberships.filter(active=True).select_related("person")
+    ]
     path = f"/teams/{team.pk}/"
     if not people:
-        instructors = team.course.memberships.filter(role=Role.INSTRUCTOR, active=True).select_related("person")
+        instructors = team.course.memberships.filter(
+            role=Role.INSTRUCTOR, active=True
+        ).select_related("person")
         people, path = [one.person for one in instructors], f"/courses/{team.course_id}/"
     text = f"{request.membership.person} asks to be in {team}."
     notices.tell(people=people, course=team.course, kind=NoticeKind.TEAM, text=text, path=path)
@@ -50,7 +66,9 @@ def approve(*, request: TeamRequest, person: User) -> None:
     """The student is in the team from now on. Raises CourseRefused where that is not possible any more."""
     with transaction.atomic():
         _decide(request, TeamRequest.State.APPROVED, person)
-        courses.put_in_team(membership=request.membership, team=request.team, person=person, only_if_free=True)
+        courses.put_in_team(
+            membership=request.membership, team=request.team, person=person, only_if_free=True
+        )
         text = f"You are in {request.team} now."
         _tell_student(request, text, f"/teams/{request.team_id}/")
 
@@ -61,9 +79,15 @@ def decline(*, request: TeamRequest, person: User) -> None:
         _decide(request, TeamRequest.State.DECLINED, person)
         course, student = request.team.course, request.membership.person
         audit.record(
-            course=course, team=request.team, person=person, action="declined a team request", what=str(student)
+            course=course,
+            team=request.team,
+            person=person,
+            action="declined a team request",
+            what=str(student),
         )
-        _tell_student(request, f"{request.team} declined. Ask another team.", f"/courses/{course.pk}/")
+        _tell_student(
+            request, f"{request.team} declined. Ask another team.", f"/courses/{course.pk}/"
+        )
 
 
 def withdraw(*, membership: Membership) -> None:
@@ -80,7 +104,9 @@ def _decide(request: TeamRequest, state: TeamRequest.State, person: User) -> Non
 
 def _tell_student(request: TeamRequest, text: str, path: str) -> None:
     person = request.membership.person
-    notices.tell(people=[person], course=request.team.course, kind=NoticeKind.TEAM, text=text, path=path)
+    notices.tell(
+        people=[person], course=request.team.course, kind=NoticeKind.TEAM, text=text, path=path
+    )
 
 
 # --- For pages ---------------------------------------------------------------------------------------------------------
@@ -88,7 +114,9 @@ def _tell_student(request: TeamRequest, text: str, path: str) -> None:
 
 def waiting(course: Course) -> QuerySet[TeamRequest]:
     """All that can still be answered, oldest first."""
-    open_ones = TeamRequest.objects.filter(team__course=course, state=WAITING, membership__active=True)
+    open_ones = TeamRequest.objects.filter(
+        team__course=course, state=WAITING, membership__active=True
+    )
     return open_ones.select_related("team__course", "membership__person", "membership__course")
 
 

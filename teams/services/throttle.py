@@ -26,7 +26,10 @@ log = logging.getLogger(__name__)
 # By purpose: (tries about one account or address of a mailbox, tries from one network address).
 LIMITS: Mapping[str, tuple[str, str]] = {
     "sign-in": ("5/minute;20/hour;60/day", "60/minute;600/hour"),
-    "sign-in-again": ("10/minute;40/hour;120/day", "60/minute;600/hour"),  # in a browser that knew the password once
+    "sign-in-again": (
+        "10/minute;40/hour;120/day",
+        "60/minute;600/hour",
+    ),  # in a browser that knew the password once
     "password-change": ("5/minute;20/hour;60/day", "100/10 minutes;1000/day"),
     "outside-sign-in": ("1000/minute;10000/day", "120/minute;1200/hour"),
     "join": ("3/10 minutes;10/day", "100/10 minutes;1000/day"),
@@ -91,12 +94,19 @@ def forget_everything() -> None:
     _memory().storage.reset()
 
 
-def _counted(purpose: str, about: str, place: str) -> list[tuple[RateLimitItem, tuple[str, str, str]]]:
+def _counted(
+    purpose: str, about: str, place: str
+) -> list[tuple[RateLimitItem, tuple[str, str, str]]]:
     by_account, by_place = LIMITS[purpose]
     found = []
-    for kind, value, limits in (("about", about.strip().lower(), by_account), ("place", place, by_place)):
+    for kind, value, limits in (
+        ("about", about.strip().lower(), by_account),
+        ("place", place, by_place),
+    ):
         if value:
-            hidden = hashlib.sha256(value.encode()).hexdigest()[:32]  # no list of addresses lies in Redis
+            hidden = hashlib.sha256(value.encode()).hexdigest()[
+                :32
+            ]  # no list of addresses lies in Redis
             found += [(item, (purpose, kind, hidden)) for item in parse_many(limits)]
     return found
 
@@ -117,7 +127,10 @@ def _ask(question: Callable[[FixedWindowRateLimiter], Any]) -> Any:
 @cache
 def _shared(url: str) -> FixedWindowRateLimiter:
     storage: Storage = RedisStorage(
-        url, key_prefix="throttle", socket_connect_timeout=REDIS_SECONDS, socket_timeout=REDIS_SECONDS
+        url,
+        key_prefix="throttle",
+        socket_connect_timeout=REDIS_SECONDS,
+        socket_timeout=REDIS_SECONDS,
     )
     return FixedWindowRateLimiter(storage)
 

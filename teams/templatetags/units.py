@@ -44,7 +44,9 @@ def in_words(value: object) -> str:
     if value is None or value == "":
         return ""
     if isinstance(value, dict):
-        return "; ".join(f"{str(key).replace('_', ' ')}: {in_words(one) or '–'}" for key, one in value.items())
+        return "; ".join(
+            f"{str(key).replace('_', ' ')}: {in_words(one) or '–'}" for key, one in value.items()
+        )
     if isinstance(value, list):
         return ", ".join(in_words(one) for one in value)
     return str(value)

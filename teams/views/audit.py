@@ -25,7 +25,9 @@ def course_audit_csv(request: SignedInRequest, course: Course) -> HttpResponse:
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(["time", "person", "action", "what", "team", "before", "after", "imported"])
-    for entry in course.audit_entries.select_related("person", "team").order_by("id").iterator(2000):
+    for entry in (
+        course.audit_entries.select_related("person", "team").order_by("id").iterator(2000)
+    ):
         values = [
             entry.person or "",
             entry.action,

@@ -81,14 +81,19 @@ def team_costs(request: SignedInRequest, team: Team) -> HttpResponse:
 def _ledger_page(
     request: SignedInRequest, team: Team, entries: QuerySet[LedgerEntry], context: dict[str, Any]
 ) -> HttpResponse:
-    page = Paginator(entries.select_related("person", "corrects"), PAGE_ROWS).get_page(request.GET.get("page"))
+    page = Paginator(entries.select_related("person", "corrects"), PAGE_ROWS).get_page(
+        request.GET.get("page")
+    )
     return render(request, "teams/team_costs.html", {**context, "spender": team, "page": page})
 
 
 @course_view(Access.INSTRUCTOR)
 @require_http_methods(["GET", "POST"])
 def course_prices(request: SignedInRequest, course: Course) -> HttpResponse:
-    form = PriceForm(request.POST or None, initial={"provider": "openai", "effective_from": timezone.localdate()})
+    form = PriceForm(
+        request.POST or None,
+        initial={"provider": "openai", "effective_from": timezone.localdate()},
+    )
     form.instance.course = course
     if request.method == "POST" and form.is_valid():
         try:
@@ -101,4 +106,6 @@ def course_prices(request: SignedInRequest, course: Course) -> HttpResponse:
             messages.success(request, said)
             return redirect("course_prices", course_id=course.pk)
     context = {"form": form, "prices": prices.book(course), "section": "costs"}
-    return render(request, "teams/course_prices.html", context, status=422 if form.errors else 200)
+    return render(
+        request, "teams/course_prices.html", context, status=422 if form.errors else 200
+    )

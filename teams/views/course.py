@@ -19,20 +19,29 @@ def course_new(request: SignedInRequest) -> HttpResponse:
     form = CourseForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         course = courses.create_course(person=request.user, **form.cleaned_data)
-        messages.success(request, "The course exists. Next: give the join codes to your students and professors.")
+        messages.success(
+            request,
+            "The course exists. Next: give the join codes to your students and professors.",
+        )
         return redirect("course_home", course_id=course.pk)
-    return render(request, "teams/course_new.html", {"form": form}, status=422 if form.errors else 200)
+    return render(
+        request, "teams/course_new.html", {"form": form}, status=422 if form.errors else 200
+    )
 
 
 @course_view(Access.INSTRUCTOR)
 @require_http_methods(["GET", "POST"])
 def course_edit(request: SignedInRequest, course: Course) -> HttpResponse:
     account = CourseAccount.objects.get_or_create(course=course)[0]
-    form = CourseForm(request.POST or None, instance=copy(course), initial={"course_limit": account.limit})
+    form = CourseForm(
+        request.POST or None, instance=copy(course), initial={"course_limit": account.limit}
+    )
     if request.method == "POST" and form.is_valid():
         changed = {name: form.initial.get(name) for name in form.changed_data}
         limit = form.cleaned_data["course_limit"] if "course_limit" in changed else account.limit
-        courses.change_course(course=form.instance, person=request.user, limit=limit, changed=changed)
+        courses.change_course(
+            course=form.instance, person=request.user, limit=limit, changed=changed
+        )
         messages.success(request, "Saved.")
         return redirect("course_home", course_id=course.pk)
     context = {"form": form, "section": "course"}
@@ -45,16 +54,24 @@ def course_code(request: SignedInRequest, course: Course) -> HttpResponse:
     """The join code of one role: open it, close it, or make a new one."""
     role, wanted = request.POST.get("role", ""), request.POST.get("do", "")
     if role not in courses.CODES or wanted not in ("open", "close", "renew"):
-        messages.error(request, "Nothing was changed: press one of the buttons beside a join code.")
+        messages.error(
+            request, "Nothing was changed: press one of the buttons beside a join code."
+        )
         return redirect("course_home", course_id=course.pk)
     whom = f"{Role(role).label.lower()}s"
     if wanted == "renew":
         courses.renew_code(course=course, role=Role(role), person=request.user)
-        messages.success(request, f"There is a new join code for {whom}. The old one no longer works.")
+        messages.success(
+            request, f"There is a new join code for {whom}. The old one no longer works."
+        )
     else:
-        courses.switch_code(course=course, role=Role(role), is_open=wanted == "open", person=request.user)
+        courses.switch_code(
+            course=course, role=Role(role), is_open=wanted == "open", person=request.user
+        )
         said = "lets new people in" if wanted == "open" else "lets nobody new in"
-        messages.success(request, f"The join code for {whom} {said}. Who is in the course stays in.")
+        messages.success(
+            request, f"The join code for {whom} {said}. Who is in the course stays in."
+        )
     return redirect("course_home", course_id=course.pk)
 
 
@@ -72,10 +89,15 @@ def team_new(request: SignedInRequest, course: Course) -> HttpResponse:
             team = courses.start_own_team(membership=membership, name=form.cleaned_data["name"])
             return redirect("team_home", team_id=team.pk)
         if membership.role == Role.INSTRUCTOR:
-            team = courses.create_team(course=course, name=form.cleaned_data["name"], person=request.user)
+            team = courses.create_team(
+                course=course, name=form.cleaned_data["name"], person=request.user
+            )
             messages.success(request, f"The team {team} exists. Assign its professor next.")
         else:
-            messages.error(request, "Professors grade teams without knowing them; students and instructors make teams.")
+            messages.error(
+                request,
+                "Professors grade teams without knowing them; students and instructors make teams.",
+            )
     except courses.CourseRefused as error:
         messages.error(request, str(error))
     return redirect("course_home", course_id=course.pk)
@@ -85,10 +107,14 @@ def team_new(request: SignedInRequest, course: Course) -> HttpResponse:
 @require_POST
 def team_join(request: SignedInRequest, course: Course, joined_id: int) -> HttpResponse:
     """A student without a team asks to be in one of this course."""
-    team = get_object_or_404(course.teams.filter(practice=False).select_related("course"), pk=joined_id)
+    team = get_object_or_404(
+        course.teams.filter(practice=False).select_related("course"), pk=joined_id
+    )
     try:
         team_requests.ask(membership=request.membership, team=team)
-        messages.success(request, f"{team} is asked. Somebody of the team, or your instructor, lets you in.")
+        messages.success(
+            request, f"{team} is asked. Somebody of the team, or your instructor, lets you in."
+        )
     except courses.CourseRefused as error:
         messages.error(request, str(error))
     return redirect("course_home", course_id=course.pk)
@@ -137,4 +163,6 @@ def team_settings(request: SignedInRequest, course: Course, edited_id: int) -> H
         messages.success(request, f"Saved: {team}.")
         return redirect("course_home", course_id=course.pk)
     context = {"form": form, "edited": team, "section": "course"}
-    return render(request, "teams/team_settings.html", context, status=422 if form.errors else 200)
+    return render(
+        request, "teams/team_settings.html", context, status=422 if form.errors else 200
+    )

@@ -19,7 +19,10 @@ def notice_list(request: SignedInRequest) -> HttpResponse:
     """My newest notices, and where I want which. Looking reads them, but not through somebody else's eyes."""
     form = NoticeChoiceForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        notices.choose(person=request.user, **{name: set(kinds) for name, kinds in form.cleaned_data.items()})
+        notices.choose(
+            person=request.user,
+            **{name: set(kinds) for name, kinds in form.cleaned_data.items()},
+        )
         messages.success(request, "Saved.")
         return redirect("notice_list")
     in_app, by_mail = notices.chosen(person=request.user)
@@ -45,7 +48,10 @@ def notice_bell(request: SignedInRequest) -> HttpResponse:
 @course_view(Access.STUDENT)
 def course_notices(request: SignedInRequest, course: Course) -> HttpResponse:
     """Announcements of the course; instructors write them here."""
-    context = {"announcements": course.announcements.select_related("author")[:50], "form": AnnouncementForm()}
+    context = {
+        "announcements": course.announcements.select_related("author")[:50],
+        "form": AnnouncementForm(),
+    }
     return render(request, "teams/course_notices.html", {**context, "section": "notices"})
 
 

@@ -22,7 +22,9 @@ AWAY_SECONDS = 1800
 def oidc_start(request: HttpRequest) -> HttpResponse:
     """Off to the provider; `next` is where to go afterwards."""
     if not oidc.configured():
-        return _refused(request, "Signing in through another service is not set up on this platform.")
+        return _refused(
+            request, "Signing in through another service is not set up on this platform."
+        )
     try:
         throttle.count("outside-sign-in", place=place(request))
         answer = oidc.send_to_provider(request)
@@ -43,7 +45,9 @@ def oidc_start(request: HttpRequest) -> HttpResponse:
 def oidc_callback(request: HttpRequest) -> HttpResponse:
     """Back from the provider: signed in, or told why not."""
     if not oidc.configured():
-        return _refused(request, "Signing in through another service is not set up on this platform.")
+        return _refused(
+            request, "Signing in through another service is not set up on this platform."
+        )
     try:
         claims = oidc.claims_of(request)
         person = outside_sign_in.enter(claims)
@@ -54,7 +58,9 @@ def oidc_callback(request: HttpRequest) -> HttpResponse:
     login(request, person, backend=BACKEND)
     if not person.memberships.exists():
         messages.success(request, "You are signed in. Next: enter the code of your course.")
-    inside = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
+    inside = url_has_allowed_host_and_scheme(
+        wanted, {request.get_host()}, require_https=request.is_secure()
+    )
     return redirect(wanted if inside else "home")
 
 

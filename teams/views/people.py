@@ -12,9 +12,24 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from teams.access import Access, SignedInRequest, course_view
 from teams.body_limits import takes_file
-from teams.forms import MOST_ROSTER_BYTES, FormTeamsForm, InviteForm, MembershipForm, RosterForm, SectionForm
+from teams.forms import (
+    MOST_ROSTER_BYTES,
+    FormTeamsForm,
+    InviteForm,
+    MembershipForm,
+    RosterForm,
+    SectionForm,
+)
 from teams.models import Course, Membership, Role, User
-from teams.services import courses, enrolment, erasing, imported_people, invitations, mail, roster
+from teams.services import (
+    courses,
+    enrolment,
+    erasing,
+    imported_people,
+    invitations,
+    mail,
+    roster,
+)
 
 PAGE_PEOPLE = 50
 MOST_MAILS = 20
@@ -27,7 +42,9 @@ def course_people(request: SignedInRequest, course: Course) -> HttpResponse:
     people = people.order_by("-active", "role", "team__name", "person__name")
     if wanted := request.GET.get("q", "").strip():
         found = Q(person__name__icontains=wanted) | Q(person__email__icontains=wanted)
-        people = people.filter(found | Q(team__name__icontains=wanted) | Q(section__name__iexact=wanted))
+        people = people.filter(
+            found | Q(team__name__icontains=wanted) | Q(section__name__iexact=wanted)
+        )
     waiting = course.memberships.filter(role=Role.STUDENT, active=True, team=None).count()
     context = {
         "page": Paginator(people, PAGE_PEOPLE).get_page(request.GET.get("page")),
@@ -49,7 +66,9 @@ def course_people_invite(request: SignedInRequest, course: Course) -> HttpRespon
     """All whose names came with an imported course."""
     invited, refused = imported_people.invite_all(course=course, person=request.user)
     if invited:
-        messages.success(request, f"{invited} {'person is' if invited == 1 else 'people are'} invited.")
+        messages.success(
+            request, f"{invited} {'person is' if invited == 1 else 'people are'} invited."
+        )
     for why in refused[:MOST_MAILS]:
         messages.warning(request, why)
     return redirect("course_people", course_id=course.pk)
@@ -61,7 +80,9 @@ def course_mail_retry(request: SignedInRequest, course: Course) -> HttpResponse:
     """What could not be delivered, once more."""
     number = mail.try_again(course)
     if number:
-        messages.success(request, f"{number} mail{'' if number == 1 else 's'} will be tried again now.")
+        messages.success(
+            request, f"{number} mail{'' if number == 1 else 's'} will be tried again now."
+        )
     return redirect("course_people", course_id=course.pk)
 
 
@@ -73,7 +94,9 @@ def course_invite(request: SignedInRequest, course: Course) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         given = {name: form.cleaned_data[name] for name in ("email", "name", "team")}
         try:
-            made = enrolment.invite(course=course, role=Role(form.cleaned_data["role"]), person=request.user, **given)
+            made = enrolment.invite(
+                course=course, role=Role(form.cleaned_data["role"]), person=request.user, **given
+            )
             if section := form.cleaned_data["section"]:
                 enrolment.put_in_section(membership=made, section=section, person=request.user)
             if number := form.cleaned_data["student_id"]:
@@ -81,10 +104,15 @@ def course_invite(request: SignedInRequest, course: Course) -> HttpResponse:
         except courses.CourseRefused as error:
             form.add_error(None, str(error))
         else:
-            messages.success(request, f"{made.person} is enrolled, and a mail is on its way to {made.person.email}.")
+            messages.success(
+                request,
+                f"{made.person} is enrolled, and a mail is on its way to {made.person.email}.",
+            )
             return redirect("course_people", course_id=course.pk)
     context = {"form": form, "section": "people"}
-    return render(request, "teams/course_invite.html", context, status=422 if form.errors else 200)
+    return render(
+        request, "teams/course_invite.html", context, status=422 if form.errors else 200
+    )
 
 
 def _membership(course: Course, membership_id: int) -> Membership:
@@ -94,7 +122,9 @@ def _membership(course: Course, membership_id: int) -> Membership:
 
 @course_view(Access.INSTRUCTOR)
 @require_http_methods(["GET", "POST"])
-def membership_edit(request: SignedInRequest, course: Course, membership_id: int) -> HttpResponse:
+def membership_edit(
+    request: SignedInRequest, course: Course, membership_id: int
+) -> HttpResponse:
     """One person: role, team, section."""
     membership = _membership(course, membership_id)
     names = ("role", "team", "section", "student_id")
@@ -108,10 +138,14 @@ def membership_edit(request: SignedInRequest, course: Course, membership_id: int
         else:
             messages.success(request, f"Saved: {membership}.")
             if membership.person.is_expected:
-                messages.warning(request, TAKES_EFFECT.format(membership.person, membership.person.email))
+                messages.warning(
+                    request, TAKES_EFFECT.format(membership.person, membership.person.email)
+                )
             return redirect("course_people", course_id=course.pk)
     context = {"form": form, "shown": membership, "section": "people"}
-    return render(request, "teams/membership_edit.html", context, status=422 if form.errors else 200)
+    return render(
+        request, "teams/membership_edit.html", context, status=422 if form.errors else 200
+    )
 
 
 def _apply(form: MembershipForm, membership: Membership, request: SignedInRequest) -> None:
@@ -123,12 +157,16 @@ def _apply(form: MembershipForm, membership: Membership, request: SignedInReques
     if "section" in form.data and section != membership.section:
         enrolment.put_in_section(membership=membership, section=section, person=request.user)
     if "student_id" in form.data and form.cleaned_data["student_id"] != membership.student_id:
-        enrolment.set_student_id(membership=membership, student_id=form.cleaned_data["student_id"])
+        enrolment.set_student_id(
+            membership=membership, student_id=form.cleaned_data["student_id"]
+        )
 
 
 @course_view(Access.INSTRUCTOR)
 @require_POST
-def membership_switch(request: SignedInRequest, course: Course, membership_id: int) -> HttpResponse:
+def membership_switch(
+    request: SignedInRequest, course: Course, membership_id: int
+) -> HttpResponse:
     """`do`: out, in, erase, withdraw an invitation, or mail a link to a password."""
     membership, wanted = _membership(course, membership_id), request.POST.get("do", "")
     try:
@@ -162,7 +200,10 @@ SWITCHES: dict[str, tuple[Callable[..., None], str]] = {
         enrolment.take_back,
         "{name} enters by the link that is mailed to the address, and nobody else does.",
     ),
-    "withdraw": (enrolment.withdraw, "The invitation of {name} is withdrawn; its link no longer works."),
+    "withdraw": (
+        enrolment.withdraw,
+        "The invitation of {name} is withdrawn; its link no longer works.",
+    ),
 }
 
 
@@ -182,7 +223,9 @@ def _mail_link(membership: Membership) -> str:
 @takes_file(at_most=MOST_ROSTER_BYTES)
 def course_roster(request: SignedInRequest, course: Course) -> HttpResponse:
     """A class list: first what it would do, line by line; then, if the instructor says so, that."""
-    form = RosterForm(request.POST or None, request.FILES or None, initial={"role": Role.STUDENT})
+    form = RosterForm(
+        request.POST or None, request.FILES or None, initial={"role": Role.STUDENT}
+    )
     shown, text = None, ""
     if request.method == "POST" and form.is_valid():
         role, upload = Role(form.cleaned_data["role"]), form.cleaned_data["file"]
@@ -196,7 +239,9 @@ def course_roster(request: SignedInRequest, course: Course) -> HttpResponse:
         except roster.RosterUnreadable as error:
             form.add_error(None, str(error))
     context = {"form": form, "shown": shown, "text": text, "section": "people"}
-    return render(request, "teams/course_roster.html", context, status=422 if form.errors else 200)
+    return render(
+        request, "teams/course_roster.html", context, status=422 if form.errors else 200
+    )
 
 
 def _said(done: roster.Enrolled) -> str:
@@ -212,8 +257,12 @@ def section_new(request: SignedInRequest, course: Course) -> HttpResponse:
         messages.error(request, "A section needs a name of up to 60 characters.")
         return redirect("course_people", course_id=course.pk)
     try:
-        section = enrolment.create_section(course=course, name=form.cleaned_data["name"], person=request.user)
-        messages.success(request, f"Section {section} exists. Put people in it here or with a class list.")
+        section = enrolment.create_section(
+            course=course, name=form.cleaned_data["name"], person=request.user
+        )
+        messages.success(
+            request, f"Section {section} exists. Put people in it here or with a class list."
+        )
     except courses.CourseRefused as error:
         messages.error(request, str(error))
     return redirect("course_people", course_id=course.pk)
@@ -243,8 +292,15 @@ def teams_form(request: SignedInRequest, course: Course) -> HttpResponse:
             except enrolment.DrawChanged as error:
                 messages.warning(request, str(error))
             else:
-                messages.success(request, f"{len(made)} teams are made. Next: assign their professors.")
+                messages.success(
+                    request, f"{len(made)} teams are made. Next: assign their professors."
+                )
                 return redirect("course_home", course_id=course.pk)
         groups = enrolment.propose_teams(course=course, **form.cleaned_data)
-    context = {"form": form, "groups": groups, "mark": enrolment.mark_of(groups or []), "section": "people"}
+    context = {
+        "form": form,
+        "groups": groups,
+        "mark": enrolment.mark_of(groups or []),
+        "section": "people",
+    }
     return render(request, "teams/teams_form.html", context, status=422 if form.errors else 200)

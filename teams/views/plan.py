@@ -46,4 +46,6 @@ def milestone_edit(request: SignedInRequest, course: Course, milestone_id: int) 
 
 def _said(form: MilestoneForm) -> str:
     """What is wrong, field by field, for the bar above the plan."""
-    return " ".join(f"{form.fields[name].label}: {errors[0]}" for name, errors in form.errors.items())
+    return " ".join(
+        f"{form.fields[name].label}: {errors[0]}" for name, errors in form.errors.items()
+    )

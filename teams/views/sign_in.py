@@ -17,7 +17,16 @@ from teams import known_browser, oidc
 from teams.access import SignedInRequest, public_view, signed_in_view
 from teams.forms import FirstAccountForm, JoinForm, PasswordLinkForm, SignInForm, SignUpForm
 from teams.models import Course, Membership, Role, User
-from teams.services import courses, first_account, identity, invitations, links, mail, people, throttle
+from teams.services import (
+    courses,
+    first_account,
+    identity,
+    invitations,
+    links,
+    mail,
+    people,
+    throttle,
+)
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
@@ -51,7 +60,9 @@ class SignInView(auth_views.LoginView):
         try:
             throttle.check("sign-in", place=place(request))
             # Before the password is looked at: many tries at once are as many.
-            throttle.count("sign-in-again" if mark else "sign-in", about=f"{about} {mark}".strip())
+            throttle.count(
+                "sign-in-again" if mark else "sign-in", about=f"{about} {mark}".strip()
+            )
         except throttle.TooMany as error:
             return too_many(request, error)
         return super().post(request, *args, **kwargs)
@@ -95,7 +106,9 @@ class PasswordChangeView(auth_views.PasswordChangeView):
         except identity.LinkUsed:
             return redirect("sign_in")
         update_session_auth_hash(self.request, person)
-        messages.success(self.request, "Your password is changed. Other browsers are signed out.")
+        messages.success(
+            self.request, "Your password is changed. Other browsers are signed out."
+        )
         return redirect(self.success_url)
 
 
@@ -115,7 +128,9 @@ class PasswordSetView(auth_views.PasswordResetConfirmView):
 
     def form_valid(self, form: Any) -> HttpResponse:
         try:
-            identity.set_password_by_link(person=self._person, password=form.cleaned_data["new_password1"])
+            identity.set_password_by_link(
+                person=self._person, password=form.cleaned_data["new_password1"]
+            )
         except identity.LinkUsed:
             self.validlink = False
             return self.render_to_response(self.get_context_data())
@@ -148,10 +163,16 @@ def password_forgotten(request: HttpRequest) -> HttpResponse:
             return too_many(request, error)
         invitations.send_password_link(email=email)
         messages.success(
-            request, "If this address has an account, a link is on its way to it. Look in the spam folder too."
+            request,
+            "If this address has an account, a link is on its way to it. Look in the spam folder too.",
         )
         return redirect("sign_in")
-    return render(request, "teams/password_forgotten.html", {"form": form}, status=422 if form.errors else 200)
+    return render(
+        request,
+        "teams/password_forgotten.html",
+        {"form": form},
+        status=422 if form.errors else 200,
+    )
 
 
 @public_view
@@ -195,9 +216,14 @@ def address(request: SignedInRequest) -> HttpResponse:
         except throttle.TooMany as error:
             return too_many(request, error)
         if identity.send_confirmation(request.user):
-            messages.success(request, f"A link is on its way to {request.user.email}. Look in the spam folder too.")
+            messages.success(
+                request,
+                f"A link is on its way to {request.user.email}. Look in the spam folder too.",
+            )
         else:
-            messages.warning(request, "A link left less than two minutes ago. Wait for it first.")
+            messages.warning(
+                request, "A link left less than two minutes ago. Wait for it first."
+            )
         return redirect("address")
     return render(request, "teams/address.html", {"mail_leaves": mail.leaves_this_machine()})
 
@@ -211,7 +237,9 @@ def address_confirm(request: SignedInRequest, token: str) -> HttpResponse:
         identity.prove(request.user)
         messages.success(request, "Thank you: your address is confirmed.")
         return redirect("home")
-    return render(request, "teams/address_confirm.html", {"valid": valid}, status=200 if valid else 410)
+    return render(
+        request, "teams/address_confirm.html", {"valid": valid}, status=200 if valid else 410
+    )
 
 
 def start_page(membership: Membership) -> HttpResponse:
@@ -232,7 +260,9 @@ def home(request: SignedInRequest) -> HttpResponse:
     if len(memberships) == 1 and not may_create and not request.user.is_staff:
         return start_page(memberships[0])
     return render(
-        request, "teams/home.html", {"memberships": memberships, "may_create": may_create, "form": JoinForm()}
+        request,
+        "teams/home.html",
+        {"memberships": memberships, "may_create": may_create, "form": JoinForm()},
     )
 
 
@@ -250,7 +280,10 @@ def join(request: HttpRequest) -> HttpResponse:
             if signed_in:
                 return _join(request, form.cleaned_data["code"])
             people.ask_to_join(**form.cleaned_data)
-            context = {"email": form.cleaned_data["email"], "mail_leaves": mail.leaves_this_machine()}
+            context = {
+                "email": form.cleaned_data["email"],
+                "mail_leaves": mail.leaves_this_machine(),
+            }
             return render(request, "teams/join_sent.html", context)
         except throttle.TooMany as error:
             return too_many(request, error)
@@ -265,7 +298,9 @@ def _join(request: HttpRequest, code: str) -> HttpResponse:
 
 def _welcome(request: HttpRequest, membership: Membership) -> HttpResponse:
     course: Course = membership.course
-    messages.success(request, f"Welcome to {course}. You are here as {membership.get_role_display().lower()}.")
+    messages.success(
+        request, f"Welcome to {course}. You are here as {membership.get_role_display().lower()}."
+    )
     return start_page(membership)
 
 
@@ -277,15 +312,21 @@ def join_enter(request: HttpRequest, token: str) -> HttpResponse:
     if joining is None:
         return render(request, "teams/join_enter.html", status=410)
     if people.has_own_way_in(joining):
-        messages.warning(request, "This address has an account. Sign in, and you enter the course.")
-        return redirect(f"{reverse('sign_in')}?{urlencode({'next': links.code_link(joining.code)})}")
+        messages.warning(
+            request, "This address has an account. Sign in, and you enter the course."
+        )
+        return redirect(
+            f"{reverse('sign_in')}?{urlencode({'next': links.code_link(joining.code)})}"
+        )
     person = User(email=joining.email, name=joining.name)
     form: SetPasswordForm[User] = SetPasswordForm(person, request.POST or None)
     if request.method == "POST":
         try:
             throttle.count("password-set", about=joining.email, place=place(request))
             if form.is_valid():
-                membership = people.enter_by_link(joining=joining, password=form.cleaned_data["new_password1"])
+                membership = people.enter_by_link(
+                    joining=joining, password=form.cleaned_data["new_password1"]
+                )
                 login(request, membership.person, backend=BACKEND)
                 return _welcome(request, membership)
         except throttle.TooMany as error:

@@ -20,9 +20,15 @@ PAGE_ACCOUNTS = 50
 DECISIONS: dict[str, tuple[Callable[..., None], str]] = {
     "close": (accounts.close, "{} can no longer sign in. All their work stays."),
     "reopen": (accounts.reopen, "{} can sign in again."),
-    "erase": (erasing.erase_account, "Name and address are gone. What they made is still there."),
+    "erase": (
+        erasing.erase_account,
+        "Name and address are gone. What they made is still there.",
+    ),
     "allow": (accounts.allow_courses, "{} may create courses."),
-    "forbid": (accounts.forbid_courses, "{} may not create courses any more. The courses that they made stay."),
+    "forbid": (
+        accounts.forbid_courses,
+        "{} may not create courses any more. The courses that they made stay.",
+    ),
 }
 
 
@@ -41,7 +47,10 @@ def account_list(request: SignedInRequest) -> HttpResponse:
         return redirect("account_list")
     wanted = request.GET.get("q", "").strip()
     page = Paginator(accounts.find(wanted), PAGE_ACCOUNTS).get_page(request.GET.get("page"))
-    rows = [(one, any(right.codename == "add_course" for right in one.user_permissions.all())) for one in page]
+    rows = [
+        (one, any(right.codename == "add_course" for right in one.user_permissions.all()))
+        for one in page
+    ]
     context = {
         "page": page,
         "rows": rows,
@@ -63,8 +72,14 @@ def platform_audit(request: SignedInRequest) -> HttpResponse:
 @staff_view
 def platform_bill(request: SignedInRequest) -> HttpResponse:
     """Every course's money in one sum beside the provider's bill: what no single course's instructor may see."""
-    others = [(one, billing.shown_of(one)) for one, _ in billing.with_bills() if not one.from_environment]
-    return render(request, "teams/platform_bill.html", {"bill": billing.shown(), "others": others})
+    others = [
+        (one, billing.shown_of(one))
+        for one, _ in billing.with_bills()
+        if not one.from_environment
+    ]
+    return render(
+        request, "teams/platform_bill.html", {"bill": billing.shown(), "others": others}
+    )
 
 
 @staff_view
@@ -80,7 +95,9 @@ def impersonate(request: SignedInRequest) -> HttpResponse:
             return redirect("impersonate")
         return redirect("home")
     wanted = request.GET.get("q", "").strip()
-    found = User.objects.filter(Q(name__icontains=wanted) | Q(email__icontains=wanted), is_active=True, is_staff=False)
+    found = User.objects.filter(
+        Q(name__icontains=wanted) | Q(email__icontains=wanted), is_active=True, is_staff=False
+    )
     context = {"q": wanted, "found": found.order_by("name")[:MOST_FOUND] if wanted else []}
     return render(request, "teams/impersonate.html", context)
 

@@ -17,7 +17,9 @@ def course_storage(request: SignedInRequest, course: Course) -> HttpResponse:
     return _page(request, course)
 
 
-def _page(request: SignedInRequest, course: Course, refused: DiskLimitForm | None = None) -> HttpResponse:
+def _page(
+    request: SignedInRequest, course: Course, refused: DiskLimitForm | None = None
+) -> HttpResponse:
     whole, teams = disk.of_course(course)
     context = {"section": "storage", "whole": whole, "teams": teams, "refused": refused}
     return render(request, "teams/course_storage.html", context, status=422 if refused else 200)
@@ -34,5 +36,7 @@ def storage_limit(request: SignedInRequest, course: Course) -> HttpResponse:
     team = get_object_or_404(Team, course=course, pk=wanted) if wanted else None
     disk.set_limit(course=course, team=team, limit=form.limit, person=request.user)
     allowed = disk.told(form.limit) if form.limit is not None else "the platform's default"
-    messages.success(request, f"{team.name if team else 'All teams together'} may keep {allowed} now.")
+    messages.success(
+        request, f"{team.name if team else 'All teams together'} may keep {allowed} now."
+    )
     return redirect("course_storage", course.pk)

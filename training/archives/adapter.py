@@ -10,14 +10,26 @@ from msgspec import Meta
 from teams.sandbox_child import Refusal
 from training.archives.manifest import CONFIG, WEIGHTS
 
-MOST_HEADER, MOST_RANK, MOST_MODULES, MOST_TENSORS = 2_000_000, 256, 32, 20_000
+MOST_HEADER = 2_000_000
+MOST_RANK = 256
+MOST_MODULES = 32
+MOST_TENSORS = 20_000
 TYPES = {"F32": 4, "F16": 2, "BF16": 2}
 # The bits of a number's exponent: all of them set means infinity or "not a number".
 EXPONENTS = {"F32": ("<u4", 0x7F800000), "F16": ("<u2", 0x7C00), "BF16": ("<u2", 0x7F80)}
-PREFIX, ENDS = "base_model.model.", (".lora_A.weight", ".lora_B.weight")
+PREFIX = "base_model.model."
+ENDS = (".lora_A.weight", ".lora_B.weight")
 SCANNED_BYTES = 1 << 22
-PLAIN_OFF = ("use_dora", "modules_to_save", "trainable_token_indices", "layer_replication", "target_parameters",
-             "rank_pattern", "alpha_pattern", "auto_mapping")  # fmt: skip
+PLAIN_OFF = (
+    "use_dora",
+    "modules_to_save",
+    "trainable_token_indices",
+    "layer_replication",
+    "target_parameters",
+    "rank_pattern",
+    "alpha_pattern",
+    "auto_mapping",
+)
 Size = Annotated[int, Meta(ge=1, le=10_000_000)]
 
 
@@ -35,7 +47,8 @@ class AdapterConfig(msgspec.Struct, frozen=True):
     r: Annotated[int, Meta(ge=1, le=MOST_RANK)]
     lora_alpha: Annotated[float, Meta(gt=0, le=10_000)]
     target_modules: Annotated[
-        list[Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]{0,79}$")]], Meta(min_length=1, max_length=MOST_MODULES)
+        list[Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]{0,79}$")]],
+        Meta(min_length=1, max_length=MOST_MODULES),
     ]
     use_rslora: bool = False
 
@@ -49,13 +62,18 @@ def read_config(text: bytes) -> AdapterConfig:
     if said.get("peft_type") != "LORA" or said.get("bias", "none") != "none":
         raise Refusal(CONFIG, "peft_type", "The adapter is not a plain LoRA adapter.")
     if used := [name for name in PLAIN_OFF if said.get(name)]:
-        raise Refusal(CONFIG, used[0], f"The adapter uses {', '.join(used)}, which is not served here.")
+        raise Refusal(
+            CONFIG, used[0], f"The adapter uses {', '.join(used)}, which is not served here."
+        )
     try:
         return msgspec.convert(
-            {name: said[name] for name in AdapterConfig.__struct_fields__ if name in said}, AdapterConfig
+            {name: said[name] for name in AdapterConfig.__struct_fields__ if name in said},
+            AdapterConfig,
         )
     except msgspec.ValidationError as wrong:
-        raise Refusal(CONFIG, "", f"The adapter's rank, alpha or target_modules are not usable: {wrong}.") from wrong
+        raise Refusal(
+            CONFIG, "", f"The adapter's rank, alpha or target_modules are not usable: {wrong}."
+        ) from wrong
 
 
 def read_weights(file: IO[bytes], size: int, rank: int) -> dict[str, tuple[int, int]]:
@@ -69,7 +87,9 @@ def read_weights(file: IO[bytes], size: int, rank: int) -> dict[str, tuple[int, 
     end = 0
     for (first, last), name in places:
         if first != end or last < first:
-            raise Refusal(WEIGHTS, name, "The adapter's weights overlap or have gaps: the file is damaged.")
+            raise Refusal(
+                WEIGHTS, name, "The adapter's weights overlap or have gaps: the file is damaged."
+            )
         end = last
     if not places or start + end != size:
         raise Refusal(WEIGHTS, "", "The adapter's weights are cut off.")
@@ -92,7 +112,9 @@ def _header(file: IO[bytes], size: int) -> tuple[dict[str, Entry], int]:
         said.pop("__metadata__", None)
         tensors = msgspec.convert(said, dict[str, Entry])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as wrong:
-        raise Refusal(WEIGHTS, "", f"The adapter's weights are not a safetensors file: {wrong}.") from wrong
+        raise Refusal(
+            WEIGHTS, "", f"The adapter's weights are not a safetensors file: {wrong}."
+        ) from wrong
     if len(tensors) > MOST_TENSORS:
         raise Refusal(WEIGHTS, "", f"It holds more than {MOST_TENSORS:,} matrices.")
     return tensors, 8 + length
@@ -109,7 +131,11 @@ def _check_tensor(name: str, entry: Entry, rank: int) -> None:
 
 def _check_pairs(tensors: dict[str, Entry]) -> None:
     for name in tensors:
-        other = name.replace(".lora_A.", ".lora_B.") if ".lora_A." in name else name.replace(".lora_B.", ".lora_A.")
+        other = (
+            name.replace(".lora_A.", ".lora_B.")
+            if ".lora_A." in name
+            else name.replace(".lora_B.", ".lora_A.")
+        )
         if other not in tensors:
             raise Refusal(WEIGHTS, name, "The other half of this matrix is missing.")
 
@@ -124,4 +150,8 @@ def _check_finite(file: IO[bytes], name: str, entry: Entry) -> None:
         left -= len(piece)
         numbers = numpy.frombuffer(piece, dtype=kind)
         if bool(((numbers & exponent) == exponent).any()):
-            raise Refusal(WEIGHTS, name, "It holds a number that is infinite or not a number. Train the run again.")
+            raise Refusal(
+                WEIGHTS,
+                name,
+                "It holds a number that is infinite or not a number. Train the run again.",
+            )

@@ -13,19 +13,59 @@ from datasets.services.blocks import RowIds, StoredRow, Totals, packed, with_ids
 from teams.sandbox_child import Refusal
 from training.archives.manifest import EVENTS
 
-MOST_ROWS, MOST_EVENTS, LONGEST_LINE, LONGEST_TEXT = 200_000, 50_000, 1_000_000, 4_000
+MOST_ROWS = 200_000
+MOST_EVENTS = 50_000
+LONGEST_LINE = 1_000_000
+LONGEST_TEXT = 4_000
 LONGEST_ROW_ID = 40  # as what is said of single rows is kept
 EVENT_KINDS = ("step", "validation", "sample", "score")
-SHOWN = ("loss", "total_steps", "learning_rate", "stage", "question", "answer", "score", "low", "high", "n", "failed",
-         "measure", "reward_accuracy", "reward_margin", "reward_chosen", "reward_rejected")  # fmt: skip
-KEPT_RESULT = ("system_prompt", "instructions", "demos", "examples", "versions", "data_sha256", "stopped",
-               "hyperparameters", "metrics")  # fmt: skip
-TABLES, MOST_SHOWN, MOST_PROMPT = ("demos", "examples"), 200, 20_000
-MOST_DEPTH, MOST_NODES = 8, 20_000
+SHOWN = (
+    "loss",
+    "total_steps",
+    "learning_rate",
+    "stage",
+    "question",
+    "answer",
+    "score",
+    "low",
+    "high",
+    "n",
+    "failed",
+    "measure",
+    "reward_accuracy",
+    "reward_margin",
+    "reward_chosen",
+    "reward_rejected",
+)
+KEPT_RESULT = (
+    "system_prompt",
+    "instructions",
+    "demos",
+    "examples",
+    "versions",
+    "data_sha256",
+    "stopped",
+    "hyperparameters",
+    "metrics",
+)
+TABLES = ("demos", "examples")
+MOST_SHOWN = 200
+MOST_PROMPT = 20_000
+MOST_DEPTH = 8
+MOST_NODES = 20_000
 OF_THE_OTHER_MACHINE = (
-    "tokens_per_second", "seconds_per_step", "seconds_per_token", "train_seconds", "load_seconds", "validation_seconds",
-    "sample_seconds", "seconds_per_answer", "save_seconds", "wall_seconds", "peak_memory_mb",
-)  # fmt: skip
+    "tokens_per_second",
+    "seconds_per_step",
+    "seconds_per_token",
+    "train_seconds",
+    "load_seconds",
+    "validation_seconds",
+    "sample_seconds",
+    "seconds_per_answer",
+    "save_seconds",
+    "wall_seconds",
+    "peak_memory_mb",
+)
 Step = Annotated[int, Meta(ge=0, lt=2**31)]
 
 
@@ -51,7 +91,9 @@ def _rows(lines: Iterable[bytes], member: str) -> Iterator[formats.Row]:
         try:
             row = msgspec.json.decode(line, type=StoredRow)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as wrong:
-            raise Refusal(member, f"line {number}", f"It is not a row of this platform: {wrong}.") from wrong
+            raise Refusal(
+                member, f"line {number}", f"It is not a row of this platform: {wrong}."
+            ) from wrong
         if wrong_row := trouble_with(row):
             raise Refusal(member, f"line {number}", wrong_row)
         if row.id in known:
@@ -65,7 +107,14 @@ def trouble_with(row: StoredRow) -> str:
     plain = formats.Row(**{name: getattr(row, name) for name in formats.Row.__struct_fields__})
     try:
         read, problems = formats.from_object(formats.to_shape(plain, row.shape), line=row.line)
-    except (formats.ConversionRefused, KeyError, TypeError, ValueError, AttributeError, RecursionError) as wrong:
+    except (
+        formats.ConversionRefused,
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RecursionError,
+    ) as wrong:
         return f"It is not a row of this platform ({wrong})."
     if read is None or read.messages != row.messages:
         return problems[0].message if problems else "It reads differently here."
@@ -80,10 +129,14 @@ def events(lines: Iterable[bytes]) -> Iterator[Event]:
         try:
             event = msgspec.json.decode(line, type=Event)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as wrong:
-            raise Refusal(EVENTS, f"line {number}", f"It is not an event of a run: {wrong}.") from wrong
+            raise Refusal(
+                EVENTS, f"line {number}", f"It is not an event of a run: {wrong}."
+            ) from wrong
         if event.kind not in EVENT_KINDS:
             raise Refusal(
-                EVENTS, f"line {number}", f"“{event.kind[:40]}” is not an event that a run archive may bring."
+                EVENTS,
+                f"line {number}",
+                f"“{event.kind[:40]}” is not an event that a run archive may bring.",
             )
         data = {name: small(event.data[name]) for name in SHOWN if name in event.data}
         yield Event(event.kind, event.step, data)
@@ -112,9 +165,14 @@ def bounded(value: Any, *, longest: int = MOST_PROMPT) -> Any:
         nonlocal left
         left -= 1
         if depth > MOST_DEPTH or left < 0:
-            raise ValueError(f"it is nested deeper than {MOST_DEPTH}, or has more than {MOST_NODES:,} values")
+            raise ValueError(
+                f"it is nested deeper than {MOST_DEPTH}, or has more than {MOST_NODES:,} values"
+            )
         if isinstance(one, dict):
-            return {storable_text(str(name)[:300]): copy(item, depth + 1) for name, item in one.items()}
+            return {
+                storable_text(str(name)[:300]): copy(item, depth + 1)
+                for name, item in one.items()
+            }
         if isinstance(one, list):
             return [copy(item, depth + 1) for item in one]
         if isinstance(one, str):
@@ -138,13 +196,17 @@ def result(said: dict[str, Any], *, seed: int) -> dict[str, Any]:
             kept[name] = _table(kept[name])
     if "metrics" in kept:
         metrics = kept["metrics"] if isinstance(kept["metrics"], dict) else {}
-        kept["metrics"] = {name: small(metrics[name]) for name in metrics if name not in OF_THE_OTHER_MACHINE}
+        kept["metrics"] = {
+            name: small(metrics[name]) for name in metrics if name not in OF_THE_OTHER_MACHINE
+        }
     return {**kept, "schema": 1, "seed": seed, "imported": True}
 
 
 def _table(said: Any) -> list[dict[str, Any]]:
     rows = [row for row in said if isinstance(row, dict)] if isinstance(said, list) else []
-    return [{str(name): small(value) for name, value in row.items()} for row in rows[:MOST_SHOWN]]
+    return [
+        {str(name): small(value) for name, value in row.items()} for row in rows[:MOST_SHOWN]
+    ]
 
 
 def as_line(value: Any) -> bytes:

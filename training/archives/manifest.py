@@ -9,12 +9,20 @@ from msgspec import Meta
 from teams.sandbox_child import Refusal
 
 SCHEMA = 2
-MANIFEST, SIGNATURE, ROWS, EVENTS = "run.json", "run.json.signature", "rows.jsonl", "events.jsonl"
-MOST_FILES, MOST_BYTES, MOST_TEXT_BYTES = 40, 400_000_000, 5_000_000
+MANIFEST = "run.json"
+SIGNATURE = "run.json.signature"
+ROWS = "rows.jsonl"
+EVENTS = "events.jsonl"
+MOST_FILES = 40
+MOST_BYTES = 400_000_000
+MOST_TEXT_BYTES = 5_000_000
 MOST_LINES_BYTES = 250_000_000  # rows and curves
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".h5")
-WEIGHTS, CONFIG = "adapter/adapter_model.safetensors", "adapter/adapter_config.json"
-TEMPLATE, PROGRAM, RESULT = "adapter/chat_template.jinja", "program.json", "result.json"
+WEIGHTS = "adapter/adapter_model.safetensors"
+CONFIG = "adapter/adapter_config.json"
+TEMPLATE = "adapter/chat_template.jinja"
+PROGRAM = "program.json"
+RESULT = "result.json"
 ALLOWED: dict[str, tuple[str, ...]] = {
     "lora": (
         RESULT,
@@ -32,7 +40,11 @@ ALLOWED: dict[str, tuple[str, ...]] = {
 """The only files that a run of each method may bring. Their place here is all that names them on their way in."""
 IN_A_COURSE = {**ALLOWED, "openai": (*ALLOWED["openai"], *ALLOWED["lora"][1:])}
 """The same for the runs of a course: a job of the platform's own service is an OpenAI run and left an adapter."""
-NEEDED: dict[str, tuple[str, ...]] = {"lora": (WEIGHTS, CONFIG), "dspy": (PROGRAM,), "openai": ()}
+NEEDED: dict[str, tuple[str, ...]] = {
+    "lora": (WEIGHTS, CONFIG),
+    "dspy": (PROGRAM,),
+    "openai": (),
+}
 Text = Annotated[str, Meta(max_length=300)]
 Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Whole = Annotated[int, Meta(ge=0, lt=2**31)]

@@ -11,7 +11,8 @@ from msgspec import Meta
 
 from training.program_design import Design
 
-MOST_ANSWER_TOKENS, HOTTEST = 4_000, 2.0
+MOST_ANSWER_TOKENS = 4_000
+HOTTEST = 2.0
 CUSTOM_TYPE = "<<CUSTOM-TYPE-"
 MOST_TEXT = 20_000
 Text = Annotated[str, Meta(max_length=MOST_TEXT)]
@@ -89,7 +90,10 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return "design", why
         steps = self.state.steps()
         if set(steps) != self.design.steps:
-            return "state", f"The steps of such a program are {', '.join(sorted(self.design.steps))}."
+            return (
+                "state",
+                f"The steps of such a program are {', '.join(sorted(self.design.steps))}.",
+            )
         for name, step in steps.items():
             for demo in step.demos:
                 if (key := self._foreign(demo)) is not None:
@@ -103,7 +107,11 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for key, value in demo.items():
             if key == AUGMENTED and isinstance(value, bool):
                 continue
-            if key not in self.design.texts or not isinstance(value, str) or len(value) > MOST_TEXT:
+            if (
+                key not in self.design.texts
+                or not isinstance(value, str)
+                or len(value) > MOST_TEXT
+            ):
                 return key
         return None
 

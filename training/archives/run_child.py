@@ -32,7 +32,15 @@ from training.archives.manifest import (
     Manifest,
     read_manifest,
 )
-from training.archives.zips import PIECE, ZipLimits, lines_of, names_of, open_zip, pieces, text_of
+from training.archives.zips import (
+    PIECE,
+    ZipLimits,
+    lines_of,
+    names_of,
+    open_zip,
+    pieces,
+    text_of,
+)
 
 LIMITS = ZipLimits(members=MOST_FILES + 2, unpacked_bytes=MOST_BYTES)
 
@@ -51,7 +59,9 @@ def main(request: dict[str, Any], tell: Tell) -> dict[str, Any]:
     _write_events(archive)
     tell({"stage": "files"})
     files = _write_files(archive, manifest)
-    signature = text_of(archive, SIGNATURE, most_bytes=1_000) if SIGNATURE in names_of(archive) else b""
+    signature = (
+        text_of(archive, SIGNATURE, most_bytes=1_000) if SIGNATURE in names_of(archive) else b""
+    )
     return {
         "manifest": msgspec.to_builtins(msgspec.structs.replace(manifest, result={})),
         "result": _result(manifest),
@@ -66,7 +76,9 @@ def main(request: dict[str, Any], tell: Tell) -> dict[str, Any]:
 def _manifest_of(archive: zipfile.ZipFile) -> bytes:
     if MANIFEST not in names_of(archive):
         raise Refusal(
-            "", "", "There is no run.json in it. Use the zip that “Download all” on the page of a finished run gives."
+            "",
+            "",
+            "There is no run.json in it. Use the zip that “Download all” on the page of a finished run gives.",
         )
     return text_of(archive, MANIFEST, most_bytes=MOST_TEXT_BYTES)
 
@@ -77,12 +89,18 @@ def _check_files(archive: zipfile.ZipFile, manifest: Manifest) -> None:
     there = set(names_of(archive)) - {MANIFEST, SIGNATURE}
     for name in sorted(there):
         if name.lower().endswith(PICKLES):
-            raise Refusal(name, "", "It may hold a program (pickle). Only safetensors weights are taken.")
+            raise Refusal(
+                name, "", "It may hold a program (pickle). Only safetensors weights are taken."
+            )
         if name not in (*ALLOWED[manifest.method], ROWS, EVENTS):
-            raise Refusal(name, "", f"Such a file does not belong to a run of {manifest.method}.")
+            raise Refusal(
+                name, "", f"Such a file does not belong to a run of {manifest.method}."
+            )
     if there != set(listed):
         raise Refusal(
-            sorted(there ^ set(listed))[0], "", "run.json and the zip do not agree about it. Download it again."
+            sorted(there ^ set(listed))[0],
+            "",
+            "run.json and the zip do not agree about it. Download it again.",
         )
     for name in (ROWS, EVENTS, *NEEDED[manifest.method]):
         if name not in there:
@@ -94,8 +112,15 @@ def _check_files(archive: zipfile.ZipFile, manifest: Manifest) -> None:
         digest = hashlib.sha256()
         for piece in pieces(archive, file.path):
             digest.update(piece)
-        if archive.getinfo(file.path).file_size != file.bytes or digest.hexdigest() != file.sha256:
-            raise Refusal(file.path, "", "It is not what run.json says: its size or hash differs. Download it again.")
+        if (
+            archive.getinfo(file.path).file_size != file.bytes
+            or digest.hexdigest() != file.sha256
+        ):
+            raise Refusal(
+                file.path,
+                "",
+                "It is not what run.json says: its size or hash differs. Download it again.",
+            )
 
 
 def _write_rows(archive: zipfile.ZipFile, manifest: Manifest) -> dict[str, Any]:
@@ -105,7 +130,11 @@ def _write_rows(archive: zipfile.ZipFile, manifest: Manifest) -> dict[str, Any]:
     if not totals.rows:
         raise Refusal(ROWS, "", "There is no row in it.")
     if totals.content_hash != manifest.dataset.content_hash:
-        raise Refusal(ROWS, "", "Its rows are not those that run.json names: the hash of the dataset differs.")
+        raise Refusal(
+            ROWS,
+            "",
+            "Its rows are not those that run.json names: the hash of the dataset differs.",
+        )
     return {
         "rows": totals.rows,
         "turns": totals.turns,
@@ -115,7 +144,9 @@ def _write_rows(archive: zipfile.ZipFile, manifest: Manifest) -> dict[str, Any]:
 
 
 def _write_events(archive: zipfile.ZipFile) -> None:
-    lines = lines_of(archive, EVENTS, most_lines=contents.MOST_EVENTS, longest=contents.LONGEST_LINE)
+    lines = lines_of(
+        archive, EVENTS, most_lines=contents.MOST_EVENTS, longest=contents.LONGEST_LINE
+    )
     with Path("events").open("wb") as out:
         for event in contents.events(lines):
             out.write(contents.as_line(msgspec.to_builtins(event)))
@@ -148,7 +179,11 @@ def _result(manifest: Manifest) -> dict[str, Any]:
 def _artefacts(archive: zipfile.ZipFile, manifest: Manifest) -> dict[str, Any]:
     """What an adapter or a program consists of, in named fields."""
     if manifest.method == "dspy":
-        return {"program": read_program(text_of(archive, PROGRAM, most_bytes=MOST_TEXT_BYTES), PROGRAM)}
+        return {
+            "program": read_program(
+                text_of(archive, PROGRAM, most_bytes=MOST_TEXT_BYTES), PROGRAM
+            )
+        }
     if manifest.method != "lora":
         return {}
     config = adapter.read_config(text_of(archive, CONFIG, most_bytes=MOST_TEXT_BYTES))
@@ -157,7 +192,9 @@ def _artefacts(archive: zipfile.ZipFile, manifest: Manifest) -> dict[str, Any]:
         tensors = adapter.read_weights(file, _size_of(file), config.r)
     template = ""
     if TEMPLATE in names_of(archive):
-        template = text_of(archive, TEMPLATE, most_bytes=MOST_TEXT_BYTES).decode("utf-8", "replace")
+        template = text_of(archive, TEMPLATE, most_bytes=MOST_TEXT_BYTES).decode(
+            "utf-8", "replace"
+        )
     return {"config": msgspec.to_builtins(config), "tensors": tensors, "template": template}
 
 

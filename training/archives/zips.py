@@ -12,9 +12,19 @@ from typing import IO
 from teams.sandbox_child import Refusal
 
 PIECE = 1 << 20
-MOST_RATIO, RATIO_FROM_BYTES = 200, 10_000_000  # real weights and rows shrink by 1.1 to 20
+# real weights and rows shrink by 1.1 to 20
+MOST_RATIO = 200
+RATIO_FROM_BYTES = 10_000_000
 MOST_NAME = 200
-BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError, UnicodeDecodeError)
+BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    UnicodeDecodeError,
+)
 AGAIN = "Export it again."
 
 
@@ -31,10 +41,14 @@ def open_zip(file: IO[bytes], limits: ZipLimits) -> zipfile.ZipFile:
     try:
         archive = zipfile.ZipFile(file)
     except (*BROKEN, ValueError, IndexError) as broken:
-        raise Refusal("", "", f"This is not a zip file, or it is damaged ({broken}). Download it again.") from broken
+        raise Refusal(
+            "", "", f"This is not a zip file, or it is damaged ({broken}). Download it again."
+        ) from broken
     members = archive.infolist()
     if len(members) > limits.members:
-        raise Refusal("", "", f"It holds {len(members):,} files; the most is {limits.members:,}.")
+        raise Refusal(
+            "", "", f"It holds {len(members):,} files; the most is {limits.members:,}."
+        )
     seen: set[str] = set()
     for member in members:
         _check_member(member)
@@ -62,18 +76,26 @@ def pieces(archive: zipfile.ZipFile, name: str) -> Iterator[bytes]:
 def text_of(archive: zipfile.ZipFile, name: str, *, most_bytes: int) -> bytes:
     """A small member. Raises Refusal for one that is too big to be what it should be."""
     if archive.getinfo(name).file_size > most_bytes:
-        raise Refusal(name, "", f"It is bigger than {most_bytes / 10**6:g} MB, far more than such a file holds.")
+        raise Refusal(
+            name,
+            "",
+            f"It is bigger than {most_bytes / 10**6:g} MB, far more than such a file holds.",
+        )
     return b"".join(pieces(archive, name))
 
 
-def lines_of(archive: zipfile.ZipFile, name: str, *, most_lines: int, longest: int) -> Iterator[bytes]:
+def lines_of(
+    archive: zipfile.ZipFile, name: str, *, most_lines: int, longest: int
+) -> Iterator[bytes]:
     """Its lines, those that are empty left out. Raises Refusal for too many, or for one that is too long."""
     found = 0
     try:
         with archive.open(name) as member:
             while line := member.readline(longest + 1):
                 if len(line) > longest:
-                    raise Refusal(name, f"line {found + 1}", f"It is longer than {longest:,} bytes.")
+                    raise Refusal(
+                        name, f"line {found + 1}", f"It is longer than {longest:,} bytes."
+                    )
                 if line.strip():
                     found += 1
                     if found > most_lines:
@@ -94,9 +116,17 @@ def _check_member(member: zipfile.ZipInfo) -> None:
     if member.flag_bits & 0x1:
         raise Refusal(name, "", "It is locked with a password. Export it again without one.")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise Refusal(name, "", f"It is packed in a way that this platform does not use. {AGAIN}")
-    if member.file_size > RATIO_FROM_BYTES and member.file_size > MOST_RATIO * max(1, member.compress_size):
-        raise Refusal(name, "", f"It unpacks to more than {MOST_RATIO} times its size, which no real file does.")
+        raise Refusal(
+            name, "", f"It is packed in a way that this platform does not use. {AGAIN}"
+        )
+    if member.file_size > RATIO_FROM_BYTES and member.file_size > MOST_RATIO * max(
+        1, member.compress_size
+    ):
+        raise Refusal(
+            name,
+            "",
+            f"It unpacks to more than {MOST_RATIO} times its size, which no real file does.",
+        )
 
 
 def _check_name(name: str, is_dir: bool) -> None:

@@ -9,7 +9,15 @@ from training.forms.openai import OpenaiForm
 from training.forms.run import RunForm
 from training.forms.sweep import SweepForm
 
-__all__ = ["FORMS", "BaseModelForm", "BundleForm", "PolicyForm", "RunForm", "RunLabelForm", "SweepForm"]
+__all__ = [
+    "FORMS",
+    "BaseModelForm",
+    "BundleForm",
+    "PolicyForm",
+    "RunForm",
+    "RunLabelForm",
+    "SweepForm",
+]
 
 FORMS: dict[str, type[RunForm]] = {
     Method.LORA: LoraForm,

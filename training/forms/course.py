@@ -12,7 +12,10 @@ class BaseModelForm(forms.Form):
         help_text="For example HuggingFaceTB/SmolLM2-135M-Instruct. Only safetensors weights, never the author's code.",
     )
     label = forms.CharField(
-        max_length=120, required=False, label="How teams see it", help_text="Empty: the id or folder itself."
+        max_length=120,
+        required=False,
+        label="How teams see it",
+        help_text="Empty: the id or folder itself.",
     )
 
 

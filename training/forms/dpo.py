@@ -13,7 +13,8 @@ from training.models import BaseModel, TrainingRun
 from training.services import preference
 from training.services.spec import SAVE_EVERY_STEPS
 
-RUN, BASE = "run-", "base-"
+RUN = "run-"
+BASE = "base-"
 
 
 class DpoForm(RunForm):
@@ -22,45 +23,73 @@ class DpoForm(RunForm):
     method = Method.LORA
     kind = "dpo"
     essential = ("name", "dataset_version", "start", "beta", "epochs", "learning_rate")
-    advanced = ("batch_size", "max_length", "early_stopping_patience", "sample_every", *RunForm.advanced)
+    advanced = (
+        "batch_size",
+        "max_length",
+        "early_stopping_patience",
+        "sample_every",
+        *RunForm.advanced,
+    )
 
     start = forms.ChoiceField(
         label="Start from",
         help_text="A supervised run that speaks as your child already. DPO then shifts it towards the preferred answers.",
     )
     beta = forms.FloatField(
-        min_value=0.01, max_value=2, initial=preference.BETA, label="Beta",
+        min_value=0.01,
+        max_value=2,
+        initial=preference.BETA,
+        label="Beta",
         help_text="How tightly it is held to what it starts from: 0.1 is usual, higher changes less.",
-    )  # fmt: skip
+    )
     epochs = forms.IntegerField(
-        min_value=1, max_value=50, initial=preference.EPOCHS, label="Epochs",
+        min_value=1,
+        max_value=50,
+        initial=preference.EPOCHS,
+        label="Epochs",
         help_text="How often the model reads every pair.",
-    )  # fmt: skip
+    )
     learning_rate = forms.FloatField(
-        min_value=1e-7, max_value=0.01, label="Learning rate",
+        min_value=1e-7,
+        max_value=0.01,
+        label="Learning rate",
         help_text="How big each step is: about a tenth of what suits supervised rows. Too high and it stops making sense.",
-    )  # fmt: skip
+    )
     batch_size = forms.IntegerField(
-        min_value=1, max_value=128, initial=preference.BATCH, label="Pairs to a batch",
+        min_value=1,
+        max_value=128,
+        initial=preference.BATCH,
+        label="Pairs to a batch",
         help_text="Each pair is read with both answers, so it needs twice the memory of a row.",
-    )  # fmt: skip
+    )
     max_length = forms.IntegerField(
-        min_value=32, max_value=8192, initial=512, label="Longest conversation",
+        min_value=32,
+        max_value=8192,
+        initial=512,
+        label="Longest conversation",
         help_text="In tokens, one answer included. What is longer is cut, and said.",
-    )  # fmt: skip
+    )
     early_stopping_patience = forms.IntegerField(
-        min_value=0, max_value=20, initial=0, label="Stop early after",
+        min_value=0,
+        max_value=20,
+        initial=0,
+        label="Stop early after",
         help_text="So many measurements without progress end the run and keep the best. 0 never stops early.",
-    )  # fmt: skip
+    )
     sample_every = forms.IntegerField(
-        min_value=0, max_value=10_000, initial=0, label="Ask while learning",
+        min_value=0,
+        max_value=10_000,
+        initial=0,
+        label="Ask while learning",
         help_text="Every so many steps; 0 asks only before and after.",
-    )  # fmt: skip
+    )
 
     def __init__(self, team: Team, *args: Any, **kwargs: Any) -> None:
         super().__init__(team, *args, **kwargs)
         self.fields["dataset_version"].label = "Preference pairs"
-        self.fields["dataset_version"].help_text = "Two answers to each prompt: the preferred one and the rejected one."
+        self.fields[
+            "dataset_version"
+        ].help_text = "Two answers to each prompt: the preferred one and the rejected one."
         self.fields["base_model"].required = False
         self.runs = [run for run in preference.starts(team) if preference.has_adapter(run)]
         self.bases: list[BaseModel] = self.offered["base_model"]
@@ -116,5 +145,7 @@ class DpoForm(RunForm):
 
     @classmethod
     def initial_from(cls, run: TrainingRun) -> dict[str, Any]:
-        start = f"{RUN}{run.starts_from.number}" if run.starts_from else f"{BASE}{run.base_model_id}"
+        start = (
+            f"{RUN}{run.starts_from.number}" if run.starts_from else f"{BASE}{run.base_model_id}"
+        )
         return super().initial_from(run) | {"start": start}

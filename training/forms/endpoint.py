@@ -8,9 +8,15 @@ from teams.forms import DollarsField
 class EndpointKeyForm(forms.Form):
     """A key for programs that ask the team's bots."""
 
-    name = forms.CharField(max_length=60, label="What for", help_text="For example: our web page.")
+    name = forms.CharField(
+        max_length=60, label="What for", help_text="For example: our web page."
+    )
     per_minute = forms.IntegerField(
-        min_value=1, max_value=600, initial=30, label="Questions a minute", help_text="More than that are told to wait."
+        min_value=1,
+        max_value=600,
+        initial=30,
+        label="Questions a minute",
+        help_text="More than that are told to wait.",
     )
     daily_cap = DollarsField(
         initial=1_000_000,

@@ -9,7 +9,12 @@ from teams.models import Method, Team
 from training.forms.run import RunForm
 from training.models import TrainingRun
 from training.services import estimate, lora_presets
-from training.services.lora_presets import HIGHEST_RANK, HIGHEST_RATE, LOWEST_RATE, MOST_EPOCHS_CHOSEN
+from training.services.lora_presets import (
+    HIGHEST_RANK,
+    HIGHEST_RATE,
+    LOWEST_RATE,
+    MOST_EPOCHS_CHOSEN,
+)
 from training.services.spec import SAVE_EVERY_STEPS
 
 SHARES_SENT = ("validation_fraction", "rows_share")
@@ -27,15 +32,21 @@ PRECISIONS = {
 QUANTIZATIONS = {"none": "As it is", "8bit": "8 bits", "4bit": "4 bits (nf4)"}
 # The engine's own defaults: a setting that equals them is left out, so that an order says what a person chose.
 USUAL: dict[str, Any] = {
-    "gradient_accumulation": 1, "warmup_ratio": 0.05, "weight_decay": 0.0, "precision": "auto", "quantization": "none",
+    "gradient_accumulation": 1,
+    "warmup_ratio": 0.05,
+    "weight_decay": 0.0,
+    "precision": "auto",
+    "quantization": "none",
     "gradient_checkpointing": False,
-}  # fmt: skip
+}
 
 
 class LoraForm(RunForm):
     method = Method.LORA
     essential = (*RunForm.essential, "preset")
-    own = tuple(lora_presets.COURSE_GUIDE)  # what a preset decides, and a person may decide alone
+    own = tuple(
+        lora_presets.COURSE_GUIDE
+    )  # what a preset decides, and a person may decide alone
     advanced = (
         "gradient_accumulation",
         "max_length",
@@ -65,9 +76,12 @@ class LoraForm(RunForm):
         help_text="How often the model reads every row.",
     )
     learning_rate = forms.FloatField(
-        min_value=LOWEST_RATE, max_value=HIGHEST_RATE, initial=1e-3, label="Learning rate",
+        min_value=LOWEST_RATE,
+        max_value=HIGHEST_RATE,
+        initial=1e-3,
+        label="Learning rate",
         help_text="How big each step is. Too high and it forgets what it knew; too low and nothing changes.",
-    )  # fmt: skip
+    )
     rank = forms.IntegerField(
         min_value=1,
         max_value=HIGHEST_RANK,
@@ -83,9 +97,12 @@ class LoraForm(RunForm):
         help_text="How loud the adapter speaks. The guide says 32.",
     )
     dropout = forms.FloatField(
-        min_value=0, max_value=0.9, initial=0.05, label="Dropout",
+        min_value=0,
+        max_value=0.9,
+        initial=0.05,
+        label="Dropout",
         help_text="Switches parts off at random while learning, against memorising. The guide says 0.05.",
-    )  # fmt: skip
+    )
     target_modules = forms.ChoiceField(
         choices=list(TARGETS.items()),
         initial=next(iter(TARGETS)),
@@ -100,28 +117,48 @@ class LoraForm(RunForm):
         help_text="Rows read before each step; smaller needs less memory.",
     )
     gradient_accumulation = forms.IntegerField(
-        min_value=1, max_value=64, initial=1, required=False, label="Batches to one step",
+        min_value=1,
+        max_value=64,
+        initial=1,
+        required=False,
+        label="Batches to one step",
         help_text="More makes steps steadier, as a bigger batch does, without needing its memory.",
-    )  # fmt: skip
+    )
     warmup_ratio = forms.FloatField(
-        min_value=0, max_value=0.5, initial=0.05, required=False, label="Warm-up",
+        min_value=0,
+        max_value=0.5,
+        initial=0.05,
+        required=False,
+        label="Warm-up",
         help_text="Share of the steps in which the learning rate rises from zero; afterwards it falls along a cosine.",
-    )  # fmt: skip
+    )
     weight_decay = forms.FloatField(
-        min_value=0, max_value=1, initial=0.0, required=False, label="Weight decay",
+        min_value=0,
+        max_value=1,
+        initial=0.0,
+        required=False,
+        label="Weight decay",
         help_text="Pulls the adapter towards saying nothing. 0 is usual for small data.",
-    )  # fmt: skip
+    )
     precision = forms.ChoiceField(
-        choices=list(PRECISIONS.items()), initial="auto", required=False, label="Precision",
+        choices=list(PRECISIONS.items()),
+        initial="auto",
+        required=False,
+        label="Precision",
         help_text="How exactly numbers are kept while computing.",
-    )  # fmt: skip
+    )
     quantization = forms.ChoiceField(
-        choices=list(QUANTIZATIONS.items()), initial="none", required=False, label="Base model in fewer bits",
+        choices=list(QUANTIZATIONS.items()),
+        initial="none",
+        required=False,
+        label="Base model in fewer bits",
         help_text="Lets a bigger base fit into memory; slower without a GPU. Only training uses fewer bits: in chat the base is "
         "whole, so answers may differ a little from those shown here.",
-    )  # fmt: skip
+    )
     gradient_checkpointing = forms.BooleanField(
-        required=False, label="Gradient checkpointing", help_text="Needs less memory and takes about a third longer."
+        required=False,
+        label="Gradient checkpointing",
+        help_text="Needs less memory and takes about a third longer.",
     )
     max_length = forms.IntegerField(
         min_value=32,
@@ -131,9 +168,12 @@ class LoraForm(RunForm):
         help_text="In tokens. What is longer is cut, and said.",
     )
     early_stopping_patience = forms.IntegerField(
-        min_value=0, max_value=20, initial=0, label="Stop early after",
+        min_value=0,
+        max_value=20,
+        initial=0,
+        label="Stop early after",
         help_text="So many measurements without progress end the run and keep the best. 0 never stops early.",
-    )  # fmt: skip
+    )
     sample_every = forms.IntegerField(
         min_value=0,
         max_value=10_000,
@@ -152,20 +192,38 @@ class LoraForm(RunForm):
     def _with_preset(self, data: Any) -> Any:
         """What was sent, with the values of the preset that was chosen in place of the fields that it decides."""
         chosen = data.get("preset", lora_presets.OWN)
-        version, base = (self._row(name, data.get(name)) for name in ("dataset_version", "base_model"))
-        if chosen not in (lora_presets.RECOMMENDED, lora_presets.GUIDE) or version is None or base is None:
+        version, base = (
+            self._row(name, data.get(name)) for name in ("dataset_version", "base_model")
+        )
+        if (
+            chosen not in (lora_presets.RECOMMENDED, lora_presets.GUIDE)
+            or version is None
+            or base is None
+        ):
             return data
-        share = {name: _number(data.get(name), 0.0 if name == "validation_fraction" else 1.0) for name in SHARES_SENT}
+        share = {
+            name: _number(data.get(name), 0.0 if name == "validation_fraction" else 1.0)
+            for name in SHARES_SENT
+        }
         rows = estimate.training_share(version, share)
-        values = {name: str(value) for name, value in lora_presets.settings_of(chosen, base, rows).items()}
+        values = {
+            name: str(value)
+            for name, value in lora_presets.settings_of(chosen, base, rows).items()
+        }
         return {**{name: data.get(name) for name in data}, **values}
 
     def _start_from_recommended(self) -> None:
         """The fields of a person's own settings begin at what is recommended for what stands chosen."""
-        chosen = {name: self.get_initial_for_field(self.fields[name], name) for name in self.offered}
-        version, base = (self._row(name, getattr(value, "pk", value)) for name, value in chosen.items())
+        chosen = {
+            name: self.get_initial_for_field(self.fields[name], name) for name in self.offered
+        }
+        version, base = (
+            self._row(name, getattr(value, "pk", value)) for name, value in chosen.items()
+        )
         if version is not None and base is not None:
-            rows = estimate.training_share(version, {"validation_fraction": self["validation_fraction"].initial})
+            rows = estimate.training_share(
+                version, {"validation_fraction": self["validation_fraction"].initial}
+            )
             for name, value in lora_presets.recommended(base, rows).items():
                 self.fields[name].initial = value
 
@@ -187,7 +245,11 @@ class LoraForm(RunForm):
         return chosen
 
     def settings(self) -> dict[str, Any]:
-        chosen = {n: v for n, v in super().settings().items() if n not in USUAL or v not in (None, "", USUAL[n])}
+        chosen = {
+            n: v
+            for n, v in super().settings().items()
+            if n not in USUAL or v not in (None, "", USUAL[n])
+        }
         patience = chosen["early_stopping_patience"] if chosen["validation_fraction"] else 0
         chosen.pop("preset", None)
         return chosen | {

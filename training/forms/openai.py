@@ -12,7 +12,10 @@ from training.services.endpoint_api import ApiError
 from training.services.openai_api import job_settings
 from training.services.spec import ASKED
 
-KINDS = {"supervised": "Supervised: say it like the rows", "dpo": "DPO: rather this answer than that one"}
+KINDS = {
+    "supervised": "Supervised: say it like the rows",
+    "dpo": "DPO: rather this answer than that one",
+}
 
 
 class OpenaiForm(RunForm):
@@ -32,13 +35,19 @@ class OpenaiForm(RunForm):
         help_text="How often the model reads every row: 1 to 50, or auto: more for fewer rows. You pay for each.",
     )
     batch_size = forms.CharField(
-        initial="auto", label="Batch size", help_text="Rows read before each step: auto, or 1 to 256."
+        initial="auto",
+        label="Batch size",
+        help_text="Rows read before each step: auto, or 1 to 256.",
     )
     learning_rate_multiplier = forms.CharField(
-        initial="auto", label="Learning rate multiplier", help_text="auto, or a number such as 0.5 for gentler steps."
+        initial="auto",
+        label="Learning rate multiplier",
+        help_text="auto, or a number such as 0.5 for gentler steps.",
     )
     beta = forms.CharField(
-        initial="auto", label="Beta (DPO only)", help_text="auto, or up to 2: higher stays closer to the base model."
+        initial="auto",
+        label="Beta (DPO only)",
+        help_text="auto, or up to 2: higher stays closer to the base model.",
     )
     suffix = forms.RegexField(
         r"^[a-zA-Z0-9-]*$",
@@ -67,7 +76,10 @@ class OpenaiForm(RunForm):
             try:
                 self.settings()
             except ApiError as refused:
-                self.add_error("learning_rate_multiplier", str(refused).replace("'learning_rate_multiplier'", "This"))
+                self.add_error(
+                    "learning_rate_multiplier",
+                    str(refused).replace("'learning_rate_multiplier'", "This"),
+                )
         return cleaned
 
     def settings(self) -> dict[str, Any]:
@@ -85,7 +97,9 @@ class OpenaiForm(RunForm):
         if not self.cleaned_data["base_model"].local:
             return ""
         chosen = self.settings()
-        return lora_presets.sentence({**chosen, "target_modules": ",".join(chosen["target_modules"])})
+        return lora_presets.sentence(
+            {**chosen, "target_modules": ",".join(chosen["target_modules"])}
+        )
 
     @classmethod
     def initial_from(cls, run: TrainingRun) -> dict[str, Any]:

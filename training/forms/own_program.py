@@ -12,7 +12,10 @@ REASONING = {
     "think": "ChainOfThought: thinks first, then answers (the guide’s choice)",
     "direct": "Predict: answers at once",
 }
-CHAINS = {"answer": "Answer", "answer_then_simplify": "Answer, then say it more simply (asks twice)"}
+CHAINS = {
+    "answer": "Answer",
+    "answer_then_simplify": "Answer, then say it more simply (asks twice)",
+}
 USUAL = Design()
 _BY_SOURCE = {field.source: field for field in USUAL.inputs}
 
@@ -52,16 +55,33 @@ class OwnProgramFields(forms.Form):
     """The part of the DSPy form that declares a program. Untouched, it is the course guide's."""
 
     program_fields: tuple[str, ...] = (
-        "reasoning", "chain", "instruction", "question_name", "question_description", "history_name",
-        "history_description", "answer_name", "answer_description", "persona_name", "context_name", "context_text",
-        "wanted_phrases", "banned_phrases", "weight_phrases",
-    )  # fmt: skip
+        "reasoning",
+        "chain",
+        "instruction",
+        "question_name",
+        "question_description",
+        "history_name",
+        "history_description",
+        "answer_name",
+        "answer_description",
+        "persona_name",
+        "context_name",
+        "context_text",
+        "wanted_phrases",
+        "banned_phrases",
+        "weight_phrases",
+    )
 
     reasoning = forms.ChoiceField(
-        choices=list(REASONING.items()), initial="think", required=False, label="How it answers",
+        choices=list(REASONING.items()),
+        initial="think",
+        required=False,
+        label="How it answers",
         help_text="A model on this machine always answers at once.",
-    )  # fmt: skip
-    chain = forms.ChoiceField(choices=list(CHAINS.items()), initial="answer", required=False, label="Steps")
+    )
+    chain = forms.ChoiceField(
+        choices=list(CHAINS.items()), initial="answer", required=False, label="Steps"
+    )
     instruction = forms.CharField(
         max_length=program_design.MOST_INSTRUCTION,
         required=False,
@@ -70,9 +90,13 @@ class OwnProgramFields(forms.Form):
         help_text="Where the search starts. It is sent as it stands: signs such as { } mean nothing in it.",
         widget=forms.Textarea(attrs={"rows": 5}),
     )
-    question_name = _name("Field: what the teacher says", program_design.QUESTION, "In the guide: query.")
+    question_name = _name(
+        "Field: what the teacher says", program_design.QUESTION, "In the guide: query."
+    )
     question_description = _description("Its description", _BY_SOURCE["question"].description)
-    history_name = _name("Field: the talk so far", program_design.HISTORY, "Empty: each question stands alone.")
+    history_name = _name(
+        "Field: the talk so far", program_design.HISTORY, "Empty: each question stands alone."
+    )
     history_description = _description("Its description", _BY_SOURCE["history"].description)
     answer_name = _name("Field: the answer", program_design.ANSWER, "In the guide: response.")
     answer_description = _description("Its description", USUAL.answer_description)
@@ -89,12 +113,20 @@ class OwnProgramFields(forms.Form):
         help_text="The same with every question, for example what the class learned this week.",
         widget=forms.Textarea(attrs={"rows": 3}),
     )
-    wanted_phrases = _lines("Phrases this child likes", "One a line. An answer with one of them scores higher.")
-    banned_phrases = _lines("Phrases this child never says", "One a line. An answer with one of them scores lower.")
+    wanted_phrases = _lines(
+        "Phrases this child likes", "One a line. An answer with one of them scores higher."
+    )
+    banned_phrases = _lines(
+        "Phrases this child never says", "One a line. An answer with one of them scores lower."
+    )
     weight_phrases = forms.IntegerField(
-        min_value=0, max_value=100, initial=20, required=False, label="Weight: own phrases",
+        min_value=0,
+        max_value=100,
+        initial=20,
+        required=False,
+        label="Weight: own phrases",
         help_text="Only with phrases above. 0 leaves them out of the score.",
-    )  # fmt: skip
+    )
 
     def clean_wanted_phrases(self) -> list[str]:
         return _phrases(self.cleaned_data["wanted_phrases"])
@@ -107,14 +139,22 @@ class OwnProgramFields(forms.Form):
         if any(name in self.errors for name in self.program_fields):
             return cleaned
         if bool(cleaned.get("context_text")) != bool(cleaned.get("context_name")):
-            self.add_error("context_name", "A text of yours needs a name and a text: give both, or neither.")
+            self.add_error(
+                "context_name", "A text of yours needs a name and a text: give both, or neither."
+            )
         elif why := self.design().trouble():
             self.add_error(self._blamed(), why)
         return cleaned
 
     def _blamed(self) -> str | None:
         """The field whose name can't be one; None where the fields together are at fault."""
-        for field in ("question_name", "history_name", "answer_name", "persona_name", "context_name"):
+        for field in (
+            "question_name",
+            "history_name",
+            "answer_name",
+            "persona_name",
+            "context_name",
+        ):
             name = self.cleaned_data.get(field)
             if name and program_design.wrong_name(name):
                 return field
@@ -129,7 +169,11 @@ class OwnProgramFields(forms.Form):
 
         inputs = []
         if chosen.get("history_name"):
-            inputs.append(InputField(chosen["history_name"], "history", chosen.get("history_description", "")))
+            inputs.append(
+                InputField(
+                    chosen["history_name"], "history", chosen.get("history_description", "")
+                )
+            )
         if chosen.get("persona_name"):
             inputs.append(InputField(chosen["persona_name"], "persona", "who the student is"))
         if chosen.get("context_name"):
@@ -143,7 +187,9 @@ class OwnProgramFields(forms.Form):
             answer_description=chosen.get("answer_description", ""),
             instruction=said("instruction", USUAL.instruction).replace("\r\n", "\n"),
             reasoning=chosen.get("reasoning") != "direct",
-            chain="answer_then_simplify" if chosen.get("chain") == "answer_then_simplify" else "answer",
+            chain="answer_then_simplify"
+            if chosen.get("chain") == "answer_then_simplify"
+            else "answer",
         )
 
     def program_settings(self) -> dict[str, Any]:
@@ -151,7 +197,10 @@ class OwnProgramFields(forms.Form):
         found: dict[str, Any] = {}
         if (design := self.design()) != USUAL:
             found["design"] = program_design.as_data(design)
-        phrases = {"wanted": self.cleaned_data["wanted_phrases"], "banned": self.cleaned_data["banned_phrases"]}
+        phrases = {
+            "wanted": self.cleaned_data["wanted_phrases"],
+            "banned": self.cleaned_data["banned_phrases"],
+        }
         if any(phrases.values()):
             found["phrases"] = phrases
         return found
@@ -161,14 +210,18 @@ def _phrases(text: str) -> list[str]:
     """One a line, each once. Raises ValidationError with the line that is too long, or the number that is too great."""
     lines = list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
     if len(lines) > program_design.MOST_PHRASES:
-        raise forms.ValidationError(f"{len(lines)} phrases are too many: keep the {program_design.MOST_PHRASES} best.")
+        raise forms.ValidationError(
+            f"{len(lines)} phrases are too many: keep the {program_design.MOST_PHRASES} best."
+        )
     for line in lines:
         if len(line) > program_design.MOST_PHRASE:
             raise forms.ValidationError(
                 f"“{line[:30]}…” is too long for a phrase: at most {program_design.MOST_PHRASE} characters."
             )
         if not any(sign.isalnum() for sign in line):
-            raise forms.ValidationError(f"“{line}” has no word in it, so no answer can contain it.")
+            raise forms.ValidationError(
+                f"“{line}” has no word in it, so no answer can contain it."
+            )
     return lines
 
 
@@ -186,11 +239,19 @@ def initial_of(settings: Mapping[str, Any]) -> dict[str, Any]:
         "answer_description": design.answer_description,
         "history_name": "",
     }
-    names = {"history": "history", "question": "question", "persona": "persona", "text": "context"}
+    names = {
+        "history": "history",
+        "question": "question",
+        "persona": "persona",
+        "text": "context",
+    }
     for field in design.inputs:
         found[f"{names[field.source]}_name"] = field.name
         found[f"{names[field.source]}_description"] = field.description
         if field.source == "text":
             found["context_text"] = field.text
     phrases = program_design.read_phrases(settings.get("phrases"))
-    return found | {"wanted_phrases": "\n".join(phrases.wanted), "banned_phrases": "\n".join(phrases.banned)}
+    return found | {
+        "wanted_phrases": "\n".join(phrases.wanted),
+        "banned_phrases": "\n".join(phrases.banned),
+    }

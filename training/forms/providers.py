@@ -25,12 +25,18 @@ PRICES: dict[str, tuple[str, PriceKey]] = {
 
 def _secret(label: str, help_text: str) -> forms.CharField:
     """Never sent back to the browser."""
-    widget = forms.PasswordInput(render_value=False, attrs={"autocomplete": "off", "spellcheck": "false"})
-    return forms.CharField(max_length=600, required=False, label=label, help_text=help_text, widget=widget)
+    widget = forms.PasswordInput(
+        render_value=False, attrs={"autocomplete": "off", "spellcheck": "false"}
+    )
+    return forms.CharField(
+        max_length=600, required=False, label=label, help_text=help_text, widget=widget
+    )
 
 
 class ProviderForm(forms.Form):
-    name = forms.CharField(max_length=60, label="Name", help_text="As teams and the ledger will read it.")
+    name = forms.CharField(
+        max_length=60, label="Name", help_text="As teams and the ledger will read it."
+    )
     dialect = forms.ChoiceField(choices=Dialect.choices, label="Kind of service")
     base_url = forms.URLField(
         max_length=300,
@@ -40,9 +46,12 @@ class ProviderForm(forms.Form):
     )
     key = _secret("Key", "Kept encrypted, and never shown again.")
     admin_key = _secret(
-        "Key for the bill", "Optional. Reads the account's costs, so that they are compared each night."
+        "Key for the bill",
+        "Optional. Reads the account's costs, so that they are compared each night.",
     )
-    for_training = forms.BooleanField(required=False, initial=True, label="Teams may fine-tune there")
+    for_training = forms.BooleanField(
+        required=False, initial=True, label="Teams may fine-tune there"
+    )
     for_dspy = forms.BooleanField(required=False, label="DSPy may ask its models")
     for_judge = forms.BooleanField(required=False, label="Its models may judge interviews")
     resource = forms.CharField(
@@ -51,9 +60,16 @@ class ProviderForm(forms.Form):
         label="Azure: resource id",
         help_text=f"{AZURE} Copy it from the resource's page, “Resource ID”. Empty: somebody deploys each model by hand.",
     )
-    tenant = forms.CharField(max_length=80, required=False, label="Azure: tenant", help_text=AZURE)
-    client = forms.CharField(max_length=80, required=False, label="Azure: application (client) id", help_text=AZURE)
-    secret = _secret("Azure: client secret", f"{AZURE} Of an application that may write deployments of this resource.")
+    tenant = forms.CharField(
+        max_length=80, required=False, label="Azure: tenant", help_text=AZURE
+    )
+    client = forms.CharField(
+        max_length=80, required=False, label="Azure: application (client) id", help_text=AZURE
+    )
+    secret = _secret(
+        "Azure: client secret",
+        f"{AZURE} Of an application that may write deployments of this resource.",
+    )
     sku = forms.ChoiceField(
         required=False,
         label="Azure: deployment type",
@@ -108,8 +124,12 @@ class ProviderForm(forms.Form):
 
     def _one_line(self, name: str) -> str:
         text = str(self.cleaned_data[name]).strip()
-        if not text.isascii() or any(not character.isprintable() or character == " " for character in text):
-            raise forms.ValidationError("A key is one word of letters, digits and signs. Copy it again.")
+        if not text.isascii() or any(
+            not character.isprintable() or character == " " for character in text
+        ):
+            raise forms.ValidationError(
+                "A key is one word of letters, digits and signs. Copy it again."
+            )
         return text
 
     def clean(self) -> dict[str, Any]:
@@ -118,10 +138,17 @@ class ProviderForm(forms.Form):
             return cleaned
         resource = cleaned.get("resource", "").strip().strip("/")
         if resource and not is_resource(resource):
-            self.add_error("resource", "This is no id of an Azure AI resource. Copy it from its page, “Resource ID”.")
+            self.add_error(
+                "resource",
+                "This is no id of an Azure AI resource. Copy it from its page, “Resource ID”.",
+            )
         kept = self.provider is not None and bool(self.provider.sealed_secret)
-        if resource and not (cleaned.get("tenant") and cleaned.get("client") and (cleaned.get("secret") or kept)):
-            self.add_error("tenant", "To deploy, Azure wants tenant, application id and secret as well.")
+        if resource and not (
+            cleaned.get("tenant") and cleaned.get("client") and (cleaned.get("secret") or kept)
+        ):
+            self.add_error(
+                "tenant", "To deploy, Azure wants tenant, application id and secret as well."
+            )
         return cleaned
 
     def wanted(self) -> Wanted:
@@ -129,7 +156,10 @@ class ProviderForm(forms.Form):
         said = dict(self.cleaned_data)
         options = {}
         if said.get("dialect") == Dialect.AZURE:
-            given = {name: str(said.get(name) or "").strip() for name in ("resource", "tenant", "client", "sku")}
+            given = {
+                name: str(said.get(name) or "").strip()
+                for name in ("resource", "tenant", "client", "sku")
+            }
             options = {name: text for name, text in given.items() if text}
         return Wanted(
             name=said.get("name", "").strip(),
@@ -151,24 +181,44 @@ AZURE_FIELDS = ("resource", "tenant", "client", "secret", "sku")
 def is_resource(text: str) -> bool:
     """subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.CognitiveServices/accounts/<name>"""
     parts = text.strip("/").split("/")
-    fixed = {0: "subscriptions", 2: "resourcegroups", 4: "providers", 5: "microsoft.cognitiveservices", 6: "accounts"}
+    fixed = {
+        0: "subscriptions",
+        2: "resourcegroups",
+        4: "providers",
+        5: "microsoft.cognitiveservices",
+        6: "accounts",
+    }
     if len(parts) != 8 or any(parts[place].lower() != word for place, word in fixed.items()):
         return False
-    return all(part and part.replace("-", "").replace("_", "").replace(".", "").isalnum() for part in parts)
+    return all(
+        part and part.replace("-", "").replace("_", "").replace(".", "").isalnum()
+        for part in parts
+    )
 
 
 class ProviderModelForm(forms.Form):
-    name = forms.CharField(max_length=160, label="Model", help_text="The provider's own name for it.")
-    label = forms.CharField(
-        max_length=100, required=False, label="How teams see it", help_text="Empty: the name, with the provider's."
+    name = forms.CharField(
+        max_length=160, label="Model", help_text="The provider's own name for it."
     )
-    for_training = forms.BooleanField(required=False, initial=True, label="Teams may fine-tune it")
+    label = forms.CharField(
+        max_length=100,
+        required=False,
+        label="How teams see it",
+        help_text="Empty: the name, with the provider's.",
+    )
+    for_training = forms.BooleanField(
+        required=False, initial=True, label="Teams may fine-tune it"
+    )
     for_dspy = forms.BooleanField(required=False, label="DSPy may ask it")
     source = forms.CharField(
-        max_length=200, label="Where prices and dates are from", help_text="A page and the day on which you read it."
+        max_length=200,
+        label="Where prices and dates are from",
+        help_text="A page and the day on which you read it.",
     )
     effective_from = DayField(
-        label="Prices count from", widget=forms.DateInput(attrs={"type": "date"}), initial=timezone.localdate
+        label="Prices count from",
+        widget=forms.DateInput(attrs={"type": "date"}),
+        initial=timezone.localdate,
     )
     shutdown_on = DayField(
         required=False,

@@ -11,8 +11,16 @@ from datasets.services.split import USUAL_FRACTION, USUAL_SEED
 from teams.models import Method, Team
 from training.models import BaseModel, TrainingRun
 
-FRACTIONS = {"0.2": "A fifth (20 %)", "0.1": "A tenth (10 %)", "0": "None: nobody can see overfitting"}
-SHARES = {"1": "All of them", "0.5": "Half, to see what the other half brings", "0.25": "A quarter"}
+FRACTIONS = {
+    "0.2": "A fifth (20 %)",
+    "0.1": "A tenth (10 %)",
+    "0": "None: nobody can see overfitting",
+}
+SHARES = {
+    "1": "All of them",
+    "0.5": "Half, to see what the other half brings",
+    "0.25": "A quarter",
+}
 Offered = TypeVar("Offered", bound=Model)
 
 
@@ -35,7 +43,9 @@ class RunForm(forms.Form):
         help_text="What is new in this run, for example: gentler learning rate.",
     )
     dataset_version = forms.ModelChoiceField(
-        DatasetVersion.objects.none(), label="Dataset", help_text="A version never changes, so the run can be repeated."
+        DatasetVersion.objects.none(),
+        label="Dataset",
+        help_text="A version never changes, so the run can be repeated.",
     )
     base_model = forms.ModelChoiceField(
         BaseModel.objects.none(), label="Base model", help_text="The model to start from."
@@ -78,7 +88,11 @@ class RunForm(forms.Form):
 
     def versions(self, team: Team) -> "QuerySet[DatasetVersion]":
         """What a run of this form can train on, newest first."""
-        return DatasetVersion.objects.for_team(team).select_related("dataset").order_by("-created_at", "-id")
+        return (
+            DatasetVersion.objects.for_team(team)
+            .select_related("dataset")
+            .order_by("-created_at", "-id")
+        )
 
     def _choose(self, name: str, rows: QuerySet[Offered]) -> Offered | None:
         """Offer these rows, read once; the first stands chosen and is given back. The field by itself would read them again
@@ -94,8 +108,14 @@ class RunForm(forms.Form):
 
     def untouched(self) -> dict[str, Any]:
         """The data that the form would send if nobody changed it."""
-        values = {name: self.get_initial_for_field(field, name) for name, field in self.fields.items()}
-        return {name: getattr(value, "pk", value) for name, value in values.items() if value is not None}
+        values = {
+            name: self.get_initial_for_field(field, name) for name, field in self.fields.items()
+        }
+        return {
+            name: getattr(value, "pk", value)
+            for name, value in values.items()
+            if value is not None
+        }
 
     def essential_fields(self) -> list[forms.BoundField]:
         return [self[name] for name in self.essential]
@@ -127,7 +147,11 @@ class RunForm(forms.Form):
         """The run's settings, as the engine reads them. Only for a valid form."""
         ours = {"name", "dataset_version", "base_model", "seed", "key"}
         chosen = {name: value for name, value in self.cleaned_data.items() if name not in ours}
-        return chosen if float(chosen["rows_share"]) < 1 else {k: v for k, v in chosen.items() if k != "rows_share"}
+        return (
+            chosen
+            if float(chosen["rows_share"]) < 1
+            else {k: v for k, v in chosen.items() if k != "rows_share"}
+        )
 
     @classmethod
     def initial_from(cls, run: TrainingRun) -> dict[str, Any]:

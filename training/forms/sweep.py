@@ -24,7 +24,10 @@ class SweepForm(LoraForm):
         "apart to see a difference.",
     )
     ranks = forms.CharField(
-        max_length=60, initial="8, 16", label="Ranks (r)", help_text="Each value to try. It matters less than the rate."
+        max_length=60,
+        initial="8, 16",
+        label="Ranks (r)",
+        help_text="Each value to try. It matters less than the rate.",
     )
 
     def __init__(self, team: Team, *args: Any, **kwargs: Any) -> None:
@@ -32,13 +35,17 @@ class SweepForm(LoraForm):
         for name in (sweeps.RATE, sweeps.RANK):
             self.fields[name].required = False
         usual = float(self.fields[sweeps.RATE].initial or 1e-3)
-        self.fields["rates"].initial = ", ".join(f"{usual * factor:.1e}" for factor in (1 / 3, 1, 3))
+        self.fields["rates"].initial = ", ".join(
+            f"{usual * factor:.1e}" for factor in (1 / 3, 1, 3)
+        )
         self.fields["preset"].label = "All other settings"
 
     def clean_rates(self) -> list[float]:
         found = _numbers(self.cleaned_data["rates"])
         if any(not LOWEST_RATE <= rate <= HIGHEST_RATE for rate in found):
-            raise forms.ValidationError(f"A learning rate lies between {LOWEST_RATE:g} and {HIGHEST_RATE:g}.")
+            raise forms.ValidationError(
+                f"A learning rate lies between {LOWEST_RATE:g} and {HIGHEST_RATE:g}."
+            )
         return found
 
     def clean_ranks(self) -> list[int]:
@@ -75,9 +82,13 @@ def _numbers(text: str) -> list[float]:
     try:
         found = [float(part) for part in parts]
     except ValueError:
-        raise forms.ValidationError("Write numbers with commas or spaces between them, such as 5e-4, 1e-3.") from None
+        raise forms.ValidationError(
+            "Write numbers with commas or spaces between them, such as 5e-4, 1e-3."
+        ) from None
     if any(value != value or value in (float("inf"), float("-inf")) for value in found):
-        raise forms.ValidationError("Write numbers with commas or spaces between them, such as 5e-4, 1e-3.")
+        raise forms.ValidationError(
+            "Write numbers with commas or spaces between them, such as 5e-4, 1e-3."
+        )
     once = list(dict.fromkeys(found))
     if not 1 <= len(once) <= MOST_VALUES:
         raise forms.ValidationError(f"Write 1 to {MOST_VALUES} values.")

@@ -22,7 +22,9 @@ def register(method: TrainingMethod) -> TrainingMethod:
     """Make a method known under its name. Raises ValueError where another one has the name."""
     there = _registered.setdefault(method.name, method)
     if there is not method:
-        raise ValueError(f"Two methods are called {method.name!r}. Give one of them another name.")
+        raise ValueError(
+            f"Two methods are called {method.name!r}. Give one of them another name."
+        )
     return method
 
 

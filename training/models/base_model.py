@@ -70,9 +70,13 @@ class BaseModelQuerySet(models.QuerySet["BaseModel"]):
 class BaseModel(models.Model):
     """A model that teams of a course may start from. Without a course: offered everywhere."""
 
-    course = models.ForeignKey(Course, on_delete=models.CASCADE, null=True, blank=True, related_name="base_models")
+    course = models.ForeignKey(
+        Course, on_delete=models.CASCADE, null=True, blank=True, related_name="base_models"
+    )
     method = models.CharField(max_length=10, choices=Method.choices)
-    name = models.CharField(max_length=200, help_text="Folder name, Hugging Face id, or the provider's model name.")
+    name = models.CharField(
+        max_length=200, help_text="Folder name, Hugging Face id, or the provider's model name."
+    )
     label = models.CharField(max_length=120)
     hosting = models.CharField(max_length=14, choices=Hosting.choices)
     rehearsal = models.BooleanField(
@@ -86,15 +90,27 @@ class BaseModel(models.Model):
         help_text="Whose it is, where it is not here.",
     )
     shutdown_on = models.DateField(null=True, blank=True)
-    shutdown_source = models.CharField(max_length=200, blank=True, help_text="Where that date is from, and of when.")
+    shutdown_source = models.CharField(
+        max_length=200, blank=True, help_text="Where that date is from, and of when."
+    )
     enabled = models.BooleanField(default=True)
-    weights_sha256 = models.CharField(max_length=64, blank=True, help_text="Of the weights that lie here.")
-    trouble = models.CharField(max_length=500, blank=True, help_text="Why it cannot be used here, and what to do.")
+    weights_sha256 = models.CharField(
+        max_length=64, blank=True, help_text="Of the weights that lie here."
+    )
+    trouble = models.CharField(
+        max_length=500, blank=True, help_text="Why it cannot be used here, and what to do."
+    )
     trial = models.CharField(max_length=8, choices=Trial.choices, blank=True)
-    trial_stage = models.CharField(max_length=80, blank=True, help_text="What is being tried now.")
+    trial_stage = models.CharField(
+        max_length=80, blank=True, help_text="What is being tried now."
+    )
     trial_attempts = models.PositiveSmallIntegerField(default=0)
-    trial_alive_at = models.DateTimeField(null=True, help_text="When whoever tries it last said so.")
-    facts = models.JSONField(default=dict, help_text="What the trial found: parameters, layers, template, answer.")
+    trial_alive_at = models.DateTimeField(
+        null=True, help_text="When whoever tries it last said so."
+    )
+    facts = models.JSONField(
+        default=dict, help_text="What the trial found: parameters, layers, template, answer."
+    )
 
     objects = BaseModelQuerySet.as_manager()
 
@@ -102,12 +118,18 @@ class BaseModel(models.Model):
         ordering = ["method", "label"]
         constraints = [
             models.UniqueConstraint(
-                fields=["course", "method", "name"], condition=Q(provider=None), name="base_model_once_per_course"
+                fields=["course", "method", "name"],
+                condition=Q(provider=None),
+                name="base_model_once_per_course",
             ),
             models.UniqueConstraint(
-                fields=["method", "name"], condition=Q(course=None, provider=None), name="base_model_once_everywhere"
+                fields=["method", "name"],
+                condition=Q(course=None, provider=None),
+                name="base_model_once_everywhere",
             ),
-            models.UniqueConstraint(fields=["provider", "method", "name"], name="base_model_once_at_a_provider"),
+            models.UniqueConstraint(
+                fields=["provider", "method", "name"], name="base_model_once_at_a_provider"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -21,10 +21,14 @@ class ApiFile(models.Model):
 
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="api_files")
-    api_key = models.ForeignKey(EndpointKey, on_delete=models.SET_NULL, null=True, related_name="files")
+    api_key = models.ForeignKey(
+        EndpointKey, on_delete=models.SET_NULL, null=True, related_name="files"
+    )
     upload = models.OneToOneField(Import, on_delete=models.CASCADE, related_name="api_file")
     created_at = models.DateTimeField(auto_now_add=True)
-    expires_at = models.DateTimeField(null=True, help_text="Chosen by the program: its content is gone from then on.")
+    expires_at = models.DateTimeField(
+        null=True, help_text="Chosen by the program: its content is gone from then on."
+    )
     deleted_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -39,7 +43,11 @@ class ApiFile(models.Model):
 class FineTuningJobQuerySet(models.QuerySet["FineTuningJob"]):
     def for_team(self, team: Team) -> "FineTuningJobQuerySet":
         return self.filter(run__team=team).select_related(
-            "run__team__course", "run__base_model", "run__dataset_version", "training_file", "validation_file"
+            "run__team__course",
+            "run__base_model",
+            "run__dataset_version",
+            "training_file",
+            "validation_file",
         )
 
     def answering(self) -> "FineTuningJobQuerySet":
@@ -64,15 +72,27 @@ class FineTuningJob(models.Model):
 
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     run = models.OneToOneField(TrainingRun, on_delete=models.CASCADE, related_name="api_job")
-    api_key = models.ForeignKey(EndpointKey, on_delete=models.SET_NULL, null=True, related_name="jobs")
-    training_file = models.ForeignKey(
-        ApiFile, on_delete=models.CASCADE, null=True, related_name="jobs", help_text="Empty: started by a person."
+    api_key = models.ForeignKey(
+        EndpointKey, on_delete=models.SET_NULL, null=True, related_name="jobs"
     )
-    validation_file = models.ForeignKey(ApiFile, on_delete=models.SET_NULL, null=True, related_name="+")
+    training_file = models.ForeignKey(
+        ApiFile,
+        on_delete=models.CASCADE,
+        null=True,
+        related_name="jobs",
+        help_text="Empty: started by a person.",
+    )
+    validation_file = models.ForeignKey(
+        ApiFile, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     method = models.CharField(max_length=12, default="supervised")
-    hyperparameters: models.JSONField[dict[str, Any]] = models.JSONField(help_text="As chosen: n_epochs and so on.")
+    hyperparameters: models.JSONField[dict[str, Any]] = models.JSONField(
+        help_text="As chosen: n_epochs and so on."
+    )
     metadata = models.JSONField(null=True)
-    model = models.CharField(max_length=200, unique=True, help_text="The name that its model answers to: ft:…")
+    model = models.CharField(
+        max_length=200, unique=True, help_text="The name that its model answers to: ft:…"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     model_deleted_at = models.DateTimeField(null=True)
 
@@ -81,7 +101,9 @@ class FineTuningJob(models.Model):
     class Meta:
         ordering = ["-id"]
         constraints = [
-            models.CheckConstraint(condition=Q(method__in=["supervised", "dpo"]), name="api_job_method_known")
+            models.CheckConstraint(
+                condition=Q(method__in=["supervised", "dpo"]), name="api_job_method_known"
+            )
         ]
 
     @property

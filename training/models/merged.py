@@ -20,11 +20,19 @@ class MergedModel(models.Model):
     """A run's adapter and its base as one model, made when somebody asks for it and kept for some days."""
 
     run = models.OneToOneField(TrainingRun, on_delete=models.CASCADE, related_name="merged")
-    status = models.CharField(max_length=8, choices=MergeStatus.choices, default=MergeStatus.WAITING)
+    status = models.CharField(
+        max_length=8, choices=MergeStatus.choices, default=MergeStatus.WAITING
+    )
     stage = models.CharField(max_length=80, blank=True, help_text="What is being done now.")
-    trouble = models.CharField(max_length=500, blank=True, help_text="Why it could not be made, and what to do.")
-    size = models.BigIntegerField(default=0, help_text="Bytes of the zip, or of what is reserved for it.")
-    same = models.PositiveSmallIntegerField(default=0, help_text="Test questions answered word for word as in chat.")
+    trouble = models.CharField(
+        max_length=500, blank=True, help_text="Why it could not be made, and what to do."
+    )
+    size = models.BigIntegerField(
+        default=0, help_text="Bytes of the zip, or of what is reserved for it."
+    )
+    same = models.PositiveSmallIntegerField(
+        default=0, help_text="Test questions answered word for word as in chat."
+    )
     asked = models.PositiveSmallIntegerField(default=0, help_text="Test questions asked.")
     attempts = models.PositiveSmallIntegerField(default=0)
     asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
@@ -37,7 +45,11 @@ class MergedModel(models.Model):
 
     @property
     def kept_until(self) -> datetime | None:
-        return None if self.ready_at is None else self.ready_at + timedelta(days=settings.MERGED_KEPT_DAYS)
+        return (
+            None
+            if self.ready_at is None
+            else self.ready_at + timedelta(days=settings.MERGED_KEPT_DAYS)
+        )
 
     @property
     def at_work(self) -> bool:

@@ -14,11 +14,19 @@ class Origin(models.Model):
     run = models.OneToOneField(TrainingRun, on_delete=models.CASCADE, related_name="origin")
     kind = models.CharField(max_length=10, choices=Kind.choices)
     source = models.ForeignKey(
-        TrainingRun, on_delete=models.SET_NULL, null=True, blank=True, related_name="derived",
+        TrainingRun,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="derived",
         help_text="The run it was taken from, where that is one of the same team.",
-    )  # fmt: skip
+    )
     words = models.CharField(max_length=300, help_text="Where it comes from, in a sentence.")
     sha256 = models.CharField(max_length=64, blank=True, help_text="Of the imported file.")
-    signed = models.BooleanField(default=False, help_text="Exported by this platform and unchanged since.")
-    brought_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
+    signed = models.BooleanField(
+        default=False, help_text="Exported by this platform and unchanged since."
+    )
+    brought_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True
+    )
     brought_at = models.DateTimeField(auto_now_add=True)

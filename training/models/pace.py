@@ -9,8 +9,12 @@ class PaceTrial(models.Model):
     Belongs to no team and costs nobody anything. `trouble` says why one showed nothing.
     """
 
-    base_model = models.ForeignKey(BaseModel, on_delete=models.CASCADE, related_name="pace_trials")
-    machine = models.CharField(max_length=200, help_text="What computed: another machine is measured anew.")
+    base_model = models.ForeignKey(
+        BaseModel, on_delete=models.CASCADE, related_name="pace_trials"
+    )
+    machine = models.CharField(
+        max_length=200, help_text="What computed: another machine is measured anew."
+    )
     at = models.DateTimeField(auto_now_add=True)
     compute_seconds = models.FloatField(default=0)
     metrics = models.JSONField(default=dict, help_text="The engine's, as in a run's result.")

@@ -4,13 +4,16 @@ from django.db.models import Q
 
 from teams.models import Course
 
-USUAL_RUNS_AT_ONCE, MOST_RUNS_AT_ONCE = 3, 50
+USUAL_RUNS_AT_ONCE = 3
+MOST_RUNS_AT_ONCE = 50
 
 
 class TrainingPolicy(models.Model):
     """How the teams of one course may train. A course without a row has the usual limits."""
 
-    course = models.OneToOneField(Course, on_delete=models.CASCADE, related_name="training_policy")
+    course = models.OneToOneField(
+        Course, on_delete=models.CASCADE, related_name="training_policy"
+    )
     team_runs_at_once = models.PositiveSmallIntegerField(
         "Runs of one team at once",
         default=USUAL_RUNS_AT_ONCE,

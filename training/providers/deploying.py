@@ -48,7 +48,15 @@ class Azure:
     """Deployments of one resource, by an application that may write them."""
 
     def __init__(
-        self, *, management: str, login: str, resource: str, tenant: str, client: str, secret: str, sku: str
+        self,
+        *,
+        management: str,
+        login: str,
+        resource: str,
+        tenant: str,
+        client: str,
+        secret: str,
+        sku: str,
     ) -> None:
         self._management, self._login = management.rstrip("/"), login.rstrip("/")
         self._resource, self._tenant, self._client = resource.strip("/"), tenant, client
@@ -107,23 +115,39 @@ class Nebius:
                 "name": name,
                 "description": "of the course platform",
             }
-            found = _said(self._web, "POST", self._models, json=body, headers=self._headers, timeout=SECONDS) or {}
+            found = (
+                _said(
+                    self._web,
+                    "POST",
+                    self._models,
+                    json=body,
+                    headers=self._headers,
+                    timeout=SECONDS,
+                )
+                or {}
+            )
         called = found.get("name")
         asked = str(storable(called))[:MOST_NAME] if isinstance(called, str) and called else name
         state = str(found.get("status", ""))
         if state == "active":
             return Deployed(State.READY, asked)
         if state == "error":
-            return Deployed(State.FAILED, asked, str(storable(str(found.get("status_reason") or "")))[:300])
+            return Deployed(
+                State.FAILED, asked, str(storable(str(found.get("status_reason") or "")))[:300]
+            )
         return Deployed(State.MAKING, asked)
 
     def _find(self, name: str) -> dict[str, Any] | None:
         """It may put the base before the name that was asked for."""
-        listed = _said(self._web, "GET", self._models, headers=self._headers, timeout=SECONDS) or {}
+        listed = (
+            _said(self._web, "GET", self._models, headers=self._headers, timeout=SECONDS) or {}
+        )
         rows = listed.get("data")
         for row in rows if isinstance(rows, list) else []:
             called = row.get("name") if isinstance(row, dict) else None
-            if isinstance(called, str) and (called == name or called.endswith((f":{name}", f"-{name}", f"/{name}"))):
+            if isinstance(called, str) and (
+                called == name or called.endswith((f":{name}", f"-{name}", f"/{name}"))
+            ):
                 return dict(row)
         return None
 
@@ -135,7 +159,9 @@ def _said(
     try:
         answer = web.request(method, address, **given)
     except httpx.HTTPError as error:
-        raise ProviderAway(f"Whoever deploys the model cannot be reached ({type(error).__name__}).") from error
+        raise ProviderAway(
+            f"Whoever deploys the model cannot be reached ({type(error).__name__})."
+        ) from error
     status = answer.status_code
     if may_be_absent and status == httpx.codes.NOT_FOUND:
         return None

@@ -3,7 +3,9 @@
 from typing import Any
 
 NEBIUS = "nebius"
-WITHOUT_METADATA = frozenset({NEBIUS})  # its description names none: a job there is known by its training file
+WITHOUT_METADATA = frozenset(
+    {NEBIUS}
+)  # its description names none: a job there is known by its training file
 WITHOUT_DPO = frozenset({NEBIUS})
 
 
@@ -15,5 +17,7 @@ def shaped(dialect: str, kind: str, chosen: dict[str, Any]) -> dict[str, Any]:
     """
     if dialect != NEBIUS:
         return {"method": {"type": kind, kind: {"hyperparameters": chosen}}}
-    named = {name: chosen[name] for name in ("n_epochs", "batch_size") if chosen.get(name) != "auto"}
+    named = {
+        name: chosen[name] for name in ("n_epochs", "batch_size") if chosen.get(name) != "auto"
+    }
     return {"hyperparameters": {**named, "lora": True}}

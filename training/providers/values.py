@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from training.launcher import storable
 
-MOST_STEP, MOST_TOKENS = 2**31 - 1, 2**53
+MOST_STEP = 2**31 - 1
+MOST_TOKENS = 2**53
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,9 @@ def points(table: bytes) -> Iterator[ResultPoint]:
         for row in csv.DictReader(lines):
             step = step_number(_number(row.get("step")))
             if step is not None:
-                yield ResultPoint(step, _number(row.get("train_loss")), _number(row.get("valid_loss")))
+                yield ResultPoint(
+                    step, _number(row.get("train_loss")), _number(row.get("valid_loss"))
+                )
     except csv.Error as wrong:
         log.warning("a result file was read only in part: %s", wrong)
 

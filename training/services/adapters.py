@@ -16,8 +16,19 @@ LAYER = re.compile(r"\.(?:layers|h)\.(\d+)\.")
 # Families whose layers have the sizes that `lora_memory.Shape` knows them by; of others only the number of layers is compared
 # here, and the model server compares the rest when it loads the adapter.
 LLAMA_LIKE = (
-    "llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "gemma3_text", "mistral", "olmo", "olmo2", "granite", "smollm3",
-)  # fmt: skip
+    "llama",
+    "qwen2",
+    "qwen3",
+    "gemma",
+    "gemma2",
+    "gemma3",
+    "gemma3_text",
+    "mistral",
+    "olmo",
+    "olmo2",
+    "granite",
+    "smollm3",
+)
 
 
 class AdapterRefused(Exception):

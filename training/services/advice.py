@@ -63,6 +63,10 @@ def advise(
         )
     warnings = shutdowns.warnings_for(base_model)
     rows = estimate.training_share(dataset_version, settings)
-    in_pairs = not methods.get(method).is_program and base_model.local and settings.get("training") == launch.DPO
+    in_pairs = (
+        not methods.get(method).is_program
+        and base_model.local
+        and settings.get("training") == launch.DPO
+    )
     size = preference.size_advice(rows) if in_pairs else guideline(method, rows)["sentence"]
     return Advice(size, figures.left, reckoned, refusal, warnings)

@@ -89,7 +89,11 @@ def write_list() -> Path:
     """The file that the model server reads when it is asked for a base that it does not know: {name: folder or id}."""
     path = Path(settings.VAR_DIR) / LIST_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    added = BaseModel.objects.filter(method=Method.LORA).exclude(hosting=Hosting.PROVIDER).exclude(name=TINY)
+    added = (
+        BaseModel.objects.filter(method=Method.LORA)
+        .exclude(hosting=Hosting.PROVIDER)
+        .exclude(name=TINY)
+    )
     added = added.exclude(trial__in=NOT_FIT)
     served = (base for base in added if base.enabled or base.hosting == Hosting.HUGGING_FACE)
     write_json(path, {base.name: base.weights for base in served})
@@ -117,7 +121,9 @@ def _of_folder(path: Path) -> tuple[str, dict[str, Any]]:
     """A folder that the operator put there: no instructor may point the platform at other places of the disk."""
     root, real = folders_root().resolve(), path.resolve()
     if not real.is_relative_to(root) or real == root:
-        raise BaseModelRefused(f"Only folders under {root} can be used. Ask whoever runs the platform to put it there.")
+        raise BaseModelRefused(
+            f"Only folders under {root} can be used. Ask whoever runs the platform to put it there."
+        )
     if not real.is_dir():
         raise BaseModelRefused(f"There is no folder {path}.")
     _check_files(str(path), [file.name for file in real.iterdir() if file.is_file()])
@@ -137,12 +143,16 @@ def _check_files(name: str, files: Sequence[str]) -> None:
             "model that comes as model.safetensors."
         )
     if "tokenizer.json" not in files:
-        raise BaseModelRefused(f"{name} has no tokenizer.json (a fast tokenizer), which training needs.")
+        raise BaseModelRefused(
+            f"{name} has no tokenizer.json (a fast tokenizer), which training needs."
+        )
 
 
 def _check_config(name: str, config: dict[str, Any]) -> None:
     if config.get("auto_map"):
-        raise BaseModelRefused(f"{name} needs code of its author (auto_map), and foreign code is never run here.")
+        raise BaseModelRefused(
+            f"{name} needs code of its author (auto_map), and foreign code is never run here."
+        )
     kinds = config.get("architectures")
     kinds = kinds if isinstance(kinds, list) else []
     answers = any(str(kind).endswith(ANSWERING) for kind in kinds)

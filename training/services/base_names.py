@@ -12,7 +12,9 @@ from training.services.json_files import write_json
 HUB = "https://huggingface.co/"
 BASE_FILE = "base.json"
 """Beside a run's adapter, for the model server alone: under which name it serves the base."""
-ADAPTER_CONFIG, ADAPTER_CARD, RESULT = "adapter/adapter_config.json", "adapter/README.md", "result.json"
+ADAPTER_CONFIG = "adapter/adapter_config.json"
+ADAPTER_CARD = "adapter/README.md"
+RESULT = "result.json"
 HASH_SHOWN = 12
 
 
@@ -27,7 +29,9 @@ def public_name(base: BaseModel) -> str:
         return card.origin.removeprefix(HUB)
     if not is_path(base.name):
         return base.name
-    return f"local/{Path(base.name).name}" + (f"-{base.weights_sha256[:HASH_SHOWN]}" if base.weights_sha256 else "")
+    return f"local/{Path(base.name).name}" + (
+        f"-{base.weights_sha256[:HASH_SHOWN]}" if base.weights_sha256 else ""
+    )
 
 
 def archived_name(base: BaseModel) -> str:
@@ -61,7 +65,9 @@ def without_paths(run: TrainingRun, name: str, content: bytes) -> bytes:
         config = json.loads(content)
     except ValueError:
         return content  # no configuration, so it names nothing
-    if not isinstance(config, dict) or not is_path(str(config.get("base_model_name_or_path", ""))):
+    if not isinstance(config, dict) or not is_path(
+        str(config.get("base_model_name_or_path", ""))
+    ):
         return content
     # The folder as it was called when the run was made: the platform has moved since.
     return json.dumps(config | {"base_model_name_or_path": public_name(base)}, indent=2).encode()

@@ -27,16 +27,16 @@ LONGEST_SECONDS = 3_000.0  # a model of several GB is fetched first
 SMALL_RUN = {"rank": 4, "batch_size": 2, "max_length": 128, "target_modules": ["all-linear"]}
 ROW_TOKENS = 32
 IN_FULL = 2  # half-precision weights are held in full on a processor
-BROKE_DOWN = (
-    "Trying it broke down three times: most likely it is too big for this machine. Choose a smaller base model."
-)
+BROKE_DOWN = "Trying it broke down three times: most likely it is too big for this machine. Choose a smaller base model."
 
 
 def ask_for_trials() -> int:
     """The clock's round: send again for the models that wait, and for those whose worker has fallen silent. How many."""
     silent = timezone.now() - SILENT
     lost = Q(trial=Trial.TRYING, trial_alive_at__lt=silent)
-    BaseModel.objects.filter(lost, trial_attempts__gte=MOST_ATTEMPTS).update(trial=Trial.UNFIT, trouble=BROKE_DOWN)
+    BaseModel.objects.filter(lost, trial_attempts__gte=MOST_ATTEMPTS).update(
+        trial=Trial.UNFIT, trouble=BROKE_DOWN
+    )
     BaseModel.objects.filter(lost).update(trial=Trial.WAITING)
     waiting = BaseModel.objects.filter(trial=Trial.WAITING)
     for base in waiting:
@@ -53,14 +53,21 @@ def try_again(*, base: BaseModel) -> None:
 
 def try_base(base_model_id: int) -> str:
     """The worker's part. Gives a word for RQ's log."""
-    claimed = BaseModel.objects.filter(pk=base_model_id, method=Method.LORA, trial=Trial.WAITING).update(
-        trial=Trial.TRYING, trial_attempts=F("trial_attempts") + 1, trial_alive_at=timezone.now(), trial_stage=""
+    claimed = BaseModel.objects.filter(
+        pk=base_model_id, method=Method.LORA, trial=Trial.WAITING
+    ).update(
+        trial=Trial.TRYING,
+        trial_attempts=F("trial_attempts") + 1,
+        trial_alive_at=timezone.now(),
+        trial_stage="",
     )
     if not claimed:
         return "not needed"
     base = BaseModel.objects.get(pk=base_model_id)
     facts, trouble = _outcome(base)
-    ours = BaseModel.objects.filter(pk=base.pk, trial=Trial.TRYING, trial_attempts=base.trial_attempts)
+    ours = BaseModel.objects.filter(
+        pk=base.pk, trial=Trial.TRYING, trial_attempts=base.trial_attempts
+    )
     found = {"trial_stage": "", "trouble": trouble[:500], "facts": facts}
     if facts:
         found |= {"weights_sha256": str(facts.get("weights_sha256", ""))[:64]}
@@ -80,20 +87,32 @@ def _outcome(base: BaseModel) -> tuple[dict[str, Any], str]:
 
 def _tried(base: BaseModel, folder: Path) -> tuple[dict[str, Any], str]:
     write_json(folder / SPEC_FILE, {"base": base.weights})
-    said = small_programs.run("lora.try_base", folder, partial(_beat, base), longest=LONGEST_SECONDS)
+    said = small_programs.run(
+        "lora.try_base", folder, partial(_beat, base), longest=LONGEST_SECONDS
+    )
     facts: dict[str, Any] = storable(said.done["facts"]) if said.done else {}
     if said.late:
-        return facts, f"It could not be tried within {LONGEST_SECONDS / 60:.0f} minutes. Choose a smaller base model."
+        return (
+            facts,
+            f"It could not be tried within {LONGEST_SECONDS / 60:.0f} minutes. Choose a smaller base model.",
+        )
     if said.failed:
         return facts, f"{_sentence(said.failed.get('message'))} {said.failed.get('mend', '')}"
     if not facts:
-        return facts, f"Trying it ended with status {said.exit_code}: too little memory, or a broken file."
+        return (
+            facts,
+            f"Trying it ended with status {said.exit_code}: too little memory, or a broken file.",
+        )
     return facts, ""
 
 
 def _beat(base: BaseModel, stage: str | None) -> None:
-    told = {"trial_alive_at": timezone.now()} | ({} if stage is None else {"trial_stage": stage[:80]})
-    BaseModel.objects.filter(pk=base.pk, trial=Trial.TRYING, trial_attempts=base.trial_attempts).update(**told)
+    told = {"trial_alive_at": timezone.now()} | (
+        {} if stage is None else {"trial_stage": stage[:80]}
+    )
+    BaseModel.objects.filter(
+        pk=base.pk, trial=Trial.TRYING, trial_attempts=base.trial_attempts
+    ).update(**told)
 
 
 def _sentence(message: object) -> str:
@@ -110,7 +129,11 @@ def _too_big(base: BaseModel) -> str:
     if needed is not None:
         return lora_memory.refusal(needed, room, alone=True) or ""
     folder = Path(base.weights)
-    files = sum(file.stat().st_size for file in folder.glob("*.safetensors")) if folder.is_dir() else 0
+    files = (
+        sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+        if folder.is_dir()
+        else 0
+    )
     if IN_FULL * files <= room.free:
         return ""
     return (

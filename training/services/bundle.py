@@ -19,12 +19,19 @@ from training.archives.contents import EVENT_KINDS
 from training.archives.manifest import EVENTS, MANIFEST, ROWS, SCHEMA, SIGNATURE
 from training.models import RunEvent, TrainingRun
 from training.run_files import is_file_in, open_in
-from training.services.base_names import NAMES_ITS_BASE, archived_name, described, public_name, without_paths
+from training.services.base_names import (
+    NAMES_ITS_BASE,
+    archived_name,
+    described,
+    public_name,
+    without_paths,
+)
 from training.services.spec import ASKED
 
 FIGURES = ("step", "total_steps", "train_loss", "validation_loss", "score_before", "score_after")
 MEMORY_BYTES = 8 * 1024 * 1024
-SMALL_BYTES, SMALL_ROWS = 8_000_000, 2_000
+SMALL_BYTES = 8_000_000
+SMALL_ROWS = 2_000
 BYTES_PER_TOKEN = 6
 
 
@@ -44,7 +51,12 @@ def is_small(run: TrainingRun) -> bool:
 def estimate(run: TrainingRun) -> int:
     """Bytes that the archive may come to. Weights hardly shrink; rows shrink to less than their estimate of tokens in bytes."""
     version = run.dataset_version
-    return _files_size(run) + BYTES_PER_TOKEN * version.token_estimate + 500 * version.row_count + MEMORY_BYTES
+    return (
+        _files_size(run)
+        + BYTES_PER_TOKEN * version.token_estimate
+        + 500 * version.row_count
+        + MEMORY_BYTES
+    )
 
 
 def _files_size(run: TrainingRun) -> int:
@@ -53,7 +65,11 @@ def _files_size(run: TrainingRun) -> int:
 
 def write_export(export: ArchiveExport, out: IO[bytes]) -> None:
     """For the files worker. Raises archive_exports.ExportRefused where the run is gone."""
-    run = TrainingRun.objects.with_related().filter(team=export.team_id, number=export.run_number or 0).first()
+    run = (
+        TrainingRun.objects.with_related()
+        .filter(team=export.team_id, number=export.run_number or 0)
+        .first()
+    )
     if run is None:
         raise archive_exports.ExportRefused("This run was deleted meanwhile.")
     write_into(run, out)
@@ -72,8 +88,12 @@ def write_into(run: TrainingRun, out: IO[bytes]) -> None:
                 files.append(_write_without_paths(archive, run, artifact.path))
             else:
                 _write_file(archive, run, artifact.path)
-                files.append({"path": artifact.path, "sha256": artifact.sha256, "bytes": artifact.size})
-        text = json.dumps(manifest(run) | {"files": files}, indent=1, ensure_ascii=False).encode()
+                files.append(
+                    {"path": artifact.path, "sha256": artifact.sha256, "bytes": artifact.size}
+                )
+        text = json.dumps(
+            manifest(run) | {"files": files}, indent=1, ensure_ascii=False
+        ).encode()
         archive.writestr(MANIFEST, text)
         archive.writestr(SIGNATURE, signature(text))
 
@@ -97,7 +117,9 @@ def proves_model(proof: str, *, key: str, model: str, rehearsal: bool) -> bool:
 
 def _proof(*, key: str, model: str, rehearsal: bool) -> str:
     secret = hashlib.sha256(f"model of a run {settings.SECRET_KEY}".encode()).digest()
-    return hmac.new(secret, json.dumps([key, model, rehearsal]).encode(), hashlib.sha256).hexdigest()
+    return hmac.new(
+        secret, json.dumps([key, model, rehearsal]).encode(), hashlib.sha256
+    ).hexdigest()
 
 
 def manifest(run: TrainingRun) -> dict[str, Any]:
@@ -107,7 +129,9 @@ def manifest(run: TrainingRun) -> dict[str, Any]:
         "run": str(run.key),
         "name": run.name,
         "words": f"{run} of team {run.team.name} in {run.team.course}"[:300],
-        "method": Method.LORA if run.is_adapter else run.method,  # what it left, also of a job of our own service
+        "method": Method.LORA
+        if run.is_adapter
+        else run.method,  # what it left, also of a job of our own service
         "base_model": archived_name(run.base_model),
         "base": described(run.base_model),
         "settings": {name: value for name, value in run.settings.items() if name != ASKED},
@@ -123,7 +147,9 @@ def manifest(run: TrainingRun) -> dict[str, Any]:
         "finished_at": run.finished_at.isoformat() if run.finished_at else None,
         "figures": {name: getattr(run, name) for name in FIGURES},
         "result": _result(run),
-        "artifacts": [{"path": a.path, "sha256": a.sha256, "bytes": a.size} for a in run.artifacts.all()],
+        "artifacts": [
+            {"path": a.path, "sha256": a.sha256, "bytes": a.size} for a in run.artifacts.all()
+        ],
     }
 
 
@@ -138,7 +164,9 @@ def _rows(run: TrainingRun) -> Iterator[bytes]:
 
 
 def _events(run: TrainingRun) -> Iterator[bytes]:
-    events = RunEvent.objects.filter(run=run, kind__in=EVENT_KINDS).values_list("kind", "step", "data")
+    events = RunEvent.objects.filter(run=run, kind__in=EVENT_KINDS).values_list(
+        "kind", "step", "data"
+    )
     for kind, step, data in events.iterator(chunk_size=2_000):
         yield json.dumps({"kind": kind, "step": step, "data": data}, ensure_ascii=False).encode()
 
@@ -148,7 +176,9 @@ def _write_file(archive: zipfile.ZipFile, run: TrainingRun, name: str) -> None:
         shutil.copyfileobj(file, member, MEMORY_BYTES)
 
 
-def _write_without_paths(archive: zipfile.ZipFile, run: TrainingRun, name: str) -> dict[str, Any]:
+def _write_without_paths(
+    archive: zipfile.ZipFile, run: TrainingRun, name: str
+) -> dict[str, Any]:
     """One of the small files that name the base."""
     with open_in(run.folder, name) as file:
         content = without_paths(run, name, file.read())

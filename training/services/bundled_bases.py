@@ -68,7 +68,9 @@ def card_of(base: BaseModel) -> Bundled | None:
 
 def missing() -> list[BaseModel]:
     """Bundled models that this machine should have and has not: each says why in `trouble`."""
-    return list(BaseModel.objects.filter(hosting=Hosting.BUNDLED, name__in=CATALOGUE, enabled=False))
+    return list(
+        BaseModel.objects.filter(hosting=Hosting.BUNDLED, name__in=CATALOGUE, enabled=False)
+    )
 
 
 def install_all(tell: Tell) -> list[BaseModel]:
@@ -100,7 +102,9 @@ def make_ready(bundled: Bundled, tell: Tell) -> str:
     if (written := _recorded(base_folder(bundled.name) / ORIGIN_FILE)) is not None:
         return written
     if settings.OFFER_TEST_MODEL:
-        raise NotInstalled("This platform was started for tests, with the tiny model alone (OFFER_TEST_MODEL).")
+        raise NotInstalled(
+            "This platform was started for tests, with the tiny model alone (OFFER_TEST_MODEL)."
+        )
     source = _file_of(bundled)
     work = installed_root() / f".installing-{bundled.name}"
     for leftover in (work, base_folder(bundled.name)):
@@ -118,8 +122,15 @@ def make_ready(bundled: Bundled, tell: Tell) -> str:
         (work / "made").rename(base_folder(bundled.name))
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    if written != bundled.weights_sha256:  # the file is the right one: another version of a library rounds otherwise
-        log.warning("%s was converted to weights %s, not %s", bundled.name, written, bundled.weights_sha256)
+    if (
+        written != bundled.weights_sha256
+    ):  # the file is the right one: another version of a library rounds otherwise
+        log.warning(
+            "%s was converted to weights %s, not %s",
+            bundled.name,
+            written,
+            bundled.weights_sha256,
+        )
     return written
 
 
@@ -161,5 +172,12 @@ def _converted(work: Path, tell: Tell) -> str:
                 said = f"{event.get('message')}. {event.get('mend')}"
     if written:
         return written
-    words = (work / "engine.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-    raise NotInstalled(said or f"Making it ready ended with status {engine.exit_code}: {' '.join(words)}")
+    words = (
+        (work / "engine.log")
+        .read_text(encoding="utf-8", errors="replace")
+        .strip()
+        .splitlines()[-1:]
+    )
+    raise NotInstalled(
+        said or f"Making it ready ended with status {engine.exit_code}: {' '.join(words)}"
+    )

@@ -28,8 +28,16 @@ def cancel(*, run: TrainingRun, person: User) -> None:
         if run.status == RunStatus.RUNNING and before == RunStatus.QUEUED:
             cancel(run=run, person=person)  # it began in this very moment
             return
-        raise CannotStop(f"{run} has ended already: {run.get_status_display().lower()}.") from moved
-    audit.record(course=run.team.course, person=person, action="run cancelled", what=str(run), team=run.team)
+        raise CannotStop(
+            f"{run} has ended already: {run.get_status_display().lower()}."
+        ) from moved
+    audit.record(
+        course=run.team.course,
+        person=person,
+        action="run cancelled",
+        what=str(run),
+        team=run.team,
+    )
     if run.status == RunStatus.CANCELLING and run.provider_job:
         transaction.on_commit(lambda: queue.dispatch_poll(run))
 
@@ -41,4 +49,10 @@ def stop_and_keep(*, run: TrainingRun, person: User) -> None:
         raise CannotStop("Only a run that is training on this platform can be stopped and kept.")
     run.folder.mkdir(parents=True, exist_ok=True)
     run.file(KEEP_FILE).touch()
-    audit.record(course=run.team.course, person=person, action="run stopped and kept", what=str(run), team=run.team)
+    audit.record(
+        course=run.team.course,
+        person=person,
+        action="run stopped and kept",
+        what=str(run),
+        team=run.team,
+    )

@@ -4,10 +4,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-WIDTH, HEIGHT = 640, 260
-LEFT, RIGHT, TOP, BOTTOM = 44, 520, 16, 216
+WIDTH = 640
+HEIGHT = 260
+LEFT = 44
+RIGHT = 520
+TOP = 16
+BOTTOM = 216
 MOST_POINTS = 240
-LABEL_GAP, LABEL_WIDTH = 14, 80
+LABEL_GAP = 14
+LABEL_WIDTH = 80
 FEWEST_SMOOTHED = 20  # points of a curve
 
 LOSSES = {"train": "Training loss", "validation": "validation loss"}
@@ -47,19 +52,26 @@ class Chart:
     says: str
 
 
-def loss_chart(train: Sequence[Point], validation: Sequence[Point], total_steps: int) -> Chart | None:
+def loss_chart(
+    train: Sequence[Point], validation: Sequence[Point], total_steps: int
+) -> Chart | None:
     """Training and validation loss over steps; None before the first point. Training loss is smoothed, because each of its
     points is a few rows only; what was measured stands behind it."""
     return _over_steps(train, validation, total_steps, LOSSES)
 
 
-def reward_chart(train: Sequence[Point], validation: Sequence[Point], total_steps: int) -> Chart | None:
+def reward_chart(
+    train: Sequence[Point], validation: Sequence[Point], total_steps: int
+) -> Chart | None:
     """How far preferred answers are ahead of rejected ones, over steps, drawn as `loss_chart` draws losses."""
     return _over_steps(train, validation, total_steps, MARGINS)
 
 
 def _over_steps(
-    train: Sequence[Point], validation: Sequence[Point], total_steps: int, names: Mapping[str, str]
+    train: Sequence[Point],
+    validation: Sequence[Point],
+    total_steps: int,
+    names: Mapping[str, str],
 ) -> Chart | None:
     """`names`: what each curve is called in the sentence."""
     series = {"train": latest(train), "validation": latest(validation)}
@@ -80,7 +92,10 @@ def _over_steps(
         if shown != points:
             curve = replace(curve, raw=_polyline([place(point) for point in thin(points)]))
         drawn.append(curve)
-    columns = [Tick(LEFT + (RIGHT - LEFT) * share, f"{round(last_step * share)}") for share in (0, 0.5, 1)]
+    columns = [
+        Tick(LEFT + (RIGHT - LEFT) * share, f"{round(last_step * share)}")
+        for share in (0, 0.5, 1)
+    ]
     return Chart(_apart(drawn), _row_ticks(low, high, step), columns, _sentence(series, names))
 
 
@@ -95,15 +110,24 @@ def overlay(runs: Mapping[str, Sequence[Point]]) -> Chart | None:
     def places(points: Sequence[Point]) -> list[tuple[float, float]]:
         last = max(points[-1][0], 1)
         return [
-            (LEFT + (RIGHT - LEFT) * at / last, BOTTOM - (BOTTOM - TOP) * (value - low) / (high - low))
+            (
+                LEFT + (RIGHT - LEFT) * at / last,
+                BOTTOM - (BOTTOM - TOP) * (value - low) / (high - low),
+            )
             for at, value in thin(points)
         ]
 
     curves = _apart(
-        [_curve(name, f"c{number}", places(points), points) for number, (name, points) in enumerate(series.items())]
+        [
+            _curve(name, f"c{number}", places(points), points)
+            for number, (name, points) in enumerate(series.items())
+        ]
     )
     columns = [Tick(LEFT + (RIGHT - LEFT) * share, f"{share:.0%}") for share in (0, 0.5, 1)]
-    says = "; ".join(f"{name} from {points[0][1]:.2f} to {points[-1][1]:.2f}" for name, points in series.items())
+    says = "; ".join(
+        f"{name} from {points[0][1]:.2f} to {points[-1][1]:.2f}"
+        for name, points in series.items()
+    )
     return Chart(curves, _row_ticks(low, high, step), columns, says)
 
 
@@ -115,12 +139,19 @@ def over_rows(points: Sequence[Point], name: str) -> Chart | None:
     low, high, step = nice_range(*_extent({name: found}))
     most = found[-1][0]
     places = [
-        (LEFT + (RIGHT - LEFT) * rows / most, BOTTOM - (BOTTOM - TOP) * (value - low) / (high - low))
+        (
+            LEFT + (RIGHT - LEFT) * rows / most,
+            BOTTOM - (BOTTOM - TOP) * (value - low) / (high - low),
+        )
         for rows, value in found
     ]
-    columns = [Tick(LEFT, "0")] + [Tick(place[0], f"{rows:,}") for place, (rows, _) in zip(places, found, strict=True)]
+    columns = [Tick(LEFT, "0")] + [
+        Tick(place[0], f"{rows:,}") for place, (rows, _) in zip(places, found, strict=True)
+    ]
     says = f"{name}: " + "; ".join(f"{value:.3f} with {rows:,} rows" for rows, value in found)
-    return Chart([_curve("last", "validation", places, found)], _row_ticks(low, high, step), columns, says)
+    return Chart(
+        [_curve("last", "validation", places, found)], _row_ticks(low, high, step), columns, says
+    )
 
 
 def smooth(points: Sequence[Point]) -> list[Point]:
@@ -144,7 +175,10 @@ def thin(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
         return list(points)
     size = math.ceil((len(points) - 2) / (most - 2))
     inner = [points[start : start + size] for start in range(1, len(points) - 1, size)]
-    means = [(stretch[len(stretch) // 2][0], sum(value for _, value in stretch) / len(stretch)) for stretch in inner]
+    means = [
+        (stretch[len(stretch) // 2][0], sum(value for _, value in stretch) / len(stretch))
+        for stretch in inner
+    ]
     return [points[0], *means, points[-1]]
 
 
@@ -166,7 +200,10 @@ def _extent(series: dict[str, list[Point]]) -> tuple[float, float]:
 
 def _row_ticks(low: float, high: float, step: float) -> list[Tick]:
     count = round((high - low) / step)
-    return [Tick(BOTTOM - (BOTTOM - TOP) * n / count, f"{low + n * step:.{_digits(step)}f}") for n in range(count + 1)]
+    return [
+        Tick(BOTTOM - (BOTTOM - TOP) * n / count, f"{low + n * step:.{_digits(step)}f}")
+        for n in range(count + 1)
+    ]
 
 
 def latest(points: Sequence[Point]) -> list[Point]:
@@ -174,9 +211,13 @@ def latest(points: Sequence[Point]) -> list[Point]:
     return sorted({step: value for step, value in points if math.isfinite(value)}.items())
 
 
-def _curve(name: str, look: str, places: list[tuple[float, float]], points: list[Point]) -> Curve:
+def _curve(
+    name: str, look: str, places: list[tuple[float, float]], points: list[Point]
+) -> Curve:
     x, y = places[-1]
-    return Curve(name, look, _polyline(places), points[-1][1], round(x, 1), round(y, 1), round(y + 4, 1))
+    return Curve(
+        name, look, _polyline(places), points[-1][1], round(x, 1), round(y, 1), round(y + 4, 1)
+    )
 
 
 def _polyline(places: list[tuple[float, float]]) -> str:
@@ -191,7 +232,9 @@ def _apart(curves: list[Curve]) -> list[Curve]:
         while len(groups) > 1 and _covers(*groups[-2:]):
             groups[-2:] = [groups[-2] + groups[-1]]
     heights = {
-        curve.name: height for group in groups for curve, height in zip(group, _label_heights(group), strict=True)
+        curve.name: height
+        for group in groups
+        for curve, height in zip(group, _label_heights(group), strict=True)
     }
     return [replace(curve, label_y=round(heights[curve.name], 1)) for curve in curves]
 
@@ -208,10 +251,20 @@ def _label_heights(group: list[Curve]) -> list[float]:
 
 
 def _digits(step: float) -> int:
-    return next((digits for digits in range(9) if math.isclose(step * 10**digits, round(step * 10**digits))), 9)
+    return next(
+        (
+            digits
+            for digits in range(9)
+            if math.isclose(step * 10**digits, round(step * 10**digits))
+        ),
+        9,
+    )
 
 
 def _sentence(series: dict[str, list[Point]], names: Mapping[str, str]) -> str:
-    parts = [f"{names[name]} from {points[0][1]:.2f} to {points[-1][1]:.2f}" for name, points in series.items()]
+    parts = [
+        f"{names[name]} from {points[0][1]:.2f} to {points[-1][1]:.2f}"
+        for name, points in series.items()
+    ]
     text = "; ".join(parts)
     return text[0].upper() + text[1:]

@@ -11,8 +11,15 @@ from training.models import Origin, RunEvent, RunStatus, TrainingRun
 from training.services.launch import next_number
 
 COPIED = (
-    "method", "base_model_id", "dataset_version_id", "settings", "seed", "rehearsal", "provider", "total_steps",
-)  # fmt: skip
+    "method",
+    "base_model_id",
+    "dataset_version_id",
+    "settings",
+    "seed",
+    "rehearsal",
+    "provider",
+    "total_steps",
+)
 
 
 class NoCheckpoint(Exception):
@@ -31,7 +38,11 @@ def keep_checkpoint(*, run: TrainingRun, person: User, step: int) -> TrainingRun
         key = uuid5(run.key, f"checkpoint {step}")
         if there := TrainingRun.objects.for_team(run.team).filter(key=key).first():
             return there
-        kept = {name: run.result[name] for name in ("schema", "system_prompt", "hyperparameters") if name in run.result}
+        kept = {
+            name: run.result[name]
+            for name in ("schema", "system_prompt", "hyperparameters")
+            if name in run.result
+        }
         made = TrainingRun.objects.create(
             key=key,
             team=run.team,
@@ -56,7 +67,13 @@ def keep_checkpoint(*, run: TrainingRun, person: User, step: int) -> TrainingRun
             signed=True,
             brought_by=person,
         )
-        audit.record(course=run.team.course, team=run.team, person=person, action="checkpoint kept", what=str(made))
+        audit.record(
+            course=run.team.course,
+            team=run.team,
+            person=person,
+            action="checkpoint kept",
+            what=str(made),
+        )
     return made
 
 
@@ -64,10 +81,17 @@ def _copy_curve(run: TrainingRun, made: TrainingRun, step: int) -> None:
     points = run.events.filter(kind__in=("step", "validation"), step__lte=step)
     before = run.events.filter(kind="sample", data__stage="before")
     RunEvent.objects.bulk_create(
-        [RunEvent(run=made, kind=e.kind, step=e.step, data=_unpaid(e.data)) for e in (*points, *before)]
+        [
+            RunEvent(run=made, kind=e.kind, step=e.step, data=_unpaid(e.data))
+            for e in (*points, *before)
+        ]
     )
 
 
 def _unpaid(data: dict[str, object]) -> dict[str, object]:
     """Without the provider's event id and the tokens: both were counted with the run it comes from."""
-    return {name: value for name, value in data.items() if name != "event" and not name.endswith("_tokens")}
+    return {
+        name: value
+        for name, value in data.items()
+        if name != "event" and not name.endswith("_tokens")
+    }

@@ -19,8 +19,21 @@ from teams.models import Confidence, Hold, LedgerEntry
 from teams.services import money
 from teams.services.prices import PriceUnknown
 from training.methods.method import RESULT_FILE
-from training.models import Artifact, InvalidTransition, Missing, RunEvent, RunStatus, TrainingRun
-from training.providers.openai_api import FineTuning, JobEvent, ProviderAway, ProviderJob, ProviderRefused
+from training.models import (
+    Artifact,
+    InvalidTransition,
+    Missing,
+    RunEvent,
+    RunStatus,
+    TrainingRun,
+)
+from training.providers.openai_api import (
+    FineTuning,
+    JobEvent,
+    ProviderAway,
+    ProviderJob,
+    ProviderRefused,
+)
 from training.providers.values import finite, points, step_number
 from training.services import charges, estimate, finish, json_files, live, provider_deploys
 from training.services.cloud_samples import ask_samples
@@ -28,7 +41,9 @@ from training.services.cloud_samples import ask_samples
 log = logging.getLogger(__name__)
 
 RESULT_TABLE = "result.csv"
-LOOKS_THAT_READ = 2  # a look that was cut off twice while it read is followed by one that reads nothing
+LOOKS_THAT_READ = (
+    2  # a look that was cut off twice while it read is followed by one that reads nothing
+)
 ASKED_AGAIN = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 30, 120, 360, 1440))
 READABLE = (Missing.EVENTS, Missing.TABLE, Missing.CHECKPOINTS, Missing.TOKENS)
 NO_NAME = "The provider says that the job is done, and not yet what the model is called. It is asked again."
@@ -42,7 +57,9 @@ def keep(run: TrainingRun, lease: str, provider: FineTuning, job: ProviderJob) -
         return _wait_for_name(run, lease, job)
     deploys = provider_deploys.deploys(run)
     if deploys and run.status == RunStatus.WAITING:
-        trained = job.trained_tokens if job.trained_tokens is not None else estimated_tokens(run, job)
+        trained = (
+            job.trained_tokens if job.trained_tokens is not None else estimated_tokens(run, job)
+        )
         return provider_deploys.begin(run, lease, model=name, tokens=trained)
     waits = _deployed(run, name) if deploys else ""
     if waits and run.status == RunStatus.DEPLOYING and not provider_deploys.out_of_patience(run):
@@ -51,9 +68,13 @@ def keep(run: TrainingRun, lease: str, provider: FineTuning, job: ProviderJob) -
     looks = run.missing_tries + 1
     if not run.write(lease, provider_status=job.status, missing_tries=looks):
         raise InvalidTransition(f"run {run.pk} is looked at by somebody else")
-    missing = {*run.missing, *READABLE} - {Missing.TOKENS if job.trained_tokens is not None else ""}
+    missing = {*run.missing, *READABLE} - {
+        Missing.TOKENS if job.trained_tokens is not None else ""
+    }
     missing |= {Missing.DEPLOYMENT} if waits else set()
-    trained = job.trained_tokens if job.trained_tokens is not None else estimated_tokens(run, job)
+    trained = (
+        job.trained_tokens if job.trained_tokens is not None else estimated_tokens(run, job)
+    )
     if looks <= LOOKS_THAT_READ:
         undeployed = missing & {Missing.DEPLOYMENT}  # asked for a moment ago
         missing = _read(run, hurried, job, missing - undeployed) | undeployed
@@ -83,8 +104,13 @@ def keep(run: TrainingRun, lease: str, provider: FineTuning, job: ProviderJob) -
         missing_next=timezone.now() + ASKED_AGAIN[0] if missing else None,
     )
     if missing:
-        _note(run, f"Not read at the provider yet: {', '.join(run.missing_parts)}. It is asked again.")
-    return f"run {run.pk}: {job.status}" + (f", without {', '.join(run.missing)}" if missing else "")
+        _note(
+            run,
+            f"Not read at the provider yet: {', '.join(run.missing_parts)}. It is asked again.",
+        )
+    return f"run {run.pk}: {job.status}" + (
+        f", without {', '.join(run.missing)}" if missing else ""
+    )
 
 
 def _deployed(run: TrainingRun, name: str) -> str:
@@ -135,7 +161,11 @@ def fill_in(run: TrainingRun, provider: FineTuning) -> str:
             defaults = {"sha256": artifact.sha256, "size": artifact.size}
             # A file that was kept before may be frozen in a submission: it stays what it was.
             Artifact.objects.get_or_create(run=run, path=artifact.path, defaults=defaults)
-        fields: dict[str, Any] = {"missing": left, "result": run.result, "training_tokens": run.training_tokens}
+        fields: dict[str, Any] = {
+            "missing": left,
+            "result": run.result,
+            "training_tokens": run.training_tokens,
+        }
         fields |= {"deployment": run.deployment}
         fields |= {} if left else {"missing_next": None}
         TrainingRun.objects.filter(pk=run.pk, status=RunStatus.SUCCEEDED).update(**fields)
@@ -145,14 +175,20 @@ def fill_in(run: TrainingRun, provider: FineTuning) -> str:
     return f"run {run.pk}: {len(left)} parts missing"
 
 
-def record_events(run: TrainingRun, provider: FineTuning, job: ProviderJob, lease: str | None) -> set[str]:
+def record_events(
+    run: TrainingRun, provider: FineTuning, job: ProviderJob, lease: str | None
+) -> set[str]:
     """Write what is new since the last look; under the lease while there is one. Gives the kinds that were written."""
     known = set(run.events.filter(data__has_key="event").values_list("data__event", flat=True))
     rows = [row for event in provider.new_events(job.id, known) for row in _rows(run, event)]
     fields: dict[str, Any] = {"provider_status": job.status}
     for row in rows:
         if row.kind == "step":
-            fields |= {"step": row.step, "train_loss": row.data["loss"], "total_steps": row.data["total_steps"]}
+            fields |= {
+                "step": row.step,
+                "train_loss": row.data["loss"],
+                "total_steps": row.data["total_steps"],
+            }
         elif row.kind == "validation":
             fields["validation_loss"] = row.data["loss"]
     with transaction.atomic():
@@ -169,7 +205,10 @@ def say_shutdown(run: TrainingRun, provider: FineTuning) -> None:
     """A note where the provider says when it will switch the base model off. Raises ProviderAway, ProviderRefused."""
     ends = provider.shutdown_date(run.base_model.name)
     if ends is not None:
-        _note(run, f"The provider switches {run.base_model.name} off on {ends}: chats with this run will end then.")
+        _note(
+            run,
+            f"The provider switches {run.base_model.name} off on {ends}: chats with this run will end then.",
+        )
 
 
 def estimated_tokens(run: TrainingRun, job: ProviderJob) -> int:
@@ -189,7 +228,9 @@ def tokens_so_far(run: TrainingRun, job: ProviderJob) -> int:
     return estimated_tokens(run, job) * run.step // run.total_steps
 
 
-def _read(run: TrainingRun, provider: FineTuning, job: ProviderJob, missing: set[str]) -> set[str]:
+def _read(
+    run: TrainingRun, provider: FineTuning, job: ProviderJob, missing: set[str]
+) -> set[str]:
     """Read what is missing, each part on its own. Gives what still is."""
     left = set(missing)
     ways: dict[Missing, Callable[[], object]] = {
@@ -234,12 +275,16 @@ def _fill_gaps(run: TrainingRun, table: bytes) -> None:
         for kind, loss in (("step", point.train_loss), ("validation", point.validation_loss)):
             if loss is not None and (kind, point.step) not in told:
                 told.add((kind, point.step))
-                missing.append(RunEvent(run=run, kind=kind, step=point.step, data={"loss": loss}))
+                missing.append(
+                    RunEvent(run=run, kind=kind, step=point.step, data={"loss": loss})
+                )
     RunEvent.objects.bulk_create(missing)
 
 
 def _checkpoints(run: TrainingRun, provider: FineTuning, job: ProviderJob) -> None:
-    run.result = run.result | {"checkpoints": [asdict(one) for one in provider.checkpoints(job.id)]}
+    run.result = run.result | {
+        "checkpoints": [asdict(one) for one in provider.checkpoints(job.id)]
+    }
 
 
 def _name_of_a_checkpoint(provider: FineTuning, job: ProviderJob) -> str:
@@ -254,9 +299,17 @@ def _name_of_a_checkpoint(provider: FineTuning, job: ProviderJob) -> str:
 def _wait_for_name(run: TrainingRun, lease: str, job: ProviderJob) -> str:
     """Nobody can talk to a model without a name, so the run isn't done: the next look asks again. A person may end it."""
     if run.status == RunStatus.CANCELLING:
-        trained = job.trained_tokens if job.trained_tokens is not None else estimated_tokens(run, job)
+        trained = (
+            job.trained_tokens if job.trained_tokens is not None else estimated_tokens(run, job)
+        )
         confidence = Confidence.ESTIMATED if job.trained_tokens is None else Confidence.EXACT
-        finish.end_cancelled(run, lease, confidence=confidence, provider_status=job.status, training_tokens=trained)
+        finish.end_cancelled(
+            run,
+            lease,
+            confidence=confidence,
+            provider_status=job.status,
+            training_tokens=trained,
+        )
         return f"run {run.pk} cancelled, done at the provider"
     if not run.write(lease, provider_status=job.status):
         raise InvalidTransition(f"run {run.pk} is looked at by somebody else")
@@ -300,13 +353,17 @@ def _claim(run: TrainingRun) -> bool:
     tries = run.missing_tries
     after = timezone.now() + ASKED_AGAIN[tries + 1] if tries + 1 < len(ASKED_AGAIN) else None
     rows = TrainingRun.objects.filter(pk=run.pk, status=RunStatus.SUCCEEDED, missing_tries=tries)
-    return bool(rows.exclude(missing=[]).update(missing_tries=F("missing_tries") + 1, missing_next=after))
+    return bool(
+        rows.exclude(missing=[]).update(missing_tries=F("missing_tries") + 1, missing_next=after)
+    )
 
 
 def note_once(run: TrainingRun, message: str) -> RunEvent:
     """A note that is not repeated, however often the same is seen. Its `at` says since when."""
     data = {"message": message}
-    return run.events.filter(kind="note", data=data).first() or RunEvent.objects.create(run=run, kind="note", data=data)
+    return run.events.filter(kind="note", data=data).first() or RunEvent.objects.create(
+        run=run, kind="note", data=data
+    )
 
 
 def _note(run: TrainingRun, message: str) -> None:
@@ -317,10 +374,26 @@ def _rows(run: TrainingRun, event: JobEvent) -> list[RunEvent]:
     data = event.metrics
     step = step_number(data.get("step")) if data is not None else None
     if data is None or step is None:
-        return [RunEvent(run=run, kind="note", data={"event": event.id, "message": event.message})]
-    loss, total = finite(data.get("train_loss")), step_number(data.get("total_steps")) or run.total_steps
-    found = [RunEvent(run=run, kind="step", step=step, data={"event": event.id, "loss": loss, "total_steps": total})]
+        return [
+            RunEvent(run=run, kind="note", data={"event": event.id, "message": event.message})
+        ]
+    loss, total = (
+        finite(data.get("train_loss")),
+        step_number(data.get("total_steps")) or run.total_steps,
+    )
+    found = [
+        RunEvent(
+            run=run,
+            kind="step",
+            step=step,
+            data={"event": event.id, "loss": loss, "total_steps": total},
+        )
+    ]
     measured = finite(data.get("full_valid_loss") or data.get("valid_loss"))
     if measured is not None:
-        found.append(RunEvent(run=run, kind="validation", step=step, data={"event": event.id, "loss": measured}))
+        found.append(
+            RunEvent(
+                run=run, kind="validation", step=step, data={"event": event.id, "loss": measured}
+            )
+        )
     return found

@@ -70,20 +70,28 @@ def _missing(run: TrainingRun, models: dict[str, str]) -> list[_Sample]:
     """By stage, the questions that have no answer yet, prepared. Raises PriceUnknown."""
     line = str(run.result.get("system_prompt") or "")
     system: list[Message] = [{"role": "system", "content": line}] if line else []
-    answered = {(e.data.get("stage"), e.data.get("question")) for e in run.events.filter(kind="sample")}
+    answered = {
+        (e.data.get("stage"), e.data.get("question")) for e in run.events.filter(kind="sample")
+    }
     wanted = []
-    asks_bases = run.base_model.provider is None or run.base_model.provider.dialect != Dialect.AZURE
+    asks_bases = (
+        run.base_model.provider is None or run.base_model.provider.dialect != Dialect.AZURE
+    )
     for stage, name in models.items():
         if stage == BEFORE and not asks_bases:
             continue  # there the untrained model answers only where somebody deployed it too
-        questions = [question for question in SAMPLE_QUESTIONS if (stage, question) not in answered]
+        questions = [
+            question for question in SAMPLE_QUESTIONS if (stage, question) not in answered
+        ]
         if not questions:
             continue
         find = base_prices if stage == BEFORE else trained_prices
         prices = find(run.base_model, course=run.team.course)
         asked = provider_model(run.base_model.provider, name, max_tokens=SAMPLE_ANSWER_TOKENS)
         for question in questions:
-            call = prepare_for_model(asked, [*system, {"role": "user", "content": question}], prices)
+            call = prepare_for_model(
+                asked, [*system, {"role": "user", "content": question}], prices
+            )
             wanted.append(_Sample(stage, question, call))
     return wanted
 
@@ -93,7 +101,12 @@ def _left_for(run: TrainingRun, wanted: list[_Sample], trained_tokens: int) -> i
     if any(with_margin(sample.call.input_tokens) > SAMPLE_QUESTION_TOKENS for sample in wanted):
         raise NotAsked("the rows' system message is longer than what was held for them.")
     most = sum(sample.call.most for sample in wanted)
-    held = Hold.objects.filter(key=run.hold_key, state=HoldState.OPEN).values_list("amount", flat=True).first() or 0
+    held = (
+        Hold.objects.filter(key=run.hold_key, state=HoldState.OPEN)
+        .values_list("amount", flat=True)
+        .first()
+        or 0
+    )
     trained = run_training_price(run)[0].cost(trained_tokens)
     if trained + samples_cost(run) + most > held:
         raise NotAsked("what was held for the run does not pay for them.")
@@ -106,7 +119,9 @@ def _count_lost(run: TrainingRun, call: PreparedCall, failed: CallFailed) -> Non
     if usage is None and failed.outcome is Outcome.LOST:
         usage = TokenUsage(with_margin(call.input_tokens), 0, call.max_tokens, exact=False)
     if usage is not None:
-        RunEvent.objects.create(run=run, kind=LOST_SAMPLE, data={"model": call.endpoint.model, **usage.counted})
+        RunEvent.objects.create(
+            run=run, kind=LOST_SAMPLE, data={"model": call.endpoint.model, **usage.counted}
+        )
 
 
 def _in_words(failed: CallFailed) -> str:
@@ -116,7 +131,9 @@ def _in_words(failed: CallFailed) -> str:
 
 
 def _note(run: TrainingRun, why: str) -> None:
-    RunEvent.objects.create(run=run, kind="note", data={"message": f"Not all sample questions were asked: {why}"})
+    RunEvent.objects.create(
+        run=run, kind="note", data={"message": f"Not all sample questions were asked: {why}"}
+    )
 
 
 def _write(run: TrainingRun, lease: str, sample: _Sample, answer: Answer) -> None:
@@ -124,8 +141,14 @@ def _write(run: TrainingRun, lease: str, sample: _Sample, answer: Answer) -> Non
     with transaction.atomic():
         if not run.write(lease, **_on_top(answer.usage)):
             raise InvalidTransition(f"run {run.pk} is looked at by somebody else")
-        said = {"stage": sample.stage, "question": sample.question, "answer": storable(answer.text)}
-        RunEvent.objects.create(run=run, kind="sample", data={**said, "model": sample.call.endpoint.model, **used})
+        said = {
+            "stage": sample.stage,
+            "question": sample.question,
+            "answer": storable(answer.text),
+        }
+        RunEvent.objects.create(
+            run=run, kind="sample", data={**said, "model": sample.call.endpoint.model, **used}
+        )
     run.renew(lease)
     run.refresh_from_db(fields=[*used])
 

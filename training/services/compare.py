@@ -38,7 +38,11 @@ class Comparison:
 
 def compare(runs: Sequence[TrainingRun]) -> Comparison:
     """In three queries, however many runs and steps."""
-    events = list(RunEvent.objects.filter(run__in=[run.pk for run in runs], kind__in=("step", "validation", "sample")))
+    events = list(
+        RunEvent.objects.filter(
+            run__in=[run.pk for run in runs], kind__in=("step", "validation", "sample")
+        )
+    )
     return Comparison(runs, _settings(runs), _answers(runs, events), _chart(runs, events))
 
 
@@ -64,7 +68,9 @@ def _answers(runs: Sequence[TrainingRun], events: Sequence[RunEvent]) -> list[Li
         for e in events
         if e.data.get("stage") == "after"
     }
-    lines = [Line(q, [said.get((run.pk, q), NOT_THERE) for run in runs]) for q in SAMPLE_QUESTIONS]
+    lines = [
+        Line(q, [said.get((run.pk, q), NOT_THERE) for run in runs]) for q in SAMPLE_QUESTIONS
+    ]
     return [line for line in lines if any(value != NOT_THERE for value in line.values)]
 
 
@@ -76,7 +82,10 @@ def _chart(runs: Sequence[TrainingRun], events: Sequence[RunEvent]) -> charts.Ch
             points = [
                 (e.step, float(e.data["loss"]))
                 for e in events
-                if e.run_id == run.pk and e.kind == kind and e.step is not None and e.data.get("loss") is not None
+                if e.run_id == run.pk
+                and e.kind == kind
+                and e.step is not None
+                and e.data.get("loss") is not None
             ]
             if points:
                 curves[f"run {run.number}"] = points

@@ -19,4 +19,6 @@ def hold_still(run: TrainingRun) -> None:
     assert transaction.get_connection().in_atomic_block, "a lock ends with its transaction"
     Team.objects.select_for_update(no_key=True).get(pk=run.team_id)
     if not TrainingRun.objects.filter(pk=run.pk).exists():
-        raise RunDeleted("This bot was deleted a moment ago, so nothing was done. Choose another one.")
+        raise RunDeleted(
+            "This bot was deleted a moment ago, so nothing was done. Choose another one."
+        )

@@ -13,7 +13,15 @@ from teams.models import Membership, Team, User
 from teams.services import audit, money
 from teams.services.money import Charge
 from teams.services.sweeping import each_alone
-from training.models import CallStatus, Deployment, EndpointCall, EndpointKey, FineTuningJob, RunStatus, TrainingRun
+from training.models import (
+    CallStatus,
+    Deployment,
+    EndpointCall,
+    EndpointKey,
+    FineTuningJob,
+    RunStatus,
+    TrainingRun,
+)
 from training.models.endpoint import SHOWN_CHARACTERS
 from training.services import charges, deleted
 from training.services.calls.outcome import Outcome
@@ -50,12 +58,20 @@ class DayIsSpent(Exception):
 def deploy(*, team: Team, run: TrainingRun, person: User) -> Deployment:
     """Let a finished run answer at the endpoint. Raises EndpointRefused."""
     if run.team_id != team.pk or run.status != RunStatus.SUCCEEDED:
-        raise EndpointRefused("Only a run of your team that is done can answer. Choose one from the list.")
+        raise EndpointRefused(
+            "Only a run of your team that is done can answer. Choose one from the list."
+        )
     try:
         with transaction.atomic():
             deleted.hold_still(run)
             made = Deployment.objects.create(team=team, run=run, created_by=person)
-            audit.record(course=team.course, person=person, action="run deployed", what=str(run), team=team)
+            audit.record(
+                course=team.course,
+                person=person,
+                action="run deployed",
+                what=str(run),
+                team=team,
+            )
             return made
     except deleted.RunDeleted as gone:
         raise EndpointRefused(str(gone)) from gone
@@ -69,7 +85,11 @@ def stop(*, deployment: Deployment, person: User) -> None:
     if running.update(stopped_at=timezone.now()):
         team = deployment.team
         audit.record(
-            course=team.course, person=person, action="run stopped answering", what=str(deployment.run), team=team
+            course=team.course,
+            person=person,
+            action="run stopped answering",
+            what=str(deployment.run),
+            team=team,
         )
 
 
@@ -90,22 +110,34 @@ def make_key(
         trains=trains,
         created_by=person,
     )
-    audit.record(course=team.course, person=person, action="endpoint key made", what=name, team=team)
+    audit.record(
+        course=team.course, person=person, action="endpoint key made", what=name, team=team
+    )
     return made, secret
 
 
 def revoke(*, key: EndpointKey, person: User) -> None:
     """It stops working at once, for good."""
     if EndpointKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):
-        audit.record(course=key.team.course, person=person, action="endpoint key revoked", what=key.name, team=key.team)
+        audit.record(
+            course=key.team.course,
+            person=person,
+            action="endpoint key revoked",
+            what=key.name,
+            team=key.team,
+        )
 
 
 def key_of(secret: str) -> EndpointKey:
     """The key that works now. Raises KeyRefused for an unknown or revoked one, and for one that has stopped (`_why_stopped`)."""
-    rows = EndpointKey.objects.select_related("team__course", "created_by").filter(revoked_at=None)
+    rows = EndpointKey.objects.select_related("team__course", "created_by").filter(
+        revoked_at=None
+    )
     key = rows.filter(digest=EndpointKey.digest_of(secret)).first()
     if key is None:
-        raise KeyRefused("This key is not known here or was revoked. Make one on your team's endpoint page.")
+        raise KeyRefused(
+            "This key is not known here or was revoked. Make one on your team's endpoint page."
+        )
     if why := _why_stopped(key, _makers([key])):
         raise KeyRefused(f"This key has stopped working: {why}.")
     return key
@@ -123,14 +155,21 @@ def keys_of(team: Team) -> list[KeyShown]:
     """Two queries."""
     keys = list(team.endpoint_keys.select_related("created_by", "team__course"))
     makers = _makers(keys)
-    return [KeyShown(key, "it was revoked" if key.revoked_at else _why_stopped(key, makers)) for key in keys]
+    return [
+        KeyShown(key, "it was revoked" if key.revoked_at else _why_stopped(key, makers))
+        for key in keys
+    ]
 
 
 def _makers(keys: list[EndpointKey]) -> dict[int, Membership]:
     """By person: the places in the course of those who made `keys`, all of one team, if they may still enter."""
     people = [key.created_by_id for key in keys]
-    places = Membership.objects.filter(course__in=[key.team.course_id for key in keys], person__in=people)
-    return {place.person_id: place for place in places.filter(active=True, person__is_active=True)}
+    places = Membership.objects.filter(
+        course__in=[key.team.course_id for key in keys], person__in=people
+    )
+    return {
+        place.person_id: place for place in places.filter(active=True, person__is_active=True)
+    }
 
 
 def _why_stopped(key: EndpointKey, makers: dict[int, Membership]) -> str:
@@ -138,7 +177,11 @@ def _why_stopped(key: EndpointKey, makers: dict[int, Membership]) -> str:
     if key.team.course.is_over():
         return "the course is over"
     maker = makers.get(key.created_by_id or 0)
-    return "" if maker is not None and maker.may_enter(key.team) else "whoever made it is no longer in the team"
+    return (
+        ""
+        if maker is not None and maker.may_enter(key.team)
+        else "whoever made it is no longer in the team"
+    )
 
 
 def deployed(team: Team, model: str, *, trains: bool = True) -> TrainingRun | None:
@@ -210,7 +253,9 @@ def check_day(key: EndpointKey, most: int) -> None:
 
 def _spent_on_jobs(key: EndpointKey, since: datetime) -> int:
     """What the key's jobs were charged; of those that are not settled, the most they can cost."""
-    runs = TrainingRun.objects.filter(api_job__api_key=key, api_job__created_at__gte=since).with_charge()
+    runs = TrainingRun.objects.filter(
+        api_job__api_key=key, api_job__created_at__gte=since
+    ).with_charge()
     spent = 0
     for run in runs:
         charged: int | None = run.charged  # type: ignore[attr-defined]
@@ -227,7 +272,9 @@ def close_call(
     at_most: TokenUsage = NOTHING_KNOWN,
 ) -> bool:
     """The call's last move and its money. True when this call ended it. `at_most`: what a lost one may have used."""
-    cost = call.cost if outcome is Outcome.LOST else 0  # while it is open, its cost is the most that was held
+    cost = (
+        call.cost if outcome is Outcome.LOST else 0
+    )  # while it is open, its cost is the most that was held
     counted: dict[str, int] = {}
     if usage is not None:
         cost = min(_charge(call, usage).cost, call.cost)
@@ -236,7 +283,13 @@ def close_call(
         if not _move(call, status, cost, **counted):
             return False
         charge = partial(_charge, call)
-        settle(key=call.hold_key, outcome=outcome, usage=usage, at_most=lambda: at_most, charge=charge)
+        settle(
+            key=call.hold_key,
+            outcome=outcome,
+            usage=usage,
+            at_most=lambda: at_most,
+            charge=charge,
+        )
     return True
 
 
@@ -250,7 +303,9 @@ def _charge(call: EndpointCall, usage: TokenUsage) -> Charge:
     assert call.run is not None, "a run is not deleted while a call of it is open"
     run = call.run
     return charges.answer_charge(
-        charges.cost_or_hold(lambda: charges.chat_cost(run, **usage.counted), run=run, hold_key=call.hold_key),
+        charges.cost_or_hold(
+            lambda: charges.chat_cost(run, **usage.counted), run=run, hold_key=call.hold_key
+        ),
         usage,
         method=run.method,
         subject_kind=SUBJECT,
@@ -261,8 +316,13 @@ def _charge(call: EndpointCall, usage: TokenUsage) -> Charge:
 
 def sweep() -> int:
     """Close calls whose web process died: nobody knows what they cost, so they are booked at their most."""
-    old = EndpointCall.objects.filter(status=CallStatus.OPEN, at__lt=timezone.now() - FORGOTTEN_AFTER)
-    return each_alone(old.select_related("run__team__course", "run__base_model", "api_key__created_by"), _close_lost)
+    old = EndpointCall.objects.filter(
+        status=CallStatus.OPEN, at__lt=timezone.now() - FORGOTTEN_AFTER
+    )
+    return each_alone(
+        old.select_related("run__team__course", "run__base_model", "api_key__created_by"),
+        _close_lost,
+    )
 
 
 def _close_lost(call: EndpointCall) -> bool:
@@ -282,13 +342,22 @@ class Use:
 
 def use_of(team: Team) -> list[Use]:
     """Of each run that answers now. Three queries."""
-    running = list(Deployment.objects.filter(team=team, stopped_at=None).select_related("run", "created_by"))
+    running = list(
+        Deployment.objects.filter(team=team, stopped_at=None).select_related("run", "created_by")
+    )
     calls = EndpointCall.objects.filter(run__in=[row.run_id for row in running]).order_by()
     totals: dict[int, dict[str, Any]] = {
         row["run_id"]: dict(row)
-        for row in calls.values("run_id").annotate(calls=Count("pk"), cost=Sum("cost"), took=Avg("milliseconds"))
+        for row in calls.values("run_id").annotate(
+            calls=Count("pk"), cost=Sum("cost"), took=Avg("milliseconds")
+        )
     }
-    failed = dict(calls.filter(status=CallStatus.FAILED).values_list("run_id").annotate(Count("pk")))
+    failed = dict(
+        calls.filter(status=CallStatus.FAILED).values_list("run_id").annotate(Count("pk"))
+    )
     nothing: dict[str, Any] = {"calls": 0, "cost": 0, "took": None}
     found = [(row, totals.get(row.run_id, nothing)) for row in running]
-    return [Use(row, n["calls"], failed.get(row.run_id, 0), n["cost"] or 0, n["took"]) for row, n in found]
+    return [
+        Use(row, n["calls"], failed.get(row.run_id, 0), n["cost"] or 0, n["took"])
+        for row, n in found
+    ]

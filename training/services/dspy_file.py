@@ -9,7 +9,9 @@ def for_dspy(content: bytes) -> bytes:
     try:
         document = json.loads(content)
         state, version = document["state"], document.get("dspy_version", "")
-        steps = {name: {"lm": None, "traces": [], "train": [], **step} for name, step in state.items()}
+        steps = {
+            name: {"lm": None, "traces": [], "train": [], **step} for name, step in state.items()
+        }
     except (ValueError, KeyError, TypeError, AttributeError):
         return content
     versions = {"dspy": str(version)} if version else {}

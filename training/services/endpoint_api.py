@@ -9,10 +9,33 @@ from training.models import TrainingRun
 from training.services.calls.prepare import Message, PreparedCall, prepare
 from training.services.endpoints import NotReady, endpoint_for
 
-MOST_BYTES, MOST_MESSAGES = 200_000, 200
-READ = frozenset({"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "user", "n"})
-FIXED = frozenset({"temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "stop", "logit_bias"})
-MOST_STOPS, LONGEST_STOP = 4, 100
+MOST_BYTES = 200_000
+MOST_MESSAGES = 200
+READ = frozenset(
+    {
+        "model",
+        "messages",
+        "stream",
+        "stream_options",
+        "max_tokens",
+        "max_completion_tokens",
+        "user",
+        "n",
+    }
+)
+FIXED = frozenset(
+    {
+        "temperature",
+        "top_p",
+        "presence_penalty",
+        "frequency_penalty",
+        "seed",
+        "stop",
+        "logit_bias",
+    }
+)
+MOST_STOPS = 4
+LONGEST_STOP = 100
 
 
 class ApiError(Exception):
@@ -31,7 +54,14 @@ class ApiError(Exception):
         super().__init__(message)
         self.status = status
         self.headers = {} if wait is None else {"Retry-After": str(wait)}  # seconds
-        self.body = {"error": {"message": message, "type": kind, "param": param or None, "code": code or None}}
+        self.body = {
+            "error": {
+                "message": message,
+                "type": kind,
+                "param": param or None,
+                "code": code or None,
+            }
+        }
 
 
 @dataclass(frozen=True)
@@ -58,10 +88,15 @@ def read_body(raw: bytes) -> dict[str, Any]:
     for name, value in body.items():
         if name not in READ | FIXED and value not in (None, False):
             raise ApiError(
-                400, f"This endpoint does not know {name[:60]}.", code="unsupported_parameter", param=name[:60]
+                400,
+                f"This endpoint does not know {name[:60]}.",
+                code="unsupported_parameter",
+                param=name[:60],
             )
     if body.get("n") not in (None, 1):
-        raise ApiError(400, "One answer at a time: leave out n.", code="unsupported_parameter", param="n")
+        raise ApiError(
+            400, "One answer at a time: leave out n.", code="unsupported_parameter", param="n"
+        )
     if not isinstance(body.get("model"), str):
         raise ApiError(400, "Say which model: GET /v1/models lists them.", param="model")
     return body
@@ -75,7 +110,9 @@ def asked(body: dict[str, Any], run: TrainingRun) -> Asked:
         raise ApiError(409, str(not_ready)) from not_ready
     local = run.is_adapter
     messages = _messages(body.get("messages"), own_system=local)
-    trained = [{"role": "system", "content": endpoint.system_prompt}] if endpoint.system_prompt else []
+    trained = (
+        [{"role": "system", "content": endpoint.system_prompt}] if endpoint.system_prompt else []
+    )
     system = [] if messages[0]["role"] == "system" else trained
     call = prepare(run, endpoint, [*system, *messages], max_tokens=_wanted_tokens(body))
     call = replace(call, decoding=_decoding(body, local))
@@ -98,16 +135,24 @@ def _decoding(body: dict[str, Any], local: bool) -> dict[str, Any]:
     wanted = {name: body[name] for name in sorted(FIXED) if body.get(name) is not None}
     for name, value in wanted.items():
         if not local or name not in SAMPLING:
-            said = f"The bot answers with the decoding it was handed over with: leave out {name}."
+            said = (
+                f"The bot answers with the decoding it was handed over with: leave out {name}."
+            )
             raise ApiError(400, said, code="unsupported_parameter", param=name)
         if not SAMPLING[name](value):
-            raise ApiError(400, f"This value of {name} cannot be used: {value!r:.60}.", param=name)
+            raise ApiError(
+                400, f"This value of {name} cannot be used: {value!r:.60}.", param=name
+            )
     return wanted
 
 
 def _between(low: float, high: float) -> Callable[[Any], bool]:
     def fits(value: Any) -> bool:
-        return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+        return (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and low <= value <= high
+        )
 
     return fits
 
@@ -143,23 +188,42 @@ def _wanted_tokens(body: dict[str, Any]) -> int:
 def _messages(given: Any, *, own_system: bool) -> list[Message]:
     """`own_system`: the first message may be a system prompt, which stands in place of the one that the bot was trained with."""
     if not isinstance(given, list) or not 1 <= len(given) <= MOST_MESSAGES:
-        raise ApiError(400, f"messages must be a list of 1 to {MOST_MESSAGES} messages.", param="messages")
-    found = [_message(one, may_be_system=own_system and not place) for place, one in enumerate(given)]
+        raise ApiError(
+            400, f"messages must be a list of 1 to {MOST_MESSAGES} messages.", param="messages"
+        )
+    found = [
+        _message(one, may_be_system=own_system and not place) for place, one in enumerate(given)
+    ]
     if found[-1]["role"] != "user":
-        raise ApiError(400, "The last message must be the teacher's: role user.", param="messages")
+        raise ApiError(
+            400, "The last message must be the teacher's: role user.", param="messages"
+        )
     return found
 
 
 def _message(one: Any, *, may_be_system: bool) -> Message:
-    role, content = (one.get("role"), one.get("content")) if isinstance(one, dict) else (None, None)
+    role, content = (
+        (one.get("role"), one.get("content")) if isinstance(one, dict) else (None, None)
+    )
     is_system = role in ("system", "developer")
     if is_system and not may_be_system:
         said = "The bot answers with the system prompt that it was trained with: leave system messages out."
         raise ApiError(400, said, param="messages")
-    if isinstance(content, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in content):
+    if isinstance(content, list) and all(
+        isinstance(part, dict) and part.get("type") == "text" for part in content
+    ):
         content = "".join(str(part.get("text", "")) for part in content)
     if is_system:
         role = "system"
-    if role not in ("user", "assistant", "system") or not isinstance(content, str) or not content.strip():
-        raise ApiError(400, "Each message needs a role, user or assistant, and a text.", param="messages")
-    return {"role": role, "content": content.replace("\x00", "").encode("utf-8", "replace").decode()}
+    if (
+        role not in ("user", "assistant", "system")
+        or not isinstance(content, str)
+        or not content.strip()
+    ):
+        raise ApiError(
+            400, "Each message needs a role, user or assistant, and a text.", param="messages"
+        )
+    return {
+        "role": role,
+        "content": content.replace("\x00", "").encode("utf-8", "replace").decode(),
+    }

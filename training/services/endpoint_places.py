@@ -11,7 +11,8 @@ from contextlib import contextmanager
 
 from training.services.endpoint_api import ApiError
 
-AT_ONCE, OF_ONE_TEAM = 8, 4
+AT_ONCE = 8
+OF_ONE_TEAM = 4
 WAIT_SECONDS = 2
 
 
@@ -25,10 +26,10 @@ class Places:
         """Raises ApiError 429 where all are taken; nothing was asked, counted or held then."""
         with self._lock:
             if self._taken.total() >= AT_ONCE or self._taken[team_id] >= OF_ONE_TEAM:
-                said = (
-                    f"Too many calls wait for a model at this moment: {OF_ONE_TEAM} of one team, {AT_ONCE} of all can."
+                said = f"Too many calls wait for a model at this moment: {OF_ONE_TEAM} of one team, {AT_ONCE} of all can."
+                raise ApiError(
+                    429, said, kind="requests", code="rate_limit_exceeded", wait=WAIT_SECONDS
                 )
-                raise ApiError(429, said, kind="requests", code="rate_limit_exceeded", wait=WAIT_SECONDS)
             self._taken[team_id] += 1
         try:
             yield

@@ -13,7 +13,9 @@ from training.services.charges import provider_name
 
 TINY_CONTEXT_TOKENS = 512
 LOCAL_CONTEXT_TOKENS = 2_048  # of what local bases read, which is more: a long memory makes answers slow on a processor
-PROVIDER_CONTEXT_TOKENS = 16_000  # far below what gpt-4o-mini reads: a chat's memory costs money at every turn
+PROVIDER_CONTEXT_TOKENS = (
+    16_000  # far below what gpt-4o-mini reads: a chat's memory costs money at every turn
+)
 CHAT_TEMPERATURE = 0.7
 MOST_PROGRAM_TOKENS = 4_000
 MOST_THINKING_TOKENS = 32_000  # with the thinking of a model that thinks first
@@ -62,14 +64,22 @@ def endpoint_for(run: TrainingRun) -> ChatEndpoint:
     base = run.base_model
     prompt = str(run.result.get("system_prompt") or "")
     if run.is_adapter:
-        return _local(settings.MODEL_SERVER_URL, run.result_model, prompt, Method(run.method), base)
+        return _local(
+            settings.MODEL_SERVER_URL, run.result_model, prompt, Method(run.method), base
+        )
     if run.trained_with.is_program:
         # The program brings its own instructions: nothing may be added to what was optimised.
         found = _local(settings.PROGRAM_SERVER_URL, run.result_model, "", Method.DSPY, base)
         longest = program_answer_tokens(run)
         # A model that thinks first needs all of its room for an answer, beside the talk so far.
-        context = max(found.context_tokens, 3 * longest) if thinks_first(base.name) else found.context_tokens
-        return replace(found, max_tokens=longest, context_tokens=context, upstream=_upstream(base))
+        context = (
+            max(found.context_tokens, 3 * longest)
+            if thinks_first(base.name)
+            else found.context_tokens
+        )
+        return replace(
+            found, max_tokens=longest, context_tokens=context, upstream=_upstream(base)
+        )
     return _at_provider(run.deployment or run.result_model, prompt, Method.OPENAI, base)
 
 
@@ -102,15 +112,22 @@ def program_answer_tokens(run: TrainingRun) -> int:
     chosen = run.settings.get("max_tokens")
     if not isinstance(chosen, int) or isinstance(chosen, bool) or chosen < 1:
         return int(settings.CHAT_MAX_ANSWER_TOKENS)
-    return min(chosen, MOST_THINKING_TOKENS if thinks_first(run.base_model.name) else MOST_PROGRAM_TOKENS)
+    return min(
+        chosen,
+        MOST_THINKING_TOKENS if thinks_first(run.base_model.name) else MOST_PROGRAM_TOKENS,
+    )
 
 
 def endpoint_for_base(base_model: BaseModel) -> ChatEndpoint:
     """Where the untrained base model answers: the picture before, beside a run's after. Raises NotReady."""
     if base_model.hosting == Hosting.ELSEWHERE:
-        raise NotReady(f"{base_model.name} is not on this platform, so nobody can talk to it here.")
+        raise NotReady(
+            f"{base_model.name} is not on this platform, so nobody can talk to it here."
+        )
     if base_model.local:
-        return _local(settings.MODEL_SERVER_URL, base_model.name, "", Method(base_model.method), base_model)
+        return _local(
+            settings.MODEL_SERVER_URL, base_model.name, "", Method(base_model.method), base_model
+        )
     return _at_provider(base_model.name, "", Method(base_model.method), base_model)
 
 
@@ -120,7 +137,9 @@ def provider_address(provider: Provider | None) -> Address:
     if provider is None or provider.from_environment:
         return Address(settings.OPENAI_BASE_URL, settings.OPENAI_API_KEY)
     if provider.removed_at is not None:
-        raise NotReady(f"The provider {provider} was removed from this platform, so its models do not answer here.")
+        raise NotReady(
+            f"The provider {provider} was removed from this platform, so its models do not answer here."
+        )
     try:
         return Address(provider.address, providers.key_of(provider), guarded=True)
     except sealing.CannotOpen as error:
@@ -158,7 +177,9 @@ def public_address(base: BaseModel) -> str:
     return base.provider.address if base.provider is not None else str(settings.OPENAI_BASE_URL)
 
 
-def _local(base_url: str, model: str, system_prompt: str, method: Method, base: BaseModel) -> ChatEndpoint:
+def _local(
+    base_url: str, model: str, system_prompt: str, method: Method, base: BaseModel
+) -> ChatEndpoint:
     context = LOCAL_CONTEXT_TOKENS if base.local else PROVIDER_CONTEXT_TOKENS
     if base.name == TINY:
         context = TINY_CONTEXT_TOKENS
@@ -175,7 +196,9 @@ def _local(base_url: str, model: str, system_prompt: str, method: Method, base: 
     )
 
 
-def _at_provider(model: str, system_prompt: str, method: Method, base: BaseModel) -> ChatEndpoint:
+def _at_provider(
+    model: str, system_prompt: str, method: Method, base: BaseModel
+) -> ChatEndpoint:
     address = provider_address(base.provider)
     return ChatEndpoint(
         base_url=address.base_url,

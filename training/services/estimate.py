@@ -16,7 +16,14 @@ from teams.services.prices import PriceUnknown
 from training import methods
 from training.model_needs import fitting
 from training.models import BaseModel, TrainingRun
-from training.services import idle_speed, local_program, lora_memory, program_size, tokens, training_time
+from training.services import (
+    idle_speed,
+    local_program,
+    lora_memory,
+    program_size,
+    tokens,
+    training_time,
+)
 from training.services.charges import (
     base_prices,
     local_token_prices,
@@ -30,13 +37,21 @@ from training.services.questions import SAMPLE_QUESTIONS
 
 ROWS_SHARE = "rows_share"  # the setting of a run that trains on a part of its rows
 REFLECTION = "reflection_model"  # the setting of a DSPy run in which another model writes GEPA's instructions
-REFLECTIONS, USUAL_REFLECTION = (8, 20), (3_000, 400)  # usual and most of them; tokens in and out of a usual one
-LONGEST_REFLECTION = 8_000, 1_000  # tokens in and out; a model that thinks first has more room for its answer
+# usual and most of them; tokens in and out of a usual one
+REFLECTIONS = (8, 20)
+USUAL_REFLECTION = (3_000, 400)
+LONGEST_REFLECTION = (
+    8_000,
+    1_000,
+)  # tokens in and out; a model that thinks first has more room for its answer
 COUNTED_ROWS = 3_000  # bigger versions are estimated from their size: counting them would make a person wait
 COUNT_MARGIN = 1.1  # the provider's own count may differ a little from ours
-AUTO_EPOCHS, AUTO_EXAMPLES, AUTO_MOST_EPOCHS = 3, 100, 25
+AUTO_EPOCHS = 3
+AUTO_EXAMPLES = 100
+AUTO_MOST_EPOCHS = 25
 PAIR_FACTOR = 2  # DPO reads the question with both of its answers
-COMPARED_MODEL, MILLION = "gpt-4o-mini-2024-07-18", 1_000_000
+COMPARED_MODEL = "gpt-4o-mini-2024-07-18"
+MILLION = 1_000_000
 OPENAI_SECONDS = 1_200.0
 
 INPUT_MARGIN = 3  # found instructions and full demonstrations
@@ -148,7 +163,11 @@ def expected_epochs(rows: int) -> int:
 def epochs_of(run: TrainingRun) -> int:
     """How often an OpenAI run's rows are read: what its price was made of."""
     asked = run.settings.get("n_epochs", "auto")
-    return expected_epochs(training_share(run.dataset_version, run.settings)) if asked == "auto" else int(asked)
+    return (
+        expected_epochs(training_share(run.dataset_version, run.settings))
+        if asked == "auto"
+        else int(asked)
+    )
 
 
 def tokens_read(settings: dict[str, Any], counted: int) -> int:
@@ -156,7 +175,9 @@ def tokens_read(settings: dict[str, Any], counted: int) -> int:
     return counted * (PAIR_FACTOR if settings.get("training") == "dpo" else 1)
 
 
-def _openai(course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any]) -> Estimate:
+def _openai(
+    course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any]
+) -> Estimate:
     quote, note = training_price(course=course, model=base.name, provider=provider_name(base))
     size, rows = size_of(version), training_share(version, settings)
     one_epoch = one_epoch_tokens(version, settings)
@@ -164,7 +185,9 @@ def _openai(course: Course, base: BaseModel, version: DatasetVersion, settings: 
     asked = settings.get("n_epochs", "auto")
     epochs = expected_epochs(rows) if asked == "auto" else int(asked)
     trained = one_epoch * epochs
-    asked_expected, asked_most = samples_estimate(course=course, base=base, questions=len(SAMPLE_QUESTIONS))
+    asked_expected, asked_most = samples_estimate(
+        course=course, base=base, questions=len(SAMPLE_QUESTIONS)
+    )
     expected = quote.cost(trained) + asked_expected
     most = quote.cost(math.ceil(most_epoch * epochs * COUNT_MARGIN)) + asked_most
     because = [
@@ -178,7 +201,9 @@ def _openai(course: Course, base: BaseModel, version: DatasetVersion, settings: 
     return Estimate(expected, most, OPENAI_SECONDS, because, training_tokens=trained)
 
 
-def _job_here(course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any]) -> Estimate:
+def _job_here(
+    course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any]
+) -> Estimate:
     """A job of this platform's own service: priced as the LoRA training that it is, and compared with what OpenAI asks."""
     found = _lora(course, base, version, settings)
     trained = max(1, found.training_tokens)
@@ -194,25 +219,35 @@ def _job_here(course: Course, base: BaseModel, version: DatasetVersion, settings
 def _elsewhere(course: Course, version: DatasetVersion, settings: dict[str, Any]) -> str:
     """What OpenAI asks for reading the same rows as often; empty where the price book has no such price."""
     try:
-        quote, note = training_price(course=course, model=COMPARED_MODEL, provider=FIRST_PROVIDER)
+        quote, note = training_price(
+            course=course, model=COMPARED_MODEL, provider=FIRST_PROVIDER
+        )
     except PriceUnknown:
         return ""
     read = one_epoch_tokens(version, settings) * int(settings["epochs"])
     return f" OpenAI asks {dollars(quote.cost(read))} for {COMPARED_MODEL} on these rows: {read:,} tokens at {note}."
 
 
-def _dspy(course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any], seed: int) -> Estimate:
+def _dspy(
+    course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any], seed: int
+) -> Estimate:
     speed = local_program.speed_of(base) if base.local else None
     stored = speed.stored(course) if speed is not None else {}
     prices = local_token_prices(stored) if base.local else base_prices(base, course=course)
     allowed = int(settings["max_calls"])
     size = program_size.program_size(base=base, version=version, settings=settings, seed=seed)
-    most_asked = INPUT_MARGIN * max(program_size.longest_prompt(base, version, settings, seed), size.asked)
+    most_asked = INPUT_MARGIN * max(
+        program_size.longest_prompt(base, version, settings, seed), size.asked
+    )
     expected = prices.cost(
-        input_tokens=size.calls * size.asked, cached_input_tokens=0, output_tokens=size.calls * size.answered
+        input_tokens=size.calls * size.asked,
+        cached_input_tokens=0,
+        output_tokens=size.calls * size.answered,
     )
     most = prices.cost(
-        input_tokens=allowed * most_asked, cached_input_tokens=0, output_tokens=allowed * int(settings["max_tokens"])
+        input_tokens=allowed * most_asked,
+        cached_input_tokens=0,
+        output_tokens=allowed * int(settings["max_tokens"]),
     )
     reflecting = _reflection(course, base, settings)
     expected, most = expected + reflecting[0], most + reflecting[1]
@@ -233,7 +268,9 @@ def _dspy(course: Course, base: BaseModel, version: DatasetVersion, settings: di
     }
     seconds = size.calls * SECONDS_PER_CALL / max(1, int(settings.get("num_threads", 1)))
     if speed is not None:
-        seconds = START_SECONDS + size.calls * speed.seconds(asked=size.asked, answered=size.answered)
+        seconds = START_SECONDS + size.calls * speed.seconds(
+            asked=size.asked, answered=size.answered
+        )
         because.append(LOCAL_SPEED if speed.measured else LOCAL_GUESS)
     return Estimate(expected, most, seconds, because, prices=per_million, idle_speed=stored)
 
@@ -247,23 +284,37 @@ def _reflection(course: Course, base: BaseModel, settings: dict[str, Any]) -> tu
     usual, most = REFLECTIONS
     longest = fitting(str(model), 1.0, LONGEST_REFLECTION[1])[1]
     asked, answered = USUAL_REFLECTION
-    expected = prices.cost(input_tokens=usual * asked, cached_input_tokens=0, output_tokens=usual * answered)
+    expected = prices.cost(
+        input_tokens=usual * asked, cached_input_tokens=0, output_tokens=usual * answered
+    )
     highest = prices.cost(
-        input_tokens=most * LONGEST_REFLECTION[0], cached_input_tokens=0, output_tokens=most * longest
+        input_tokens=most * LONGEST_REFLECTION[0],
+        cached_input_tokens=0,
+        output_tokens=most * longest,
     )
     return expected, highest
 
 
-def _lora(course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any]) -> Estimate:
+def _lora(
+    course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any]
+) -> Estimate:
     quantization = str(settings.get("quantization", training_time.WHOLE))
     pace = training_time.pace_of(base, quantization=quantization)
     work = training_time.work_of(
-        base, version, settings, rows=training_share(version, settings), held_out=held_out_rows(version, settings)
+        base,
+        version,
+        settings,
+        rows=training_share(version, settings),
+        held_out=held_out_rows(version, settings),
     )
     idle = idle_speed.idle_speed(base, quantization=quantization, work=work.charged)
     charged, rate = idle.seen.seconds(work.charged), course.compute_rate
     margin = WORK_MARGIN if training_time.is_counted(base, version) else UNCOUNTED_MARGIN
-    because = [_time_sentence(pace, work), *_unsteady(pace, work), _price_sentence(rate, charged, idle.source)]
+    because = [
+        _time_sentence(pace, work),
+        *_unsteady(pace, work),
+        _price_sentence(rate, charged, idle.source),
+    ]
     if (sentence := _memory_sentence(base, version, settings)) is not None:
         because.append(sentence)
     return Estimate(
@@ -314,7 +365,11 @@ def _time_sentence(pace: training_time.Pace, work: training_time.Work) -> str:
     )
 
 
-def _memory_sentence(base: BaseModel, version: DatasetVersion, settings: dict[str, Any]) -> str | None:
+def _memory_sentence(
+    base: BaseModel, version: DatasetVersion, settings: dict[str, Any]
+) -> str | None:
     room = lora_memory.room()
-    needed = lora_memory.need_here(base.weights, settings, version.token_estimate / version.row_count, room)
+    needed = lora_memory.need_here(
+        base.weights, settings, version.token_estimate / version.row_count, room
+    )
     return lora_memory.sentence(needed, room) if needed is not None else None

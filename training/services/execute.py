@@ -42,10 +42,19 @@ def execute(run_id: int) -> str:
     except (LeaseLost, InvalidTransition):
         return f"run {run.pk}: the lease is no longer ours"
     except NotReady as not_ready:
-        finish.fail(run, lease, Failure("provider_key", str(not_ready), ASK_WHO_SET_IT_UP), **finish.nothing_kept(run))
+        finish.fail(
+            run,
+            lease,
+            Failure("provider_key", str(not_ready), ASK_WHO_SET_IT_UP),
+            **finish.nothing_kept(run),
+        )
         return f"run {run.pk} failed: its provider cannot be asked"
     except PriceUnknown as unknown:
-        finish.fail(run, lease, Failure("price_unknown", str(unknown), "Add the price, then start the run again."))
+        finish.fail(
+            run,
+            lease,
+            Failure("price_unknown", str(unknown), "Add the price, then start the run again."),
+        )
         return f"run {run.pk} failed: price_unknown"
     except BaseException as error:
         _abandon(run, lease, error)
@@ -56,7 +65,9 @@ def _run_engine(run: TrainingRun, lease: str, heart: Heartbeat) -> str:
     order = spec.write_order(run)
     recorder = Recorder(run, lease, bill_seconds=run.is_adapter or run.base_model.local)
     looked = time.monotonic()
-    with Engine(order.module, order.folder, engines=settings.ENGINES_ROOT, extra=order.environment) as engine:
+    with Engine(
+        order.module, order.folder, engines=settings.ENGINES_ROOT, extra=order.environment
+    ) as engine:
         for event in engine.events():
             if heart.lost:
                 raise LeaseLost(f"run {run.pk}")
@@ -73,7 +84,11 @@ def _run_engine(run: TrainingRun, lease: str, heart: Heartbeat) -> str:
 
 def _status(run: TrainingRun, lease: str) -> str:
     """Raises LeaseLost when the run is no longer ours."""
-    status = TrainingRun.objects.filter(pk=run.pk, lease=lease).values_list("status", flat=True).first()
+    status = (
+        TrainingRun.objects.filter(pk=run.pk, lease=lease)
+        .values_list("status", flat=True)
+        .first()
+    )
     if status is None:
         raise LeaseLost(f"run {run.pk}")
     return status

@@ -60,10 +60,14 @@ def succeed(
     artifacts = collect_artifacts(run) if artifacts is None else artifacts
     judged = verdicts.measured(run, result)
     with transaction.atomic():
-        run.move_to(RunStatus.SUCCEEDED, fence=lease, result=result, result_model=result_model, **fields)
+        run.move_to(
+            RunStatus.SUCCEEDED, fence=lease, result=result, result_model=result_model, **fields
+        )
         for artifact in artifacts:
             Artifact.objects.update_or_create(
-                run=run, path=artifact.path, defaults={"sha256": artifact.sha256, "size": artifact.size}
+                run=run,
+                path=artifact.path,
+                defaults={"sha256": artifact.sha256, "size": artifact.size},
             )
         RunVerdict.objects.bulk_create(judged)
         settle(run, Confidence.EXACT if not _unreported(result) else Confidence.ESTIMATED)
@@ -102,7 +106,11 @@ def fail(
 
 
 def end_cancelled(
-    run: TrainingRun, lease: str | None, *, confidence: Confidence = Confidence.ESTIMATED, **fields: Any
+    run: TrainingRun,
+    lease: str | None,
+    *,
+    confidence: Confidence = Confidence.ESTIMATED,
+    **fields: Any,
 ) -> None:
     """The work has stopped: charge what was used, give the rest back; where nobody knows what it was, all that is held."""
     with transaction.atomic():
@@ -127,7 +135,11 @@ def give_up(run: TrainingRun, lease: str, reason: str, *, last: Failure = LOST) 
         return
     with transaction.atomic():
         run.move_to(RunStatus.QUEUED, fence=lease, **kept_by_checkpoint(run))
-        RunEvent.objects.create(run=run, kind="note", data={"message": f"Attempt {run.attempt} ended early: {reason}"})
+        RunEvent.objects.create(
+            run=run,
+            kind="note",
+            data={"message": f"Attempt {run.attempt} ended early: {reason}"},
+        )
         transaction.on_commit(lambda: queue.dispatch(run))
     live.changed(run)
 
@@ -165,7 +177,9 @@ def settle(run: TrainingRun, confidence: Confidence) -> bool:
     except PriceUnknown as unknown:
         # The price was there at launch and is gone: keep the hold, an instructor adds the price, the reconciler settles.
         data = {"message": f"The final cost waits for a price. {unknown}"}
-        if not run.events.filter(kind="note", data=data).exists():  # once, however often the reconciler looks
+        if not run.events.filter(
+            kind="note", data=data
+        ).exists():  # once, however often the reconciler looks
             RunEvent.objects.create(run=run, kind="note", data=data)
         return False
     if confidence == Confidence.UNKNOWN:
@@ -178,7 +192,13 @@ def _tell(run: TrainingRun, text: str) -> None:
     """The one who started it need not watch it."""
     if run.created_by is not None:
         path = reverse("run_detail", args=[run.team_id, run.number])
-        notices.tell(people=[run.created_by], course=run.team.course, kind=NoticeKind.RUN, text=text, path=path)
+        notices.tell(
+            people=[run.created_by],
+            course=run.team.course,
+            kind=NoticeKind.RUN,
+            text=text,
+            path=path,
+        )
 
 
 def collect_artifacts(run: TrainingRun) -> list[Artifact]:
@@ -201,7 +221,9 @@ def read_result(folder: Path) -> dict[str, Any]:
 
 def program_prompt_tokens(folder: Path) -> int:
     """How many tokens a DSPy program puts before each question, counted from above: the program server sends no more."""
-    return program_prompt.most_tokens(file_in(folder, "program.json").read_text(encoding="utf-8"))
+    return program_prompt.most_tokens(
+        file_in(folder, "program.json").read_text(encoding="utf-8")
+    )
 
 
 def _artifact(run: TrainingRun, name: str) -> Artifact:

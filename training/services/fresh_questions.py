@@ -24,8 +24,40 @@ SUM_WORDS = ("What is {} + {}?", "How much is {} plus {}?", "Can you add {} and 
 TAKE_WORDS = ("What is {} - {}?", "How much is {} take away {}?")
 SMALL_WORDS = frozenset(
     (
-        *("a", "an", "the", "is", "are", "was", "do", "does", "did", "you", "your", "we", "to", "of", "in", "on", "at"),
-        *("for", "and", "or", "it", "that", "what", "why", "how", "when", "where", "who", "which", "can"),
+        *(
+            "a",
+            "an",
+            "the",
+            "is",
+            "are",
+            "was",
+            "do",
+            "does",
+            "did",
+            "you",
+            "your",
+            "we",
+            "to",
+            "of",
+            "in",
+            "on",
+            "at",
+        ),
+        *(
+            "for",
+            "and",
+            "or",
+            "it",
+            "that",
+            "what",
+            "why",
+            "how",
+            "when",
+            "where",
+            "who",
+            "which",
+            "can",
+        ),
     )
 )
 WORD = re.compile(r"[^\W_]+")
@@ -76,9 +108,13 @@ def _sums(chance: random.Random, taken: set[frozenset[int]]) -> list[Fresh]:
             continue
         taken = taken | {pair}
         if len(made) % 3 == 2:
-            made.append(Fresh("sums", chance.choice(TAKE_WORDS).format(left, right), left - right))
+            made.append(
+                Fresh("sums", chance.choice(TAKE_WORDS).format(left, right), left - right)
+            )
         else:
-            made.append(Fresh("sums", chance.choice(SUM_WORDS).format(left, right), left + right))
+            made.append(
+                Fresh("sums", chance.choice(SUM_WORDS).format(left, right), left + right)
+            )
     return made
 
 

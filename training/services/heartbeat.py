@@ -23,14 +23,19 @@ class Heartbeat:
     def __init__(self, run: TrainingRun, lease: str) -> None:
         self.run, self.lease = run, lease
         self._over, self._lost = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._beat, name=f"lease of run {run.pk}", daemon=True)
+        self._thread = threading.Thread(
+            target=self._beat, name=f"lease of run {run.pk}", daemon=True
+        )
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._over.set()
         self._thread.join()

@@ -41,8 +41,16 @@ def look_at(name: str) -> HubModel:
             "Hugging Face and to set HF_TOKEN, or choose an open model."
         ) from gated
     except RepositoryNotFoundError as missing:
-        raise HubTrouble(f"Hugging Face has no model {name}. Check how it is written, capitals included.") from missing
-    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, httpx.HTTPError, OSError) as away:
+        raise HubTrouble(
+            f"Hugging Face has no model {name}. Check how it is written, capitals included."
+        ) from missing
+    except (
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        httpx.HTTPError,
+        OSError,
+    ) as away:
         return _cached(name, away)
 
 

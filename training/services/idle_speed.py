@@ -21,7 +21,8 @@ from training.services.training_time import Seen, Work
 SECONDS_PER_HOUR = 3600
 QUICKEST_RUNS = 50
 NOTHING_KEPT = "No work was kept, so nothing is charged"
-RATE, SOURCE = "compute_rate", "source"
+RATE = "compute_rate"
+SOURCE = "source"
 
 
 class Source(StrEnum):
@@ -93,7 +94,11 @@ def work_of_engine(told: object) -> dict[str, int]:
     if not isinstance(told, Mapping):
         return {}
     found = {name: told.get(name) for name in COUNTS}
-    return {name: count for name, count in found.items() if isinstance(count, int) and 0 <= count < MOST_COUNT}
+    return {
+        name: count
+        for name, count in found.items()
+        if isinstance(count, int) and 0 <= count < MOST_COUNT
+    }
 
 
 COUNTS = {
@@ -111,14 +116,19 @@ def _rate_and_seconds(run: TrainingRun) -> tuple[int, float]:
     """Micro-dollars an hour, and seconds of the kept work at idle speed."""
     stored = run.idle_speed
     if not stored:
-        return run.team.course.compute_rate, run.compute_seconds  # launched before work was counted
+        return (
+            run.team.course.compute_rate,
+            run.compute_seconds,
+        )  # launched before work was counted
     if not run.work:
         return int(stored[RATE]), 0.0
     seen = Seen(**{field.name: float(stored.get(field.name, 0)) for field in fields(Seen)})
     work = Work(**{ours: int(run.work.get(theirs, 0)) for theirs, ours in COUNTS.items()})
     seconds = seen.seconds(work)
     if stored[SOURCE] == Source.GUESS:
-        seconds = min(seconds, run.compute_seconds)  # a guess is careful, and nobody pays more than the clock for it
+        seconds = min(
+            seconds, run.compute_seconds
+        )  # a guess is careful, and nobody pays more than the clock for it
     return int(stored[RATE]), seconds
 
 
@@ -133,7 +143,9 @@ def _trials(base: BaseModel) -> list[tuple[float, dict[str, Any]]]:
     newest = made.first()
     if newest is None:
         return []
-    return [(trial.compute_seconds, trial.metrics) for trial in made.filter(machine=newest.machine)]
+    return [
+        (trial.compute_seconds, trial.metrics) for trial in made.filter(machine=newest.machine)
+    ]
 
 
 def _runs(base: BaseModel, quantization: str) -> list[tuple[float, dict[str, Any]]]:
@@ -144,6 +156,8 @@ def _runs(base: BaseModel, quantization: str) -> list[tuple[float, dict[str, Any
         return []
     if machine := newest.result.get("machine"):
         done = done.filter(result__machine=machine)
-    by_token = ExpressionWrapper(F("compute_seconds") / F("training_tokens"), output_field=FloatField())
+    by_token = ExpressionWrapper(
+        F("compute_seconds") / F("training_tokens"), output_field=FloatField()
+    )
     quickest = done.order_by(by_token)[:QUICKEST_RUNS]
     return [(run.compute_seconds, run.result.get("metrics") or {}) for run in quickest]

@@ -103,7 +103,9 @@ def import_run(*, import_: ArchiveImport, beat: Callable[[str], None]) -> Traini
     """Raises ImportRefused or sandbox.SandboxError with a sentence, and leaves nothing behind then."""
     assert import_.team is not None
     inputs = {"upload": import_.file_path}
-    with sandbox.opened(CHILD, limits=LIMITS, files=inputs, folder=import_.folder / "box") as box:
+    with sandbox.opened(
+        CHILD, limits=LIMITS, files=inputs, folder=import_.folder / "box"
+    ) as box:
         beat("Checking every file in it")
         said = box.run({}, on_tick=lambda: beat(""))
         answer = msgspec.convert(said, Answer, strict=False)
@@ -113,8 +115,16 @@ def import_run(*, import_: ArchiveImport, beat: Callable[[str], None]) -> Traini
 class _Arrival:
     """One archive that was read, on its way into `team`."""
 
-    def __init__(self, import_: ArchiveImport, team: Team, person: User, box: sandbox.Box, answer: Answer) -> None:
-        self.import_, self.team, self.person, self.box, self.answer = import_, team, person, box, answer
+    def __init__(
+        self, import_: ArchiveImport, team: Team, person: User, box: sandbox.Box, answer: Answer
+    ) -> None:
+        self.import_, self.team, self.person, self.box, self.answer = (
+            import_,
+            team,
+            person,
+            box,
+            answer,
+        )
         self.manifest, self.signed = self._manifest()
         self.method = Method(self.manifest.method)
         self.base = self._base_model()
@@ -156,7 +166,9 @@ class _Arrival:
         wanted, method = self.manifest.base_model, self.method
         offered = BaseModel.objects.offered(self.team.course, method)
         base = offered.filter(name=wanted).first()
-        if base is None and self.manifest.base.weights_sha256:  # the same weights, in a folder of another name
+        if (
+            base is None and self.manifest.base.weights_sha256
+        ):  # the same weights, in a folder of another name
             base = offered.filter(weights_sha256=self.manifest.base.weights_sha256).first()
         if base is None:
             raise ImportRefused(
@@ -177,7 +189,12 @@ class _Arrival:
         if methods.get(self.method).is_program and self.answer.program is not None:
             address = public_address(self.base)
             return {
-                PROGRAM: document(self.answer.program, model=self.base.name, base_url=address, local=self.base.local)
+                PROGRAM: document(
+                    self.answer.program,
+                    model=self.base.name,
+                    base_url=address,
+                    local=self.base.local,
+                )
             }
         if not self.signed:
             raise ImportRefused(
@@ -278,7 +295,11 @@ class _Arrival:
 
     def _say_where_from(self, run: TrainingRun) -> None:
         words = contents.storable_text(self.manifest.words) or f"run {self.manifest.run}"
-        known = TrainingRun.objects.for_team(run.team).filter(key=self.manifest.run).first() if self.signed else None
+        known = (
+            TrainingRun.objects.for_team(run.team).filter(key=self.manifest.run).first()
+            if self.signed
+            else None
+        )
         Origin.objects.create(
             run=run,
             kind=Origin.Kind.BUNDLE,
@@ -288,7 +309,9 @@ class _Arrival:
             signed=self.signed,
             brought_by=self.person,
         )
-        RunEvent.objects.create(run=run, kind="note", data={"message": f"Imported from a run archive: {words}."})
+        RunEvent.objects.create(
+            run=run, kind="note", data={"message": f"Imported from a run archive: {words}."}
+        )
         audit.record(
             course=run.team.course,
             team=run.team,

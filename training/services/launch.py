@@ -16,10 +16,19 @@ from teams.services.prices import PriceUnknown
 from training import methods
 from training.models import BaseModel, DeletedRun, RunStatus, TrainingRun
 from training.providers.dialects import WITHOUT_DPO
-from training.services import charges, estimate, local_program, lora_memory, preference, queue, run_disk
+from training.services import (
+    charges,
+    estimate,
+    local_program,
+    lora_memory,
+    preference,
+    queue,
+    run_disk,
+)
 from training.services.openai_api import own_jobs
 
-SUPERVISED, DPO = "supervised", "dpo"
+SUPERVISED = "supervised"
+DPO = "dpo"
 
 
 class LaunchRefused(Exception):
@@ -70,24 +79,37 @@ def launch(
     priced = price(team, wanted)
     with transaction.atomic():
         Team.objects.select_for_update().get(pk=team.pk)  # run numbers are given one at a time
-        if key is not None and (before := TrainingRun.objects.for_team(team).filter(key=key).first()):
+        if key is not None and (
+            before := TrainingRun.objects.for_team(team).filter(key=key).first()
+        ):
             return before
         return create(team, person, priced)
 
 
 def price(team: Team, wanted: Wanted) -> Priced:
     """What it costs to run this. Raises LaunchRefused where it cannot start."""
-    chosen: dict[str, Any] = {"method": wanted.method, "base_model": wanted.base_model, "settings": wanted.settings}
-    refusal = why_not(team=team, version=wanted.dataset_version, starts_from=wanted.starts_from, **chosen)
+    chosen: dict[str, Any] = {
+        "method": wanted.method,
+        "base_model": wanted.base_model,
+        "settings": wanted.settings,
+    }
+    refusal = why_not(
+        team=team, version=wanted.dataset_version, starts_from=wanted.starts_from, **chosen
+    )
     if refusal:
         raise LaunchRefused(refusal)
     try:
         reckoned = estimate.estimate(
-            course=team.course, dataset_version=wanted.dataset_version, seed=wanted.seed, **chosen
+            course=team.course,
+            dataset_version=wanted.dataset_version,
+            seed=wanted.seed,
+            **chosen,
         )
     except PriceUnknown as unknown:
         raise LaunchRefused(str(unknown)) from unknown
-    size = run_disk.estimate(wanted.dataset_version, wanted.method, wanted.base_model, wanted.settings)
+    size = run_disk.estimate(
+        wanted.dataset_version, wanted.method, wanted.base_model, wanted.settings
+    )
     return Priced(wanted, reckoned, size)
 
 
@@ -127,7 +149,9 @@ def create(team: Team, person: User, priced: Priced, **fields: Any) -> TrainingR
         person=person,
         expected=estimated.expected,
     )
-    audit.record(course=team.course, person=person, action="run launched", what=str(run), team=team)
+    audit.record(
+        course=team.course, person=person, action="run launched", what=str(run), team=team
+    )
     transaction.on_commit(lambda: queue.dispatch(run))
     return run
 
@@ -136,7 +160,9 @@ def _refuse_deleted_start(wanted: Wanted) -> None:
     """Deleting a run waits for the team's row, which is ours now: from here on the start stays until this run has ended."""
     start = wanted.starts_from
     if start is not None and not TrainingRun.objects.filter(pk=start.pk).exists():
-        raise LaunchRefused(f"{start} was deleted a moment ago. Choose another run to start from.")
+        raise LaunchRefused(
+            f"{start} was deleted a moment ago. Choose another run to start from."
+        )
 
 
 def _reserve_disk(run: TrainingRun, size: int) -> None:
@@ -168,9 +194,15 @@ def why_not(
             "settings": settings,
             "starts_from": starts_from,
         }
-        return preference.refusal(team=team, **pairs) or _memory_refusal(base_model, version, settings)
+        return preference.refusal(team=team, **pairs) or _memory_refusal(
+            base_model, version, settings
+        )
     provider = base_model.provider
-    if settings.get("training") == DPO and provider is not None and provider.dialect in WITHOUT_DPO:
+    if (
+        settings.get("training") == DPO
+        and provider is not None
+        and provider.dialect in WITHOUT_DPO
+    ):
         return f"{provider} trains no preference pairs. Choose supervised training, or a model of somebody else."
     if settings.get("training") == DPO and version.shape != Shape.PREFERENCE:
         return (
@@ -188,17 +220,26 @@ def why_not(
     if trains_here:
         return _memory_refusal(base_model, version, settings)
     reflects = settings.get(estimate.REFLECTION)
-    if reflects and not BaseModel.objects.offered(team.course, method).filter(name=reflects, method=method).exists():
+    if (
+        reflects
+        and not BaseModel.objects.offered(team.course, method)
+        .filter(name=reflects, method=method)
+        .exists()
+    ):
         return f"{reflects} is not offered in this course, so it can’t write instructions. Choose one from the list."
     if base_model.local:
         return local_program.refusal(base_model, settings)
     return cloud_refusal(version)
 
 
-def _memory_refusal(base_model: BaseModel, version: DatasetVersion, settings: dict[str, Any]) -> str | None:
+def _memory_refusal(
+    base_model: BaseModel, version: DatasetVersion, settings: dict[str, Any]
+) -> str | None:
     """A run that would be killed for memory half-way is refused before; what cannot be reckoned is left to the engine."""
     room = lora_memory.room()
-    needed = lora_memory.need_here(base_model.weights, settings, version.token_estimate / version.row_count, room)
+    needed = lora_memory.need_here(
+        base_model.weights, settings, version.token_estimate / version.row_count, room
+    )
     if needed is None or room is None:
         return None
     alone = not TrainingRun.objects.adapters().filter(status=RunStatus.RUNNING).exists()
@@ -207,6 +248,10 @@ def _memory_refusal(base_model: BaseModel, version: DatasetVersion, settings: di
 
 def next_number(team: Team) -> int:
     """Ask while the team's row is locked: numbers are given one at a time, and that of a deleted run never again."""
-    highest: int | None = TrainingRun.objects.for_team(team).aggregate(highest=Max("number"))["highest"]
-    deleted: int | None = DeletedRun.objects.filter(team=team).aggregate(highest=Max("number"))["highest"]
+    highest: int | None = TrainingRun.objects.for_team(team).aggregate(highest=Max("number"))[
+        "highest"
+    ]
+    deleted: int | None = DeletedRun.objects.filter(team=team).aggregate(highest=Max("number"))[
+        "highest"
+    ]
     return max(highest or 0, deleted or 0) + 1

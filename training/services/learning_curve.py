@@ -13,7 +13,9 @@ from training.services.launch import LaunchRefused, launch
 
 SHARES = {0.25: "a quarter", 0.5: "half", 1.0: "all"}
 GONE = (RunStatus.FAILED, RunStatus.CANCELLED)
-HELPS, NOISE = 0.03, 0.01  # of the loss; of the score, in points: below that, one seed's luck
+# of the loss; of the score, in points: below that, one seed's luck
+HELPS = 0.03
+NOISE = 0.01
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,19 @@ class LearningCurve:
 def learning_curve(run: TrainingRun) -> LearningCurve:
     """The picture so far, from every run of the team that differs from `run` in nothing but its share of the rows."""
     newest = sorted(_siblings(run), key=lambda one: (one.status == RunStatus.SUCCEEDED, one.pk))
-    by_share = {_share(one): one for one in newest}  # a finished one before one that is still at work
+    by_share = {
+        _share(one): one for one in newest
+    }  # a finished one before one that is still at work
     parts = [_part(run, share, by_share.get(share)) for share in SHARES]
     method = run.trained_with
     unit = method.measured_in
     points = [(part.rows, part.value) for part in parts if part.value is not None]
-    return LearningCurve(parts, unit, charts.over_rows(points, unit), advice(points, higher=method.higher_is_better))
+    return LearningCurve(
+        parts,
+        unit,
+        charts.over_rows(points, unit),
+        advice(points, higher=method.higher_is_better),
+    )
 
 
 def start_part(*, run: TrainingRun, person: User, share: float) -> TrainingRun:
@@ -91,9 +100,7 @@ def advice(points: list[tuple[int, float]], *, higher: bool) -> str:
     (few, before), (many, after) = sorted(points)[-2:]
     gain = after - before if higher else (before - after) / max(abs(before), 1e-9)
     times = many / few
-    figures = (
-        f"From {few:,} to {many:,} rows ({times:.1f} times as many) the figure went from {before:.3f} to {after:.3f}. "
-    )
+    figures = f"From {few:,} to {many:,} rows ({times:.1f} times as many) the figure went from {before:.3f} to {after:.3f}. "
     if gain >= HELPS:
         return (
             figures
@@ -113,7 +120,10 @@ def advice(points: list[tuple[int, float]], *, higher: bool) -> str:
 def _siblings(run: TrainingRun, *, ended_too: bool = False) -> list[TrainingRun]:
     """Oldest first, so that of two equal ones the newer counts. Derived runs were not trained here and do not count."""
     same = TrainingRun.objects.for_team(run.team).filter(
-        method=run.method, base_model=run.base_model_id, dataset_version=run.dataset_version_id, seed=run.seed
+        method=run.method,
+        base_model=run.base_model_id,
+        dataset_version=run.dataset_version_id,
+        seed=run.seed,
     )
     alike = same.filter(origin=None) | same.filter(pk=run.pk)
     found = [one for one in alike.order_by("pk") if _settings(one, 1.0) == _settings(run, 1.0)]
@@ -125,7 +135,9 @@ def _share(run: TrainingRun) -> float:
 
 
 def _settings(run: TrainingRun, share: float) -> dict[str, Any]:
-    whole = {name: value for name, value in run.settings.items() if name not in (ROWS_SHARE, "suffix")}
+    whole = {
+        name: value for name, value in run.settings.items() if name not in (ROWS_SHARE, "suffix")
+    }
     return whole if share == 1 else whole | {ROWS_SHARE: share}
 
 
@@ -137,9 +149,13 @@ def _part(run: TrainingRun, share: float, there: TrainingRun | None) -> Part:
         return Part(share, SHARES[share], rows, None, None, refusal=refusal)
     try:
         reckoned = estimate(
-            course=run.team.course, method=Method(run.method), base_model=run.base_model,
-            dataset_version=run.dataset_version, settings=_settings(run, share), seed=run.seed,
-        )  # fmt: skip
+            course=run.team.course,
+            method=Method(run.method),
+            base_model=run.base_model,
+            dataset_version=run.dataset_version,
+            settings=_settings(run, share),
+            seed=run.seed,
+        )
     except PriceUnknown as unknown:
         return Part(share, SHARES[share], rows, None, None, refusal=str(unknown))
     return Part(share, SHARES[share], rows, None, None, reckoned)
@@ -149,11 +165,11 @@ def _why_not(run: TrainingRun) -> str:
     if Origin.objects.filter(run=run).exists():
         return "It was not trained here. Run it again with changes first; that run can be compared with fewer rows."
     if run.settings.get("starts_from") and run.starts_from is None:
-        return "The run that it went on from was deleted, so it cannot be repeated on fewer rows."
-    if run.trained_with.keeps_rows_back and not run.settings.get("validation_fraction"):
         return (
-            "No rows were kept back, so nothing could be compared. Run again with some rows kept back to measure with."
+            "The run that it went on from was deleted, so it cannot be repeated on fewer rows."
         )
+    if run.trained_with.keeps_rows_back and not run.settings.get("validation_fraction"):
+        return "No rows were kept back, so nothing could be compared. Run again with some rows kept back to measure with."
     return ""
 
 

@@ -34,7 +34,9 @@ class Load:
 
 def loads(team_ids: Collection[int]) -> dict[int, Load]:
     """Every asked team's load, in two queries."""
-    at_work = TrainingRun.objects.filter(status__in=AT_WORK, team_id__in=team_ids).values_list("team_id", flat=True)
+    at_work = TrainingRun.objects.filter(status__in=AT_WORK, team_id__in=team_ids).values_list(
+        "team_id", flat=True
+    )
     busy = Counter(at_work.order_by())
     set_by_course = TrainingPolicy.objects.filter(course__teams__in=team_ids)
     most = dict(set_by_course.values_list("course__teams", "team_runs_at_once"))

@@ -14,10 +14,20 @@ from training.services.endpoints import why_out_of_reach
 SAFE_SECONDS = 5  # clocks of two machines may differ a little; news that come twice do no harm
 TEMPLATE = "training/run_detail.html"
 FRAGMENTS = (
-    "run-status", "run-next", "run-failure", "run-missing", "run-verdict", "run-progress", "run-chart", "run-search",
-    "run-answers", "run-notes",
-    "run-cost", "run-files", "run-danger",
-)  # fmt: skip
+    "run-status",
+    "run-next",
+    "run-failure",
+    "run-missing",
+    "run-verdict",
+    "run-progress",
+    "run-chart",
+    "run-search",
+    "run-answers",
+    "run-notes",
+    "run-cost",
+    "run-files",
+    "run-danger",
+)
 SHOWN_IN = {
     "started": {"run-progress"},
     "step": {"run-progress", "run-chart"},

@@ -21,7 +21,9 @@ QUICKEST_OF = 20
 SECONDS_PER_HOUR = 3600
 SERVER_BYTES = 300 * 2**20  # beside the weights: what the server keeps of a conversation
 FP32 = 4
-OPTIMIZERS = frozenset({"LabeledFewShot", "BootstrapFewShot", "BootstrapFewShotWithRandomSearch"})
+OPTIMIZERS = frozenset(
+    {"LabeledFewShot", "BootstrapFewShot", "BootstrapFewShotWithRandomSearch"}
+)
 """Those that ask the model for nothing but a child's answers; as `dspy_program.spec` has them, a test compares."""
 MOST_ANSWER_TOKENS = 120
 """A small model that is let go on rambles; its prompt and answer must fit its memory."""
@@ -51,9 +53,13 @@ class TokenSpeed:
 def speed_of(base: BaseModel) -> TokenSpeed:
     """The quickest of the last runs on this base on this machine; a guess by the base's size before there is one."""
     done = TrainingRun.objects.filter(
-        base_model=base, method=Method.DSPY, status=RunStatus.SUCCEEDED, imported=False, attempt=1,
+        base_model=base,
+        method=Method.DSPY,
+        status=RunStatus.SUCCEEDED,
+        imported=False,
+        attempt=1,
         result__machine=training_time.machine(),
-    )  # fmt: skip
+    )
     usages = [run.result.get("usage") for run in done.order_by("-finished_at")[:QUICKEST_OF]]
     found = [speed for usage in usages if (speed := _of(usage)) is not None]
     if not found:
@@ -66,8 +72,12 @@ def _of(usage: Any) -> TokenSpeed | None:
     """By what an engine measured: seconds in which it asked, tokens that it read and wrote."""
     if not isinstance(usage, dict):
         return None
-    seconds, written, read = (usage.get(name) for name in ("busy_seconds", "output_tokens", "input_tokens"))
-    if not (isinstance(seconds, int | float) and isinstance(written, int) and isinstance(read, int)):
+    seconds, written, read = (
+        usage.get(name) for name in ("busy_seconds", "output_tokens", "input_tokens")
+    )
+    if not (
+        isinstance(seconds, int | float) and isinstance(written, int) and isinstance(read, int)
+    ):
         return None
     if seconds <= 0 or written <= 0 or read < 0:
         return None
@@ -87,15 +97,24 @@ def quotes(stored: dict[str, Any]) -> tuple[Quote, Quote, str]:
     today = timezone.localdate()
 
     def quote(seconds: float) -> Quote:
-        return Quote(round(seconds * PER_MILLION * rate / SECONDS_PER_HOUR), "this machine", today)
+        return Quote(
+            round(seconds * PER_MILLION * rate / SECONDS_PER_HOUR), "this machine", today
+        )
 
-    note = f"this machine's own speed, at {dollars(rate)} an hour" if rate else "local models are free in this course"
+    note = (
+        f"this machine's own speed, at {dollars(rate)} an hour"
+        if rate
+        else "local models are free in this course"
+    )
     return quote(float(stored.get("read", 0))), quote(float(stored.get("written", 0))), note
 
 
 def refusal(base: BaseModel, settings: dict[str, Any]) -> str | None:
     """Why this run can't be asked of a base on this machine now, with what to do; None when it can."""
-    if str(settings.get("optimizer")) not in OPTIMIZERS or settings.get("judge", "none") != "none":
+    if (
+        str(settings.get("optimizer")) not in OPTIMIZERS
+        or settings.get("judge", "none") != "none"
+    ):
         return (
             f"{base} is too small to write instructions or to judge answers. Choose BootstrapFewShot, LabeledFewShot or "
             "random search, and no model as judge; or choose a provider’s model."

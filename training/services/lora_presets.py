@@ -13,14 +13,18 @@ from typing import Any
 
 from training.models import BaseModel
 
-RECOMMENDED, GUIDE, OWN = "recommended", "guide", "own"
+RECOMMENDED = "recommended"
+GUIDE = "guide"
+OWN = "own"
 LABELS = {
     RECOMMENDED: "Recommended for these rows and this base",
     GUIDE: "As in the course guide",
     OWN: "My own",
 }
 
-EVERY_LAYER = "all-linear"  # whatever this base's family calls them: the engine reads them from the model
+EVERY_LAYER = (
+    "all-linear"  # whatever this base's family calls them: the engine reads them from the model
+)
 LLAMAS_LAYERS = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj"  # the same, as earlier runs have it
 COURSE_GUIDE: dict[str, Any] = {
     "epochs": 3,
@@ -33,17 +37,28 @@ COURSE_GUIDE: dict[str, Any] = {
 }
 """The guide's LoraConfig. It names no epochs, learning rate or batch: these are PEFT's and the Trainer's usual ones."""
 
-RATE_AT_2000, USUAL_WIDTH = 5e-4, 2_000
-POWERS = {"llama": 0.781, "qwen": 0.0775}  # Tinker's cookbook: how the rate falls with the width, by family
+RATE_AT_2000 = 5e-4
+USUAL_WIDTH = 2_000
+POWERS = {
+    "llama": 0.781,
+    "qwen": 0.0775,
+}  # Tinker's cookbook: how the rate falls with the width, by family
 USUAL_POWER = 0.5  # between the two, for a family that nobody measured
 UNKNOWN_WIDTH = 2_000
-LOWEST_RATE, HIGHEST_RATE = 1e-6, 0.1
+LOWEST_RATE = 1e-6
+HIGHEST_RATE = 0.1
 """What a person, a sweep, a program or the verdict's advice may choose."""
-MOST_EPOCHS_CHOSEN, HIGHEST_RANK = 100, 256
+MOST_EPOCHS_CHOSEN = 100
+HIGHEST_RANK = 256
 WANTED_STEPS = 100
-FEWEST_EPOCHS, MOST_EPOCHS = 2, 5
-FEW_ROWS, MANY_ROWS = 200, 2_000  # up to these, batches of 4 and of 8
-SMALL_BATCH, BATCH, BIG_BATCH = 4, 8, 16
+FEWEST_EPOCHS = 2
+MOST_EPOCHS = 5
+# up to these, batches of 4 and of 8
+FEW_ROWS = 200
+MANY_ROWS = 2_000
+SMALL_BATCH = 4
+BATCH = 8
+BIG_BATCH = 16
 
 
 def settings_of(preset: str, base: BaseModel, rows: int) -> dict[str, Any]:
@@ -59,7 +74,9 @@ def settings_of(preset: str, base: BaseModel, rows: int) -> dict[str, Any]:
 def recommended(base: BaseModel, rows: int) -> dict[str, Any]:
     """What suits this base and so many rows. What was measured for a base of ours counts more than the rules."""
     if measured := base.suggested():
-        return COURSE_GUIDE | {name: value for name, value in measured.items() if name in COURSE_GUIDE}
+        return COURSE_GUIDE | {
+            name: value for name, value in measured.items() if name in COURSE_GUIDE
+        }
     batch = SMALL_BATCH if rows <= FEW_ROWS else BATCH if rows <= MANY_ROWS else BIG_BATCH
     return {
         "epochs": _epochs(rows, batch),
@@ -85,7 +102,9 @@ def learning_rate(base: BaseModel) -> float:
     if not isinstance(width, int) or width <= 0:
         width = UNKNOWN_WIDTH
     family = str(config.get("model_type", ""))
-    power = next((value for name, value in POWERS.items() if family.startswith(name)), USUAL_POWER)
+    power = next(
+        (value for name, value in POWERS.items() if family.startswith(name)), USUAL_POWER
+    )
     return float(f"{RATE_AT_2000 * (USUAL_WIDTH / width) ** power:.1e}")
 
 

@@ -11,7 +11,8 @@ from training.services.charts import Point, smooth
 
 NOISE = 0.03  # of the loss
 STILL_FALLING = 0.05  # of the loss, in the last measurement or the last fifth of the steps
-FEWEST_VALIDATIONS, FEWEST_STEPS = 3, 15
+FEWEST_VALIDATIONS = 3
+FEWEST_STEPS = 15
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,17 @@ class LossWords:
     warns: bool = False
 
 
-def read_curve(train: Sequence[Point], validation: Sequence[Point], *, ended: bool) -> LossWords | None:
+def read_curve(
+    train: Sequence[Point], validation: Sequence[Point], *, ended: bool
+) -> LossWords | None:
     """None where there is too little to say; of a run that is under way only what is wrong already.
 
     `train` and `validation`: (step, loss), in the order of their steps.
     """
     if len(validation) >= FEWEST_VALIDATIONS:
-        said = _of_validation(smooth(validation))  # a provider measures at each step, on a few rows
+        said = _of_validation(
+            smooth(validation)
+        )  # a provider measures at each step, on a few rows
     elif len(train) >= FEWEST_STEPS:
         said = _of_training(smooth(train), held_out=bool(validation))
     else:
@@ -52,9 +57,13 @@ def _of_validation(points: Sequence[Point]) -> LossWords:
             warns=True,
         )
     if before - last >= STILL_FALLING * before:
-        return LossWords("The validation loss was still falling: train longer, with more epochs.")
+        return LossWords(
+            "The validation loss was still falling: train longer, with more epochs."
+        )
     level = next(step for step, loss in points if loss <= best * (1 + NOISE))
-    return LossWords(f"The validation loss is level since step {level}: more epochs would change little.")
+    return LossWords(
+        f"The validation loss is level since step {level}: more epochs would change little."
+    )
 
 
 def _of_training(points: Sequence[Point], *, held_out: bool) -> LossWords:
@@ -63,10 +72,16 @@ def _of_training(points: Sequence[Point], *, held_out: bool) -> LossWords:
     before = _mean(points[-2 * part : -part])
     unseen = "" if held_out else " Keep rows back to see whether it learns or memorises."
     if last > before * (1 + STILL_FALLING):
-        return LossWords(f"The training loss rises at the end: try a lower learning rate.{unseen}", warns=True)
+        return LossWords(
+            f"The training loss rises at the end: try a lower learning rate.{unseen}", warns=True
+        )
     if before - last >= STILL_FALLING * before:
-        return LossWords(f"The training loss was still falling: train longer, with more epochs.{unseen}")
-    return LossWords(f"The training loss is level at the end: more epochs would change little.{unseen}")
+        return LossWords(
+            f"The training loss was still falling: train longer, with more epochs.{unseen}"
+        )
+    return LossWords(
+        f"The training loss is level at the end: more epochs would change little.{unseen}"
+    )
 
 
 def _mean(points: Sequence[Point]) -> float:

@@ -31,7 +31,9 @@ ZIP = "merged/model.zip"
 OVERHEAD_BYTES = 20 * disk.MB  # tokenizer, card, Modelfile
 UNKNOWN_BYTES = 2 * disk.GB
 QUESTIONS = 3
-BROKE_DOWN = "Making it broke down three times: most likely this machine has too little memory for it."
+BROKE_DOWN = (
+    "Making it broke down three times: most likely this machine has too little memory for it."
+)
 
 
 class CannotMerge(Exception):
@@ -43,25 +45,39 @@ def ask_for(*, run: TrainingRun, person: User) -> MergedModel:
     if not run.is_adapter or run.status != RunStatus.SUCCEEDED:
         raise CannotMerge("Only a finished LoRA run has a model to download.")
     if not run.base_model.local:
-        raise CannotMerge("The base model of this run is on another platform. Make the merged model there.")
+        raise CannotMerge(
+            "The base model of this run is on another platform. Make the merged model there."
+        )
     with transaction.atomic():
         deleted.hold_still(run)
         there = MergedModel.objects.filter(run=run).first()
         if there is not None and (there.at_work or _is_there(there)):
             return there
         if MergedModel.objects.filter(run__team=run.team, status__in=MERGING).exists():
-            raise CannotMerge("Another model of your team is being made. Wait until it is done: runs wait for it too.")
+            raise CannotMerge(
+                "Another model of your team is being made. Wait until it is done: runs wait for it too."
+            )
         size = _estimate(run)
         try:
             disk.grow(team=run.team, key=run.disk_key, kind=DiskKind.RUN, by=size)
         except disk.DiskFull as full:
             raise CannotMerge(str(full)) from full
         now = timezone.now()
-        fresh = {"status": MergeStatus.WAITING, "size": size, "asked_by": person, "asked_at": now, "alive_at": now}
+        fresh = {
+            "status": MergeStatus.WAITING,
+            "size": size,
+            "asked_by": person,
+            "asked_at": now,
+            "alive_at": now,
+        }
         again = {"stage": "", "trouble": "", "attempts": 0, "ready_at": None}
         merged, _ = MergedModel.objects.update_or_create(run=run, defaults=fresh | again)
         audit.record(
-            course=run.team.course, team=run.team, person=person, action="merged model asked for", what=str(run)
+            course=run.team.course,
+            team=run.team,
+            person=person,
+            action="merged model asked for",
+            what=str(run),
         )
         transaction.on_commit(lambda: queue.dispatch_merge(merged))
     return merged
@@ -74,15 +90,24 @@ def make(merged_id: int) -> str:
     )
     if not claimed:
         return "not needed"
-    merged = MergedModel.objects.select_related("run__team__course", "run__base_model").get(pk=merged_id)
+    merged = MergedModel.objects.select_related("run__team__course", "run__base_model").get(
+        pk=merged_id
+    )
     with tempfile.TemporaryDirectory(prefix="merge-", dir=settings.VAR_DIR) as folder:
         done, trouble = _made(merged, Path(folder))
-        ours = MergedModel.objects.filter(pk=merged.pk, status=MergeStatus.MAKING, attempts=merged.attempts)
+        ours = MergedModel.objects.filter(
+            pk=merged.pk, status=MergeStatus.MAKING, attempts=merged.attempts
+        )
         if trouble:
             ours.update(status=MergeStatus.FAILED, trouble=trouble[:500], stage="", size=0)
         elif _keep(merged, Path(folder)):
             size = file_in(merged.run.folder, ZIP).stat().st_size
-            ready = {"status": MergeStatus.READY, "stage": "", "size": size, "ready_at": timezone.now()}
+            ready = {
+                "status": MergeStatus.READY,
+                "stage": "",
+                "size": size,
+                "ready_at": timezone.now(),
+            }
             ours.update(same=int(done.get("same", 0)), asked=int(done.get("asked", 0)), **ready)
     _count(merged.run)
     return trouble or "ready"
@@ -90,10 +115,14 @@ def make(merged_id: int) -> str:
 
 def sweep() -> int:
     """For the clock: those whose worker died or whose call was lost. How many are on their way."""
-    silent = MergedModel.objects.filter(status=MergeStatus.MAKING, alive_at__lt=timezone.now() - SILENT)
+    silent = MergedModel.objects.filter(
+        status=MergeStatus.MAKING, alive_at__lt=timezone.now() - SILENT
+    )
     for merged in silent.filter(attempts__gte=MOST_ATTEMPTS).select_related("run__team__course"):
         given_up = {"status": MergeStatus.FAILED, "trouble": BROKE_DOWN, "stage": "", "size": 0}
-        if MergedModel.objects.filter(pk=merged.pk, status=MergeStatus.MAKING).update(**given_up):
+        if MergedModel.objects.filter(pk=merged.pk, status=MergeStatus.MAKING).update(
+            **given_up
+        ):
             _count(merged.run)
     silent.update(status=MergeStatus.WAITING)
     waiting = MergedModel.objects.filter(status=MergeStatus.WAITING)
@@ -106,7 +135,9 @@ def prune() -> int:
     """For the clock: merged models that were ready so many days ago. They can be made again at any time. How many."""
     before = timezone.now() - timedelta(days=settings.MERGED_KEPT_DAYS)
     gone = 0
-    for merged in MergedModel.objects.filter(ready_at__lt=before).select_related("run__team__course"):
+    for merged in MergedModel.objects.filter(ready_at__lt=before).select_related(
+        "run__team__course"
+    ):
         shutil.rmtree(file_in(merged.run.folder, ZIP).parent, ignore_errors=True)
         merged.delete()
         _count(merged.run)
@@ -121,7 +152,9 @@ def _is_there(merged: MergedModel) -> bool:
 def _estimate(run: TrainingRun) -> int:
     """Bytes: as many as the base's own weights, in whose precision it is written, and half as many for the GGUF."""
     folder = Path(run.base_model.weights)
-    files = [file.stat().st_size for file in folder.glob("*.safetensors")] if folder.is_dir() else []
+    files = (
+        [file.stat().st_size for file in folder.glob("*.safetensors")] if folder.is_dir() else []
+    )
     return round(1.55 * sum(files)) + OVERHEAD_BYTES if files else UNKNOWN_BYTES
 
 
@@ -142,26 +175,37 @@ def _made(merged: MergedModel, folder: Path) -> tuple[dict[str, Any], str]:
     if said.failed:
         return said.done or {}, f"{said.failed.get('message')}. {said.failed.get('mend', '')}"
     if said.done is None:
-        return {}, f"Making it ended with status {said.exit_code}: too little memory, or a full disk. Try again later."
+        return (
+            {},
+            f"Making it ended with status {said.exit_code}: too little memory, or a full disk. Try again later.",
+        )
     return said.done, ""
 
 
 def _beat(merged: MergedModel, stage: str | None) -> None:
     told = {"alive_at": timezone.now()} | ({} if stage is None else {"stage": stage[:80]})
-    MergedModel.objects.filter(pk=merged.pk, status=MergeStatus.MAKING, attempts=merged.attempts).update(**told)
+    MergedModel.objects.filter(
+        pk=merged.pk, status=MergeStatus.MAKING, attempts=merged.attempts
+    ).update(**told)
 
 
 def _keep(merged: MergedModel, folder: Path) -> bool:
     """Move the zip into the run's folder, unless the run was deleted meanwhile or another attempt has begun."""
-    ours = MergedModel.objects.filter(pk=merged.pk, status=MergeStatus.MAKING, attempts=merged.attempts)
+    ours = MergedModel.objects.filter(
+        pk=merged.pk, status=MergeStatus.MAKING, attempts=merged.attempts
+    )
     target = file_in(merged.run.folder, ZIP)
     part = target.with_suffix(".part")
     if not ours.exists():
         return False
     target.parent.mkdir(exist_ok=True)
-    shutil.move(folder / "model.zip", part)  # which copies where the folders are on different disks
+    shutil.move(
+        folder / "model.zip", part
+    )  # which copies where the folders are on different disks
     with transaction.atomic():
-        Team.objects.select_for_update(no_key=True).get(pk=merged.run.team_id)  # nobody deletes the run meanwhile
+        Team.objects.select_for_update(no_key=True).get(
+            pk=merged.run.team_id
+        )  # nobody deletes the run meanwhile
         if ours.exists():
             part.rename(target)
             return True

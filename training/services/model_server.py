@@ -22,6 +22,8 @@ def state() -> ServerState | None:
     try:
         answer = httpx.get(address, headers=headers, timeout=PATIENCE_SECONDS)
         models = answer.raise_for_status().json()["data"]
-        return ServerState(frozenset(str(model["id"]) for model in models if model.get("loaded")))
+        return ServerState(
+            frozenset(str(model["id"]) for model in models if model.get("loaded"))
+        )
     except (httpx.HTTPError, ValueError, KeyError, TypeError):
         return None

@@ -21,9 +21,15 @@ def change_policy(*, course: Course, person: User, team_runs_at_once: int) -> Tr
             course=course, defaults={"team_runs_at_once": team_runs_at_once}
         )
         audit.record(
-            course=course, person=person, action="training limit changed", what="Runs of one team at once",
-            before=before, after=team_runs_at_once,
-        )  # fmt: skip
-        waiting = TrainingRun.objects.filter(team__course=course, status=RunStatus.QUEUED).order_by("id")
+            course=course,
+            person=person,
+            action="training limit changed",
+            what="Runs of one team at once",
+            before=before,
+            after=team_runs_at_once,
+        )
+        waiting = TrainingRun.objects.filter(
+            team__course=course, status=RunStatus.QUEUED
+        ).order_by("id")
         transaction.on_commit(lambda: [queue.dispatch(run) for run in queue.startable(waiting)])
     return policy

@@ -16,10 +16,15 @@ from training.services.estimate import held_out_rows, training_share
 FEWEST_PAIRS = 10
 GOOD_NUMBER = 40
 """From so many on, blind readers preferred the trained bot to the one that it went on from (docs/dpo.md)."""
-DROPOUT = 0.0  # as TRL trains: the reference is asked without, so noise would look like a preference
+DROPOUT = (
+    0.0  # as TRL trains: the reference is asked without, so noise would look like a preference
+)
 ADAPTER_WEIGHTS = "adapter/adapter_model.safetensors"
 
-BETA, EPOCHS, BATCH, RATE_OF_SUPERVISED = 0.1, 3, 4, 0.1
+BETA = 0.1
+EPOCHS = 3
+BATCH = 4
+RATE_OF_SUPERVISED = 0.1
 """What suits some dozens of pairs: docs/dpo.md has the measurements. The learning rate is a share of the recommended one for
 supervised rows, because the adapter that it moves is already where it should stay."""
 

@@ -31,8 +31,13 @@ class Frame:
 
 # Measured with the demo's dialogues: the journals (usage.jsonl) of one run of each optimiser.
 FIELDS = Frame(prompt=240, demonstration=90, answer=57)
-PLAIN = Frame(prompt=60, demonstration=12, answer=26)  # an ordinary chat without reasoning: a local base
-HELD_OUT_SHARE, HELD_OUT_TURNS, HELD_OUT_CALLS_SHARE = 5, 20, 5  # the engine's own limits
+PLAIN = Frame(
+    prompt=60, demonstration=12, answer=26
+)  # an ordinary chat without reasoning: a local base
+# the engine's own limits
+HELD_OUT_SHARE = 5
+HELD_OUT_TURNS = 20
+HELD_OUT_CALLS_SHARE = 5
 
 
 @dataclass(frozen=True)
@@ -72,14 +77,18 @@ class Turns:
     held_out: int
 
 
-def program_size(*, base: BaseModel, version: DatasetVersion, settings: dict[str, Any], seed: int) -> ProgramSize:
+def program_size(
+    *, base: BaseModel, version: DatasetVersion, settings: dict[str, Any], seed: int
+) -> ProgramSize:
     """What a run will probably need; at most its own cap on calls."""
     calls = min(int(settings["max_calls"]), _calls(version, settings, seed))
     asked, answered = _asked(base, version, settings, seed), frame_of(base).answer
     factors = _measured(base, str(settings["optimizer"]))
     if factors is None:
         return ProgramSize(calls, round(asked), answered, learned=False)
-    return ProgramSize(calls, round(asked * factors[0]), round(answered * factors[1]), learned=True)
+    return ProgramSize(
+        calls, round(asked * factors[0]), round(answered * factors[1]), learned=True
+    )
 
 
 def frame_of(base: BaseModel) -> Frame:
@@ -87,18 +96,24 @@ def frame_of(base: BaseModel) -> Frame:
     return PLAIN if base.local else FIELDS
 
 
-def longest_prompt(base: BaseModel, version: DatasetVersion, settings: dict[str, Any], seed: int) -> int:
+def longest_prompt(
+    base: BaseModel, version: DatasetVersion, settings: dict[str, Any], seed: int
+) -> int:
     """Tokens of a call with every demonstration in it."""
     turns = _turns(version, *_split_of(settings, seed))
     demonstrations = int(settings["max_labeled_demos"]) + int(settings["max_bootstrapped_demos"])
     own = _own_words(settings)
-    return frame_of(base).prompt + turns.persona + own + (turns.tokens + own) * (1 + demonstrations)
+    return (
+        frame_of(base).prompt + turns.persona + own + (turns.tokens + own) * (1 + demonstrations)
+    )
 
 
 def _calls(version: DatasetVersion, settings: dict[str, Any], seed: int) -> int:
     """Measuring before and after, the sample questions, and what the optimiser needs by itself."""
     steps = 2 if (settings.get("design") or {}).get("chain") == "answer_then_simplify" else 1
-    judged = steps + (settings.get("judge") == "model")  # each scored answer is asked about once more
+    judged = steps + (
+        settings.get("judge") == "model"
+    )  # each scored answer is asked about once more
     most = min(
         int(settings.get("heldout_limit", HELD_OUT_TURNS)),
         max(1, int(settings["max_calls"]) // HELD_OUT_CALLS_SHARE // judged),
@@ -108,7 +123,9 @@ def _calls(version: DatasetVersion, settings: dict[str, Any], seed: int) -> int:
     return searched + 2 * (judged * held_out + steps * len(SAMPLE_QUESTIONS))
 
 
-def _asked(base: BaseModel, version: DatasetVersion, settings: dict[str, Any], seed: int) -> float:
+def _asked(
+    base: BaseModel, version: DatasetVersion, settings: dict[str, Any], seed: int
+) -> float:
     turns = _turns(version, *_split_of(settings, seed))
     optimizer, frame = str(settings["optimizer"]), frame_of(base)
     found, own = int(settings["max_bootstrapped_demos"]), int(settings["max_labeled_demos"])
@@ -116,7 +133,9 @@ def _asked(base: BaseModel, version: DatasetVersion, settings: dict[str, Any], s
     demonstrations = own if optimizer == "LabeledFewShot" else max(found, own)
     shown = OPTIMIZERS[optimizer].shown * demonstrations * (frame.demonstration + turns.tokens)
     own = _own_words(settings)
-    return (frame.prompt + own + turns.persona + turns.tokens / 2 + shown) * (SMALL_VOCABULARY if base.local else 1)
+    return (frame.prompt + own + turns.persona + turns.tokens / 2 + shown) * (
+        SMALL_VOCABULARY if base.local else 1
+    )
 
 
 def _own_words(settings: dict[str, Any]) -> int:
@@ -138,9 +157,14 @@ def _measured(base: BaseModel, optimizer: str) -> tuple[float, float] | None:
     recent = list(runs.select_related("dataset_version").order_by("-finished_at")[:RECENT_RUNS])
     if not recent:
         return None
-    asked = sum(run.calls_used * _asked(base, run.dataset_version, run.settings, run.seed) for run in recent)
+    asked = sum(
+        run.calls_used * _asked(base, run.dataset_version, run.settings, run.seed)
+        for run in recent
+    )
     answered = sum(run.calls_used * frame_of(base).answer for run in recent)
-    return sum(run.input_tokens for run in recent) / asked, sum(run.output_tokens for run in recent) / answered
+    return sum(run.input_tokens for run in recent) / asked, sum(
+        run.output_tokens for run in recent
+    ) / answered
 
 
 def _split_of(settings: dict[str, Any], seed: int) -> tuple[float, int]:
@@ -160,7 +184,9 @@ def _about(version: DatasetVersion, fraction: float) -> Turns:
 
 
 @lru_cache(maxsize=256)
-def _counted_turns(content_hash: str, version: DatasetVersion, fraction: float, seed: int) -> Turns:
+def _counted_turns(
+    content_hash: str, version: DatasetVersion, fraction: float, seed: int
+) -> Turns:
     rows = list(stored_rows(version))
     kept_back = split.planned(version, fraction, seed)
     spoken, persona, turns, held_out = 0, 0, 0, 0
@@ -169,7 +195,11 @@ def _counted_turns(content_hash: str, version: DatasetVersion, fraction: float, 
         turns, held_out = turns + answers, held_out + answers * (row.id in kept_back)
         for message in row.messages:
             size = tokens.count_text(message["content"])
-            persona, spoken = (persona + size, spoken) if message["role"] == "system" else (persona, spoken + size)
+            persona, spoken = (
+                (persona + size, spoken)
+                if message["role"] == "system"
+                else (persona, spoken + size)
+            )
     if not fraction:
         held_out = round(turns / HELD_OUT_SHARE)
     return Turns(spoken // max(1, turns), persona // max(1, len(rows)), held_out)

@@ -95,9 +95,12 @@ def _add_verdict(run: TrainingRun, shown: Panel) -> None:
     shown.verdict_words = words_of(run, shown.verdicts)
     shown.elsewhere = shutdowns.elsewhere(run)
     kept: list[dict[str, Any]] = next((row.answers for row in shown.verdicts if row.kept), [])
-    base: list[dict[str, Any]] = next((row.answers for row in shown.verdicts if row.of == RunVerdict.Of.BASE), [])
+    base: list[dict[str, Any]] = next(
+        (row.answers for row in shown.verdicts if row.of == RunVerdict.Of.BASE), []
+    )
     shown.verdict_answers = [
-        {**answer, "of_base": before["answer"]} for answer, before in zip(kept, base, strict=False)
+        {**answer, "of_base": before["answer"]}
+        for answer, before in zip(kept, base, strict=False)
     ]
 
 
@@ -109,26 +112,38 @@ def cost_of(run: TrainingRun) -> Cost:
 
 
 def _add_curves(run: TrainingRun, shown: Panel) -> None:
-    rows = list(run.events.filter(kind__in=CURVE_KINDS).values_list("kind", "step", "data", "at"))
+    rows = list(
+        run.events.filter(kind__in=CURVE_KINDS).values_list("kind", "step", "data", "at")
+    )
     series: dict[str, list[charts.Point]] = {kind: [] for kind in CURVE_KINDS}
     for kind, step, data, _ in rows:
         if step is not None and isinstance(data.get("loss"), int | float):
             series[kind].append((step, float(data["loss"])))
     shown.chart = charts.loss_chart(series["step"], series["validation"], run.total_steps)
     curves = [charts.latest(series[kind]) for kind in CURVE_KINDS]
-    shown.rewards = rewards([row[:3] for row in rows], run.total_steps) if run.is_preference else None
+    shown.rewards = (
+        rewards([row[:3] for row in rows], run.total_steps) if run.is_preference else None
+    )
     if not run.is_preference:  # its loss falls on and on, also while answers get worse
         shown.loss_words = read_curve(*curves, ended=not run.is_active)
     steps = [(step, at) for kind, step, _, at in rows if kind == "step" and step is not None]
     if steps:
         last = next(data for kind, _, data, _ in reversed(rows) if kind == "step")
-        shown.tokens_per_second, shown.learning_rate = last.get("tokens_per_second"), last.get("learning_rate")
+        shown.tokens_per_second, shown.learning_rate = (
+            last.get("tokens_per_second"),
+            last.get("learning_rate"),
+        )
     if run.status == RunStatus.RUNNING and len(steps) > 1 and steps[-1][1] > steps[0][1]:
         # Real steps of this attempt: a restart goes on from a checkpoint, so its first step is not 1.
         first = next(
-            place for place in reversed(range(len(steps))) if place == 0 or steps[place - 1][0] >= steps[place][0]
+            place
+            for place in reversed(range(len(steps)))
+            if place == 0 or steps[place - 1][0] >= steps[place][0]
         )
-        done, seconds = steps[-1][0] - steps[first][0], (steps[-1][1] - steps[first][1]).total_seconds()
+        done, seconds = (
+            steps[-1][0] - steps[first][0],
+            (steps[-1][1] - steps[first][1]).total_seconds(),
+        )
         if done and seconds >= STEADY_SECONDS:
             shown.seconds_left = max(0.0, (run.total_steps - steps[-1][0]) * seconds / done)
 
@@ -137,14 +152,18 @@ def _add_said(run: TrainingRun, shown: Panel) -> None:
     answers = {question: Answers(question) for question in SAMPLE_QUESTIONS}
     for event in run.events.filter(kind__in=("sample", "score", "note", "status", "unreadable")):
         if event.kind == "sample":
-            row = answers.setdefault(event.data.get("question", ""), Answers(event.data.get("question", "")))
+            row = answers.setdefault(
+                event.data.get("question", ""), Answers(event.data.get("question", ""))
+            )
             stage = event.data.get("stage")
             if stage == "during":
                 row.during, row.during_step = event.data.get("answer", ""), event.step
             elif stage in ("before", "after"):
                 setattr(row, stage, event.data.get("answer", ""))
         elif event.kind == "score":
-            shown.scores = [bar for bar in shown.scores if bar.stage != event.data.get("stage")] + [_bar(event.data)]
+            shown.scores = [
+                bar for bar in shown.scores if bar.stage != event.data.get("stage")
+            ] + [_bar(event.data)]
         else:
             shown.notes.append({"at": event.at, "text": _note(event.kind, event.data)})
     shown.answers = [row for row in answers.values() if row.before or row.during or row.after]
@@ -156,7 +175,9 @@ def _bar(data: dict[str, Any]) -> ScoreBar:
     score = float(data.get("score") or 0)
     low, high = float(data.get("low") or score), float(data.get("high") or score)
     measure = str(data.get("measure") or "")
-    return ScoreBar(str(data.get("stage")), score, 100 * low, 100 * high, int(data.get("n") or 0), measure)
+    return ScoreBar(
+        str(data.get("stage")), score, 100 * low, 100 * high, int(data.get("n") or 0), measure
+    )
 
 
 def _note(kind: str, data: dict[str, Any]) -> str:
@@ -177,7 +198,9 @@ def headline(run: TrainingRun) -> str:
         return "Starting: reading rows and loading the model."
     if run.status == RunStatus.WAITING:
         said = run.provider_status.replace("_", " ") or "accepted"
-        return f"At the provider: {said}" + (f", step {run.step:,} of {run.total_steps:,}" if run.total_steps else "")
+        return f"At the provider: {said}" + (
+            f", step {run.step:,} of {run.total_steps:,}" if run.total_steps else ""
+        )
     return run.get_status_display()
 
 
@@ -226,9 +249,14 @@ SETTING_NAMES = {
 def settings_shown(run: TrainingRun) -> list[tuple[str, str]]:
     """Names and values of a run's settings as a person reads them."""
     asked = run.settings.get(ASKED, {})
-    shown = [(f"{SETTING_NAMES.get(name, name)}, as asked for", str(value)) for name, value in asked.items()]
+    shown = [
+        (f"{SETTING_NAMES.get(name, name)}, as asked for", str(value))
+        for name, value in asked.items()
+    ]
     others = {name: value for name, value in run.settings.items() if name != ASKED}
-    return shown + [(SETTING_NAMES.get(name, name), _shown(name, value)) for name, value in others.items()]
+    return shown + [
+        (SETTING_NAMES.get(name, name), _shown(name, value)) for name, value in others.items()
+    ]
 
 
 def _shown(name: str, value: Any) -> str:
@@ -239,5 +267,7 @@ def _shown(name: str, value: Any) -> str:
     if name == "phrases" and isinstance(value, dict):
         return f"{len(value.get('wanted', ()))} wanted, {len(value.get('banned', ()))} never"
     if isinstance(value, dict):
-        return ", ".join(f"{part.replace('_', ' ')} {weight:g}" for part, weight in value.items())
+        return ", ".join(
+            f"{part.replace('_', ' ')} {weight:g}" for part, weight in value.items()
+        )
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

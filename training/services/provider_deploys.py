@@ -53,11 +53,15 @@ def step(run: TrainingRun, *, model: str) -> bool:
     try:
         deployer = MAKERS[provider.dialect](provider)
     except (NotReady, CannotOpen) as error:
-        raise ProviderRefused("provider_key", str(error), "Ask whoever set up the provider.") from error
+        raise ProviderRefused(
+            "provider_key", str(error), "Ask whoever set up the provider."
+        ) from error
     if deployer is None:
         _by_hand(run, model)
         return True
-    found = deployer.step(name=name_of(run), model=model, base=run.base_model.name, job=run.provider_job)
+    found = deployer.step(
+        name=name_of(run), model=model, base=run.base_model.name, job=run.provider_job
+    )
     if found.state is State.MAKING:
         raise ProviderAway("The trained model is being deployed.")
     if found.state is State.FAILED:
@@ -68,7 +72,11 @@ def step(run: TrainingRun, *, model: str) -> bool:
 
 def out_of_patience(run: TrainingRun) -> bool:
     """Whether a run has waited for its deployment for as long as a person should."""
-    moved = run.events.filter(kind="status", data={"status": RunStatus.DEPLOYING}).order_by("-id").first()
+    moved = (
+        run.events.filter(kind="status", data={"status": RunStatus.DEPLOYING})
+        .order_by("-id")
+        .first()
+    )
     return moved is None or timezone.now() - moved.at > PATIENCE
 
 
@@ -79,7 +87,13 @@ def again(run: TrainingRun, *, person: User) -> bool:
     missing = sorted({*run.missing, Missing.DEPLOYMENT})
     rows = TrainingRun.objects.filter(pk=run.pk, status=RunStatus.SUCCEEDED)
     rows.update(missing=missing, missing_tries=0, missing_next=timezone.now())
-    audit.record(course=run.team.course, team=run.team, person=person, action="model deployed again", what=str(run))
+    audit.record(
+        course=run.team.course,
+        team=run.team,
+        person=person,
+        action="model deployed again",
+        what=str(run),
+    )
     queue.dispatch_poll(run)
     return True
 
@@ -116,4 +130,7 @@ def _nebius(provider: Provider) -> Deployer:
     return Nebius(base_url=address.base_url, key=address.api_key, web=outgoing.shared_client())
 
 
-MAKERS: dict[str, Callable[[Provider], Deployer | None]] = {Dialect.AZURE: _azure, Dialect.NEBIUS: _nebius}
+MAKERS: dict[str, Callable[[Provider], Deployer | None]] = {
+    Dialect.AZURE: _azure,
+    Dialect.NEBIUS: _nebius,
+}

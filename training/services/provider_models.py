@@ -71,7 +71,11 @@ def save(*, provider: Provider, person: User, wanted: WantedModel) -> list[BaseM
     if not wanted.methods:
         raise ProviderRefused("Say what teams may use it for.", field="for_training")
     with transaction.atomic():
-        told = {"label": wanted.label, "shutdown_on": wanted.shutdown_on, "shutdown_source": wanted.shutdown_source}
+        told = {
+            "label": wanted.label,
+            "shutdown_on": wanted.shutdown_on,
+            "shutdown_source": wanted.shutdown_source,
+        }
         kept = {"hosting": Hosting.PROVIDER, "course": provider.course, "enabled": True, **told}
         rows = []
         for method in wanted.methods:
@@ -79,11 +83,19 @@ def save(*, provider: Provider, person: User, wanted: WantedModel) -> list[BaseM
                 provider=provider, method=method, name=wanted.name, defaults=kept
             )
             rows.append(row)
-        provider.models.filter(name=wanted.name).exclude(method__in=wanted.methods).update(enabled=False)
+        provider.models.filter(name=wanted.name).exclude(method__in=wanted.methods).update(
+            enabled=False
+        )
         _price(provider, person, wanted, rows[0])
         what = f"{wanted.name} at {provider}"
         after = {"for": list(wanted.methods), "switched off on": str(wanted.shutdown_on or "")}
-        audit.record(course=provider.course, person=person, action="provider's model saved", what=what, after=after)
+        audit.record(
+            course=provider.course,
+            person=person,
+            action="provider's model saved",
+            what=what,
+            after=after,
+        )
     return rows
 
 
@@ -113,7 +125,11 @@ def switch(*, provider: Provider, name: str, person: User) -> bool:
         rows.update(enabled=on)
         what = f"{name} at {provider}"
         audit.record(
-            course=provider.course, person=person, action="provider's model switched", what=what, after={"offered": on}
+            course=provider.course,
+            person=person,
+            action="provider's model switched",
+            what=what,
+            after={"offered": on},
         )
     return on
 
@@ -121,7 +137,9 @@ def switch(*, provider: Provider, name: str, person: User) -> bool:
 def remove(*, provider: Provider, person: User) -> None:
     """The provider with its keys, and its models out of all lists. Raises ProviderRefused while runs wait for it."""
     with transaction.atomic():
-        waiting = TrainingRun.objects.filter(base_model__provider=provider, status__in=ACTIVE).count()
+        waiting = TrainingRun.objects.filter(
+            base_model__provider=provider, status__in=ACTIVE
+        ).count()
         if waiting:
             raise ProviderRefused(
                 f"{waiting} run{'s' if waiting > 1 else ''} still work{'' if waiting > 1 else 's'} there. Disable the "
@@ -134,7 +152,9 @@ def remove(*, provider: Provider, person: User) -> None:
 
 def _note_files_left(provider: Provider) -> None:
     """Rows that could not be deleted there while its key was here: nobody can ask any more, so the run says so."""
-    for run in TrainingRun.objects.filter(base_model__provider=provider).exclude(provider_files=[]):
+    for run in TrainingRun.objects.filter(base_model__provider=provider).exclude(
+        provider_files=[]
+    ):
         said = f"The provider was removed here while uploaded rows were still there: {', '.join(run.provider_files)}."
         RunEvent.objects.create(run=run, kind="note", data={"message": said})
         TrainingRun.objects.filter(pk=run.pk).update(provider_files=[])

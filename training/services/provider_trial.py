@@ -16,7 +16,8 @@ from training.services import queue
 from training.services.endpoints import NotReady, provider_address
 
 TRIAL_SECONDS = 15.0
-FORBIDDEN, UNKNOWN = "provider_forbidden", "not_found"
+FORBIDDEN = "provider_forbidden"
+UNKNOWN = "not_found"
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,9 @@ class Found:
 def ask_for(*, provider: Provider, person: User) -> None:
     """Have it tried soon."""
     Provider.objects.filter(pk=provider.pk).update(trying_since=timezone.now())
-    audit.record(course=provider.course, person=person, action="provider tried", what=provider.name)
+    audit.record(
+        course=provider.course, person=person, action="provider tried", what=provider.name
+    )
     queue.dispatch_provider_trial(provider)
 
 
@@ -43,7 +46,10 @@ def try_provider(provider_id: int) -> str:
         return "nothing to try"
     found = look(provider)
     Provider.objects.filter(pk=provider_id).update(
-        trying_since=None, tried_at=timezone.now(), tried_well=found.well, tried_said=str(storable(found.said))[:400]
+        trying_since=None,
+        tried_at=timezone.now(),
+        tried_well=found.well,
+        tried_said=str(storable(found.said))[:400],
     )
     return f"provider {provider_id}: {'works' if found.well else 'does not work'}"
 
@@ -73,7 +79,9 @@ def _asked(provider: Provider, service: FineTuning) -> Found:
         if jobs and provider.for_training and (closed := _closed(provider, service)):
             return Found(False, f"The key works, but {closed}")
     except ProviderAway as away:
-        return Found(False, f"It could not be asked. {away} Look at the address, then try again.")
+        return Found(
+            False, f"It could not be asked. {away} Look at the address, then try again."
+        )
     except ProviderRefused as refused:
         return Found(False, f"{refused.message} {refused.mend}")
     if jobs is False:
@@ -82,7 +90,11 @@ def _asked(provider: Provider, service: FineTuning) -> Found:
             "The key works, but there is no fine-tuning at this address (fine_tuning/jobs is not known there). "
             "Look at the address, or take fine-tuning off what it is used for.",
         )
-    listed = f"{models} models are listed" if models is not None else "it lists no models, which is no harm"
+    listed = (
+        f"{models} models are listed"
+        if models is not None
+        else "it lists no models, which is no harm"
+    )
     tuned = " and fine-tuning jobs can be asked for" if jobs else ""
     return Found(True, f"It works: the key is accepted, {listed}{tuned}.")
 

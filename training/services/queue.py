@@ -18,15 +18,26 @@ from teams.models import Provider, Team
 from training.models import BaseModel, MergedModel, RunStatus, TrainingRun
 from training.services import limits
 
-SLOT_QUEUE, QUICK_QUEUE = "training", queues.QUICK
-EXECUTE, POLL, PACE = "training.jobs.execute_run", "training.jobs.poll_run", "training.jobs.measure_pace"
+SLOT_QUEUE = "training"
+QUICK_QUEUE = queues.QUICK
+EXECUTE = "training.jobs.execute_run"
+POLL = "training.jobs.poll_run"
+PACE = "training.jobs.measure_pace"
 TRY_PROVIDER = "training.jobs.try_provider"
 PACE_JOB = "pace-"  # and the base model's id
-MERGE, MERGE_JOB = "training.jobs.make_merged_model", "merge-"
-TRIAL, TRIAL_JOB, TRIAL_TIMEOUT_SECONDS = "training.jobs.try_base_model", "trial-", 3_600
-RESULT_SECONDS, FAILURE_SECONDS, POLL_TIMEOUT_SECONDS, PACE_TIMEOUT_SECONDS = 300, 24 * 3600, 300, 900
+MERGE = "training.jobs.make_merged_model"
+MERGE_JOB = "merge-"
+TRIAL = "training.jobs.try_base_model"
+TRIAL_JOB = "trial-"
+TRIAL_TIMEOUT_SECONDS = 3_600
+RESULT_SECONDS = 300
+FAILURE_SECONDS = 24 * 3600
+POLL_TIMEOUT_SECONDS = 300
+PACE_TIMEOUT_SECONDS = 900
 SILENCE = timedelta(seconds=60)  # a worker beats every 30
-ON_THE_WAY = frozenset({JobStatus.QUEUED, JobStatus.STARTED, JobStatus.DEFERRED, JobStatus.SCHEDULED})
+ON_THE_WAY = frozenset(
+    {JobStatus.QUEUED, JobStatus.STARTED, JobStatus.DEFERRED, JobStatus.SCHEDULED}
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +71,9 @@ def waiting_in_order() -> list[TrainingRun]:
         .values_list("team_id", flat=True)
     )
     ranked = []
-    waiting = list(TrainingRun.objects.on_this_machine().filter(status=RunStatus.QUEUED).order_by("id"))
+    waiting = list(
+        TrainingRun.objects.on_this_machine().filter(status=RunStatus.QUEUED).order_by("id")
+    )
     loads = limits.loads({run.team_id for run in waiting})
     for run in waiting:
         ranked.append((loads[run.team_id].full, turns[run.team_id], run.pk, run))
@@ -108,12 +121,20 @@ def wake_id(run: TrainingRun) -> str:
 def dispatch(run: TrainingRun) -> str:
     """Send the wake-up call. Never raises for Redis: the row is queued, and the reconciler sends the call again."""
     name = SLOT_QUEUE if run.works_here else QUICK_QUEUE
-    return _enqueue(name, EXECUTE, run.pk, wake_id(run), timeout=settings.RQ_QUEUES[SLOT_QUEUE]["DEFAULT_TIMEOUT"])
+    return _enqueue(
+        name,
+        EXECUTE,
+        run.pk,
+        wake_id(run),
+        timeout=settings.RQ_QUEUES[SLOT_QUEUE]["DEFAULT_TIMEOUT"],
+    )
 
 
 def wake_team(team: Team) -> None:
     """One of the team's runs has ended: those that waited for that may start."""
-    for run in startable(TrainingRun.objects.for_team(team).filter(status=RunStatus.QUEUED).order_by("id")):
+    for run in startable(
+        TrainingRun.objects.for_team(team).filter(status=RunStatus.QUEUED).order_by("id")
+    ):
         dispatch(run)
 
 
@@ -123,7 +144,9 @@ def nudge() -> str:
     Every queued run has a call of its own, but one call may be lost with the worker that carried it: RQ believes it started.
     """
     waiting = startable(waiting_in_order())
-    busy = TrainingRun.objects.on_this_machine().filter(status__in=[RunStatus.RUNNING, RunStatus.CANCELLING])
+    busy = TrainingRun.objects.on_this_machine().filter(
+        status__in=[RunStatus.RUNNING, RunStatus.CANCELLING]
+    )
     if not waiting or busy.exists():
         return "not needed"
     try:
@@ -143,22 +166,34 @@ def is_slot_idle() -> bool:
 
 def dispatch_pace(base: BaseModel) -> str:
     """Have this machine's pace on a base model measured; not twice at once."""
-    return _enqueue(SLOT_QUEUE, PACE, base.pk, f"{PACE_JOB}{base.pk}", timeout=PACE_TIMEOUT_SECONDS)
+    return _enqueue(
+        SLOT_QUEUE, PACE, base.pk, f"{PACE_JOB}{base.pk}", timeout=PACE_TIMEOUT_SECONDS
+    )
 
 
 def dispatch_trial(base: BaseModel) -> str:
     """Have an added base model tried, where runs are trained: both need the memory. Not twice at once."""
-    return _enqueue(SLOT_QUEUE, TRIAL, base.pk, f"{TRIAL_JOB}{base.pk}", timeout=TRIAL_TIMEOUT_SECONDS)
+    return _enqueue(
+        SLOT_QUEUE, TRIAL, base.pk, f"{TRIAL_JOB}{base.pk}", timeout=TRIAL_TIMEOUT_SECONDS
+    )
 
 
 def dispatch_provider_trial(provider: Provider) -> str:
     """Have a provider tried by the quick worker; not twice at once."""
-    return _enqueue(QUICK_QUEUE, TRY_PROVIDER, provider.pk, f"provider-{provider.pk}", timeout=POLL_TIMEOUT_SECONDS)
+    return _enqueue(
+        QUICK_QUEUE,
+        TRY_PROVIDER,
+        provider.pk,
+        f"provider-{provider.pk}",
+        timeout=POLL_TIMEOUT_SECONDS,
+    )
 
 
 def dispatch_merge(merged: MergedModel) -> str:
     """Have a merged download made, where runs are trained: both need the memory. Not twice at once."""
-    return _enqueue(SLOT_QUEUE, MERGE, merged.pk, f"{MERGE_JOB}{merged.pk}", timeout=TRIAL_TIMEOUT_SECONDS)
+    return _enqueue(
+        SLOT_QUEUE, MERGE, merged.pk, f"{MERGE_JOB}{merged.pk}", timeout=TRIAL_TIMEOUT_SECONDS
+    )
 
 
 def dispatch_poll(run: TrainingRun) -> str:
@@ -193,7 +228,11 @@ def _clear_finished(queue: django_rq.queues.DjangoRQ, job_id: str) -> None:
     except NoSuchJobError:
         return
     status = job.get_status(refresh=False)
-    lost = status == JobStatus.QUEUED and job.get_position() is None and not _between_queues(queue, job_id)
+    lost = (
+        status == JobStatus.QUEUED
+        and job.get_position() is None
+        and not _between_queues(queue, job_id)
+    )
     if lost or status not in ON_THE_WAY or (status == JobStatus.STARTED and _is_silent(job)):
         job.delete()
 
@@ -211,5 +250,7 @@ def _between_queues(queue: django_rq.queues.DjangoRQ, job_id: str) -> bool:
 
 
 def _ordinal(number: int) -> str:
-    ending = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    ending = (
+        "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    )
     return f"{number}{ending}"

@@ -5,14 +5,28 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connections
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    connections,
+)
 from django.db.models import Q
 from django.utils import timezone
 
 from teams.models import Confidence, Hold, HoldState, Purpose, SubjectKind
 from teams.services.money import HOLD_LIFETIME
 from teams.services.sweeping import each_alone
-from training.models import AT_PROVIDER, CREATING, ENDED, InvalidTransition, RunStatus, TrainingRun, lease_owner
+from training.models import (
+    AT_PROVIDER,
+    CREATING,
+    ENDED,
+    InvalidTransition,
+    RunStatus,
+    TrainingRun,
+    lease_owner,
+)
 from training.services import cloud, finish, queue
 
 log = logging.getLogger(__name__)
@@ -30,7 +44,16 @@ class Findings:
     asked_again: list[int] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return any((self.handed_on, self.ended, self.woken, self.settled, self.cleaned, self.asked_again))
+        return any(
+            (
+                self.handed_on,
+                self.ended,
+                self.woken,
+                self.settled,
+                self.cleaned,
+                self.asked_again,
+            )
+        )
 
 
 def reconcile() -> Findings:
@@ -60,16 +83,25 @@ def worker_child_died(*, pid: int) -> None:
         for run in TrainingRun.objects.with_related().filter(lease__startswith=lease_owner(pid)):
             _hand_on(run, Findings())
     except DatabaseError as error:
-        log.warning("the run of killed process %s was not handed on (%s); its lease will run out", pid, error)
+        log.warning(
+            "the run of killed process %s was not handed on (%s); its lease will run out",
+            pid,
+            error,
+        )
     finally:
         connections.close_all()  # nothing may be open when the worker forks again
 
 
 def _without_worker(found: Findings) -> None:
     late = Q(lease_until__lt=timezone.now()) | Q(lease_until=None)
-    abandoned = TrainingRun.objects.with_related().filter(late, status__in=[RunStatus.RUNNING, RunStatus.CANCELLING])
+    abandoned = TrainingRun.objects.with_related().filter(
+        late, status__in=[RunStatus.RUNNING, RunStatus.CANCELLING]
+    )
     # A job at the provider needs no worker: the next look ends it.
-    each_alone(abandoned.exclude(status=RunStatus.CANCELLING, provider_job__gt=""), lambda run: _hand_on(run, found))
+    each_alone(
+        abandoned.exclude(status=RunStatus.CANCELLING, provider_job__gt=""),
+        lambda run: _hand_on(run, found),
+    )
 
 
 def _hand_on(run: TrainingRun, found: Findings) -> None:
@@ -85,7 +117,9 @@ def _hand_on(run: TrainingRun, found: Findings) -> None:
 
 
 def _without_call(found: Findings) -> None:
-    for run in queue.startable(TrainingRun.objects.filter(status=RunStatus.QUEUED).order_by("id")):
+    for run in queue.startable(
+        TrainingRun.objects.filter(status=RunStatus.QUEUED).order_by("id")
+    ):
         if queue.dispatch(run) == "queued":
             found.woken.append(run.pk)
     queue.nudge()
@@ -94,19 +128,27 @@ def _without_call(found: Findings) -> None:
 def _unsettled(found: Findings) -> None:
     """Holds of ended runs: normally closed with the run; here after a price was missing. Of running ones: not yet expired."""
     each_alone(_with_open_holds(), lambda run: _settle(run, found))
-    active = Purpose.objects.filter(kind=SubjectKind.RUN, key__in=TrainingRun.objects.active().values("key"))
-    late = Hold.objects.filter(purpose__in=active, state=HoldState.OPEN, expires_at__lt=timezone.now())
+    active = Purpose.objects.filter(
+        kind=SubjectKind.RUN, key__in=TrainingRun.objects.active().values("key")
+    )
+    late = Hold.objects.filter(
+        purpose__in=active, state=HoldState.OPEN, expires_at__lt=timezone.now()
+    )
     late.update(expires_at=timezone.now() + HOLD_LIFETIME)
 
 
 def _settle(run: TrainingRun, found: Findings) -> None:
-    if finish.settle(run, Confidence.EXACT if run.status == RunStatus.SUCCEEDED else Confidence.ESTIMATED):
+    if finish.settle(
+        run, Confidence.EXACT if run.status == RunStatus.SUCCEEDED else Confidence.ESTIMATED
+    ):
         found.settled.append(run.pk)
 
 
 def _with_open_holds() -> list[TrainingRun]:
     held = Purpose.objects.filter(kind=SubjectKind.RUN, holds__state=HoldState.OPEN)
-    return list(TrainingRun.objects.with_related().filter(key__in=held.values("key"), status__in=ENDED))
+    return list(
+        TrainingRun.objects.with_related().filter(key__in=held.values("key"), status__in=ENDED)
+    )
 
 
 def _uncleaned(found: Findings) -> None:
@@ -127,7 +169,10 @@ def _incomplete(found: Findings) -> None:
     now = timezone.now()
     due = TrainingRun.objects.filter(status=RunStatus.SUCCEEDED, missing_next__lte=now)
     unknown = TrainingRun.objects.filter(
-        status__in=ENDED, provider_status=CREATING, provider_job="", finished_at__lte=now - cloud.LISTS_LAG
+        status__in=ENDED,
+        provider_status=CREATING,
+        provider_job="",
+        finished_at__lte=now - cloud.LISTS_LAG,
     )
     each_alone([*due, *unknown], lambda run: _ask_again(run, found))
 
@@ -137,7 +182,9 @@ def _ask_again(run: TrainingRun, found: Findings) -> None:
         found.asked_again.append(run.pk)
 
 
-def repeat(rounds: list[tuple[float, Callable[[], object]]], stopped: Callable[[float], bool]) -> None:
+def repeat(
+    rounds: list[tuple[float, Callable[[], object]]], stopped: Callable[[float], bool]
+) -> None:
     """Do each of `rounds` every so many seconds until `stopped(seconds to wait)` says so.
 
     A database that is away is waited for; a round that fails otherwise is logged, and the others go on.

@@ -41,7 +41,9 @@ class Recorder:
     def take(self, event: Event) -> None:
         """Remember one event of the engine."""
         kind = event["event"]
-        kept_back = ("event",) if kind == "started" else ("event", "work")  # `started` tells what a checkpoint had kept
+        kept_back = (
+            ("event",) if kind == "started" else ("event", "work")
+        )  # `started` tells what a checkpoint had kept
         data = {key: _cut(value) for key, value in event.items() if key not in kept_back}
         if kind == "failed":
             self.failure = event
@@ -52,7 +54,12 @@ class Recorder:
         elif kind != "calls":
             step = data.pop("step", None)
             self._waiting.append(
-                RunEvent(run=self.run, kind=kind[:20], step=step if isinstance(step, int) else None, data=data)
+                RunEvent(
+                    run=self.run,
+                    kind=kind[:20],
+                    step=step if isinstance(step, int) else None,
+                    data=data,
+                )
             )
         self._fields |= _fields_of(kind, event)
         self._kinds.add(kind)
@@ -80,7 +87,11 @@ class Recorder:
 
     def _write(self) -> None:
         seconds = self._seconds_before + time.monotonic() - self._began
-        fields = {**self._fields, "compute_seconds": round(seconds, 3)} if self.bill_seconds else self._fields
+        fields = (
+            {**self._fields, "compute_seconds": round(seconds, 3)}
+            if self.bill_seconds
+            else self._fields
+        )
         with transaction.atomic():
             if fields and not self.run.write(self.lease, **fields):
                 raise LeaseLost(f"run {self.run.pk}")
@@ -109,7 +120,11 @@ def _fields_of(kind: str, event: Event) -> dict[str, Any]:
 
 def _fields_of_kind(kind: str, event: Event) -> dict[str, Any]:
     if kind == "started":
-        from_step = {"training_tokens": _count(event["work"], "tokens")} if isinstance(event.get("work"), dict) else {}
+        from_step = (
+            {"training_tokens": _count(event["work"], "tokens")}
+            if isinstance(event.get("work"), dict)
+            else {}
+        )
         return {"total_steps": _count(event, "total_steps"), **from_step}
     if kind == "step":
         fields = {
@@ -117,11 +132,17 @@ def _fields_of_kind(kind: str, event: Event) -> dict[str, Any]:
             "train_loss": event.get("loss"),
             "training_tokens": _count(event, "tokens"),
         }
-        return fields | ({"total_steps": _count(event, "total_steps")} if event.get("total_steps") else {})
+        return fields | (
+            {"total_steps": _count(event, "total_steps")} if event.get("total_steps") else {}
+        )
     if kind == "validation":
         return {"validation_loss": event.get("loss")}
     if kind == "score":
-        return {"score_before" if event.get("stage") == "before" else "score_after": event.get("score")}
+        return {
+            "score_before" if event.get("stage") == "before" else "score_after": event.get(
+                "score"
+            )
+        }
     if kind == "calls":
         names = ("input_tokens", "cached_input_tokens", "output_tokens")
         used, allowed = _count(event, "used"), _count(event, "allowed")

@@ -17,7 +17,9 @@ class Rewards:
     words: str
 
 
-def rewards(points: Iterable[tuple[str, int | None, Mapping[str, Any]]], total_steps: int) -> Rewards | None:
+def rewards(
+    points: Iterable[tuple[str, int | None, Mapping[str, Any]]], total_steps: int
+) -> Rewards | None:
     """From a run's curve points (kind, step, what was said there); None where none of them has rewards."""
     margins: dict[str, list[charts.Point]] = {kind: [] for kind in KINDS}
     accuracy: dict[str, float] = {}
@@ -39,6 +41,4 @@ def _words(accuracy: dict[str, float]) -> str:
             f"The preferred answer gained on the rejected one in {held_out:.0%} of the pairs that were kept back. Half would be "
             "chance; 70 % or more is good."
         )
-    return (
-        f"The preferred answer gained on the rejected one in {last or 0:.0%} of the last pairs. Half would be chance."
-    )
+    return f"The preferred answer gained on the rejected one in {last or 0:.0%} of the last pairs. Half would be chance."

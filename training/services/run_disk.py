@@ -22,7 +22,9 @@ BYTES_PER_TOKEN = 6
 CHECKPOINT = "checkpoint"
 
 
-def estimate(version: DatasetVersion, method: Method, base_model: BaseModel, settings: dict[str, Any]) -> int:
+def estimate(
+    version: DatasetVersion, method: Method, base_model: BaseModel, settings: dict[str, Any]
+) -> int:
     """Bytes that a run may come to keep: its rows, its logs, and for LoRA its checkpoint and adapters."""
     rows = BYTES_PER_TOKEN * version.token_estimate + 500 * version.row_count
     if methods.get(method).is_program or not base_model.local:
@@ -36,7 +38,9 @@ def estimate(version: DatasetVersion, method: Method, base_model: BaseModel, set
 
 def count(run: TrainingRun) -> None:
     """Count what lies in the run's folder, in place of the estimate."""
-    disk.settle(team=run.team, key=run.disk_key, kind=DiskKind.RUN, size=disk.size_of(run.folder))
+    disk.settle(
+        team=run.team, key=run.disk_key, kind=DiskKind.RUN, size=disk.size_of(run.folder)
+    )
 
 
 def prune() -> int:
@@ -45,7 +49,9 @@ def prune() -> int:
     # Earlier versions had a stand-in for OpenAI, which kept the rows of its jobs here.
     shutil.rmtree(Path(django_settings.VAR_DIR) / "rehearsal", ignore_errors=True)
     before = timezone.now() - timedelta(days=django_settings.CHECKPOINT_KEPT_DAYS)
-    ended = TrainingRun.objects.filter(status__in=ENDED, finished_at__lt=before).select_related("team__course")
+    ended = TrainingRun.objects.filter(status__in=ENDED, finished_at__lt=before).select_related(
+        "team__course"
+    )
     gone = 0
     for run in ended.iterator(200):
         checkpoint = run.file(CHECKPOINT)
@@ -59,7 +65,9 @@ def prune() -> int:
 def _count_uncounted() -> None:
     """Runs of before there were quotas, or that came with a course's archive."""
     counted = set(DiskUse.objects.filter(kind=DiskKind.RUN).values_list("key", flat=True))
-    for run in TrainingRun.objects.filter(status__in=ENDED).select_related("team__course").iterator(200):
+    for run in (
+        TrainingRun.objects.filter(status__in=ENDED).select_related("team__course").iterator(200)
+    ):
         if run.disk_key not in counted and run.folder.exists():
             count(run)
 

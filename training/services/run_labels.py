@@ -34,7 +34,9 @@ def label(*, run: TrainingRun, person: User, changes: dict[str, str]) -> None:
         _still_there(TrainingRun.objects.filter(pk=run.pk).update(**changes))
         run.refresh_from_db(fields=[*changes])
         if "name" in changes:
-            _record(run, person, "run renamed", before={"name": before}, after={"name": run.name})
+            _record(
+                run, person, "run renamed", before={"name": before}, after={"name": run.name}
+            )
         if "note" in changes:
             _record(run, person, "run annotated")
     live.relabelled(run)
@@ -50,7 +52,9 @@ def archive(*, run: TrainingRun, person: User, on: bool) -> None:
     """Take the run out of lists and choices, or bring it back. Raises CannotArchive for a run that is under way: nobody
     should lose sight of what still costs money."""
     if on and run.is_active:
-        raise CannotArchive(f"{run} is still under way. Cancel it, or archive it when it has ended.")
+        raise CannotArchive(
+            f"{run} is still under way. Cancel it, or archive it when it has ended."
+        )
     with transaction.atomic():
         _still_there(TrainingRun.objects.filter(pk=run.pk).count())
         rows = TrainingRun.objects.filter(pk=run.pk, archived_at__isnull=on)
@@ -65,4 +69,11 @@ def _still_there(rows: int) -> None:
 
 
 def _record(run: TrainingRun, person: User, action: str, **values: Any) -> None:
-    audit.record(course=run.team.course, team=run.team, person=person, action=action, what=str(run), **values)
+    audit.record(
+        course=run.team.course,
+        team=run.team,
+        person=person,
+        action=action,
+        what=str(run),
+        **values,
+    )

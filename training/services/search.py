@@ -61,11 +61,17 @@ def search_of(run: TrainingRun) -> Search:
 
 
 def _best(told: Mapping[int, Mapping[str, Any]]) -> int | None:
-    scored = {number: score for number, data in told.items() if (score := _share(data.get("score"))) is not None}
+    scored = {
+        number: score
+        for number, data in told.items()
+        if (score := _share(data.get("score"))) is not None
+    }
     return max(scored, key=lambda number: scored[number]) if scored else None
 
 
-def _candidate(number: int, told: Mapping[int, Mapping[str, Any]], best: int | None) -> Candidate:
+def _candidate(
+    number: int, told: Mapping[int, Mapping[str, Any]], best: int | None
+) -> Candidate:
     data = told[number]
     named = data.get("parent")
     parent = named if isinstance(named, int) and named in told and named != number else None
@@ -87,7 +93,9 @@ def _candidate(number: int, told: Mapping[int, Mapping[str, Any]], best: int | N
 def difference(before: str, after: str) -> Iterable[Piece]:
     """`after` word by word, with what is gone from `before` in its place."""
     old, new = before.split()[:MOST_WORDS], after.split()[:MOST_WORDS]
-    for change, old_from, old_to, new_from, new_to in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+    for change, old_from, old_to, new_from, new_to in SequenceMatcher(
+        None, old, new, autojunk=False
+    ).get_opcodes():
         if change == "equal":
             yield Piece("same", " ".join(new[new_from:new_to]))
             continue

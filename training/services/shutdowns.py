@@ -43,7 +43,9 @@ def warnings_for(base: BaseModel) -> list[str]:
     if ends is not None and base.hosting == Hosting.PROVIDER:
         said.append(f"{base.provider} takes no new fine-tuning jobs from {_day(ends[0])} on.")
     if base.shutdown_on:
-        said.append(f"The provider switches {base} off on {_day(base.shutdown_on)}; chats with it end then.")
+        said.append(
+            f"The provider switches {base} off on {_day(base.shutdown_on)}; chats with it end then."
+        )
     return said
 
 
@@ -55,8 +57,13 @@ def of_course(course: Course | None) -> list[Ending]:
     for provider in found:
         if (ends := last_day_of_jobs(provider)) is not None and provider.for_training:
             endings.append(Ending(f"{provider}: no new fine-tuning jobs", *ends))
-    bases = BaseModel.objects.filter(provider__in=found, enabled=True, rehearsal=False).exclude(shutdown_on=None)
-    return sorted([*endings, *_of_models(bases.select_related("provider"), course)], key=lambda one: (one.on, one.what))
+    bases = BaseModel.objects.filter(provider__in=found, enabled=True, rehearsal=False).exclude(
+        shutdown_on=None
+    )
+    return sorted(
+        [*endings, *_of_models(bases.select_related("provider"), course)],
+        key=lambda one: (one.on, one.what),
+    )
 
 
 def _of_models(bases: "QuerySet[BaseModel]", course: Course | None) -> list[Ending]:
@@ -67,7 +74,10 @@ def _of_models(bases: "QuerySet[BaseModel]", course: Course | None) -> list[Endi
         key = (f"{base.provider}: {base.name}", base.shutdown_on)
         before = named[key].runs if key in named else 0
         named[key] = Ending(
-            f"{key[0]} is switched off", key[1], base.shutdown_source, before + _answering(base, course)
+            f"{key[0]} is switched off",
+            key[1],
+            base.shutdown_source,
+            before + _answering(base, course),
         )
     return list(named.values())
 
@@ -75,7 +85,9 @@ def _of_models(bases: "QuerySet[BaseModel]", course: Course | None) -> list[Endi
 def _answering(base: BaseModel, course: Course | None) -> int:
     if course is None:
         return 0
-    return TrainingRun.objects.filter(team__course=course, base_model=base, status=RunStatus.SUCCEEDED).count()
+    return TrainingRun.objects.filter(
+        team__course=course, base_model=base, status=RunStatus.SUCCEEDED
+    ).count()
 
 
 def elsewhere(run: TrainingRun) -> list[BaseModel]:

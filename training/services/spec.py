@@ -21,12 +21,16 @@ from training.services.estimate import REFLECTION, ROWS_SHARE, rows_in_share
 from training.services.json_files import write_json
 from training.services.questions import SAMPLE_QUESTIONS
 
-TRAINS, OPTIMIZES = "lora.train", "dspy_program.optimize"
+TRAINS = "lora.train"
+OPTIMIZES = "dspy_program.optimize"
 ASKED = "asked"  # hyperparameters as a person or a program asked for them, "auto" included
 SAVE_EVERY_STEPS = 25  # how often LoRA saves a checkpoint
-TRAIN_FILE, VALIDATION_FILE = "train.jsonl", "validation.jsonl"
+TRAIN_FILE = "train.jsonl"
+VALIDATION_FILE = "validation.jsonl"
 # Settings of the platform, not of an engine.
-OURS = frozenset({"validation_fraction", ROWS_SHARE, REFLECTION, "starts_from", "system_prompt", ASKED})
+OURS = frozenset(
+    {"validation_fraction", ROWS_SHARE, REFLECTION, "starts_from", "system_prompt", ASKED}
+)
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,11 @@ def write_order(run: TrainingRun) -> Order:
     environment: dict[str, str] = {}
     if run.is_adapter:
         base = run.base_model
-        spec |= {"base_model": base.weights, "base_name": public_name(base), "base_sha256": base.weights_sha256}
+        spec |= {
+            "base_model": base.weights,
+            "base_name": public_name(base),
+            "base_sha256": base.weights_sha256,
+        }
         name_base(run.folder, base)
         spec |= {**_start(run), **_verdict(run, files.train)}
     else:
@@ -97,7 +105,12 @@ def write_order(run: TrainingRun) -> Order:
         ):  # the engine's client looks the name up by itself
             raise NotReady(why)
         local = run.base_model.local
-        spec |= {"model": run.base_model.name, "base_url": asked.base_url, "local": local, **_limits(run)}
+        spec |= {
+            "model": run.base_model.name,
+            "base_url": asked.base_url,
+            "local": local,
+            **_limits(run),
+        }
         environment["ENGINE_API_KEY"] = asked.api_key
     write_json(run.file(SPEC_FILE), spec)
     return Order(TRAINS if run.is_adapter else OPTIMIZES, run.folder, environment)
@@ -105,7 +118,9 @@ def write_order(run: TrainingRun) -> Order:
 
 def _verdict(run: TrainingRun, train: Path) -> dict[str, Any]:
     """What the engine asks at the end, and where it finds what the base says to it."""
-    drawn = fresh_questions.draw(train, seed=run.seed, content_hash=run.dataset_version.content_hash)
+    drawn = fresh_questions.draw(
+        train, seed=run.seed, content_hash=run.dataset_version.content_hash
+    )
     told = run.settings.get("system_prompt")  # put before pairs that have no system line
     lines = {str(told)} if told else base_answers.system_lines_in(train)
     known = base_answers.file_of(run.base_model, lines)
@@ -130,7 +145,11 @@ def _limits(run: TrainingRun) -> dict[str, Any]:
     if reflects:
         asked = token_prices(course=run.team.course, model=str(reflects), provider=run.provider)
         others = {"reflection_model": str(reflects), "reflection_prices": _as_table(asked)}
-    held = MoneyHold.objects.filter(key=run.hold_key, state=HoldState.OPEN).values_list("amount", flat=True).first()
+    held = (
+        MoneyHold.objects.filter(key=run.hold_key, state=HoldState.OPEN)
+        .values_list("amount", flat=True)
+        .first()
+    )
     return {
         "max_calls": int(run.settings["max_calls"]),
         "prices": _as_table(prices),
@@ -153,5 +172,7 @@ def commonest_system_prompt(train: Path) -> str:
     with train.open(encoding="utf-8") as lines:
         for line in lines:
             messages = json.loads(line)["messages"]
-            prompts[messages[0]["content"] if messages and messages[0]["role"] == "system" else ""] += 1
+            prompts[
+                messages[0]["content"] if messages and messages[0]["role"] == "system" else ""
+            ] += 1
     return prompts.most_common(1)[0][0] if prompts else ""

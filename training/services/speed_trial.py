@@ -35,12 +35,20 @@ from training.services.spec import SAVE_EVERY_STEPS, TRAIN_FILE, VALIDATION_FILE
 log = logging.getLogger(__name__)
 
 HEAVY_SECONDS = 60.0  # a trial this long is disturbed by little
-ROWS, HELD_OUT_ROWS, EPOCHS, BATCH_SIZE, ASK_EVERY_STEPS, SEED = 108, 12, 4, 8, 25, 17
+ROWS = 108
+HELD_OUT_ROWS = 12
+EPOCHS = 4
+BATCH_SIZE = 8
+ASK_EVERY_STEPS = 25
+SEED = 17
 # Most rows as short as a team's, a few long: a step costs something, and each token in it.
-LONGEST_COUNT, RARITY = 30, 8
+LONGEST_COUNT = 30
+RARITY = 8
 FEWEST_STEPS = 3  # the first one is no measure
 LONGEST_SECONDS = 600.0  # a base too heavy for this is measured by its first runs
-FAILURES_BORNE, FAILURES_SINCE = 3, timedelta(days=1)  # more trials of a base that fails would tell nothing new
+# more trials of a base that fails would tell nothing new
+FAILURES_BORNE = 3
+FAILURES_SINCE = timedelta(days=1)
 PATIENCE_SECONDS = 1.0
 WARM_SOCKET = "LORA_WARM_SOCKET"  # where engines find a process that has torch loaded
 
@@ -72,7 +80,9 @@ def measure(base_model_id: int) -> str:
         trial.trouble = _train(base, Path(folder))[:500]
         trial.compute_seconds = round(time.monotonic() - began, 3)
         if not trial.trouble:
-            trial.metrics = json.loads((Path(folder) / "result.json").read_text(encoding="utf-8"))["metrics"]
+            trial.metrics = json.loads(
+                (Path(folder) / "result.json").read_text(encoding="utf-8")
+            )["metrics"]
     trial.save()
     log.info("%s: %s", trial, trial.trouble or f"{trial.tokens_per_second:.0f} tokens a second")
     return trial.trouble or "measured"
@@ -96,9 +106,15 @@ def _is_known(base: BaseModel, here: str) -> bool:
     """Runs don't count: they are made beside others' work, and say nothing of the idle machine that a price is made of."""
     made = PaceTrial.objects.filter(base_model=base, machine=here)
     measured = made.filter(trouble="")
-    if measured.filter(compute_seconds__gte=HEAVY_SECONDS).exists() or measured.count() >= training_time.RECENT_RUNS:
+    if (
+        measured.filter(compute_seconds__gte=HEAVY_SECONDS).exists()
+        or measured.count() >= training_time.RECENT_RUNS
+    ):
         return True
-    return made.exclude(trouble="").filter(at__gte=timezone.now() - FAILURES_SINCE).count() >= FAILURES_BORNE
+    return (
+        made.exclude(trouble="").filter(at__gte=timezone.now() - FAILURES_SINCE).count()
+        >= FAILURES_BORNE
+    )
 
 
 def _is_up() -> bool:
@@ -135,7 +151,10 @@ def _train(base: BaseModel, folder: Path) -> str:
                 engine.ask_to_leave()
         if engine.exit_code == 0:
             return ""
-        return said or f"the trial ended after {time.monotonic() - began:.0f} s with status {engine.exit_code}"
+        return (
+            said
+            or f"the trial ended after {time.monotonic() - began:.0f} s with status {engine.exit_code}"
+        )
 
 
 def _order(base: BaseModel, folder: Path) -> dict[str, Any]:
@@ -170,9 +189,14 @@ def _row(number: int) -> dict[str, Any]:
     count = round(LONGEST_COUNT * draw.random() ** RARITY)
     counted = " ".join(f"{left + step}," for step in range(1, 1 + count))
     answer = f"Um, I count on: {counted} It is {left + right}! I used my fingers."
-    asked = draw.choice(["What is {} + {}?", "How would you solve {} + {}?", "Can you add {} and {}?"])
+    asked = draw.choice(
+        ["What is {} + {}?", "How would you solve {} + {}?", "Can you add {} and {}?"]
+    )
     question = asked.format(left, right)
     return {
         "id": str(number),
-        "messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}],
+        "messages": [
+            {"role": "user", "content": question},
+            {"role": "assistant", "content": answer},
+        ],
     }

@@ -15,7 +15,8 @@ from training.services import cancel, launch
 from training.services.launch import LaunchRefused, Priced, Wanted
 
 MOST_RUNS = 12
-RATE, RANK = "learning_rate", "rank"
+RATE = "learning_rate"
+RANK = "rank"
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,9 @@ def variants(wanted: Wanted, rates: Sequence[float], ranks: Sequence[int]) -> li
 def price(team: Team, wanted: Sequence[Wanted]) -> SweepPrice:
     """Raises LaunchRefused where one of them cannot start, or all together could cost more than is left."""
     if not 2 <= len(wanted) <= MOST_RUNS:
-        raise LaunchRefused(f"A sweep has 2 to {MOST_RUNS} runs; these are {len(wanted)}. Change the number of values.")
+        raise LaunchRefused(
+            f"A sweep has 2 to {MOST_RUNS} runs; these are {len(wanted)}. Change the number of values."
+        )
     priced = SweepPrice([launch.price(team, one) for one in wanted])
     left = team_ledger.figures(team).really_left
     if priced.most > left:
@@ -88,7 +91,9 @@ def start(*, team: Team, person: User, priced: SweepPrice, name: str, key: UUID)
 def cancel_all(*, sweep: Sweep, person: User) -> int:
     """Stop every run that has not ended. How many."""
     stopped = 0
-    for run in sweep.runs.active().with_related().order_by("-id"):  # those that wait, before the one that works
+    for run in (
+        sweep.runs.active().with_related().order_by("-id")
+    ):  # those that wait, before the one that works
         try:
             cancel.cancel(run=run, person=person)
         except cancel.CannotStop:
@@ -131,10 +136,16 @@ def ranking(sweep: Sweep) -> Ranking:
     rest = [line for line in lines if line not in done]
     if ranked:
         ranked[0] = replace(ranked[0], best=True)
-    by = "Ranked by verdict: most answers that read like a second-grader, least repetition." if judged else BY_LOSS
+    by = (
+        "Ranked by verdict: most answers that read like a second-grader, least repetition."
+        if judged
+        else BY_LOSS
+    )
     active = [run for run in runs if run.is_active]
     charged = sum(getattr(run, "charged", None) or 0 for run in runs)
-    return Ranking([*ranked, *rest], by, bool(active), charged, sum(run.most_cost for run in active))
+    return Ranking(
+        [*ranked, *rest], by, bool(active), charged, sum(run.most_cost for run in active)
+    )
 
 
 BY_LOSS = (
@@ -162,4 +173,6 @@ def _by_verdict(line: Line) -> tuple[float, float, float]:
 def _verdicts(runs: list[TrainingRun]) -> dict[int, tuple[int, int, int]]:
     """Of the adapters that were kept, by run."""
     found = RunVerdict.objects.filter(run__in=runs, kept=True, asked__gt=0)
-    return {one.run_id: (one.childlike, one.repeats, one.asked) for one in found.defer("answers")}
+    return {
+        one.run_id: (one.childlike, one.repeats, one.asked) for one in found.defer("answers")
+    }

@@ -19,7 +19,9 @@ def count_text(text: str) -> int:
 def count_messages(messages: Iterable[Mapping[str, Any]]) -> int:
     """Tokens of a chat request's messages, the frame of the reply included."""
     return TOKENS_PER_REPLY + sum(
-        TOKENS_PER_MESSAGE + count_text(str(message["role"])) + count_text(str(message["content"]))
+        TOKENS_PER_MESSAGE
+        + count_text(str(message["role"]))
+        + count_text(str(message["content"]))
         for message in messages
     )
 

@@ -27,14 +27,23 @@ PAIR_HALVES = 2
 START_SECONDS = 8.0
 TOKENS_PER_SECOND = 2_000.0
 VALIDATION_SPEED = 3  # against training: no gradients
-WORK_PER_TOKEN, WORK_PER_SECOND = 6, 5e10  # multiplications for each weight, forward and back; of two busy cores
-ANSWER_TOKENS, BYTES_PER_SECOND = 40, 1e10  # each token of an answer reads all weights from memory
-ANSWER_SECONDS, SAVE_SECONDS = 0.2, 0.1
+# multiplications for each weight, forward and back; of two busy cores
+WORK_PER_TOKEN = 6
+WORK_PER_SECOND = 5e10
+# each token of an answer reads all weights from memory
+ANSWER_TOKENS = 40
+BYTES_PER_SECOND = 1e10
+ANSWER_SECONDS = 0.2
+SAVE_SECONDS = 0.1
 
 # As in the engine's loop.
-ASKING_SHARE, ASKING_SECONDS = 0.1, 5.0
-VALIDATION_SHARE, FEWEST_VALIDATION_ROWS = 0.3, 100
-VERDICT_CANDIDATES = 1.5  # adapters that are asked: the best by validation loss, and often the last one too
+ASKING_SHARE = 0.1
+ASKING_SECONDS = 5.0
+VALIDATION_SHARE = 0.3
+FEWEST_VALIDATION_ROWS = 100
+VERDICT_CANDIDATES = (
+    1.5  # adapters that are asked: the best by validation loss, and often the last one too
+)
 VERDICT_SPEED = 3  # against a sample answer: many are made together
 
 
@@ -124,7 +133,11 @@ class Pace:
 
     def sample_answers(self, work: Work) -> int:
         """How many there will be."""
-        return work.answers + work.free_answers + round(median(one.answers_between(work) for one in self.seen))
+        return (
+            work.answers
+            + work.free_answers
+            + round(median(one.answers_between(work) for one in self.seen))
+        )
 
 
 def tokens_of(base: BaseModel, version: DatasetVersion) -> int:
@@ -179,7 +192,9 @@ def _processor() -> str:
 
 def worked_through(base: BaseModel, *, quantization: str) -> "QuerySet[TrainingRun]":
     """LoRA runs on this base, in these bits, that were done in one go: those that tell how fast a machine is."""
-    done = TrainingRun.objects.adapters().filter(base_model=base, status=RunStatus.SUCCEEDED, attempt=1)
+    done = TrainingRun.objects.adapters().filter(
+        base_model=base, status=RunStatus.SUCCEEDED, attempt=1
+    )
     done = done.exclude(imported=True)  # another machine's, or anybody's invention
     in_these_bits = Q(settings__quantization=quantization)
     if quantization == WHOLE:
@@ -194,12 +209,18 @@ def pace_of(base: BaseModel, *, quantization: str) -> Pace:
     trials = _latest_trials(base) if quantization == WHOLE else []
     done = worked_through(base, quantization=quantization)
     if trials:
-        done = done.filter(Q(finished_at__gt=trials[0].at) | Q(result__machine=trials[0].machine))
+        done = done.filter(
+            Q(finished_at__gt=trials[0].at) | Q(result__machine=trials[0].machine)
+        )
     recent = done.order_by("-finished_at")[:RECENT_RUNS]
     runs = [seen(run.compute_seconds, run.result.get("metrics") or {}, guess) for run in recent]
     known = [run for run in runs if run is not None]
     trials = trials[: RECENT_RUNS - len(known)]
-    tried = [one for trial in trials if (one := seen(trial.compute_seconds, trial.metrics, guess)) is not None]
+    tried = [
+        one
+        for trial in trials
+        if (one := seen(trial.compute_seconds, trial.metrics, guess)) is not None
+    ]
     return Pace((*known, *tried) or (guess,), len(known), trial=bool(tried))
 
 
@@ -207,7 +228,9 @@ def _latest_trials(base: BaseModel) -> list[PaceTrial]:
     """Newest first: those on the machine of the newest one."""
     trials = PaceTrial.objects.filter(base_model=base, trouble="")
     newest = trials.first()
-    return list(trials.filter(machine=newest.machine)[:RECENT_RUNS]) if newest is not None else []
+    return (
+        list(trials.filter(machine=newest.machine)[:RECENT_RUNS]) if newest is not None else []
+    )
 
 
 def seen(seconds: float, metrics: dict[str, Any], guess: Seen) -> Seen | None:
@@ -226,14 +249,20 @@ def seen(seconds: float, metrics: dict[str, Any], guess: Seen) -> Seen | None:
     if not by_step and not by_token:
         return None
     steps = by_step * figure("steps") + by_token * figure("tokens")
-    by_answer = figure("seconds_per_answer") or each("sample_seconds", "sample_answers", guess.by_answer)
+    by_answer = figure("seconds_per_answer") or each(
+        "sample_seconds", "sample_answers", guess.by_answer
+    )
     answering = by_answer * figure("sample_answers")
-    beside = answering + sum(map(figure, ("validation_seconds", "save_seconds", "verdict_seconds")))
+    beside = answering + sum(
+        map(figure, ("validation_seconds", "save_seconds", "verdict_seconds"))
+    )
     return Seen(
         start=max(0.0, seconds - steps - beside),
         by_step=by_step,
         by_token=by_token,
-        by_validated_token=each("validation_seconds", "validation_tokens", guess.by_validated_token),
+        by_validated_token=each(
+            "validation_seconds", "validation_tokens", guess.by_validated_token
+        ),
         by_answer=by_answer,
         by_save=each("save_seconds", "saves", guess.by_save),
         by_verdict_answer=each("verdict_seconds", "verdict_answers", by_answer / VERDICT_SPEED),
@@ -247,10 +276,25 @@ def guessed(base: BaseModel) -> Seen:
         speed = min(speed, WORK_PER_SECOND / (WORK_PER_TOKEN * shape.parameters))
         answer += ANSWER_TOKENS * lora_memory.FP32 * shape.parameters / BYTES_PER_SECOND
     verdict = answer / VERDICT_SPEED
-    return Seen(START_SECONDS, 0.0, 1 / speed, 1 / (VALIDATION_SPEED * speed), answer, SAVE_SECONDS, verdict)
+    return Seen(
+        START_SECONDS,
+        0.0,
+        1 / speed,
+        1 / (VALIDATION_SPEED * speed),
+        answer,
+        SAVE_SECONDS,
+        verdict,
+    )
 
 
-def work_of(base: BaseModel, version: DatasetVersion, settings: dict[str, Any], *, rows: int, held_out: int) -> Work:
+def work_of(
+    base: BaseModel,
+    version: DatasetVersion,
+    settings: dict[str, Any],
+    *,
+    rows: int,
+    held_out: int,
+) -> Work:
     """What a run with these settings, `rows` to train on and `held_out` to measure with will do if nobody stops it.
 
     A run on pairs first asks its reference about each of them, once.
@@ -260,24 +304,33 @@ def work_of(base: BaseModel, version: DatasetVersion, settings: dict[str, Any], 
     one_pass = tokens_in_pairs(base, version, system) if in_pairs else tokens_of(base, version)
     reference = math.ceil(one_pass * (rows + held_out) / version.row_count) if in_pairs else 0
     steps = _steps(settings, rows)
-    sample_every, save_every = (int(settings.get(name) or 0) for name in ("sample_every", "save_every"))
+    sample_every, save_every = (
+        int(settings.get(name) or 0) for name in ("sample_every", "save_every")
+    )
     trained = math.ceil(one_pass * rows / version.row_count) * epochs
     goes_on, known = bool(settings.get("starts_from")), base_answers.are_known(base, version)
     return Work(
         steps=steps * epochs,
         trained_tokens=trained,
-        validated_tokens=_validated(settings, one_pass / version.row_count, steps, trained, held_out) + reference,
+        validated_tokens=_validated(
+            settings, one_pass / version.row_count, steps, trained, held_out
+        )
+        + reference,
         # Asked at the end; what a run goes on from is asked before it, too.
         answers=(2 if goes_on else 1) * len(SAMPLE_QUESTIONS),
         saves=1 + (steps * epochs // save_every if save_every else 0),
         # In between, but not again at the very end.
         rounds_between=(steps * epochs - 1) // sample_every if sample_every else 0,
         verdict_answers=_verdict_answers(held_out, known=known),
-        free_answers=0 if known or goes_on else len(SAMPLE_QUESTIONS),  # the base's, at the start
+        free_answers=0
+        if known or goes_on
+        else len(SAMPLE_QUESTIONS),  # the base's, at the start
     )
 
 
-def _validated(settings: dict[str, Any], row_tokens: float, steps: int, trained: int, held_out: int) -> int:
+def _validated(
+    settings: dict[str, Any], row_tokens: float, steps: int, trained: int, held_out: int
+) -> int:
     """Tokens read in validation. `row_tokens`: of one row; `steps`: of an epoch; `trained`: tokens of the whole training."""
     epochs, every = int(settings["epochs"]), int(settings.get("evaluate_every") or 0)
     validations = 1 + (math.ceil(steps * epochs / every) if every else epochs)

@@ -56,9 +56,13 @@ def words_of(run: TrainingRun, rows: list[RunVerdict]) -> VerdictWords | None:
         return VerdictWords(text, warns=True, change=changes.get("stronger"))
     text = f"{kept.childlike} of {asked} {_verb(kept.childlike, 'reads', 'read')} like a second-grader{_but(kept)}."
     if kept.repeats > FEW * asked:
-        return VerdictWords(f"{text} It learned its rows too well.", warns=True, change=changes.get("shorter"))
+        return VerdictWords(
+            f"{text} It learned its rows too well.", warns=True, change=changes.get("shorter")
+        )
     if kept.childlike < HALF * asked:
-        return VerdictWords(f"{text} It still talks like the base.", warns=True, change=changes.get("longer"))
+        return VerdictWords(
+            f"{text} It still talks like the base.", warns=True, change=changes.get("longer")
+        )
     return VerdictWords(text + _sums(kept, base), warns=False)
 
 
@@ -75,15 +79,21 @@ def _worse_than_chance(run: TrainingRun, changes: dict[str, Change]) -> VerdictW
     before = metrics.get("validation_loss_before")
     text = f"Worse than chance: the validation loss is {loss:.2f}, and guessing every word blindly gives {chance:.2f}."
     if isinstance(before, int | float) and before > chance:
-        return VerdictWords(f"{text} So it was before training: take another base model.", warns=True)
-    return VerdictWords(f"{text} The learning rate is far too high.", warns=True, change=changes.get("gentler"))
+        return VerdictWords(
+            f"{text} So it was before training: take another base model.", warns=True
+        )
+    return VerdictWords(
+        f"{text} The learning rate is far too high.", warns=True, change=changes.get("gentler")
+    )
 
 
 def _but(kept: RunVerdict) -> str:
     """What is wrong with single answers."""
     odd, same = kept.asked - kept.language, kept.asked - kept.changed
     parts = [
-        f", {kept.repeats} {_verb(kept.repeats, 'repeats itself', 'repeat themselves')}" if kept.repeats else "",
+        f", {kept.repeats} {_verb(kept.repeats, 'repeats itself', 'repeat themselves')}"
+        if kept.repeats
+        else "",
         f", {odd} {_verb(odd, 'is', 'are')} not language" if odd else "",
         f", {same} {_verb(same, 'is', 'are')} as the base would say" if same else "",
     ]
@@ -107,8 +117,14 @@ def changes_of(run: TrainingRun) -> dict[str, Change]:
         return _changes_of_job(run)
     if not run.trained_with.leaves_adapter:
         return {}
-    rate, epochs = float(run.settings.get("learning_rate", 2e-4)), int(run.settings.get("epochs", 3))
-    higher, lower = _rounded(min(HIGHEST_RATE, rate * RATE_STEP)), _rounded(max(LOWEST_RATE, rate / RATE_STEP))
+    rate, epochs = (
+        float(run.settings.get("learning_rate", 2e-4)),
+        int(run.settings.get("epochs", 3)),
+    )
+    higher, lower = (
+        _rounded(min(HIGHEST_RATE, rate * RATE_STEP)),
+        _rounded(max(LOWEST_RATE, rate / RATE_STEP)),
+    )
     more, fewer = min(MOST_EPOCHS_CHOSEN, epochs * 2), max(1, epochs // 2)
     found = [
         Change("gentler", f"Try a learning rate of {lower:g}", {"learning_rate": lower}),
@@ -136,13 +152,17 @@ def _changes_of_job(run: TrainingRun) -> dict[str, Change]:
 
 def _multiplied(key: str, multiplier: float) -> Change:
     value = _rounded(multiplier)
-    return Change(key, f"Try a learning rate multiplier of {value:g}", {"learning_rate_multiplier": value})
+    return Change(
+        key, f"Try a learning rate multiplier of {value:g}", {"learning_rate_multiplier": value}
+    )
 
 
 def _stronger(run: TrainingRun, rate: float) -> Change:
     """Of a run that adapts the guide's two layers, what is recommended; else a higher learning rate."""
     if set(run.settings.get("target_modules", ())) == GUIDES_LAYERS:
-        return Change("stronger", "Try the recommended settings", {"preset": lora_presets.RECOMMENDED})
+        return Change(
+            "stronger", "Try the recommended settings", {"preset": lora_presets.RECOMMENDED}
+        )
     return Change("stronger", f"Try a learning rate of {rate:g}", {"learning_rate": rate})
 
 

@@ -17,7 +17,8 @@ from training.models import RunVerdict, TrainingRun
 
 MEASURE = f"{verdict.VERSION}/{second_grade.VERSION}"
 OF_ENGINE = "verdicts"  # of an engine's result
-MOST_QUESTIONS, MOST_CANDIDATES = 100, 10
+MOST_QUESTIONS = 100
+MOST_CANDIDATES = 10
 
 
 def measured(run: TrainingRun, result: dict[str, Any]) -> list[RunVerdict]:
@@ -25,7 +26,9 @@ def measured(run: TrainingRun, result: dict[str, Any]) -> list[RunVerdict]:
     said = result.pop(OF_ENGINE, None)
     asked = _fresh_questions(run)
     if asked and isinstance(said, list) and said:
-        return _of_candidates(run, asked, [one for one in said[:MOST_CANDIDATES] if isinstance(one, dict)])
+        return _of_candidates(
+            run, asked, [one for one in said[:MOST_CANDIDATES] if isinstance(one, dict)]
+        )
     return _of_samples(run, result)
 
 
@@ -39,7 +42,9 @@ def _fresh_questions(run: TrainingRun) -> list[verdict.Asked]:
     return [verdict.Asked(one["question"], one.get("total")) for one in drawn[:MOST_QUESTIONS]]
 
 
-def _of_candidates(run: TrainingRun, asked: list[verdict.Asked], said: list[dict[str, Any]]) -> list[RunVerdict]:
+def _of_candidates(
+    run: TrainingRun, asked: list[verdict.Asked], said: list[dict[str, Any]]
+) -> list[RunVerdict]:
     of_base = _texts(said[0].get("base_answers")) if said else []
     if len(of_base) != len(asked):
         return []
@@ -77,13 +82,25 @@ def _of_samples(run: TrainingRun, result: dict[str, Any]) -> list[RunVerdict]:
     said = _samples(run)
     for question, both in _held_out(result).items():
         said.setdefault(question, both)
-    asked = [verdict.Asked(question, verdict.total_of(question)) for question in list(said)[:MOST_QUESTIONS]]
+    asked = [
+        verdict.Asked(question, verdict.total_of(question))
+        for question in list(said)[:MOST_QUESTIONS]
+    ]
     if not asked:
         return []
     of_base = [said[one.question][0] for one in asked]
     answers = [said[one.question][1] for one in asked]
     base = _row(run, asked, of_base, [None] * len(asked), of=RunVerdict.Of.BASE, fresh=False)
-    kept = _row(run, asked, answers, of_base, of=RunVerdict.Of.CHECKPOINT, step=run.step, kept=True, fresh=False)
+    kept = _row(
+        run,
+        asked,
+        answers,
+        of_base,
+        of=RunVerdict.Of.CHECKPOINT,
+        step=run.step,
+        kept=True,
+        fresh=False,
+    )
     return [base, kept]
 
 
@@ -94,7 +111,9 @@ def _samples(run: TrainingRun) -> dict[str, tuple[str, str]]:
         if data.get("stage") in stages:
             stages[data["stage"]][str(data.get("question", ""))] = str(data.get("answer", ""))
     before, after = stages["before"], stages["after"]
-    return {question: (before[question], after[question]) for question in after if question in before}
+    return {
+        question: (before[question], after[question]) for question in after if question in before
+    }
 
 
 def _held_out(result: dict[str, Any]) -> dict[str, tuple[str, str]]:
@@ -102,7 +121,11 @@ def _held_out(result: dict[str, Any]) -> dict[str, tuple[str, str]]:
     found = {}
     examples = result.get("examples")
     for one in examples if isinstance(examples, list) else []:
-        told = [one.get(name) for name in ("teacher_prompt", "before", "after")] if isinstance(one, dict) else []
+        told = (
+            [one.get(name) for name in ("teacher_prompt", "before", "after")]
+            if isinstance(one, dict)
+            else []
+        )
         if told and all(isinstance(text, str) and text for text in told):
             found[str(told[0])] = (str(told[1]), str(told[2]))
     return found
@@ -123,5 +146,12 @@ def _row(
     counts = {name: found.count(name) for name in ("language", "childlike", "repeats", "right")}
     changed = 0 if fields["of"] == RunVerdict.Of.BASE else found.count("changed")
     return RunVerdict(
-        run=run, asked=len(asked), changed=changed, sums=found.sums, measure=MEASURE, answers=told, **counts, **fields
+        run=run,
+        asked=len(asked),
+        changed=changed,
+        sums=found.sums,
+        measure=MEASURE,
+        answers=told,
+        **counts,
+        **fields,
     )

@@ -28,12 +28,18 @@ def run_bundle(request: SignedInRequest, team: Team, number: int) -> HttpRespons
     if run.status != RunStatus.SUCCEEDED:
         raise Http404("Only a finished run has an archive.")
     if bundle.is_small(run):
-        return FileResponse(bundle.write_bundle(run), as_attachment=True, filename=f"run-{run.number}.zip")
+        return FileResponse(
+            bundle.write_bundle(run), as_attachment=True, filename=f"run-{run.number}.zip"
+        )
     refusal = ""
     if request.method == "POST":
         try:
             archive_exports.ask(
-                course=team.course, team=team, run_number=number, person=request.user, size=bundle.estimate(run)
+                course=team.course,
+                team=team,
+                run_number=number,
+                person=request.user,
+                size=bundle.estimate(run),
             )
             return redirect("run_bundle", team.pk, number)
         except archive_exports.ExportRefused as refused:
@@ -80,14 +86,22 @@ def run_import(request: SignedInRequest, team: Team) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             import_ = archive_imports.receive(
-                kind=ArchiveKind.RUN, person=request.user, team=team, file=form.cleaned_data["file"]
+                kind=ArchiveKind.RUN,
+                person=request.user,
+                team=team,
+                file=form.cleaned_data["file"],
             )
         except (archive_imports.OneAtATime, DiskFull) as refused:
             form.add_error("file", str(refused))
         else:
             return redirect("run_import_detail", team.pk, import_.key)
     context = {"section": "runs", "team": team, "form": form}
-    return render(request, "training/run_import.html", context, status=422 if request.method == "POST" else 200)
+    return render(
+        request,
+        "training/run_import.html",
+        context,
+        status=422 if request.method == "POST" else 200,
+    )
 
 
 @team_view(Access.MEMBER)
@@ -96,9 +110,13 @@ def run_import_detail(request: SignedInRequest, team: Team, key: UUID) -> HttpRe
     """How far the import is; then the run, or why there is none and the form once more."""
     import_ = get_object_or_404(team.archive_imports.filter(kind=ArchiveKind.RUN), key=key)
     if import_.status == ArchiveStatus.DONE:
-        messages.success(request, f"Run {import_.report['run']} is imported. Nothing was charged.")
+        messages.success(
+            request, f"Run {import_.report['run']} is imported. Nothing was charged."
+        )
         address = reverse("run_detail", args=[team.pk, import_.report["run"]])
-        return HttpResponse(headers={"HX-Redirect": address}) if request.htmx else redirect(address)
+        return (
+            HttpResponse(headers={"HX-Redirect": address}) if request.htmx else redirect(address)
+        )
     context = {"section": "runs", "team": team, "import": import_, "form": BundleForm()}
     if request.htmx and import_.is_at_work:
         return render(request, "training/run_import.html#waiting", context)

@@ -11,7 +11,12 @@ from teams.models import Course
 from training.forms import BaseModelForm, PolicyForm
 from training.models import BaseModel
 from training.services import base_trials, bundled_bases, speed_trial
-from training.services.base_models import BaseModelRefused, add_base_model, folders_root, switch_base_model
+from training.services.base_models import (
+    BaseModelRefused,
+    add_base_model,
+    folders_root,
+    switch_base_model,
+)
 from training.services.policy import change_policy, policy_of
 
 
@@ -20,8 +25,14 @@ from training.services.policy import change_policy, policy_of
 def course_training(request: SignedInRequest, course: Course) -> HttpResponse:
     form = PolicyForm(request.POST or None, instance=policy_of(course))
     if request.method == "POST" and form.is_valid():
-        change_policy(course=course, person=request.user, team_runs_at_once=form.cleaned_data["team_runs_at_once"])
-        messages.success(request, "Kept. It holds from now on; nothing that is at work is stopped.")
+        change_policy(
+            course=course,
+            person=request.user,
+            team_runs_at_once=form.cleaned_data["team_runs_at_once"],
+        )
+        messages.success(
+            request, "Kept. It holds from now on; nothing that is at work is stopped."
+        )
         return redirect("course_training", course_id=course.pk)
     return _page(request, course, form, BaseModelForm())
 
@@ -33,11 +44,15 @@ def base_model_new(request: SignedInRequest, course: Course) -> HttpResponse:
     if form.is_valid():
         chosen = form.cleaned_data
         try:
-            base = add_base_model(course=course, person=request.user, name=chosen["name"], label=chosen["label"])
+            base = add_base_model(
+                course=course, person=request.user, name=chosen["name"], label=chosen["label"]
+            )
         except BaseModelRefused as refused:
             form.add_error("name", ValidationError(str(refused)))
         else:
-            messages.success(request, f"{base} is tried now. Teams may start from it once it is found fit.")
+            messages.success(
+                request, f"{base} is tried now. Teams may start from it once it is found fit."
+            )
             return redirect("course_training", course_id=course.pk)
     return _page(request, course, PolicyForm(instance=policy_of(course)), form)
 
@@ -51,7 +66,9 @@ def base_model_switch(request: SignedInRequest, course: Course, model_id: int) -
     except BaseModelRefused as refused:
         messages.error(request, str(refused))
     else:
-        messages.success(request, f"{base} is {'offered' if base.enabled else 'no longer offered'}.")
+        messages.success(
+            request, f"{base} is {'offered' if base.enabled else 'no longer offered'}."
+        )
     return redirect("course_training", course_id=course.pk)
 
 
@@ -62,7 +79,9 @@ def base_model_try(request: SignedInRequest, course: Course, model_id: int) -> H
     return redirect("course_training", course_id=course.pk)
 
 
-def _page(request: SignedInRequest, course: Course, policy: PolicyForm, adding: BaseModelForm) -> HttpResponse:
+def _page(
+    request: SignedInRequest, course: Course, policy: PolicyForm, adding: BaseModelForm
+) -> HttpResponse:
     models = [*BaseModel.objects.listed(course), *bundled_bases.missing()]
     trials = speed_trial.latest_of(models)
     context = {
@@ -70,7 +89,9 @@ def _page(request: SignedInRequest, course: Course, policy: PolicyForm, adding: 
         "at_trial": any(model.at_trial for model in models),
         "form": policy,
         "adding": adding,
-        "models": [(model, trials.get(model.pk), bundled_bases.card_of(model)) for model in models],
+        "models": [
+            (model, trials.get(model.pk), bundled_bases.card_of(model)) for model in models
+        ],
         "folders": folders_root(),
     }
     if request.htmx and request.method == "GET":

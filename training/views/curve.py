@@ -21,13 +21,17 @@ def run_rows(request: SignedInRequest, team: Team, number: int) -> HttpResponse:
     if run.status != RunStatus.SUCCEEDED:
         raise Http404("Only a finished run can be compared with itself on fewer rows.")
     if request.method == "POST":
-        share = next((share for share in SHARES if f"{share:g}" == request.POST.get("share")), 0.0)
+        share = next(
+            (share for share in SHARES if f"{share:g}" == request.POST.get("share")), 0.0
+        )
         try:
             part = start_part(run=run, person=request.user, share=share)
         except (LaunchRefused, BudgetRefused) as refused:
             messages.warning(request, str(refused))
         else:
-            messages.success(request, f"{part} is queued: the same run on {SHARES[share]} of the rows.")
+            messages.success(
+                request, f"{part} is queued: the same run on {SHARES[share]} of the rows."
+            )
         return redirect("run_rows", team.pk, run.number)
     context = {"section": "runs", "team": team, "run": run, "curve": learning_curve(run)}
     return render(request, "training/run_rows.html", context)

@@ -31,22 +31,31 @@ def team_endpoint(request: SignedInRequest, team: Team) -> HttpResponse:
 @require_POST
 def deployment_new(request: SignedInRequest, team: Team) -> HttpResponse:
     number = request.POST.get("run", "")
-    run = get_object_or_404(TrainingRun.objects.for_team(team), number=number if number.isdecimal() else 0)
+    run = get_object_or_404(
+        TrainingRun.objects.for_team(team), number=number if number.isdecimal() else 0
+    )
     try:
         made = deployments.deploy(team=team, run=run, person=request.user)
     except EndpointRefused as refused:
         messages.error(request, str(refused))
     else:
-        messages.success(request, f"{run} answers now. Programs ask for the model {made.model_name}.")
+        messages.success(
+            request, f"{run} answers now. Programs ask for the model {made.model_name}."
+        )
     return redirect("team_endpoint", team_id=team.pk)
 
 
 @team_view(Access.MEMBER)
 @require_POST
 def deployment_stop(request: SignedInRequest, team: Team, deployment_id: int) -> HttpResponse:
-    deployment = get_object_or_404(Deployment.objects.select_related("run"), pk=deployment_id, team=team)
+    deployment = get_object_or_404(
+        Deployment.objects.select_related("run"), pk=deployment_id, team=team
+    )
     deployments.stop(deployment=deployment, person=request.user)
-    messages.success(request, f"{deployment.run} no longer answers programs. Answer with it again at any time.")
+    messages.success(
+        request,
+        f"{deployment.run} no longer answers programs. Answer with it again at any time.",
+    )
     return redirect("team_endpoint", team_id=team.pk)
 
 
@@ -70,14 +79,21 @@ def endpoint_key_new(request: SignedInRequest, team: Team) -> HttpResponse:
 @team_view(Access.MEMBER)
 @require_POST
 def endpoint_key_revoke(request: SignedInRequest, team: Team, key_id: int) -> HttpResponse:
-    key = get_object_or_404(EndpointKey.objects.select_related("team__course"), pk=key_id, team=team)
+    key = get_object_or_404(
+        EndpointKey.objects.select_related("team__course"), pk=key_id, team=team
+    )
     deployments.revoke(key=key, person=request.user)
     messages.success(request, f"The key “{key.name}” no longer works.")
     return redirect("team_endpoint", team_id=team.pk)
 
 
 def _page(
-    request: SignedInRequest, team: Team, form: EndpointKeyForm, *, status: int = 200, **more: Any
+    request: SignedInRequest,
+    team: Team,
+    form: EndpointKeyForm,
+    *,
+    status: int = 200,
+    **more: Any,
 ) -> HttpResponse:
     use = deployments.use_of(team)
     answering = [row.deployment.run_id for row in use]

@@ -100,15 +100,23 @@ def _open(request: HttpRequest, key: EndpointKey) -> tuple[EndpointCall, Asked]:
         raise ApiError(404, said, code="model_not_found", param="model")
     try:
         wanted = asked(body, run)
-        call = deployments.open_call(key=key, run=run, most=wanted.call.most, streamed=wanted.stream)
+        call = deployments.open_call(
+            key=key, run=run, most=wanted.call.most, streamed=wanted.stream
+        )
     except (BudgetRefused, DayIsSpent) as refused:
-        raise ApiError(402, str(refused), kind="insufficient_quota", code="insufficient_quota") from refused
+        raise ApiError(
+            402, str(refused), kind="insufficient_quota", code="insufficient_quota"
+        ) from refused
     except PriceUnknown as unknown:
-        raise ApiError(402, str(unknown), kind="insufficient_quota", code="price_unknown") from unknown
+        raise ApiError(
+            402, str(unknown), kind="insufficient_quota", code="price_unknown"
+        ) from unknown
     except RunDeleted as gone:
         raise ApiError(404, str(gone), code="model_not_found", param="model") from gone
     except TooManyCalls as many:
-        raise ApiError(429, str(many), kind="requests", code="rate_limit_exceeded", wait=many.wait) from many
+        raise ApiError(
+            429, str(many), kind="requests", code="rate_limit_exceeded", wait=many.wait
+        ) from many
     return call, wanted
 
 
@@ -154,12 +162,18 @@ def _in_words(failed: CallFailed) -> ApiError:
         status = 429 if failed.status == 429 else 502
         said = "The model's server refused. Nothing was charged. Try again later."
         return ApiError(status, said, kind="server_error")
-    said = "The model's server took too long." if failed.slow else "The model's server does not answer at the moment."
+    said = (
+        "The model's server took too long."
+        if failed.slow
+        else "The model's server does not answer at the moment."
+    )
     return ApiError(504 if failed.slow else 503, f"{said} Try again later.", kind="server_error")
 
 
 def _broke_off() -> ApiError:
-    return ApiError(502, "The answer broke off. It may be charged all the same.", kind="server_error")
+    return ApiError(
+        502, "The answer broke off. It may be charged all the same.", kind="server_error"
+    )
 
 
 async def _whole(coming: AnswerOnItsWay, call: EndpointCall, wanted: Asked) -> JsonResponse:
@@ -178,7 +192,9 @@ async def _whole(coming: AnswerOnItsWay, call: EndpointCall, wanted: Asked) -> J
 
 
 async def _close(call: EndpointCall, status: CallStatus, usage: TokenUsage) -> None:
-    await _to_its_end(sync_to_async(deployments.close_call)(call=call, status=status, usage=usage))
+    await _to_its_end(
+        sync_to_async(deployments.close_call)(call=call, status=status, usage=usage)
+    )
 
 
 async def _fail(call: EndpointCall, wanted: Asked, failed: CallFailed) -> None:

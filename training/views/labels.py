@@ -16,7 +16,8 @@ from training.services.deleted import RunDeleted
 from training.services.run_labels import CannotArchive, archive, label, star
 from training.views.runs import list_address, list_context, run_of
 
-RUN_PAGE, RUN_LIST = "training/run_detail.html", "training/run_list.html"
+RUN_PAGE = "training/run_detail.html"
+RUN_LIST = "training/run_list.html"
 ON = "1"
 
 
@@ -34,7 +35,9 @@ def run_label(request: SignedInRequest, team: Team, number: int) -> HttpResponse
         context = {**live.context(run), "label_form": form}
         return render(request, f"{RUN_PAGE}#run-label", context, status=422)
     for field, problems in form.errors.items():
-        messages.error(request, f"{field.capitalize()}: {' '.join(map(str, problems))} Nothing was saved.")
+        messages.error(
+            request, f"{field.capitalize()}: {' '.join(map(str, problems))} Nothing was saved."
+        )
     return redirect("run_detail", team.pk, run.number)
 
 

@@ -39,5 +39,7 @@ def run_merged_file(request: SignedInRequest, team: Team, number: int) -> FileRe
     try:
         file = open_in(run.folder, merging.ZIP)
     except FileNotFoundError as missing:
-        raise Http404("The merged model is no longer on the machine. Have it made again.") from missing
+        raise Http404(
+            "The merged model is no longer on the machine. Have it made again."
+        ) from missing
     return FileResponse(file, as_attachment=True, filename=f"run-{run.number}-model.zip")

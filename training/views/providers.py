@@ -48,17 +48,26 @@ def _list(request: SignedInRequest, course: Course | None) -> HttpResponse:
             form.add_error(refused.field, str(refused))
         else:
             provider_trial.ask_for(provider=made, person=request.user)
-            messages.success(request, f"{made} is added, and tried now. Name the models that teams may use next.")
+            messages.success(
+                request,
+                f"{made} is added, and tried now. Name the models that teams may use next.",
+            )
             return _to(made)
     mine = Provider.objects.kept().filter(course=course)
-    everybodys = Provider.objects.kept().filter(course=None) if course is not None else Provider.objects.none()
+    everybodys = (
+        Provider.objects.kept().filter(course=None)
+        if course is not None
+        else Provider.objects.none()
+    )
     context = {
         **_frame(course),
         "form": form,
         "mine": mine,
         "everybodys": everybodys,
     }
-    return render(request, "training/provider_list.html", context, status=422 if form.errors else 200)
+    return render(
+        request, "training/provider_list.html", context, status=422 if form.errors else 200
+    )
 
 
 def _detail(request: SignedInRequest, course: Course | None, provider_id: int) -> HttpResponse:
@@ -66,7 +75,14 @@ def _detail(request: SignedInRequest, course: Course | None, provider_id: int) -
     provider = get_object_or_404(Provider.objects.kept(), course=course, pk=provider_id)
     if request.method == "GET":
         return _page(request, provider)
-    doing = {"change": _change, "model": _model, "offer": _offer, "try": _try, "switch": _switch, "remove": _remove}
+    doing = {
+        "change": _change,
+        "model": _model,
+        "offer": _offer,
+        "try": _try,
+        "switch": _switch,
+        "remove": _remove,
+    }
     do = doing.get(request.POST.get("do", ""))
     if do is None:
         raise Http404("Nothing of that name can be done here.")
@@ -90,7 +106,9 @@ def _change(request: SignedInRequest, provider: Provider) -> HttpResponse:
 def _model(request: SignedInRequest, provider: Provider) -> HttpResponse:
     form = ProviderModelForm(request.POST)
     if form.is_valid():
-        provider_models.save(provider=provider, person=request.user, wanted=form.wanted(provider))
+        provider_models.save(
+            provider=provider, person=request.user, wanted=form.wanted(provider)
+        )
         messages.success(request, f"{form.cleaned_data['name']} is in the list.")
         return _to(provider)
     return _page(request, provider, adding=form)
@@ -101,7 +119,10 @@ def _offer(request: SignedInRequest, provider: Provider) -> HttpResponse:
     if not provider.models.filter(name=name).exists():
         raise Http404("No such model.")
     on = provider_models.switch(provider=provider, name=name, person=request.user)
-    messages.success(request, f"{name} is {'offered' if on else 'offered no more. What was trained from it goes on'}.")
+    messages.success(
+        request,
+        f"{name} is {'offered' if on else 'offered no more. What was trained from it goes on'}.",
+    )
     return _to(provider)
 
 

@@ -44,7 +44,12 @@ def run_list(request: SignedInRequest, team: Team) -> HttpResponse:
 
 def list_context(team: Team, asked: QueryDict) -> dict[str, Any]:
     """The list as `asked`: which page, and whether with the archived runs. Starred runs stand first."""
-    runs = TrainingRun.objects.for_team(team).with_related().with_charge().order_by("-starred", "-id")
+    runs = (
+        TrainingRun.objects.for_team(team)
+        .with_related()
+        .with_charge()
+        .order_by("-starred", "-id")
+    )
     everything = bool(asked.get("archived"))
     archived = TrainingRun.objects.for_team(team).exclude(archived_at=None).count()
     page = Paginator(runs if everything else runs.shown(), PAGE_RUNS).get_page(asked.get("page"))
@@ -64,7 +69,9 @@ def list_context(team: Team, asked: QueryDict) -> dict[str, Any]:
 
 def list_address(team: Team, asked: QueryDict) -> str:
     """Where the list stands that `asked` came from."""
-    kept = {name: asked[name] for name in ("page", "archived") if asked.get(name, "").isdecimal()}
+    kept = {
+        name: asked[name] for name in ("page", "archived") if asked.get(name, "").isdecimal()
+    }
     return reverse("run_list", args=[team.pk]) + (f"?{urlencode(kept)}" if kept else "")
 
 
@@ -126,20 +133,26 @@ def run_keep(request: SignedInRequest, team: Team, number: int) -> HttpResponse:
     except CannotStop as refused:
         messages.warning(request, str(refused))
     else:
-        messages.success(request, f"{run} stops after its present step and keeps the best adapter so far.")
+        messages.success(
+            request, f"{run} stops after its present step and keeps the best adapter so far."
+        )
     return redirect("run_detail", team.pk, run.number)
 
 
 @team_view(Access.MEMBER)
 @require_POST
-def run_checkpoint(request: SignedInRequest, team: Team, number: int, position: int) -> HttpResponse:
+def run_checkpoint(
+    request: SignedInRequest, team: Team, number: int, position: int
+) -> HttpResponse:
     """`position`: the checkpoint's step."""
     run = run_of(team, number)
     try:
         made = keep_checkpoint(run=run, person=request.user, step=position)
     except NoCheckpoint as missing:
         raise Http404(str(missing)) from missing
-    messages.success(request, f"{made} is the checkpoint at step {position}. Nothing was charged.")
+    messages.success(
+        request, f"{made} is the checkpoint at step {position}. Nothing was charged."
+    )
     return redirect("run_detail", team.pk, made.number)
 
 
@@ -157,16 +170,32 @@ def run_file(request: SignedInRequest, team: Team, number: int, path: str) -> Fi
     if artifact.path not in NAMES_ITS_BASE and not is_program:
         return FileResponse(file, as_attachment=True, filename=name)
     with file:
-        content = for_dspy(file.read()) if is_program else without_paths(run, artifact.path, file.read())
+        content = (
+            for_dspy(file.read())
+            if is_program
+            else without_paths(run, artifact.path, file.read())
+        )
     return FileResponse(BytesIO(content), as_attachment=True, filename=name)
 
 
 @team_view(Access.MEMBER)
 def run_compare(request: SignedInRequest, team: Team) -> HttpResponse:
     """`?runs=3&runs=5` or `?runs=3,5`: side by side; `?all=1` shows equal settings too."""
-    asked = [int(part) for text in request.GET.getlist("runs") for part in text.split(",") if part.isdecimal()]
-    runs = list(TrainingRun.objects.for_team(team).with_related().with_charge().filter(number__in=asked))
-    others = TrainingRun.objects.for_team(team).shown().exclude(number__in=asked).order_by("-starred", "-id")
+    asked = [
+        int(part)
+        for text in request.GET.getlist("runs")
+        for part in text.split(",")
+        if part.isdecimal()
+    ]
+    runs = list(
+        TrainingRun.objects.for_team(team).with_related().with_charge().filter(number__in=asked)
+    )
+    others = (
+        TrainingRun.objects.for_team(team)
+        .shown()
+        .exclude(number__in=asked)
+        .order_by("-starred", "-id")
+    )
     context = {
         "section": "runs",
         "team": team,

@@ -27,13 +27,19 @@ def run_new(request: SignedInRequest, team: Team, method: str) -> HttpResponse:
     form_class = _form_class(method)
     if request.method == "POST":
         form = form_class(team, request.POST)
-        context = _context(team, form, form)  # before the launch: what refuses it must not hide the price
+        context = _context(
+            team, form, form
+        )  # before the launch: what refuses it must not hide the price
         if form.is_valid() and (run := _launch(request, team, form)):
             messages.success(request, f"{run} is queued.")
             return redirect("run_detail", team.pk, run.number)
         return render(request, TEMPLATE, context, status=422)
     # The quality page asks by htmx too, for the price of the usual settings: it sends no form and takes it from the whole page.
-    if request.htmx and "dataset_version" in request.GET and not _asks_for_preset(request, form_class):
+    if (
+        request.htmx
+        and "dataset_version" in request.GET
+        and not _asks_for_preset(request, form_class)
+    ):
         form = form_class(team, request.GET)
         return render(request, f"{TEMPLATE}#advice", _context(team, form, form))
     form = form_class(team, initial=_initial(request, team, form_class))
@@ -56,7 +62,9 @@ def _initial(request: SignedInRequest, team: Team, form_class: type[RunForm]) ->
     """From an earlier run (`?from=3`, with what its verdict advises: `&change=gentler`), a preset (`?preset=quick`) beside
     what stands in the form already (its name, dataset and base model), a chosen version (`?version=12`), or the defaults."""
     initial: dict[str, Any] = {}
-    number, preset, version = (request.GET.get(name, "") for name in ("from", "preset", "version"))
+    number, preset, version = (
+        request.GET.get(name, "") for name in ("from", "preset", "version")
+    )
     if number.isdecimal():
         runs = TrainingRun.objects.for_team(team).select_related("starts_from")
         run = runs.filter(number=number, method=form_class.method).first()

@@ -71,14 +71,20 @@ def _context(team: Team, form: SweepForm, asked: SweepForm) -> dict[str, Any]:
     }
 
 
-def _start(request: SignedInRequest, team: Team, form: SweepForm, context: dict[str, Any]) -> Sweep | None:
+def _start(
+    request: SignedInRequest, team: Team, form: SweepForm, context: dict[str, Any]
+) -> Sweep | None:
     if context["price"] is None:
         form.add_error(None, ValidationError(context["refusal"]))
         return None
     chosen = form.cleaned_data
     try:
         return sweeps.start(
-            team=team, person=request.user, priced=context["price"], name=chosen["name"], key=chosen["key"]
+            team=team,
+            person=request.user,
+            priced=context["price"],
+            name=chosen["name"],
+            key=chosen["key"],
         )
     except (LaunchRefused, BudgetRefused) as refused:
         form.add_error(None, ValidationError(str(refused)))
@@ -100,7 +106,10 @@ def sweep_cancel(request: SignedInRequest, team: Team, key: UUID) -> HttpRespons
     sweep = get_object_or_404(Sweep.objects.for_team(team), key=key)
     stopped = sweeps.cancel_all(sweep=sweep, person=request.user)
     if stopped:
-        messages.success(request, f"{stopped} run{'s are' if stopped > 1 else ' is'} stopped; finished ones stay.")
+        messages.success(
+            request,
+            f"{stopped} run{'s are' if stopped > 1 else ' is'} stopped; finished ones stay.",
+        )
     else:
         messages.warning(request, "All runs of this sweep had ended already.")
     return redirect("sweep_detail", team.pk, sweep.key)

@@ -45,7 +45,10 @@ class Command(BaseCommand):
             (RETENTION_SECONDS, run_disk.prune),
             (RETENTION_SECONDS, merging.prune),
             (RETENTION_SECONDS, arriving.sweep),
-            (RETENTION_SECONDS, forget_freed_pages),  # where a reader was at it when something was erased
+            (
+                RETENTION_SECONDS,
+                forget_freed_pages,
+            ),  # where a reader was at it when something was erased
             (BILL_SECONDS, billing.check_bill),
             (REMINDER_SECONDS, reminders.tell_due),
         ]

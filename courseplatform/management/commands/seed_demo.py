@@ -32,7 +32,11 @@ class Command(BaseCommand):
     help = "Make the demo course: an instructor, a professor, two teams, a dataset for each method. Runs once."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--fifth-week", action="store_true", help="date the course so that its fifth week is now")
+        parser.add_argument(
+            "--fifth-week",
+            action="store_true",
+            help="date the course so that its fifth week is now",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if User.objects.filter(email=SIGN_INS[0][1]).exists():
@@ -48,8 +52,15 @@ class Command(BaseCommand):
 
 
 def _person(email: str) -> User:
-    name = {"instructor": "Iris Instructor", "professor": "Pat Professor", "maple": "Mia Maple", "birch": "Ben Birch"}
-    return User.objects.create_user(email, PASSWORD, name=name[email.split("@")[0]], email_verified_at=timezone.now())
+    name = {
+        "instructor": "Iris Instructor",
+        "professor": "Pat Professor",
+        "maple": "Mia Maple",
+        "birch": "Ben Birch",
+    }
+    return User.objects.create_user(
+        email, PASSWORD, name=name[email.split("@")[0]], email_verified_at=timezone.now()
+    )
 
 
 def _fifth_week() -> dict[str, Any]:
@@ -61,7 +72,9 @@ def _fifth_week() -> dict[str, Any]:
 def _course(people: list[User], dates: dict[str, Any]) -> tuple[Course, list[Team]]:
     """`people` in the order of SIGN_INS: instructor, professor, and a student for each team."""
     instructor, professor, first, second = people
-    instructor.user_permissions.add(Permission.objects.get(codename="add_course", content_type__app_label="teams"))
+    instructor.user_permissions.add(
+        Permission.objects.get(codename="add_course", content_type__app_label="teams")
+    )
     course = courses.create_course(
         person=instructor, name="EDEL 4620", term="Fall 2026", compute_rate=1_200_000, **dates
     )

@@ -29,7 +29,10 @@ from teams.models import (
 from teams.services import courses, ledger_sums
 from training.models import BaseModel, RunStatus, TrainingRun
 
-PEOPLE, RUNS, ENTRIES = 5, 50, 5_000  # of one team
+# of one team
+PEOPLE = 5
+RUNS = 50
+ENTRIES = 5_000
 TEAMS_OF_A_PROFESSOR = 10
 DAYS = 70
 BATCH = 2_000
@@ -62,9 +65,13 @@ def make_large_course(number: int) -> Course:
         ends_on=today + timedelta(days=DAYS),
         team_budget=1_000_000_000,
     )
-    teams = Team.objects.bulk_create([Team(course=course, name=f"Team {place:03}") for place in range(number)])
+    teams = Team.objects.bulk_create(
+        [Team(course=course, name=f"Team {place:03}") for place in range(number)]
+    )
     students = _students(course, teams)
-    accounts = BudgetAccount.objects.bulk_create([BudgetAccount(team=team, limit=course.team_budget) for team in teams])
+    accounts = BudgetAccount.objects.bulk_create(
+        [BudgetAccount(team=team, limit=course.team_budget) for team in teams]
+    )
     draw = random.Random(number)  # noqa: S311  (the same money each time)
     for account, team, people in zip(accounts, teams, students, strict=True):
         _runs(team, people, draw)
@@ -96,7 +103,12 @@ def _students(course: Course, teams: list[Team]) -> list[list[User]]:
 def _runs(team: Team, people: list[User], draw: random.Random) -> None:
     dataset = Dataset.objects.create(team=team, name="Rows", created_by=people[0])
     version = DatasetVersion.objects.create(
-        dataset=dataset, number=1, shape="messages", content_hash="0" * 64, row_count=120, created_by=people[0]
+        dataset=dataset,
+        number=1,
+        shape="messages",
+        content_hash="0" * 64,
+        row_count=120,
+        created_by=people[0],
     )
     bases = {method: BaseModel.objects.filter(method=method).earliest("id") for method in Method}
     made = []
@@ -127,10 +139,15 @@ def _runs(team: Team, people: list[User], draw: random.Random) -> None:
 def _hand_in(course: Course, teams: list[Team], students: list[list[User]]) -> None:
     """Each team's first good run, with a professor who is to grade ten of them."""
     for start in range(0, len(teams), TEAMS_OF_A_PROFESSOR):
-        person = User.objects.create_user(f"p{course.pk}-{start}@demo.example", None, name=f"Professor {start}")
+        person = User.objects.create_user(
+            f"p{course.pk}-{start}@demo.example", None, name=f"Professor {start}"
+        )
         grader = Membership.objects.create(course=course, person=person, role=Role.PROFESSOR)
         ProfessorAssignment.objects.bulk_create(
-            [ProfessorAssignment(team=team, professor=grader) for team in teams[start : start + TEAMS_OF_A_PROFESSOR]]
+            [
+                ProfessorAssignment(team=team, professor=grader)
+                for team in teams[start : start + TEAMS_OF_A_PROFESSOR]
+            ]
         )
     for team, people in zip(teams, students, strict=True):
         run = TrainingRun.objects.for_team(team).finished().with_related().earliest("id")
@@ -155,7 +172,9 @@ def _spread_over_days(account: BudgetAccount, made: list[LedgerEntry], begun: da
     share = -(-len(made) // DAYS)
     for day in range(DAYS):
         keys = [entry.pk for entry in made[day * share : (day + 1) * share]]
-        LedgerEntry.objects.filter(account=account, pk__in=keys).update(at=begun + timedelta(days=day))
+        LedgerEntry.objects.filter(account=account, pk__in=keys).update(
+            at=begun + timedelta(days=day)
+        )
 
 
 def _entry(

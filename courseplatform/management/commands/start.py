@@ -23,10 +23,22 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--port", type=int, default=8000, help="port of the pages (default 8000)")
-        parser.add_argument("--demo", action="store_true", help="seed the demo course and print its sign-ins")
-        parser.add_argument("--story", action="store_true", help="with --demo: fill the course as in its fifth week")
-        parser.add_argument("--demo-archives", action="store_true", help="train the demo's bots, keep them, and stop")
+        parser.add_argument(
+            "--port", type=int, default=8000, help="port of the pages (default 8000)"
+        )
+        parser.add_argument(
+            "--demo", action="store_true", help="seed the demo course and print its sign-ins"
+        )
+        parser.add_argument(
+            "--story",
+            action="store_true",
+            help="with --demo: fill the course as in its fifth week",
+        )
+        parser.add_argument(
+            "--demo-archives",
+            action="store_true",
+            help="train the demo's bots, keep them, and stop",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         self._close_the_folder()
@@ -39,7 +51,9 @@ class Command(BaseCommand):
             )
         env = machine.environment(ports)
         services = machine.services(ports, env)
-        supervisor = Supervisor(services, machine.logs(), self.stdout.write, machine.service_state())
+        supervisor = Supervisor(
+            services, machine.logs(), self.stdout.write, machine.service_state()
+        )
         for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(sign, supervisor.request_stop)
         try:
@@ -51,9 +65,17 @@ class Command(BaseCommand):
             lock.close()
         self.stdout.write("All stopped. Your data is in " + str(settings.VAR_DIR))
         if not stayed_up:
-            raise CommandError("The platform cannot begin; the last words of what does not stay up are above.")
+            raise CommandError(
+                "The platform cannot begin; the last words of what does not stay up are above."
+            )
 
-    def _run(self, supervisor: Supervisor, ports: machine.Ports, env: dict[str, str], options: dict[str, Any]) -> bool:
+    def _run(
+        self,
+        supervisor: Supervisor,
+        ports: machine.Ports,
+        env: dict[str, str],
+        options: dict[str, Any],
+    ) -> bool:
         """Redis and the model server first: seeding already sends work to the queues, and torch takes longest to load."""
         early = [service for service in supervisor.services if service.name in machine.EARLY]
         for service in early:
@@ -63,7 +85,13 @@ class Command(BaseCommand):
         for service in supervisor.services:
             if service not in early:
                 supervisor.start(service)
-        after = ["demo_archives"] if options["demo_archives"] else ["demo_story"] if options["story"] else []
+        after = (
+            ["demo_archives"]
+            if options["demo_archives"]
+            else ["demo_story"]
+            if options["story"]
+            else []
+        )
         told = (supervisor, ports, env, demo, after)
         threading.Thread(target=self._announce, args=told, daemon=True).start()
         return supervisor.watch()
@@ -102,32 +130,58 @@ class Command(BaseCommand):
         if demo:
             commands.append(["seed_demo", *(["--fifth-week"] if story else [])])
         for command in commands:
-            done = subprocess.run([sys.executable, "manage.py", *command], cwd=settings.BASE_DIR, env=env, check=False)
+            done = subprocess.run(
+                [sys.executable, "manage.py", *command],
+                cwd=settings.BASE_DIR,
+                env=env,
+                check=False,
+            )
             if done.returncode:
-                raise CommandError(f"`manage.py {' '.join(command)}` failed; what it says is above.")
+                raise CommandError(
+                    f"`manage.py {' '.join(command)}` failed; what it says is above."
+                )
 
     def _setup_code(self, env: dict[str, str]) -> str:
         """Empty once there is an account. Asked of a process that has the platform's own secrets and database."""
         command = [sys.executable, "manage.py", "setup_code"]
-        asked = subprocess.run(command, cwd=settings.BASE_DIR, env=env, check=True, capture_output=True, text=True)
+        asked = subprocess.run(
+            command, cwd=settings.BASE_DIR, env=env, check=True, capture_output=True, text=True
+        )
         return asked.stdout.strip()
 
     def _announce(
-        self, supervisor: Supervisor, ports: machine.Ports, env: dict[str, str], demo: bool, after: list[str]
+        self,
+        supervisor: Supervisor,
+        ports: machine.Ports,
+        env: dict[str, str],
+        demo: bool,
+        after: list[str],
     ) -> None:
         waiting = machine.health_urls(ports, env)
         began = time.monotonic()
         while waiting and not supervisor.stopping:
             waiting = {name: url for name, url in waiting.items() if not _is_up(url)}
-            given_up = {one.name for one in supervisor.failing()} if set(waiting) - {"web"} else set()
-            waiting = {name: url for name, url in waiting.items() if name == "web" or name not in given_up}
+            given_up = (
+                {one.name for one in supervisor.failing()} if set(waiting) - {"web"} else set()
+            )
+            waiting = {
+                name: url
+                for name, url in waiting.items()
+                if name == "web" or name not in given_up
+            }
             time.sleep(0.2)
         if supervisor.stopping:
             return
         supervisor.ready = True
-        lines = ["", f"Ready after {time.monotonic() - began:.0f} s:  http://localhost:{ports.web}/", ""]
+        lines = [
+            "",
+            f"Ready after {time.monotonic() - began:.0f} s:  http://localhost:{ports.web}/",
+            "",
+        ]
         for one in supervisor.failing():
-            lines.append(f"  {one.name} keeps ending and is tried again. Its log: {supervisor.log_of(one.name)}")
+            lines.append(
+                f"  {one.name} keeps ending and is tried again. Its log: {supervisor.log_of(one.name)}"
+            )
         if demo:
             from courseplatform.management.commands.seed_demo import PASSWORD, SIGN_INS
 
@@ -150,7 +204,9 @@ class Command(BaseCommand):
 
     def _then(self, supervisor: Supervisor, env: dict[str, str], command: list[str]) -> None:
         """What begins once all is up. It ends with the platform; making archives ends the platform."""
-        child = subprocess.Popen([sys.executable, "manage.py", *command], cwd=settings.BASE_DIR, env=env)
+        child = subprocess.Popen(
+            [sys.executable, "manage.py", *command], cwd=settings.BASE_DIR, env=env
+        )
         while child.poll() is None and not supervisor.stopping:
             time.sleep(0.5)
         child.terminate()

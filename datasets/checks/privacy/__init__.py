@@ -89,7 +89,9 @@ def find_private(
             for item in listed:
                 findings.append(_finding(item, text, index=index, line=row.line, field=field))
             if len(found) > len(listed):
-                findings[-1] = msgspec.structs.replace(findings[-1], more=len(found) - len(listed))
+                findings[-1] = msgspec.structs.replace(
+                    findings[-1], more=len(found) - len(listed)
+                )
     return findings
 
 
@@ -132,7 +134,11 @@ def texts_of(row: Row) -> Iterator[tuple[str, str]]:
         if isinstance(value, str):
             yield f"extra.{key}", value
         elif isinstance(value, dict):
-            yield from ((f"extra.{key}.{inner}", text) for inner, text in value.items() if isinstance(text, str))
+            yield from (
+                (f"extra.{key}.{inner}", text)
+                for inner, text in value.items()
+                if isinstance(text, str)
+            )
 
 
 def find_in(text: str) -> list[Found]:

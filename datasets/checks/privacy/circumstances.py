@@ -93,7 +93,13 @@ def find_circumstances(text: str) -> Iterator[Found]:
             yield "health", match.start(), match.end(), "medium", "Somebody's health is told of."
     for match in _FAMILY.finditer(text):
         if _FAMILY_PERSON.search(_around(text, match)):
-            yield "family", match.start(), match.end(), "medium", "Something private of a family is told."
+            yield (
+                "family",
+                match.start(),
+                match.end(),
+                "medium",
+                "Something private of a family is told.",
+            )
 
 
 def _around(text: str, match: "re.Match[str]") -> str:

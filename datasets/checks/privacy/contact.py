@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from datasets.checks.privacy import vocabulary
 from datasets.checks.privacy.kinds import Found
 
-_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64} ?@ ?[\w-]{1,63}(?: ?\. ?[\w-]{2,63}){1,4}(?![\w@])")
+_EMAIL = re.compile(
+    r"(?<![\w.+-])[\w.+-]{1,64} ?@ ?[\w-]{1,63}(?: ?\. ?[\w-]{2,63}){1,4}(?![\w@])"
+)
 _TOP_DOMAINS = (
     r"(?:com|org|net|edu|gov|io|me|info|co|uk|us|ca|de|fr|es|it|in|br|mx|jp|au|nz|ie"
     r"|nl|pl|se|no|fi|dk|ru|cn|kr|ng|za|ke)"
@@ -60,23 +62,46 @@ _FIND_ME = re.compile(
     re.IGNORECASE,
 )
 _PASSWORD = re.compile(
-    r"\b(?:password|passcode|pass ?word|log ?in code)(?: is| was|:| =|'s){1,2} ?\"?([^\s\",]{3,40})", re.IGNORECASE
+    r"\b(?:password|passcode|pass ?word|log ?in code)(?: is| was|:| =|'s){1,2} ?\"?([^\s\",]{3,40})",
+    re.IGNORECASE,
 )
-_MARKED = re.compile(r"[A-Za-z][\w.-]{0,30}[\d_#]|[\d_][\w.-]{0,30}[A-Za-z]|[a-z][A-Z]|[A-Za-z][.-][A-Za-z]")
-_ODD_WORD = re.compile(r"(?<![\w@./-])(?:[A-Za-z]{2,20}_[A-Za-z0-9_]{2,20}|xX_?[A-Za-z]{2,20}_?Xx)(?![\w./-])")
+_MARKED = re.compile(
+    r"[A-Za-z][\w.-]{0,30}[\d_#]|[\d_][\w.-]{0,30}[A-Za-z]|[a-z][A-Z]|[A-Za-z][.-][A-Za-z]"
+)
+_ODD_WORD = re.compile(
+    r"(?<![\w@./-])(?:[A-Za-z]{2,20}_[A-Za-z0-9_]{2,20}|xX_?[A-Za-z]{2,20}_?Xx)(?![\w./-])"
+)
 
 
 def find_contacts(text: str) -> Iterator[Found]:
     """E-mail addresses and names on the net in a text of one spelling."""
     if "@" in text:
         for match in _EMAIL.finditer(text):
-            yield "email", match.start(), match.end(), "high", "This looks like an e-mail address."
+            yield (
+                "email",
+                match.start(),
+                match.end(),
+                "high",
+                "This looks like an e-mail address.",
+            )
         for match in _AT_HANDLE.finditer(text):
-            yield "handle", match.start(), match.end(), "high", "This looks like somebody's name on the net."
+            yield (
+                "handle",
+                match.start(),
+                match.end(),
+                "high",
+                "This looks like somebody's name on the net.",
+            )
     for match in _EMAIL_SPOKEN.finditer(text):
         yield "email", match.start(), match.end(), "high", "An e-mail address is spelled out."
     for match in _PROFILE.finditer(text):
-        yield "handle", match.start(), match.end(), "high", "This is a link to somebody's profile."
+        yield (
+            "handle",
+            match.start(),
+            match.end(),
+            "high",
+            "This is a link to somebody's profile.",
+        )
     yield from _handles(text)
 
 
@@ -93,5 +118,9 @@ def _handles(text: str) -> Iterator[Found]:
             if not vocabulary.is_function_word(match.group(1).strip(".")):
                 yield "handle", match.start(1), match.end(1), "high", reason
     for match in _ON_PLATFORM.finditer(text):
-        if _MARKED.search(match.group(1)) and not match.group(1)[0].isdigit() and "'" not in match.group(1):
+        if (
+            _MARKED.search(match.group(1))
+            and not match.group(1)[0].isdigit()
+            and "'" not in match.group(1)
+        ):
             yield "handle", match.start(1), match.end(1), "medium", reason

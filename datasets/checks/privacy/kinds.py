@@ -2,7 +2,18 @@
 
 from typing import Literal
 
-Kind = Literal["name", "phone", "email", "handle", "address", "school", "id_number", "birthdate", "health", "family"]
+Kind = Literal[
+    "name",
+    "phone",
+    "email",
+    "handle",
+    "address",
+    "school",
+    "id_number",
+    "birthdate",
+    "health",
+    "family",
+]
 KINDS: dict[Kind, str] = {
     "name": "full names, and first names that somebody is introduced by",
     "phone": "telephone numbers, spelled-out ones too",

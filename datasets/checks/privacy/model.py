@@ -37,7 +37,9 @@ _KINDS: dict[str, tuple[Kind, str]] = {
     "IBAN_CODE": ("id_number", "This looks like a bank account."),
     "UK_NHS": ("id_number", "This looks like an NHS number."),
 }
-_TWO_CAPITALS = re.compile(r"(?<![\w'])[A-ZÀ-Þ][\w'-]{1,30} (?:[A-Z]\. ?|[a-z]{1,3} )?[A-ZÀ-Þ][\w'-]{1,30}")
+_TWO_CAPITALS = re.compile(
+    r"(?<![\w'])[A-ZÀ-Þ][\w'-]{1,30} (?:[A-Z]\. ?|[a-z]{1,3} )?[A-ZÀ-Þ][\w'-]{1,30}"
+)
 _MANY_DIGITS = re.compile(r"(?:\d[ -]?){10}")
 _LONGEST = 20_000
 """Characters of a text that the model reads at once; a longer one it reads in pieces."""
@@ -60,11 +62,30 @@ class NameModel:
         )
 
         entities = {"PERSON": "PERSON"}
-        ignored = ["ORG", "GPE", "LOC", "DATE", "CARDINAL", "ORDINAL", "NORP", "FAC", "PRODUCT", "EVENT"]
-        settings = NerModelConfiguration(model_to_presidio_entity_mapping=entities, labels_to_ignore=ignored)
-        nlp = SpacyNlpEngine(models=[{"lang_code": "en", "model_name": MODEL}], ner_model_configuration=settings)
+        ignored = [
+            "ORG",
+            "GPE",
+            "LOC",
+            "DATE",
+            "CARDINAL",
+            "ORDINAL",
+            "NORP",
+            "FAC",
+            "PRODUCT",
+            "EVENT",
+        ]
+        settings = NerModelConfiguration(
+            model_to_presidio_entity_mapping=entities, labels_to_ignore=ignored
+        )
+        nlp = SpacyNlpEngine(
+            models=[{"lang_code": "en", "model_name": MODEL}], ner_model_configuration=settings
+        )
         # Nothing but names is asked of the model: the other parts of it would take three quarters of the time.
-        nlp.nlp = {"en": spacy.load(MODEL, exclude=["tagger", "parser", "attribute_ruler", "lemmatizer", "senter"])}  # type: ignore[assignment]
+        nlp.nlp = {
+            "en": spacy.load(
+                MODEL, exclude=["tagger", "parser", "attribute_ruler", "lemmatizer", "senter"]
+            )
+        }  # type: ignore[assignment]
         registry = RecognizerRegistry(
             recognizers=[
                 SpacyRecognizer(supported_entities=["PERSON"]),
@@ -73,7 +94,9 @@ class NameModel:
                 NhsRecognizer(),
             ]
         )
-        self.engine = AnalyzerEngine(registry=registry, nlp_engine=nlp, supported_languages=["en"])
+        self.engine = AnalyzerEngine(
+            registry=registry, nlp_engine=nlp, supported_languages=["en"]
+        )
 
     def find(self, texts: Sequence[str]) -> Iterator[list[Found]]:
         """What it finds in each text, one list a text, in order."""
@@ -111,7 +134,11 @@ def is_full_name(said: str) -> bool:
     """Whether what the model takes for a person has two words with capitals, none of them one that holds sentences together."""
     words = re.findall(r"[^\W\d_][\w'-]*", said)
     capitals = [word for word in words if word[0].isupper() and len(word) > 1]
-    if len(capitals) < 2 or len(words) > 5 or any(vocabulary.is_function_word(word) for word in words):
+    if (
+        len(capitals) < 2
+        or len(words) > 5
+        or any(vocabulary.is_function_word(word) for word in words)
+    ):
         return False
     singles, phrases = vocabulary.not_people()
     lower = [word.lower().removesuffix("'s") for word in words]

@@ -7,20 +7,53 @@ from itertools import pairwise
 from datasets.checks.privacy.kinds import Found
 
 _DIGIT_WORDS = {
-    "zero": "0", "oh": "0", "o": "0", "nought": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5",
-    "six": "6", "seven": "7", "eight": "8", "nine": "9",
-}  # fmt: skip
+    "zero": "0",
+    "oh": "0",
+    "o": "0",
+    "nought": "0",
+    "one": "1",
+    "two": "2",
+    "three": "3",
+    "four": "4",
+    "five": "5",
+    "six": "6",
+    "seven": "7",
+    "eight": "8",
+    "nine": "9",
+}
 _LARGER_WORDS = {
-    "ten": "10", "eleven": "11", "twelve": "12", "thirteen": "13", "fourteen": "14", "fifteen": "15", "sixteen": "16",
-    "seventeen": "17", "eighteen": "18", "nineteen": "19", "twenty": "20", "thirty": "30", "forty": "40", "fifty": "50",
-    "sixty": "60", "seventy": "70", "eighty": "80", "ninety": "90", "hundred": "00", "thousand": "000",
-}  # fmt: skip
-_NUMBER_WORD = "|".join(sorted({*_DIGIT_WORDS, *_LARGER_WORDS, "double", "triple"}, key=len, reverse=True))
+    "ten": "10",
+    "eleven": "11",
+    "twelve": "12",
+    "thirteen": "13",
+    "fourteen": "14",
+    "fifteen": "15",
+    "sixteen": "16",
+    "seventeen": "17",
+    "eighteen": "18",
+    "nineteen": "19",
+    "twenty": "20",
+    "thirty": "30",
+    "forty": "40",
+    "fifty": "50",
+    "sixty": "60",
+    "seventy": "70",
+    "eighty": "80",
+    "ninety": "90",
+    "hundred": "00",
+    "thousand": "000",
+}
+_NUMBER_WORD = "|".join(
+    sorted({*_DIGIT_WORDS, *_LARGER_WORDS, "double", "triple"}, key=len, reverse=True)
+)
 _SPOKEN = re.compile(
-    rf"\b(?:{_NUMBER_WORD}|\d{{1,4}})(?:[ ,.-]{{1,2}}(?:{_NUMBER_WORD}|\d{{1,4}})){{3,30}}\b", re.IGNORECASE
+    rf"\b(?:{_NUMBER_WORD}|\d{{1,4}})(?:[ ,.-]{{1,2}}(?:{_NUMBER_WORD}|\d{{1,4}})){{3,30}}\b",
+    re.IGNORECASE,
 )
 _PIECE = re.compile(rf"{_NUMBER_WORD}|\d{{1,4}}", re.IGNORECASE)
-_DIGITS = re.compile(r"(?<![\w.,+$€£/*=^%-])\+?\(?\d(?:[ ().\-/]{0,3}\d){6,17}(?![\w%])(?![.,]\d)")
+_DIGITS = re.compile(
+    r"(?<![\w.,+$€£/*=^%-])\+?\(?\d(?:[ ().\-/]{0,3}\d){6,17}(?![\w%])(?![.,]\d)"
+)
 _CALL_CUE = re.compile(
     r"\b(?:tele)?(?:phone|cell(?:phone)?|mobile|call(?:ed|ing)?|text(?:ed)?|ring|rang|numbers?|whats ?app"
     r"|reach(?:ed)?|tel|fax"
@@ -49,17 +82,25 @@ _ID = re.compile(
     r"([A-Z]{0,4}[ -]?\d(?:[ .-]?[A-Z0-9]){2,22})\b",
     re.IGNORECASE,
 )
-_ID_SPOKEN_CUE = re.compile(rf"\b{_ID_WORDS}[ )]{{0,3}}(?:(?:is|:|#|=|was|number)[ ]{{0,3}}){{0,2}}$", re.IGNORECASE)
+_ID_SPOKEN_CUE = re.compile(
+    rf"\b{_ID_WORDS}[ )]{{0,3}}(?:(?:is|:|#|=|was|number)[ ]{{0,3}}){{0,2}}$", re.IGNORECASE
+)
 _IDS: tuple[tuple["re.Pattern[str]", str], ...] = (
     (
         re.compile(r"(?<![\d-])(?!000|666|9\d\d)\d{3}([- ])(?!00)\d{2}\1(?!0000)\d{4}(?![\d-])"),
         "a social security number",
     ),
-    (re.compile(r"\b[A-CEGHJ-PR-TW-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D]\b", re.IGNORECASE), "a national insurance number"),
+    (
+        re.compile(r"\b[A-CEGHJ-PR-TW-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D]\b", re.IGNORECASE),
+        "a national insurance number",
+    ),
     (re.compile(r"\b[A-Z]\d{12}\b|\b[A-Z]\d{11}[A-Z]\b"), "a pupil's number"),
     (re.compile(r"\b\d{3}\.\d{3}\.\d{3}-\d{2}\b"), "a tax number"),
     (re.compile(r"\b[A-Z]{4}\d{6}[HM][A-Z]{5}[A-Z0-9]\d\b"), "a population register number"),
-    (re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b"), "a bank account"),
+    (
+        re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b"),
+        "a bank account",
+    ),
     (re.compile(r"\b\d{8}-?[A-HJ-NP-TV-Z]\b"), "an identity card's number"),
 )
 _CARD = re.compile(r"(?<![\w.-])\d{4}([ -]?)\d{4}\1\d{4}(?:\1\d{4})?(?![\w.-])")
@@ -90,7 +131,8 @@ _DATE = (
 _BIRTH = r"(?:birth ?day'?s?|b-?day|birth ?dates?|date of birth|born|d\.?o\.?b\b\.?)"
 _BIRTH_THEN_DATE = re.compile(rf"\b{_BIRTH}[^.?!\d\n]{{0,25}}?\b({_DATE})", re.IGNORECASE)
 _TURNS_ON = re.compile(
-    rf"\b(?:turn(?:s|ed|ing)?|be|become|became|is) (?:\d{{1,2}}|[a-z]{{3,9}}) on (?:the )?({_DATE})", re.IGNORECASE
+    rf"\b(?:turn(?:s|ed|ing)?|be|become|became|is) (?:\d{{1,2}}|[a-z]{{3,9}}) on (?:the )?({_DATE})",
+    re.IGNORECASE,
 )
 _DATE_THEN_BIRTH = re.compile(
     rf"\b({_DATE}),?(?: is| was|'s| -|:){{0,1}} (?:when |the day )?(?:my|his|her|our|their|[a-z]{{2,20}}'s|i|he|she"
@@ -108,21 +150,41 @@ def find_numbers(text: str) -> Iterator[Found]:
     yield from _spoken(text)
     for pattern in (_BIRTH_THEN_DATE, _TURNS_ON, _DATE_THEN_BIRTH):
         for match in pattern.finditer(text):
-            yield "birthdate", match.start(1), match.end(1), "high", "This looks like a date of birth."
+            yield (
+                "birthdate",
+                match.start(1),
+                match.end(1),
+                "high",
+                "This looks like a date of birth.",
+            )
 
 
 def _ids(text: str) -> Iterator[Found]:
     for match in _ID.finditer(text):
         digits = sum(map(str.isdigit, match.group(1)))
         if digits >= 4:
-            yield "id_number", match.start(1), match.end(1), "high", "This looks like somebody's number."
+            yield (
+                "id_number",
+                match.start(1),
+                match.end(1),
+                "high",
+                "This looks like somebody's number.",
+            )
     for pattern, reason in _IDS:
         for match in pattern.finditer(text):
             yield "id_number", match.start(), match.end(), "high", f"This looks like {reason}."
     for match in _CARD.finditer(text):
         bare = re.sub(r"\D", "", match.group())
-        if (len(bare) == 16 and _luhn(bare)) or (len(bare) == 12 and match.group(1) and _verhoeff(bare)):
-            yield "id_number", match.start(), match.end(), "high", "This looks like the number of a card."
+        if (len(bare) == 16 and _luhn(bare)) or (
+            len(bare) == 12 and match.group(1) and _verhoeff(bare)
+        ):
+            yield (
+                "id_number",
+                match.start(),
+                match.end(),
+                "high",
+                "This looks like the number of a card.",
+            )
 
 
 def _luhn(digits: str) -> bool:
@@ -130,8 +192,18 @@ def _luhn(digits: str) -> bool:
     return sum(value - 9 if value > 9 else value for value in doubled) % 10 == 0
 
 
-_TIMES = ("0123456789", "1234067895", "2340178956", "3401289567", "4012395678",
-          "5987604321", "6598710432", "7659821043", "8765932104", "9876543210")  # fmt: skip
+_TIMES = (
+    "0123456789",
+    "1234067895",
+    "2340178956",
+    "3401289567",
+    "4012395678",
+    "5987604321",
+    "6598710432",
+    "7659821043",
+    "8765932104",
+    "9876543210",
+)
 _TURNED = (
     "0123456789",
     "1576283094",
@@ -161,8 +233,16 @@ def _phones(text: str) -> Iterator[Found]:
         if decimal or len(digits) > 15 or _is_sequence(groups) or _is_sequence(list(digits)):
             continue
         before = text[max(0, match.start() - _CUE_LENGTH) : match.start()]
-        if _looks_dialled(written, groups, digits) or (_CALL_CUE.search(before) and not _NO_NUMBER_CUE.search(before)):
-            yield "phone", match.start(), match.end(), "high", "This looks like a telephone number."
+        if _looks_dialled(written, groups, digits) or (
+            _CALL_CUE.search(before) and not _NO_NUMBER_CUE.search(before)
+        ):
+            yield (
+                "phone",
+                match.start(),
+                match.end(),
+                "high",
+                "This looks like a telephone number.",
+            )
 
 
 def _looks_dialled(written: str, groups: list[str], digits: str) -> bool:
@@ -175,7 +255,9 @@ def _looks_dialled(written: str, groups: list[str], digits: str) -> bool:
     if sizes in ([3, 3, 4], [1, 3, 3, 4]):
         return True
     if len(groups) == 1:
-        north_american = len(digits) == 10 and digits[0] > "1" and digits[3] > "1" and digits[-4:] != "0000"
+        north_american = (
+            len(digits) == 10 and digits[0] > "1" and digits[3] > "1" and digits[-4:] != "0000"
+        )
         return north_american or (len(digits) == 11 and digits[0] == "0" and digits[1] != "0")
     if digits[0] == "0" and digits[1] != "0":
         return 9 <= len(digits) <= 12 and min(sizes) >= 2 and sizes[0] >= 2
@@ -202,12 +284,27 @@ def _spoken(text: str) -> Iterator[Found]:
             continue
         before = text[max(0, match.start() - _CUE_LENGTH) : match.start()]
         if _ID_SPOKEN_CUE.search(before):
-            yield "id_number", match.start(), match.end(), "high", "A number of somebody is spelled out."
+            yield (
+                "id_number",
+                match.start(),
+                match.end(),
+                "high",
+                "A number of somebody is spelled out.",
+            )
             continue
-        single = all(piece in _DIGIT_WORDS or piece in ("double", "triple") or piece.isdigit() for piece in pieces)
+        single = all(
+            piece in _DIGIT_WORDS or piece in ("double", "triple") or piece.isdigit()
+            for piece in pieces
+        )
         cued = bool(_CALL_CUE.search(before)) and not _NO_NUMBER_CUE.search(before)
         if len(digits) >= 7 and (single or cued):
-            yield "phone", match.start(), match.end(), "high", "A telephone number is spelled out."
+            yield (
+                "phone",
+                match.start(),
+                match.end(),
+                "high",
+                "A telephone number is spelled out.",
+            )
 
 
 def _spoken_digits(pieces: list[str]) -> str:

@@ -60,15 +60,19 @@ _COMPOUND = re.compile(
     r"|vegur)"
     r" ?\d{1,4} ?[a-z]?\b",
 )
-_TURKISH = re.compile(r"\b(?:[^\W\d]{2,30} ){1,3}(?:caddesi|sokağı|sokak|sokagi|mahallesi|cad\.|sok\.|street|utca|út|ulica|ulitsa)"
-                      r",? (?:no:? ?)?\d{1,4}\b", re.IGNORECASE)  # fmt: skip
+_TURKISH = re.compile(
+    r"\b(?:[^\W\d]{2,30} ){1,3}(?:caddesi|sokağı|sokak|sokagi|mahallesi|cad\.|sok\.|street|utca|út|ulica|ulitsa)"
+    r",? (?:no:? ?)?\d{1,4}\b",
+    re.IGNORECASE,
+)
 _ASIAN = re.compile(
     r"\b\d{1,3}-\d{1,3}(?:-\d{1,4})? [A-Z][\w-]{1,30}(?:-(?:ku|cho|chome|dong|gu|ro|gil|si|shi))\b"
     r"|\b\d{1,4},? [A-Z][\w-]{1,30}-(?:ro|gil|daero|dong|gu|ku|cho)\b"
     r"|\bNo\. ?\d{1,4},? (?:[A-Z][\w]{1,20} ){1,3}(?:Road|Lu|Jie|Street)\b"
 )
 _BOX = re.compile(
-    r"\bp\.? ?o\.? ?box (?:\d{1,6}|[a-z]{3,5}(?:[ -][a-z]{3,5}){0,4})\b|\bpost office box \d{1,6}\b", re.IGNORECASE
+    r"\bp\.? ?o\.? ?box (?:\d{1,6}|[a-z]{3,5}(?:[ -][a-z]{3,5}){0,4})\b|\bpost office box \d{1,6}\b",
+    re.IGNORECASE,
 )
 _STATES = (
     "AL|AK|AZ|AR|CA|CO|CT|DE|FL|GA|HI|ID|IL|IN|IA|KS|KY|LA|ME|MD|MA|MI|MN|MS|MO|MT|NE|NV|NH|NJ|NM|NY|NC|ND|OH|OK|OR"
@@ -122,7 +126,8 @@ _NUMBERED = re.compile(
     r"\bP\.? ?S\.? ?\d{1,3}\b|\bp\. ?s\. ?#?\d{1,3}\b|\bPublic School (?:No\. ?)?\d{1,3}\b|\bIS \d{2,3}\b"
 )
 _SCHOOL_CUE = re.compile(
-    r"\b(?:go|goes|went|attends?|attended|student|pupil|teacher|from|at|to|principal of|enrolled in) $", re.IGNORECASE
+    r"\b(?:go|goes|went|attends?|attended|student|pupil|teacher|from|at|to|principal of|enrolled in) $",
+    re.IGNORECASE,
 )
 _NOT_A_SCHOOL = word_set(
     "my our the this that your her his their in at an a is for to from and old new big little small good "
@@ -138,9 +143,24 @@ _NOT_A_SCHOOL = word_set(
 
 
 _SURE_SCHOOLS = (
-    "elementary", "primary", "montessori", "middle", "junior", "infant", "grammar", "high", "academy", "charter", "catholic",
-    "international", "magnet", "community", "secondary", "prep", "waldorf",
-)  # fmt: skip
+    "elementary",
+    "primary",
+    "montessori",
+    "middle",
+    "junior",
+    "infant",
+    "grammar",
+    "high",
+    "academy",
+    "charter",
+    "catholic",
+    "international",
+    "magnet",
+    "community",
+    "secondary",
+    "prep",
+    "waldorf",
+)
 
 
 def find_places(text: str) -> Iterator[Found]:
@@ -148,7 +168,13 @@ def find_places(text: str) -> Iterator[Found]:
     yield from _streets(text)
     for pattern in (_UNIT_FIRST, _ABROAD_BEFORE, _ABROAD_AFTER, _COMPOUND, _TURKISH, _ASIAN):
         for match in pattern.finditer(text):
-            yield "address", match.start(), match.end(), "high", "This looks like a street address."
+            yield (
+                "address",
+                match.start(),
+                match.end(),
+                "high",
+                "This looks like a street address.",
+            )
     for match in _BOX.finditer(text):
         yield "address", match.start(), match.end(), "high", "This looks like a post box."
     for match in _POSTCODES.finditer(text):
@@ -157,7 +183,13 @@ def find_places(text: str) -> Iterator[Found]:
         yield "address", match.start(1), match.end(1), "medium", "This looks like a postcode."
     for match in _LIVES.finditer(text):
         if _names_a_street(match.group(1).rpartition(" ")[0]):
-            yield "address", match.start(1), match.end(1), "medium", "Somebody says in which street they live."
+            yield (
+                "address",
+                match.start(1),
+                match.end(1),
+                "medium",
+                "Somebody says in which street they live.",
+            )
     yield from _schools(text)
 
 
@@ -168,12 +200,20 @@ def _streets(text: str) -> Iterator[Found]:
             continue
         capitals = name[:1].isupper() or name[:1].isdigit()
         if capitals or kind in _SURE_TYPES:
-            yield "address", match.start(), match.end(), "high", "This looks like a street address."
+            yield (
+                "address",
+                match.start(),
+                match.end(),
+                "high",
+                "This looks like a street address.",
+            )
 
 
 def _names_a_street(name: str) -> bool:
     words = name.lower().replace(".", "").split()
-    return bool(words) and not any(word in _NOT_A_STREET or vocabulary.is_function_word(word) for word in words)
+    return bool(words) and not any(
+        word in _NOT_A_STREET or vocabulary.is_function_word(word) for word in words
+    )
 
 
 def _schools(text: str) -> Iterator[Found]:
@@ -193,7 +233,11 @@ def _school_starts(text: str, match: "re.Match[str]") -> int | None:
     for word in reversed(match.group(1).split(" ")[:-1]):
         plain = word.lower().strip(".'").removesuffix("'s")
         saint = plain in ("st", "saint", "mt", "mount", "fort", "lake", "our", "lady")
-        if not word or (plain in _NOT_A_SCHOOL and not saint) or (vocabulary.is_function_word(plain) and not saint):
+        if (
+            not word
+            or (plain in _NOT_A_SCHOOL and not saint)
+            or (vocabulary.is_function_word(plain) and not saint)
+        ):
             break
         at -= len(word) + 1
         start = at

@@ -9,16 +9,69 @@ import re
 from collections.abc import MutableMapping
 
 FIRST = (
-    "Robin", "Sky", "River", "Sunny", "Sage", "Wren", "Juniper", "Clover", "Marlo", "Pip", "Fern", "Indigo",
-    "Bo", "Lark", "Maple", "Ash", "Briar", "Dune", "Echo", "Flint", "Haven", "Jules", "Kit", "Lane", "Moss",
-    "Nova", "Ocean", "Poppy", "Reed", "Sol", "Teal", "Vale", "Winter", "Zephyr", "Blue", "Birch", "Cricket",
-    "Dove", "Ember", "Frost",
-)  # fmt: skip
+    "Robin",
+    "Sky",
+    "River",
+    "Sunny",
+    "Sage",
+    "Wren",
+    "Juniper",
+    "Clover",
+    "Marlo",
+    "Pip",
+    "Fern",
+    "Indigo",
+    "Bo",
+    "Lark",
+    "Maple",
+    "Ash",
+    "Briar",
+    "Dune",
+    "Echo",
+    "Flint",
+    "Haven",
+    "Jules",
+    "Kit",
+    "Lane",
+    "Moss",
+    "Nova",
+    "Ocean",
+    "Poppy",
+    "Reed",
+    "Sol",
+    "Teal",
+    "Vale",
+    "Winter",
+    "Zephyr",
+    "Blue",
+    "Birch",
+    "Cricket",
+    "Dove",
+    "Ember",
+    "Frost",
+)
 LAST = (
-    "Meadow", "Brookside", "Hillcrest", "Birdsong", "Lanternfield", "Moonbeam", "Applewood", "Starling",
-    "Pebble", "Thistle", "Willowby", "Acorn", "Bluebell", "Cloudberry", "Daybreak", "Evergreen", "Foxglove",
-    "Goldleaf", "Honeycomb", "Ivywood",
-)  # fmt: skip
+    "Meadow",
+    "Brookside",
+    "Hillcrest",
+    "Birdsong",
+    "Lanternfield",
+    "Moonbeam",
+    "Applewood",
+    "Starling",
+    "Pebble",
+    "Thistle",
+    "Willowby",
+    "Acorn",
+    "Bluebell",
+    "Cloudberry",
+    "Daybreak",
+    "Evergreen",
+    "Foxglove",
+    "Goldleaf",
+    "Honeycomb",
+    "Ivywood",
+)
 _POOLS = {"given": FIRST, "family": LAST}
 _PARTS = frozenset(name.lower() for pool in _POOLS.values() for name in pool)
 _THING = re.compile(
@@ -26,7 +79,10 @@ _THING = re.compile(
     r"|ID-EXAMPLE-\d{1,9}|player-example-\d{1,9}|some day in spring",
     re.IGNORECASE,
 )
-_TITLE = re.compile(r"^(?:mr|mrs|ms|miss|mx|dr|coach|principal|prof|professor|señora?|senora?)\.? ", re.IGNORECASE)
+_TITLE = re.compile(
+    r"^(?:mr|mrs|ms|miss|mx|dr|coach|principal|prof|professor|señora?|senora?)\.? ",
+    re.IGNORECASE,
+)
 _MOST = 80
 """Characters of a stand-in at most."""
 
@@ -79,14 +135,20 @@ class StandIns:
         return stand_in(kind, self.kept[key])
 
     def _key(self, group: str, real: str) -> str:
-        digest = hmac.new(self.salt.encode(), f"{group}:{real.lower()}".encode("utf-8", "replace"), hashlib.sha256)
+        digest = hmac.new(
+            self.salt.encode(),
+            f"{group}:{real.lower()}".encode("utf-8", "replace"),
+            hashlib.sha256,
+        )
         return f"{group}:{digest.hexdigest()[:20]}"
 
     def _name_at(self, group: str, place: int) -> str:
         """Single names first, then pairs of them (`Sage-Wren`), then pairs with a number."""
         pool = _POOLS[group]
         size = len(pool)
-        shift = int.from_bytes(hashlib.sha256(f"{self.salt}:{group}".encode()).digest()[:4], "big")
+        shift = int.from_bytes(
+            hashlib.sha256(f"{self.salt}:{group}".encode()).digest()[:4], "big"
+        )
         first = pool[(place + shift) % size]
         if place < size:
             return first
@@ -112,5 +174,7 @@ def stand_in(kind: str, place: int) -> str:
     return stand_ins[kind]
 
 
-HAS_STAND_INS = frozenset(("name", "phone", "email", "handle", "address", "school", "id_number", "birthdate"))
+HAS_STAND_INS = frozenset(
+    ("name", "phone", "email", "handle", "address", "school", "id_number", "birthdate")
+)
 """Kinds that can be replaced. Of a family's troubles and an illness there is no made-up version: a person rewrites the row."""

@@ -15,7 +15,19 @@ from datasets.checks.privacy.kinds import word_set
 from second_grade.familiar import spache_words
 
 _DATA = Path(__file__).parents[1] / "data"
-_SPECIAL = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ß": "ss", "æ": "ae", "œ": "oe", "ı": "i"})
+_SPECIAL = str.maketrans(
+    {
+        "ł": "l",
+        "ø": "o",
+        "đ": "d",
+        "ð": "d",
+        "þ": "th",
+        "ß": "ss",
+        "æ": "ae",
+        "œ": "oe",
+        "ı": "i",
+    }
+)
 LONGEST = 30
 """What has more letters is no name; nothing is remembered of it."""
 _FUNCTION_WORDS = word_set(
@@ -87,7 +99,11 @@ def _letters() -> dict[str, int]:
 def not_people() -> tuple[frozenset[str], frozenset[str]]:
     """Places, holidays, brands and figures of stories that begin with a capital letter: (single words, whole phrases)."""
     text = (_DATA / "not_people.txt").read_text(encoding="utf-8")
-    phrases = [line.strip().lower() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    phrases = [
+        line.strip().lower()
+        for line in text.splitlines()
+        if line.strip() and not line.startswith("#")
+    ]
     singles = {phrase for phrase in phrases if " " not in phrase}
     return frozenset(singles), frozenset(phrase for phrase in phrases if " " in phrase)
 
@@ -120,7 +136,9 @@ def _squeezed(word: str) -> str:
     short = "".join(kept)
     if short == word:
         return word
-    once = "".join(letter for at, letter in enumerate(short) if not at or letter != short[at - 1])
+    once = "".join(
+        letter for at, letter in enumerate(short) if not at or letter != short[at - 1]
+    )
     return short if short in _plain_words() else once
 
 
@@ -161,7 +179,9 @@ def likeness(word: str) -> float:
 @cache
 def _shortened() -> frozenset[str]:
     """Words that second-graders know, each with one letter less, and whole."""
-    words = [word for word in spache_words() | _FUNCTION_WORDS if len(word) > 3 and word.isalpha()]
+    words = [
+        word for word in spache_words() | _FUNCTION_WORDS if len(word) > 3 and word.isalpha()
+    ]
     return frozenset(short for word in words for short in _one_less(word))
 
 

@@ -25,9 +25,16 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("files", nargs="+", metavar="FILE")
         parser.add_argument(
-            "--shape", default="auto", choices=["auto", "dialogue", "messages", "instruction", "preference"]
+            "--shape",
+            default="auto",
+            choices=["auto", "dialogue", "messages", "instruction", "preference"],
         )
-        parser.add_argument("--json", action="store_true", dest="as_json", help="one JSON object a file, a line each")
+        parser.add_argument(
+            "--json",
+            action="store_true",
+            dest="as_json",
+            help="one JSON object a file, a line each",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         worst = 0
@@ -59,9 +66,13 @@ class Command(BaseCommand):
             place = f"line {problem.line}" if problem.line else "the file"
             place += f", column {problem.column}" if problem.column else ""
             place += f", {problem.field}" if problem.field else ""
-            self._say(f"  {problem.severity}: {place}: {problem.message} {problem.mend} [{problem.code}]")
+            self._say(
+                f"  {problem.severity}: {place}: {problem.message} {problem.mend} [{problem.code}]"
+            )
         if len(checked.problems) > _MOST_SHOWN:
-            self._say(f"  … and {len(checked.problems) - _MOST_SHOWN:,} more; --json lists all of them")
+            self._say(
+                f"  … and {len(checked.problems) - _MOST_SHOWN:,} more; --json lists all of them"
+            )
         for finding in checked.privacy[:_MOST_SHOWN]:
             self._say(
                 f"  private: line {finding['line']}, {finding['field']}: {finding['kind']} “{finding['excerpt']}”"

@@ -42,7 +42,9 @@ def dialogue(messages: Sequence[tuple[str, str]], program: SavedProgram) -> Inpu
     Raises ValueError where the last message is not the teacher's.
     """
     system = "\n".join(content for role, content in messages if role == "system" and content)
-    spoken = merge_messages([(role, content, True) for role, content in messages if role != "system" and content])
+    spoken = merge_messages(
+        [(role, content, True) for role, content in messages if role != "system" and content]
+    )
     if not spoken or spoken[-1][0] != "user":
         raise ValueError("The last message must be the teacher's (role user).")
     persona = system or program.persona.text
@@ -53,7 +55,9 @@ def dialogue(messages: Sequence[tuple[str, str]], program: SavedProgram) -> Inpu
 
 def _broken(error: Exception) -> EngineFailure:
     said = f"The program failed: {type(error).__name__}: {error}"[:400]
-    return EngineFailure("program_failed", said, "This is a fault of the platform: tell the instructor.", 500)
+    return EngineFailure(
+        "program_failed", said, "This is a fault of the platform: tell the instructor.", 500
+    )
 
 
 def _same(one: EngineFailure | None, other: EngineFailure) -> bool:
@@ -66,13 +70,17 @@ class Answer:
     Nothing leaves that passes `limits`, whatever the program says.
     """
 
-    def __init__(self, program: SavedProgram, inputs: Inputs, upstream: AsyncLM15Engine, limits: Limits) -> None:
+    def __init__(
+        self, program: SavedProgram, inputs: Inputs, upstream: AsyncLM15Engine, limits: Limits
+    ) -> None:
         self.meter = Meter(max_calls=limits.calls)
         self._limits = limits
         self._program, self._inputs = program, inputs
         self._queue: asyncio.Queue[Any] = asyncio.Queue()
         self._stream = self._new_stream()
-        self._engine = StreamingEngine(self.meter, upstream, on_start=self._begin, on_text=self._take, limits=limits)
+        self._engine = StreamingEngine(
+            self.meter, upstream, on_start=self._begin, on_text=self._take, limits=limits
+        )
 
     @property
     def finish_reason(self) -> str:
@@ -102,8 +110,12 @@ class Answer:
 
     async def _predict(self) -> str:
         # No retries: a person is waiting, and can ask again.
-        serving = replace(self._program.serving, model=self._limits.model, max_tokens=self._limits.max_tokens)
-        lm = make_lm(serving, _OnlyAsync(), async_engine=self._engine, cache=False, num_retries=0)
+        serving = replace(
+            self._program.serving, model=self._limits.model, max_tokens=self._limits.max_tokens
+        )
+        lm = make_lm(
+            serving, _OnlyAsync(), async_engine=self._engine, cache=False, num_retries=0
+        )
         try:
             design = self._program.design
             with dspy.context(lm=lm, adapter=adapter(design), disable_history=True):
@@ -117,7 +129,11 @@ class Answer:
         asked_again = self.meter.usage().calls > 0
         out_of_calls = isinstance(error, BudgetExceeded) or self.meter.tripped is not None
         # A second prompt that would pass the limits is not sent: then the first answer was the only one.
-        if isinstance(error, AdapterParseError) or out_of_calls or (asked_again and _same(ours, too_long())):
+        if (
+            isinstance(error, AdapterParseError)
+            or out_of_calls
+            or (asked_again and _same(ours, too_long()))
+        ):
             return EngineFailure(
                 "answer_out_of_format",
                 "The model did not keep to the answer format, so there is nothing to show.",
@@ -135,7 +151,9 @@ class Answer:
         return FieldStream(design.answer, frozenset({REASONING} if thinks_first else ()))
 
     def _begin(self) -> None:
-        if not self._stream.shown:  # a second call, after an answer out of format or a first draft, starts anew
+        if (
+            not self._stream.shown
+        ):  # a second call, after an answer out of format or a first draft, starts anew
             self._stream = self._new_stream()
 
     async def _take(self, text: str) -> None:

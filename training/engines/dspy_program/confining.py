@@ -11,7 +11,13 @@ from dspy import lm15
 
 from dspy_program.failure import EngineFailure
 
-_KEPT = ("temperature", "top_p", "stop", "response_format", "seed")  # none of them makes an answer dearer
+_KEPT = (
+    "temperature",
+    "top_p",
+    "stop",
+    "response_format",
+    "seed",
+)  # none of them makes an answer dearer
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,9 @@ def confined(request: Any, *, model: str, max_tokens: int) -> Any:
     kept = {name: getattr(request.config, name) for name in _KEPT}
     most = min(request.config.max_tokens or max_tokens, max_tokens)
     config = lm15.Config(max_tokens=most, **kept)
-    return lm15.Request(model=model_name(model), messages=request.messages, system=request.system, config=config)
+    return lm15.Request(
+        model=model_name(model), messages=request.messages, system=request.system, config=config
+    )
 
 
 def model_name(model: str) -> str:
@@ -63,7 +71,9 @@ def model_name(model: str) -> str:
 
 def texts_of(request: Any) -> list[str]:
     """Every text that a confined request sends."""
-    system = [request.system if isinstance(request.system, str) else part_text(request.system or ())]
+    system = [
+        request.system if isinstance(request.system, str) else part_text(request.system or ())
+    ]
     return system + [part_text(message.parts) for message in request.messages]
 
 

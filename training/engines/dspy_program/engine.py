@@ -60,7 +60,9 @@ class ProviderHealth:
         """A call failed; decides whether the run can go on."""
         with self._lock:
             self._in_a_row, self.last = self._in_a_row + 1, failure
-            if failure.code in FINAL_CODES or self._in_a_row >= self.patience * _PATIENCE.get(failure.code, 1):
+            if failure.code in FINAL_CODES or self._in_a_row >= self.patience * _PATIENCE.get(
+                failure.code, 1
+            ):
                 self.failure = self.failure or failure
 
 
@@ -125,7 +127,9 @@ class MeteredEngine:
         request = confined(request, model=self._model, max_tokens=self._max_tokens)
         bounds = self._bounds(request)
         ticket = self.meter.reserve(
-            input_most=bounds["input_most"], output_most=bounds["output_most"], model=self._billed_as
+            input_most=bounds["input_most"],
+            output_most=bounds["output_most"],
+            model=self._billed_as,
         )
         try:
             with self._busy:
@@ -137,7 +141,9 @@ class MeteredEngine:
                 self.health.failed(failure)
             raise
         book_answer(self.meter, ticket, response.usage)
-        self._by_bytes = self._by_bytes or (response.usage.input_tokens or 0) > bounds["input_most"]
+        self._by_bytes = (
+            self._by_bytes or (response.usage.input_tokens or 0) > bounds["input_most"]
+        )
         self.health.answered()
         return response
 
@@ -146,7 +152,10 @@ class MeteredEngine:
         if self._by_bytes:
             return _bounds(request)
         counted = tokens.count_request(texts_of(request), request.config.response_format)
-        return {"input_most": counted + counted // 10 + _FRAME_TOKENS, "output_most": request.config.max_tokens}
+        return {
+            "input_most": counted + counted // 10 + _FRAME_TOKENS,
+            "output_most": request.config.max_tokens,
+        }
 
     def close(self) -> None:
         """Close the connections."""
@@ -180,7 +189,9 @@ class StreamingEngine:
         if self._is_too_long(request):
             raise too_long()
         bounds = _bounds(request)
-        ticket = self.meter.reserve(input_most=bounds["input_most"], output_most=bounds["output_most"])
+        ticket = self.meter.reserve(
+            input_most=bounds["input_most"], output_most=bounds["output_most"]
+        )
         self._on_start()
         try:
             response = await self._collect(request)
@@ -193,7 +204,10 @@ class StreamingEngine:
 
     def _is_too_long(self, request: Any) -> bool:
         most = self._limits.input_tokens
-        return most is not None and tokens.count_request(texts_of(request), request.config.response_format) > most
+        return (
+            most is not None
+            and tokens.count_request(texts_of(request), request.config.response_format) > most
+        )
 
     async def _collect(self, request: Any) -> Any:
         texts: list[str] = []

@@ -47,7 +47,9 @@ class Measured:
     summary: Summary | None
 
 
-def answer_turns(ask: Callable[[Turn], str], turns: Sequence[Turn], scorer: Scorer, threads: int) -> list[Outcome]:
+def answer_turns(
+    ask: Callable[[Turn], str], turns: Sequence[Turn], scorer: Scorer, threads: int
+) -> list[Outcome]:
     """Ask for an answer to every turn and score it, `threads` at a time; an error becomes that turn's outcome."""
 
     def one(turn: Turn) -> Outcome:
@@ -55,7 +57,9 @@ def answer_turns(ask: Callable[[Turn], str], turns: Sequence[Turn], scorer: Scor
             answer = ask(turn)
             score = scorer.score(turn.teacher_prompt, answer, turn.student_response)
         except Exception as error:  # noqa: BLE001  # whatever failed is counted and shown, never scored as 0
-            return Outcome(turn, None, None, " ".join(f"{type(error).__name__}: {error}".split())[:400])
+            return Outcome(
+                turn, None, None, " ".join(f"{type(error).__name__}: {error}".split())[:400]
+            )
         return Outcome(turn, answer, score, None)
 
     with ThreadPoolExecutor(max_workers=threads) as pool:
@@ -91,5 +95,7 @@ def summarise(outcomes: Sequence[Outcome], seed: int) -> Summary:
 def interval(scores: Sequence[float], seed: int) -> tuple[float, float]:
     """Percentile bootstrap 95 % interval of the mean of `scores` (2,000 resamples, seeded)."""
     rng = random.Random(seed)
-    means = sorted(sum(rng.choices(scores, k=len(scores))) / len(scores) for _ in range(_RESAMPLES))
+    means = sorted(
+        sum(rng.choices(scores, k=len(scores))) / len(scores) for _ in range(_RESAMPLES)
+    )
     return means[round(0.025 * (_RESAMPLES - 1))], means[round(0.975 * (_RESAMPLES - 1))]

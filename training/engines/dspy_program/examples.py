@@ -69,7 +69,9 @@ def format_history(messages: Sequence[tuple[str, str]], persona: str = "") -> st
     return "\n".join([f"About the student: {persona}", *lines] if persona else lines)
 
 
-def merge_messages(messages: Sequence[tuple[str, str, bool]]) -> tuple[tuple[str, str, bool], ...]:
+def merge_messages(
+    messages: Sequence[tuple[str, str, bool]],
+) -> tuple[tuple[str, str, bool], ...]:
     """Neighbouring messages of one role become one, so that teacher and student take turns."""
     merged: list[tuple[str, str, bool]] = []
     for role, content, trained in messages:
@@ -113,20 +115,31 @@ def load(
     train, skipped = _turns(rows, persona)
     heldout, _ = _turns(heldout_rows, persona)
     if skipped:
-        notes.append(f"{skipped} student messages are not examples: no teacher message before them, or weight 0.")
+        notes.append(
+            f"{skipped} student messages are not examples: no teacher message before them, or weight 0."
+        )
     if len(train) < 2 or not heldout:
-        raise _bad_data(f"{len(train)} student turns to learn from and {len(heldout)} to measure with are too few.")
+        raise _bad_data(
+            f"{len(train)} student turns to learn from and {len(heldout)} to measure with are too few."
+        )
     heldout = _limit(heldout, heldout_limit, rng, "held-out turns to measure with", notes)
     train, selection = _selection(rows, train, persona, selection_limit, rng, notes)
     return Data(train, selection, heldout, persona, notes, digest.hexdigest())
 
 
 def _selection(
-    rows: list[Row], train: list[Turn], persona: Persona, limit: int, rng: random.Random, notes: list[str]
+    rows: list[Row],
+    train: list[Turn],
+    persona: Persona,
+    limit: int,
+    rng: random.Random,
+    notes: list[str],
 ) -> tuple[list[Turn], list[Turn]]:
     """Split `train` by row once more: optimisers choose by turns they do not copy, and never by the held-out ones."""
     if len(rows) < 4:
-        notes.append("Too few dialogues to set some aside: the optimiser chooses by the same ones it learns from.")
+        notes.append(
+            "Too few dialogues to set some aside: the optimiser chooses by the same ones it learns from."
+        )
         return train, train[:limit]
     kept_rows, chosen_rows = _split(rows, max(1, round(len(rows) * 0.3)), rng)
     kept, _ = _turns(kept_rows, persona)
@@ -151,7 +164,10 @@ def _read_rows(path: Path) -> list[Row]:
 def _row(path: Path, number: int, line: str) -> Row:
     try:
         data: dict[str, Any] = json.loads(line)
-        messages = [(m["role"], str(m["content"]).strip(), m.get("weight", 1) != 0) for m in data["messages"]]
+        messages = [
+            (m["role"], str(m["content"]).strip(), m.get("weight", 1) != 0)
+            for m in data["messages"]
+        ]
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise _bad_data(f"{path}, line {number}: not a row of messages ({error!r}).") from error
     unknown = {role for role, _, _ in messages} - {"system", *_SPEAKERS}
@@ -185,24 +201,34 @@ def _turns(rows: list[Row], persona: Persona) -> tuple[list[Turn], int]:
                 continue
             before = [(role, said) for role, said, _ in row.messages[: place - 1]]
             history = format_history(before, prefix)
-            turns.append(Turn(history, row.messages[place - 1][1], content, row.row_id, row.persona))
+            turns.append(
+                Turn(history, row.messages[place - 1][1], content, row.row_id, row.persona)
+            )
     return turns, skipped
 
 
 def _split(rows: list[Row], count: int, rng: random.Random) -> tuple[list[Row], list[Row]]:
     if len(rows) < 2:
-        raise _bad_data("One dialogue can't be split into one to learn from and one to measure with.")
+        raise _bad_data(
+            "One dialogue can't be split into one to learn from and one to measure with."
+        )
     chosen = set(rng.sample(range(len(rows)), min(count, len(rows) - 1)))
     kept = [row for place, row in enumerate(rows) if place not in chosen]
     return kept, [rows[place] for place in sorted(chosen)]
 
 
-def _limit(turns: list[Turn], limit: int, rng: random.Random, what: str, notes: list[str]) -> list[Turn]:
+def _limit(
+    turns: list[Turn], limit: int, rng: random.Random, what: str, notes: list[str]
+) -> list[Turn]:
     if len(turns) <= limit:
         return turns
-    notes.append(f"{limit} of the {len(turns)} {what} were drawn by chance, to keep calls for the optimiser.")
+    notes.append(
+        f"{limit} of the {len(turns)} {what} were drawn by chance, to keep calls for the optimiser."
+    )
     return [turns[place] for place in sorted(rng.sample(range(len(turns)), limit))]
 
 
 def _bad_data(message: str) -> EngineFailure:
-    return EngineFailure("bad_data", message, "Add dialogues in which the teacher asks and the student answers.")
+    return EngineFailure(
+        "bad_data", message, "Add dialogues in which the teacher asks and the student answers."
+    )

@@ -18,7 +18,10 @@ class EngineFailure(Exception):
 
 
 _BY_CODE = {
-    "provider_auth": ("The provider refused the key (401).", "Ask the instructor to check the course's API key."),
+    "provider_auth": (
+        "The provider refused the key (401).",
+        "Ask the instructor to check the course's API key.",
+    ),
     "provider_forbidden": (
         "The provider refused this request (403).",
         "The key has no right to this model: choose another model or ask the instructor.",
@@ -48,12 +51,22 @@ _BY_CODE = {
         "The provider rejected the request.",
         "Read the provider's words above: a shorter dialogue or another model may help.",
     ),
-    "bad_settings": ("These settings do not fit this model.", "Change the settings named above and start again."),
+    "bad_settings": (
+        "These settings do not fit this model.",
+        "Change the settings named above and start again.",
+    ),
 }
 
 # Waiting or trying again cannot help with these: the first one ends the run.
 FINAL_CODES = frozenset(
-    {"provider_auth", "provider_forbidden", "model_not_found", "quota_exhausted", "bad_settings", "provider_rejected"}
+    {
+        "provider_auth",
+        "provider_forbidden",
+        "model_not_found",
+        "quota_exhausted",
+        "bad_settings",
+        "provider_rejected",
+    }
 )
 
 
@@ -97,11 +110,19 @@ def kinds(error: BaseException) -> set[str]:
 
 
 def _code(names: set[str], status: int | None, provider_code: str) -> str | None:
-    if "BillingError" in names or provider_code in {"insufficient_quota", "billing_hard_limit_reached"}:
+    if "BillingError" in names or provider_code in {
+        "insufficient_quota",
+        "billing_hard_limit_reached",
+    }:
         return "quota_exhausted"
     if "UnsupportedModelError" in names or status == 404 or provider_code == "model_not_found":
         return "model_not_found"
-    by_status = {401: "provider_auth", 403: "provider_forbidden", 429: "rate_limited", 408: "provider_timeout"}
+    by_status = {
+        401: "provider_auth",
+        403: "provider_forbidden",
+        429: "rate_limited",
+        408: "provider_timeout",
+    }
     if status in by_status:
         return by_status[status]
     by_kind = {

@@ -33,7 +33,9 @@ class Prices:
     def of(self, input_tokens: int, cached_tokens: int, output_tokens: int) -> int:
         """Price in millionths of a micro-dollar, so that sums stay exact integers."""
         fresh = max(input_tokens - cached_tokens, 0)
-        return fresh * self.input + cached_tokens * self.cached_input + output_tokens * self.output
+        return (
+            fresh * self.input + cached_tokens * self.cached_input + output_tokens * self.output
+        )
 
 
 @dataclass
@@ -85,7 +87,9 @@ class Meter:
         self._tripped: str | None = None
         if self.journal is not None and self.journal.exists():
             text = self.journal.read_text(encoding="utf-8")
-            if text and not text.endswith("\n"):  # a kill cut the last line: keep it from joining the next
+            if text and not text.endswith(
+                "\n"
+            ):  # a kill cut the last line: keep it from joining the next
                 with self.journal.open("a", encoding="utf-8") as lines:
                     lines.write("\n")
             self._replay(text.splitlines())
@@ -129,12 +133,17 @@ class Meter:
         Waits while calls that are under way hold money that this one needs: they mostly cost far less than they reserved.
         """
         prices = self._prices_of(model)
-        most = max(prices.of(input_most, 0, output_most), prices.of(input_most, input_most, output_most))
+        most = max(
+            prices.of(input_most, 0, output_most), prices.of(input_most, input_most, output_most)
+        )
         with self._lock:
             self._admit_call()
             while most > self._room():
                 if not self._reserved:
-                    self._refuse("money", f"{self.cost_microdollars()} of {self.max_cost_microdollars} µ$ are used")
+                    self._refuse(
+                        "money",
+                        f"{self.cost_microdollars()} of {self.max_cost_microdollars} µ$ are used",
+                    )
                 self._settled.wait()
                 self._admit_call()
             self._usage.calls += 1
@@ -144,10 +153,19 @@ class Meter:
         return ticket
 
     def settle(
-        self, ticket: Ticket, *, input_tokens: int | None, cached_tokens: int, output_tokens: int | None
+        self,
+        ticket: Ticket,
+        *,
+        input_tokens: int | None,
+        cached_tokens: int,
+        output_tokens: int | None,
     ) -> None:
         """Book an answered call; None tokens, or fewer than none = the provider did not report usage."""
-        if input_tokens is None or output_tokens is None or min(input_tokens, cached_tokens, output_tokens) < 0:
+        if (
+            input_tokens is None
+            or output_tokens is None
+            or min(input_tokens, cached_tokens, output_tokens) < 0
+        ):
             entry: dict[str, Any] = {"call": ticket.number, "unreported": True}
         else:
             used = [input_tokens, cached_tokens, output_tokens]
@@ -156,13 +174,18 @@ class Meter:
 
     def fail(self, ticket: Ticket, *, maybe_billed: bool) -> None:
         """Book a call without an answer. `maybe_billed`: it may have reached the provider, so it counts at its most."""
-        self._book({"call": ticket.number, "failed": True, "unreported": maybe_billed}, ticket.most)
+        self._book(
+            {"call": ticket.number, "failed": True, "unreported": maybe_billed}, ticket.most
+        )
 
     def _prices_of(self, model: str | None) -> Prices:
         return self.prices if model is None else self.other_prices[model]
 
     def _admit_call(self) -> None:
-        if self.max_calls is not None and self._usage.calls + 1 > self.max_calls - self._kept_calls:
+        if (
+            self.max_calls is not None
+            and self._usage.calls + 1 > self.max_calls - self._kept_calls
+        ):
             self._refuse("calls", f"{self._usage.calls} of {self.max_calls} calls are used")
 
     def _room(self) -> float:

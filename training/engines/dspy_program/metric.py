@@ -28,7 +28,9 @@ EARLIER_NAMES = {"similarity": ANSWERS}
 """Parts as they were called in settings of earlier runs."""
 OFF_TOPIC_KEEPS = 0.3
 """Share of its score that an answer keeps which has nothing to do with what the child said."""
-PHRASES, PHRASES_WEIGHT = "phrases", 0.2  # where a team has phrases of its own
+# where a team has phrases of its own
+PHRASES = "phrases"
+PHRASES_WEIGHT = 0.2
 JUDGE_WEIGHT = 0.3  # of the part "judge", where a model judges as well
 
 VERSION = "3"
@@ -107,7 +109,9 @@ def _plain(text: str) -> str:
     return " ".join(relation.words_of(text))
 
 
-def _factor(answer: str, reference: str, parts: Mapping[str, float], used: Mapping[str, float]) -> float:
+def _factor(
+    answer: str, reference: str, parts: Mapping[str, float], used: Mapping[str, float]
+) -> float:
     sense = 0.3 + 0.7 * relation.makes_sense(answer, reference)
     if not used[ANSWERS]:
         return sense
@@ -124,11 +128,19 @@ def advice(result: Score) -> str:
     """What to change, in a sentence or two, for optimisers that read feedback."""
     hints = []
     if result.leaks:
-        hints.append("It falls out of character: " + "; ".join(f'"{leak}"' for leak in result.leaks[:3]) + ".")
+        hints.append(
+            "It falls out of character: "
+            + "; ".join(f'"{leak}"' for leak in result.leaks[:3])
+            + "."
+        )
     if result.parts["persona"] < 0.7:
-        hints.append("It does not read like a real child: shorter, plainer, without commas and polish.")
+        hints.append(
+            "It does not read like a real child: shorter, plainer, without commas and polish."
+        )
     if result.parts["reading"] < 0.7:
-        hints.append("Words or sentences are too hard for a second-grader: use short, everyday words.")
+        hints.append(
+            "Words or sentences are too hard for a second-grader: use short, everyday words."
+        )
     if result.parts["length"] < 0.7:
         hints.append("The length is far from how much the real child says.")
     if result.parts[ANSWERS] < 0.4:
@@ -164,7 +176,10 @@ def _hard_share(answer: str) -> float:
 
 
 def _length(answer: str, reference: str) -> float:
-    said, wanted = max(len(relation.words_of(answer)), 1), max(len(relation.words_of(reference)), 1)
+    said, wanted = (
+        max(len(relation.words_of(answer)), 1),
+        max(len(relation.words_of(reference)), 1),
+    )
     low, high = wanted / 2, max(wanted * 2, wanted + 8)
     if low <= said <= high:
         return 1.0

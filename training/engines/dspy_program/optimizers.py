@@ -53,19 +53,30 @@ class Job:
 
     def _scored(self, example: Any, prediction: Any) -> metric.Score:
         design = self.student.design
-        return self.scorer.score(example[design.question], answer_of(prediction, design), example[design.answer])
+        return self.scorer.score(
+            example[design.question], answer_of(prediction, design), example[design.answer]
+        )
 
     def feedback(
-        self, gold: Any, pred: Any, trace: Any = None, pred_name: str | None = None, pred_trace: Any = None
+        self,
+        gold: Any,
+        pred: Any,
+        trace: Any = None,
+        pred_name: str | None = None,
+        pred_trace: Any = None,
     ) -> Any:
         """The metric as GEPA calls it: a score and what to change."""
         result = self._scored(gold, pred)
-        said = f'{metric.advice(result)} The real child said: "{gold[self.student.design.answer]}"'
+        said = (
+            f'{metric.advice(result)} The real child said: "{gold[self.student.design.answer]}"'
+        )
         return dspy.Prediction(score=result.total, feedback=said)
 
     def prompt_lm(self) -> Any:
         """The LM that writes instructions: they are longer than a child's answer."""
-        return self.lm.copy(temperature=1.0, max_tokens=longest_answer(self.model, self.settings.max_tokens))
+        return self.lm.copy(
+            temperature=1.0, max_tokens=longest_answer(self.model, self.settings.max_tokens)
+        )
 
 
 def longest_answer(model: str, max_tokens: int) -> int:
@@ -79,7 +90,9 @@ def optimise(job: Job) -> Any:
 
 
 def _labeled(job: Job) -> Any:
-    found = dspy.LabeledFewShot(k=job.settings.max_labeled_demos).compile(job.student, trainset=job.trainset())
+    found = dspy.LabeledFewShot(k=job.settings.max_labeled_demos).compile(
+        job.student, trainset=job.trainset()
+    )
     job.search.found(found, score=None)
     return found
 
@@ -96,7 +109,11 @@ def _bootstrap(job: Job) -> Any:
     if job.student.design.layout == "plain":
         # Few answers of a small model are good enough to be shown: it is asked for so many, one after the other.
         trainset = trainset[
-            : max(TRIES_A_DEMO * job.settings.max_bootstrapped_demos, job.settings.max_labeled_demos, 2)
+            : max(
+                TRIES_A_DEMO * job.settings.max_bootstrapped_demos,
+                job.settings.max_labeled_demos,
+                2,
+            )
         ]
     found = optimizer.compile(job.student, trainset=trainset)
     job.search.found(found, score=None)

@@ -19,7 +19,9 @@ _SPOKEN = re.compile(r"^(Teacher|Student): ", re.MULTILINE)
 _ABOUT = "About the student: "
 _LABEL = re.compile(r"(?:student|child|me|answer|assistant) ?:\s*", re.IGNORECASE)
 _NEXT_SPEAKER = re.compile(r"\n\s*(?:teacher|student|user|assistant) ?:", re.IGNORECASE)
-MOST_DEMO_MESSAGES = 2  # of what was said before a demonstration: enough to know what "Really?" is about
+MOST_DEMO_MESSAGES = (
+    2  # of what was said before a demonstration: enough to know what "Really?" is about
+)
 
 
 class PlainChat(dspy.ChatAdapter):  # type: ignore[misc]  # DSPy ships no types
@@ -29,13 +31,19 @@ class PlainChat(dspy.ChatAdapter):  # type: ignore[misc]  # DSPy ships no types
         super().__init__(use_json_adapter_fallback=False)
         self._design = design
 
-    def format(self, signature: Any, demos: list[dict[str, Any]], inputs: dict[str, Any]) -> list[Message]:
+    def format(
+        self, signature: Any, demos: list[dict[str, Any]], inputs: dict[str, Any]
+    ) -> list[Message]:
         """The messages of one call, each role in its turn."""
         if self._design.question not in signature.input_fields:
             formatted: list[Message] = super().format(signature, demos, inputs)
             return formatted
         about, history = self._said_before(inputs)
-        system = "\n\n".join(part for part in (signature.instructions, *self._fixed(inputs), about) if part.strip())
+        system = "\n\n".join(
+            part
+            for part in (signature.instructions, *self._fixed(inputs), about)
+            if part.strip()
+        )
         messages: list[Message] = [{"role": "system", "content": system}]
         for demo in demos:
             messages += self._demonstration(demo)
@@ -50,7 +58,10 @@ class PlainChat(dspy.ChatAdapter):  # type: ignore[misc]  # DSPy ships no types
         answer = spoken(completion)
         if not answer:
             raise AdapterParseError(
-                adapter_name="PlainChat", signature=signature, lm_response=completion, message="The answer is empty."
+                adapter_name="PlainChat",
+                signature=signature,
+                lm_response=completion,
+                message="The answer is empty.",
             )
         return {self._design.answer: answer}
 
@@ -59,12 +70,22 @@ class PlainChat(dspy.ChatAdapter):  # type: ignore[misc]  # DSPy ships no types
         if not question or not answer:
             return []
         _, history = self._said_before(demo)
-        told = [{"role": "user", "content": str(question)}, {"role": "assistant", "content": str(answer)}]
+        told = [
+            {"role": "user", "content": str(question)},
+            {"role": "assistant", "content": str(answer)},
+        ]
         return [*history[-MOST_DEMO_MESSAGES:], *told]
 
     def _said_before(self, inputs: dict[str, Any]) -> tuple[str, list[Message]]:
         """What stands about the child above the conversation, and the conversation as messages."""
-        text = next((str(inputs.get(one.name, "")) for one in self._design.inputs if one.source == "history"), "")
+        text = next(
+            (
+                str(inputs.get(one.name, ""))
+                for one in self._design.inputs
+                if one.source == "history"
+            ),
+            "",
+        )
         return turns_of(text)
 
     def _fixed(self, inputs: dict[str, Any]) -> Iterable[str]:

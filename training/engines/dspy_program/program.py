@@ -58,9 +58,15 @@ def _signature(design: Design, instruction: str) -> Any:
     """The first step. With a second one its answer is a draft."""
     fields: dict[str, Any] = {}
     for field in design.inputs:
-        fields[field.name] = (str, dspy.InputField(desc=field.description or field.name.replace("_", " ")))
+        fields[field.name] = (
+            str,
+            dspy.InputField(desc=field.description or field.name.replace("_", " ")),
+        )
     name = DRAFT if design.chain == "answer_then_simplify" else design.answer
-    fields[name] = (str, dspy.OutputField(desc=design.answer_description or "what the child says"))
+    fields[name] = (
+        str,
+        dspy.OutputField(desc=design.answer_description or "what the child says"),
+    )
     return dspy.Signature(fields, instruction)
 
 
@@ -68,7 +74,10 @@ def _simplifying(design: Design) -> Any:
     fields = {
         design.question: (str, dspy.InputField(desc="what the teacher said")),
         DRAFT: (str, dspy.InputField(desc="what the child wants to say")),
-        design.answer: (str, dspy.OutputField(desc=design.answer_description or "what the child says")),
+        design.answer: (
+            str,
+            dspy.OutputField(desc=design.answer_description or "what the child says"),
+        ),
     }
     return dspy.Signature(fields, SIMPLIFY)
 
@@ -104,7 +113,9 @@ def adapter(design: Design) -> Any:
     return PlainChat(design) if design.layout == "plain" else dspy.ChatAdapter()
 
 
-def make_lm(serving: Serving, engine: Any, *, async_engine: Any = None, cache: bool, num_retries: int) -> Any:
+def make_lm(
+    serving: Serving, engine: Any, *, async_engine: Any = None, cache: bool, num_retries: int
+) -> Any:
     """The LM of `serving`, every call of which passes `engine` (or `async_engine`)."""
     return dspy.LM(
         f"openai/{serving.model}",
@@ -119,7 +130,9 @@ def make_lm(serving: Serving, engine: Any, *, async_engine: Any = None, cache: b
 
 def inputs_of(turn: Turn, design: Design) -> dict[str, str]:
     """A turn as the program's inputs."""
-    return design.values(history=turn.conversation_history, question=turn.teacher_prompt, persona=turn.persona)
+    return design.values(
+        history=turn.conversation_history, question=turn.teacher_prompt, persona=turn.persona
+    )
 
 
 def as_example(turn: Turn, design: Design) -> Any:
@@ -161,7 +174,9 @@ def load(path: Path) -> SavedProgram:
         if document["schema"] != 1:
             raise ValueError(f"schema {document['schema']} is not 1")
         persona = Persona(**document["persona"])
-        design = design_files.read(document.get("design"))  # a program of an earlier version has none: the guide's
+        design = design_files.read(
+            document.get("design")
+        )  # a program of an earlier version has none: the guide's
         module = StudentSimulationModel(persona, design)
         module.load_state(plain_state(document["state"], design))
         return SavedProgram(module, persona, Serving(**document["serving"]))
@@ -184,7 +199,10 @@ def plain_state(state: dict[str, Any], design: Design) -> dict[str, Any]:
 
 def _plain_predictor(part: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
     signature = part["signature"]
-    fields = [{name: str(one[name]) for name in ("prefix", "description")} for one in signature["fields"]]
+    fields = [
+        {name: str(one[name]) for name in ("prefix", "description")}
+        for one in signature["fields"]
+    ]
     plain = {
         "traces": [],
         "train": [],

@@ -42,13 +42,18 @@ _FILLERS = _set(
     "circle time tv book pictures fingers toes paper dots cubes counted drew wrote notebook school class sticker "
     "easy hard tricky cool good fun funny important right true try remember helps help me another thing"
 )
-_STOP, _FROM_QUESTION, _KEY, _NUMBER = 0.12, 0.35, 1.0, 2.0
+_STOP = 0.12
+_FROM_QUESTION = 0.35
+_KEY = 1.0
+_NUMBER = 2.0
 _COMMITS = _set("is it's makes make equals get gets was be says like")
 _YES = _set("yes yeah yep yay sure")
 _NO = _set("no nope nah")
 _ASKS_NUMBER = _set("many much old number add count half double plus minus times sum time less")
 _ASKS_YES_OR_NO = _set("is are am was were do does did can could will would have has should")
-SAME_NUMBER, SAME_YES, OTHER_CLAIM = 0.8, 0.5, 0.35
+SAME_NUMBER = 0.8
+SAME_YES = 0.5
+OTHER_CLAIM = 0.35
 MOST_ORDERED = 300
 """Words whose order is looked at: the time that takes grows with the square."""
 FEWEST_FOR_ORDER = 4
@@ -168,7 +173,10 @@ def _yes_or_no(words: Sequence[str]) -> bool | None:
 
 def _brevity(said: Sequence[str], wanted: Sequence[str]) -> float:
     """1 while the answer is not much longer than the child's: one right number in a long list of others is no answer."""
-    numbers = len({word for word in said if word.isdecimal()} - {word for word in wanted if word.isdecimal()})
+    numbers = len(
+        {word for word in said if word.isdecimal()}
+        - {word for word in wanted if word.isdecimal()}
+    )
     return min(1.0, (2 * len(wanted) + 8) / len(said)) / (1.0 if numbers <= 3 else numbers - 2)
 
 
@@ -181,7 +189,9 @@ def _order(said: Sequence[str], wanted: Sequence[str]) -> float:
         return 1.0
     # Two sentences of a few common little words have them in any order; a shuffled answer has nearly all of its words.
     counts = min(1.0, max(0.0, (size / max(len(said), len(wanted)) - 0.5) / 0.35))
-    by_chance = min(0.75, 2.0 / math.sqrt(size))  # of a random order, the longest rising part is about twice the root
+    by_chance = min(
+        0.75, 2.0 / math.sqrt(size)
+    )  # of a random order, the longest rising part is about twice the root
     kept = longest_common(ours, theirs) / size
     in_order = min(1.0, max(0.0, (kept - by_chance) / (1.0 - by_chance)) / 0.6)
     return 1.0 - counts * (1.0 - in_order)
@@ -210,7 +220,9 @@ def longest_common(left: Sequence[str], right: Sequence[str]) -> int:
 
 
 _CLAUSE = re.compile(r"[.!?…,;:]+")
-_NEVER_AFTER_DETERMINER = DETERMINERS | PRONOUNS | PREPOSITIONS | BE | _set("and or but because to in on")
+_NEVER_AFTER_DETERMINER = (
+    DETERMINERS | PRONOUNS | PREPOSITIONS | BE | _set("and or but because to in on")
+)
 _NEVER_AFTER_PREPOSITION = BE | _set("and or but of i he she we they")
 _NEVER_LAST = DETERMINERS | _set("and or because of from into")
 

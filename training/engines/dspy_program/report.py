@@ -18,7 +18,9 @@ def versions() -> dict[str, str]:
     return {"python": python, **{name: version(name) for name in ("dspy", "optuna", "gepa")}}
 
 
-def report(spec: Spec, data: Data, document: dict[str, Any], before: Measured, after: Measured) -> dict[str, Any]:
+def report(
+    spec: Spec, data: Data, document: dict[str, Any], before: Measured, after: Measured
+) -> dict[str, Any]:
     """The result's keys that follow from data, program (`document`, as in `program.json`) and the two measurements."""
     predictor = next(iter(document["state"].values()))
     return {
@@ -36,10 +38,17 @@ def report(spec: Spec, data: Data, document: dict[str, Any], before: Measured, a
             "judge": spec.model if spec.settings.judge == "model" else None,
         },
         "design": as_data(spec.design),
-        "turns": {"train": len(data.train), "selection": len(data.selection), "heldout": len(data.heldout)},
+        "turns": {
+            "train": len(data.train),
+            "selection": len(data.selection),
+            "heldout": len(data.heldout),
+        },
         "instructions": predictor["signature"]["instructions"],
         "demos": predictor["demos"],
-        "examples": [_compare(first, second) for first, second in zip(before.outcomes, after.outcomes, strict=True)],
+        "examples": [
+            _compare(first, second)
+            for first, second in zip(before.outcomes, after.outcomes, strict=True)
+        ],
     }
 
 

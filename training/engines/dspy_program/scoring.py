@@ -20,7 +20,9 @@ class ChildJudgement(dspy.Signature):  # type: ignore[misc]  # DSPy ships no typ
 
     teacher_prompt: str = dspy.InputField(desc="what the teacher said")
     answer: str = dspy.InputField(desc="the answer to judge")
-    points: int = dspy.OutputField(desc=f"0 (surely no child) to {MOST_POINTS} (surely a second-grader)")
+    points: int = dspy.OutputField(
+        desc=f"0 (surely no child) to {MOST_POINTS} (surely a second-grader)"
+    )
 
 
 class Judge:
@@ -32,7 +34,9 @@ class Judge:
 
     def share(self, teacher_prompt: str, answer: str) -> float:
         """Points as a share of the most, 0 to 1. Raises what the LM call raises."""
-        with dspy.context(lm=self._lm, trace=None):  # an optimiser learns from the traces of the program alone
+        with dspy.context(
+            lm=self._lm, trace=None
+        ):  # an optimiser learns from the traces of the program alone
             points = self._predict(teacher_prompt=teacher_prompt, answer=answer).points
         return min(max(int(points), 0), MOST_POINTS) / MOST_POINTS
 
@@ -48,6 +52,15 @@ class Scorer:
     def score(self, teacher_prompt: str, answer: str, reference: str) -> metric.Score:
         """The score of `answer`; an empty one is not worth a judge's call."""
         if self.judge is None or not answer.strip():
-            return metric.score(answer, reference, self.weights, question=teacher_prompt, phrases=self.phrases)
+            return metric.score(
+                answer, reference, self.weights, question=teacher_prompt, phrases=self.phrases
+            )
         judged = self.judge.share(teacher_prompt, answer)
-        return metric.score(answer, reference, self.weights, judged, question=teacher_prompt, phrases=self.phrases)
+        return metric.score(
+            answer,
+            reference,
+            self.weights,
+            judged,
+            question=teacher_prompt,
+            phrases=self.phrases,
+        )

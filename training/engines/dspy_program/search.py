@@ -44,7 +44,9 @@ class Search(BaseCallback):  # type: ignore[misc]  # DSPy ships no types
     itself (`GepaCandidates`), and an evaluation alone is not taken for one.
     """
 
-    def __init__(self, *, tell: Callable[[Candidate], None], spent: Spent, turns: int = FEWEST_TURNS) -> None:
+    def __init__(
+        self, *, tell: Callable[[Candidate], None], spent: Spent, turns: int = FEWEST_TURNS
+    ) -> None:
         self.best: Any = None
         self.failed_examples = 0
         self.fewest = min(turns, FEWEST_TURNS)
@@ -61,7 +63,9 @@ class Search(BaseCallback):  # type: ignore[misc]  # DSPy ships no types
         if isinstance(instance, StudentSimulationModel):
             self._modules.add(call_id)
 
-    def on_module_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
+    def on_module_end(
+        self, call_id: str, outputs: Any, exception: BaseException | None = None
+    ) -> None:
         """Count a failed call."""
         if call_id in self._modules:
             self._modules.discard(call_id)
@@ -71,10 +75,17 @@ class Search(BaseCallback):  # type: ignore[misc]  # DSPy ships no types
         """Note which program is evaluated."""
         self._evaluated[call_id] = inputs.get("program")
 
-    def on_evaluate_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
+    def on_evaluate_end(
+        self, call_id: str, outputs: Any, exception: BaseException | None = None
+    ) -> None:
         """Keep the program with the best score so far, and tell of it."""
         program = self._evaluated.pop(call_id, None)
-        if exception is not None or outputs is None or program is None or len(outputs.results) < self.fewest:
+        if (
+            exception is not None
+            or outputs is None
+            or program is None
+            or len(outputs.results) < self.fewest
+        ):
             return
         if outputs.score > self._best_score:
             self._best_score, self.best = outputs.score, program
@@ -84,17 +95,35 @@ class Search(BaseCallback):  # type: ignore[misc]  # DSPy ships no types
     def found(self, program: Any, *, score: float | None, of: int = 0) -> None:
         """A candidate of an optimiser that does not say what it was made of: the likest before it is its parent."""
         instructions = instructions_of(program)
-        self.tell(instructions, score=score, of=of, demos=demos_of(program), parent=self._likest(instructions))
+        self.tell(
+            instructions,
+            score=score,
+            of=of,
+            demos=demos_of(program),
+            parent=self._likest(instructions),
+        )
 
-    def tell(self, instructions: str, *, score: float | None, of: int, demos: int, parent: int | None) -> None:
+    def tell(
+        self, instructions: str, *, score: float | None, of: int, demos: int, parent: int | None
+    ) -> None:
         """Tell of a candidate, unless there were too many."""
         with self._lock:
             if len(self.told) >= MOST_CANDIDATES:
                 return
             calls, cost = self._spent()
-            before = max((one.score for one in self.told if one.score is not None), default=float("-inf"))
+            before = max(
+                (one.score for one in self.told if one.score is not None), default=float("-inf")
+            )
             candidate = Candidate(
-                len(self.told) + 1, parent, score, of, instructions, demos, calls, cost, best=(score or 0.0) > before
+                len(self.told) + 1,
+                parent,
+                score,
+                of,
+                instructions,
+                demos,
+                calls,
+                cost,
+                best=(score or 0.0) > before,
             )
             self.told.append(candidate)
             self._tell(candidate)
@@ -103,7 +132,9 @@ class Search(BaseCallback):  # type: ignore[misc]  # DSPy ships no types
         if not self.told:
             return None
         words = instructions.split()
-        likeness = [SequenceMatcher(None, one.instructions.split(), words).ratio() for one in self.told]
+        likeness = [
+            SequenceMatcher(None, one.instructions.split(), words).ratio() for one in self.told
+        ]
         return self.told[likeness.index(max(likeness))].number
 
 
@@ -129,7 +160,9 @@ class GepaCandidates:
 
 def instructions_of(program: Any) -> str:
     """The instruction of each step of a program."""
-    return joined([str(predictor.signature.instructions) for _, predictor in program.named_predictors()])
+    return joined(
+        [str(predictor.signature.instructions) for _, predictor in program.named_predictors()]
+    )
 
 
 def joined(instructions: Sequence[str]) -> str:

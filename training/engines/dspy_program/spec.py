@@ -10,12 +10,25 @@ import msgspec
 from dspy_program.design import Design, Phrases
 from dspy_program.failure import EngineFailure
 from dspy_program.meter import Prices
-from dspy_program.metric import DEFAULT_WEIGHTS, EARLIER_NAMES, JUDGE_WEIGHT, PHRASES, PHRASES_WEIGHT
+from dspy_program.metric import (
+    DEFAULT_WEIGHTS,
+    EARLIER_NAMES,
+    JUDGE_WEIGHT,
+    PHRASES,
+    PHRASES_WEIGHT,
+)
 
 OptimizerName = Literal[
-    "LabeledFewShot", "BootstrapFewShot", "BootstrapFewShotWithRandomSearch", "MIPROv2", "GEPA", "SIMBA"
+    "LabeledFewShot",
+    "BootstrapFewShot",
+    "BootstrapFewShotWithRandomSearch",
+    "MIPROv2",
+    "GEPA",
+    "SIMBA",
 ]
-LOCAL_OPTIMIZERS = frozenset({"LabeledFewShot", "BootstrapFewShot", "BootstrapFewShotWithRandomSearch"})
+LOCAL_OPTIMIZERS = frozenset(
+    {"LabeledFewShot", "BootstrapFewShot", "BootstrapFewShotWithRandomSearch"}
+)
 """Those that ask nothing of the model but a child's answers."""
 Count = Annotated[int, msgspec.Meta(ge=0, le=100)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -71,7 +84,9 @@ class Spec(msgspec.Struct, frozen=True):
     max_calls: Positive | None = None
     max_cost_microdollars: Annotated[int, msgspec.Meta(ge=0)] | None = None
     prices: PriceTable = PriceTable()
-    reflection_model: Annotated[str, msgspec.Meta(min_length=1)] | None = None  # writes GEPA's instructions
+    reflection_model: Annotated[str, msgspec.Meta(min_length=1)] | None = (
+        None  # writes GEPA's instructions
+    )
     reflection_prices: PriceTable = PriceTable()
     local: bool = False  # `model` is a base of the model server on this machine
 
@@ -96,14 +111,21 @@ class Spec(msgspec.Struct, frozen=True):
     @property
     def other_prices(self) -> dict[str, Prices]:
         """Of the model that reflects, where it is another one."""
-        return {self.reflection_model: self.reflection_prices.as_prices()} if self.reflection_model else {}
+        return (
+            {self.reflection_model: self.reflection_prices.as_prices()}
+            if self.reflection_model
+            else {}
+        )
 
     @property
     def weights(self) -> Mapping[str, float]:
         """The metric's weights: the person's over the defaults; "judge" is among them where the model judges."""
         judge = {"judge": JUDGE_WEIGHT} if self.settings.judge == "model" else {}
         own = {PHRASES: PHRASES_WEIGHT} if self.settings.phrases is not None else {}
-        chosen = {EARLIER_NAMES.get(name, name): weight for name, weight in self.settings.metric_weights.items()}
+        chosen = {
+            EARLIER_NAMES.get(name, name): weight
+            for name, weight in self.settings.metric_weights.items()
+        }
         return {**DEFAULT_WEIGHTS, **judge, **own, **chosen}
 
 
@@ -117,19 +139,27 @@ def read_spec(path: Path) -> tuple[Spec, list[str]]:
         spec = msgspec.convert(data, Spec)
     except (OSError, json.JSONDecodeError, msgspec.ValidationError) as error:
         raise _bad(f"{path}: {error}") from error
-    unknown_parts = sorted(set(spec.settings.metric_weights) - {*DEFAULT_WEIGHTS, *EARLIER_NAMES, PHRASES, "judge"})
+    unknown_parts = sorted(
+        set(spec.settings.metric_weights) - {*DEFAULT_WEIGHTS, *EARLIER_NAMES, PHRASES, "judge"}
+    )
     if unknown_parts:
-        raise _bad(f"metric_weights has no part {', '.join(unknown_parts)}; it has {', '.join(DEFAULT_WEIGHTS)}, judge")
+        raise _bad(
+            f"metric_weights has no part {', '.join(unknown_parts)}; it has {', '.join(DEFAULT_WEIGHTS)}, judge"
+        )
     if not any(spec.weights.values()):
         raise _bad("metric_weights are all zero: at least one part must count")
     if why := spec.design.trouble():
         raise _bad(f"design: {why}")
-    if spec.local and (spec.settings.optimizer not in LOCAL_OPTIMIZERS or spec.settings.judge != "none"):
+    if spec.local and (
+        spec.settings.optimizer not in LOCAL_OPTIMIZERS or spec.settings.judge != "none"
+    ):
         raise _bad(
             "a model of this size writes no instructions and judges nothing: only demonstrations can be searched"
         )
     if spec.calls_allowed < 10:
-        raise _bad(f"max_calls is {spec.calls_allowed}: at least 10 are needed to measure before and after")
+        raise _bad(
+            f"max_calls is {spec.calls_allowed}: at least 10 are needed to measure before and after"
+        )
     return spec, sorted(set(data.get("settings") or {}) - set(Settings.__struct_fields__))
 
 

@@ -19,8 +19,12 @@ PER_REPLY = 3
 def _encoding() -> Any:
     spec = importlib.util.find_spec("litellm")
     if spec is None or spec.origin is None:
-        raise RuntimeError("litellm is not installed: install requirements.txt again, its token tables are needed.")
-    os.environ["TIKTOKEN_CACHE_DIR"] = str(Path(spec.origin).parent / "litellm_core_utils" / "tokenizers")
+        raise RuntimeError(
+            "litellm is not installed: install requirements.txt again, its token tables are needed."
+        )
+    os.environ["TIKTOKEN_CACHE_DIR"] = str(
+        Path(spec.origin).parent / "litellm_core_utils" / "tokenizers"
+    )
     import tiktoken
 
     return tiktoken.get_encoding(ENCODING)

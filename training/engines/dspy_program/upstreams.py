@@ -15,7 +15,15 @@ TIMEOUT_SECONDS = 120.0
 class ApiError(Exception):
     """An answer with an HTTP status and OpenAI's error body; `usage` where LM calls were made all the same."""
 
-    def __init__(self, status: int, message: str, *, code: str, kind: str, usage: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str,
+        kind: str,
+        usage: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         error = {"message": message, "type": kind, "param": None, "code": code}
@@ -33,7 +41,9 @@ class Upstreams:
     model_server: str = ""
     opened: dict[tuple[str, str], AsyncLM15Engine] = field(default_factory=dict)
 
-    def for_program(self, program: SavedProgram, told_address: str = "", told_key: str = "") -> AsyncLM15Engine:
+    def for_program(
+        self, program: SavedProgram, told_address: str = "", told_key: str = ""
+    ) -> AsyncLM15Engine:
         """The connection for `program`; `told_…`: the provider that the platform names, with its key, for this question.
 
         Raises ApiError 403 for an address nobody allowed, 503 without a key.
@@ -53,13 +63,22 @@ class Upstreams:
             )
         key = self.api_key or (self.service_token if loopback else "")
         if not key:
-            raise ApiError(503, "No provider key is set (OPENAI_API_KEY).", code="no_provider_key", kind="server_error")
+            raise ApiError(
+                503,
+                "No provider key is set (OPENAI_API_KEY).",
+                code="no_provider_key",
+                kind="server_error",
+            )
         return self._open(address, key)
 
     def _model_server(self, program: SavedProgram) -> str:
         """The address that this server was told; a program's own only where it is this machine's."""
         address = (self.model_server or program.serving.base_url).rstrip("/")
-        if not self.model_server and urlsplit(address).hostname not in {"127.0.0.1", "localhost", "::1"}:
+        if not self.model_server and urlsplit(address).hostname not in {
+            "127.0.0.1",
+            "localhost",
+            "::1",
+        }:
             raise ApiError(
                 403,
                 f"This program wants a local model at {address}, which is not this machine.",
@@ -70,7 +89,9 @@ class Upstreams:
 
     def _open(self, address: str, key: str) -> AsyncLM15Engine:
         if (address, key) not in self.opened:
-            config = router_config(api_key=key, base_url=address, timeout_seconds=TIMEOUT_SECONDS)
+            config = router_config(
+                api_key=key, base_url=address, timeout_seconds=TIMEOUT_SECONDS
+            )
             self.opened[address, key] = AsyncLM15Engine(config)
         return self.opened[address, key]
 

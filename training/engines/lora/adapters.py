@@ -17,7 +17,13 @@ from torch import Tensor, nn
 from lora.events import EngineError
 
 PREFIX = "base_model.model."
-UNSUPPORTED = ("use_dora", "modules_to_save", "trainable_token_indices", "layer_replication", "target_parameters")
+UNSUPPORTED = (
+    "use_dora",
+    "modules_to_save",
+    "trainable_token_indices",
+    "layer_replication",
+    "target_parameters",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,14 +38,18 @@ class Adapter:
 def read_adapter(folder: Path, device: torch.device) -> Adapter:
     """A standard PEFT LoRA folder. Raises EngineError `adapter_unusable` for what can't be mixed row by row."""
     try:
-        config: dict[str, Any] = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+        config: dict[str, Any] = json.loads(
+            (folder / "adapter_config.json").read_text(encoding="utf-8")
+        )
         weights = load_file(folder / "adapter_model.safetensors", device=str(device))
     except (OSError, ValueError) as broken:
         raise _unusable(folder, f"can't be read: {broken}") from broken
     if config.get("peft_type") != "LORA" or config.get("bias", "none") != "none":
         raise _unusable(folder, "is not a plain LoRA adapter")
     if unsupported := [name for name in UNSUPPORTED if config.get(name)]:
-        raise _unusable(folder, f"uses {', '.join(unsupported)}, which this server does not serve")
+        raise _unusable(
+            folder, f"uses {', '.join(unsupported)}, which this server does not serve"
+        )
     template = folder / "chat_template.jinja"
     return Adapter(
         str(config.get("base_model_name_or_path")),
@@ -48,12 +58,18 @@ def read_adapter(folder: Path, device: torch.device) -> Adapter:
     )
 
 
-def _matrices(folder: Path, config: dict[str, Any], weights: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+def _matrices(
+    folder: Path, config: dict[str, Any], weights: dict[str, Tensor]
+) -> dict[str, tuple[Tensor, Tensor]]:
     if config.get("rank_pattern") or config.get("alpha_pattern"):
-        raise _unusable(folder, "gives its modules different ranks, which this server does not serve")
+        raise _unusable(
+            folder, "gives its modules different ranks, which this server does not serve"
+        )
     matrices = {}
     for name, down in weights.items():
-        if not name.startswith(PREFIX) or not name.endswith((".lora_A.weight", ".lora_B.weight")):
+        if not name.startswith(PREFIX) or not name.endswith(
+            (".lora_A.weight", ".lora_B.weight")
+        ):
             raise _unusable(folder, f"holds {name}, which is no LoRA matrix")
         if name.endswith(".lora_A.weight"):
             rank = down.shape[0]
@@ -81,7 +97,9 @@ class AdapterMixer:
     def use(self, adapters: Sequence[Adapter | None]) -> None:
         """Choose each row's adapter. Cheap when nothing changed since the last pass."""
         rows = list(adapters)
-        if len(rows) == len(self._rows) and all(a is b for a, b in zip(rows, self._rows, strict=True)):
+        if len(rows) == len(self._rows) and all(
+            a is b for a, b in zip(rows, self._rows, strict=True)
+        ):
             return
         self._rows = rows
         names = {name for adapter in rows if adapter for name in adapter.matrices}
@@ -104,7 +122,10 @@ class AdapterMixer:
     def _stack(self, name: str, rows: Sequence[Adapter | None]) -> tuple[Tensor, Tensor]:
         """(rows, inputs, rank) and (rows, rank, outputs), zeros where a row leaves the module alone."""
         pairs = [adapter.matrices.get(name) if adapter else None for adapter in rows]
-        shapes = [(down.shape[0], down.shape[1], up.shape[1], down.device) for down, up in filter(None, pairs)]
+        shapes = [
+            (down.shape[0], down.shape[1], up.shape[1], down.device)
+            for down, up in filter(None, pairs)
+        ]
         rank = max(shape[1] for shape in shapes)
         inputs, _, outputs, device = shapes[0]
         downs = torch.zeros(len(rows), inputs, rank, device=device)

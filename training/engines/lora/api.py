@@ -134,7 +134,9 @@ class Api:
         self._authorise(request)
         asked = read_request(await _body(request))
         if self._store.active >= MAX_WAITING:
-            raise Refusal(429, "too many people are being answered; try again soon", code="server_busy")
+            raise Refusal(
+                429, "too many people are being answered; try again soon", code="server_busy"
+            )
         answer = await self._begin(asked)
         if asked.stream:
             usage = asked.stream_options is not None and asked.stream_options.include_usage
@@ -148,7 +150,11 @@ class Api:
             prompt = await asyncio.to_thread(_prompt, model, asked)
             with contextlib.suppress(Closed):
                 return Answer(model, asked, prompt)
-        raise Refusal(503, "too many base models are asked for at once; ask again in a moment", code="server_busy")
+        raise Refusal(
+            503,
+            "too many base models are asked for at once; ask again in a moment",
+            code="server_busy",
+        )
 
     async def _open(self, name: str) -> Model:
         try:
@@ -156,7 +162,9 @@ class Api:
         except UnknownModel as unknown:
             raise _unknown(name) from unknown
         except EngineError as broken:
-            raise Refusal(503, f"{broken.message}. {broken.mend}", code=broken.code, param="model") from broken
+            raise Refusal(
+                503, f"{broken.message}. {broken.mend}", code=broken.code, param="model"
+            ) from broken
 
     def _authorise(self, request: Request) -> None:
         sent = request.headers.get("authorization", "").removeprefix("Bearer ")
@@ -169,16 +177,22 @@ async def _body(request: Request) -> bytes:
     async for piece in request.stream():
         body += piece
         if len(body) > MAX_BODY_BYTES:
-            raise Refusal(413, f"the request is over {MAX_BODY_BYTES} bytes", code="request_too_large")
+            raise Refusal(
+                413, f"the request is over {MAX_BODY_BYTES} bytes", code="request_too_large"
+            )
     return body
 
 
 def _prompt(model: Model, asked: ChatRequest) -> list[int]:
     """Token ids of the conversation. Raises Refusal when it leaves no room for an answer: the client trims, not we."""
     try:
-        text = model.template.render([message.plain() for message in asked.messages], add_generation_prompt=True)
+        text = model.template.render(
+            [message.plain() for message in asked.messages], add_generation_prompt=True
+        )
     except EngineError as refused:
-        raise Refusal(400, f"{refused.message}. {refused.mend}", code=refused.code, param="messages") from refused
+        raise Refusal(
+            400, f"{refused.message}. {refused.mend}", code=refused.code, param="messages"
+        ) from refused
     ids: list[int] = model.base.tokenizer(text, add_special_tokens=False)["input_ids"]
     if len(ids) >= model.base.context:
         raise Refusal(
@@ -192,12 +206,25 @@ def _prompt(model: Model, asked: ChatRequest) -> list[int]:
 
 async def _stream(answer: Answer, usage: bool, send: Send) -> None:
     """Server-sent events: a role chunk, text chunks, a last chunk with the reason, usage if asked for, [DONE]."""
-    headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store")]
+    headers = [
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        (b"cache-control", b"no-store"),
+    ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
 
     async def say(content: object) -> None:
-        line = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-        await send({"type": "http.response.body", "body": f"data: {line}\n\n".encode(), "more_body": True})
+        line = (
+            content
+            if isinstance(content, str)
+            else json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+        )
+        await send(
+            {
+                "type": "http.response.body",
+                "body": f"data: {line}\n\n".encode(),
+                "more_body": True,
+            }
+        )
 
     reply = answer.reply
     try:
@@ -228,11 +255,18 @@ async def _whole(answer: Answer, scope: Scope, receive: Receive, send: Send) -> 
 
 
 def _model_card(name: str) -> dict[str, object]:
-    return {"id": name, "object": "model", "created": int(time.time()), "owned_by": "course-platform"}
+    return {
+        "id": name,
+        "object": "model",
+        "created": int(time.time()),
+        "owned_by": "course-platform",
+    }
 
 
 def _unknown(name: str) -> Refusal:
-    return Refusal(404, f"The model '{name}' does not exist here.", code="model_not_found", param="model")
+    return Refusal(
+        404, f"The model '{name}' does not exist here.", code="model_not_found", param="model"
+    )
 
 
 async def _refused(_request: Request, refusal: Exception) -> Response:
@@ -243,8 +277,12 @@ async def _refused(_request: Request, refusal: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = f"{request.method} {request.url.path}: {error.detail}"
-    return JSONResponse(Refusal(error.status_code, message, code="invalid_url").body(), error.status_code)
+    return JSONResponse(
+        Refusal(error.status_code, message, code="invalid_url").body(), error.status_code
+    )
 
 
 async def _crashed(_request: Request, _error: Exception) -> Response:
-    return JSONResponse(Refusal(500, "the model server failed; its log says why", code="crash").body(), 500)
+    return JSONResponse(
+        Refusal(500, "the model server failed; its log says why", code="crash").body(), 500
+    )

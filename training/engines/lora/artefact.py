@@ -86,7 +86,11 @@ def _name_base(path: Path, name: str) -> None:
 
 @torch.no_grad()
 def self_test(
-    model: PeftModel, tokenizer: PreTrainedTokenizerBase, template: ChatTemplate, rows: RowSet, folder: Path
+    model: PeftModel,
+    tokenizer: PreTrainedTokenizerBase,
+    template: ChatTemplate,
+    rows: RowSet,
+    folder: Path,
 ) -> None:
     """Reload what was written and ask both on up to five training conversations: same tokens, same logits."""
     reloaded = AutoTokenizer.from_pretrained(str(folder))
@@ -94,12 +98,17 @@ def self_test(
     model.eval()
     model.load_adapter(str(folder), adapter_name="reloaded")
     for number, conversation in enumerate(rows.first_conversations, start=1):
-        examples, again = encode(conversation, tokenizer, template), encode(conversation, reloaded, reloaded_template)
+        examples, again = (
+            encode(conversation, tokenizer, template),
+            encode(conversation, reloaded, reloaded_template),
+        )
         ids = torch.tensor([examples[-1].ids[: rows.max_length]], device=model.device)
         model.set_adapter("default")
         trained = model(input_ids=ids).logits
         model.set_adapter("reloaded")
-        if examples != again or not torch.allclose(trained, model(input_ids=ids).logits, rtol=1e-3, atol=1e-3):
+        if examples != again or not torch.allclose(
+            trained, model(input_ids=ids).logits, rtol=1e-3, atol=1e-3
+        ):
             raise EngineError(
                 "self_test_failed",
                 f"the adapter read back from disk answers training row {number} differently",
@@ -124,11 +133,15 @@ def model_card(
         base=spec.base_name or spec.base_model,
         weights=WEIGHTS.format(sha256=spec.base_sha256) if spec.base_sha256 else "",
         title=f"Run {spec.run}",
-        ending="Its training was ended early by a person, who kept it." if ending == "kept_early" else "",
+        ending="Its training was ended early by a person, who kept it."
+        if ending == "kept_early"
+        else "",
         rows=train.rows,
         tokens=train.tokens,
         train_sha=train.sha256,
-        validation=f"{validation.rows} validation (sha256 `{validation.sha256}`)" if validation else "no validation",
+        validation=f"{validation.rows} validation (sha256 `{validation.sha256}`)"
+        if validation
+        else "no validation",
         before=_rounded(metrics["validation_loss_before"]),
         after=_rounded(metrics["validation_loss_after"]),
         best_step=metrics["best_step"],
@@ -142,7 +155,9 @@ def model_card(
 
 
 def _bits(quantization: str) -> str:
-    return "" if quantization == "none" else IN_BITS.format(bits=quantization.removesuffix("bit"))
+    return (
+        "" if quantization == "none" else IN_BITS.format(bits=quantization.removesuffix("bit"))
+    )
 
 
 def _rounded(loss: object) -> str:

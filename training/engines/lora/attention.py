@@ -24,8 +24,15 @@ def use_fp32_attention(model: PreTrainedModel) -> None:
 
 
 def _fp32_attention(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **more: Any
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    **more: Any,
 ) -> tuple[Tensor, None]:
     with torch.autocast(query.device.type, enabled=False):
-        attended, _ = sdpa_attention_forward(module, query.float(), key.float(), value.float(), mask, **more)
+        attended, _ = sdpa_attention_forward(
+            module, query.float(), key.float(), value.float(), mask, **more
+        )
     return attended.to(query.dtype), None

@@ -74,16 +74,29 @@ def choose_hardware(precision: str) -> Hardware:
     `precision_unavailable` for one this machine can't compute in."""
     if torch.cuda.is_available():
         # GPUs before Ampere only imitate bf16, slower than fp32.
-        half = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-        dtype = {"auto": half, "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+        half = (
+            torch.bfloat16
+            if torch.cuda.is_bf16_supported(including_emulation=False)
+            else torch.float16
+        )
+        dtype = {
+            "auto": half,
+            "fp32": torch.float32,
+            "bf16": torch.bfloat16,
+            "fp16": torch.float16,
+        }[precision]
         return Hardware(torch.device("cuda"), dtype, dtype)
     if precision == "fp16":
         raise EngineError(
-            "precision_unavailable", "fp16 needs a CUDA GPU and this machine has none", 'Set precision to "auto".'
+            "precision_unavailable",
+            "fp16 needs a CUDA GPU and this machine has none",
+            'Set precision to "auto".',
         )
     bf16 = precision == "bf16" or (precision == "auto" and _multiplies_bf16())
     # The base stays in fp32: a bot is served so on a processor, and must say there what it said at the end of its training.
-    return Hardware(torch.device("cpu"), torch.float32, torch.bfloat16 if bf16 else torch.float32)
+    return Hardware(
+        torch.device("cpu"), torch.float32, torch.bfloat16 if bf16 else torch.float32
+    )
 
 
 def _multiplies_bf16() -> bool:
@@ -99,7 +112,9 @@ def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
     except (OSError, ValueError) as missing:
         raise _unloadable(base, missing) from missing
     if not tokenizer.is_fast:
-        raise EngineError("base_model_unusable", f"{base} has no fast tokenizer (tokenizer.json)", OTHER_BASE)
+        raise EngineError(
+            "base_model_unusable", f"{base} has no fast tokenizer (tokenizer.json)", OTHER_BASE
+        )
     return tokenizer
 
 
@@ -166,6 +181,10 @@ def _kept_trainable(model: PreTrainedModel) -> PreTrainedModel:
 
 def _unloadable(base: str, reason: Exception) -> EngineError:
     if Path(base).is_absolute() and not Path(base).is_dir():
-        return EngineError("base_model_missing", f"there is no base model folder {base}", OTHER_BASE)
+        return EngineError(
+            "base_model_missing", f"there is no base model folder {base}", OTHER_BASE
+        )
     said = " ".join(str(reason).split())[:300]
-    return EngineError("base_model_unusable", f"the base model {base} can't be loaded: {said}", OTHER_BASE)
+    return EngineError(
+        "base_model_unusable", f"the base model {base} can't be loaded: {said}", OTHER_BASE
+    )

@@ -34,10 +34,14 @@ class Batch:
         return self.targets.numel()
 
     def to(self, device: torch.device) -> "Batch":
-        return Batch(self.ids.to(device), self.predicts.to(device), self.targets.to(device), self.tokens)
+        return Batch(
+            self.ids.to(device), self.predicts.to(device), self.targets.to(device), self.tokens
+        )
 
 
-def epoch_order(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
+def epoch_order(
+    lengths: Sequence[int], batch_size: int, seed: int, epoch: int
+) -> list[list[int]]:
     """Every row once, in batches of like length, batches shuffled."""
     shuffle = random.Random(f"{seed}:{epoch}").shuffle
     rows = list(range(len(lengths)))
@@ -86,8 +90,12 @@ def collate(examples: Sequence[Example], pad_id: int, at_most: int) -> Batch:
     """Pad on the right, to `at_most` tokens, which no example exceeds. Causal attention never looks right, so no attention
     mask is needed: the fast kernel stays."""
     longest = min(_padded(max(len(example) for example in examples)), at_most)
-    ids = torch.tensor([example.ids + [pad_id] * (longest - len(example)) for example in examples])
-    trained = torch.tensor([example.trained + [False] * (longest - len(example)) for example in examples])
+    ids = torch.tensor(
+        [example.ids + [pad_id] * (longest - len(example)) for example in examples]
+    )
+    trained = torch.tensor(
+        [example.trained + [False] * (longest - len(example)) for example in examples]
+    )
     predicts = trained[:, 1:].reshape(-1).nonzero().squeeze(1)
     targets = ids[:, 1:].reshape(-1)[predicts]
     return Batch(ids, predicts, targets, sum(len(example) for example in examples))

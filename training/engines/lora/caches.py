@@ -67,7 +67,10 @@ def keep(cache: DynamicCache, rows: Tensor, first: int) -> None:
 def _states(
     layer: LinearAttentionLayer, other: LinearAttentionLayer
 ) -> list[tuple[dict[int, Tensor | None], dict[int, Tensor]]]:
-    return [(layer.conv_states, other.conv_states), (layer.recurrent_states, other.recurrent_states)]
+    return [
+        (layer.conv_states, other.conv_states),
+        (layer.recurrent_states, other.recurrent_states),
+    ]
 
 
 def _below(old: Tensor, new: Tensor, width: int) -> Tensor:

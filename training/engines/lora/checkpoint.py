@@ -39,7 +39,9 @@ class Progress:
     answers: int = 0
     asking_seconds: float = 0.0
     saves: int = 0
-    figures: dict[str, float] = field(default_factory=dict)  # the objective's, where the kept adapter was measured
+    figures: dict[str, float] = field(
+        default_factory=dict
+    )  # the objective's, where the kept adapter was measured
 
     def work(self) -> dict[str, int]:
         """What the run has done so far, for the launcher, which charges it. A checkpoint that was only written because
@@ -67,7 +69,10 @@ class State:
 
     def adapter(self) -> Tensors:
         """A copy of the adapter as it is now."""
-        return {name: tensor.detach().cpu().clone() for name, tensor in get_peft_model_state_dict(self.model).items()}
+        return {
+            name: tensor.detach().cpu().clone()
+            for name, tensor in get_peft_model_state_dict(self.model).items()
+        }
 
     def put_adapter(self, tensors: Tensors) -> None:
         set_peft_model_state_dict(self.model, tensors)
@@ -109,5 +114,7 @@ def load_checkpoint(state: State, path: Path, fingerprint: str) -> None:
     state.progress = Progress(**content["progress"])
     state.best = content["best"]
     torch.set_rng_state(content["rng"])
-    if len(content["cuda_rng"]) == torch.cuda.device_count():  # else it was made on another machine
+    if (
+        len(content["cuda_rng"]) == torch.cuda.device_count()
+    ):  # else it was made on another machine
         torch.cuda.set_rng_state_all(content["cuda_rng"])

@@ -89,7 +89,9 @@ class _Reading:
 class Decoder:
     """Decodes for all asks on one base. `ask()` may be called from any thread."""
 
-    def __init__(self, model: PreTrainedModel, end_ids: list[int], max_batch: int, chunk: int = CHUNK) -> None:
+    def __init__(
+        self, model: PreTrainedModel, end_ids: list[int], max_batch: int, chunk: int = CHUNK
+    ) -> None:
         """`chunk`: most tokens of prompts that are read between two steps."""
         self.model, self.mixer, self.max_batch = model.eval(), AdapterMixer(model), max_batch
         self.chunk, self._oldest_next = chunk, False
@@ -187,7 +189,11 @@ class Decoder:
         """By turns the one that is done soonest, so that a short question does not wait for a long one, and the one that
         came first, so that a long one does not wait for ever."""
         self._oldest_next = not self._oldest_next
-        return min(self._reading, key=lambda one: one.left) if self._oldest_next else self._reading[0]
+        return (
+            min(self._reading, key=lambda one: one.left)
+            if self._oldest_next
+            else self._reading[0]
+        )
 
     def _drop(self, reading: _Reading) -> None:
         if reading in self._reading:
@@ -198,7 +204,9 @@ class Decoder:
         ask, device = reading.ask, self.model.device
         self.mixer.use([ask.adapter])
         ids = torch.tensor([ask.prompt[reading.done : reading.done + size]], device=device)
-        out = self.model(input_ids=ids, past_key_values=reading.cache, use_cache=True, logits_to_keep=1)
+        out = self.model(
+            input_ids=ids, past_key_values=reading.cache, use_cache=True, logits_to_keep=1
+        )
         reading.done += size
         if reading.left:
             return

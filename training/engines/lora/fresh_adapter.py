@@ -31,7 +31,9 @@ def add_adapter(model: PreTrainedModel, settings: Settings) -> PeftModel:
         task_type="CAUSAL_LM",
     )
     if settings.quantization != "none":
-        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)  # below, for every base alike
+        model = prepare_model_for_kbit_training(
+            model, use_gradient_checkpointing=False
+        )  # below, for every base alike
     peft_model = get_peft_model(model, config)
     if settings.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})

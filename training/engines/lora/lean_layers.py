@@ -33,7 +33,11 @@ def use_lean_layers(model: PeftModel) -> int:
             _put(module, _adapted(module, _round(module.base_layer, rounded)))
             chosen += 1
     for module in model.modules():
-        if type(module) is nn.Linear and id(module) not in inside and not module.weight.requires_grad:
+        if (
+            type(module) is nn.Linear
+            and id(module) not in inside
+            and not module.weight.requires_grad
+        ):
             _put(module, _frozen(module, _round(module, rounded)))
     return chosen
 
@@ -46,7 +50,12 @@ def _put(module: nn.Module, forward: Callable[..., Tensor]) -> None:
 def _is_plain(module: LoraLinear) -> bool:
     """One LoRA adapter of the usual kind on a frozen linear layer."""
     base = module.base_layer
-    if type(base) is not nn.Linear or base.weight.requires_grad or len(module.lora_A) != 1 or module.lora_variant:
+    if (
+        type(base) is not nn.Linear
+        or base.weight.requires_grad
+        or len(module.lora_A) != 1
+        or module.lora_variant
+    ):
         return False
     (name,) = module.lora_A
     return module.active_adapters == [name] and not module.lora_bias[name]
@@ -87,7 +96,13 @@ def _adapted(module: LoraLinear, weight: Tensor) -> Callable[..., Tensor]:
             result: Tensor = usual(x, *more, **named)
             return result
         made: Tensor = _Adapted.apply(  # type: ignore[no-untyped-call]
-            x, weight, base.bias, down.weight, up.weight, module.scaling[name], chance if module.training else 0.0
+            x,
+            weight,
+            base.bias,
+            down.weight,
+            up.weight,
+            module.scaling[name],
+            chance if module.training else 0.0,
         )
         return made
 
@@ -100,7 +115,14 @@ class _Adapted(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, down: Tensor, up: Tensor, scale: float, chance: float
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        down: Tensor,
+        up: Tensor,
+        scale: float,
+        chance: float,
     ) -> Tensor:
         rows = x.reshape(-1, x.shape[-1]).to(HALF)
         made = F.linear(rows, weight, None if bias is None else bias.to(HALF))

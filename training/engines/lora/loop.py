@@ -23,8 +23,12 @@ from lora.timings import Timings
 
 Ending = Literal["finished", "stopped_early", "kept_early"]
 IMPROVEMENT = 1e-4  # a validation loss counts as better when lower by more than this
-ASKING_SHARE, ASKING_SECONDS = 0.1, 5.0  # of the seconds of training; so many in any case
-VALIDATION_SHARE, FEWEST_VALIDATION_ROWS = 0.3, 100  # of the tokens of training; so many rows in any case
+# of the seconds of training; so many in any case
+ASKING_SHARE = 0.1
+ASKING_SECONDS = 5.0
+# of the tokens of training; so many rows in any case
+VALIDATION_SHARE = 0.3
+FEWEST_VALIDATION_ROWS = 100
 KEEP_FILE = Path("stop_and_keep")
 CHECKPOINT = Path("checkpoint") / "checkpoint.pt"
 
@@ -122,9 +126,14 @@ class Loop:
         self.trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         settings = plan.settings
         optimizer = torch.optim.AdamW(
-            self.trained, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+            self.trained,
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            fused=True,
         )
-        scaler = torch.amp.GradScaler(hardware.device.type, enabled=hardware.steps is torch.float16)
+        scaler = torch.amp.GradScaler(
+            hardware.device.type, enabled=hardware.steps is torch.float16
+        )
         self.state = State(model, optimizer, scaler, Progress())
         self.timings = Timings()
         self._epoch, self._order = -1, [[0]]
@@ -157,7 +166,9 @@ class Loop:
             self.save()
             raise
         self.save()
-        self.progress.saves += 1  # after saving: an attempt that begins again at the end saves, and counts, once
+        self.progress.saves += (
+            1  # after saving: an attempt that begins again at the end saves, and counts, once
+        )
         if self.state.best is not None:
             if self.progress.best_step != self.progress.step:
                 self.state.last = self.state.adapter()
@@ -169,7 +180,10 @@ class Loop:
         while True:
             if progress.step == 0 or plan.is_due(settings.evaluate_every, progress.step):
                 self._validate()
-            if settings.early_stopping_patience and progress.worse_in_a_row >= settings.early_stopping_patience:
+            if (
+                settings.early_stopping_patience
+                and progress.worse_in_a_row >= settings.early_stopping_patience
+            ):
                 return "stopped_early"
             if progress.step == plan.total_steps:
                 return "finished"
@@ -190,8 +204,12 @@ class Loop:
         self.group.seed_step(self.plan.seed, progress.step)
         whole = self._rows_of_step(progress.step)
         weight = sum(self.plan.weights[row] for rows in whole for row in rows)
-        shares = [share for rows in whole if (share := self.group.share(rows, self.plan.lengths))]
-        batches = [self.objective.collate([self.plan.train[row] for row in rows]) for rows in shares]
+        shares = [
+            share for rows in whole if (share := self.group.share(rows, self.plan.lengths))
+        ]
+        batches = [
+            self.objective.collate([self.plan.train[row] for row in rows]) for rows in shares
+        ]
         loss = torch.zeros((), device=self.hardware.device)
         for batch in batches:
             with self.hardware.autocast(self.hardware.steps):
@@ -201,7 +219,10 @@ class Loop:
             loss += part.detach()
         loss = self.group.sum_step(self.trained, loss)
         self._update(self.plan.learning_rate(progress.step))
-        tokens, seconds = sum(self.plan.lengths[row] for rows in whole for row in rows), time.perf_counter() - began
+        tokens, seconds = (
+            sum(self.plan.lengths[row] for rows in whole for row in rows),
+            time.perf_counter() - began,
+        )
         progress.step += 1
         progress.tokens += tokens
         progress.seconds += seconds
@@ -229,7 +250,9 @@ class Loop:
         progress = self.progress
         progress.first_loss = loss if progress.first_loss is None else progress.first_loss
         progress.last_loss = loss
-        progress.lowest_loss = loss if progress.lowest_loss is None else min(loss, progress.lowest_loss)
+        progress.lowest_loss = (
+            loss if progress.lowest_loss is None else min(loss, progress.lowest_loss)
+        )
         self.events.emit(
             "step",
             step=progress.step,
@@ -261,12 +284,20 @@ class Loop:
         figures = self.objective.figures(self.group)
         if progress.first_validation is None:
             progress.first_validation = loss
-        if progress.step and (progress.best_validation is None or loss < progress.best_validation - IMPROVEMENT):
-            progress.best_validation, progress.best_step, progress.worse_in_a_row = loss, progress.step, 0
+        if progress.step and (
+            progress.best_validation is None or loss < progress.best_validation - IMPROVEMENT
+        ):
+            progress.best_validation, progress.best_step, progress.worse_in_a_row = (
+                loss,
+                progress.step,
+                0,
+            )
             self.state.best, progress.figures = self.state.adapter(), figures
         elif progress.step:
             progress.worse_in_a_row += 1
-        self.events.emit("validation", step=progress.step, loss=loss, work=progress.work(), **figures)
+        self.events.emit(
+            "validation", step=progress.step, loss=loss, work=progress.work(), **figures
+        )
 
     @torch.no_grad()
     def validation_loss(self) -> float:
@@ -286,7 +317,12 @@ class Loop:
 
     def _sample_if_due(self) -> None:
         every, progress = self.plan.settings.sample_every, self.progress
-        if every and progress.step and progress.step % every == 0 and progress.sampled_step != progress.step:
+        if (
+            every
+            and progress.step
+            and progress.step % every == 0
+            and progress.sampled_step != progress.step
+        ):
             self.group.on_leader(self._sample_if_there_is_time)
             progress.sampled_step = progress.step
 

@@ -56,7 +56,9 @@ class PlainLoss:
 
     def _logits(self, batch: Batch) -> Tensor:
         logits = self.model(input_ids=batch.ids, use_cache=False).logits[:, :-1]
-        before_trained: Tensor = logits.reshape(-1, logits.shape[-1]).index_select(0, batch.predicts)
+        before_trained: Tensor = logits.reshape(-1, logits.shape[-1]).index_select(
+            0, batch.predicts
+        )
         return before_trained.float()
 
 
@@ -77,7 +79,9 @@ def fastest_right_loss(model: PeftModel, probe: Batch) -> tuple[LossSum, bool]:
     with torch.no_grad():
         try:
             same = torch.allclose(
-                selective(probe), plain(probe), rtol=1e-3 if head.weight.dtype is torch.float32 else 2e-2
+                selective(probe),
+                plain(probe),
+                rtol=1e-3 if head.weight.dtype is torch.float32 else 2e-2,
             )
         except (AttributeError, TypeError):
             same = False

@@ -18,7 +18,12 @@ import msgspec
 import torch
 from peft import PeftModel
 from safetensors import safe_open
-from transformers import AutoTokenizer, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging as transformers_logging
 
 from lora.base_model import choose_hardware, load_base, stay_offline, threads_for
@@ -94,7 +99,11 @@ def merge(order: Order, tell: Tell) -> Merged:
     model = load_base(order.base, choose_hardware("fp32"))
     tokenizer = AutoTokenizer.from_pretrained(order.adapter)
     template = template_of(tokenizer)
-    ends = end_token_ids(tokenizer, template, model.generation_config.eos_token_id if model.generation_config else None)
+    ends = end_token_ids(
+        tokenizer,
+        template,
+        model.generation_config.eos_token_id if model.generation_config else None,
+    )
     tell(30, "Putting the adapter in")
     adapted = _adapted(model, order.adapter)
     talks = [_talk(order.system, question) for question in order.questions]
@@ -110,9 +119,18 @@ def merge(order: Order, tell: Tell) -> Merged:
     has_gguf = can_write(merged, tokenizer)
     if has_gguf:
         tell(80, "Writing it as GGUF")
-        write_gguf(merged, tokenizer, template, end_of_turn(tokenizer, template)[0], order.name, MADE / GGUF)
+        write_gguf(
+            merged,
+            tokenizer,
+            template,
+            end_of_turn(tokenizer, template)[0],
+            order.name,
+            MADE / GGUF,
+        )
     end_tokens = tokenizer.convert_ids_to_tokens(ends)
-    (MADE / "Modelfile").write_text(modelfile(template, end_tokens, order.system), encoding="utf-8")
+    (MADE / "Modelfile").write_text(
+        modelfile(template, end_tokens, order.system), encoding="utf-8"
+    )
     _write_card(order, merged, same, dtype, gguf=has_gguf)
     _copy_licence(order.base)
     tell(90, "Packing")
@@ -125,7 +143,9 @@ def _adapted(model: PreTrainedModel, folder: str) -> PeftModel:
     except (OSError, ValueError, RuntimeError, KeyError) as wrong:
         said = " ".join(str(wrong).split())[:300]
         raise EngineError(
-            "adapter_unusable", f"the adapter does not fit its base model: {said}", "Train the run again."
+            "adapter_unusable",
+            f"the adapter does not fit its base model: {said}",
+            "Train the run again.",
         ) from wrong
 
 
@@ -136,11 +156,17 @@ def _talk(system: str | None, question: str) -> list[Message]:
 
 @torch.no_grad()
 def _answer(
-    model: Any, tokenizer: PreTrainedTokenizerBase, template: ChatTemplate, talk: list[Message], ends: list[int]
+    model: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    template: ChatTemplate,
+    talk: list[Message],
+    ends: list[int],
 ) -> str:
     text = template.render(talk, add_generation_prompt=True)
     prompt = tokenizer(text, add_special_tokens=False, return_tensors="pt").to(model.device)
-    how = GenerationConfig(max_new_tokens=ANSWER_TOKENS, do_sample=False, eos_token_id=ends, pad_token_id=ends[0])
+    how = GenerationConfig(
+        max_new_tokens=ANSWER_TOKENS, do_sample=False, eos_token_id=ends, pad_token_id=ends[0]
+    )
     said = model.generate(**prompt, generation_config=how)[0, prompt["input_ids"].shape[1] :]
     return str(tokenizer.decode(said, skip_special_tokens=True))
 
@@ -152,7 +178,9 @@ def _precision_of(base: str) -> torch.dtype:
     for file in sorted(folder.glob("*.safetensors")) if folder else []:
         with safe_open(file, framework="pt") as weights:
             slices = [weights.get_slice(name) for name in weights.keys()]  # noqa: SIM118 - no mapping
-            biggest = max(slices, key=lambda one: torch.Size(one.get_shape()).numel(), default=None)
+            biggest = max(
+                slices, key=lambda one: torch.Size(one.get_shape()).numel(), default=None
+            )
         if biggest is not None:
             return names.get(biggest.get_dtype(), torch.float32)
     return torch.float32
@@ -161,19 +189,25 @@ def _precision_of(base: str) -> torch.dtype:
 def _write(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ends: list[int]) -> None:
     shutil.rmtree(MADE, ignore_errors=True)
     if model.generation_config is not None:
-        model.generation_config.eos_token_id = ends  # so that plain `generate` knows where an answer ends
+        model.generation_config.eos_token_id = (
+            ends  # so that plain `generate` knows where an answer ends
+        )
     model.config._name_or_path = ""
     model.save_pretrained(MADE, safe_serialization=True)
     tokenizer.save_pretrained(MADE)
 
 
-def _write_card(order: Order, model: PreTrainedModel, same: int, dtype: torch.dtype, *, gguf: bool) -> None:
+def _write_card(
+    order: Order, model: PreTrainedModel, same: int, dtype: torch.dtype, *, gguf: bool
+) -> None:
     is_plain = type(model).__name__.endswith(("ForCausalLM", "LMHeadModel"))
     card = CARD.format(
         name=order.name,
         base=order.base_name,
         model="AutoModelForCausalLM" if is_plain else type(model).__name__,
-        talk=json.dumps(_talk(order.system, "What did you do at recess today?"), ensure_ascii=False),
+        talk=json.dumps(
+            _talk(order.system, "What did you do at recess today?"), ensure_ascii=False
+        ),
         precision=str(dtype).removeprefix("torch."),
         same=same,
         asked=len(order.questions),

@@ -10,13 +10,16 @@ import re
 from lora.events import EngineError
 from lora.templates import ChatTemplate
 
-SYSTEM, PROMPT, RESPONSE = "Aqz system line", "Bqz prompt", "Cqz response"  # words that no template holds
+# words that no template holds
+SYSTEM = "Aqz system line"
+PROMPT = "Bqz prompt"
+RESPONSE = "Cqz response"
 OTHER_TURNS = "# From the second question on, the model's own chat template writes a talk otherwise than Ollama does.\n"
-CONDITION = re.compile(r"{{ if \.System }}(?P<then>.*?)(?:{{ else }}(?P<otherwise>.*?))?{{ end }}", re.DOTALL)
-FIELD = re.compile(r"{{ \.(System|Prompt|Response) }}")
-NO_TEMPLATE = (
-    "# The chat template of this model can't be written in Ollama's way: ask it by its chat template instead.\n"
+CONDITION = re.compile(
+    r"{{ if \.System }}(?P<then>.*?)(?:{{ else }}(?P<otherwise>.*?))?{{ end }}", re.DOTALL
 )
+FIELD = re.compile(r"{{ \.(System|Prompt|Response) }}")
+NO_TEMPLATE = "# The chat template of this model can't be written in Ollama's way: ask it by its chat template instead.\n"
 HEAD = """# `ollama create my-student -f Modelfile` in this folder makes it a model of your Ollama.
 FROM .
 """
@@ -41,7 +44,9 @@ def go_template(template: ChatTemplate) -> str | None:
     user = {"role": "user", "content": PROMPT}
     try:
         asked = template.render([user], add_generation_prompt=True)
-        with_system = template.render([{"role": "system", "content": SYSTEM}, user], add_generation_prompt=True)
+        with_system = template.render(
+            [{"role": "system", "content": SYSTEM}, user], add_generation_prompt=True
+        )
         (passage,) = template.passages([user, {"role": "assistant", "content": RESPONSE}])
     except (EngineError, ValueError):
         return None
@@ -50,7 +55,9 @@ def go_template(template: ChatTemplate) -> str | None:
     # Ollama puts the first token of the text there by itself.
     first = template.special_tokens.get("bos_token", "")
     asked, with_system = (text.removeprefix(first) for text in (asked, with_system))
-    if any(mark in piece for mark in ("{{", "}}", '"""') for piece in (asked, with_system, said)):
+    if any(
+        mark in piece for mark in ("{{", "}}", '"""') for piece in (asked, with_system, said)
+    ):
         return None
     turn = _with_system(asked, with_system)
     if turn is None or RESPONSE not in said:
@@ -62,7 +69,11 @@ def filled(go: str, *, system: str, prompt: str, response: str | None) -> str:
     """What Ollama makes of the template for one turn; without a response, up to where the model goes on."""
     found = CONDITION.search(go)
     if found is not None:
-        go = go[: found.start()] + (found["then"] if system else found["otherwise"] or "") + go[found.end() :]
+        go = (
+            go[: found.start()]
+            + (found["then"] if system else found["otherwise"] or "")
+            + go[found.end() :]
+        )
     if response is None:
         go = go[: go.index("{{ .Response }}")]
     words = {"System": system, "Prompt": prompt, "Response": response or ""}
@@ -95,10 +106,14 @@ def _with_system(asked: str, with_system: str) -> str | None:
     ):  # the condition begins where the system's turn does
         before, after, added = before - 1, after + 1, added[-1] + added[:-1]
     otherwise = f"{{{{ else }}}}{instead}" if instead else ""
-    condition = f"{{{{ if .System }}}}{added.replace(SYSTEM, '{{ .System }}')}{otherwise}{{{{ end }}}}"
+    condition = (
+        f"{{{{ if .System }}}}{added.replace(SYSTEM, '{{ .System }}')}{otherwise}{{{{ end }}}}"
+    )
     return asked[:before] + condition + asked[len(asked) - after :]
 
 
 def _same_from_left(one: str, other: str) -> int:
     pairs = enumerate(zip(one, other, strict=False))
-    return next((place for place, (left, right) in pairs if left != right), min(len(one), len(other)))
+    return next(
+        (place for place, (left, right) in pairs if left != right), min(len(one), len(other))
+    )

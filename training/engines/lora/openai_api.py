@@ -15,13 +15,22 @@ from lora.templates import Message
 class Refusal(Exception):
     """An error in OpenAI's shape. `status` is the HTTP status."""
 
-    def __init__(self, status: int, message: str, *, code: str, param: str | None = None) -> None:
+    def __init__(
+        self, status: int, message: str, *, code: str, param: str | None = None
+    ) -> None:
         super().__init__(message)
         self.status, self.message, self.code, self.param = status, message, code, param
 
     def body(self) -> dict[str, Any]:
         kind = "server_error" if self.status >= 500 else "invalid_request_error"
-        return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
+        return {
+            "error": {
+                "message": self.message,
+                "type": kind,
+                "param": self.param,
+                "code": self.code,
+            }
+        }
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -36,8 +45,17 @@ class ChatMessage(msgspec.Struct, frozen=True):
     def plain(self) -> Message:
         """Role and text. Raises Refusal for pictures and the like."""
         if isinstance(self.content, list) and any(part.type != "text" for part in self.content):
-            raise Refusal(400, "only text content is understood", code="unsupported_content", param="messages")
-        text = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
+            raise Refusal(
+                400,
+                "only text content is understood",
+                code="unsupported_content",
+                param="messages",
+            )
+        text = (
+            self.content
+            if isinstance(self.content, str)
+            else "".join(part.text for part in self.content)
+        )
         return {"role": "system" if self.role == "developer" else self.role, "content": text}
 
 
@@ -83,7 +101,9 @@ class ChatRequest(msgspec.Struct, frozen=True):
         }
         for name, wanted in asked.items():
             if wanted:
-                raise Refusal(400, f"this server can't do {name}", code="unsupported_parameter", param=name)
+                raise Refusal(
+                    400, f"this server can't do {name}", code="unsupported_parameter", param=name
+                )
 
 
 def read_request(body: bytes) -> ChatRequest:

@@ -35,14 +35,25 @@ class PairBatch:
 class Preference:
     """The objective of a run on pairs. Counts rewards while it computes losses, until they are asked for."""
 
-    def __init__(self, token_loss: LossSum, beta: float, *, pad_id: int, max_length: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        token_loss: LossSum,
+        beta: float,
+        *,
+        pad_id: int,
+        max_length: int,
+        device: torch.device,
+    ) -> None:
         self.token_loss, self.beta, self.device = token_loss, beta, device
         self._pad_id, self._max_length = pad_id, max_length
         self._seen = self._nothing()
 
     def collate(self, lessons: Sequence[Pair]) -> PairBatch:
         halves = [*(pair.chosen for pair in lessons), *(pair.rejected for pair in lessons)]
-        reference = [*(pair.reference[0] for pair in lessons), *(pair.reference[1] for pair in lessons)]
+        reference = [
+            *(pair.reference[0] for pair in lessons),
+            *(pair.reference[1] for pair in lessons),
+        ]
         return PairBatch(
             collate(halves, self._pad_id, self._max_length).to(self.device),
             [half.weight for half in halves],
@@ -63,7 +74,12 @@ class Preference:
     def _count(self, chosen: Tensor, rejected: Tensor) -> None:
         won = (chosen > rejected).double().sum()
         self._seen += torch.stack(
-            [torch.full_like(won, len(chosen)), won, chosen.double().sum(), rejected.double().sum()]
+            [
+                torch.full_like(won, len(chosen)),
+                won,
+                chosen.double().sum(),
+                rejected.double().sum(),
+            ]
         )
 
     def figures(self, group: SingleProcess) -> dict[str, float]:

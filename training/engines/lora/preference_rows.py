@@ -9,7 +9,15 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from lora.events import EngineError
-from lora.rows import KEPT_CONVERSATIONS, Example, RowSet, checked_messages, encode, read_text, refuse
+from lora.rows import (
+    KEPT_CONVERSATIONS,
+    Example,
+    RowSet,
+    checked_messages,
+    encode,
+    read_text,
+    refuse,
+)
 from lora.templates import ChatTemplate, Message
 
 
@@ -45,7 +53,11 @@ class PairSet:
 
 
 def read_pairs(
-    path: Path, tokenizer: PreTrainedTokenizerBase, template: ChatTemplate, max_length: int, system: str | None = None
+    path: Path,
+    tokenizer: PreTrainedTokenizerBase,
+    template: ChatTemplate,
+    max_length: int,
+    system: str | None = None,
 ) -> PairSet:
     """Tokenise a JSON-lines file of preference rows, as OpenAI writes them (`input.messages`, `preferred_output`,
     `non_preferred_output`). `system` is put before prompts that have no system line.
@@ -60,7 +72,10 @@ def read_pairs(
             continue
         try:
             prompt, chosen, rejected = _conversations(json.loads(line), system)
-            whole = [_only(encode(prompt + answer, tokenizer, template)) for answer in (chosen, rejected)]
+            whole = [
+                _only(encode(prompt + answer, tokenizer, template))
+                for answer in (chosen, rejected)
+            ]
             pairs.append(_pair(whole, max_length))
         except (ValueError, EngineError) as wrong:
             problems.append(f"line {number}: {wrong}")
@@ -73,7 +88,10 @@ def read_pairs(
     common = systems.pop() if len(systems) == 1 else None
     preferred = [pair.chosen for pair in pairs]
     sha256 = hashlib.sha256(raw).hexdigest()
-    return PairSet(pairs, RowSet(preferred, len(pairs), truncated, max_length, sha256, common, conversations))
+    return PairSet(
+        pairs,
+        RowSet(preferred, len(pairs), truncated, max_length, sha256, common, conversations),
+    )
 
 
 def _only(examples: list[Example]) -> Example:
@@ -85,20 +103,31 @@ def _only(examples: list[Example]) -> Example:
     return examples[0]
 
 
-def _conversations(row: Any, system: str | None) -> tuple[list[Message], list[Message], list[Message]]:
+def _conversations(
+    row: Any, system: str | None
+) -> tuple[list[Message], list[Message], list[Message]]:
     """Prompt, preferred and rejected answer. Raises ValueError."""
     if not isinstance(row, dict):
         raise ValueError("a preference row is an object")
     given = row.get("input")
-    prompt = checked_messages(given.get("messages") if isinstance(given, dict) else None, "input.messages")
-    if prompt[-1]["role"] == "assistant" or not any(message["role"] == "user" for message in prompt):
+    prompt = checked_messages(
+        given.get("messages") if isinstance(given, dict) else None, "input.messages"
+    )
+    if prompt[-1]["role"] == "assistant" or not any(
+        message["role"] == "user" for message in prompt
+    ):
         raise ValueError("the prompt must end with what the teacher says")
     if system and prompt[0]["role"] != "system":
         prompt = [{"role": "system", "content": system}, *prompt]
     # What the student said earlier is context, and the same for both answers.
-    context = [message | {"weight": 0} if message["role"] == "assistant" else message for message in prompt]
+    context = [
+        message | {"weight": 0} if message["role"] == "assistant" else message
+        for message in prompt
+    ]
     answers = [_answer(row, name) for name in ("preferred_output", "non_preferred_output")]
-    if [message["content"] for message in answers[0]] == [message["content"] for message in answers[1]]:
+    if [message["content"] for message in answers[0]] == [
+        message["content"] for message in answers[1]
+    ]:
         raise ValueError("the preferred and the rejected answer are the same")
     return context, answers[0], answers[1]
 
@@ -115,7 +144,9 @@ def _answer(row: dict[str, Any], name: str) -> list[Message]:
 def _pair(whole: list[Example], max_length: int) -> Pair:
     chosen, rejected = (Example(one.ids[:max_length], one.trained[:max_length]) for one in whole)
     if not chosen.weight or not rejected.weight:
-        raise ValueError(f"the prompt alone fills {max_length} tokens, so no answer is left to learn from")
+        raise ValueError(
+            f"the prompt alone fills {max_length} tokens, so no answer is left to learn from"
+        )
     if chosen.ids == rejected.ids:
         raise ValueError(f"the two answers are the same within {max_length} tokens")
     return Pair(chosen, rejected)

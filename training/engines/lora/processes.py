@@ -41,7 +41,9 @@ def wanted_processes() -> int:
 def visible_gpus() -> int:
     """CUDA GPUs this run may use. One or none is told without torch, whose import takes seconds."""
     listed = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if (listed is not None and "," not in listed) or len(list(Path("/dev").glob("nvidia[0-9]*"))) < 2:
+    if (listed is not None and "," not in listed) or len(
+        list(Path("/dev").glob("nvidia[0-9]*"))
+    ) < 2:
         return 1
     import torch
 
@@ -68,8 +70,23 @@ def end_with_launcher() -> None:
 def launch_command(processes: int, arguments: list[str]) -> list[str]:
     """`accelerate launch` of this very program, tied to the life of the process that starts it."""
     tied = [sys.executable, "-P", "-m", "lora.processes", str(os.getpid())]
-    launch = [sys.executable, "-P", "-m", "accelerate.commands.launch", "--config_file", str(CONFIGURATION)]
-    several = ["--multi_gpu", "--num_processes", str(processes), "--main_process_port", "0", "--log_dir", os.devnull]
+    launch = [
+        sys.executable,
+        "-P",
+        "-m",
+        "accelerate.commands.launch",
+        "--config_file",
+        str(CONFIGURATION),
+    ]
+    several = [
+        "--multi_gpu",
+        "--num_processes",
+        str(processes),
+        "--main_process_port",
+        "0",
+        "--log_dir",
+        os.devnull,
+    ]
     return [*tied, *launch, *several, "--module", "lora.train", *arguments]
 
 

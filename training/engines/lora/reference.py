@@ -28,7 +28,9 @@ CACHE = Path("checkpoint") / "reference.json"
 class Reference:
     """The reference of one run. `fresh`: the adapter has learnt nothing, so the base alone is asked."""
 
-    def __init__(self, model: PeftModel, objective: Preference, hardware: Hardware, *, fresh: bool) -> None:
+    def __init__(
+        self, model: PeftModel, objective: Preference, hardware: Hardware, *, fresh: bool
+    ) -> None:
         self.model, self.objective, self.hardware, self.fresh = model, objective, hardware, fresh
 
     def measure(
@@ -51,13 +53,21 @@ class Reference:
         ):
             if name not in kept:
                 kept[name] = self._log_probs(pairs, rows, dtype, group, stop)
-            pairs[:] = [pair.measured((one[0], one[1])) for pair, one in zip(pairs, kept[name], strict=True)]
+            pairs[:] = [
+                pair.measured((one[0], one[1]))
+                for pair, one in zip(pairs, kept[name], strict=True)
+            ]
         if group.leads:
             _write(kept, fingerprint)
 
     @torch.no_grad()
     def _log_probs(
-        self, pairs: Sequence[Pair], rows: int, dtype: torch.dtype, group: SingleProcess, stop: StopSignal
+        self,
+        pairs: Sequence[Pair],
+        rows: int,
+        dtype: torch.dtype,
+        group: SingleProcess,
+        stop: StopSignal,
     ) -> list[list[float]]:
         found = torch.zeros(len(pairs), 2)
         lengths = [len(pair) for pair in pairs]
@@ -70,7 +80,10 @@ class Reference:
         return together
 
     def _ask(self, pairs: list[Pair], dtype: torch.dtype) -> Tensor:
-        with self.model.disable_adapter() if self.fresh else nullcontext(), self.hardware.autocast(dtype):
+        with (
+            self.model.disable_adapter() if self.fresh else nullcontext(),
+            self.hardware.autocast(dtype),
+        ):
             chosen, rejected = self.objective.log_probs(self.objective.collate(pairs)).chunk(2)
         return torch.stack([chosen, rejected], dim=1).float().cpu()
 

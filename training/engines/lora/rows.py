@@ -52,7 +52,9 @@ class RowSet:
         return sum(len(example) for example in self.examples)
 
 
-def read_rows(path: Path, tokenizer: PreTrainedTokenizerBase, template: ChatTemplate, max_length: int) -> RowSet:
+def read_rows(
+    path: Path, tokenizer: PreTrainedTokenizerBase, template: ChatTemplate, max_length: int
+) -> RowSet:
     """Tokenise a JSON-lines file. Raises EngineError `rows_unusable` listing every line that can't be trained on."""
     raw, text = read_text(path)
     examples: list[Example] = []
@@ -72,40 +74,70 @@ def read_rows(path: Path, tokenizer: PreTrainedTokenizerBase, template: ChatTemp
             continue
         rows += 1
         truncated += any(len(example) > max_length for example in whole)
-        cut = [Example(example.ids[:max_length], example.trained[:max_length]) for example in whole]
+        cut = [
+            Example(example.ids[:max_length], example.trained[:max_length]) for example in whole
+        ]
         # The first token has nothing before it, so it can't be predicted.
         teaching = [example for example in cut if any(example.trained[1:])]
         if not teaching:
-            problems.append(f"line {number}: no student token to train on within {max_length} tokens")
+            problems.append(
+                f"line {number}: no student token to train on within {max_length} tokens"
+            )
         examples += teaching
         if len(conversations) < KEPT_CONVERSATIONS:
             conversations.append(messages)
         systems.add(messages[0]["content"] if messages[0]["role"] == "system" else None)
     refuse(path, problems, bool(examples))
     common = systems.pop() if len(systems) == 1 else None
-    return RowSet(examples, rows, truncated, max_length, hashlib.sha256(raw).hexdigest(), common, conversations)
+    return RowSet(
+        examples,
+        rows,
+        truncated,
+        max_length,
+        hashlib.sha256(raw).hexdigest(),
+        common,
+        conversations,
+    )
 
 
-def encode(messages: Sequence[Message], tokenizer: PreTrainedTokenizerBase, template: ChatTemplate) -> list[Example]:
+def encode(
+    messages: Sequence[Message], tokenizer: PreTrainedTokenizerBase, template: ChatTemplate
+) -> list[Example]:
     """Tokens of one conversation, as one example or one for each answer; trained are those of assistant messages whose
     `weight` is not 0. The tokens before an answer are always those that chat sends for it."""
     plain = [{"role": message["role"], "content": message["content"]} for message in messages]
-    weights = [message.get("weight", 1) for message in messages if message["role"] == "assistant"]
+    weights = [
+        message.get("weight", 1) for message in messages if message["role"] == "assistant"
+    ]
     examples: list[Example] = []
     for passage in template.passages(plain):
-        wanted = [span for span, answer in zip(passage.spans, passage.answers, strict=True) if weights[answer]]
+        wanted = [
+            span
+            for span, answer in zip(passage.spans, passage.answers, strict=True)
+            if weights[answer]
+        ]
         if wanted or len(passage.answers) == len(weights):
             examples += _examples(passage.text, wanted, tokenizer)
     return examples
 
 
-def _examples(text: str, wanted: Sequence[Span], tokenizer: PreTrainedTokenizerBase) -> list[Example]:
+def _examples(
+    text: str, wanted: Sequence[Span], tokenizer: PreTrainedTokenizerBase
+) -> list[Example]:
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     ids: list[int] = list(encoded["input_ids"])
     prompts = [_ids(text[:start], tokenizer) for start, _ in wanted]
     if all(ids[: len(prompt)] == prompt for prompt in prompts):
         places = encoded["offset_mapping"]
-        return [Example(ids, [any(end > first and start < last for first, last in wanted) for start, end in places])]
+        return [
+            Example(
+                ids,
+                [
+                    any(end > first and start < last for first, last in wanted)
+                    for start, end in places
+                ],
+            )
+        ]
     # A tokenizer that joins the end of a prompt with the answer's first letter ("Assistant: " and "I"): chat has the prompt
     # alone, so each answer is learnt after exactly that.
     examples = []
@@ -120,12 +152,21 @@ def _ids(text: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
 
 
 def check_as_asked(
-    messages: Sequence[Message], examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, template: ChatTemplate
+    messages: Sequence[Message],
+    examples: Sequence[Example],
+    tokenizer: PreTrainedTokenizerBase,
+    template: ChatTemplate,
 ) -> None:
     """That the tokens before the last answer are those that chat sends for it. Raises EngineError `template_refuses`."""
-    if messages[-1]["role"] != "assistant" or not messages[-1].get("weight", 1) or len(messages) == 1:
+    if (
+        messages[-1]["role"] != "assistant"
+        or not messages[-1].get("weight", 1)
+        or len(messages) == 1
+    ):
         return
-    plain = [{"role": message["role"], "content": message["content"]} for message in messages[:-1]]
+    plain = [
+        {"role": message["role"], "content": message["content"]} for message in messages[:-1]
+    ]
     asked = _ids(template.render(plain, add_generation_prompt=True), tokenizer)
     trained = examples[-1].ids[: len(asked)]
     if trained != asked or any(examples[-1].trained[len(asked) - 1 : len(asked)]):
@@ -146,7 +187,9 @@ def read_text(path: Path) -> tuple[bytes, str]:
             "rows_missing", f"{path}: {missing.strerror}", "Put the rows there and start again."
         ) from missing
     except UnicodeDecodeError as wrong:
-        raise EngineError("rows_unusable", f"{path.name} is not UTF-8: {wrong}", "Save it as UTF-8.") from wrong
+        raise EngineError(
+            "rows_unusable", f"{path.name} is not UTF-8: {wrong}", "Save it as UTF-8."
+        ) from wrong
 
 
 def _messages(line: str) -> list[Message]:
@@ -172,9 +215,15 @@ def refuse(path: Path, problems: list[str], any_examples: bool) -> None:
     """Raises EngineError `rows_unusable` naming the first problems, or where there is nothing to train on."""
     if problems:
         listed = "; ".join(problems[:LISTED_LINES])
-        more = f"; and {len(problems) - LISTED_LINES} more" if len(problems) > LISTED_LINES else ""
+        more = (
+            f"; and {len(problems) - LISTED_LINES} more" if len(problems) > LISTED_LINES else ""
+        )
         raise EngineError(
-            "rows_unusable", f"{path.name}: {listed}{more}", "Mend or remove these lines and start again."
+            "rows_unusable",
+            f"{path.name}: {listed}{more}",
+            "Mend or remove these lines and start again.",
         )
     if not any_examples:
-        raise EngineError("rows_unusable", f"{path.name} holds no row", "Give the run at least one row.")
+        raise EngineError(
+            "rows_unusable", f"{path.name} holds no row", "Give the run at least one row."
+        )

@@ -38,14 +38,22 @@ class Sampler:
         stop: StopSignal,
     ) -> None:
         self.tokenizer, self.template, self.stop, self.pad_id = tokenizer, template, stop, pad_id
-        self.system: list[Message] = [] if system_prompt is None else [{"role": "system", "content": system_prompt}]
+        self.system: list[Message] = (
+            [] if system_prompt is None else [{"role": "system", "content": system_prompt}]
+        )
         self.how = GenerationConfig(
-            max_new_tokens=MAX_NEW_TOKENS, do_sample=False, eos_token_id=end_ids, pad_token_id=pad_id, use_cache=True
+            max_new_tokens=MAX_NEW_TOKENS,
+            do_sample=False,
+            eos_token_id=end_ids,
+            pad_token_id=pad_id,
+            use_cache=True,
         )
 
     def prompt(self, question: str) -> str:
         """The exact text that the model is asked with."""
-        return self.template.render([*self.system, {"role": "user", "content": question}], add_generation_prompt=True)
+        return self.template.render(
+            [*self.system, {"role": "user", "content": question}], add_generation_prompt=True
+        )
 
     def answers(self, model: PeftModel, questions: Sequence[str]) -> list[str]:
         """What the model says now, at most 80 tokens each, in the order of the questions; many are answered at once.
@@ -61,16 +69,28 @@ class Sampler:
 
     @torch.no_grad()
     def _together(self, model: PeftModel, questions: Sequence[str]) -> list[str]:
-        prompts = [self.tokenizer(self.prompt(one), add_special_tokens=False)["input_ids"] for one in questions]
+        prompts = [
+            self.tokenizer(self.prompt(one), add_special_tokens=False)["input_ids"]
+            for one in questions
+        ]
         longest = max(map(len, prompts))
         # Padded on the left, so that all answers begin in one column; the mask hides the padding.
-        ids = torch.tensor([[self.pad_id] * (longest - len(one)) + one for one in prompts], device=model.device)
-        mask = torch.tensor([[0] * (longest - len(one)) + [1] * len(one) for one in prompts], device=model.device)
+        ids = torch.tensor(
+            [[self.pad_id] * (longest - len(one)) + one for one in prompts], device=model.device
+        )
+        mask = torch.tensor(
+            [[0] * (longest - len(one)) + [1] * len(one) for one in prompts], device=model.device
+        )
         was_training = model.training
         model.eval()
         leaving = StoppingCriteriaList([_Leaving(self.stop)])
         made = model.generate(
-            input_ids=ids, attention_mask=mask, generation_config=self.how, stopping_criteria=leaving
+            input_ids=ids,
+            attention_mask=mask,
+            generation_config=self.how,
+            stopping_criteria=leaving,
         )[:, longest:]
         model.train(was_training)
-        return [str(self.tokenizer.decode(one, skip_special_tokens=True)).strip() for one in made]
+        return [
+            str(self.tokenizer.decode(one, skip_special_tokens=True)).strip() for one in made
+        ]

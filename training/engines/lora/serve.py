@@ -22,22 +22,47 @@ log = logging.getLogger("lora.serve")
 def _base(text: str) -> tuple[str, str]:
     name, _, path = text.partition("=")
     if not name or not path or name.startswith("run-"):
-        raise argparse.ArgumentTypeError(f"{text!r}: write NAME=PATH, where NAME does not begin with run-")
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: write NAME=PATH, where NAME does not begin with run-"
+        )
     return name, path
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--runs-root", type=Path, required=True)
-    parser.add_argument("--base", type=_base, action="append", required=True, metavar="NAME=PATH")
-    parser.add_argument("--base-list", type=Path, metavar="FILE", help="JSON {name: folder or id}, read when asked")
-    parser.add_argument("--threads", type=int, default=1, help="torch threads; training wants the others")
-    parser.add_argument("--max-batch", type=int, default=32, help="people answered at the same time per base")
+    parser.add_argument(
+        "--base", type=_base, action="append", required=True, metavar="NAME=PATH"
+    )
+    parser.add_argument(
+        "--base-list",
+        type=Path,
+        metavar="FILE",
+        help="JSON {name: folder or id}, read when asked",
+    )
+    parser.add_argument(
+        "--threads", type=int, default=1, help="torch threads; training wants the others"
+    )
+    parser.add_argument(
+        "--max-batch", type=int, default=32, help="people answered at the same time per base"
+    )
     parser.add_argument("--max-adapters", type=int, default=64, help="adapters kept in memory")
-    parser.add_argument("--base-memory-mb", type=int, default=_half_of_memory(), help="base models kept in memory")
-    parser.add_argument("--chunk", type=int, default=256, help="tokens of prompts read between two steps of an answer")
+    parser.add_argument(
+        "--base-memory-mb",
+        type=int,
+        default=_half_of_memory(),
+        help="base models kept in memory",
+    )
+    parser.add_argument(
+        "--chunk",
+        type=int,
+        default=256,
+        help="tokens of prompts read between two steps of an answer",
+    )
     return parser.parse_args()
 
 
@@ -51,7 +76,9 @@ def main() -> None:
     arguments = _arguments()
     token = os.environ.get("SERVICE_TOKEN", "")
     if not token:
-        sys.exit("lora.serve: SERVICE_TOKEN is not set. Set it to the secret the platform sends.")
+        sys.exit(
+            "lora.serve: SERVICE_TOKEN is not set. Set it to the secret the platform sends."
+        )
     _serve(arguments, token)
 
 
@@ -65,13 +92,20 @@ def _serve(arguments: argparse.Namespace, token: str) -> None:
     from lora.base_model import stay_offline
     from lora.store import Limits, ModelStore
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s"
+    )
     transformers_logging.disable_progress_bar()
     torch.set_num_threads(arguments.threads)
     bases = dict(arguments.base)
     if all(Path(path).is_dir() for path in bases.values()):
         stay_offline()
-    limits = Limits(arguments.max_batch, arguments.max_adapters, arguments.base_memory_mb * 10**6, arguments.chunk)
+    limits = Limits(
+        arguments.max_batch,
+        arguments.max_adapters,
+        arguments.base_memory_mb * 10**6,
+        arguments.chunk,
+    )
     store = ModelStore(bases, arguments.runs_root, limits, base_list=arguments.base_list)
     threading.Thread(target=_preload, args=(store, next(iter(bases))), daemon=True).start()
     uvicorn.run(

@@ -66,7 +66,10 @@ def _quoted(text: str) -> str:
 def _needs_folding(source: str, render: Render) -> bool:
     """Whether a system line is refused, or left out of any prompt or of what was said (Mistral shows it before the newest
     question only). A template that refuses even a plain talk is left as it is."""
-    talk = [{"role": role, "content": word} for role, word in (("user", "1"), ("assistant", "2"), ("user", "3"))]
+    talk = [
+        {"role": role, "content": word}
+        for role, word in (("user", "1"), ("assistant", "2"), ("user", "3"))
+    ]
     system = {"role": "system", "content": SYSTEM_WORDS}
     if render(source, talk) is None:
         return False

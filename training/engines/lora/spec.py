@@ -35,7 +35,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gradient_checkpointing: bool = False
     quantization: Literal["none", "8bit", "4bit"] = "none"
     training: Literal["supervised", "dpo"] = "supervised"
-    beta: Annotated[float, Meta(gt=0, le=2)] = 0.1  # of DPO: higher stays closer to the reference
+    beta: Annotated[float, Meta(gt=0, le=2)] = (
+        0.1  # of DPO: higher stays closer to the reference
+    )
 
 
 class FreshQuestion(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -81,7 +83,9 @@ def read_spec(path: Path) -> Spec:
         ) from missing
     except msgspec.MsgspecError as wrong:
         known = ", ".join(Settings.__struct_fields__)
-        raise EngineError("bad_spec", f"{path.name}: {wrong}", f"Correct that field. Settings are: {known}.") from wrong
+        raise EngineError(
+            "bad_spec", f"{path.name}: {wrong}", f"Correct that field. Settings are: {known}."
+        ) from wrong
     if spec.settings.early_stopping_patience and spec.validation_file is None:
         raise EngineError(
             "bad_spec",
@@ -106,4 +110,6 @@ def fingerprint(spec: Spec, *file_hashes: str) -> str:
 def _chosen(struct: msgspec.Struct) -> dict[str, object]:
     """The fields that are not at their default."""
     fields = msgspec.structs.fields(struct)
-    return {one.name: value for one in fields if (value := getattr(struct, one.name)) != one.default}
+    return {
+        one.name: value for one in fields if (value := getattr(struct, one.name)) != one.default
+    }

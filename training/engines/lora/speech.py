@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from transformers import PreTrainedTokenizerBase
 
-UNFINISHED = "\ufffd"  # what a tokenizer shows for the first bytes of a character that is still coming
+UNFINISHED = (
+    "\ufffd"  # what a tokenizer shows for the first bytes of a character that is still coming
+)
 
 
 class Speech:
@@ -43,5 +45,10 @@ class Speech:
     def _uncertain(self, text: str) -> int:
         """How many characters at the end may still change or turn out to begin a stop sequence."""
         unfinished = len(text) - len(text.rstrip(UNFINISHED))
-        begun = [length for stop in self._stops for length in range(1, len(stop)) if text.endswith(stop[:length])]
+        begun = [
+            length
+            for stop in self._stops
+            for length in range(1, len(stop))
+            if text.endswith(stop[:length])
+        ]
         return max([unfinished, *begun])

@@ -22,13 +22,17 @@ def go_on_from(model: PreTrainedModel, folder: Path, base: str, settings: Settin
     if not (folder / WEIGHTS).is_file():
         raise _unusable(folder, "is not there any more")
     if settings.quantization != "none":
-        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)  # below, for every base alike
+        model = prepare_model_for_kbit_training(
+            model, use_gradient_checkpointing=False
+        )  # below, for every base alike
     try:
         config = PeftConfig.from_pretrained(str(folder))
         if not isinstance(config, LoraConfig):
             raise _unusable(folder, "is no LoRA adapter")
         config.lora_dropout, config.base_model_name_or_path = settings.dropout, base
-        peft_model = PeftModel.from_pretrained(model, str(folder), config=config, is_trainable=True)
+        peft_model = PeftModel.from_pretrained(
+            model, str(folder), config=config, is_trainable=True
+        )
     except (OSError, ValueError, RuntimeError, KeyError) as wrong:
         raise _unusable(folder, f"does not fit: {' '.join(str(wrong).split())[:300]}") from wrong
     if settings.gradient_checkpointing:
@@ -44,4 +48,8 @@ def sha256_of(folder: Path) -> str:
 
 
 def _unusable(folder: Path, why: str) -> EngineError:
-    return EngineError("start_adapter_unusable", f"the adapter to start from ({folder.parent.name}) {why}", START_AGAIN)
+    return EngineError(
+        "start_adapter_unusable",
+        f"the adapter to start from ({folder.parent.name}) {why}",
+        START_AGAIN,
+    )

@@ -63,12 +63,19 @@ class ModelStore:
     """Loads what is asked for. `open` may be called from any thread and may take the seconds a base needs to load."""
 
     def __init__(
-        self, bases: Mapping[str, str], runs_root: Path, limits: Limits, *, base_list: Path | None = None
+        self,
+        bases: Mapping[str, str],
+        runs_root: Path,
+        limits: Limits,
+        *,
+        base_list: Path | None = None,
     ) -> None:
         """`base_list`: a JSON file {name: folder or id} of more bases; it may change while the server runs."""
         self._paths, self._runs_root, self._limits = dict(bases), runs_root, limits
         self._base_list = base_list
-        self._bases: OrderedDict[str, Base] = OrderedDict()  # by their weights' place, the one asked last at the end
+        self._bases: OrderedDict[str, Base] = (
+            OrderedDict()
+        )  # by their weights' place, the one asked last at the end
         self._adapters: OrderedDict[str, tuple[tuple[int, ...], Adapter]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -79,8 +86,13 @@ class ModelStore:
 
     def names(self) -> list[str]:
         """All names that can be asked for: the bases, then every run that has left an adapter."""
-        runs = sorted(folder.parent.name for folder in self._runs_root.glob("*/adapter") if folder.is_dir())
-        return [*self._paths, *(f"run-{key}" for key in runs if RUN_NAME.fullmatch(f"run-{key}"))]
+        runs = sorted(
+            folder.parent.name for folder in self._runs_root.glob("*/adapter") if folder.is_dir()
+        )
+        return [
+            *self._paths,
+            *(f"run-{key}" for key in runs if RUN_NAME.fullmatch(f"run-{key}")),
+        ]
 
     def loaded(self) -> frozenset[str]:
         """Names of the bases in memory."""
@@ -95,7 +107,11 @@ class ModelStore:
                 return Model(base, None, base.template)
             run = RUN_NAME.fullmatch(name)
             folder = served(self._runs_root, run[1], "adapter") if run else None
-            if folder is None or not folder.is_dir() or any(file.is_symlink() for file in folder.iterdir()):
+            if (
+                folder is None
+                or not folder.is_dir()
+                or any(file.is_symlink() for file in folder.iterdir())
+            ):
                 raise UnknownModel(name)
             adapter, base = self._adapter(name, folder)
             source = adapter.template or base.template.source
@@ -166,7 +182,11 @@ class ModelStore:
         if (named := _named_beside(folder)) in self._paths:
             return named
         try:
-            trained_on = str(json.loads((folder / "adapter_config.json").read_bytes())["base_model_name_or_path"])
+            trained_on = str(
+                json.loads((folder / "adapter_config.json").read_bytes())[
+                    "base_model_name_or_path"
+                ]
+            )
         except (OSError, ValueError, KeyError, TypeError) as broken:
             raise EngineError(
                 "adapter_unusable", f"{folder} names no base model: {broken}", "Train it again."
@@ -200,5 +220,9 @@ def _size_on_disk(path: str) -> int:
 
 
 def _signature(folder: Path) -> tuple[int, ...]:
-    stats = [(folder / name).stat() for name in ("adapter_config.json", "adapter_model.safetensors")]
-    return tuple(number for stat in stats for number in (stat.st_mtime_ns, stat.st_ino, stat.st_size))
+    stats = [
+        (folder / name).stat() for name in ("adapter_config.json", "adapter_model.safetensors")
+    ]
+    return tuple(
+        number for stat in stats for number in (stat.st_mtime_ns, stat.st_ino, stat.st_size)
+    )

@@ -18,7 +18,10 @@ OTHER_NAMES = {
     "up_proj": ("gate_up_proj", "w3", "c_fc", "dense_h_to_4h", "fc1"),
     "down_proj": ("w2", "c_proj", "dense_4h_to_h", "fc2"),
 }
-ROUTERS = ("router", "gate")  # a mixture's layer that chooses among experts: an adapter there unsettles all of them
+ROUTERS = (
+    "router",
+    "gate",
+)  # a mixture's layer that chooses among experts: an adapter there unsettles all of them
 
 
 def adaptable(model: PreTrainedModel) -> dict[str, nn.Module]:
@@ -28,7 +31,12 @@ def adaptable(model: PreTrainedModel) -> dict[str, nn.Module]:
     found = {}
     for name, module in model.named_modules():
         is_router = name.rsplit(".", 1)[-1] in ROUTERS
-        if isinstance(module, nn.Linear | Conv1D) and id(module) in of_text and module is not head and not is_router:
+        if (
+            isinstance(module, nn.Linear | Conv1D)
+            and id(module) in of_text
+            and module is not head
+            and not is_router
+        ):
             found[name] = module
     return found
 
@@ -58,7 +66,9 @@ def outside_text(model: PreTrainedModel) -> str | None:
     others = (
         name
         for name, module in model.named_modules()
-        if name not in inside and isinstance(module, nn.Linear | Conv1D) and name.rsplit(".", 1)[-1] in ends
+        if name not in inside
+        and isinstance(module, nn.Linear | Conv1D)
+        and name.rsplit(".", 1)[-1] in ends
     )
     if next(others, None) is None:
         return None

@@ -58,14 +58,18 @@ class ChatTemplate:
         the system line moved to the last question) give a text for each answer. Raises EngineError `template_refuses`.
         """
         text, marked = self._marked(messages)
-        answers = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
+        answers = [
+            index for index, message in enumerate(messages) if message["role"] == "assistant"
+        ]
         spans = [
             self._span(text, messages, index, marked[number] if marked else None)
             for number, index in enumerate(answers)
         ]
         if None not in spans:
             return [Passage(text, [span for span in spans if span], list(range(len(answers))))]
-        return [self._alone(messages[: index + 1], number) for number, index in enumerate(answers)]
+        return [
+            self._alone(messages[: index + 1], number) for number, index in enumerate(answers)
+        ]
 
     def _marked(self, messages: list[Message]) -> tuple[str, list[Span]]:
         """The text, and the answers that the template itself marks in it: none where it marks other than all of them."""
@@ -88,7 +92,9 @@ class ChatTemplate:
             )
         return Passage(text, [span], [number])
 
-    def _span(self, text: str, messages: list[Message], index: int, marked: Span | None) -> Span | None:
+    def _span(
+        self, text: str, messages: list[Message], index: int, marked: Span | None
+    ) -> Span | None:
         """Where answer `index` stands in `text`, from the end of what chat asks with to its end-of-turn mark.
 
         None where `text` does not show the prompt as chat does, or something between it and the answer.
@@ -110,7 +116,11 @@ class ChatTemplate:
         return (len(asked), end) if end >= place + len(content) else None
 
     def _render(
-        self, messages: list[Message], *, add_generation_prompt: bool = False, want_spans: bool = False
+        self,
+        messages: list[Message],
+        *,
+        add_generation_prompt: bool = False,
+        want_spans: bool = False,
     ) -> tuple[str, list[Span]]:
         try:
             texts, spans = render_jinja_template(
@@ -120,9 +130,7 @@ class ChatTemplate:
                 return_assistant_tokens_mask=want_spans,
                 **self.special_tokens,
             )
-        except (
-            Exception
-        ) as refused:  # a template is a program of the base model's author: any exception may come out of it
+        except Exception as refused:  # a template is a program of the base model's author: any exception may come out of it
             raise EngineError(
                 "template_refuses",
                 f"the base model's chat template refuses this conversation: {refused}",
@@ -134,7 +142,9 @@ class ChatTemplate:
 def _same_until(one: str, other: str) -> int:
     """How many characters both begin with alike."""
     pairs = enumerate(zip(one, other, strict=False))
-    return next((place for place, (left, right) in pairs if left != right), min(len(one), len(other)))
+    return next(
+        (place for place, (left, right) in pairs if left != right), min(len(one), len(other))
+    )
 
 
 def template_of(tokenizer: PreTrainedTokenizerBase) -> ChatTemplate:
@@ -150,7 +160,11 @@ def template_of(tokenizer: PreTrainedTokenizerBase) -> ChatTemplate:
                 "Choose a base model with a chat template.",
             )
         source = DEFAULT_TEMPLATE
-    special = {name: str(token) for name, token in tokenizer.special_tokens_map.items() if isinstance(token, str)}
+    special = {
+        name: str(token)
+        for name, token in tokenizer.special_tokens_map.items()
+        if isinstance(token, str)
+    }
     return settled_template(source, {"bos_token": "", "eos_token": "", **special})
 
 
@@ -167,10 +181,18 @@ def settled_template(source: str, special_tokens: dict[str, str]) -> ChatTemplat
 
 
 def end_token_ids(
-    tokenizer: PreTrainedTokenizerBase, template: ChatTemplate, configured: int | list[int] | None
+    tokenizer: PreTrainedTokenizerBase,
+    template: ChatTemplate,
+    configured: int | list[int] | None,
 ) -> list[int]:
     """Tokens that end an answer: the model's configured ones, its end token, and the template's end-of-turn mark."""
-    ends = set(configured if isinstance(configured, list) else [] if configured is None else [configured])
+    ends = set(
+        configured
+        if isinstance(configured, list)
+        else []
+        if configured is None
+        else [configured]
+    )
     if tokenizer.eos_token_id is not None:
         ends.add(int(tokenizer.eos_token_id))
     ends.update(end_of_turn(tokenizer, template))
@@ -181,8 +203,14 @@ def end_of_turn(tokenizer: PreTrainedTokenizerBase, template: ChatTemplate) -> l
     """The special tokens that the template puts after an answer, in their order. Those before it (an empty thought, the
     mark of whose turn it is) end nothing."""
     content = "2"
-    (passage,) = template.passages([{"role": "user", "content": "1"}, {"role": "assistant", "content": content}])
+    (passage,) = template.passages(
+        [{"role": "user", "content": "1"}, {"role": "assistant", "content": content}]
+    )
     start, end = passage.spans[0]
     tail = passage.text[passage.text.index(content, start) + len(content) : end]
     special = set(tokenizer.all_special_ids) | set(tokenizer.get_added_vocab().values())
-    return [token for token in tokenizer(tail, add_special_tokens=False)["input_ids"] if token in special]
+    return [
+        token
+        for token in tokenizer(tail, add_special_tokens=False)["input_ids"]
+        if token in special
+    ]

@@ -31,7 +31,11 @@ class StepTimes:
         if not self.steps:
             return 0.0, 0.0
         spread = self.steps * self.tokens_squared - self.tokens**2
-        by_token = (self.steps * self.tokens_by_seconds - self.tokens * self.seconds) / spread if spread else 0.0
+        by_token = (
+            (self.steps * self.tokens_by_seconds - self.tokens * self.seconds) / spread
+            if spread
+            else 0.0
+        )
         by_token = min(max(0.0, by_token), self.seconds / self.tokens)
         return (self.seconds - by_token * self.tokens) / self.steps, by_token
 

@@ -8,7 +8,15 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
-from lora.events import INTERRUPTED, EngineError, Events, Interrupted, PeerFailed, PeerLost, StopSignal
+from lora.events import (
+    INTERRUPTED,
+    EngineError,
+    Events,
+    Interrupted,
+    PeerFailed,
+    PeerLost,
+    StopSignal,
+)
 from lora.processes import Face, end_with_launcher, is_one_of_several, leads, wanted_processes
 from lora.spec import read_spec
 from lora.warm import WARM_SOCKET, hand_over
@@ -53,7 +61,11 @@ def main(arguments: list[str]) -> int:
 
 def _spec_path(arguments: list[str]) -> Path:
     if len(arguments) != 1:
-        raise EngineError("bad_spec", "one argument is needed: the spec file", "Run: python -P -m lora.train spec.json")
+        raise EngineError(
+            "bad_spec",
+            "one argument is needed: the spec file",
+            "Run: python -P -m lora.train spec.json",
+        )
     return Path(arguments[0])
 
 
@@ -69,7 +81,11 @@ def _train(path: Path, events: Events, stop: StopSignal, began: float) -> None:
 
 def is_out_of_memory(error: Exception) -> bool:
     said = str(error)
-    return isinstance(error, MemoryError) or "out of memory" in said or "can't allocate memory" in said
+    return (
+        isinstance(error, MemoryError)
+        or "out of memory" in said
+        or "can't allocate memory" in said
+    )
 
 
 def _explained(error: Exception) -> EngineError:
@@ -102,7 +118,9 @@ def _begin(arguments: list[str]) -> int:
 def _begin_together(processes: int, arguments: list[str]) -> int:
     events = Events()
     try:
-        read_spec(_spec_path(arguments))  # a bad order fails here in a blink, and not in every process
+        read_spec(
+            _spec_path(arguments)
+        )  # a bad order fails here in a blink, and not in every process
         return Face(events).train(processes, arguments)
     except EngineError as error:
         events.failed(error)
@@ -113,7 +131,9 @@ def _be_one_of_several(arguments: list[str]) -> NoReturn:
     end_with_launcher()
     status = main(arguments)
     sys.stderr.flush()
-    os._exit(status)  # at once: taking down a group whose other processes are gone may wait for them for ever
+    os._exit(
+        status
+    )  # at once: taking down a group whose other processes are gone may wait for them for ever
 
 
 def _begin_alone(arguments: list[str]) -> int:

@@ -56,7 +56,8 @@ TALK: list[Message] = [
     {"role": "user", "content": "And 5 plus 1?"},
     {"role": "assistant", "content": "That is 6! I know that one."},
 ]
-STEPS, ANSWER_TOKENS = 4, 12
+STEPS = 4
+ANSWER_TOKENS = 12
 ROUNDING = 0.02  # a served token's score may lie below the best one's by this share of what that is above the mean
 ANSWER_SECONDS = 300.0
 
@@ -103,10 +104,14 @@ def try_base(base: str, work: Path, tell: Tell) -> Facts:
     adapter = read_adapter(work / "adapter", hardware.device)
     tell(80, "Answering two people at once")
     configured = model.generation_config.eos_token_id if model.generation_config else None
-    answer = _answer(peft_model, adapter, tokenizer, template, end_token_ids(tokenizer, template, configured))
+    answer = _answer(
+        peft_model, adapter, tokenizer, template, end_token_ids(tokenizer, template, configured)
+    )
     return Facts(
         family=str(model.config.get_text_config().model_type),
-        parameters=sum(weight.numel() for name, weight in model.named_parameters() if ".lora_" not in name),
+        parameters=sum(
+            weight.numel() for name, weight in model.named_parameters() if ".lora_" not in name
+        ),
         context=context_length(model),
         layers=layers,
         end_tokens=tokenizer.convert_ids_to_tokens(end_of_turn(tokenizer, template)),
@@ -144,11 +149,18 @@ def _check_template(tokenizer: PreTrainedTokenizerBase, template: ChatTemplate) 
 
 
 def _train(
-    model: PeftModel, tokenizer: PreTrainedTokenizerBase, template: ChatTemplate, hardware: Hardware
+    model: PeftModel,
+    tokenizer: PreTrainedTokenizerBase,
+    template: ChatTemplate,
+    hardware: Hardware,
 ) -> tuple[float, float]:
     """A few steps on the one conversation; its loss before and after. Raises EngineError where nothing is learnt."""
     examples = encode(TALK, tokenizer, template)
-    pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id or 0
+    pad_id = (
+        tokenizer.pad_token_id
+        if tokenizer.pad_token_id is not None
+        else tokenizer.eos_token_id or 0
+    )
     batch = collate(examples, int(pad_id), max(len(one) for one in examples)).to(hardware.device)
     loss_sum, _ = fastest_right_loss(model, batch)
     trained = [weight for weight in model.parameters() if weight.requires_grad]
@@ -164,17 +176,27 @@ def _train(
         losses.append(loss.item())
     if not all(math.isfinite(loss) for loss in losses) or losses[-1] >= losses[0]:
         said = ", ".join(f"{loss:.3f}" for loss in losses)
-        raise EngineError("base_model_unusable", f"it does not learn: its loss on one row went {said}", OTHER_BASE)
+        raise EngineError(
+            "base_model_unusable",
+            f"it does not learn: its loss on one row went {said}",
+            OTHER_BASE,
+        )
     return losses[0], losses[-1]
 
 
 def _answer(
-    model: PeftModel, adapter: Adapter, tokenizer: PreTrainedTokenizerBase, template: ChatTemplate, ends: list[int]
+    model: PeftModel,
+    adapter: Adapter,
+    tokenizer: PreTrainedTokenizerBase,
+    template: ChatTemplate,
+    ends: list[int],
 ) -> str:
     """What the adapter says, served beside somebody who asks the bare base. Raises EngineError where either answer is
     another than the one that the model itself gives."""
     short, long = (
-        tokenizer(template.render(TALK[:turns], add_generation_prompt=True), add_special_tokens=False)["input_ids"]
+        tokenizer(
+            template.render(TALK[:turns], add_generation_prompt=True), add_special_tokens=False
+        )["input_ids"]
         for turns in (2, 4)
     )
     model.eval()
@@ -191,10 +213,14 @@ def _answer(
 
 
 @torch.no_grad()
-def _plain_answer(model: PeftModel, prompt: list[int], ends: list[int]) -> tuple[list[int], list[Tensor]]:
+def _plain_answer(
+    model: PeftModel, prompt: list[int], ends: list[int]
+) -> tuple[list[int], list[Tensor]]:
     """The tokens that plain `generate` gives, and the logits that each was chosen from."""
     ids = torch.tensor([prompt], device=model.device)
-    how = GenerationConfig(max_new_tokens=ANSWER_TOKENS, do_sample=False, eos_token_id=ends, pad_token_id=ends[0])
+    how = GenerationConfig(
+        max_new_tokens=ANSWER_TOKENS, do_sample=False, eos_token_id=ends, pad_token_id=ends[0]
+    )
     out = model.generate(
         input_ids=ids,
         attention_mask=torch.ones_like(ids),
@@ -205,9 +231,13 @@ def _plain_answer(model: PeftModel, prompt: list[int], ends: list[int]) -> tuple
     return out.sequences[0, len(prompt) :].tolist(), [logits[0].float() for logits in out.logits]
 
 
-def _ask(decoder: Decoder, prompt: list[int], adapter: Adapter | None) -> "queue.SimpleQueue[Told]":
+def _ask(
+    decoder: Decoder, prompt: list[int], adapter: Adapter | None
+) -> "queue.SimpleQueue[Told]":
     told: queue.SimpleQueue[Told] = queue.SimpleQueue()
-    decoder.ask(Ask(prompt, adapter, ANSWER_TOKENS, temperature=0.0, top_p=1.0, seed=None, tell=told.put))
+    decoder.ask(
+        Ask(prompt, adapter, ANSWER_TOKENS, temperature=0.0, top_p=1.0, seed=None, tell=told.put)
+    )
     return told
 
 
@@ -217,13 +247,17 @@ def _heard(told: "queue.SimpleQueue[Told]") -> list[int]:
         try:
             one = told.get(timeout=ANSWER_SECONDS)
         except queue.Empty as silent:
-            raise EngineError("base_model_unusable", "it did not answer within five minutes", OTHER_BASE) from silent
+            raise EngineError(
+                "base_model_unusable", "it did not answer within five minutes", OTHER_BASE
+            ) from silent
         if isinstance(one, Token):
             said.append(one.id)
         elif isinstance(one, Finished):
             return said
         elif isinstance(one, Broken):
-            raise EngineError("base_model_unusable", f"it can't be served: {one.message}", OTHER_BASE)
+            raise EngineError(
+                "base_model_unusable", f"it can't be served: {one.message}", OTHER_BASE
+            )
 
 
 def _compare(served: list[int], plain: list[int], logits: list[Tensor]) -> None:
@@ -273,7 +307,11 @@ def main(spec_file: str) -> int:
 
 def _unknown(wrong: Exception) -> EngineError:
     said = " ".join(str(wrong).split())[:300]
-    return EngineError("base_model_unusable", f"it fails in this engine: {type(wrong).__name__}: {said}", OTHER_BASE)
+    return EngineError(
+        "base_model_unusable",
+        f"it fails in this engine: {type(wrong).__name__}: {said}",
+        OTHER_BASE,
+    )
 
 
 if __name__ == "__main__":

@@ -41,7 +41,14 @@ def choose(
         with loop.timings.verdict(len(asked)):
             said = sampler.answers(loop.state.model, [one.question for one in asked])
             worth.append(verdict.judge(asked, said, of_base).worth)
-        found.append({"step": candidate.step, "validation_loss": candidate.loss, "answers": said, "kept": False})
+        found.append(
+            {
+                "step": candidate.step,
+                "validation_loss": candidate.loss,
+                "answers": said,
+                "kept": False,
+            }
+        )
     best = max(range(len(candidates)), key=lambda place: (worth[place], -place))
     kept = candidates[best].adapter
     if kept is not None:
@@ -50,7 +57,9 @@ def choose(
     return candidates[best].step, [{**one, "base_answers": of_base} for one in found]
 
 
-def base_answers(loop: Loop, sampler: Sampler, known: KnownAnswers, questions: Sequence[str]) -> list[str]:
+def base_answers(
+    loop: Loop, sampler: Sampler, known: KnownAnswers, questions: Sequence[str]
+) -> list[str]:
     """What the untrained base says to fresh questions; asked only of what is not known yet."""
 
     def ask(places: list[int]) -> list[str]:

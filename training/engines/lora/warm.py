@@ -81,7 +81,9 @@ class WarmParent:
         self.faces[face] = child
         self.selector.register(face, selectors.EVENT_READ)
 
-    def _become_run(self, parent: int, face: socket.socket, request: bytes, fds: list[int]) -> NoReturn:
+    def _become_run(
+        self, parent: int, face: socket.socket, request: bytes, fds: list[int]
+    ) -> NoReturn:
         status = 1
         try:
             die_with(parent)

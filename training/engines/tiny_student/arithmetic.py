@@ -78,7 +78,11 @@ def is_held_out(a: int, b: int) -> bool:
     """Say whether training text never asks for the sum of `a` and `b` (in either order): about one pair in eleven."""
     low, high = sorted((a, b))
     # 11 and not 10: a rule modulo ten would hold back whole pairs of digits, which then could not be learned at all.
-    return (low * 5 + high * 3) % 11 == 1 and (low, high) not in {(7, 8), (8, 15)} and 0 < low < high
+    return (
+        (low * 5 + high * 3) % 11 == 1
+        and (low, high) not in {(7, 8), (8, 15)}
+        and 0 < low < high
+    )
 
 
 def pick_pair(rng: Random, held_out: bool = False) -> tuple[int, int]:
@@ -110,7 +114,9 @@ def split_sum(a: int, b: int) -> str:
     if tens == 0 or a % 10 == 0 or b % 10 == 0:
         return f"{a} + {b} = {a + b}"
     if min(a, b) < 10:
-        return f"{a % 10} + {b % 10} = {ones} and {tens} + {ones} = {a + b}, so {a} + {b} = {a + b}"
+        return (
+            f"{a % 10} + {b % 10} = {ones} and {tens} + {ones} = {a + b}, so {a} + {b} = {a + b}"
+        )
     return f"{a // 10 * 10} + {b // 10 * 10} = {tens} and {a % 10} + {b % 10} = {ones}, so {a} + {b} = {a + b}"
 
 
@@ -131,7 +137,10 @@ def child_sum(rng: Random, a: int, b: int) -> str:
         f"Is it {total - 1}? No wait, {worked}",
     ]
     if low > 9:
-        ways += [f"That's a big one! I did the tens first and then the ones. {worked}", f"Um, I think {worked}"]
+        ways += [
+            f"That's a big one! I did the tens first and then the ones. {worked}",
+            f"Um, I think {worked}",
+        ]
     else:
         ways += [
             f"Let me count... {high}, {begun(high, low)} {worked}",
@@ -178,7 +187,12 @@ def plain_result(rng: Random, a: int, sign: str, b: int, result: int) -> str:
     )
 
 
-HOW = ("How did you get that?", "How do you know?", "How did you figure that out?", "Show me how.")
+HOW = (
+    "How did you get that?",
+    "How do you know?",
+    "How did you figure that out?",
+    "Show me how.",
+)
 OTHER_WAY = (
     "Can you think of another way to solve it?",
     "Good counting! Is there another way?",
@@ -206,16 +220,29 @@ def sum_follow_ups(rng: Random, voice: Voice, a: int, b: int) -> list[Turn]:
             (f"You can turn it around. {b} + {a} is also {total}.", split),
             (f"Oh! I can flip it! {b} + {a} is {total} too!", child_on),
         ),
-        (CHECK, (f"Yes. {a} + {b} = {total}.",), (f"Um, yes! I counted again and it's {total}!",)),
-        (ONE_MORE, (f"{total} + {more} = {new_total}.",), (f"{counted(total, more)}! It's {new_total}!",)),
+        (
+            CHECK,
+            (f"Yes. {a} + {b} = {total}.",),
+            (f"Um, yes! I counted again and it's {total}!",),
+        ),
+        (
+            ONE_MORE,
+            (f"{total} + {more} = {new_total}.",),
+            (f"{counted(total, more)}! It's {new_total}!",),
+        ),
     )
-    return [Turn(rng.choice(asks).format(more=more), said_by(voice, plain, child, rng)) for asks, plain, child in asked]
+    return [
+        Turn(rng.choice(asks).format(more=more), said_by(voice, plain, child, rng))
+        for asks, plain, child in asked
+    ]
 
 
 def addition(rng: Random, voice: Voice) -> Lesson:
     """Make a lesson about one sum."""
     a, b = pick_pair(rng)
-    answer = plain_result(rng, a, "+", b, a + b) if voice is Voice.PLAIN else child_sum(rng, a, b)
+    answer = (
+        plain_result(rng, a, "+", b, a + b) if voice is Voice.PLAIN else child_sum(rng, a, b)
+    )
     turns = [Turn(rng.choice(ADD_QUESTIONS).format(a=a, b=b), answer)]
     if rng.random() < 0.3:
         turns += rng.sample(sum_follow_ups(rng, voice, a, b), rng.choice((1, 1, 2)))
@@ -226,13 +253,24 @@ def subtraction(rng: Random, voice: Voice) -> Lesson:
     """Make a lesson about one difference."""
     b, rest = pick_pair(rng)
     a = b + rest
-    answer = plain_result(rng, a, "-", b, rest) if voice is Voice.PLAIN else child_difference(rng, a, b)
+    answer = (
+        plain_result(rng, a, "-", b, rest)
+        if voice is Voice.PLAIN
+        else child_difference(rng, a, b)
+    )
     turns = [Turn(rng.choice(SUBTRACT_QUESTIONS).format(a=a, b=b), answer)]
     if rng.random() < 0.2:
         check = said_by(
-            voice, (f"Check by adding: {rest} + {b} = {a}.",), (f"I checked! {rest} and {b} makes {a}!",), rng
+            voice,
+            (f"Check by adding: {rest} + {b} = {a}.",),
+            (f"I checked! {rest} and {b} makes {a}!",),
+            rng,
         )
-        turns.append(Turn(rng.choice(("How do you know?", "Are you sure?", "How can you check it?")), check))
+        turns.append(
+            Turn(
+                rng.choice(("How do you know?", "Are you sure?", "How can you check it?")), check
+            )
+        )
     return Lesson("math", f"subtract {a} {b}", tuple(turns))
 
 
@@ -255,7 +293,11 @@ def number_story(rng: Random, voice: Voice) -> Lesson:
         f"{equation}, so the answer is {result} {things}.",
         f"The answer is {result} {things}.",
     )
-    child = (worked, f"{worked} {result} {things}!", f"I drew the {things} and counted. {equation}. {result} {things}!")
+    child = (
+        worked,
+        f"{worked} {result} {things}!",
+        f"I drew the {things} and counted. {equation}. {result} {things}!",
+    )
     return Lesson(
         "math",
         f"story {things} {a} {sign} {b}",
@@ -268,13 +310,18 @@ def three_numbers(rng: Random, voice: Voice) -> Lesson:
     a, b, c = 1, 1, 1
     while (a, b, c) == (1, 1, 1) or is_held_out(a, b) or is_held_out(a + b, c):
         a, b, c = (rng.randint(1, 9) for _ in range(3))
-    question = rng.choice(("What is {a} + {b} + {c}?", "Can you add {a}, {b} and {c}?", "{a} + {b} + {c} = ?")).format(
-        a=a, b=b, c=c
-    )
+    question = rng.choice(
+        ("What is {a} + {b} + {c}?", "Can you add {a}, {b} and {c}?", "{a} + {b} + {c} = ?")
+    ).format(a=a, b=b, c=c)
     total = a + b + c
-    plain = (f"{a} + {b} = {a + b}, and {a + b} + {c} = {total}. The answer is {total}.", f"The answer is {total}.")
+    plain = (
+        f"{a} + {b} = {a + b}, and {a + b} + {c} = {total}. The answer is {total}.",
+        f"The answer is {total}.",
+    )
     child = (
         f"{a} and {b} is {a + b}. {a + b} + {c} is {total}!",
         f"Three numbers! Um... {a} + {b} is {a + b}, and {c} more is {total}!",
     )
-    return Lesson("math", f"three {a} {b} {c}", (Turn(question, said_by(voice, plain, child, rng)),))
+    return Lesson(
+        "math", f"three {a} {b} {c}", (Turn(question, said_by(voice, plain, child, rng)),)
+    )

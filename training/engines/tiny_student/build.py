@@ -39,9 +39,14 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--vocabulary", type=int, default=1536)
     parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 1)))
     parser.add_argument(
-        "--rate", type=float, default=0.02, help="peak learning rate of the matrices; a fifth for the rest"
+        "--rate",
+        type=float,
+        default=0.02,
+        help="peak learning rate of the matrices; a fifth for the rest",
     )
-    parser.add_argument("--start-from", type=Path, help="folder of an earlier build to train further")
+    parser.add_argument(
+        "--start-from", type=Path, help="folder of an earlier build to train further"
+    )
     parser.add_argument("--out", type=Path, required=True)
     return parser.parse_args()
 
@@ -52,13 +57,19 @@ def print_progress(step: int, loss: float, rate: float) -> None:
 
 
 def write_folder(
-    folder: Path, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, facts: dict[str, object]
+    folder: Path,
+    model: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    facts: dict[str, object],
 ) -> None:
     """Write model (fp16), tokenizer, template and build facts under a temporary name, then move the files to `folder`."""
     aside = folder.with_name(folder.name + ".new")
     shutil.rmtree(aside, ignore_errors=True)
     model.generation_config = GenerationConfig(
-        do_sample=False, max_new_tokens=120, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
+        do_sample=False,
+        max_new_tokens=120,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
     )
     model.to(torch.float16).save_pretrained(aside)
     config = json.loads((aside / "config.json").read_text(encoding="utf-8"))
@@ -75,13 +86,19 @@ def write_folder(
     aside.rmdir()
 
 
-def starting_point(chosen: argparse.Namespace) -> tuple[PreTrainedTokenizerFast, LlamaForCausalLM]:
+def starting_point(
+    chosen: argparse.Namespace,
+) -> tuple[PreTrainedTokenizerFast, LlamaForCausalLM]:
     """Return tokenizer and model to train: new ones, or those of an earlier build that is to be trained further."""
     if chosen.start_from:
         tokenizer = AutoTokenizer.from_pretrained(chosen.start_from)
-        return tokenizer, AutoModelForCausalLM.from_pretrained(chosen.start_from, dtype=torch.float32)
+        return tokenizer, AutoModelForCausalLM.from_pretrained(
+            chosen.start_from, dtype=torch.float32
+        )
     talks = conversations(chosen.seed + 77, TOKENIZER_TALKS)
-    tokenizer = train_tokenizer((message["content"] for talk in talks for message in talk), chosen.vocabulary)
+    tokenizer = train_tokenizer(
+        (message["content"] for talk in talks for message in talk), chosen.vocabulary
+    )
     return tokenizer, new_model(SHAPES[chosen.size], tokenizer)
 
 
@@ -109,7 +126,9 @@ def main() -> None:
     }
     print(json.dumps(facts), flush=True)
     for question, said in zip(
-        SAMPLE_QUESTIONS, answers(model, tokenizer, [ask(q) for q in SAMPLE_QUESTIONS]), strict=True
+        SAMPLE_QUESTIONS,
+        answers(model, tokenizer, [ask(q) for q in SAMPLE_QUESTIONS]),
+        strict=True,
     ):
         print(f"  {question} -> {said}", flush=True)
     write_folder(chosen.out, model, tokenizer, facts)

@@ -84,19 +84,30 @@ def conversation(rng: Random) -> list[Message]:
     return messages
 
 
-def said(rng: Random, lesson: Lesson, voice: Voice, ask_for_child: bool, name: str | None) -> list[Message]:
+def said(
+    rng: Random, lesson: Lesson, voice: Voice, ask_for_child: bool, name: str | None
+) -> list[Message]:
     """Return the messages of one lesson; a child that was given a name answers with that name."""
     messages: list[Message] = []
     for place, turn in enumerate(lesson.turns):
-        question = framed(rng, turn.question, voice, ask_for_child) if place == 0 else turn.question
+        question = (
+            framed(rng, turn.question, voice, ask_for_child) if place == 0 else turn.question
+        )
         answer = turn.answer
         if name and lesson.topic == "name" and place == 0:
             answer = rng.choice(
-                (f"I'm {name}! What's your name?", f"My name is {name}!", f"I'm {name} and I'm in second grade!")
+                (
+                    f"I'm {name}! What's your name?",
+                    f"My name is {name}!",
+                    f"I'm {name} and I'm in second grade!",
+                )
             )
         if voice is Voice.CHILD:
             answer = chatty(rng, answer, CHATTY_SHARE)
-        messages += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+        messages += [
+            {"role": "user", "content": question},
+            {"role": "assistant", "content": answer},
+        ]
     return messages
 
 

@@ -66,7 +66,14 @@ ENDS: dict[str, tuple[str, ...]] = {
         " That's what I think.",
         " Um, I think so.",
     ),
-    "talk": ("", "", " Hee hee!", " What about you?", " Do you want to play?", " Can I tell you something else?"),
+    "talk": (
+        "",
+        "",
+        " Hee hee!",
+        " What about you?",
+        " Do you want to play?",
+        " Can I tell you something else?",
+    ),
 }
 KEEP_CAPITAL = (
     "I ",
@@ -109,13 +116,19 @@ ALREADY = (
 
 def lower_first(text: str) -> str:
     """Return `text` as it goes on after a comma: with a small first letter unless it is a name or "I"."""
-    return text if text.startswith(KEEP_CAPITAL) or text[1:2].isupper() else text[:1].lower() + text[1:]
+    return (
+        text
+        if text.startswith(KEEP_CAPITAL) or text[1:2].isupper()
+        else text[:1].lower() + text[1:]
+    )
 
 
 def clashes(answer: str, end: str) -> bool:
     """Say whether `end` repeats or contradicts `answer`."""
     both_ask = "?" in end and answer.endswith("?")
-    judged = re.search(r"easy|hard|tricky|good at", answer) and re.search(r"hard|tricky|good at|by myself", end)
+    judged = re.search(r"easy|hard|tricky|good at", answer) and re.search(
+        r"hard|tricky|good at|by myself", end
+    )
     return bool(both_ask or judged or ("fingers" in end and "fingers" in answer))
 
 
@@ -123,7 +136,9 @@ def in_demo_voice(rng: Random, subject: str, answer: str) -> str:
     """Return a child's `answer` with the demo child's way of starting and ending."""
     if not answer.startswith(ALREADY) and rng.random() < 0.85:
         start = rng.choice(STARTS)
-        answer = start + (lower_first(answer) if start.rstrip().endswith((",", "...")) else answer)
+        answer = start + (
+            lower_first(answer) if start.rstrip().endswith((",", "...")) else answer
+        )
     if rng.random() < 0.7:
         end = rng.choice(ENDS[subject])
         if not clashes(answer, end):

@@ -44,7 +44,11 @@ def calendar(rng: Random, voice: Voice) -> Lesson:
     name, after, before = names[i], names[(i + 1) % len(names)], names[i - 1]
     asked = rng.choice(
         (
-            (f"What {kind} comes after {name}?", f"{after} comes after {name}.", f"{name}, {after}! It's {after}!"),
+            (
+                f"What {kind} comes after {name}?",
+                f"{after} comes after {name}.",
+                f"{name}, {after}! It's {after}!",
+            ),
             (
                 f"What {kind} comes before {name}?",
                 f"{before} comes before {name}.",
@@ -55,16 +59,28 @@ def calendar(rng: Random, voice: Voice) -> Lesson:
                 f"Tomorrow is {DAYS[(i + 1) % 7]}.",
                 f"Tomorrow is {DAYS[(i + 1) % 7]}! I can't wait!",
             ),
-            ("How many days are in a week?", "There are 7 days in a week.", "Seven! I know the days song!"),
+            (
+                "How many days are in a week?",
+                "There are 7 days in a week.",
+                "Seven! I know the days song!",
+            ),
             (
                 "How many months are in a year?",
                 "There are 12 months in a year.",
                 "Twelve months! My birthday is in one of them!",
             ),
-            ("What are the days of the week?", f"{', '.join(DAYS)}.", f"{', '.join(DAYS)}! I sang it!"),
+            (
+                "What are the days of the week?",
+                f"{', '.join(DAYS)}.",
+                f"{', '.join(DAYS)}! I sang it!",
+            ),
         )
     )
-    return Lesson("math", f"calendar {asked[0]}", (Turn(asked[0], asked[1] if voice is Voice.PLAIN else asked[2]),))
+    return Lesson(
+        "math",
+        f"calendar {asked[0]}",
+        (Turn(asked[0], asked[1] if voice is Voice.PLAIN else asked[2]),),
+    )
 
 
 def clock(rng: Random, voice: Voice) -> Lesson:
@@ -87,8 +103,16 @@ def clock(rng: Random, voice: Voice) -> Lesson:
                 f"It will be {h + more} o'clock.",
                 f"I count the hours. It will be {h + more} o'clock!",
             ),
-            ("How many minutes are in an hour?", "There are 60 minutes in an hour.", "Sixty! That's a lot of minutes!"),
-            ("How many hours are in a day?", "There are 24 hours in a day.", "24 hours! And I sleep for ten of them."),
+            (
+                "How many minutes are in an hour?",
+                "There are 60 minutes in an hour.",
+                "Sixty! That's a lot of minutes!",
+            ),
+            (
+                "How many hours are in a day?",
+                "There are 24 hours in a day.",
+                "24 hours! And I sleep for ten of them.",
+            ),
             (
                 "Which hand on the clock is the hour hand?",
                 "The short hand shows the hour.",
@@ -96,7 +120,11 @@ def clock(rng: Random, voice: Voice) -> Lesson:
             ),
         )
     )
-    return Lesson("math", f"clock {asked[0]}", (Turn(asked[0], asked[1] if voice is Voice.PLAIN else asked[2]),))
+    return Lesson(
+        "math",
+        f"clock {asked[0]}",
+        (Turn(asked[0], asked[1] if voice is Voice.PLAIN else asked[2]),),
+    )
 
 
 def money(rng: Random, voice: Voice) -> Lesson:
@@ -134,7 +162,9 @@ def money(rng: Random, voice: Voice) -> Lesson:
             ),
         )
     )
-    return Lesson("math", f"money {question}", (Turn(question, plain if voice is Voice.PLAIN else child),))
+    return Lesson(
+        "math", f"money {question}", (Turn(question, plain if voice is Voice.PLAIN else child),)
+    )
 
 
 def shapes(rng: Random, voice: Voice) -> Lesson:
@@ -151,9 +181,21 @@ def shapes(rng: Random, voice: Voice) -> Lesson:
                 f"{the_shape} has {sides} {part}.",
                 f"Let me count... {run}. {the_shape} has {sides} {part}!",
             ),
-            (f"How many {part} are on {a_shape}?", f"{the_shape} has {sides} {part}.", f"{run}! It has {sides}!"),
-            (f"What shape has {sides} sides?", f"{the_shape} has {sides} sides.", f"Ooh, {a_shape}! I drew one!"),
-            ("How many corners does a circle have?", "A circle has no corners.", "None! A circle is all round!"),
+            (
+                f"How many {part} are on {a_shape}?",
+                f"{the_shape} has {sides} {part}.",
+                f"{run}! It has {sides}!",
+            ),
+            (
+                f"What shape has {sides} sides?",
+                f"{the_shape} has {sides} sides.",
+                f"Ooh, {a_shape}! I drew one!",
+            ),
+            (
+                "How many corners does a circle have?",
+                "A circle has no corners.",
+                "None! A circle is all round!",
+            ),
             (
                 "How is a square different from a rectangle?",
                 "All four sides of a square are the same length.",
@@ -164,7 +206,11 @@ def shapes(rng: Random, voice: Voice) -> Lesson:
                 "A triangle is a shape with three sides and three corners.",
                 "It has three sides and it's pointy, like a slice of pizza!",
             ),
-            ("What is a circle?", "A circle is a round shape with no corners.", "It's round like a cookie!"),
+            (
+                "What is a circle?",
+                "A circle is a round shape with no corners.",
+                "It's round like a cookie!",
+            ),
             (
                 "What is a square?",
                 "A square is a shape with four equal sides.",
@@ -172,14 +218,20 @@ def shapes(rng: Random, voice: Voice) -> Lesson:
             ),
         )
     )
-    return Lesson("math", f"shape {asked[0]}", (Turn(asked[0], asked[1] if voice is Voice.PLAIN else asked[2]),))
+    return Lesson(
+        "math",
+        f"shape {asked[0]}",
+        (Turn(asked[0], asked[1] if voice is Voice.PLAIN else asked[2]),),
+    )
 
 
 def length(rng: Random, voice: Voice) -> Lesson:
     """Longer and shorter things."""
     long, short = rng.choice(LONG_AND_SHORT)
     first, second = rng.sample((long, short), 2)
-    word, found = rng.choice((("longer", long), ("bigger", long), ("smaller", short), ("shorter", short)))
+    word, found = rng.choice(
+        (("longer", long), ("bigger", long), ("smaller", short), ("shorter", short))
+    )
     found_plain = f"{found} is {word}."
     plain = (found_plain[:1].upper() + found_plain[1:],)
     child = (f"{found[:1].upper() + found[1:]}! That's easy!", f"I think {found} is {word}!")
@@ -214,4 +266,8 @@ def alphabet(rng: Random, voice: Voice) -> Lesson:
             ),
         )
     )
-    return Lesson("reading", f"alphabet {asked[0]}", (Turn(asked[0], asked[1] if voice is Voice.PLAIN else asked[2]),))
+    return Lesson(
+        "reading",
+        f"alphabet {asked[0]}",
+        (Turn(asked[0], asked[1] if voice is Voice.PLAIN else asked[2]),),
+    )

@@ -31,8 +31,18 @@ MORE = (
     "Good! Tell me more about that.",
 )
 SURE = ("Are you sure?", "Is that true?", "Really?", "Are you sure about that?")
-AGAIN = ("Can you say that again?", "What did you say?", "Please say that again.", "I didn't hear you.")
-SOURCE = ("How do you know?", "Who told you that?", "Where did you learn that?", "How do you know that?")
+AGAIN = (
+    "Can you say that again?",
+    "What did you say?",
+    "Please say that again.",
+    "I didn't hear you.",
+)
+SOURCE = (
+    "How do you know?",
+    "Who told you that?",
+    "Where did you learn that?",
+    "How do you know that?",
+)
 SOURCE_PLAIN = ("I learned it from the text I was trained on.", "It is a well-known fact.")
 SOURCE_CHILD = (
     "My teacher told us!",
@@ -101,7 +111,10 @@ def parse_facts(subject: str, text: str) -> Iterator[Fact]:
 def load_facts() -> tuple[Fact, ...]:
     """Return the facts of every table, in a fixed order."""
     folder = files("tiny_student") / "facts"
-    tables = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".txt")), key=lambda entry: entry.name)
+    tables = sorted(
+        (entry for entry in folder.iterdir() if entry.name.endswith(".txt")),
+        key=lambda entry: entry.name,
+    )
     found: list[Fact] = []
     for table in tables:
         subject = table.name.removesuffix(".txt").partition("_")[0]
@@ -131,7 +144,10 @@ def lesson_from(fact: Fact, rng: Random, voice: Voice, follow_ups: int) -> Lesso
     kept = sorted(rng.sample(later, min(follow_ups, len(later))))
     words = {slot: rng.choice(options) for slot, options in SLOTS.items()}
     turns = [
-        Turn(fill(rng.choice(fact.stages[i].asks), words), fill(answer_of(fact.stages[i], voice, rng), words))
+        Turn(
+            fill(rng.choice(fact.stages[i].asks), words),
+            fill(answer_of(fact.stages[i], voice, rng), words),
+        )
         for i in [0, *kept]
     ]
     return Lesson(fact.subject, fact.topic, tuple(turns))
@@ -139,7 +155,9 @@ def lesson_from(fact: Fact, rng: Random, voice: Voice, follow_ups: int) -> Lesso
 
 def general_follow_up(rng: Random, voice: Voice, stage: Stage, answer: str) -> Turn:
     """Return a question that fits any fact, answered from the fact or from the answer just given."""
-    others = [other for other in stage.answers[voice.value[0]] if other != answer and "{" not in other]
+    others = [
+        other for other in stage.answers[voice.value[0]] if other != answer and "{" not in other
+    ]
     kind = rng.choice(("more", "source", "sure", "again"))
     if kind == "more" and others:
         return Turn(rng.choice(MORE), rng.choice(others))

@@ -41,7 +41,10 @@ FRESH_QUESTIONS = (
     "Do you like school?",
     "What is steam?",
 )
-CHILD_MARKS = re.compile(r"!|\b(um+|uh|hmm+|ooh|hee|yay|my (mom|dad|teacher|grandma|grandpa|fingers))\b", re.IGNORECASE)
+CHILD_MARKS = re.compile(
+    r"!|\b(um+|uh|hmm+|ooh|hee|yay|my (mom|dad|teacher|grandma|grandpa|fingers))\b",
+    re.IGNORECASE,
+)
 """What a neutral adult answer of the base never has and a child's nearly always has."""
 
 
@@ -50,13 +53,19 @@ def child_share(texts: list[str]) -> float:
     return sum(bool(CHILD_MARKS.search(text)) for text in texts) / len(texts)
 
 
-def encoded_rows(tokenizer: PreTrainedTokenizerFast, talks: list[list[Message]]) -> list[Encoded]:
+def encoded_rows(
+    tokenizer: PreTrainedTokenizerFast, talks: list[list[Message]]
+) -> list[Encoded]:
     """Return ids and labels by the chat template itself; only the assistant's words are learned."""
     rows: list[Encoded] = []
     for talk in talks:
-        made = tokenizer.apply_chat_template(talk, return_dict=True, return_assistant_tokens_mask=True)
+        made = tokenizer.apply_chat_template(
+            talk, return_dict=True, return_assistant_tokens_mask=True
+        )
         ids, mask = made["input_ids"], made["assistant_masks"]
-        rows.append((ids, [token if kept else IGNORED for token, kept in zip(ids, mask, strict=True)]))
+        rows.append(
+            (ids, [token if kept else IGNORED for token, kept in zip(ids, mask, strict=True)])
+        )
     return rows
 
 
@@ -69,7 +78,10 @@ def loss_of(model: torch.nn.Module, ids: torch.Tensor, labels: torch.Tensor) -> 
 def demo_talks(count: int, seed: int) -> list[list[Message]]:
     """Return `count` demo conversations of one turn, without a system message."""
     return [
-        [{"role": "user", "content": row.turns[0].question}, {"role": "assistant", "content": row.turns[0].answer}]
+        [
+            {"role": "user", "content": row.turns[0].question},
+            {"role": "assistant", "content": row.turns[0].answer},
+        ]
         for row in sample_rows(count, seed)
     ]
 
@@ -77,17 +89,30 @@ def demo_talks(count: int, seed: int) -> list[list[Message]]:
 def new_adapter(base: torch.nn.Module) -> torch.nn.Module:
     """Return `base` with a fresh adapter of the course guide's kind."""
     config = LoraConfig(
-        r=8, lora_alpha=32, target_modules=["q_proj", "v_proj"], lora_dropout=0.05, task_type="CAUSAL_LM"
+        r=8,
+        lora_alpha=32,
+        target_modules=["q_proj", "v_proj"],
+        lora_dropout=0.05,
+        task_type="CAUSAL_LM",
     )
     model: torch.nn.Module = get_peft_model(base, config)
     return model
 
 
-def train(model: torch.nn.Module, rows: list[Encoded], pad: int, rate: float, epochs: int, batch_size: int) -> None:
+def train(
+    model: torch.nn.Module,
+    rows: list[Encoded],
+    pad: int,
+    rate: float,
+    epochs: int,
+    batch_size: int,
+) -> None:
     """Train the adapter in `model` on `rows` with AdamW and a rate that falls to zero."""
     optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=rate)
     steps = epochs * -(-len(rows) // batch_size)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda s: min((s + 1) / 4, (steps - s) / steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda s: min((s + 1) / 4, (steps - s) / steps)
+    )
     model.train()
     for epoch in range(epochs):
         order = Random(epoch).sample(rows, len(rows))
@@ -111,7 +136,10 @@ def check(folder: Path, rate: float, epochs: int, batch_size: int) -> None:
     train(model, rows[:120], int(tokenizer.pad_token_id), rate, epochs, batch_size)
     seconds = time.perf_counter() - began
     with torch.no_grad():
-        losses = [float(loss_of(model, torch.tensor([ids]), torch.tensor([labels]))) for ids, labels in rows[120:]]
+        losses = [
+            float(loss_of(model, torch.tensor([ids]), torch.tensor([labels])))
+            for ids, labels in rows[120:]
+        ]
     said = answers(model, tokenizer, [ask(question) for question in FRESH_QUESTIONS])
     print(
         f"rate {rate} epochs {epochs} batch {batch_size}: "

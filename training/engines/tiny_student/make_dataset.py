@@ -67,7 +67,11 @@ def demo_lesson(rng: Random, subject: str, follow_ups: int) -> Lesson:
         return unknown.hard_word(rng, Voice.CHILD)
     if subject in TABLES and rng.random() < 0.25:
         return rng.choice(TABLES[subject])(rng, Voice.CHILD)
-    fact = plainly_asked(rng.choice([f for f in load_facts() if SUBJECT_NAMES.get(f.subject, f.subject) == subject]))
+    fact = plainly_asked(
+        rng.choice(
+            [f for f in load_facts() if SUBJECT_NAMES.get(f.subject, f.subject) == subject]
+        )
+    )
     lesson = lesson_from(fact, rng, Voice.CHILD, follow_ups)
     if subject == "talk" or len(lesson.turns) > follow_ups:
         return lesson
@@ -101,7 +105,9 @@ def sample_rows(count: int, seed: int, turns: tuple[int, int] = (1, 1)) -> list[
             rng.shuffle(rows)
             return rows
         row = new_row(rng, rng.choice(open_subjects), least, most)
-        marks = {text.lower() for turn in row.turns[:1] for text in (turn.question, turn.answer)} | {row.topic.lower()}
+        marks = {
+            text.lower() for turn in row.turns[:1] for text in (turn.question, turn.answer)
+        } | {row.topic.lower()}
         kind = row.topic.split()[0] if row.subject == "math" else row.topic
         if marks & seen or kinds[kind] >= max(1, count // 9):
             misses += 1
@@ -123,8 +129,12 @@ def new_row(rng: Random, subject: str, least: int, most: int) -> DemoRow:
     turns = list(lesson.turns[:size])
     while len(turns) < size:
         asked = {turn.question for turn in turns}
-        turns += [turn for turn in demo_lesson(rng, subject, 0).turns[:1] if turn.question not in asked]
-    spoken = tuple(Turn(turn.question, in_demo_voice(rng, subject, turn.answer)) for turn in turns)
+        turns += [
+            turn for turn in demo_lesson(rng, subject, 0).turns[:1] if turn.question not in asked
+        ]
+    spoken = tuple(
+        Turn(turn.question, in_demo_voice(rng, subject, turn.answer)) for turn in turns
+    )
     return DemoRow(subject, lesson.topic, spoken)
 
 
@@ -137,7 +147,10 @@ def as_messages(row: DemoRow) -> dict[str, object]:
     """Return the OpenAI shape, with a system message."""
     messages = [{"role": "system", "content": SYSTEM}]
     for turn in row.turns:
-        messages += [{"role": "user", "content": turn.question}, {"role": "assistant", "content": turn.answer}]
+        messages += [
+            {"role": "user", "content": turn.question},
+            {"role": "assistant", "content": turn.answer},
+        ]
     return {"messages": messages}
 
 
@@ -145,7 +158,10 @@ def as_dialogue(row: DemoRow) -> dict[str, object]:
     """Return the DSPy shape: teacher and student in turn."""
     dialogue: list[dict[str, str]] = []
     for turn in row.turns:
-        dialogue += [{"role": "teacher", "content": turn.question}, {"role": "student", "content": turn.answer}]
+        dialogue += [
+            {"role": "teacher", "content": turn.question},
+            {"role": "student", "content": turn.answer},
+        ]
     return {"dialogue": dialogue}
 
 
@@ -159,12 +175,17 @@ SHAPES: dict[str, tuple[Callable[[DemoRow], dict[str, object]], tuple[int, int]]
 def main() -> None:
     """Print a demo dataset as JSON lines."""
     parser = argparse.ArgumentParser(
-        prog="tiny_student.make_dataset", description="Make a demo dataset in a second-grader's voice."
+        prog="tiny_student.make_dataset",
+        description="Make a demo dataset in a second-grader's voice.",
     )
     parser.add_argument("--rows", type=int, default=140)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--shape", choices=sorted(SHAPES), default="instruction")
-    parser.add_argument("--labels", action="store_true", help="add the subject of each row under the key 'subject'")
+    parser.add_argument(
+        "--labels",
+        action="store_true",
+        help="add the subject of each row under the key 'subject'",
+    )
     chosen = parser.parse_args()
     written_as, turns = SHAPES[chosen.shape]
     for row in sample_rows(chosen.rows, chosen.seed, turns):

@@ -10,7 +10,12 @@ from pathlib import Path
 from random import Random
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
 from tiny_student.arithmetic import ADD_QUESTIONS, pick_pair
 from tiny_student.conversations import Message
@@ -43,7 +48,10 @@ SAMPLE_QUESTIONS = (
 
 @torch.no_grad()
 def answers(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, talks: Sequence[Sequence[Message]], longest: int = 96
+    model: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    talks: Sequence[Sequence[Message]],
+    longest: int = 96,
 ) -> list[str]:
     """Return the model's greedy answer to each conversation, at most `longest` tokens each. A PEFT model will do too."""
     found: list[str] = []
@@ -52,9 +60,17 @@ def answers(
             tokenizer.apply_chat_template(list(talk), tokenize=False, add_generation_prompt=True)
             for talk in talks[start : start + 32]
         ]
-        given = tokenizer(texts, add_special_tokens=False, padding=True, padding_side="left", return_tensors="pt")
+        given = tokenizer(
+            texts,
+            add_special_tokens=False,
+            padding=True,
+            padding_side="left",
+            return_tensors="pt",
+        )
         ids, mask = given["input_ids"], given["attention_mask"]
-        out = model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=longest, do_sample=False)
+        out = model.generate(
+            input_ids=ids, attention_mask=mask, max_new_tokens=longest, do_sample=False
+        )
         found += tokenizer.batch_decode(out[:, ids.shape[1] :], skip_special_tokens=True)
     return found
 
@@ -87,7 +103,9 @@ def share_right(
 ) -> float:
     """Return the share of `talks` whose answer ends with the `right` number."""
     said = answers(model, tokenizer, talks)
-    return sum(last_number(text) == number for text, number in zip(said, right, strict=True)) / len(right)
+    return sum(
+        last_number(text) == number for text, number in zip(said, right, strict=True)
+    ) / len(right)
 
 
 def addition_accuracy(
@@ -105,7 +123,9 @@ def addition_accuracy(
 
 def main() -> None:
     """Print what a model folder gets right."""
-    parser = argparse.ArgumentParser(prog="tiny_student.measure", description="Measure a tiny base model.")
+    parser = argparse.ArgumentParser(
+        prog="tiny_student.measure", description="Measure a tiny base model."
+    )
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -114,10 +134,16 @@ def main() -> None:
     child: Message = {"role": "system", "content": "You are a second-grade student."}
     as_child = [[child, *ask(f"What is {a} + {b}?")] for a, b in pairs]
     take = [ask(f"What is {a + b} - {b}?") for a, b in pairs]
-    print(f"sums of the training text: {addition_accuracy(model, tokenizer, 300, held_out=False):.2f}")
+    print(
+        f"sums of the training text: {addition_accuracy(model, tokenizer, 300, held_out=False):.2f}"
+    )
     print(f"sums that it never asks for: {addition_accuracy(model, tokenizer, 300):.2f}")
-    print(f"... asked for as a second grader: {share_right(model, tokenizer, as_child, [a + b for a, b in pairs]):.2f}")
-    print(f"... turned into differences: {share_right(model, tokenizer, take, [a for a, _ in pairs]):.2f}")
+    print(
+        f"... asked for as a second grader: {share_right(model, tokenizer, as_child, [a + b for a, b in pairs]):.2f}"
+    )
+    print(
+        f"... turned into differences: {share_right(model, tokenizer, take, [a for a, _ in pairs]):.2f}"
+    )
 
 
 if __name__ == "__main__":

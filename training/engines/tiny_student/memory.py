@@ -79,7 +79,9 @@ def remembering(rng: Random, voice: Voice) -> Lesson:
     told = talk.told.format(**words)
     turns = [Turn(told, said_by(voice, (talk.plain,), (talk.child,), rng).format(**words))]
     if rng.random() < 0.3:
-        reply = said_by(voice, ("I am well, thank you.",), ("I'm good! I played tag at recess.",), rng)
+        reply = said_by(
+            voice, ("I am well, thank you.",), ("I'm good! I played tag at recess.",), rng
+        )
         turns.append(Turn("How are you today?", reply))
     again = said_by(voice, (talk.again,), (talk.again_child,), rng)
     turns.append(Turn(talk.asked.format(**words), again.format(**words)))

@@ -24,7 +24,14 @@ def neighbours(rng: Random, voice: Voice) -> Lesson:
     n = rng.randint(11, 89)
     asks, step = rng.choice(
         (
-            (("What comes after {n}?", "What number is after {n}?", "What number comes next after {n}?"), 1),
+            (
+                (
+                    "What comes after {n}?",
+                    "What number is after {n}?",
+                    "What number comes next after {n}?",
+                ),
+                1,
+            ),
             (("What comes before {n}?", "What number is just before {n}?"), -1),
             (("What is 1 more than {n}?", "What is one more than {n}?"), 1),
             (("What is 10 more than {n}?", "What is ten more than {n}?"), 10),
@@ -37,7 +44,9 @@ def neighbours(rng: Random, voice: Voice) -> Lesson:
     child = (f"{m}! That's easy!", f"{n}... {m}! It's {m}!", f"I think it's {m}!")
     plain = (f"The answer is {m}.", f"It is {m}.", f"{m}.")
     return Lesson(
-        "math", f"neighbours {n} {step}", (Turn(rng.choice(asks).format(n=n), said_by(voice, plain, child, rng)),)
+        "math",
+        f"neighbours {n} {step}",
+        (Turn(rng.choice(asks).format(n=n), said_by(voice, plain, child, rng)),),
     )
 
 
@@ -56,11 +65,24 @@ def counting(rng: Random, voice: Voice) -> Lesson:
     else:
         step = rng.choice((2, 5, 10))
         end = rng.choice({2: (10, 12, 20), 5: (25, 30, 50), 10: (50, 80, 100)}[step])
-        question, run = f"Can you count by {step}s to {end}?", ", ".join(str(i) for i in range(step, end + 1, step))
+        question, run = (
+            f"Can you count by {step}s to {end}?",
+            ", ".join(str(i) for i in range(step, end + 1, step)),
+        )
     return Lesson(
         "math",
         f"count {question}",
-        (Turn(question, said_by(voice, (f"{run}.",), (f"{run}! I did it!", f"Easy! {run}!", f"Okay! {run}!"), rng)),),
+        (
+            Turn(
+                question,
+                said_by(
+                    voice,
+                    (f"{run}.",),
+                    (f"{run}! I did it!", f"Easy! {run}!", f"Okay! {run}!"),
+                    rng,
+                ),
+            ),
+        ),
     )
 
 
@@ -69,9 +91,15 @@ def comparing(rng: Random, voice: Voice) -> Lesson:
     a, b = rng.sample(range(1, 100), 2)
     want_big = rng.random() < 0.6
     found, other = (max(a, b), min(a, b)) if want_big else (min(a, b), max(a, b))
-    word = rng.choice(("bigger", "greater", "more", "larger") if want_big else ("smaller", "less"))
+    word = rng.choice(
+        ("bigger", "greater", "more", "larger") if want_big else ("smaller", "less")
+    )
     question = rng.choice(
-        (f"Which is {word}, {a} or {b}?", f"Which number is {word}, {a} or {b}?", f"{a} or {b}: which is {word}?")
+        (
+            f"Which is {word}, {a} or {b}?",
+            f"Which number is {word}, {a} or {b}?",
+            f"{a} or {b}: which is {word}?",
+        )
     )
     plain = (f"{found} is {word} than {other}.", f"The answer is {found}.")
     child = (
@@ -79,16 +107,26 @@ def comparing(rng: Random, voice: Voice) -> Lesson:
         f"{found} is {word}!",
         f"I think {found}, because you count {'longer' if want_big else 'less'} to get there!",
     )
-    return Lesson("math", f"compare {a} {b}", (Turn(question, said_by(voice, plain, child, rng)),))
+    return Lesson(
+        "math", f"compare {a} {b}", (Turn(question, said_by(voice, plain, child, rng)),)
+    )
 
 
 def even_or_odd(rng: Random, voice: Voice) -> Lesson:
     """Is a number even or odd, and why."""
     n = rng.randint(1, 30)
-    word, why = ("even", "everybody has a partner") if n % 2 == 0 else ("odd", "one is left over")
+    word, why = (
+        ("even", "everybody has a partner") if n % 2 == 0 else ("odd", "one is left over")
+    )
     turns = [
         Turn(
-            rng.choice((f"Is {n} even or odd?", f"Is {n} an even number or an odd number?", f"{n}: even or odd?")),
+            rng.choice(
+                (
+                    f"Is {n} even or odd?",
+                    f"Is {n} an even number or an odd number?",
+                    f"{n}: even or odd?",
+                )
+            ),
             said_by(
                 voice,
                 (f"{n} is {word}.", f"{n} is an {word} number."),
@@ -102,7 +140,10 @@ def even_or_odd(rng: Random, voice: Voice) -> Lesson:
             Turn(
                 "How do you know?",
                 said_by(
-                    voice, (f"When you make pairs of {n}, {why}.",), (f"I made pairs with my fingers and {why}!",), rng
+                    voice,
+                    (f"When you make pairs of {n}, {why}.",),
+                    (f"I made pairs with my fingers and {why}!",),
+                    rng,
                 ),
             )
         )
@@ -118,7 +159,12 @@ def place_value(rng: Random, voice: Voice) -> Lesson:
         return Lesson(
             "math",
             f"words {n}",
-            (Turn(question, said_by(voice, (f"{n} is {in_words(n)}.",), (f"It's {in_words(n)}!",), rng)),),
+            (
+                Turn(
+                    question,
+                    said_by(voice, (f"{n} is {in_words(n)}.",), (f"It's {in_words(n)}!",), rng),
+                ),
+            ),
         )
     asked = rng.choice(
         (
@@ -127,7 +173,11 @@ def place_value(rng: Random, voice: Voice) -> Lesson:
                 f"There are {tens} tens in {n}.",
                 f"{tens} tens! I see the {tens} in front!",
             ),
-            (f"How many ones are in {n}?", f"There are {ones} ones in {n}.", f"{ones} ones! The ones are at the end!"),
+            (
+                f"How many ones are in {n}?",
+                f"There are {ones} ones in {n}.",
+                f"{ones} ones! The ones are at the end!",
+            ),
             (
                 f"How many tens and ones are in {n}?",
                 f"{n} has {tens} tens and {ones} ones.",
@@ -140,7 +190,9 @@ def place_value(rng: Random, voice: Voice) -> Lesson:
             ),
         )
     )
-    return Lesson("math", f"place {n}", (Turn(asked[0], asked[1] if voice is Voice.PLAIN else asked[2]),))
+    return Lesson(
+        "math", f"place {n}", (Turn(asked[0], asked[1] if voice is Voice.PLAIN else asked[2]),)
+    )
 
 
 def groups(rng: Random, voice: Voice) -> Lesson:
@@ -160,8 +212,16 @@ def groups(rng: Random, voice: Voice) -> Lesson:
                 f"{a} x {b} = {a * b}.",
                 f"We just started times. {adding}... I think it's {a * b}!",
             ),
-            (f"What is double {n}?", f"Double {n} is {2 * n}.", f"{n} and {n} is {2 * n}! I know my doubles!"),
-            (f"What is half of {2 * n}?", f"Half of {2 * n} is {n}.", f"I share it with my friend. We each get {n}!"),
+            (
+                f"What is double {n}?",
+                f"Double {n} is {2 * n}.",
+                f"{n} and {n} is {2 * n}! I know my doubles!",
+            ),
+            (
+                f"What is half of {2 * n}?",
+                f"Half of {2 * n} is {n}.",
+                f"I share it with my friend. We each get {n}!",
+            ),
             (
                 f"Share {a * b} cookies with {a} friends. How many does each friend get?",
                 f"Each friend gets {b} cookies.",
@@ -169,7 +229,11 @@ def groups(rng: Random, voice: Voice) -> Lesson:
             ),
         )
     )
-    return Lesson("math", f"groups {asked[0]}", (Turn(asked[0], asked[1] if voice is Voice.PLAIN else asked[2]),))
+    return Lesson(
+        "math",
+        f"groups {asked[0]}",
+        (Turn(asked[0], asked[1] if voice is Voice.PLAIN else asked[2]),),
+    )
 
 
 def missing_part(rng: Random, voice: Voice) -> Lesson:
@@ -185,5 +249,10 @@ def missing_part(rng: Random, voice: Voice) -> Lesson:
         )
     )
     plain = (f"The answer is {b}, because {a} + {b} = {a + b}.", f"The answer is {b}.")
-    child = (f"I count from {a} up to {a + b}. That's {b} more!", f"It's {b}! {a} and {b} makes {a + b}!")
-    return Lesson("math", f"missing {a} {b}", (Turn(question, said_by(voice, plain, child, rng)),))
+    child = (
+        f"I count from {a} up to {a + b}. That's {b} more!",
+        f"It's {b}! {a} and {b} makes {a + b}!",
+    )
+    return Lesson(
+        "math", f"missing {a} {b}", (Turn(question, said_by(voice, plain, child, rng)),)
+    )

@@ -31,7 +31,11 @@ class Shape:
     inner: int
 
 
-SHAPES = {"0.5M": Shape(128, 2, 4, 2, 352), "3M": Shape(256, 4, 4, 2, 704), "4M": Shape(256, 5, 4, 2, 768)}
+SHAPES = {
+    "0.5M": Shape(128, 2, 4, 2, 352),
+    "3M": Shape(256, 4, 4, 2, 704),
+    "4M": Shape(256, 5, 4, 2, 768),
+}
 
 
 @dataclass(frozen=True)
@@ -64,12 +68,17 @@ def new_model(shape: Shape, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausa
     return LlamaForCausalLM(config)
 
 
-def encode(tokenizer: PreTrainedTokenizerFast, talks: Sequence[Sequence[Message]]) -> list[Encoded]:
+def encode(
+    tokenizer: PreTrainedTokenizerFast, talks: Sequence[Sequence[Message]]
+) -> list[Encoded]:
     """Encode conversations exactly as the chat template does, only faster; longer ones are cut at the context."""
     texts = [message["content"] for talk in talks for message in talk]
     pieces = iter(tokenizer(texts, add_special_tokens=False)["input_ids"])
     end = tokenizer.convert_tokens_to_ids(END)
-    marks = {role: tokenizer.convert_tokens_to_ids(f"<|{role}|>") for role in ("system", "user", "assistant")}
+    marks = {
+        role: tokenizer.convert_tokens_to_ids(f"<|{role}|>")
+        for role in ("system", "user", "assistant")
+    }
     encoded: list[Encoded] = []
     for talk in talks:
         ids: list[int] = []
@@ -77,12 +86,17 @@ def encode(tokenizer: PreTrainedTokenizerFast, talks: Sequence[Sequence[Message]
         for message in talk:
             piece = [*next(pieces), end]
             ids += [marks[message["role"]], *piece]
-            labels += [IGNORED, *(piece if message["role"] == "assistant" else [IGNORED] * len(piece))]
+            labels += [
+                IGNORED,
+                *(piece if message["role"] == "assistant" else [IGNORED] * len(piece)),
+            ]
         encoded.append((ids[:CONTEXT], labels[:CONTEXT]))
     return encoded
 
 
-def batches(rows: list[Encoded], batch_tokens: int, pad: int, rng: Random) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(
+    rows: list[Encoded], batch_tokens: int, pad: int, rng: Random
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield (ids, labels) of rows of like length, padded right, about `batch_tokens` tokens each, in random order."""
     ordered = sorted(rows, key=lambda row: len(row[0]) + rng.random())
     groups: list[list[Encoded]] = [[]]
@@ -106,7 +120,9 @@ def endless_batches(
     part = 0
     while True:
         rows = encode(tokenizer, conversations(plan.seed * 1_000_003 + part, pool))
-        yield from batches(rows, plan.batch_tokens, int(tokenizer.pad_token_id), Random(f"{plan.seed} {part}"))
+        yield from batches(
+            rows, plan.batch_tokens, int(tokenizer.pad_token_id), Random(f"{plan.seed} {part}")
+        )
         part += 1
 
 
@@ -126,7 +142,9 @@ def optimisers(model: LlamaForCausalLM, plan: Plan) -> list[torch.optim.Optimize
     others = [p for p in model.parameters() if id(p) not in chosen]
     return [
         torch.optim.Muon(matrices, lr=plan.matrix_rate, momentum=0.95, weight_decay=0.01),
-        torch.optim.AdamW(others, lr=plan.other_rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
+        torch.optim.AdamW(
+            others, lr=plan.other_rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True
+        ),
     ]
 
 

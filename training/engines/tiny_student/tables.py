@@ -135,9 +135,16 @@ def rhymes(rng: Random, voice: Voice) -> Lesson:
         z = y if same else rng.choice(other)
         plain = (f"Yes, {x} and {z} rhyme." if same else f"No, {x} and {z} do not rhyme.",)
         child: tuple[str, ...] = (
-            f"Yes! {capital(x)}, {z}! They sound the same!" if same else f"No! {capital(x)} and {z} sound different.",
+            f"Yes! {capital(x)}, {z}! They sound the same!"
+            if same
+            else f"No! {capital(x)} and {z} sound different.",
         )
-        return one_turn("reading", f"rhyme {x} {z}", f"Do {x} and {z} rhyme?", said_by(voice, plain, child, rng))
+        return one_turn(
+            "reading",
+            f"rhyme {x} {z}",
+            f"Do {x} and {z} rhyme?",
+            said_by(voice, plain, child, rng),
+        )
     question = rng.choice(
         (
             f"What rhymes with {x}?",
@@ -151,7 +158,12 @@ def rhymes(rng: Random, voice: Voice) -> Lesson:
         f"{capital(x)}... {y}! That's funny!",
         f"{capital(y)}! They sound the same at the end!",
     )
-    return one_turn("reading", f"rhyme {x}", question, said_by(voice, (f"{capital(y)} rhymes with {x}.",), child, rng))
+    return one_turn(
+        "reading",
+        f"rhyme {x}",
+        question,
+        said_by(voice, (f"{capital(y)} rhymes with {x}.",), child, rng),
+    )
 
 
 def spelling(rng: Random, voice: Voice) -> Lesson:
@@ -168,11 +180,20 @@ def spelling(rng: Random, voice: Voice) -> Lesson:
         )
     else:
         question = rng.choice(
-            (f"How do you spell {word}?", f"Can you spell {word}?", f"Spell {word}.", f"Spell the word {word}.")
+            (
+                f"How do you spell {word}?",
+                f"Can you spell {word}?",
+                f"Spell {word}.",
+                f"Spell the word {word}.",
+            )
         )
         plain = f"{capital(word)} is spelled {spelled}."
-        child = rng.choice((f"{spelled}! I did it!", f"Um... {spelled}!", f"{spelled}! {capital(word)}!"))
-    return one_turn("reading", f"spell {word}", question, plain if voice is Voice.PLAIN else child)
+        child = rng.choice(
+            (f"{spelled}! I did it!", f"Um... {spelled}!", f"{spelled}! {capital(word)}!")
+        )
+    return one_turn(
+        "reading", f"spell {word}", question, plain if voice is Voice.PLAIN else child
+    )
 
 
 def colors(rng: Random, voice: Voice) -> Lesson:
@@ -186,9 +207,16 @@ def colors(rng: Random, voice: Voice) -> Lesson:
             f"Which color is {thing}?",
         )
     )
-    child = (f"It's {color}! I have a {color} crayon!", f"{capital(color)}!", f"{capital(thing)} is {color}!")
+    child = (
+        f"It's {color}! I have a {color} crayon!",
+        f"{capital(color)}!",
+        f"{capital(thing)} is {color}!",
+    )
     return one_turn(
-        "science", f"color {thing}", question, said_by(voice, (f"{capital(thing)} is {color}.",), child, rng)
+        "science",
+        f"color {thing}",
+        question,
+        said_by(voice, (f"{capital(thing)} is {color}.",), child, rng),
     )
 
 
@@ -217,12 +245,18 @@ def animals(rng: Random, voice: Voice) -> Lesson:
             (
                 (f"How many legs does {an} {name} have?",),
                 f"{capital(an)} {name} has {legs} legs.",
-                (f"{legs} legs!", f"Let me count... {', '.join(map(str, range(1, legs + 1)))}. {legs} legs!"),
+                (
+                    f"{legs} legs!",
+                    f"Let me count... {', '.join(map(str, range(1, legs + 1)))}. {legs} legs!",
+                ),
             ),
         )
     )
     return one_turn(
-        "science", f"animal {name} {asked[1]}", rng.choice(asked[0]), said_by(voice, (asked[1],), asked[2], rng)
+        "science",
+        f"animal {name} {asked[1]}",
+        rng.choice(asked[0]),
+        said_by(voice, (asked[1],), asked[2], rng),
     )
 
 
@@ -236,7 +270,10 @@ def legs(rng: Random, voice: Voice) -> Lesson:
     )
     plain = f"{capital(thing)} has {n} legs." if n else f"{capital(thing)} has no legs."
     return one_turn(
-        "science", f"legs {thing}", f"How many legs does {thing} have?", said_by(voice, (plain,), child, rng)
+        "science",
+        f"legs {thing}",
+        f"How many legs does {thing} have?",
+        said_by(voice, (plain,), child, rng),
     )
 
 
@@ -247,13 +284,24 @@ def kinds(rng: Random, voice: Voice) -> Lesson:
     if rng.random() < 0.4:
         bare = kind.removeprefix("a ").removeprefix("an ")
         x, y, z = rng.sample(members, 3)
-        question = rng.choice((f"Can you name {kind}?", f"Give me an example of {kind}.", f"Name {kind}."))
-        child: tuple[str, ...] = (f"{capital(x)}! And {y}!", f"{capital(x)}, {y} and {z}!", f"Um... {x}!")
+        question = rng.choice(
+            (f"Can you name {kind}?", f"Give me an example of {kind}.", f"Name {kind}.")
+        )
+        child: tuple[str, ...] = (
+            f"{capital(x)}! And {y}!",
+            f"{capital(x)}, {y} and {z}!",
+            f"Um... {x}!",
+        )
         return one_turn(
             "reading",
             f"name {bare}",
             question,
-            said_by(voice, (f"{capital(x)} is one example.", f"{capital(x)}, {y} and {z}."), child, rng),
+            said_by(
+                voice,
+                (f"{capital(x)} is one example.", f"{capital(x)}, {y} and {z}."),
+                child,
+                rng,
+            ),
         )
     is_so = rng.random() < 0.55
     thing = rng.choice(members if is_so else KINDS[other])
@@ -263,4 +311,9 @@ def kinds(rng: Random, voice: Voice) -> Lesson:
         if is_so
         else (f"No! {capital(thing)} is {other}!", f"No, silly! It's {other}!")
     )
-    return one_turn("reading", f"kind {thing} {kind}", f"Is {thing} {kind}?", said_by(voice, (plain,), child, rng))
+    return one_turn(
+        "reading",
+        f"kind {thing} {kind}",
+        f"Is {thing} {kind}?",
+        said_by(voice, (plain,), child, rng),
+    )

@@ -75,7 +75,11 @@ SHAPES = (
     "Who invented {w}?",
     "What do you know about {w}?",
 )
-PLACE_QUESTIONS = ("What is the capital of {w}?", "How many people live in {w}?", "Who is the president of {w}?")
+PLACE_QUESTIONS = (
+    "What is the capital of {w}?",
+    "How many people live in {w}?",
+    "Who is the president of {w}?",
+)
 BIG_SUMS = ("What is {a} x {b}?", "What is {a} times {b}?", "What is {a} divided by {b}?")
 
 
@@ -110,4 +114,6 @@ def not_known(rng: Random, voice: Voice, word: str, question: str) -> Lesson:
         "I'm not sure. Maybe ask a grown-up?",
         "I don't know! Is that a big kid thing?",
     )
-    return Lesson("talk", f"unknown {word}", (Turn(question, said_by(voice, plain, child, rng)),))
+    return Lesson(
+        "talk", f"unknown {word}", (Turn(question, said_by(voice, plain, child, rng)),)
+    )

@@ -136,9 +136,17 @@ REPHRASINGS: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
     ),
     (
         re.compile(r"^How do (.+)\?$"),
-        ("Do you know how {0}?", "Can you explain how {0}?", "Tell me how {0}.", "Explain how {0}."),
+        (
+            "Do you know how {0}?",
+            "Can you explain how {0}?",
+            "Tell me how {0}.",
+            "Explain how {0}.",
+        ),
     ),
-    (re.compile(r"^What do (.+)\?$"), ("Do you know what {0}?", "Tell me what {0}.", "Can you tell me what {0}?")),
+    (
+        re.compile(r"^What do (.+)\?$"),
+        ("Do you know what {0}?", "Tell me what {0}.", "Can you tell me what {0}?"),
+    ),
     (
         re.compile(r"^What is (an? \w+|\w+|the \w+)\?$"),
         (
@@ -149,10 +157,17 @@ REPHRASINGS: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
             "What does {0} mean?",
         ),
     ),
-    (re.compile(r"^What is (.+)\?$"), ("What's {0}?", "Do you know {0}?", "Tell me {0}.", "Can you tell me {0}?")),
+    (
+        re.compile(r"^What is (.+)\?$"),
+        ("What's {0}?", "Do you know {0}?", "Tell me {0}.", "Can you tell me {0}?"),
+    ),
     (
         re.compile(r"^Why (is|are) (\w+|the \w+) (\w+)\?$"),
-        ("Do you know why {1} {0} {2}?", "How come {1} {0} {2}?", "Can you explain why {1} {0} {2}?"),
+        (
+            "Do you know why {1} {0} {2}?",
+            "How come {1} {0} {2}?",
+            "Can you explain why {1} {0} {2}?",
+        ),
     ),
 )
 """Other ways to ask, by how a question begins."""
@@ -214,12 +229,16 @@ def chatty(rng: Random, answer: str, share: float) -> str:
     if rng.random() >= share:
         return answer
     kind = rng.random()
-    if kind < 0.7 and not answer.startswith(("Um", "Hmm", "Ooh", "Oh", "Okay", "Let me", "Hi", "Yay", "I think")):
+    if kind < 0.7 and not answer.startswith(
+        ("Um", "Hmm", "Ooh", "Oh", "Okay", "Let me", "Hi", "Yay", "I think")
+    ):
         opener = rng.choice(OPENERS)
         joined = opener.endswith((", ", "... ")) and not answer.startswith(
             ("I ", "I'", "Spring", "Earth", "Jupiter", "A ", "A,")
         )
-        answer = opener + (answer[:1].lower() + answer[1:] if joined and answer[1:2].islower() else answer)
+        answer = opener + (
+            answer[:1].lower() + answer[1:] if joined and answer[1:2].islower() else answer
+        )
     if kind > 0.45 and answer.endswith((".", "!")):
         answer += rng.choice(CLOSERS)
     return answer

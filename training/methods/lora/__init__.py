@@ -3,4 +3,6 @@
 from training.methods import register
 from training.methods.method import RESULT_FILE, TrainingMethod
 
-METHOD = register(TrainingMethod(name="lora", artifacts=("adapter", RESULT_FILE), leaves_adapter=True))
+METHOD = register(
+    TrainingMethod(name="lora", artifacts=("adapter", RESULT_FILE), leaves_adapter=True)
+)

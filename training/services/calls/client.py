@@ -37,14 +37,23 @@ class NotPaidFor(Exception):
 
 
 def request_of(
-    web: httpx.Client | httpx.AsyncClient, call: PreparedCall, *, stream: bool, seconds: float | None = None
+    web: httpx.Client | httpx.AsyncClient,
+    call: PreparedCall,
+    *,
+    stream: bool,
+    seconds: float | None = None,
 ) -> httpx.Request:
     """`seconds` of silence that are waited for. Raises CallFailed for what cannot even be written down as a request."""
     endpoint = call.endpoint
     silence = SILENCE_SECONDS if seconds is None else seconds
     headers = {"Authorization": f"Bearer {endpoint.api_key or 'none'}"}
-    if endpoint.upstream is not None:  # for the program server on this machine, which asks that provider
-        headers |= {"X-Provider-Address": endpoint.upstream.base_url, "X-Provider-Key": endpoint.upstream.api_key}
+    if (
+        endpoint.upstream is not None
+    ):  # for the program server on this machine, which asks that provider
+        headers |= {
+            "X-Provider-Address": endpoint.upstream.base_url,
+            "X-Provider-Key": endpoint.upstream.api_key,
+        }
     try:
         return web.build_request(
             "POST",
@@ -65,7 +74,14 @@ def connected() -> Iterator[httpx.Client]:
         yield web
 
 
-def ask(web: httpx.Client, call: PreparedCall, *, purse: Purse, tries: int = 1, seconds: float | None = None) -> Answer:
+def ask(
+    web: httpx.Client,
+    call: PreparedCall,
+    *,
+    purse: Purse,
+    tries: int = 1,
+    seconds: float | None = None,
+) -> Answer:
     """One answer. Each try is paid for out of the purse before it is made: one that got no answer may be charged for.
 
     Raises CallFailed, and NotPaidFor where not even the first try was paid for. What may be charged for all the same is

@@ -14,7 +14,15 @@ NEVER_REACHED = (
     httpx.InvalidURL,
 )
 """Errors after which the model's server cannot have had the question."""
-NO_ANSWER = (httpx.HTTPError, httpx.InvalidURL, ValueError, TypeError, LookupError, AttributeError, RecursionError)
+NO_ANSWER = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    RecursionError,
+)
 """All that asking and reading raise where something else came than an answer: a page of HTML, half a document, nothing."""
 
 

@@ -11,7 +11,9 @@ from training.services.endpoints import ChatEndpoint
 from training.services.tokens import count_messages, count_text
 
 Message = dict[str, str]
-SMALL_VOCABULARY_FACTOR = 1.7  # 1,024 pieces where OpenAI has 200,000: measured on the guide's dialogues
+SMALL_VOCABULARY_FACTOR = (
+    1.7  # 1,024 pieces where OpenAI has 200,000: measured on the guide's dialogues
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,9 @@ class PreparedCall:
         answered = count_text(text)
         if self.limits is None:
             return TokenUsage(self.input_tokens, 0, answered, exact=False)
-        return TokenUsage(self.limits["input_tokens"], 0, max(answered, self.max_tokens), exact=False)
+        return TokenUsage(
+            self.limits["input_tokens"], 0, max(answered, self.max_tokens), exact=False
+        )
 
 
 def prepare(
@@ -78,19 +82,32 @@ def prepare(
     `later_input`: tokens that will stand in the messages and are not known yet. `prices`: of the run's answers, where they
     were looked up before. Raises PriceUnknown.
     """
-    call = unpriced(run, endpoint, messages, untrained=untrained, max_tokens=max_tokens, later_input=later_input)
+    call = unpriced(
+        run,
+        endpoint,
+        messages,
+        untrained=untrained,
+        max_tokens=max_tokens,
+        later_input=later_input,
+    )
     prices = prices or charges.chat_prices(run, untrained=untrained)
     if prices is None:
         return call
     asked = call.input_tokens + later_input
     if untrained:
-        most = prices.most(input_tokens=charges.with_margin(asked), output_tokens=call.max_tokens)
+        most = prices.most(
+            input_tokens=charges.with_margin(asked), output_tokens=call.max_tokens
+        )
     else:
-        most = charges.chat_most(run, input_tokens=asked, max_tokens=call.max_tokens, prices=prices)
+        most = charges.chat_most(
+            run, input_tokens=asked, max_tokens=call.max_tokens, prices=prices
+        )
     return replace(call, most=most, prices=prices)
 
 
-def prepare_for_model(endpoint: ChatEndpoint, messages: list[Message], prices: TokenPrices) -> PreparedCall:
+def prepare_for_model(
+    endpoint: ChatEndpoint, messages: list[Message], prices: TokenPrices
+) -> PreparedCall:
     """A question to a model of the provider that is no team's bot (`endpoints.provider_model`)."""
     counted = count_messages(messages)
     asked = charges.with_margin(counted)
@@ -113,7 +130,9 @@ def unpriced(
     counted = input_tokens(endpoint, messages)
     limits = None
     if not untrained:
-        limits = charges.program_limits(run, input_tokens=counted + later_input, max_tokens=longest)
+        limits = charges.program_limits(
+            run, input_tokens=counted + later_input, max_tokens=longest
+        )
     return PreparedCall(endpoint, messages, longest, counted, limits=limits)
 
 
@@ -129,4 +148,8 @@ def input_tokens(endpoint: ChatEndpoint, messages: list[Message]) -> int:
 
 def stretched(endpoint: ChatEndpoint, counted: int) -> int:
     """Tokens as OpenAI counts them, stretched for the small vocabularies of local models."""
-    return counted if endpoint.provider != LOCAL_PROVIDER else round(counted * SMALL_VOCABULARY_FACTOR)
+    return (
+        counted
+        if endpoint.provider != LOCAL_PROVIDER
+        else round(counted * SMALL_VOCABULARY_FACTOR)
+    )

@@ -26,7 +26,11 @@ def settle(
     if usage is not None:
         money.settle(key=key, charge=charge(usage))
         return
-    most = Hold.objects.values_list("amount", flat=True).get(key=key) if outcome is Outcome.LOST else 0
+    most = (
+        Hold.objects.values_list("amount", flat=True).get(key=key)
+        if outcome is Outcome.LOST
+        else 0
+    )
     if most:
         money.settle(key=key, charge=charges.at_most(charge(at_most()), most))
     else:

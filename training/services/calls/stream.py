@@ -16,7 +16,9 @@ from training.services.calls.usage import TokenUsage, usage_of
 from training.services.calls.wire import Wire
 
 Chunk = dict[str, Any]
-_open_connections: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
+_open_connections: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = (
+    WeakKeyDictionary()
+)
 
 
 def connections() -> httpx.AsyncClient:
@@ -79,7 +81,9 @@ class AnswerOnItsWay:
         except NO_ANSWER as error:
             raise failed(error, usage=self.usage) from error
         if not self._finished:
-            raise failed(httpx.RemoteProtocolError("the stream ended before its end"), usage=self.usage)
+            raise failed(
+                httpx.RemoteProtocolError("the stream ended before its end"), usage=self.usage
+            )
         self.whole = True
 
     def _text_in(self, chunk: Any) -> str:

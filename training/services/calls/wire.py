@@ -54,7 +54,9 @@ class Wire(httpx.AsyncBaseTransport):
         """`guarded`: to addresses that somebody typed, which are checked as they are looked up."""
         if guarded not in self._sessions:
             checked: dict[str, Any] = (
-                {"resolver": outgoing.CheckedResolver(), "use_dns_cache": False} if guarded else {}
+                {"resolver": outgoing.CheckedResolver(), "use_dns_cache": False}
+                if guarded
+                else {}
             )
             connector = aiohttp.TCPConnector(limit=0, ssl=httpx.create_ssl_context(), **checked)
             self._sessions[guarded] = aiohttp.ClientSession(
@@ -65,7 +67,10 @@ class Wire(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         limits = request.extensions.get("timeout", {})
         timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=limits.get("connect"), sock_read=limits.get("read"), connect=limits.get("pool")
+            total=None,
+            sock_connect=limits.get("connect"),
+            sock_read=limits.get("read"),
+            connect=limits.get("pool"),
         )
         guarded = bool(request.extensions.get(outgoing.GUARDED))
         if guarded:
@@ -80,7 +85,10 @@ class Wire(httpx.AsyncBaseTransport):
                 timeout=timeout,
             )
         return httpx.Response(
-            response.status, headers=list(response.raw_headers), stream=_Body(response), request=request
+            response.status,
+            headers=list(response.raw_headers),
+            stream=_Body(response),
+            request=request,
         )
 
     async def aclose(self) -> None:

@@ -26,10 +26,14 @@ PURPOSE = "fine-tune"
 MOST_FILES = 200
 """That a team keeps at a time: a program that forgets to delete must not bury the team's own datasets."""
 MOST_LISTED = 10_000
-SHORTEST_LIFE, LONGEST_LIFE = timedelta(hours=1), timedelta(days=30)  # OpenAI's own limits
+# OpenAI's own limits
+SHORTEST_LIFE = timedelta(hours=1)
+LONGEST_LIFE = timedelta(days=30)
 
 
-def keep(*, key: EndpointKey, file: "UploadedFile[bytes]", purpose: str, lifetime: str = "") -> ApiFile:
+def keep(
+    *, key: EndpointKey, file: "UploadedFile[bytes]", purpose: str, lifetime: str = ""
+) -> ApiFile:
     """Take a file and have it read. `lifetime`: seconds after which its content is gone; empty: the retention rule alone.
 
     Raises ApiError for a wrong purpose or lifetime, an empty file, too many files and a full disk.
@@ -42,14 +46,24 @@ def keep(*, key: EndpointKey, file: "UploadedFile[bytes]", purpose: str, lifetim
     expires = _expiry(lifetime)
     team = key.team
     if ApiFile.objects.filter(team=team, deleted_at=None).count() >= MOST_FILES:
-        raise ApiError(400, f"Your team keeps {MOST_FILES} files here. Delete one that no job needs.", param="file")
+        raise ApiError(
+            400,
+            f"Your team keeps {MOST_FILES} files here. Delete one that no job needs.",
+            param="file",
+        )
     name = PurePath(file.name or "rows.jsonl").name
     if not PurePath(name).suffix:
-        file.name = f"{name}.jsonl"  # a program sends bytes without a name; OpenAI takes no other kind
+        file.name = (
+            f"{name}.jsonl"  # a program sends bytes without a name; OpenAI takes no other kind
+        )
     try:
-        made = imports.import_file(team=team, dataset=None, name=PurePath(name).stem, file=file, person=key.created_by)
+        made = imports.import_file(
+            team=team, dataset=None, name=PurePath(name).stem, file=file, person=key.created_by
+        )
     except imports.NotReady as busy:
-        raise ApiError(429, str(busy), kind="requests", code="rate_limit_exceeded", wait=5) from busy
+        raise ApiError(
+            429, str(busy), kind="requests", code="rate_limit_exceeded", wait=5
+        ) from busy
     except DiskFull as full:
         raise no_room(full, param="file") from full
     kept = ApiFile.objects.create(team=team, api_key=key, upload=made, expires_at=expires)
@@ -88,7 +102,9 @@ def settled(file: ApiFile) -> ApiFile:
 def find(team: Team, public_id: str) -> ApiFile:
     """A file of this team. Raises ApiError 404."""
     key = key_in(public_id, "file-")
-    rows = ApiFile.objects.filter(team=team, deleted_at=None).select_related("upload__version__dataset")
+    rows = ApiFile.objects.filter(team=team, deleted_at=None).select_related(
+        "upload__version__dataset"
+    )
     found = rows.filter(key=key).first() if key else None
     if found is None:
         raise ApiError(404, f"No such File object: {public_id[:80]}", param="id")
@@ -138,9 +154,17 @@ def why_not_processed(file: ApiFile) -> str:
     """The worst problem of the file, how many rows have one, and where a person can fix them."""
     upload = file.upload
     worst = next(iter(upload.problem_groups), None)
-    told = f"{worst['message']} {worst['mend']}".strip() if worst else "There is no row in this file."
+    told = (
+        f"{worst['message']} {worst['mend']}".strip()
+        if worst
+        else "There is no row in this file."
+    )
     page_of = reverse("import_detail", args=[upload.team_id, upload.key])
-    fix = f" Fix it on the platform at {page_of}, or send a corrected file." if upload.is_open else ""
+    fix = (
+        f" Fix it on the platform at {page_of}, or send a corrected file."
+        if upload.is_open
+        else ""
+    )
     return f"{upload.bad_rows:,} of {upload.total_rows:,} rows cannot be used. {told}{fix}"
 
 
@@ -149,7 +173,9 @@ def listing(team: Team, query: Mapping[str, str]) -> Shape:
     purpose = query.get("purpose")
     shapes: list[Shape] = []
     if purpose in (None, PURPOSE):
-        rows = ApiFile.objects.filter(team=team, deleted_at=None).select_related("upload__version__dataset")
+        rows = ApiFile.objects.filter(team=team, deleted_at=None).select_related(
+            "upload__version__dataset"
+        )
         shapes += [describe(settled(row)) for row in rows]
     if purpose in (None, results.PURPOSE):
         jobs = FineTuningJob.objects.for_team(team).filter(run__status=RunStatus.SUCCEEDED)
@@ -174,10 +200,16 @@ def delete(*, file: ApiFile, key: EndpointKey) -> Shape:
     team = key.team
     ApiFile.objects.filter(pk=file.pk, deleted_at=None).update(deleted_at=timezone.now())
     audit.record(
-        course=team.course, team=team, person=key.created_by, action="file deleted by a program", what=upload.filename
+        course=team.course,
+        team=team,
+        person=key.created_by,
+        action="file deleted by a program",
+        what=upload.filename,
     )
     if upload.is_open:
-        with suppress(imports.NotReady):  # it is being read at this moment: the retention rule takes it
+        with suppress(
+            imports.NotReady
+        ):  # it is being read at this moment: the retention rule takes it
             imports.discard(import_=upload)
         return told
     imports.forget_files(upload)

@@ -72,7 +72,9 @@ def chosen(plan: Plan, usual: dict[str, Any]) -> dict[str, Any]:
         raise ApiError(400, said, param="hyperparameters")
     decided = {
         "n_epochs": usual["epochs"] if isinstance(asked.n_epochs, str) else asked.n_epochs,
-        "batch_size": usual["batch_size"] if isinstance(asked.batch_size, str) else asked.batch_size,
+        "batch_size": usual["batch_size"]
+        if isinstance(asked.batch_size, str)
+        else asked.batch_size,
         "learning_rate_multiplier": multiplier,
     }
     if plan.method == DPO:
@@ -80,7 +82,9 @@ def chosen(plan: Plan, usual: dict[str, Any]) -> dict[str, Any]:
     return decided
 
 
-def of_run(plan: Plan, usual: dict[str, Any], decided: dict[str, Any], fraction: float) -> dict[str, Any]:
+def of_run(
+    plan: Plan, usual: dict[str, Any], decided: dict[str, Any], fraction: float
+) -> dict[str, Any]:
     """The run's settings: the recommended ones, with what the program chose."""
     common = {
         **usual,
@@ -94,7 +98,11 @@ def of_run(plan: Plan, usual: dict[str, Any], decided: dict[str, Any], fraction:
         "save_every": SAVE_EVERY_STEPS,
     }
     if plan.method == DPO:
-        return common | {"beta": decided["beta"]} | preference.from_start(plan.base, plan.starts_from)
+        return (
+            common
+            | {"beta": decided["beta"]}
+            | preference.from_start(plan.base, plan.starts_from)
+        )
     return common | {"target_modules": usual["target_modules"].split(",")}
 
 
@@ -111,7 +119,11 @@ def of_form(base: BaseModel, version: DatasetVersion, filled: dict[str, Any]) ->
     plan = Plan(DPO if asked["training"] == DPO else SUPERVISED, base, None, wanted)
     usual = usual_for(plan, estimate.training_share(version, share))
     decided = chosen(plan, usual)
-    return of_run(plan, usual, decided, float(share["validation_fraction"])) | share | {ASKED: asked}
+    return (
+        of_run(plan, usual, decided, float(share["validation_fraction"]))
+        | share
+        | {ASKED: asked}
+    )
 
 
 def _rate(usual: dict[str, Any], multiplier: float) -> float:

@@ -59,7 +59,9 @@ def _error(run: TrainingRun) -> Shape | None:
 def listing(team: Team, query: Mapping[str, str]) -> Shape:
     """Jobs, newest first, filtered by `metadata[key]=value`; `metadata=null` means jobs without any."""
     start = "metadata["
-    wanted = {name[len(start) : -1]: value for name, value in query.items() if name.startswith(start)}
+    wanted = {
+        name[len(start) : -1]: value for name, value in query.items() if name.startswith(start)
+    }
     shapes = [describe(job) for job in FineTuningJob.objects.for_team(team)]
     if query.get("metadata") == "null":
         shapes = [shape for shape in shapes if not shape["metadata"]]
@@ -84,7 +86,9 @@ def _created(job: FineTuningJob) -> Shape:
     return _told(f"ftevent-{job.key.hex}", seconds(job.created_at), said)
 
 
-def _told(name: str, at: int | None, said: str, *, level: str = "info", data: Shape | None = None) -> Shape:
+def _told(
+    name: str, at: int | None, said: str, *, level: str = "info", data: Shape | None = None
+) -> Shape:
     kind = "metrics" if data else "message"
     return {
         "object": "fine_tuning.job.event",
@@ -112,7 +116,9 @@ def _event(job: FineTuningJob, event: RunEvent) -> Shape | None:
     if event.kind == "status":
         status = event.data.get("status")
         if status == RunStatus.FAILED:
-            return _told(name, at, f"{run.error_message} {run.error_mend}".strip(), level="error")
+            return _told(
+                name, at, f"{run.error_message} {run.error_mend}".strip(), level="error"
+            )
         said = STATUS_SAID.get(RunStatus(status)) if status in RunStatus.values else None
         return _told(name, at, said) if said else None
     if event.kind == "note":
@@ -120,7 +126,9 @@ def _event(job: FineTuningJob, event: RunEvent) -> Shape | None:
     loss = event.data.get("loss")
     if not isinstance(loss, int | float):
         return None
-    column, word = ("train_loss", "training") if event.kind == "step" else ("valid_loss", "validation")
+    column, word = (
+        ("train_loss", "training") if event.kind == "step" else ("valid_loss", "validation")
+    )
     total = run.total_steps or event.step
     said = f"Step {event.step}/{total}: {word} loss={loss:.2f}"
     return _told(name, at, said, data={"step": event.step, column: loss, "total_steps": total})
@@ -135,7 +143,11 @@ def checkpoints(job: FineTuningJob, query: Mapping[str, str]) -> Shape:
 
 def _checkpoint(job: FineTuningJob) -> Shape:
     run = job.run
-    metrics = {"step": run.step, "train_loss": run.train_loss, "full_valid_loss": run.validation_loss}
+    metrics = {
+        "step": run.step,
+        "train_loss": run.train_loss,
+        "full_valid_loss": run.validation_loss,
+    }
     return {
         "object": "fine_tuning.job.checkpoint",
         "id": f"ftckpt_{job.key.hex}",

@@ -34,7 +34,9 @@ def read(body: bytes) -> WantedJob:
     except (msgspec.DecodeError, RecursionError) as error:
         raise ApiError(400, f"We could not read the body of your request: {error}") from error
     if wanted.integrations:
-        raise ApiError(400, "This service has no integrations: leave them out.", param="integrations")
+        raise ApiError(
+            400, "This service has no integrations: leave them out.", param="integrations"
+        )
     if len(wanted.metadata or {}) > MOST_METADATA:
         raise ApiError(400, f"'metadata' has more than {MOST_METADATA} pairs.", param="metadata")
     return wanted
@@ -49,16 +51,24 @@ def start(*, key: EndpointKey, wanted: WantedJob, retry: str = "") -> FineTuning
     assert person is not None, "a key whose maker is gone opens nothing"
     plan = job_settings.plan(team, wanted)
     training = _rows(team, wanted.training_file, "training_file")
-    checks = _rows(team, wanted.validation_file, "validation_file") if wanted.validation_file else None
+    checks = (
+        _rows(team, wanted.validation_file, "validation_file")
+        if wanted.validation_file
+        else None
+    )
     run_key = _run_key(team, retry)
-    if (before := FineTuningJob.objects.for_team(team).filter(run__key=run_key).first()) is not None:
+    if (
+        before := FineTuningJob.objects.for_team(team).filter(run__key=run_key).first()
+    ) is not None:
         return before
     seed = USUAL_SEED if wanted.seed is None else wanted.seed
     try:
         with transaction.atomic():
             deployments.one_at_a_time(key)
             version, fraction = _version(training, checks, seed, key, plan.method)
-            usual = job_settings.usual_for(plan, version.row_count - round(version.row_count * fraction))
+            usual = job_settings.usual_for(
+                plan, version.row_count - round(version.row_count * fraction)
+            )
             chosen = job_settings.chosen(plan, usual)
             run = launch(
                 team=team,
@@ -74,20 +84,26 @@ def start(*, key: EndpointKey, wanted: WantedJob, retry: str = "") -> FineTuning
             )
             deployments.check_day(key, run.most_cost)
             files_used = {"training_file": training, "validation_file": checks}
-            return _keep(key, run, wanted, method=plan.method, hyperparameters=chosen, **files_used)
+            return _keep(
+                key, run, wanted, method=plan.method, hyperparameters=chosen, **files_used
+            )
     except LaunchRefused as refused:
         raise ApiError(400, str(refused), code="job_refused") from refused
     except DiskFull as full:
         raise files.no_room(full) from full
     except (BudgetRefused, deployments.DayIsSpent) as refused:
-        raise ApiError(402, str(refused), kind="insufficient_quota", code="insufficient_quota") from refused
+        raise ApiError(
+            402, str(refused), kind="insufficient_quota", code="insufficient_quota"
+        ) from refused
 
 
 def _run_key(team: Team, retry: str) -> uuid.UUID:
     """Of a client's Idempotency-Key: the same for the same team, and guessed by nobody else."""
     if not retry:
         return uuid.uuid4()
-    return uuid.UUID(bytes=salted_hmac("fine-tuning job", f"{team.pk}:{retry}").digest()[:16], version=4)
+    return uuid.UUID(
+        bytes=salted_hmac("fine-tuning job", f"{team.pk}:{retry}").digest()[:16], version=4
+    )
 
 
 def _rows(team: Team, public_id: str, param: str) -> ApiFile:
@@ -96,12 +112,16 @@ def _rows(team: Team, public_id: str, param: str) -> ApiFile:
     try:
         file = files.find(team, public_id)
     except ApiError as unknown:
-        raise ApiError(400, f"invalid {param}: {public_id[:80]}", param=param, code=code) from unknown
+        raise ApiError(
+            400, f"invalid {param}: {public_id[:80]}", param=param, code=code
+        ) from unknown
     if file.upload.is_working:
         said = f"{public_id} is still being read. Wait until its status is processed, then create the job."
         raise ApiError(400, said, param=param, code="file_not_ready")
     if file.upload.version is None:
-        raise ApiError(400, f"Invalid file format. {files.why_not_processed(file)}", param=param, code=code)
+        raise ApiError(
+            400, f"Invalid file format. {files.why_not_processed(file)}", param=param, code=code
+        )
     return file
 
 
@@ -124,9 +144,7 @@ def _version(
         said = f"The validation file has more rows ({measured.row_count:,}) than the training file: exchange them."
         raise ApiError(400, said, param="validation_file", code="invalid_validation_file")
     if version.row_count + measured.row_count > MOST_JOINED:
-        said = (
-            f"With a validation file a job takes at most {MOST_JOINED:,} rows in both. Leave the validation file out."
-        )
+        said = f"With a validation file a job takes at most {MOST_JOINED:,} rows in both. Leave the validation file out."
         raise ApiError(400, said, param="validation_file", code="too_many_rows")
     return _joined(version, measured, seed, key)
 
@@ -137,7 +155,9 @@ def _refuse_shape(file: ApiFile | None, method: str, param: str) -> None:
         return
     said = "Its rows are conversations, and dpo learns from pairs of answers."
     if method == SUPERVISED:
-        said = "Its rows are pairs of answers, and supervised training learns from conversations."
+        said = (
+            "Its rows are pairs of answers, and supervised training learns from conversations."
+        )
     raise ApiError(400, f"Invalid file format. {said}", param=param, code=f"invalid_{param}")
 
 
@@ -150,20 +170,33 @@ def _joined(
     rows = [plain(row) for one in (version, measured) for row in versions.stored_rows(one)]
     try:
         joined = versions.create_version(
-            dataset=version.dataset, rows=rows, shape="", person=key.created_by, source_name=version.source_name,
-            note=f"With the {measured.row_count:,} rows of {measured} to measure with.", parent=version,
-        )  # fmt: skip
+            dataset=version.dataset,
+            rows=rows,
+            shape="",
+            person=key.created_by,
+            source_name=version.source_name,
+            note=f"With the {measured.row_count:,} rows of {measured} to measure with.",
+            parent=version,
+        )
     except versions.NothingChanged as same:
         joined = same.version
     ids = [row.id for row in versions.stored_rows(joined)]
     FrozenSplit.objects.get_or_create(
-        version=joined, fraction=fraction, seed=seed, defaults={"validation_ids": ids[version.row_count :]}
+        version=joined,
+        fraction=fraction,
+        seed=seed,
+        defaults={"validation_ids": ids[version.row_count :]},
     )
     return joined, fraction
 
 
 def _keep(key: EndpointKey, run: TrainingRun, wanted: WantedJob, **more: Any) -> FineTuningJob:
-    kept = {"api_key": key, "metadata": wanted.metadata, "model": models.name_for(run, wanted.suffix), **more}
+    kept = {
+        "api_key": key,
+        "metadata": wanted.metadata,
+        "model": models.name_for(run, wanted.suffix),
+        **more,
+    }
     return FineTuningJob.objects.get_or_create(run=run, defaults=kept)[0]
 
 

@@ -60,7 +60,9 @@ def one(team: Team, name: str, *, trains: bool = True) -> Shape:
 
 def unknown(name: str) -> ApiError:
     """As OpenAI words it."""
-    return ApiError(404, f"The model '{name[:80]}' does not exist", code="model_not_found", param="model")
+    return ApiError(
+        404, f"The model '{name[:80]}' does not exist", code="model_not_found", param="model"
+    )
 
 
 def delete(*, key: EndpointKey, name: str) -> Shape:
@@ -70,7 +72,11 @@ def delete(*, key: EndpointKey, name: str) -> Shape:
     if job is not None:
         FineTuningJob.objects.filter(pk=job.pk).update(model_deleted_at=timezone.now())
         audit.record(
-            course=team.course, team=team, person=key.created_by, action="model deleted by a program", what=str(job.run)
+            course=team.course,
+            team=team,
+            person=key.created_by,
+            action="model deleted by a program",
+            what=str(job.run),
         )
         return {"id": name, "object": "model", "deleted": True}
     one(team, name)

@@ -22,7 +22,9 @@ def page(shapes: Iterable[Shape], query: Mapping[str, str], *, usual: int, most:
     if after:
         ids = [shape["id"] for shape in listed]
         if after not in ids:
-            raise ApiError(400, f"'after' names nothing in this list: {after[:80]}", param="after")
+            raise ApiError(
+                400, f"'after' names nothing in this list: {after[:80]}", param="after"
+            )
         listed = listed[ids.index(after) + 1 :]
     return {"object": "list", "data": listed[:limit], "has_more": len(listed) > limit}
 

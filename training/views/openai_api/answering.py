@@ -22,7 +22,9 @@ def key_of(request: HttpRequest) -> EndpointKey:
     try:
         return deployments.key_of(secret.strip() if scheme.lower() == "bearer" else "")
     except KeyRefused as refused:
-        raise ApiError(401, str(refused), kind="authentication_error", code="invalid_api_key") from refused
+        raise ApiError(
+            401, str(refused), kind="authentication_error", code="invalid_api_key"
+        ) from refused
 
 
 def refusal(error: ApiError) -> JsonResponse:

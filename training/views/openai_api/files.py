@@ -19,7 +19,9 @@ def api_files(request: HttpRequest, key: EndpointKey) -> JsonResponse:
     if sent is None:
         raise ApiError(400, "'file' is a required property", param="file")
     lifetime = request.POST.get("expires_after[seconds]", "")
-    made = files.keep(key=key, file=sent, purpose=request.POST.get("purpose", ""), lifetime=lifetime)
+    made = files.keep(
+        key=key, file=sent, purpose=request.POST.get("purpose", ""), lifetime=lifetime
+    )
     return JsonResponse(files.describe(made))
 
 
@@ -40,5 +42,7 @@ def api_file_content(request: HttpRequest, key: EndpointKey, file_id: str) -> Ht
     """A file's bytes."""
     kind = "application/octet-stream"
     if file_id.startswith(results.START):
-        return HttpResponse(results.content(jobs.find_by_result(key.team, file_id)), content_type=kind)
+        return HttpResponse(
+            results.content(jobs.find_by_result(key.team, file_id)), content_type=kind
+        )
     return FileResponse(files.content(files.find(key.team, file_id)), content_type=kind)

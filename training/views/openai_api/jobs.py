@@ -13,7 +13,9 @@ def api_jobs(request: HttpRequest, key: EndpointKey) -> JsonResponse:
     if request.method == "GET":
         return JsonResponse(job_shapes.listing(key.team, request.GET.dict()))
     wanted = jobs.read(request.body)
-    made = jobs.start(key=key, wanted=wanted, retry=request.headers.get("Idempotency-Key", "")[:200])
+    made = jobs.start(
+        key=key, wanted=wanted, retry=request.headers.get("Idempotency-Key", "")[:200]
+    )
     return JsonResponse(job_shapes.describe(made))
 
 

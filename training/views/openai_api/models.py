@@ -16,7 +16,9 @@ def endpoint_models(request: HttpRequest) -> JsonResponse:
     """What the key's team can ask, and what it can train from."""
     try:
         if request.method != "GET":
-            raise ApiError(405, "Models are made by fine-tuning jobs: this address is only read.")
+            raise ApiError(
+                405, "Models are made by fine-tuning jobs: this address is only read."
+            )
         key = key_of(request)
         return JsonResponse(models.listing(key.team, trains=key.trains))
     except ApiError as error:
