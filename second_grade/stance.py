@@ -72,7 +72,10 @@ _GRANTED = re.compile(
 _FLIPS_AT_END = re.compile(
     r"\bbut\b.*\b(?:it|that|that one|they|mine) (?:doesn'?t|does not|won'?t|don'?t|can'?t|isn'?t)$"
 )
-_ASKED_AGAIN = re.compile(r"(?:^|(?<=[.!?] ))(?:is|are|am|was|do|does|did|what|which|how|why|who)\b[^.!?]*\?")
+_ASKED_AGAIN = re.compile(
+    r"(?:^|(?<=[.!?] ))(?:is(?! it \d)|are|am|was|do|does|did|what|which|how|why|who)\b[^.!?]*\?"
+)
+""""Is it 15?" is a guess."""
 _UNKNOWN_WORD = re.compile(
     r"\b(?:(?:a|the|some) )?(?:\w+ )?(?:words?|ones?) (?:that )?(?:i|you|u) (?:don'?t|do not) know\b"
 )

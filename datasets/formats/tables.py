@@ -222,7 +222,7 @@ def table_objects(
         if record.problem and (header or record.problem.code != "too_many_columns"):
             yield record.line, record.problem
         elif not header:
-            if not any(str(cell).strip() for cell in record.cells):
+            if not record.problem and not any(str(cell).strip() for cell in record.cells):
                 continue
             header = _header_of(record)
             if _is_title(header, into):

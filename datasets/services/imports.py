@@ -240,7 +240,7 @@ def _progress(import_: Import, at_once: bool) -> Callable[[int, int, int], None]
 def _finish(import_: Import, outcome: intake.Outcome) -> None:
     """Write the report's figures. A file that broke off half-way is ready too where good rows came before the break."""
     totals, tally, recognition = outcome.totals, outcome.tally, outcome.recognition
-    if not totals.rows and not tally.groups:
+    if not totals.rows and not tally.needs_a_person:
         tally.add(NO_ROWS)
     mine = Import.objects.filter(pk=import_.pk, attempt=import_.attempt, status=ImportStatus.READING)
     written = mine.update(

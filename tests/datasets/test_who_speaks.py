@@ -70,6 +70,7 @@ def right_sets() -> Iterator[tuple[str, list[Row]]]:
 
 
 SETS = dict(right_sets())
+ASK_AS_MUCH = ("questioner.tsv",)  # a child who answers with questions: ten rows of it, exchanged, could be either
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -78,7 +79,7 @@ def test_a_right_dataset_is_not_accused_and_a_swapped_one_is_found(name: str) ->
     assert checks.speaker(exchanged(SETS[name]))["trains_the_teacher"]
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", [name for name in SETS if name not in ASK_AS_MUCH])
 def test_ten_rows_of_it_are_enough(name: str) -> None:
     few = SETS[name][:10]
     assert not checks.speaker(few)["trains_the_teacher"]

@@ -29,6 +29,11 @@ TOO_WIDE = """() => document.documentElement.scrollWidth <= innerWidth ? [] :
     && !one.closest(".scroll")).slice(0, 3).map((one) => one.outerHTML.slice(0, 120)).concat(
     `the page is ${document.documentElement.scrollWidth} px wide on a phone of ${innerWidth}`)"""
 
+WHEN_LAID_OUT = (
+    "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
+)
+"""The page is told of its new size with the next frame."""
+
 HIGHEST_BAR = 80
 OUTSIDE = """() => [...document.querySelectorAll(".scroll")].filter((one) => one.checkVisibility()
     && one.scrollWidth > one.clientWidth + 1 && one.querySelector("thead") && !one.querySelector("[rowspan], thead [colspan]"))
@@ -94,6 +99,7 @@ def look_at(page: Page) -> Iterator[str]:
     yield from (f"dark: {one}" for one in page.evaluate(AXE, ["color-contrast"]))
     page.emulate_media(color_scheme="light")
     page.set_viewport_size(PHONE)
+    page.evaluate(WHEN_LAID_OUT)
     yield from page.evaluate(TOO_WIDE)
     yield from page.evaluate(OUTSIDE)
     bar = page.locator("header.bar").bounding_box()

@@ -94,7 +94,7 @@ def test_a_run_is_repeated_with_changes_and_both_stand_side_by_side(
     page.get_by_label(f"Compare run {second[1]}", exact=True).check()
     page.get_by_role("button", name="Compare the chosen runs").click()
     table = page.locator("section", has=page.get_by_role("heading", name="Settings and results"))
-    expect(table.get_by_role("row", name="Rank (r)")).to_contain_text(re.compile(r"8.*16"))
+    expect(table.get_by_role("row", name="Rank (r)")).to_contain_text(re.compile(r"8\s+16"))
     expect(table.get_by_role("row", name="Alpha")).to_have_count(0)
     for measured in ("Training loss", "Validation loss"):
         expect(table.get_by_role("row", name=measured)).to_contain_text(re.compile(r"\d\.\d{3}.*\d\.\d{3}"))

@@ -106,7 +106,7 @@ def expect_settled_released_and_asked_again(
     head.on("dialog", lambda dialog: dialog.accept())
     head.goto(f"{course}grades/agreement/")
     assert head.locator("tbody tr").count() == CRITERIA
-    assert head.locator("tbody tr td:nth-child(2)").all_inner_texts() == ["3"] * CRITERIA
+    assert head.locator("tbody tr td:nth-child(3)").all_inner_texts() == ["3"] * CRITERIA
     head.goto(f"{course}grades/")
     row = head.get_by_role("row").filter(has_text="1 criterion 2 or more apart")
     expect(row).to_have_count(1)

@@ -37,7 +37,7 @@ def nothing_left_behind(settings: Any) -> Any:
     assert not list((var / "sandbox").glob("*"))
     folders = {"imports", "sandbox", "runs", "media"}
     assert {path.name for path in var.iterdir()} <= folders
-    names = {"upload", "rows.blocks", "problems.jsonl.gz"}
+    names = {"upload", "rows.blocks", "problems.jsonl.gz", "broken.jsonl.gz"}
     assert {path.name for path in var.glob("imports/*/*")} <= names
 
 

@@ -76,7 +76,8 @@ def test_nothing_hostile_is_kept(send: Upload, browser: Client, settings: Any, a
     everything = json.dumps([import_.problem_groups, import_.columns, import_.recognised])
     assert len(everything) < 100_000 and "\\u0000" not in everything
     var = Path(settings.VAR_DIR)
-    assert {path.name for path in var.glob("imports/*/*")} <= {"upload", "rows.blocks", "problems.jsonl.gz"}
+    kept = {path.name for path in var.glob("imports/*/*")}
+    assert kept <= {"upload", "rows.blocks", "problems.jsonl.gz", "broken.jsonl.gz"}
     assert not list(var.glob("sandbox/*"))
     if import_.good_rows:
         _can_be_used(import_, browser)

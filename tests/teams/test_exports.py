@@ -78,7 +78,7 @@ def test_the_page_of_a_course_waits_shows_how_far_it_is_and_hands_the_file_out(
     export.folder.mkdir(parents=True)
     export.part_path.write_bytes(bytes(2_000_000))
     part = browser.get(address, headers={"HX-Request": "true"})
-    assert "1.9\xa0MB written so far" in part.content.decode()
+    assert "1.9 MB written so far" in part.content.decode()
     assert "<html" not in part.content.decode()
     ArchiveExport.objects.update(status=ExportStatus.WAITING)
     work()

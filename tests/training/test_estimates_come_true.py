@@ -70,7 +70,7 @@ def demo_version(team: Team, member: User, method: Method) -> DatasetVersion:
 
 def launched(team: Team, member: User, version: DatasetVersion, method: Method, **changes: Any) -> TrainingRun:
     """As the untouched form of the demo course sends it."""
-    base = BaseModel.objects.offered(team.course, method).order_by("id")[0]
+    base = BaseModel.objects.offered(team.course, method).first_choice_first()[0]
     empty = FORMS[method](team)
     given = {name: empty.get_initial_for_field(field, name) for name, field in empty.fields.items()}
     if changes:

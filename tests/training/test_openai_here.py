@@ -77,7 +77,7 @@ def test_the_page_says_before_launch_who_trains_and_what_the_price_is_made_of(
     team: Team, member: User, client_for: Any, filled: dict[str, Any]
 ) -> None:
     page = client_for(member).get(f"/teams/{team.pk}/runs/new/openai/").content.decode()
-    assert "this platform is the\nservice" in page and "No row leaves" in page
+    assert "this platform is the service" in page and "No row leaves" in page
     said = FORMS[Method.OPENAI](team, filled)
     assert said.is_valid() and "Adapts" in said.settings_sentence()
     advice = (
