@@ -1,8 +1,8 @@
 """Scripted services as their documentation describes them, each in a thread: what they were asked is kept in `asked`.
 
 AzureControl: learn.microsoft.com/azure/ai-foundry/openai/how-to/fine-tuning-deploy (as of 2025-10-25) and the client
-credentials flow of learn.microsoft.com/entra/identity-platform. Nebius: docs.tokenfactory.nebius.com/post-training/
-how-to-fine-tune and /deploy-custom-model, as read in November 2026.
+credentials flow of learn.microsoft.com/entra/identity-platform. Nebius: example code and type definitions of others that
+cite docs.tokenfactory.nebius.com/post-training/how-to-fine-tune and /deploy-custom-model.
 """
 
 import json

@@ -11,7 +11,7 @@ from teams.models import Course, Method, Provider
 from training.models import BaseModel, Hosting, RunStatus, TrainingRun
 
 NO_NEW_JOBS: dict[str, tuple[date, str]] = {
-    "api.openai.com": (date(2027, 1, 6), "OpenAI's deprecations page, as read in November 2026"),
+    "api.openai.com": (date(2027, 1, 6), "OpenAI's deprecations page"),
 }
 """Hosts whose services have said from when on they take no new fine-tuning jobs, and where they said so."""
 
