@@ -109,12 +109,13 @@ def _title_of(fix: ImportFix) -> str:
 
 
 def _speaker_names(import_: Import) -> list[str]:
+    """Sorted: not every database keeps the order of names in a JSON field."""
     chosen = (import_.mapping or {}).get("speakers", {})
     found, suggested = (
         import_.found.get("speakers", {}),
         import_.found.get("suggested", {}).get("speakers", {}),
     )
-    return list({**found, **suggested, **chosen})[:40]
+    return sorted({**found, **suggested, **chosen})[:40]
 
 
 def _mapping_form(import_: Import, data: Any = None) -> MappingForm | None:

@@ -35,6 +35,16 @@ QUESTIONS = [
     "What makes you laugh?",
 ]
 
+LIKELY_TO_DIFFER = [
+    "What is 3 + 4?",
+    "What is 9 + 6?",
+    "What is 8 + 8?",
+    "Why do cats purr?",
+    "What did you do at recess?",
+    *QUESTIONS,
+]
+"""The first three stand in its rows."""
+
 
 def own_table(folder: Path) -> Path:
     """The child who only asks, as a team writes it in a spreadsheet."""
@@ -103,7 +113,7 @@ def read_the_verdict(page: Page) -> None:
 def vote(page: Page, team: str) -> None:
     """The bot and its base answer the same question; whose answer is whose comes after the vote. Two equal answers make no
     pair: then they are asked something else."""
-    for question in ("Why do cats purr?", "What did you do at recess?", "Do you want to share?", "What is a map?"):
+    for question in LIKELY_TO_DIFFER:
         page.goto(f"{team}side-by-side/")
         bots = page.locator("#ask input[name=bot]")
         expect(bots).to_have_count(2)

@@ -14,7 +14,7 @@ from training.models import TrainingRun
 
 def spend(team, key: str, cost: int, paid_for: PaidFor | None = None, **fields) -> LedgerEntry:
     given = {
-        "subject_kind": "run", "subject_id": key, "method": Method.LORA, "provider": "local", "model": "tiny",
+        "subject_kind": "run", "subject_id": key[:40], "method": Method.LORA, "provider": "local", "model": "tiny",
         "cost": cost, "price_note": "", "confidence": Confidence.EXACT,
     }  # fmt: skip
     money.hold(team=team, key=key, paid_for=paid_for, amount=cost)
