@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from datasets import formats
 from datasets.models import FixKind, Import
 from datasets.services import imports, repairs
 from teams.models import User
@@ -21,7 +22,9 @@ def fix_rules(*, import_: Import, codes: list[str], person: User) -> Import:
 
 
 def choose_encoding(*, import_: Import, encoding: str, person: User) -> Import:
-    """Check again in an encoding that a person chose."""
+    """Check again in an encoding that a person chose. Raises NotReady for one that nobody can choose."""
+    if encoding not in formats.ENCODING_CHOICES:
+        raise imports.NotReady("Choose one of the encodings in the list.")
     checked = imports.check(import_=import_, encoding=encoding)
     repairs.unnote(import_=import_, kind=FixKind.ENCODING, key="", person=person)
     repairs.note(import_=import_, kind=FixKind.ENCODING, key=encoding, person=person)

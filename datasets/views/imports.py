@@ -225,11 +225,7 @@ def import_mend(request: SignedInRequest, team: Team, key: UUID) -> HttpResponse
 @team_view(Access.MEMBER)
 @require_POST
 def import_encoding(request: SignedInRequest, team: Team, key: UUID) -> HttpResponse:
-    get_object_or_404(Import.objects.for_team(team), key=key)
     encoding = request.POST.get("encoding", "")
-    if encoding not in formats.ENCODING_CHOICES:
-        messages.error(request, "Choose one of the encodings in the list.")
-        return redirect("import_detail", team.pk, key)
     return _acting(
         request,
         team,

@@ -65,7 +65,7 @@ def standard_context(course: Course, grading: Grading) -> dict[str, Any]:
 
 
 def criterion_cards(grading: Grading, aside: list[UnappliedSave]) -> list[dict[str, Any]]:
-    """Each score with its levels, evidence and which of the saves that were kept aside are its own."""
+    """Each score with its levels, the chosen one, evidence and which of the saves that were kept aside are its own."""
     scores = list(
         grading.grade.scores.select_related("criterion", "grade").prefetch_related(
             "criterion__levels"
@@ -85,6 +85,9 @@ def criterion_cards(grading: Grading, aside: list[UnappliedSave]) -> list[dict[s
         {
             "score": score,
             "levels": list(score.criterion.levels.all()),
+            "chosen": next(
+                (one for one in score.criterion.levels.all() if one.value == score.level), None
+            ),
             "evidence": evidence[score.criterion_id],
             "aside": [one for one in aside if one.criterion_id == score.criterion_id],
             "open": score.pk == first,

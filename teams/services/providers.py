@@ -16,9 +16,11 @@ from django.utils.text import slugify
 from teams.models import Course, Provider, User
 from teams.services import audit, outgoing, sealing
 
-SEALED = ("sealed_key", "sealed_admin_key", "sealed_secret")
+SECRETS = {"key": "sealed_key", "admin_key": "sealed_admin_key", "secret": "sealed_secret"}
+"""What somebody says of a provider -> where it is kept sealed."""
+CAPABILITIES = ("for_training", "for_dspy", "for_judge")
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
-TOLD = ("name", "dialect", "base_url", "for_training", "for_dspy", "for_judge")
+TOLD = ("name", "dialect", "base_url", *CAPABILITIES)
 
 
 class ProviderRefused(Exception):
@@ -91,12 +93,8 @@ def change(*, provider: Provider, person: User, wanted: Wanted) -> Provider:
         _check_address(wanted.base_url)
         missing = [
             name
-            for name, kept in (
-                ("key", provider.sealed_key),
-                ("admin_key", provider.sealed_admin_key),
-                ("secret", provider.sealed_secret),
-            )
-            if kept and not getattr(wanted, name)
+            for name, sealed in SECRETS.items()
+            if getattr(provider, sealed) and not getattr(wanted, name)
         ]
         if missing:
             raise ProviderRefused(
@@ -133,7 +131,7 @@ def forget(*, provider: Provider, person: User) -> None:
         gone: dict[str, Any] = {
             "removed_at": timezone.now(),
             "enabled": False,
-            **dict.fromkeys(SEALED, ""),
+            **dict.fromkeys(SECRETS.values(), ""),
         }
         if Provider.objects.filter(pk=provider.pk, removed_at=None).update(**gone):
             _record(provider, person, "provider removed", before=_told(provider))
@@ -147,7 +145,9 @@ def rotate() -> tuple[int, list[Provider]]:
         with transaction.atomic():
             row = Provider.objects.select_for_update().get(pk=provider.pk)
             try:
-                anew = {name: sealing.sealed_anew(getattr(row, name)) for name in SEALED}
+                anew = {
+                    name: sealing.sealed_anew(getattr(row, name)) for name in SECRETS.values()
+                }
             except sealing.CannotOpen:
                 lost.append(row)
                 continue
@@ -157,23 +157,18 @@ def rotate() -> tuple[int, list[Provider]]:
 
 
 def _fill(provider: Provider, wanted: Wanted) -> None:
-    plain = ("name", "dialect", "options", "for_training", "for_dspy", "for_judge")
-    for name in plain:
+    for name in ("name", "dialect", "options", *CAPABILITIES):
         setattr(provider, name, getattr(wanted, name))
     provider.base_url = wanted.base_url.rstrip("/")
-    for which, text in (
-        ("sealed_key", wanted.key),
-        ("sealed_admin_key", wanted.admin_key),
-        ("sealed_secret", wanted.secret),
-    ):
-        if text:
+    for name, which in SECRETS.items():
+        if text := getattr(wanted, name):
             setattr(provider, which, sealing.seal(text, owner=_owner(provider, which)))
 
 
 def _change_environments(provider: Provider, person: User, wanted: Wanted) -> None:
     """Of the environment's own only what it is used for is chosen here."""
     before = _told(provider)
-    for name in ("for_training", "for_dspy", "for_judge"):
+    for name in CAPABILITIES:
         setattr(provider, name, getattr(wanted, name))
     with transaction.atomic():
         _save(provider)

@@ -26,6 +26,7 @@ from tests.datasets.conftest import jsonl, question
 from tests.security import sheets
 
 Upload = Callable[..., Import]
+KEPT_OF_AN_IMPORT = {"upload", "rows.blocks", "problems.jsonl.gz", "broken.jsonl.gz"}
 BROKEN = '{"instruction": "What is 1 plus 1?", "output": '
 
 
@@ -37,8 +38,7 @@ def nothing_left_behind(settings: Any) -> Any:
     assert not list((var / "sandbox").glob("*"))
     folders = {"imports", "sandbox", "runs", "media"}
     assert {path.name for path in var.iterdir()} <= folders
-    names = {"upload", "rows.blocks", "problems.jsonl.gz", "broken.jsonl.gz"}
-    assert {path.name for path in var.glob("imports/*/*")} <= names
+    assert {path.name for path in var.glob("imports/*/*")} <= KEPT_OF_AN_IMPORT
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from datasets import formats
 from datasets.models import DatasetVersion, Import, ImportStatus
 from datasets.services import intake, versions
 from tests.security import subverted_reader
+from tests.security.test_dataset_door import KEPT_OF_AN_IMPORT
 
 Upload = Callable[..., Import]
 HONEST = {"nothing_wrong", "recognises_too_much", "tells_nonsense", "a_number_too_big", "tells_without_end"}
@@ -76,8 +77,7 @@ def test_nothing_hostile_is_kept(send: Upload, browser: Client, settings: Any, a
     everything = json.dumps([import_.problem_groups, import_.columns, import_.recognised])
     assert len(everything) < 100_000 and "\\u0000" not in everything
     var = Path(settings.VAR_DIR)
-    kept = {path.name for path in var.glob("imports/*/*")}
-    assert kept <= {"upload", "rows.blocks", "problems.jsonl.gz", "broken.jsonl.gz"}
+    assert {path.name for path in var.glob("imports/*/*")} <= KEPT_OF_AN_IMPORT
     assert not list(var.glob("sandbox/*"))
     if import_.good_rows:
         _can_be_used(import_, browser)

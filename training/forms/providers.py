@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from teams.forms import DayField, DollarsField
 from teams.models import Dialect, PriceKind, Provider
-from teams.services.providers import Wanted
+from teams.services.providers import SECRETS, TOLD, Wanted
 from training.services.provider_models import PriceKey, WantedModel
 
 KEPT = "A key is kept. Leave this empty to keep it; it is never shown."
@@ -91,16 +91,14 @@ class ProviderForm(forms.Form):
             for name in ("name", "dialect", "base_url", "key", "admin_key", *AZURE_FIELDS):
                 del self.fields[name]
             return
-        kept = {"key": "sealed_key", "admin_key": "sealed_admin_key", "secret": "sealed_secret"}
-        for name, field in kept.items():
+        for name, field in SECRETS.items():
             if provider is not None and getattr(provider, field):
                 self.fields[name].help_text = KEPT
         self.fields["key"].required = provider is None
 
     @classmethod
     def initial_of(cls, provider: Provider) -> dict[str, Any]:
-        names = ("name", "dialect", "base_url", "for_training", "for_dspy", "for_judge")
-        return {name: getattr(provider, name) for name in names} | dict(provider.options)
+        return {name: getattr(provider, name) for name in TOLD} | dict(provider.options)
 
     def azure_fields(self) -> list[forms.BoundField]:
         return [self[name] for name in AZURE_FIELDS if name in self.fields]

@@ -2,7 +2,7 @@
 
 Azure: learn.microsoft.com/azure/ai-foundry/openai/how-to/fine-tuning-deploy (as of 2025-10-25): a PUT to the control plane
 makes the deployment under a name of ours, and chat asks for that name. Nebius: docs.tokenfactory.nebius.com/post-training/
-deploy-custom-model (as read in 2026): a POST to /v0/models makes it of a job's checkpoint, and says the name to ask for.
+deploy-custom-model, as code of others quotes it: a POST to /v0/models makes it of a job's checkpoint, and says the name to ask for.
 """
 
 from dataclasses import dataclass

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from urllib.parse import urlsplit
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 from django.utils import timezone
 
 from teams.models import Course, Method, Provider
@@ -67,6 +67,7 @@ def of_course(course: Course | None) -> list[Ending]:
 
 
 def _of_models(bases: "QuerySet[BaseModel]", course: Course | None) -> list[Ending]:
+    answering = _answering(bases, course)
     named: dict[tuple[str, date], Ending] = {}
     for base in bases:
         if base.shutdown_on is None:
@@ -77,17 +78,20 @@ def _of_models(bases: "QuerySet[BaseModel]", course: Course | None) -> list[Endi
             f"{key[0]} is switched off",
             key[1],
             base.shutdown_source,
-            before + _answering(base, course),
+            before + answering.get(base.pk, 0),
         )
     return list(named.values())
 
 
-def _answering(base: BaseModel, course: Course | None) -> int:
+def _answering(bases: "QuerySet[BaseModel]", course: Course | None) -> dict[int, int]:
+    """Bots of the course by the id of their base model."""
     if course is None:
-        return 0
-    return TrainingRun.objects.filter(
-        team__course=course, base_model=base, status=RunStatus.SUCCEEDED
-    ).count()
+        return {}
+    runs = TrainingRun.objects.filter(
+        team__course=course, base_model__in=bases, status=RunStatus.SUCCEEDED
+    )
+    counted = runs.order_by().values("base_model").annotate(bots=Count("id"))
+    return dict(counted.values_list("base_model", "bots"))
 
 
 def elsewhere(run: TrainingRun) -> list[BaseModel]:
