@@ -26,14 +26,14 @@ from evaluation.models import (
 )
 from evaluation.services import opinions
 from evaluation.services.clean import clean
-from evaluation.services.judge_names import reference, split
 from evaluation.services.reasons import in_plain_words
 from evaluation.services.wordings import FEEDBACK, text_of
-from teams.models import Course, Price, PriceKind, Provider, User
+from teams.models import Course, Provider, User
 from teams.services import audit
 from teams.services.money import BudgetRefused
 from teams.services.prices import PriceUnknown
-from training.services import charges
+from training.services import asked_models, charges
+from training.services.asked_models import split
 from training.services.calls import client
 from training.services.calls.client import Answer
 from training.services.calls.outcome import CallFailed
@@ -43,7 +43,6 @@ from training.services.charges import TokenPrices
 from training.services.endpoints import ChatEndpoint, NotReady, provider_model
 from training.services.tokens import count_messages
 
-NO_JUDGE = r"^(ft:|gpt-5|o[1-9])"
 TRIES = 2
 REPLY_SECONDS = (
     60.0  # two tries stay below the silence after which another worker takes the interview over
@@ -66,32 +65,14 @@ class JudgeRefused(Exception):
 def models_for(course: Course) -> list[str]:
     """What can judge in this course: models whose input and output prices are known, at providers that may be asked for it.
 
-    Each as `reference` names it. Fine-tuned ones speak like children; those that reason first spend tokens that no limit on
-    the reply holds down.
+    Each as `asked_models.reference` names it.
     """
-    found: list[str] = []
-    for provider in _able(course):
-        priced = (
-            Price.objects.for_course(course)
-            .filter(provider=provider.code)
-            .exclude(model__regex=NO_JUDGE)
-        )
-        asked, answered = (
-            set(priced.filter(kind=kind).values_list("model", flat=True))
-            for kind in (PriceKind.INPUT, PriceKind.OUTPUT)
-        )
-        found += [reference(provider.code, model) for model in sorted(asked & answered)]
-    return found
-
-
-def _able(course: Course) -> list[Provider]:
-    rows = Provider.objects.for_course(course).filter(enabled=True, for_judge=True)
-    return [one for one in rows if one.has_key]
+    return [model.reference for model in asked_models.judging_models(course)]
 
 
 def _provider(course: Course, judge: str) -> Provider:
     """Raises JudgeRefused where it may not be asked for an opinion."""
-    able = _able(course)
+    able = asked_models.judging_providers(course)
     if not able:
         raise JudgeRefused(NO_KEY)
     code, model = split(judge)
@@ -105,7 +86,7 @@ def _provider(course: Course, judge: str) -> Provider:
 
 def why_not(course: Course) -> str:
     """Why no judge can read here now, with what to do; empty where one can."""
-    if not _able(course):
+    if not asked_models.judging_providers(course):
         return NO_KEY
     return (
         ""

@@ -7,11 +7,11 @@ from django.db import transaction
 
 from evaluation import judge_prompt
 from evaluation.models import Interview, JudgeOpinion, OpinionStatus, Subject
-from evaluation.services.judge_names import split
 from teams.models import Confidence, Hold, Method, SubjectKind
 from teams.services import money
 from teams.services.money import Charge
 from training.services import charges
+from training.services.asked_models import split
 from training.services.calls.outcome import Outcome
 from training.services.calls.prepare import PreparedCall
 from training.services.calls.settle import settle

@@ -66,6 +66,7 @@ class Provider(models.Model):
     for_training = models.BooleanField(default=True)
     for_dspy = models.BooleanField(default=False)
     for_judge = models.BooleanField(default=False)
+    for_drafting = models.BooleanField(default=False)
     options = models.JSONField(
         default=dict, help_text="What a dialect needs besides, by name. No secrets."
     )
@@ -138,5 +139,10 @@ class Provider(models.Model):
     @property
     def capabilities(self) -> list[str]:
         """What it may be used for, in words."""
-        named = {"for_training": "fine-tuning", "for_dspy": "DSPy", "for_judge": "judging"}
+        named = {
+            "for_training": "fine-tuning",
+            "for_dspy": "DSPy",
+            "for_judge": "judging",
+            "for_drafting": "drafting rows",
+        }
         return [words for field, words in named.items() if getattr(self, field)]

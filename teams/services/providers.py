@@ -18,7 +18,7 @@ from teams.services import audit, outgoing, sealing
 
 SECRETS = {"key": "sealed_key", "admin_key": "sealed_admin_key", "secret": "sealed_secret"}
 """What somebody says of a provider -> where it is kept sealed."""
-CAPABILITIES = ("for_training", "for_dspy", "for_judge")
+CAPABILITIES = ("for_training", "for_dspy", "for_judge", "for_drafting")
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 TOLD = ("name", "dialect", "base_url", *CAPABILITIES)
 
@@ -45,6 +45,7 @@ class Wanted:
     for_training: bool = True
     for_dspy: bool = False
     for_judge: bool = False
+    for_drafting: bool = False
 
 
 def for_new_work(course: Course, **capability: bool) -> list[Provider]:

@@ -178,8 +178,10 @@ def test_an_operator_sets_one_up_for_all_courses(
     instructor.refresh_from_db()
     client = client_for(instructor)
     told = {"name": "Everybody’s", "dialect": "openai", "base_url": f"{reachable.url}/v1", "key": scripted.KEY}
-    assert client.post("/providers/", {**told, "for_training": "on"}).status_code == 302
+    assert client.post("/providers/", {**told, "for_training": "on", "for_drafting": "on"}).status_code == 302
     made = Provider.objects.get(name="Everybody’s")
+    assert made.for_drafting and not made.for_judge
+    assert "drafting rows" in client.get("/providers/").content.decode()
     assert client.post(f"/providers/{made.pk}/", MODEL).status_code == 302
     assert base_of(made) in BaseModel.objects.offered(course, Method.OPENAI)
     assert "Everybody’s" in client.get(f"/courses/{course.pk}/providers/").content.decode()

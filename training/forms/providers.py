@@ -54,6 +54,9 @@ class ProviderForm(forms.Form):
     )
     for_dspy = forms.BooleanField(required=False, label="DSPy may ask its models")
     for_judge = forms.BooleanField(required=False, label="Its models may judge interviews")
+    for_drafting = forms.BooleanField(
+        required=False, label="Its models may draft rows for teams"
+    )
     resource = forms.CharField(
         max_length=400,
         required=False,
@@ -170,6 +173,7 @@ class ProviderForm(forms.Form):
             for_training=said["for_training"],
             for_dspy=said["for_dspy"],
             for_judge=said["for_judge"],
+            for_drafting=said["for_drafting"],
         )
 
 
