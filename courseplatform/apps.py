@@ -6,3 +6,6 @@ class CourseplatformConfig(AppConfig):
 
     def ready(self) -> None:
         from courseplatform import checks  # noqa: F401  (registers the system checks)
+        from courseplatform.operations import error_reports
+
+        error_reports.begin()

@@ -26,8 +26,6 @@ from courseplatform import bodies
 from courseplatform.bodies import Body, BodyRefused, LastWords
 from teams.body_limits import STRANGER
 
-THREADS = 16
-DOWNLOADS = 24  # at once in one process: each reads the database on a connection of its own until its last line has left
 PIECE_BYTES = 64 * 1024
 EVENT_STREAM = "text/event-stream"
 
@@ -41,7 +39,9 @@ class Handler(ASGIHandler):
         self._on_start, self._on_stop = on_start, on_stop
         self._begun = itertools.count()
         self._threads = ThreadPoolExecutor(
-            THREADS, thread_name_prefix="requests", initializer=self._begun.__next__
+            settings.WEB_THREADS,
+            thread_name_prefix="requests",
+            initializer=self._begun.__next__,
         )
         self._downloads: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
             WeakKeyDictionary()
@@ -55,6 +55,8 @@ class Handler(ASGIHandler):
             await self._live(receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close"})  # nothing here speaks it
+        elif scope["path"] == "/livez":
+            await _say_that_it_lives(send)
         else:
             await self._hear(scope, receive, send)
 
@@ -177,7 +179,7 @@ class Handler(ASGIHandler):
     def _place_for_a_download(self) -> asyncio.Semaphore:
         """Who finds none waits. PostgreSQL allows 100 connections in all, and refuses pages and workers beyond."""
         return self._downloads.setdefault(
-            asyncio.get_running_loop(), asyncio.Semaphore(DOWNLOADS)
+            asyncio.get_running_loop(), asyncio.Semaphore(settings.WEB_DOWNLOADS)
         )
 
     def close(self) -> None:
@@ -192,6 +194,13 @@ class Handler(ASGIHandler):
         for _ in range(threads):
             self._threads.submit(close_mine)
         self._threads.shutdown()
+
+
+async def _say_that_it_lives(send: Any) -> None:
+    """In the event loop itself: also while every thread waits for a database that hangs."""
+    headers = [(b"content-type", b"text/plain"), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"ok\n"})
 
 
 class _Handover:

@@ -21,6 +21,8 @@ NAMES = (
     "OPENAI_ADMIN_KEY",
     "OIDC_CLIENT_SECRET",
     "EMAIL_HOST_PASSWORD",
+    "METRICS_TOKEN",
+    "SENTRY_DSN",
 )
 IN_ADDRESS = re.compile(
     r"(?<=://)([^/\s:@'\"]*):([^/\s@'\"]+)(?=@)"

@@ -16,6 +16,9 @@ from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from courseplatform import private_files
+from courseplatform.version import (
+    VERSION as VERSION,  # which processes tell, see `teams.presence`
+)
 
 django_stubs_ext.monkeypatch()  # lets `forms.ModelForm[Course]` be written
 
@@ -84,6 +87,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "courseplatform.operations.observed.ObservedRequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -130,9 +134,14 @@ TEMPLATES = [
 SQLITE_DEFAULT = f"sqlite:///{VAR_DIR / 'db.sqlite3'}"
 DATABASES = {"default": env.db_url("DATABASE_URL", default=SQLITE_DEFAULT)}
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-DATABASES["default"]["CONN_MAX_AGE"] = (
-    600  # seconds; the web process's threads stay, see `courseplatform.handler`
-)
+DATABASES["default"]["CONN_MAX_AGE"] = env.int(
+    "CONN_MAX_AGE", default=600
+)  # seconds; the web process's threads stay, see `courseplatform.handler`
+# Behind pgbouncer's transaction pooling no statement may count on what an earlier one left in its connection.
+DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = env.bool("PGBOUNCER", default=False)
+# Connections of one web process to the database: these two, and 4 for answers of bots. Who finds none free waits.
+WEB_THREADS = env.int("WEB_THREADS", default=16)
+WEB_DOWNLOADS = env.int("WEB_DOWNLOADS", default=24)
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
@@ -242,6 +251,8 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 if not DEBUG and env.bool("HTTPS", default=True):
     SECURE_SSL_REDIRECT = True
+    # Load balancers and Prometheus ask from inside, without TLS.
+    SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|healthz|metrics)$"]
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
     SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=31536000)
@@ -259,6 +270,17 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="course@localhost")
 SERVICE_STATE = env.str(
     "SERVICE_STATE", default=""
 )  # where `manage.py start` says which service is failing
+
+# --- For monitoring ---------------------------------------------------------------------------------------------------
+# Who may read /metrics: addresses and networks, and who sends this token. Nobody, unless one of them is set.
+METRICS_ALLOWED = env.list("METRICS_ALLOWED", default=[])
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+SENTRY_DSN = env.str("SENTRY_DSN", default="")  # where errors are reported; empty: nowhere
+SENTRY_ENVIRONMENT = env.str("SENTRY_ENVIRONMENT", default="production")
+# What this host is good for, as its workers say it: `manage.py start --label gpu1`.
+HOST_LABELS = env.list("HOST_LABELS", default=[])
+# Seconds that a web process which is to end goes on with answers that bots are giving, before it breaks them off.
+DRAIN_SECONDS = env.int("DRAIN_SECONDS", default=3)
 
 # --- Redis and RQ: wake-up calls and live progress; never the truth -------------------------------------------------
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
@@ -330,6 +352,11 @@ CLOUD_POLL_SECONDS = env.int("CLOUD_POLL_SECONDS", default=20 if OPENAI_API_KEY 
 # --- What is said when something goes wrong: never a secret ------------------------------------------------------------
 DEFAULT_EXCEPTION_REPORTER = "courseplatform.redaction.Reporter"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "courseplatform.redaction.Filter"
+LOG_FORMAT = env.str("LOG_FORMAT", default="line")  # or "json": one object a line
+if LOG_FORMAT not in ("line", "json"):
+    raise ImproperlyConfigured(
+        f"LOG_FORMAT is {LOG_FORMAT!r}. Set it to “line” or “json”, or leave it away."
+    )
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -338,9 +365,17 @@ LOGGING = {
             "()": "courseplatform.redaction.Formatter",
             "format": "{asctime} {levelname} {name}: {message}",
             "style": "{",
+        },
+        "json": {"()": "courseplatform.operations.json_logs.JsonFormatter"},
+    },
+    "filters": {"where": {"()": "teams.log_context.Where"}},
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": LOG_FORMAT,
+            "filters": ["where"],
         }
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="WARNING")},
     "loggers": {
         "httpx": {"level": "WARNING"},

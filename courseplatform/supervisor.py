@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from courseplatform import service_state
+from courseplatform.log_files import rotate
 from courseplatform.private_files import PRIVATE_UMASK, make_folder
 from courseplatform.service_state import Failing
 
@@ -131,6 +132,7 @@ class Supervisor:
         """One round: start what is to be started, note what ended or recovered, tell the web process."""
         for service in self.services:
             self._keep_alive(service)
+            rotate(self.log_of(service.name))
         self._publish()
 
     def failing(self) -> list[Failing]:

@@ -9,6 +9,7 @@ from courseplatform.views import (
     guide,
     home,
     plan,
+    probes,
     queue,
 )
 
@@ -46,6 +47,9 @@ urlpatterns = [
         name="team_remove",
     ),
     path("healthz", home.healthz, name="healthz"),
+    path("livez", probes.livez, name="livez"),
+    path("readyz", probes.readyz, name="readyz"),
+    path("metrics", probes.metrics, name="metrics"),
     path("courses/<int:course_id>/", home.course_home, name="course_home"),
     path("courses/<int:course_id>/plan/", plan.course_plan, name="course_plan"),
     path("courses/<int:course_id>/costs/", costs.course_costs, name="course_costs"),

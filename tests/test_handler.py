@@ -13,11 +13,10 @@ from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpRe
 from django.test import override_settings
 from django.urls import path
 
-from courseplatform import handler
-from courseplatform.handler import Handler
+from courseplatform.handler import PIECE_BYTES, Handler
 from teams.access import public_view
 
-LONG = os.urandom(3 * handler.PIECE_BYTES + 7)
+LONG = os.urandom(3 * PIECE_BYTES + 7)
 made_in: list[int] = []
 entered: list[str] = []
 
@@ -149,10 +148,8 @@ async def test_lines_leave_while_they_are_made_all_in_one_thread(application: Ha
     assert len(made_in) == 20_000 and len(set(made_in)) == 1
 
 
-async def test_downloads_beyond_the_limit_wait_and_all_of_them_come(
-    application: Handler, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(handler, "DOWNLOADS", 3)
+async def test_downloads_beyond_the_limit_wait_and_all_of_them_come(application: Handler, settings: Any) -> None:
+    settings.WEB_DOWNLOADS = 3
     asked = [asyncio.create_task(get(application, "/long-lines/")) for _ in range(12)]
     while not reading or reading[-1] < 3:  # noqa: ASYNC110  (counted in other threads)
         await asyncio.sleep(0.01)
@@ -161,10 +158,10 @@ async def test_downloads_beyond_the_limit_wait_and_all_of_them_come(
     assert (max(reading), reading[-1]) == (3, 0)
 
 
-async def test_requests_share_few_threads_that_stay(application: Handler) -> None:
-    asked = [get(application, "/quick/") for _ in range(4 * handler.THREADS)]
+async def test_requests_share_few_threads_that_stay(application: Handler, settings: Any) -> None:
+    asked = [get(application, "/quick/") for _ in range(4 * settings.WEB_THREADS)]
     names = {pieces[0] for _, pieces in await asyncio.gather(*asked)}
-    assert names <= {f"requests_{number}".encode() for number in range(handler.THREADS)}
+    assert names <= {f"requests_{number}".encode() for number in range(settings.WEB_THREADS)}
 
 
 async def test_a_response_that_nobody_waits_for_any_more_is_closed(application: Handler) -> None:

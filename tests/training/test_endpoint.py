@@ -13,9 +13,10 @@ import httpx
 import openai
 import pytest
 import uvicorn
+from django.conf import settings
 from django.utils import timezone
 
-from courseplatform.handler import THREADS, Handler
+from courseplatform.handler import Handler
 from teams.models import (
     BudgetAccount,
     Confidence,
@@ -267,15 +268,15 @@ def test_calls_that_wait_for_a_slow_model_leave_room_for_everybody_else(
         body = {"model": f"run-{run.number}", "messages": QUESTION}
         statuses.append(httpx.post(f"{web}/chat/completions", json=body, headers=headers, timeout=200).status_code)
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        for number in range(THREADS):
+    with ThreadPoolExecutor(settings.WEB_THREADS) as pool:
+        for number in range(settings.WEB_THREADS):
             pool.submit(call, number)
         try:
-            eventually(lambda: len(statuses) == THREADS - OF_ONE_TEAM)
+            eventually(lambda: len(statuses) == settings.WEB_THREADS - OF_ONE_TEAM)
             assert httpx.get(f"{web}/models", headers=headers, timeout=100).status_code == 200
         finally:
             model_server.go_on.set()
-    assert sorted(statuses) == [200] * OF_ONE_TEAM + [429] * (THREADS - OF_ONE_TEAM)
+    assert sorted(statuses) == [200] * OF_ONE_TEAM + [429] * (settings.WEB_THREADS - OF_ONE_TEAM)
     assert account(team) == (30 * OF_ONE_TEAM, 0)
     call(0)
     assert statuses[-1] == 200

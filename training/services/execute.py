@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 
+from teams import log_context
 from teams.services.prices import PriceUnknown
 from training.launcher import INTERRUPTED, Engine
 from training.models import InvalidTransition, RunStatus, TrainingRun
@@ -33,6 +34,7 @@ def execute(run_id: int) -> str:
     if claimed is None:
         return "nothing waits"
     run, lease = claimed
+    log_context.work_on_run(run.pk)
     live.changed(run)
     try:
         with Heartbeat(run, lease) as heart:

@@ -12,11 +12,13 @@ from courseplatform import arriving
 from courseplatform.erasing_rows import forget_freed_pages
 from datasets.services import retention
 from evaluation.services import chat, interviews, reminders
+from teams import presence
 from teams.services import archive_exports, archive_imports, billing, erasing, mail
 from training.services import base_trials, deployments, merging, reconcile, run_disk, speed_trial
 
 RETENTION_SECONDS = 3600
 REMINDER_SECONDS = 600
+TELL_SECONDS = 30
 BILL_SECONDS = 600  # how often it is asked whether tonight's check is made
 
 
@@ -52,4 +54,7 @@ class Command(BaseCommand):
             (BILL_SECONDS, billing.check_bill),
             (REMINDER_SECONDS, reminders.tell_due),
         ]
+        me = presence.mine("scheduler", since=presence.now())
+        rounds.append((TELL_SECONDS, lambda: presence.tell(me)))
         reconcile.repeat(rounds, over.wait)
+        presence.leave(me)

@@ -1,0 +1,1 @@
+"""What whoever runs the platform needs: probes, metrics, logs, checks before an upgrade, backups."""
