@@ -78,7 +78,7 @@ def processes() -> list[Process]:
     return sorted(known, key=lambda one: (one.kind, one.host, one.pid))
 
 
-def _read(text: bytes | None) -> Process | None:
+def _read(text: bytes | str | None) -> Process | None:
     """None where it just ended, or where another version tells it in another form."""
     try:
         return Process(**json.loads(text)) if text else None

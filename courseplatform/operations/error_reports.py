@@ -4,7 +4,7 @@ An error's own text may quote a child's or a student's words, a row of a data se
 it happened and of what kind it was. The text stays in this platform's log, under the request's id.
 """
 
-from typing import Any, cast
+from typing import Any
 
 from django.conf import settings
 
@@ -72,7 +72,7 @@ def _scrubbed(event: Any, hint: dict[str, Any]) -> Any:
         "request": log_context.REQUEST.get(),
         "run": str(log_context.RUN.get() or ""),
     }
-    return cast(dict[str, Any], report)
+    return report
 
 
 def _scrubbed_error(error: dict[str, Any]) -> dict[str, Any]:

@@ -143,7 +143,8 @@ def _answers() -> Iterator[Metric]:
         heartbeat_at__gte=timezone.now() - RECENT,
         first_token_ms__isnull=False,
     )
-    waits = sorted(recent.values_list("first_token_ms", flat=True).order_by()[:MOST_TURNS])
+    told = recent.values_list("first_token_ms", flat=True).order_by()[:MOST_TURNS]
+    waits = sorted(milliseconds or 0 for milliseconds in told)
     yield _gauge(
         "course_answers_recent", "Answers that ended in the last 5 minutes.", len(waits)
     )
@@ -154,7 +155,7 @@ def _answers() -> Iterator[Metric]:
     )
     for quantile in QUANTILES if waits else ():
         place = min(len(waits) - 1, int(quantile * len(waits)))
-        found.add_metric([str(quantile)], (waits[place] or 0) / 1000)
+        found.add_metric([str(quantile)], waits[place] / 1000)
     yield found
 
 

@@ -234,7 +234,3 @@ def _families() -> set[str]:
 
     text = generate_latest(measured.registry).decode()
     return set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
-
-
-def test_only_active_states_are_told():
-    assert RunStatus.SUCCEEDED not in facts.ACTIVE
