@@ -96,6 +96,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "teams.second_step.SecondStepMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "courseplatform.bodies.RefusedBodyMiddleware",
     "courseplatform.full_disk.FullDiskMiddleware",
@@ -186,6 +187,13 @@ AXES_LOCKOUT_TEMPLATE = "teams/sign_in_locked.html"
 AXES_RESET_ON_SUCCESS = True
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
+
+# Who must have a second factor on the whole platform, whatever a course says: nobody (empty), "staff" or "everyone".
+SECOND_FACTOR = env.str("SECOND_FACTOR", default="")
+if SECOND_FACTOR not in ("", "staff", "everyone"):
+    raise ImproperlyConfigured(
+        f"SECOND_FACTOR is {SECOND_FACTOR!r}. Leave it empty, or set it to staff or everyone."
+    )
 
 # --- Sign-in through the university (OpenID Connect); the button is there once issuer and client are named -------------
 OIDC_ISSUER = env.str(

@@ -17,6 +17,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
 from django_htmx.middleware import HtmxDetails
 
+from teams import second_step
 from teams.models import Course, Membership, Role, Team, User
 
 
@@ -84,6 +85,7 @@ def course_maker_view(view: View) -> View:
             raise PermissionDenied(
                 "Your account may not create courses. Ask whoever runs this platform."
             )
+        second_step.check_platform(request)
         return view(request, **kwargs)
 
     wrapped.access_rule = AccessRule("site", Access.COURSE_MAKER)  # type: ignore[attr-defined]
@@ -97,6 +99,7 @@ def staff_view(view: View) -> View:
     def wrapped(request: HttpRequest, **kwargs: Any) -> Any:
         if not cast(User, request.user).is_staff:
             raise PermissionDenied("This page is for those who run the platform.")
+        second_step.check_platform(request)
         return view(request, **kwargs)
 
     wrapped.access_rule = AccessRule("site", Access.STAFF)  # type: ignore[attr-defined]
@@ -122,6 +125,7 @@ def enter_course(request: HttpRequest, course_id: int, access: Access) -> Course
     membership = _membership(request, course_id)
     if membership.role not in COURSE_ROLES[access]:
         raise PermissionDenied(f"This page is for: {access.value}.")
+    second_step.check_membership(request, membership)
     entered = cast(SignedInRequest, request)
     entered.course, entered.membership, entered.team = (
         membership.course,
@@ -140,6 +144,7 @@ def enter_team(request: HttpRequest, team_id: int, access: Access) -> Team:
     membership = _membership(request, team.course_id)
     if not membership.may_enter(team):
         raise Http404("No such team.")
+    second_step.check_membership(request, membership)
     entered = cast(SignedInRequest, request)
     entered.course, entered.membership, entered.team = team.course, membership, team
     return team
@@ -153,7 +158,7 @@ def lets_in(request: HttpRequest, rule: AccessRule, kwargs: dict[str, Any]) -> b
             enter_team(request, kwargs["team_id"], rule.access)
         elif rule.scope == "course":
             enter_course(request, kwargs["course_id"], rule.access)
-    except (Http404, PermissionDenied, OverflowError):
+    except (Http404, PermissionDenied, OverflowError, second_step.SecondFactorNeeded):
         return False
     if rule.access is Access.COURSE_MAKER:
         return person.has_perm("teams.add_course")

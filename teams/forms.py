@@ -143,12 +143,16 @@ class CourseForm(_DatesInOrder):
         model = Course
         field_classes = {"starts_on": DayField, "ends_on": DayField}
         fields = ["name", "term", "starts_on", "ends_on", "team_size", "team_budget", "compute_rate"]
-        fields += ["daily_chat_cap", "spending_frozen", "keep_days"]
+        fields += ["daily_chat_cap", "spending_frozen", "second_factor", "keep_days"]
         labels = {
             "spending_frozen": "Pause all spending",
+            "second_factor": "Who needs a second factor to sign in",
             "keep_days": "Days after the last day until students' names and addresses are removed",
         }
-        help_texts = {"keep_days": "Empty: they are kept."}
+        help_texts = {
+            "keep_days": "Empty: they are kept.",
+            "second_factor": "Without one they can read, and are led to set it up before they change anything.",
+        }
         widgets = {
             "starts_on": forms.DateInput(attrs={"type": "date"}),
             "ends_on": forms.DateInput(attrs={"type": "date"}),

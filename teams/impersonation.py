@@ -12,6 +12,9 @@ from teams.models import Course, User
 from teams.services import audit
 
 SESSION_KEY = "impersonator"
+KEPT = "impersonator_kept"
+OWN = ("second_factor", "signed_in_browser")
+"""What the staff member's own session says of their sign-in (`teams.second_step`): it is theirs again afterwards."""
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 SAFE = ("GET", "HEAD", "OPTIONS")
 
@@ -29,11 +32,15 @@ def start(request: HttpRequest, person: User) -> None:
         raise CannotImpersonate(f"The account of {person} is switched off.")
     _record(staff, person, "looks as this person")
     entered = person.last_login
-    login(request, person, backend=BACKEND)
+    kept = {name: request.session[name] for name in OWN if name in request.session}
+    _login(request, person)
     User.objects.filter(pk=person.pk).update(
         last_login=entered
     )  # else the link of an invitation would be used up
     request.session[SESSION_KEY] = staff.pk
+    request.session[KEPT] = kept
+    if "signed_in_browser" in kept:
+        request.session["signed_in_browser"] = kept["signed_in_browser"]
 
 
 def stop(request: HttpRequest) -> bool:
@@ -48,8 +55,16 @@ def stop(request: HttpRequest) -> bool:
         request.session.flush()
         return False
     _record(staff, person, "no longer looks as this person")
-    login(request, staff, backend=BACKEND)
+    kept = request.session.get(KEPT, {})
+    _login(request, staff)
+    request.session.update(kept)
     return True
+
+
+def _login(request: HttpRequest, person: User) -> None:
+    """No sign-in of that person's: their list of browsers does not name it."""
+    request.looks_as_another = True  # type: ignore[attr-defined]
+    login(request, person, backend=BACKEND)
 
 
 def _record(staff: User, person: User, action: str) -> None:

@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from joserfc.errors import JoseError
 
+from teams.services import university
 from teams.services.outside_sign_in import Claims, SignInRefused
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ DISTRUST = (AuthlibBaseError, JoseError, RuntimeError, KeyError, ValueError, Typ
 
 
 def configured() -> bool:
-    return bool(settings.OIDC_ISSUER and settings.OIDC_CLIENT_ID)
+    return university.configured()
 
 
 @cache

@@ -56,3 +56,7 @@ document.addEventListener("DOMContentLoaded", fitTables);
 document.addEventListener("htmx:afterSettle", fitTables);
 document.addEventListener("toggle", fitTables, true);
 window.addEventListener("resize", fitTables);
+
+document.addEventListener("click", (event) => {
+  if (event.target.closest("[data-print-page]")) window.print();
+});

@@ -34,6 +34,13 @@ from teams.models.money import (
 from teams.models.notice import Announcement, MailChoice, Notice, NoticeKind, ToldOnce
 from teams.models.people import OutsideIdentity, User
 from teams.models.provider import FIRST_PROVIDER, Dialect, Provider
+from teams.models.second_factor import (
+    Passkey,
+    RecoveryCode,
+    SecondFactorPolicy,
+    SignedInBrowser,
+    TotpDevice,
+)
 
 __all__ = [
     "AT_WORK",
@@ -73,16 +80,21 @@ __all__ = [
     "OutgoingMail",
     "OutsideIdentity",
     "PaidFor",
+    "Passkey",
     "Price",
     "PriceKind",
     "ProfessorAssignment",
     "Provider",
     "Purpose",
+    "RecoveryCode",
     "Role",
+    "SecondFactorPolicy",
     "Section",
+    "SignedInBrowser",
     "SubjectKind",
     "Team",
     "TeamRequest",
     "ToldOnce",
+    "TotpDevice",
     "User",
 ]

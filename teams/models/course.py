@@ -5,6 +5,8 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from teams.models.second_factor import SecondFactorPolicy
+
 if TYPE_CHECKING:
     pass
 
@@ -54,6 +56,13 @@ class Course(models.Model):
         null=True,
         blank=True,
         help_text="Days after the last day until students' names and addresses are removed; empty keeps them.",
+    )
+    second_factor = models.CharField(
+        max_length=10,
+        blank=True,
+        default=SecondFactorPolicy.NOBODY,
+        choices=SecondFactorPolicy.choices,
+        help_text="Who needs a second factor before they spend, grade or change this course.",
     )
     practice_open = models.BooleanField(
         default=False, help_text="Students may enter the practice team."

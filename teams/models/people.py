@@ -50,6 +50,11 @@ class User(AbstractBaseUser, PermissionsMixin):
         blank=True,
         help_text="When somebody showed that this address is theirs; empty: nobody did.",
     )
+    second_factor_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When a second factor was set up; empty: a password is enough. Sessions name this moment.",
+    )
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
     joined_at = models.DateTimeField(default=timezone.now)

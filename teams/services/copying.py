@@ -7,7 +7,14 @@ from django.db import transaction
 from teams.models import Course, CourseAccount, Membership, Milestone, Price, Role, Section, User
 from teams.services import audit
 
-KEPT = ("team_budget", "compute_rate", "daily_chat_cap", "team_size", "keep_days")
+KEPT = (
+    "team_budget",
+    "compute_rate",
+    "daily_chat_cap",
+    "team_size",
+    "keep_days",
+    "second_factor",
+)
 
 
 def copy_course(

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from teams.models import Course, MailKind, User
-from teams.services import audit, invitations, mail, throttle
+from teams.services import audit, invitations, mail, second_factor, throttle
 from teams.services.refused import CourseRefused
 
 RESEND_SECONDS = 120
@@ -53,6 +53,7 @@ def hand_over(account: User) -> bool:
         )
     account.set_unusable_password()
     account.save(update_fields=["password"])
+    second_factor.forget_factors(account)  # of whoever sat in it: they would lock its owner out
     audit.record(
         course=None,
         person=None,
@@ -72,6 +73,9 @@ def set_password_by_link(*, person: User, password: str) -> None:
     if not unchanged.update(password=hashed):
         raise LinkUsed
     person.password = hashed
+    if not person.is_proven:
+        second_factor.forget_factors(person)
+    second_factor.sign_out_everywhere(person)
     prove(person)
     throttle.forgive("sign-in", about=person.email)
 

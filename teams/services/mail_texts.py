@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from teams.models import MailKind, OutgoingMail, User
-from teams.services import links
+from teams.services import links, university
 
 DAY_SECONDS = 86_400
 
@@ -39,6 +39,9 @@ def _invitation(mail: OutgoingMail) -> Letter:
     assert person is not None, "an invitation is to somebody"
     if person.is_proven:
         return _enrolled(mail)
+    if university.lets_in(person.email, person):
+        text = f"Hello {person},\n\nyou are enrolled in {mail.course}. {_by_university()}"
+        return Letter(f"You are enrolled in {mail.course}", text)
     text = (
         f"Hello {person},\n\nyou are enrolled in {mail.course}. Set your password here to enter:\n\n"
         f"{settings.SITE_URL}{links.password_link(person)}\n\nThe link works for {_days()} days. After that, "
@@ -52,12 +55,19 @@ def _password(mail: OutgoingMail) -> Letter | None:
     person = account_of(mail.address)
     if person is None or runs_the_platform_unproven(person):
         return None
+    if university.lets_in(person.email, person):
+        text = f"Hello {person},\n\nyou need no password here. {_by_university()}"
+        return Letter("How you sign in", text)
     text = (
         f"Hello {person},\n\nsomebody asked for a new password for this address on the course platform. "
         f"If it was you, set it here:\n\n{settings.SITE_URL}{links.password_link(person)}\n\n"
         "If it was not you, do nothing: your password stays as it is.\n"
     )
     return Letter("Set a new password", text)
+
+
+def _by_university(path: str = "") -> str:
+    return f"Press “Sign in with {settings.OIDC_NAME}” here:\n\n{settings.SITE_URL}{path or '/sign-in/'}\n\n"
 
 
 def _confirm(mail: OutgoingMail) -> Letter | None:
@@ -87,6 +97,12 @@ def _join(mail: OutgoingMail) -> Letter | None:
             f"Hello {person},\n\nsomebody, probably you, wants to join a course with this address. You have an account here "
             f"already. Sign in and enter the course:\n\n{settings.SITE_URL}{links.code_link(code)}\n\n"
             "If it was not you, do nothing.\n"
+        )
+        return Letter("Enter your course", text)
+    if university.lets_in(mail.address):
+        text = (
+            "Hello,\n\nsomebody, probably you, wants to join a course with this address. "
+            f"{_by_university(links.code_link(code))}If it was not you, do nothing.\n"
         )
         return Letter("Enter your course", text)
     text = (

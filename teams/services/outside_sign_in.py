@@ -14,7 +14,7 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 
 from teams.models import Course, OutsideIdentity, User
-from teams.services import audit, first_account, identity
+from teams.services import audit, first_account, identity, second_factor
 
 
 class SignInRefused(Exception):
@@ -128,6 +128,8 @@ def _link(claims: Claims) -> User:
     elif person.has_usable_password():
         person.set_unusable_password()
         person.save(update_fields=["password"])
+        if not person.is_proven:
+            second_factor.forget_factors(person)
     OutsideIdentity.objects.create(person=person, issuer=claims.issuer, subject=claims.subject)
     courses: list[Course | None] = [
         membership.course for membership in person.memberships.select_related("course")

@@ -30,6 +30,7 @@ LIMITS: Mapping[str, tuple[str, str]] = {
         "10/minute;40/hour;120/day",
         "60/minute;600/hour",
     ),  # in a browser that knew the password once
+    "second-factor": ("5/minute;20/hour;60/day", "60/minute;600/hour"),
     "password-change": ("5/minute;20/hour;60/day", "100/10 minutes;1000/day"),
     "outside-sign-in": ("1000/minute;10000/day", "120/minute;1200/hour"),
     "join": ("3/10 minutes;10/day", "100/10 minutes;1000/day"),

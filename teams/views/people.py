@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Q
@@ -29,6 +30,8 @@ from teams.services import (
     invitations,
     mail,
     roster,
+    second_factor,
+    university,
 )
 
 PAGE_PEOPLE = 50
@@ -192,9 +195,17 @@ def _let_in(*, membership: Membership, person: User) -> None:
         enrolment.reactivate(membership=membership, person=person)
 
 
+def _reset_factor(*, membership: Membership, person: User) -> None:
+    second_factor.reset(account=membership.person, person=person, by_operator=False)
+
+
 SWITCHES: dict[str, tuple[Callable[..., None], str]] = {
     "out": (enrolment.deactivate, "{name} can no longer enter. All their work stays."),
     "in": (_let_in, "{name} can enter again."),
+    "reset": (
+        _reset_factor,
+        "The second factor of {name} is gone. They are signed out everywhere, and told by mail.",
+    ),
     "erase": (erasing.erase, "Name and address are gone. What the team made is still there."),
     "take_back": (
         enrolment.take_back,
@@ -210,6 +221,9 @@ SWITCHES: dict[str, tuple[Callable[..., None], str]] = {
 def _mail_link(membership: Membership) -> str:
     """An invitation for somebody who never came, a link to a new password for everybody else."""
     person = membership.person
+    if university.lets_in(person.email, person):
+        invitations.send_password_link(email=person.email)
+        return f"{person} signs in with {settings.OIDC_NAME}: the mail to {person.email} says so. It has no password link."
     if not person.is_expected:
         invitations.send_password_link(email=person.email)
         return f"A link to set a password is on its way to {person.email}."

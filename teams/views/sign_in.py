@@ -13,7 +13,7 @@ from django.urls import reverse, reverse_lazy
 from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods
 
-from teams import known_browser, oidc
+from teams import known_browser, oidc, second_step
 from teams.access import SignedInRequest, public_view, signed_in_view
 from teams.forms import FirstAccountForm, JoinForm, PasswordLinkForm, SignInForm, SignUpForm
 from teams.models import Course, Membership, Role, User
@@ -25,6 +25,7 @@ from teams.services import (
     links,
     mail,
     people,
+    second_factor,
     throttle,
 )
 
@@ -106,6 +107,7 @@ class PasswordChangeView(auth_views.PasswordChangeView):
         except identity.LinkUsed:
             return redirect("sign_in")
         update_session_auth_hash(self.request, person)
+        second_factor.sign_out_everywhere(person, but=second_step.key_in_list(self.request))
         messages.success(
             self.request, "Your password is changed. Other browsers are signed out."
         )

@@ -1,6 +1,7 @@
 """For whoever runs the platform: its accounts, its record, and seeing it as another person does."""
 
 from collections.abc import Callable
+from functools import partial
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -12,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from teams import impersonation
 from teams.access import SignedInRequest, signed_in_view, staff_view
 from teams.models import AuditEntry, User
-from teams.services import accounts, billing, erasing, mail
+from teams.services import accounts, billing, erasing, mail, second_factor
 from teams.services.courses import CourseRefused
 
 MOST_FOUND = 20
@@ -20,6 +21,10 @@ PAGE_ACCOUNTS = 50
 DECISIONS: dict[str, tuple[Callable[..., None], str]] = {
     "close": (accounts.close, "{} can no longer sign in. All their work stays."),
     "reopen": (accounts.reopen, "{} can sign in again."),
+    "reset": (
+        partial(second_factor.reset, by_operator=True),
+        "The second factor of {} is gone; they set up a new one.",
+    ),
     "erase": (
         erasing.erase_account,
         "Name and address are gone. What they made is still there.",

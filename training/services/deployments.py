@@ -10,7 +10,7 @@ from django.db.models import Avg, Count, Sum
 from django.utils import timezone
 
 from teams.models import Membership, Team, User
-from teams.services import audit, money
+from teams.services import audit, money, second_factor
 from teams.services.money import Charge
 from teams.services.sweeping import each_alone
 from training.models import (
@@ -167,9 +167,8 @@ def _makers(keys: list[EndpointKey]) -> dict[int, Membership]:
     places = Membership.objects.filter(
         course__in=[key.team.course_id for key in keys], person__in=people
     )
-    return {
-        place.person_id: place for place in places.filter(active=True, person__is_active=True)
-    }
+    places = places.filter(active=True, person__is_active=True)
+    return {place.person_id: place for place in places.select_related("person", "course")}
 
 
 def _why_stopped(key: EndpointKey, makers: dict[int, Membership]) -> str:
@@ -177,11 +176,11 @@ def _why_stopped(key: EndpointKey, makers: dict[int, Membership]) -> str:
     if key.team.course.is_over():
         return "the course is over"
     maker = makers.get(key.created_by_id or 0)
-    return (
-        ""
-        if maker is not None and maker.may_enter(key.team)
-        else "whoever made it is no longer in the team"
-    )
+    if maker is None or not maker.may_enter(key.team):
+        return "whoever made it is no longer in the team"
+    if second_factor.needed_by(maker) and maker.person.second_factor_at is None:
+        return "whoever made it needs a second factor, and has none yet"
+    return ""
 
 
 def deployed(team: Team, model: str, *, trains: bool = True) -> TrainingRun | None:

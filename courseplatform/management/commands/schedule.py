@@ -13,7 +13,14 @@ from courseplatform.erasing_rows import forget_freed_pages
 from datasets.services import retention
 from evaluation.services import chat, interviews, reminders
 from teams import presence
-from teams.services import archive_exports, archive_imports, billing, erasing, mail
+from teams.services import (
+    archive_exports,
+    archive_imports,
+    billing,
+    erasing,
+    mail,
+    second_factor,
+)
 from training.services import base_trials, deployments, merging, reconcile, run_disk, speed_trial
 
 RETENTION_SECONDS = 3600
@@ -43,6 +50,7 @@ class Command(BaseCommand):
             (settings.RECONCILE_SECONDS, merging.sweep),
             (RETENTION_SECONDS, erasing.apply_retention),
             (RETENTION_SECONDS, SessionStore.clear_expired),
+            (RETENTION_SECONDS, second_factor.forget_old_browsers),
             (RETENTION_SECONDS, retention.prune),
             (RETENTION_SECONDS, run_disk.prune),
             (RETENTION_SECONDS, merging.prune),
