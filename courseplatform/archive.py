@@ -22,8 +22,9 @@ from django.db.models import Q
 
 from courseplatform.course_archive import tables
 from evaluation.models import Interview, JudgeOpinion, OpinionStatus, Turn, TurnStatus
-from teams.models import Course, DiskAccount, Hold, HoldState, Method, User
+from teams.models import Course, DiskAccount, Hold, HoldState, User
 from teams.services.archive_exports import ExportRefused
+from training import methods
 from training.models import Artifact, TrainingRun
 from training.run_files import is_file_in, open_in
 from training.services.bundle import model_proof
@@ -230,8 +231,10 @@ def _rows(model: type[models.Model], course: Course) -> Iterator[Row]:
 
 def _proofs(course: Course) -> Iterator[str]:
     """For each model that this platform trained at a provider: what lets it be asked again where the course comes back."""
-    runs = TrainingRun.objects.filter(team__course=course, method=Method.OPENAI)
-    runs = runs.exclude(base_model__method=Method.LORA).exclude(result_model="")
+    away = methods.where(lambda method: method.kept_by_provider)
+    runs = TrainingRun.objects.filter(team__course=course, method__in=away)
+    ours = TrainingRun.objects.on_this_machine().values("pk")
+    runs = runs.exclude(pk__in=ours).exclude(result_model="")
     for run in runs:
         yield (
             json.dumps(

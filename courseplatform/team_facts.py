@@ -14,7 +14,8 @@ from datasets.models import Dataset, DatasetVersion, Draft
 from evaluation.models import BetterAnswer, Comparison, Interview, InterviewStatus, Submission
 from evaluation.services import improving
 from evaluation.services.deadlines import deadline_in
-from teams.models import Method, Milestone, Team
+from teams.methods import choices
+from teams.models import Milestone, Team
 from training.models import RunEvent, RunStatus, RunVerdict, TrainingRun
 
 LONGEST_SHOWN = 90  # characters of a question or an answer in a sentence
@@ -197,7 +198,7 @@ def _short(text: str) -> str:
 
 def _missing(steps: list[Step]) -> tuple[str, str] | None:
     """The first method of the plan that the team has not tried; LoRA where the plan names none."""
-    methods = {method.value: method.label for method in Method}
+    methods = dict(choices())
     for step in steps:
         if not step.done and not step.active and step.milestone.goal in methods:
             return step.milestone.goal, methods[step.milestone.goal]

@@ -17,7 +17,8 @@ from evaluation.models import (
     Level,
     Turn,
 )
-from teams.models import Course, LedgerEntry, Method, SubjectKind, Team
+from teams.methods import KnownMethod, known
+from teams.models import Course, LedgerEntry, SubjectKind, Team
 from training.models import DeletedRun, RunStatus, TrainingRun
 
 NEWEST = 200  # runs: enough to judge an estimator, the same work whatever the size of the course
@@ -75,7 +76,8 @@ def points_by_team(course: Course) -> dict[int, Points]:
 class Estimates:
     """How near the estimates of one method came. Money in micro-dollars, `error` in percent of what it cost."""
 
-    method: Method
+    method: str
+    label: str
     runs: int
     expected: int
     actual: int
@@ -105,7 +107,7 @@ def estimates(course: Course) -> list[Estimates]:
         compared = _compared(run, entries.get(run.key))
         if compared is not None:
             rows.setdefault(run.method, []).append(compared)
-    return [_estimates(method, rows.get(method, [])) for method in Method]
+    return [_estimates(method, rows.get(method.name, [])) for method in known()]
 
 
 def _compared(run: TrainingRun, entry: LedgerEntry | None) -> _Compared | None:
@@ -117,9 +119,10 @@ def _compared(run: TrainingRun, entry: LedgerEntry | None) -> _Compared | None:
     return _Compared(run.expected_cost, run.most_cost, used) if used else None
 
 
-def _estimates(method: Method, rows: list[_Compared]) -> Estimates:
+def _estimates(method: KnownMethod, rows: list[_Compared]) -> Estimates:
     return Estimates(
-        method,
+        method.name,
+        method.label,
         len(rows),
         sum(row.expected for row in rows),
         sum(row.actual for row in rows),

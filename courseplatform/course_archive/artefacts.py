@@ -7,11 +7,11 @@ import msgspec
 from courseplatform.course_archive.rows import ArchiveRefused
 from courseplatform.course_archive.tables import RUN
 from training.archives.adapter import AdapterConfig
-from training.archives.manifest import CONFIG, IN_A_COURSE, PROGRAM, RESULT
+from training.archives.manifest import CONFIG, PROGRAM, RESULT
 from training.archives.program import Program, document
 from training.models import Artifact, Hosting, TrainingRun
 from training.run_files import file_in
-from training.services import adapters, finish, json_files
+from training.services import adapters, finish, json_files, kept_files
 from training.services.base_names import name_base
 from training.services.endpoints import public_address
 
@@ -53,7 +53,7 @@ class Artefacts:
 
     def _keep_run(self, run: TrainingRun, said: Files, content: BinaryIO) -> None:
         rewritten = self._rewritten(run, said)
-        names = IN_A_COURSE[run.method]
+        names = kept_files.in_a_course()[run.method].files
         run.folder.mkdir(parents=True, mode=0o700)
         for place, size in said.files:
             name = names[place]

@@ -24,7 +24,7 @@ from teams.models import AT_WORK, ArchiveImport, BudgetAccount, Course, Membersh
 from teams.services import archive_imports, audit, ledger_sums
 from teams.services.imported_people import NOWHERE
 from training.models import TrainingRun
-from training.services import base_models
+from training.services import base_models, kept_files
 
 CHILD = "courseplatform.course_archive.child"
 LIMITS = sandbox.Limits(seconds=600, cpu_seconds=500, memory_mb=2048, file_mb=4096, output_mb=16)
@@ -80,7 +80,9 @@ def bring_course(*, import_: ArchiveImport, beat: Callable[[str], None]) -> Cour
         CHILD, limits=LIMITS, files=inputs, folder=import_.folder / "box"
     ) as box:
         beat("Checking every row and file in it")
-        answer = msgspec.convert(box.run({}, on_tick=lambda: beat("")), Answer, strict=False)
+        told = {"methods": kept_files.as_request(kept_files.in_a_course())}
+        said = box.run(told, on_tick=lambda: beat(""))
+        answer = msgspec.convert(said, Answer, strict=False)
         arrival = Arrival(import_, box, answer, beat)
         try:
             return arrival.bring()

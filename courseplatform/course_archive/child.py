@@ -38,6 +38,7 @@ from courseplatform.course_archive.tables import (
 )
 from teams.sandbox_child import Refusal, Tell, input_file
 from training.archives.contents import storable_text
+from training.archives.manifest import KeptFiles
 from training.archives.zips import ZipLimits, lines_of, names_of, open_zip, text_of
 
 LIMITS = ZipLimits(members=25_000, unpacked_bytes=2_000_000_000)
@@ -50,11 +51,15 @@ Row = dict[str, Any]
 
 
 def main(request: dict[str, Any], tell: Tell) -> dict[str, Any]:
-    """`{tables: {label: [offset, lines]}, people, proofs, files, …}`. Raises Refusal."""
+    """`request`: `methods`, a KeptFiles by its name. Raises Refusal.
+
+    Gives `{tables: {label: [offset, lines]}, people, proofs, files, …}`.
+    """
     archive = open_zip(input_file("upload"), LIMITS)
     _check_members(archive)
     _check_about(archive)
-    reading = _Reading(archive, tell)
+    kept = msgspec.convert(request["methods"], dict[str, KeptFiles])
+    reading = _Reading(archive, tell, kept)
     with Path("rows").open("wb") as out, Path("blocks").open("wb") as blocks:
         tables = reading.write_tables(out, blocks)
     with Path("files").open("wb") as out, Path("artefacts").open("wb") as told:
@@ -95,11 +100,13 @@ def _decoded(text: bytes, member: str, place: str) -> Row:
 class _Reading:
     """Goes through the tables in their order."""
 
-    def __init__(self, archive: zipfile.ZipFile, tell: Tell) -> None:
+    def __init__(
+        self, archive: zipfile.ZipFile, tell: Tell, methods: dict[str, KeptFiles]
+    ) -> None:
         self.archive, self.tell = archive, tell
         self.names = set(names_of(archive))
         self.lines = 0
-        self.datasets, self.runs = Datasets(), Runs()
+        self.datasets, self.runs = Datasets(), Runs(methods)
         for number, row in self._rows(BY_LABEL[PLACE]):
             self.datasets.add_place(number, row)
         self.lines = 0

@@ -33,8 +33,8 @@ from teams.models import (
     SubjectKind,
 )
 from training import methods
-from training.archives.manifest import ALLOWED
 from training.models import ENDED, Artifact, BaseModel, TrainingRun
+from training.services import kept_files
 from training.services.bundle import proves_model
 from training.services.charges import provider_name
 
@@ -152,11 +152,14 @@ def _keep_artifacts(arrival: "Arrival", table: Table, lines: list[Line]) -> None
     """Those whose files came are there already, with the hash they have here. Of the others only the record is left."""
     runs = arrival.known.of(RUN)
     there = set(Artifact.objects.filter(run__in=runs.values()).values_list("run_id", "path"))
-    methods = dict(TrainingRun.objects.filter(pk__in=runs.values()).values_list("pk", "method"))
+    method_of = dict(
+        TrainingRun.objects.filter(pk__in=runs.values()).values_list("pk", "method")
+    )
+    allowed = kept_files.in_a_course()
     made: list[tuple[int, models.Model]] = []
     for line in lines:
         values = values_of(table, line, arrival.known)
-        if values["path"] not in ALLOWED[methods[values["run_id"]]]:
+        if values["path"] not in allowed[method_of[values["run_id"]]].files:
             raise refused(table, line[0], "path", "A run of this method leaves no such file.")
         if (values["run_id"], values["path"]) not in there:
             made.append((line[1]["id"], Artifact(**values)))

@@ -11,23 +11,23 @@ from teams.sandbox_child import Refusal, Tell
 from training.archives import adapter
 from training.archives.manifest import (
     CONFIG,
-    IN_A_COURSE,
     MOST_TEXT_BYTES,
     PROGRAM,
     TEMPLATE,
     WEIGHTS,
+    KeptFiles,
 )
 from training.archives.run_child import read_program
 from training.archives.zips import names_of, pieces, text_of
 
-METHODS = tuple(IN_A_COURSE)
 Row = dict[str, Any]
 
 
 class Runs:
-    """By a run's key in the archive: its number and its method."""
+    """By a run's key in the archive: its number and its method. `methods`: what each may bring."""
 
-    def __init__(self) -> None:
+    def __init__(self, methods: dict[str, KeptFiles]) -> None:
+        self.methods = methods
         self.known: dict[str, tuple[int, str]] = {}
 
     def add(self, number: int, row: Row) -> None:
@@ -39,7 +39,7 @@ class Runs:
                 f"{place}, key",
                 f"Each run has a key of its own, and there are at most {MOST_RUNS:,}.",
             )
-        if method not in METHODS:
+        if method not in self.methods:
             raise Refusal(member, f"{place}, method", "This platform knows no such method.")
         self.known[key] = (row["id"], method)
 
@@ -54,7 +54,7 @@ class Runs:
                 key, _, inside = name.removeprefix(FILES).partition("/")
                 if key not in self.known:
                     raise Refusal(name, "", "It belongs to a run that is not in the archive.")
-                if inside not in IN_A_COURSE[self.known[key][1]]:
+                if inside not in self.methods[self.known[key][1]].files:
                     raise Refusal(
                         name,
                         "",
@@ -63,10 +63,11 @@ class Runs:
                 found.setdefault(key, {})[inside] = name
         for key, files in found.items():
             run, method = self.known[key]
-            copied = _copied(archive, method, files, out)
+            kept = self.methods[method]
+            copied = _copied(archive, kept, files, out)
             told.write(
                 msgspec.json.encode(
-                    {"run": run, "files": copied, **_looked_at(archive, method, files)}
+                    {"run": run, "files": copied, **_looked_at(archive, kept, files)}
                 )
                 + b"\n"
             )
@@ -74,10 +75,10 @@ class Runs:
 
 
 def _copied(
-    archive: zipfile.ZipFile, method: str, files: dict[str, str], out: IO[bytes]
+    archive: zipfile.ZipFile, kept: KeptFiles, files: dict[str, str], out: IO[bytes]
 ) -> list[list[int]]:
     places = []
-    for place, inside in enumerate(IN_A_COURSE[method]):
+    for place, inside in enumerate(kept.files):
         if inside in files:
             start = out.tell()
             for piece in pieces(archive, files[inside]):
@@ -86,9 +87,9 @@ def _copied(
     return places
 
 
-def _looked_at(archive: zipfile.ZipFile, method: str, files: dict[str, str]) -> Row:
+def _looked_at(archive: zipfile.ZipFile, kept: KeptFiles, files: dict[str, str]) -> Row:
     """What an adapter or a program consists of, in named fields."""
-    if method == "dspy" and PROGRAM in files:
+    if kept.is_program and PROGRAM in files:
         text = text_of(archive, files[PROGRAM], most_bytes=MOST_TEXT_BYTES)
         return {"program": read_program(text, files[PROGRAM])}
     if not {WEIGHTS, CONFIG, TEMPLATE} & files.keys():

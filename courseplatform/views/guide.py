@@ -9,6 +9,7 @@ from django.views.decorators.http import require_POST
 
 from courseplatform import practice
 from teams.access import Access, SignedInRequest, course_view, signed_in_view
+from teams.methods import known
 from teams.models import Course
 from teams.services import providers
 from teams.services.prices import training_prices
@@ -83,6 +84,7 @@ def guide_topic(request: SignedInRequest, topic: str) -> HttpResponse:
         "before": TOPICS[place - 1] if place else None,
         "after": TOPICS[place + 1] if place + 1 < len(TOPICS) else None,
         "section": "guide",
+        "wanted": {method.name: method.rows for method in known()},
         "own_service": not providers.has_any(getattr(request, "course", None)),
         "endings": shutdowns.of_course(getattr(request, "course", None))
         if topic == "openai"

@@ -17,7 +17,8 @@ from courseplatform import next_step, progress, service_state, team_facts
 from courseplatform.demo import state as demo_state
 from evaluation.models import Submission
 from teams.access import Access, SignedInRequest, course_view, public_view, team_view
-from teams.models import Course, Membership, Method, Milestone, Role, Team
+from teams.methods import choices
+from teams.models import Course, Membership, Milestone, Role, Team
 from teams.services import costs, team_requests
 from teams.services.courses import CODES
 from training.services import shutdowns
@@ -141,9 +142,7 @@ def _team_row(
             if one.professor.active
         ],
         "has_data": Milestone.Goal.DATASET in done.goals,
-        "methods": [
-            (method.value, method.label, method.value in done.goals) for method in Method
-        ],
+        "methods": [(name, label, name in done.goals) for name, label in choices()],
         "failed": done.failed,
         "submitted": Milestone.Goal.SUBMISSION in done.goals,
         "costs": spent,

@@ -39,7 +39,7 @@ factors, with reasons; `guideline`.
 `tokens(rows, count_tokens, context)`, `tokens_of(row, count_tokens)`.
 """
 
-from datasets.checks.advising import GUIDELINES, Advice, MethodAdvice, advice, guideline
+from datasets.checks.advising import Advice, MethodAdvice, advice, guideline
 from datasets.checks.coverage import coverage, suggest_labels
 from datasets.checks.duplicates import exact_duplicates, leakage, near_duplicates, openings
 from datasets.checks.files import FileReport, check_file
@@ -54,7 +54,6 @@ from datasets.checks.tokens import tokens, tokens_of
 from second_grade.familiar import unfamiliar_spans as beyond_grade_two
 
 __all__ = [
-    "GUIDELINES",
     "Advice",
     "FileReport",
     "Finding",

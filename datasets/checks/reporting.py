@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from datasets.checks.advising import METHODS, guideline
+from datasets.checks.advising import guideline
 from datasets.checks.coverage import coverage
 from datasets.checks.duplicates import (
     MOST_COMPARED,
@@ -21,6 +21,7 @@ from datasets.checks.speaker import speaker
 from datasets.checks.tokens import CountTokens, tokens
 from datasets.formats import Problem, Row
 from second_grade.phrases import says_it_is_an_ai
+from teams.methods import known
 
 _MOST_LISTED = 100
 
@@ -46,7 +47,7 @@ def report(
     quality: dict[str, Any] = {
         "rows": len(rows),
         "turns": sum(len(row.messages) for row in rows),
-        "guideline": {method: guideline(method, len(rows)) for method in METHODS},
+        "guideline": {method.name: guideline(method, len(rows)) for method in known()},
         "tokens": tokens(rows, count_tokens, context_tokens),
         "language": language(student),
         "speaker": speaker(rows),

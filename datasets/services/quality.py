@@ -7,6 +7,7 @@ from typing import Any
 from datasets import checks, formats
 from datasets.models import DatasetVersion, Shape
 from datasets.services.reading import plain, stored_rows
+from teams.methods import KnownMethod, known
 
 LOOKED_AT_FOR_LOSSES = 2_000
 SHOWN_VALUES = 12
@@ -23,18 +24,17 @@ class SizeAdvice:
     sentence: str
 
 
-LABELS = {"dspy": "DSPy", "openai": "OpenAI", "lora": "LoRA"}
 VERDICTS = {"too_few": "bad", "few": "warn", "good": "good", "plenty": "good"}
 
 
 def size_advice(version: DatasetVersion) -> list[SizeAdvice]:
     """The guide's sizes per method against this version's rows."""
-    return [_advice(method, checks.guideline(method, version.row_count)) for method in LABELS]
+    return [_advice(method, checks.guideline(method, version.row_count)) for method in known()]
 
 
-def _advice(method: str, told: dict[str, Any]) -> SizeAdvice:
+def _advice(method: KnownMethod, told: dict[str, Any]) -> SizeAdvice:
     return SizeAdvice(
-        method, LABELS[method], told["span"], VERDICTS[told["verdict"]], told["sentence"]
+        method.name, method.label, told["span"], VERDICTS[told["verdict"]], told["sentence"]
     )
 
 

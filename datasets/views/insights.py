@@ -16,6 +16,7 @@ from datasets.services.reading import row_at
 from datasets.services.rework import QueueAway
 from datasets.views.versions import find_version, frame, position
 from teams.access import Access, SignedInRequest, team_view
+from teams.methods import label_of
 from teams.models import Team
 from teams.services import providers
 
@@ -33,11 +34,12 @@ def version_seen(request: HttpRequest, team: Team, dataset_id: int, number: int)
     base = base if base in bases else (bases[0] if bases else "")
     row = row_at(version, place - 1)
     assert row is not None
-    views = {
-        "lora": _seen(model_view.lora, row, base),
+    seen = {
+        "lora": _seen(model_view.lora, row, base) | {"base": base},
         "openai": _seen(model_view.openai, row),
         "dspy": _seen(model_view.dspy, row),
     }
+    views = {name: {**view, "label": label_of(name)} for name, view in seen.items()}
     context = frame(team, version, "seen") | {
         "place": place,
         "bases": bases,

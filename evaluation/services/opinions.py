@@ -7,7 +7,7 @@ from django.db import transaction
 
 from evaluation import judge_prompt
 from evaluation.models import Interview, JudgeOpinion, OpinionStatus, Subject
-from teams.models import Confidence, Hold, Method, SubjectKind
+from teams.models import Confidence, Hold, SubjectKind
 from teams.services import money
 from teams.services.money import Charge
 from training.services import charges
@@ -150,7 +150,7 @@ def _booked(
     return Charge(
         subject_kind=KIND,
         subject_id=str(opinion.key),
-        method=Method(opinion.interview.run.method),
+        method=opinion.interview.run.method,
         provider=code,
         model=model,
         cost=cost,

@@ -8,10 +8,13 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from teams.methods import choices
 from teams.models.course import Course
 
 
 class Method(models.TextChoices):
+    """The methods that come with the platform, to name one. Which there are: `teams.methods.known`."""
+
     DSPY = "dspy", "DSPy"
     OPENAI = "openai", "OpenAI"
     LORA = "lora", "LoRA"
@@ -226,7 +229,7 @@ class LedgerEntry(models.Model):
         related_name="correction",
         help_text="The entry that this one corrects; it can be corrected once.",
     )
-    method = models.CharField(max_length=10, choices=Method.choices)
+    method = models.CharField(max_length=10, choices=choices)
     provider = models.CharField(max_length=40)
     model = models.CharField(max_length=200)
     input_tokens = models.BigIntegerField(default=0)

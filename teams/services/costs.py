@@ -9,7 +9,8 @@ from typing import Any, TextIO
 from django.db.models import Count, QuerySet, Sum
 from django.utils import timezone
 
-from teams.models import BudgetAccount, Course, LedgerEntry, LedgerSum, Method, Team, User
+from teams.methods import choices, label_of
+from teams.models import BudgetAccount, Course, LedgerEntry, LedgerSum, Team, User
 from teams.services import ledger_sums, team_ledger
 
 LEDGER_COLUMNS = [
@@ -119,7 +120,7 @@ def grouped(course: Course, field: str) -> list[dict[str, Any]]:
             row["group"] = date.fromisoformat(row["group"])
     elif field == LedgerSum.Field.METHOD:
         for row in rows:
-            row["group"] = Method(row["group"]).label
+            row["group"] = label_of(row["group"])
     return rows
 
 
@@ -187,7 +188,7 @@ def forecast(course: Course) -> int | None:
 def segments(row: TeamCosts) -> Iterator[tuple[str, str, float, float]]:
     """(class, label, start %, width %) of each method's part in the team's limit, for one bar."""
     start = 0.0
-    for name, label in [*Method.choices, ("chat", "Chat")]:
+    for name, label in [*choices(), ("chat", "Chat")]:
         width = 100 * row.by_method.get(name, 0) / row.limit if row.limit else 0.0
         if width:
             yield name, label, start, min(width, 100 - start)

@@ -19,7 +19,6 @@ from teams.models import (
     Hold,
     HoldState,
     LedgerEntry,
-    Method,
     PaidFor,
     Purpose,
     SubjectKind,
@@ -68,7 +67,7 @@ class Charge:
 
     subject_kind: str
     subject_id: str
-    method: Method
+    method: str
     provider: str
     model: str
     cost: int

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from datasets import checks, formats
 from datasets.formats import Row
+from teams.methods import named
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -59,7 +60,7 @@ def different_rows(count: int, **labels: str) -> list[Row]:
     ],
 )
 def test_size_is_judged_by_each_methods_guideline(rows, verdicts):
-    found = [checks.guideline(method, rows) for method in ("dspy", "openai", "lora")]
+    found = [checks.guideline(named(method), rows) for method in ("dspy", "openai", "lora")]
     assert tuple(one["verdict"] for one in found) == verdicts
     assert all(one["sentence"] for one in found)
 

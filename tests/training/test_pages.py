@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from datasets.checks import guideline
 from datasets.models import DatasetVersion
+from teams.methods import named
 from teams.models import Method, Team, User
 from tests import factories
 from training import jobs
@@ -64,7 +65,7 @@ def test_the_form_opens_with_a_price_and_size_advice(
     settings.HAS_PROVIDER = True
     page = text(browser.get(url("run_new", team, method)))
     assert "will be held" in page
-    sentences = [guideline(method, rows)["sentence"] for rows in range(1, version.row_count + 1)]
+    sentences = [guideline(named(method), rows)["sentence"] for rows in range(1, version.row_count + 1)]
     assert any(sentence in page for sentence in sentences)
     assert "Your team has left $25.00" in page
 

@@ -1,6 +1,7 @@
 """`run.json`: what a run archive says about itself, and which files it may bring."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Collection
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -23,32 +24,32 @@ CONFIG = "adapter/adapter_config.json"
 TEMPLATE = "adapter/chat_template.jinja"
 PROGRAM = "program.json"
 RESULT = "result.json"
-ALLOWED: dict[str, tuple[str, ...]] = {
-    "lora": (
-        RESULT,
-        WEIGHTS,
-        CONFIG,
-        TEMPLATE,
-        "adapter/README.md",
-        "adapter/tokenizer.json",
-        "adapter/tokenizer_config.json",
-        "adapter/special_tokens_map.json",
-    ),
-    "dspy": (RESULT, PROGRAM),
-    "openai": (RESULT, "result.csv", "train.jsonl", "validation.jsonl"),
-}
-"""The only files that a run of each method may bring. Their place here is all that names them on their way in."""
-IN_A_COURSE = {**ALLOWED, "openai": (*ALLOWED["openai"], *ALLOWED["lora"][1:])}
-"""The same for the runs of a course: a job of the platform's own service is an OpenAI run and left an adapter."""
-NEEDED: dict[str, tuple[str, ...]] = {
-    "lora": (WEIGHTS, CONFIG),
-    "dspy": (PROGRAM,),
-    "openai": (),
-}
+ADAPTER_FILES = (
+    WEIGHTS,
+    CONFIG,
+    TEMPLATE,
+    "adapter/README.md",
+    "adapter/tokenizer.json",
+    "adapter/tokenizer_config.json",
+    "adapter/special_tokens_map.json",
+)
 Text = Annotated[str, Meta(max_length=300)]
 Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Whole = Annotated[int, Meta(ge=0, lt=2**31)]
 Setting = int | float | str | bool | list[str] | dict[str, float] | None
+
+
+class KeptFiles(msgspec.Struct, frozen=True):
+    """What an archive may bring of a run, by its method. The child that reads it is told by whoever starts it.
+
+    `files`: the only ones; their place is all that names them on their way in. `needed`: those that must be there.
+    `is_program`, `leaves_adapter`: as `training.methods.TrainingMethod` says, for how they are looked at.
+    """
+
+    files: tuple[str, ...]
+    needed: tuple[str, ...] = ()
+    is_program: bool = False
+    leaves_adapter: bool = False
 
 
 class ArchiveFile(msgspec.Struct, frozen=True):
@@ -84,7 +85,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
     schema: int
     run: UUID
-    method: Literal["lora", "dspy", "openai"]
+    method: Annotated[str, Meta(max_length=10)]
     base_model: Text
     seed: Whole
     dataset: ArchiveData
@@ -99,8 +100,8 @@ class Manifest(msgspec.Struct, frozen=True):
     base: ArchiveBase = ArchiveBase()
 
 
-def read_manifest(text: bytes) -> Manifest:
-    """Raises Refusal."""
+def read_manifest(text: bytes, methods: Collection[str]) -> Manifest:
+    """`methods`: names of those that this platform has. Raises Refusal."""
     try:
         found = msgspec.json.decode(text, type=Manifest)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as wrong:
@@ -111,5 +112,12 @@ def read_manifest(text: bytes) -> Manifest:
             "schema",
             f"It was exported by another version of the platform ({found.schema}, this one reads {SCHEMA}). "
             "Export the run again.",
+        )
+    if found.method not in methods:
+        raise Refusal(
+            MANIFEST,
+            "method",
+            f"This platform has no method “{found.method}”, only {', '.join(sorted(methods))}. "
+            "Import the run where it was made.",
         )
     return found

@@ -14,7 +14,6 @@ import msgspec
 from teams.sandbox_child import Refusal, Tell, input_file
 from training.archives import adapter, contents, program
 from training.archives.manifest import (
-    ALLOWED,
     CONFIG,
     EVENTS,
     MANIFEST,
@@ -22,13 +21,13 @@ from training.archives.manifest import (
     MOST_FILES,
     MOST_LINES_BYTES,
     MOST_TEXT_BYTES,
-    NEEDED,
     PICKLES,
     PROGRAM,
     ROWS,
     SIGNATURE,
     TEMPLATE,
     WEIGHTS,
+    KeptFiles,
     Manifest,
     read_manifest,
 )
@@ -46,19 +45,24 @@ LIMITS = ZipLimits(members=MOST_FILES + 2, unpacked_bytes=MOST_BYTES)
 
 
 def main(request: dict[str, Any], tell: Tell) -> dict[str, Any]:
-    """`{manifest, result, signature, sha256, files, rows, config, tensors, template, program}`. Raises Refusal."""
+    """`request`: `methods`, a KeptFiles by its name. Raises Refusal.
+
+    Gives `{manifest, result, signature, sha256, files, rows, config, tensors, template, program}`.
+    """
     upload = input_file("upload")
     sha256 = _hash_of(upload)
     archive = open_zip(upload, LIMITS)
     text = _manifest_of(archive)
-    manifest = read_manifest(text)
-    _check_files(archive, manifest)
+    shapes = msgspec.convert(request["methods"], dict[str, KeptFiles])
+    manifest = read_manifest(text, shapes)
+    kept = shapes[manifest.method]
+    _check_files(archive, manifest, kept)
     Path("manifest").write_bytes(text)
     tell({"stage": "rows and curves"})
     rows = _write_rows(archive, manifest)
     _write_events(archive)
     tell({"stage": "files"})
-    files = _write_files(archive, manifest)
+    files = _write_files(archive, manifest, kept)
     signature = (
         text_of(archive, SIGNATURE, most_bytes=1_000) if SIGNATURE in names_of(archive) else b""
     )
@@ -69,7 +73,7 @@ def main(request: dict[str, Any], tell: Tell) -> dict[str, Any]:
         "sha256": sha256,
         "files": files,
         "rows": rows,
-        **_artefacts(archive, manifest),
+        **_artefacts(archive, kept),
     }
 
 
@@ -83,7 +87,7 @@ def _manifest_of(archive: zipfile.ZipFile) -> bytes:
     return text_of(archive, MANIFEST, most_bytes=MOST_TEXT_BYTES)
 
 
-def _check_files(archive: zipfile.ZipFile, manifest: Manifest) -> None:
+def _check_files(archive: zipfile.ZipFile, manifest: Manifest, kept: KeptFiles) -> None:
     """Which files are there, and that each is what run.json says of it."""
     listed = {file.path: file for file in manifest.files}
     there = set(names_of(archive)) - {MANIFEST, SIGNATURE}
@@ -92,7 +96,7 @@ def _check_files(archive: zipfile.ZipFile, manifest: Manifest) -> None:
             raise Refusal(
                 name, "", "It may hold a program (pickle). Only safetensors weights are taken."
             )
-        if name not in (*ALLOWED[manifest.method], ROWS, EVENTS):
+        if name not in (*kept.files, ROWS, EVENTS):
             raise Refusal(
                 name, "", f"Such a file does not belong to a run of {manifest.method}."
             )
@@ -102,7 +106,7 @@ def _check_files(archive: zipfile.ZipFile, manifest: Manifest) -> None:
             "",
             "run.json and the zip do not agree about it. Download it again.",
         )
-    for name in (ROWS, EVENTS, *NEEDED[manifest.method]):
+    for name in (ROWS, EVENTS, *kept.needed):
         if name not in there:
             raise Refusal(name, "", "It is missing from the archive.")
     for name, most in ((ROWS, MOST_LINES_BYTES), (EVENTS, MOST_LINES_BYTES)):
@@ -152,11 +156,11 @@ def _write_events(archive: zipfile.ZipFile) -> None:
             out.write(contents.as_line(msgspec.to_builtins(event)))
 
 
-def _write_files(archive: zipfile.ZipFile, manifest: Manifest) -> list[int]:
+def _write_files(archive: zipfile.ZipFile, manifest: Manifest, kept: KeptFiles) -> list[int]:
     """Places in the method's list of the files that there are."""
     there = {file.path for file in manifest.files}
     found = []
-    for place, name in enumerate(ALLOWED[manifest.method]):
+    for place, name in enumerate(kept.files):
         if name in there:
             _copy(archive, name, Path(f"file-{place}"))
             found.append(place)
@@ -176,18 +180,18 @@ def _result(manifest: Manifest) -> dict[str, Any]:
         raise Refusal(MANIFEST, "result", f"It cannot be kept: {wrong}.") from wrong
 
 
-def _artefacts(archive: zipfile.ZipFile, manifest: Manifest) -> dict[str, Any]:
+def _artefacts(archive: zipfile.ZipFile, kept: KeptFiles) -> dict[str, Any]:
     """What an adapter or a program consists of, in named fields."""
-    if manifest.method == "dspy":
+    if kept.is_program:
         return {
             "program": read_program(
                 text_of(archive, PROGRAM, most_bytes=MOST_TEXT_BYTES), PROGRAM
             )
         }
-    if manifest.method != "lora":
+    if not kept.leaves_adapter:
         return {}
     config = adapter.read_config(text_of(archive, CONFIG, most_bytes=MOST_TEXT_BYTES))
-    place = ALLOWED["lora"].index(WEIGHTS)
+    place = kept.files.index(WEIGHTS)
     with Path(f"file-{place}").open("rb") as file:
         tensors = adapter.read_weights(file, _size_of(file), config.r)
     template = ""

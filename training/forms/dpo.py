@@ -22,6 +22,7 @@ class DpoForm(RunForm):
 
     method = Method.LORA
     kind = "dpo"
+    label = "Preferences (DPO)"
     essential = ("name", "dataset_version", "start", "beta", "epochs", "learning_rate")
     advanced = (
         "batch_size",

@@ -43,6 +43,7 @@ USUAL: dict[str, Any] = {
 
 class LoraForm(RunForm):
     method = Method.LORA
+    can_sweep = True
     essential = (*RunForm.essential, "preset")
     own = tuple(
         lora_presets.COURSE_GUIDE

@@ -8,7 +8,7 @@ from django.db.models import Model, QuerySet
 
 from datasets.models import DatasetVersion
 from datasets.services.split import USUAL_FRACTION, USUAL_SEED
-from teams.models import Method, Team
+from teams.models import Team
 from training.models import BaseModel, TrainingRun
 
 FRACTIONS = {
@@ -27,9 +27,13 @@ Offered = TypeVar("Offered", bound=Model)
 class RunForm(forms.Form):
     """What every method asks. `essential`, `own` and `advanced` name the fields in the order in which the page shows them."""
 
-    method: Method
+    method: str
     kind = ""
     """Which form of its method this is, where there are several; part of its address."""
+    label = ""
+    """What the choice of methods calls it; empty: as the method is called."""
+    can_sweep = False
+    """Whether several of its runs can be started at once (`training.forms.sweep`)."""
     essential: tuple[str, ...] = ("name", "dataset_version", "base_model")
     own: tuple[str, ...] = ()
     advanced: tuple[str, ...] = ("validation_fraction", "rows_share", "seed")

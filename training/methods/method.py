@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from teams.methods import Guideline
+
 RESULT_FILE = "result.json"
 
 
@@ -9,7 +11,13 @@ RESULT_FILE = "result.json"
 class TrainingMethod:
     """What the rest of the platform asks a method.
 
+    `name`: as the database has it, at most 10 characters. `label`: as a tag says it. `title`: in a sentence.
+    `rows`: the course guide's figures, which stand nowhere else.
+    `forms`: dotted names of the forms that start its runs (`training.forms.run.RunForm`), the usual one first.
+    `work`: dotted name of its `training.services.method_work.MethodWork`: refusals, price, engine, charge, answers.
     `artifacts`: files and folders that a finished run leaves in its folder, as paths relative to it.
+    `archive_files`: the only files that an archive of such a run may bring; `archive_needs`: those that it must bring.
+    `suits_goal`, `suits_time`: which answer on a dataset's advice page speaks for it, and why ("it …").
     `is_program`: a run leaves a program around an unchanged model: it brings its own prompt with examples, and no weights
     are trained. `leaves_adapter`: a run leaves weights of its own in its folder. `kept_by_provider`: the weights stay at the
     provider that trained them, under a name of the provider's.
@@ -20,7 +28,16 @@ class TrainingMethod:
     """
 
     name: str
+    label: str
+    title: str
+    rows: Guideline
+    forms: tuple[str, ...]
+    work: str
     artifacts: tuple[str, ...]
+    archive_files: tuple[str, ...]
+    archive_needs: tuple[str, ...] = ()
+    suits_goal: tuple[str, str] = ("", "")
+    suits_time: tuple[str, str] = ("", "")
     is_program: bool = False
     leaves_adapter: bool = False
     kept_by_provider: bool = False
@@ -30,3 +47,7 @@ class TrainingMethod:
     keeps_rows_back: bool = True
     progress_unit: str = "steps"
     counts_at_most: bool = False
+
+    def __str__(self) -> str:
+        """The name: addresses and style sheets use it."""
+        return self.name

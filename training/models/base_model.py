@@ -6,7 +6,8 @@ from django.db.models import Case, Q, Value, When
 from django.utils import timezone
 
 from datasets.services.base_folders import TINY, base_folder
-from teams.models import Course, Method, Provider
+from teams.methods import choices
+from teams.models import Course, Provider
 from training import methods
 
 DEFAULTS_FILE = "lora_defaults.json"
@@ -57,7 +58,7 @@ class BaseModelQuerySet(models.QuerySet["BaseModel"]):
         wanted |= Q(method=method, hosting=Hosting.PROVIDER, provider__in=able) & alive
         asked = methods.get(method)
         if asked.borrows_bases:
-            borrowed = Q(method=Method.LORA) & here
+            borrowed = Q(method__in=methods.where(lambda one: one.leaves_adapter)) & here
             wanted |= borrowed & ~Q(name=TINY) if asked.is_program else borrowed
         return self.for_course(course).filter(wanted).select_related("provider")
 
@@ -73,7 +74,7 @@ class BaseModel(models.Model):
     course = models.ForeignKey(
         Course, on_delete=models.CASCADE, null=True, blank=True, related_name="base_models"
     )
-    method = models.CharField(max_length=10, choices=Method.choices)
+    method = models.CharField(max_length=10, choices=choices)
     name = models.CharField(
         max_length=200, help_text="Folder name, Hugging Face id, or the provider's model name."
     )

@@ -1,7 +1,8 @@
 from django.conf import settings
 from django.db import models
 
-from teams.models import Method, Team
+from teams.methods import choices
+from teams.models import Team
 
 
 class DeletedRun(models.Model):
@@ -12,7 +13,7 @@ class DeletedRun(models.Model):
         help_text="Counts within the team, with the runs that are still there."
     )
     name = models.CharField(max_length=80, blank=True)
-    method = models.CharField(max_length=10, choices=Method.choices)
+    method = models.CharField(max_length=10, choices=choices)
     key = models.UUIDField(unique=True, editable=False, help_text="The run's; charges name it.")
     deleted_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"

@@ -14,7 +14,8 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from datasets.models import DatasetVersion
-from teams.models import LedgerEntry, Method, PaidFor, SubjectKind, Team
+from teams.methods import choices
+from teams.models import LedgerEntry, PaidFor, SubjectKind, Team
 from training import methods, program_design
 from training.methods import TrainingMethod
 from training.models.base_model import BaseModel
@@ -69,11 +70,15 @@ class TrainingRunQuerySet(models.QuerySet["TrainingRun"]):
 
     def adapters(self) -> "TrainingRunQuerySet":
         """As `TrainingRun.is_adapter`."""
-        return self.filter(Q(method=Method.LORA) | Q(method=Method.OPENAI, base_model__method=Method.LORA))
+        ours = methods.where(lambda method: method.leaves_adapter)
+        away = methods.where(lambda method: method.kept_by_provider)
+        return self.filter(Q(method__in=ours) | Q(method__in=away, base_model__method__in=ours))
 
     def on_this_machine(self) -> "TrainingRunQuerySet":
         """As `TrainingRun.works_here`."""
-        return self.exclude(Q(method=Method.OPENAI) & ~Q(base_model__method=Method.LORA))
+        ours = methods.where(lambda method: method.leaves_adapter)
+        away = methods.where(lambda method: method.kept_by_provider)
+        return self.exclude(Q(method__in=away) & ~Q(base_model__method__in=ours))
 
     def finished(self) -> "TrainingRunQuerySet":
         """Runs that one can talk to."""
@@ -114,7 +119,7 @@ class TrainingRun(models.Model):
     archived_at = models.DateTimeField(
         null=True, help_text="Hidden from lists since then; its cost counts all the same."
     )
-    method = models.CharField(max_length=10, choices=Method.choices)
+    method = models.CharField(max_length=10, choices=choices)
     base_model = models.ForeignKey(BaseModel, on_delete=models.PROTECT, related_name="runs")
     dataset_version = models.ForeignKey(DatasetVersion, on_delete=models.PROTECT, related_name="runs")
     starts_from = models.ForeignKey(

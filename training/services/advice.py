@@ -5,12 +5,12 @@ from typing import Any
 
 from datasets.checks import guideline
 from datasets.models import DatasetVersion
-from teams.models import Method, Team
+from teams.models import Team
 from teams.services import team_ledger
 from teams.services.prices import PriceUnknown
 from training import methods
 from training.models import BaseModel, TrainingRun
-from training.services import estimate, launch, preference, shutdowns
+from training.services import estimate, launch, preference, refusals, shutdowns
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Advice:
 def advise(
     *,
     team: Team,
-    method: Method,
+    method: str,
     base_model: BaseModel,
     dataset_version: DatasetVersion,
     settings: dict[str, Any],
@@ -66,7 +66,11 @@ def advise(
     in_pairs = (
         not methods.get(method).is_program
         and base_model.local
-        and settings.get("training") == launch.DPO
+        and settings.get("training") == refusals.DPO
     )
-    size = preference.size_advice(rows) if in_pairs else guideline(method, rows)["sentence"]
+    size = (
+        preference.size_advice(rows)
+        if in_pairs
+        else guideline(methods.get(method), rows)["sentence"]
+    )
     return Advice(size, figures.left, reckoned, refusal, warnings)

@@ -13,7 +13,7 @@ import msgspec
 from django.conf import settings
 
 from datasets.services.versions import stored_rows
-from teams.models import ArchiveExport, Method
+from teams.models import ArchiveExport
 from teams.services import archive_exports
 from training.archives.contents import EVENT_KINDS
 from training.archives.manifest import EVENTS, MANIFEST, ROWS, SCHEMA, SIGNATURE
@@ -129,9 +129,8 @@ def manifest(run: TrainingRun) -> dict[str, Any]:
         "run": str(run.key),
         "name": run.name,
         "words": f"{run} of team {run.team.name} in {run.team.course}"[:300],
-        "method": Method.LORA
-        if run.is_adapter
-        else run.method,  # what it left, also of a job of our own service
+        # What it left, also of a job of our own service.
+        "method": run.base_model.method if run.is_own_job else run.method,
         "base_model": archived_name(run.base_model),
         "base": described(run.base_model),
         "settings": {name: value for name, value in run.settings.items() if name != ASKED},

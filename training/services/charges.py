@@ -5,12 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from teams.models import FIRST_PROVIDER, Confidence, Course, Hold, Method, PriceKind, SubjectKind, User
+from teams.models import FIRST_PROVIDER, Confidence, Course, Hold, PriceKind, SubjectKind, User
 from teams.services.money import Charge, dollars
 from teams.services.prices import PriceUnknown, Quote, price_of
 from training.models import BaseModel, Missing, TrainingRun
 from training.services import call_journal, idle_speed, local_program
 from training.services.calls.usage import CountedTokens, TokenUsage
+from training.services.method_work import work_of
 
 LOCAL_PROVIDER = "local"
 SAMPLE_QUESTION_TOKENS, SAMPLE_ANSWER_TOKENS = 1_500, 120  # most of one sample question asked at a provider
@@ -60,7 +61,7 @@ def answer_charge(
     return Charge(
         subject_kind=subject_kind,
         subject_id=subject_id,
-        method=Method(method),
+        method=method,
         provider=price.provider,
         model=price.model,
         cost=price.cost,
@@ -144,7 +145,7 @@ def provider_name(base_model: BaseModel) -> str:
 
 
 @dataclass(frozen=True)
-class _Priced:
+class Used:
     """What a run used, and its price in micro-dollars."""
 
     price: int
@@ -156,12 +157,11 @@ class _Priced:
 
 def run_charge(run: TrainingRun, *, confidence: Confidence = Confidence.EXACT) -> Charge:
     """The charge for everything that was measured of `run` so far. Raises PriceUnknown."""
-    price = _lora_priced if run.is_adapter else _dspy_priced if run.trained_with.is_program else _openai_priced
-    used = price(run)
+    used = work_of(run.method).charge(run)
     return Charge(
         subject_kind=SubjectKind.RUN,
         subject_id=str(run.key),
-        method=Method(run.method),
+        method=run.method,
         provider=provider_name(run.base_model),
         model=asked_model(run) or run.base_model.name,
         cost=used.price,
@@ -174,22 +174,24 @@ def run_charge(run: TrainingRun, *, confidence: Confidence = Confidence.EXACT) -
     )
 
 
-def _lora_priced(run: TrainingRun) -> _Priced:
+def of_adapter(run: TrainingRun) -> Used:
+    """Of training on this machine: the work that was kept, at the speed and rate of its launch."""
     local = idle_speed.cost_of(run)
     note = f"Trained on this platform: {local.note}" if run.is_own_job else local.note
-    return _Priced(local.cost, note, _tokens_of(run), local.seconds, Confidence.EXACT)  # counted, however it ended
+    return Used(local.cost, note, _tokens_of(run), local.seconds, Confidence.EXACT)  # counted, however it ended
 
 
-def _dspy_priced(run: TrainingRun) -> _Priced:
+def of_program(run: TrainingRun) -> Used:
+    """Of a search for a prompt: its calls, each model's at its own prices. Raises PriceUnknown."""
     prices, paid = run_token_prices(run), call_journal.paid_calls(run)
     tokens = _tokens_of(paid)
     if run.base_model.local:
         return _local_program_priced(run, prices, tokens)
     price = _price_by_model(run, prices, paid)
     if paid.lost is None:
-        return _Priced(price, prices.note, tokens)
+        return Used(price, prices.note, tokens)
     note = f"{paid.lost.calls} calls without an answer at the most they can have cost; {prices.note}"
-    return _Priced(price + paid.lost.most, note, tokens, confidence=Confidence.UNKNOWN)
+    return Used(price + paid.lost.most, note, tokens, confidence=Confidence.UNKNOWN)
 
 
 def _price_by_model(run: TrainingRun, prices: TokenPrices, paid: call_journal.PaidCalls) -> int:
@@ -206,7 +208,7 @@ def _price_by_model(run: TrainingRun, prices: TokenPrices, paid: call_journal.Pa
     return price + prices.cost(**own)
 
 
-def _local_program_priced(run: TrainingRun, prices: TokenPrices, tokens: CountedTokens) -> _Priced:
+def _local_program_priced(run: TrainingRun, prices: TokenPrices, tokens: CountedTokens) -> Used:
     """A call that was lost with a killed attempt cost nobody money; a guessed speed never charges more than the clock."""
     price, note = prices.cost(**tokens), f"Tokens at {prices.note}"
     if run.idle_speed.get("source") == idle_speed.Source.GUESS:
@@ -214,10 +216,11 @@ def _local_program_priced(run: TrainingRun, prices: TokenPrices, tokens: Counted
         price = min(price, idle_speed.compute_cost(rate=rate, seconds=run.compute_seconds))
     if price > run.most_cost:
         price, note = run.most_cost, f"Charged the most it can cost, for {note}"
-    return _Priced(price, note, tokens, confidence=Confidence.EXACT)
+    return Used(price, note, tokens, confidence=Confidence.EXACT)
 
 
-def _openai_priced(run: TrainingRun) -> _Priced:
+def of_job(run: TrainingRun) -> Used:
+    """Of a job at a provider: training tokens and sample questions. Raises PriceUnknown."""
     quote, note = run_training_price(run)
     if run.input_tokens:
         note = f"{note[:180]}, and the sample questions at the prices of asking"
@@ -226,7 +229,7 @@ def _openai_priced(run: TrainingRun) -> _Priced:
         note, sure = f"{NO_ANSWER} to a sample question, and {note}", Confidence.UNKNOWN
     elif Missing.TOKENS in run.missing:
         sure = Confidence.ESTIMATED
-    return _Priced(price, note, _tokens_of(run), confidence=sure)
+    return Used(price, note, _tokens_of(run), confidence=sure)
 
 
 def _tokens_of(used: TrainingRun | call_journal.PaidCalls) -> CountedTokens:

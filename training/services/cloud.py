@@ -26,7 +26,7 @@ from training.services import cloud_result, estimate, finish, live, queue, spec,
 from training.services.charges import run_training_price
 from training.services.endpoints import NotReady, provider_address
 from training.services.finish import Failure
-from training.services.launch import DPO, SUPERVISED
+from training.services.refusals import DPO, SUPERVISED
 from training.services.recorder import LeaseLost
 
 KEY_MEND = "Ask whoever set up this provider to enter its key again, on the page “Providers”."

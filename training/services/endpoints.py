@@ -10,6 +10,7 @@ from teams.services import providers, sealing
 from training.model_needs import thinks_first
 from training.models import BaseModel, Hosting, Missing, RunStatus, TrainingRun
 from training.services.charges import provider_name
+from training.services.method_work import work_of
 
 TINY_CONTEXT_TOKENS = 512
 LOCAL_CONTEXT_TOKENS = 2_048  # of what local bases read, which is more: a long memory makes answers slow on a processor
@@ -38,7 +39,7 @@ class ChatEndpoint:
     system_prompt: str
     temperature: float
     max_tokens: int
-    method: Method
+    method: str
     provider: str
     context_tokens: int
     guarded: bool = False
@@ -61,26 +62,38 @@ def endpoint_for(run: TrainingRun) -> ChatEndpoint:
         raise NotReady(f"{run} has not finished, so it cannot answer yet.")
     if why := why_out_of_reach(run):
         raise NotReady(why)
+    return work_of(run.method).endpoint(run)
+
+
+def of_adapter(run: TrainingRun) -> ChatEndpoint:
+    """The model server on this machine, with the prompt that the run was trained with."""
+    return _local(
+        settings.MODEL_SERVER_URL, run.result_model, _prompt_of(run), run.method, run.base_model
+    )
+
+
+def of_program(run: TrainingRun) -> ChatEndpoint:
+    """The program server. The program brings its own instructions: nothing may be added to what was optimised."""
     base = run.base_model
-    prompt = str(run.result.get("system_prompt") or "")
-    if run.is_adapter:
-        return _local(
-            settings.MODEL_SERVER_URL, run.result_model, prompt, Method(run.method), base
-        )
-    if run.trained_with.is_program:
-        # The program brings its own instructions: nothing may be added to what was optimised.
-        found = _local(settings.PROGRAM_SERVER_URL, run.result_model, "", Method.DSPY, base)
-        longest = program_answer_tokens(run)
-        # A model that thinks first needs all of its room for an answer, beside the talk so far.
-        context = (
-            max(found.context_tokens, 3 * longest)
-            if thinks_first(base.name)
-            else found.context_tokens
-        )
-        return replace(
-            found, max_tokens=longest, context_tokens=context, upstream=_upstream(base)
-        )
-    return _at_provider(run.deployment or run.result_model, prompt, Method.OPENAI, base)
+    found = _local(settings.PROGRAM_SERVER_URL, run.result_model, "", run.method, base)
+    longest = program_answer_tokens(run)
+    # A model that thinks first needs all of its room for an answer, beside the talk so far.
+    context = (
+        max(found.context_tokens, 3 * longest)
+        if thinks_first(base.name)
+        else found.context_tokens
+    )
+    return replace(found, max_tokens=longest, context_tokens=context, upstream=_upstream(base))
+
+
+def of_job(run: TrainingRun) -> ChatEndpoint:
+    """The provider that trained it. Raises NotReady."""
+    model = run.deployment or run.result_model
+    return _at_provider(model, _prompt_of(run), run.method, run.base_model)
+
+
+def _prompt_of(run: TrainingRun) -> str:
+    return str(run.result.get("system_prompt") or "")
 
 
 def _upstream(base: BaseModel) -> Address | None:
@@ -126,9 +139,9 @@ def endpoint_for_base(base_model: BaseModel) -> ChatEndpoint:
         )
     if base_model.local:
         return _local(
-            settings.MODEL_SERVER_URL, base_model.name, "", Method(base_model.method), base_model
+            settings.MODEL_SERVER_URL, base_model.name, "", base_model.method, base_model
         )
-    return _at_provider(base_model.name, "", Method(base_model.method), base_model)
+    return _at_provider(base_model.name, "", base_model.method, base_model)
 
 
 def provider_address(provider: Provider | None) -> Address:
@@ -178,7 +191,7 @@ def public_address(base: BaseModel) -> str:
 
 
 def _local(
-    base_url: str, model: str, system_prompt: str, method: Method, base: BaseModel
+    base_url: str, model: str, system_prompt: str, method: str, base: BaseModel
 ) -> ChatEndpoint:
     context = LOCAL_CONTEXT_TOKENS if base.local else PROVIDER_CONTEXT_TOKENS
     if base.name == TINY:
@@ -196,9 +209,7 @@ def _local(
     )
 
 
-def _at_provider(
-    model: str, system_prompt: str, method: Method, base: BaseModel
-) -> ChatEndpoint:
+def _at_provider(model: str, system_prompt: str, method: str, base: BaseModel) -> ChatEndpoint:
     address = provider_address(base.provider)
     return ChatEndpoint(
         base_url=address.base_url,

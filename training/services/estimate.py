@@ -9,11 +9,10 @@ from typing import Any
 
 from datasets.models import DatasetVersion
 from datasets.services import versions
-from teams.models import FIRST_PROVIDER, Course, Method
+from teams.models import FIRST_PROVIDER, Course
 from teams.services.durations import duration
 from teams.services.money import dollars
 from teams.services.prices import PriceUnknown
-from training import methods
 from training.model_needs import fitting
 from training.models import BaseModel, TrainingRun
 from training.services import (
@@ -33,6 +32,7 @@ from training.services.charges import (
     training_price,
 )
 from training.services.idle_speed import Source, compute_cost
+from training.services.method_work import work_of
 from training.services.questions import SAMPLE_QUESTIONS
 
 ROWS_SHARE = "rows_share"  # the setting of a run that trains on a part of its rows
@@ -116,20 +116,21 @@ def _counted(content_hash: str, version: DatasetVersion) -> tuple[int, ...]:
 def estimate(
     *,
     course: Course,
-    method: Method,
+    method: str,
     base_model: BaseModel,
     dataset_version: DatasetVersion,
     settings: dict[str, Any],
     seed: int = 17,
 ) -> Estimate:
     """Raises PriceUnknown where the price book has no price: an unknown price is never taken for 0."""
-    asked = methods.get(method)
-    if asked.is_program:
-        return _dspy(course, base_model, dataset_version, settings, seed)
-    if asked.leaves_adapter:
-        return _lora(course, base_model, dataset_version, settings)
-    build = _job_here if base_model.local else _openai
-    return build(course, base_model, dataset_version, settings)
+    work = work_of(method)
+    return work.estimate(
+        course=course,
+        base_model=base_model,
+        version=dataset_version,
+        settings=settings,
+        seed=seed,
+    )
 
 
 def training_share(version: DatasetVersion, settings: dict[str, Any]) -> int:
@@ -175,9 +176,10 @@ def tokens_read(settings: dict[str, Any], counted: int) -> int:
     return counted * (PAIR_FACTOR if settings.get("training") == "dpo" else 1)
 
 
-def _openai(
+def of_job(
     course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any]
 ) -> Estimate:
+    """A job at a provider, priced by the tokens that it reads. Raises PriceUnknown."""
     quote, note = training_price(course=course, model=base.name, provider=provider_name(base))
     size, rows = size_of(version), training_share(version, settings)
     one_epoch = one_epoch_tokens(version, settings)
@@ -201,11 +203,11 @@ def _openai(
     return Estimate(expected, most, OPENAI_SECONDS, because, training_tokens=trained)
 
 
-def _job_here(
+def of_own_job(
     course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any]
 ) -> Estimate:
     """A job of this platform's own service: priced as the LoRA training that it is, and compared with what OpenAI asks."""
-    found = _lora(course, base, version, settings)
+    found = of_adapter(course, base, version, settings)
     trained = max(1, found.training_tokens)
     because = [
         "Trained on this platform: no provider is asked, and no row leaves it.",
@@ -228,9 +230,10 @@ def _elsewhere(course: Course, version: DatasetVersion, settings: dict[str, Any]
     return f" OpenAI asks {dollars(quote.cost(read))} for {COMPARED_MODEL} on these rows: {read:,} tokens at {note}."
 
 
-def _dspy(
+def of_program(
     course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any], seed: int
 ) -> Estimate:
+    """A search for a prompt, priced by the calls that it may make. Raises PriceUnknown."""
     speed = local_program.speed_of(base) if base.local else None
     stored = speed.stored(course) if speed is not None else {}
     prices = local_token_prices(stored) if base.local else base_prices(base, course=course)
@@ -295,9 +298,10 @@ def _reflection(course: Course, base: BaseModel, settings: dict[str, Any]) -> tu
     return expected, highest
 
 
-def _lora(
+def of_adapter(
     course: Course, base: BaseModel, version: DatasetVersion, settings: dict[str, Any]
 ) -> Estimate:
+    """Training on this machine, priced by its work at the machine's idle speed."""
     quantization = str(settings.get("quantization", training_time.WHOLE))
     pace = training_time.pace_of(base, quantization=quantization)
     work = training_time.work_of(

@@ -67,9 +67,8 @@ def _run_engine(run: TrainingRun, lease: str, heart: Heartbeat) -> str:
     order = spec.write_order(run)
     recorder = Recorder(run, lease, bill_seconds=run.is_adapter or run.base_model.local)
     looked = time.monotonic()
-    with Engine(
-        order.module, order.folder, engines=settings.ENGINES_ROOT, extra=order.environment
-    ) as engine:
+    engines = order.engines or settings.ENGINES_ROOT
+    with Engine(order.module, order.folder, engines=engines, extra=order.environment) as engine:
         for event in engine.events():
             if heart.lost:
                 raise LeaseLost(f"run {run.pk}")

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.urls import reverse
 
-from teams.models import Confidence, Hold, HoldState, Method, NoticeKind
+from teams.models import Confidence, Hold, HoldState, NoticeKind
 from teams.services import money, notices
 from teams.services.prices import PriceUnknown
 from training import methods
@@ -204,8 +204,8 @@ def _tell(run: TrainingRun, text: str) -> None:
 def collect_artifacts(run: TrainingRun) -> list[Artifact]:
     """What the run left in its folder, hashed; nothing is saved."""
     found = []
-    # An own job of the OpenAI method is trained by the engine of LoRA, and leaves what that leaves.
-    method = methods.get(Method.LORA) if run.is_adapter else run.trained_with
+    # An own job of the OpenAI method leaves what the method leaves whose base it started from.
+    method = methods.get(run.base_model.method) if run.is_own_job else run.trained_with
     for name in method.artifacts:
         found += [_artifact(run, inside) for inside in files_in(run.folder, name)]
     return found

@@ -22,12 +22,11 @@ from datasets.models import Dataset, DatasetVersion
 from datasets.services import versions
 from datasets.services.blocks import read_frames
 from teams import sandbox
-from teams.models import ArchiveImport, DiskKind, Method, Team, User
+from teams.models import ArchiveImport, DiskKind, Team, User
 from teams.services import archive_imports, audit, disk
 from training import methods
 from training.archives import adapter, contents
 from training.archives.manifest import (
-    ALLOWED,
     CONFIG,
     MANIFEST,
     MOST_BYTES,
@@ -41,7 +40,7 @@ from training.archives.manifest import (
 from training.archives.program import Program, document
 from training.models import Artifact, BaseModel, Origin, RunEvent, RunStatus, TrainingRun
 from training.run_files import file_in
-from training.services import adapters, finish, json_files
+from training.services import adapters, finish, json_files, kept_files
 from training.services.base_names import name_base
 from training.services.bundle import signature
 from training.services.charges import provider_name
@@ -107,7 +106,8 @@ def import_run(*, import_: ArchiveImport, beat: Callable[[str], None]) -> Traini
         CHILD, limits=LIMITS, files=inputs, folder=import_.folder / "box"
     ) as box:
         beat("Checking every file in it")
-        said = box.run({}, on_tick=lambda: beat(""))
+        told = kept_files.as_request(kept_files.of_runs())
+        said = box.run({"methods": told}, on_tick=lambda: beat(""))
         answer = msgspec.convert(said, Answer, strict=False)
         return _Arrival(import_, import_.team, import_.person, box, answer).bring()
 
@@ -126,7 +126,7 @@ class _Arrival:
             answer,
         )
         self.manifest, self.signed = self._manifest()
-        self.method = Method(self.manifest.method)
+        self.method = methods.get(self.manifest.method)
         self.base = self._base_model()
         # The same at every attempt, so that what an attempt left that was killed is found and replaced.
         self.key: UUID = import_.key
@@ -160,11 +160,11 @@ class _Arrival:
             text = file.read()
         if not hmac.compare_digest(self.answer.signature.encode(), signature(text).encode()):
             return self.answer.manifest, False
-        return read_manifest(text), True
+        return read_manifest(text, methods.names()), True
 
     def _base_model(self) -> BaseModel:
         wanted, method = self.manifest.base_model, self.method
-        offered = BaseModel.objects.offered(self.team.course, method)
+        offered = BaseModel.objects.offered(self.team.course, method.name)
         base = offered.filter(name=wanted).first()
         if (
             base is None and self.manifest.base.weights_sha256
@@ -179,14 +179,14 @@ class _Arrival:
 
     def _rewritten(self) -> dict[str, bytes]:
         """Files that this platform writes in its own words, from the fields that were named."""
-        if methods.get(self.method).leaves_adapter and self.answer.config is not None:
+        if self.method.leaves_adapter and self.answer.config is not None:
             try:
                 adapters.check_fits(self.answer.tensors, self.base)
                 adapters.check_template(self.answer.template, self.base, signed=self.signed)
             except adapters.AdapterRefused as refused:
                 raise ImportRefused(str(refused)) from refused
             return {CONFIG: adapters.config_text(self.answer.config, self.base)}
-        if methods.get(self.method).is_program and self.answer.program is not None:
+        if self.method.is_program and self.answer.program is not None:
             address = public_address(self.base)
             return {
                 PROGRAM: document(
@@ -196,6 +196,11 @@ class _Arrival:
                     local=self.base.local,
                 )
             }
+        if not self.signed and not self.method.kept_by_provider:
+            raise ImportRefused(
+                "run.json.signature: This archive was not exported by this platform, or was changed since, and what a run "
+                f"of {self.method.label} leaves cannot be checked. Upload its rows as a dataset and train again."
+            )
         if not self.signed:
             raise ImportRefused(
                 "run.json.signature: An OpenAI model stays in the provider's account. This archive was not exported by this "
@@ -231,7 +236,7 @@ class _Arrival:
         )
 
     def _write_files(self, rewritten: dict[str, bytes]) -> None:
-        names = ALLOWED[self.manifest.method]
+        names = self.method.archive_files
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True, mode=0o700)
         for place in self.answer.files:
@@ -243,10 +248,10 @@ class _Arrival:
                 target.write_bytes(rewritten[names[place]])
             else:
                 self.box.take(f"file-{place}", to=target, most_bytes=MOST_BYTES)
-        if methods.get(self.method).is_program:
+        if self.method.is_program:
             self.answer.result["prompt_tokens"] = finish.program_prompt_tokens(self.folder)
         json_files.write_json(file_in(self.folder, RESULT), self.answer.result)
-        if methods.get(self.method).leaves_adapter:
+        if self.method.leaves_adapter:
             name_base(self.folder, self.base)
 
     def _reserve_disk(self) -> None:
@@ -273,7 +278,7 @@ class _Arrival:
 
     def _run(self, version: DatasetVersion) -> TrainingRun:
         manifest = self.manifest
-        at_provider = methods.get(manifest.method).kept_by_provider
+        at_provider = self.method.kept_by_provider
         return TrainingRun(
             key=self.key,
             team=self.team,

@@ -7,28 +7,15 @@ from uuid import UUID, uuid4
 from django.db import transaction
 from django.db.models import Max
 
-from datasets.checks import GUIDELINES
-from datasets.models import DatasetVersion, Shape
-from datasets.services.privacy import cloud_refusal
-from teams.models import DiskKind, Method, Team, User
+from datasets.models import DatasetVersion
+from teams.methods import label_of
+from teams.models import DiskKind, Team, User
 from teams.services import audit, disk, money
 from teams.services.prices import PriceUnknown
-from training import methods
-from training.models import BaseModel, DeletedRun, RunStatus, TrainingRun
-from training.providers.dialects import WITHOUT_DPO
-from training.services import (
-    charges,
-    estimate,
-    local_program,
-    lora_memory,
-    preference,
-    queue,
-    run_disk,
-)
+from training.models import BaseModel, DeletedRun, TrainingRun
+from training.services import charges, estimate, queue
+from training.services.method_work import Plan, work_of
 from training.services.openai_api import own_jobs
-
-SUPERVISED = "supervised"
-DPO = "dpo"
 
 
 class LaunchRefused(Exception):
@@ -39,7 +26,7 @@ class LaunchRefused(Exception):
 class Wanted:
     """A run that somebody wants to start. `key`: of the form, so that one sent twice starts one run."""
 
-    method: Method
+    method: str
     base_model: BaseModel
     dataset_version: DatasetVersion
     settings: dict[str, Any]
@@ -62,7 +49,7 @@ def launch(
     *,
     team: Team,
     person: User,
-    method: Method,
+    method: str,
     base_model: BaseModel,
     dataset_version: DatasetVersion,
     settings: dict[str, Any],
@@ -107,8 +94,8 @@ def price(team: Team, wanted: Wanted) -> Priced:
         )
     except PriceUnknown as unknown:
         raise LaunchRefused(str(unknown)) from unknown
-    size = run_disk.estimate(
-        wanted.dataset_version, wanted.method, wanted.base_model, wanted.settings
+    size = work_of(wanted.method).disk(
+        wanted.dataset_version, wanted.base_model, wanted.settings
     )
     return Priced(wanted, reckoned, size)
 
@@ -175,7 +162,7 @@ def _reserve_disk(run: TrainingRun, size: int) -> None:
 def why_not(
     *,
     team: Team,
-    method: Method,
+    method: str,
     base_model: BaseModel,
     version: DatasetVersion,
     settings: dict[str, Any],
@@ -185,65 +172,9 @@ def why_not(
     if version.dataset.team_id != team.pk:
         return "This dataset belongs to another team."
     if not BaseModel.objects.offered(team.course, method).filter(pk=base_model.pk).exists():
-        return f"{base_model} is not offered for {Method(method).label} in this course. Choose one from the list."
-    trains_here = not methods.get(method).is_program and base_model.local
-    if settings.get("training") == DPO and trains_here:
-        pairs: dict[str, Any] = {
-            "base_model": base_model,
-            "version": version,
-            "settings": settings,
-            "starts_from": starts_from,
-        }
-        return preference.refusal(team=team, **pairs) or _memory_refusal(
-            base_model, version, settings
-        )
-    provider = base_model.provider
-    if (
-        settings.get("training") == DPO
-        and provider is not None
-        and provider.dialect in WITHOUT_DPO
-    ):
-        return f"{provider} trains no preference pairs. Choose supervised training, or a model of somebody else."
-    if settings.get("training") == DPO and version.shape != Shape.PREFERENCE:
-        return (
-            f"DPO learns from pairs of answers, a preferred and a rejected one, and {version} has none. "
-            "Choose supervised training, or make a dataset of pairs on the page “Preference pairs”."
-        )
-    fewest, rows = GUIDELINES[method].least, estimate.training_share(version, settings)
-    if rows < fewest:
-        kept_back = version.row_count - rows
-        return (
-            f"{Method(method).label} needs at least {fewest} rows to train on; {version} has {version.row_count}"
-            + (f", and {kept_back} of them are kept back to measure with" if kept_back else "")
-            + ". Add rows, or keep back fewer."
-        )
-    if trains_here:
-        return _memory_refusal(base_model, version, settings)
-    reflects = settings.get(estimate.REFLECTION)
-    if (
-        reflects
-        and not BaseModel.objects.offered(team.course, method)
-        .filter(name=reflects, method=method)
-        .exists()
-    ):
-        return f"{reflects} is not offered in this course, so it can’t write instructions. Choose one from the list."
-    if base_model.local:
-        return local_program.refusal(base_model, settings)
-    return cloud_refusal(version)
-
-
-def _memory_refusal(
-    base_model: BaseModel, version: DatasetVersion, settings: dict[str, Any]
-) -> str | None:
-    """A run that would be killed for memory half-way is refused before; what cannot be reckoned is left to the engine."""
-    room = lora_memory.room()
-    needed = lora_memory.need_here(
-        base_model.weights, settings, version.token_estimate / version.row_count, room
-    )
-    if needed is None or room is None:
-        return None
-    alone = not TrainingRun.objects.adapters().filter(status=RunStatus.RUNNING).exists()
-    return lora_memory.refusal(needed, room, alone=alone)
+        return f"{base_model} is not offered for {label_of(method)} in this course. Choose one from the list."
+    plan = Plan(team, method, base_model, version, settings, starts_from)
+    return work_of(method).refusal(plan)
 
 
 def next_number(team: Team) -> int:

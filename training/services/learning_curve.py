@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid5
 
-from teams.models import Method, User
+from teams.models import User
 from teams.services.prices import PriceUnknown
 from training.models import Origin, RunStatus, TrainingRun
 from training.services import charts
@@ -82,7 +82,7 @@ def start_part(*, run: TrainingRun, person: User, share: float) -> TrainingRun:
     return launch(
         team=run.team,
         person=person,
-        method=Method(run.method),
+        method=run.method,
         base_model=run.base_model,
         dataset_version=run.dataset_version,
         settings=_settings(run, share),
@@ -150,7 +150,7 @@ def _part(run: TrainingRun, share: float, there: TrainingRun | None) -> Part:
     try:
         reckoned = estimate(
             course=run.team.course,
-            method=Method(run.method),
+            method=run.method,
             base_model=run.base_model,
             dataset_version=run.dataset_version,
             settings=_settings(run, share),

@@ -9,9 +9,8 @@ from django.conf import settings as django_settings
 from django.utils import timezone
 
 from datasets.models import DatasetVersion
-from teams.models import DiskKind, DiskUse, Method
+from teams.models import DiskKind, DiskUse
 from teams.services import disk
-from training import methods
 from training.models import ENDED, BaseModel, TrainingRun
 from training.services import lora_memory
 
@@ -22,18 +21,22 @@ BYTES_PER_TOKEN = 6
 CHECKPOINT = "checkpoint"
 
 
-def estimate(
-    version: DatasetVersion, method: Method, base_model: BaseModel, settings: dict[str, Any]
-) -> int:
-    """Bytes that a run may come to keep: its rows, its logs, and for LoRA its checkpoint and adapters."""
-    rows = BYTES_PER_TOKEN * version.token_estimate + 500 * version.row_count
-    if methods.get(method).is_program or not base_model.local:
-        return LOGS_AND_RESULT + 2 * rows
+def without_weights(version: DatasetVersion) -> int:
+    """Bytes that a run may come to keep that trains no weights here: its rows, what it wrote of them, its logs."""
+    return LOGS_AND_RESULT + 2 * _rows(version)
+
+
+def of_adapter(version: DatasetVersion, base_model: BaseModel, settings: dict[str, Any]) -> int:
+    """Bytes that a run may come to keep that trains an adapter here: its rows, its logs, its checkpoint and adapters."""
     room = lora_memory.room()
     mean = version.token_estimate / version.row_count
     needed = lora_memory.need_here(base_model.weights, settings, mean, room) if room else None
     # In memory the adapter lies with its gradients and the optimizer; the checkpoint holds no gradients, the folder the adapter.
-    return LOGS_AND_RESULT + rows + (needed.adapter if needed else UNKNOWN_ADAPTER)
+    return LOGS_AND_RESULT + _rows(version) + (needed.adapter if needed else UNKNOWN_ADAPTER)
+
+
+def _rows(version: DatasetVersion) -> int:
+    return BYTES_PER_TOKEN * version.token_estimate + 500 * version.row_count
 
 
 def count(run: TrainingRun) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from django.db.models import Count, QuerySet
 from django.utils import timezone
 
-from teams.models import Course, Method, Provider
+from teams.models import Course, Provider
 from training.models import BaseModel, Hosting, RunStatus, TrainingRun
 
 NO_NEW_JOBS: dict[str, tuple[date, str]] = {
@@ -96,7 +96,7 @@ def _answering(bases: "QuerySet[BaseModel]", course: Course | None) -> dict[int,
 
 def elsewhere(run: TrainingRun) -> list[BaseModel]:
     """Models of others, and this platform's own, that the run could be done with again: same rows, same settings."""
-    if run.form != Method.OPENAI.value or run.is_active:
+    if not run.trained_with.kept_by_provider or run.is_active:
         return []
     offered = BaseModel.objects.offered(run.team.course, run.method).first_choice_first()
     here = run.base_model.provider_id

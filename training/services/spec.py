@@ -19,6 +19,7 @@ from training.services.charges import TokenPrices, run_token_prices, token_price
 from training.services.endpoints import NotReady, program_address
 from training.services.estimate import REFLECTION, ROWS_SHARE, rows_in_share
 from training.services.json_files import write_json
+from training.services.method_work import EnginePart, work_of
 from training.services.questions import SAMPLE_QUESTIONS
 
 TRAINS = "lora.train"
@@ -35,11 +36,12 @@ OURS = frozenset(
 
 @dataclass(frozen=True)
 class Order:
-    """What to start and where. `environment` may hold a key: never log it."""
+    """What to start and where. `environment` may hold a key: never log it. `engines` as in EnginePart."""
 
     module: str
     folder: Path
     environment: dict[str, str] = field(repr=False)
+    engines: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ def _part(ids: list[str], run: TrainingRun) -> list[str]:
 def write_order(run: TrainingRun) -> Order:
     """Write everything that the run's engine reads. Raises PriceUnknown for a DSPy model without a price."""
     files = write_rows(run)
+    part = work_of(run.method).engine(run, files)
     spec: dict[str, Any] = {
         "schema": 1,
         "run": str(run.key),
@@ -87,33 +90,39 @@ def write_order(run: TrainingRun) -> Order:
         "validation_file": files.validation.name if files.validation else None,
         "settings": {name: value for name, value in run.settings.items() if name not in OURS},
         "sample_questions": SAMPLE_QUESTIONS,
+        **part.spec,
     }
-    environment: dict[str, str] = {}
-    if run.is_adapter:
-        base = run.base_model
-        spec |= {
-            "base_model": base.weights,
-            "base_name": public_name(base),
-            "base_sha256": base.weights_sha256,
-        }
-        name_base(run.folder, base)
-        spec |= {**_start(run), **_verdict(run, files.train)}
-    else:
-        asked = program_address(run.base_model)
-        if asked.guarded and (
-            why := outgoing.refusal(asked.base_url)
-        ):  # the engine's client looks the name up by itself
-            raise NotReady(why)
-        local = run.base_model.local
-        spec |= {
-            "model": run.base_model.name,
-            "base_url": asked.base_url,
-            "local": local,
-            **_limits(run),
-        }
-        environment["ENGINE_API_KEY"] = asked.api_key
     write_json(run.file(SPEC_FILE), spec)
-    return Order(TRAINS if run.is_adapter else OPTIMIZES, run.folder, environment)
+    return Order(part.module, run.folder, part.environment, part.engines)
+
+
+def adapter_part(run: TrainingRun, files: RowFiles) -> EnginePart:
+    """For the engine that trains an adapter on this machine."""
+    base = run.base_model
+    name_base(run.folder, base)
+    spec = {
+        "base_model": base.weights,
+        "base_name": public_name(base),
+        "base_sha256": base.weights_sha256,
+        **_start(run),
+        **_verdict(run, files.train),
+    }
+    return EnginePart(TRAINS, spec)
+
+
+def program_part(run: TrainingRun) -> EnginePart:
+    """For the engine that looks for a prompt. Raises PriceUnknown, NotReady."""
+    asked = program_address(run.base_model)
+    # The engine's client looks the name up by itself.
+    if asked.guarded and (why := outgoing.refusal(asked.base_url)):
+        raise NotReady(why)
+    spec = {
+        "model": run.base_model.name,
+        "base_url": asked.base_url,
+        "local": run.base_model.local,
+        **_limits(run),
+    }
+    return EnginePart(OPTIMIZES, spec, {"ENGINE_API_KEY": asked.api_key})
 
 
 def _verdict(run: TrainingRun, train: Path) -> dict[str, Any]:

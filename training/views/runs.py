@@ -15,7 +15,8 @@ from django.views.decorators.http import require_POST
 
 from teams.access import Access, SignedInRequest, team_view
 from teams.live import stream
-from teams.models import Method, Team
+from teams.methods import choices
+from teams.models import Team
 from training.archives.manifest import PROGRAM
 from training.forms import RunLabelForm
 from training.models import RunStatus, TrainingRun
@@ -62,7 +63,7 @@ def list_context(team: Team, asked: QueryDict) -> dict[str, Any]:
         "page": page,
         "everything": everything,
         "archived": archived,
-        "methods": Method.choices,
+        "methods": choices(),
         "load": limits.loads([team.pk])[team.pk],
     }
 

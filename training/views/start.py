@@ -8,10 +8,11 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 
 from teams.access import Access, SignedInRequest, team_view
-from teams.models import Method, Team
+from teams.models import Team
 from teams.services import providers
 from teams.services.money import BudgetRefused
-from training.forms import FORMS, RunForm
+from training import methods
+from training.forms import FORMS, RunForm, form_names
 from training.models import TrainingRun
 from training.services import bundled_bases
 from training.services.advice import Advice, advise
@@ -19,7 +20,6 @@ from training.services.launch import LaunchRefused, launch
 from training.services.verdict_words import changes_of
 
 TEMPLATE = "training/run_new.html"
-FORM_NAMES = [*Method.choices, ("dpo", "Preferences (DPO)")]
 
 
 @team_view(Access.MEMBER)
@@ -128,9 +128,9 @@ def _context(team: Team, form: RunForm, asked: RunForm) -> dict[str, Any]:
         "section": "runs",
         "team": team,
         "form": form,
-        "method": form.method,
+        "method": methods.get(form.method),
         "form_name": form.kind or form.method,
-        "methods": FORM_NAMES,
+        "methods": form_names(),
         "advice": advice,
         "settings_sentence": asked.settings_sentence() if asked.is_valid() else "",
         "missing_bases": [] if form.has_base else bundled_bases.missing(),

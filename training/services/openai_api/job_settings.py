@@ -8,10 +8,10 @@ from teams.models import Team
 from training.models import BaseModel, FineTuningJob, TrainingRun
 from training.services import estimate, lora_presets, preference
 from training.services.endpoint_api import ApiError
-from training.services.launch import DPO, SUPERVISED
 from training.services.lora_presets import HIGHEST_RATE
 from training.services.openai_api import models
 from training.services.openai_api.wanted import AUTO_MULTIPLIER, Hyperparameters, WantedJob
+from training.services.refusals import DPO, SUPERVISED
 from training.services.spec import ASKED, SAVE_EVERY_STEPS
 
 LONGEST_ROW = 1_024  # tokens

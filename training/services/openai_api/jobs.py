@@ -7,7 +7,6 @@ import msgspec
 from django.db import transaction
 from django.utils.crypto import salted_hmac
 
-from datasets.checks import GUIDELINES
 from datasets.models import DatasetVersion, FrozenSplit
 from datasets.models import Shape as RowShape
 from datasets.services import versions
@@ -15,14 +14,15 @@ from datasets.services.reading import plain
 from teams.models import Method, Team
 from teams.services.disk import DiskFull
 from teams.services.money import BudgetRefused
+from training import methods
 from training.models import ApiFile, EndpointKey, FineTuningJob, RunStatus, TrainingRun
 from training.services import cancel, deployments
 from training.services.endpoint_api import ApiError
-from training.services.launch import DPO, SUPERVISED, LaunchRefused, launch
+from training.services.launch import LaunchRefused, launch
 from training.services.openai_api import files, job_settings, models, results
 from training.services.openai_api.wanted import MOST_METADATA, WantedJob
+from training.services.refusals import DPO, SUPERVISED
 
-FEWEST_EXAMPLES = GUIDELINES[Method.OPENAI].least  # as OpenAI wants
 MOST_JOINED = 5_000  # rows of both files, which are put together while the program waits
 USUAL_SEED = 17
 
@@ -133,8 +133,9 @@ def _version(
     assert version is not None
     for file, param in ((training, "training_file"), (checks, "validation_file")):
         _refuse_shape(file, method, param)
-    if version.row_count < FEWEST_EXAMPLES:
-        said = f"Training file has {version.row_count} example(s), but must have at least {FEWEST_EXAMPLES} examples"
+    fewest = methods.get(Method.OPENAI).rows.least  # as OpenAI wants
+    if version.row_count < fewest:
+        said = f"Training file has {version.row_count} example(s), but must have at least {fewest} examples"
         raise ApiError(400, said, param="training_file", code="invalid_n_examples")
     if checks is None:
         return version, 0.0
