@@ -23,6 +23,7 @@
   const mine = new Map(); // by form name: what this window sent last and the server stored
   const failures = new Map(); // by form name, or "action": why it is not saved
   const timers = new Map();
+  const underWay = new Map(); // by form name: how many of its requests have no answer yet
   const pressed = new Map(); // by the name of a form that is sent by hand: what was sent and has not arrived
   const outboxes = []; // of other scripts: () => what is still on its way
 
@@ -211,15 +212,31 @@
     if (form.dataset.saveBy === "hand") pressed.set(name, sent);
     if (dirty(form)) write(form);
   });
+  const stored = (xhr) => xhr.status === 200 && xhr.getResponseHeader("Saved") === xhr.kept.name;
+  // A form that was replaced while its save was under way is not in the page any more, and nobody hears what htmx tells
+  // about that save when the connection is cut. The request itself always ends.
+  document.addEventListener("htmx:beforeSend", (event) => {
+    const { xhr } = event.detail;
+    if (!xhr.kept) return;
+    const { name } = xhr.kept;
+    underWay.set(name, (underWay.get(name) || 0) + 1);
+    xhr.addEventListener("loadend", () => {
+      underWay.set(name, underWay.get(name) - 1);
+      if (xhr.told || xhr.confirmed) return;
+      if (stored(xhr)) confirmed(name, xhr.kept.values);
+      else failed(name, xhr.status);
+    });
+  });
   document.addEventListener("htmx:beforeOnLoad", (event) => {
     // before anything is swapped and put back
     const { xhr } = event.detail;
-    if (!xhr.kept || xhr.status !== 200 || xhr.getResponseHeader("Saved") !== xhr.kept.name) return;
+    if (!xhr.kept || !stored(xhr)) return;
     xhr.confirmed = true;
     confirmed(xhr.kept.name, xhr.kept.values);
   });
   document.addEventListener("htmx:afterRequest", (event) => {
     const { xhr, elt } = event.detail;
+    xhr.told = true;
     if (!xhr.kept) acted(xhr, elt);
     else if (xhr.status === 422 && pressed.delete(xhr.kept.name)) failures.delete(xhr.kept.name); // the page says why
     else if (!xhr.confirmed) failed(xhr.kept.name, xhr.status);
@@ -458,8 +475,18 @@
       post(form, { name, values: values(form), base: version(form), unsure: before(name) });
     }),
   );
+  // Whatever went wrong: what is not saved, and is not about to be sent, is sent.
+  const sendForgotten = () =>
+    forms().forEach((form) => {
+      const name = form.dataset.keep;
+      if (form.dataset.saveBy === "hand" || closed(form) || !dirty(form)) return;
+      if (failures.has(name) || timers.has(name) || underWay.get(name)) return;
+      write(form);
+      send(name);
+    });
   setInterval(() => {
     goOn();
+    sendForgotten();
     for (const [name, why] of failures) {
       const soon = why === "offline" || why === "server";
       if (soon || (why === "refused" && Date.now() - (lastAsked.get(name) || 0) > RETRY_REFUSED_MS)) send(name);

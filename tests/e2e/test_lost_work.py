@@ -257,6 +257,44 @@ def test_a_tag_that_was_rendered_before_a_save_does_not_hide_the_choice(
     tablet.device.close()
 
 
+def test_what_is_under_way_when_its_form_is_rendered_anew_is_saved_though_the_line_breaks(
+    walk: Callable[[int], Walk],
+) -> None:
+    """Nobody hears of a request whose form has left the page, and what she took back meanwhile may be stored."""
+    at = walk(1)
+    page, exchange = at.page, at.page.locator("#talk .exchange").first
+    box = exchange.locator("details.better textarea")
+    exchange.locator("details.better").evaluate("one => { one.open = true }")
+    box.fill("ten")
+    at.settle()
+    held: list[Route] = []
+    page.route("**/correction/", lambda route: held.append(route))
+    for words in ("ten or more", "ten"):
+        box.fill(words)
+        at.device.later(2_500)
+        rendered_anew(exchange)
+        at.device.later(200)
+    at._until(lambda: len(held) > 2, "a save of every form that was there")
+    rendered_anew(exchange)
+    at.device.later(200)
+    for route in held:
+        route.abort()
+    page.unroute("**/correction/")
+    at.wanted.better[1] = "ten"
+    at.settle()
+    at.compare()
+
+
+def rendered_anew(exchange: Locator) -> None:
+    """As when the answer to a question or to a tag comes."""
+    exchange.evaluate(
+        """one => {
+        const saves = one.querySelector("details.better form").action;
+        return htmx.ajax("GET", saves.replace("correction/", ""), { target: one, swap: "outerHTML" });
+        }"""
+    )
+
+
 @pytest.mark.parametrize("seed", range(WALKS))
 def test_a_random_walk_of_faults_loses_nothing(seed: int, walk: Callable[[int], Walk]) -> None:
     walk(seed).play(plan(seed, STEPS, Walk.FAULTS))
