@@ -41,6 +41,11 @@ LEFT_OUT = frozenset(
         "teams.ledgersum",
         "datasets.import",
         "teams.provider",  # an account with a key, which never leaves
+        "teams.lmsconnection",  # an LMS trusts one platform only, and knows people by names of its own
+        "teams.lmscourse",
+        "teams.lmsidentity",
+        "teams.lmsseat",
+        "teams.lmslaunch",
         "teams.diskaccount",  # of this machine's disk
         "teams.diskuse",
         "teams.archiveimport",

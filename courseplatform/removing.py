@@ -30,6 +30,7 @@ from teams.models import (
     User,
 )
 from teams.services import audit, erasing
+from teams.services.lti import connections
 from training.models import ENDED, TrainingRun
 from training.services import cloud
 
@@ -104,6 +105,7 @@ def delete_course(
         names = [import_.names() for import_ in ArchiveImport.objects.filter(course=course)]
         students = list(_students_of_this_course_alone(course))
         topics = _topics(course)
+        connections.forget_course(course)
         delete_rows(course)
         erasing.forget_platform_wide(students)
         User.objects.filter(pk__in=[student.pk for student in students]).delete()

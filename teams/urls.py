@@ -5,6 +5,9 @@ from teams.views import (
     budget,
     costs,
     course,
+    lms,
+    lti,
+    lti_links,
     notices,
     oidc,
     people,
@@ -24,6 +27,26 @@ urlpatterns = [
     path("sign-out/", sign_in.sign_out, name="sign_out"),
     path("sign-in/university/", oidc.oidc_start, name="oidc_start"),
     path("sign-in/university/back/", oidc.oidc_callback, name="oidc_callback"),
+    path("lti/keys/", lti.lti_keys, name="lti_keys"),
+    path("lti/links/", lti_links.lti_pick, name="lti_pick"),
+    path("lti/enter/", lti.lti_enter, name="lti_enter"),
+    path("lti/register/<str:token>/", lms.lti_register, name="lti_register"),
+    path("lti/<uuid:key>/login/", lti.lti_login, name="lti_login"),
+    path("lti/<uuid:key>/launch/", lti.lti_launch, name="lti_launch"),
+    path("lti/<uuid:key>/links/", lti.lti_launch_link, name="lti_launch_link"),
+    path("lms/", lms.platform_lms, name="platform_lms"),
+    path(
+        "lms/<int:connection_id>/", lms.platform_lms_connection, name="platform_lms_connection"
+    ),
+    path("courses/<int:course_id>/lms/", lms.course_lms, name="course_lms"),
+    path(
+        "courses/<int:course_id>/lms/<int:connection_id>/",
+        lms.course_lms_connection,
+        name="course_lms_connection",
+    ),
+    path(
+        "courses/<int:course_id>/lms/courses/<int:linked_id>/", lms.lms_course, name="lms_course"
+    ),
     path("set-up/", sign_in.first_account_new, name="first_account"),
     path("sign-in/second/", second_factor.second_step_page, name="second_step"),
     path("account/sign-in/", second_factor.account_security, name="account_security"),

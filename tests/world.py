@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
+from lti_tool.models import LtiContext, LtiDeployment, LtiRegistration
 
 from datasets.models import Dataset, DatasetVersion, FindingJustification, Import, Review
 from datasets.services import imports, reviews, versions
@@ -40,8 +41,11 @@ from teams.models import (
     ArchiveStatus,
     BudgetRequest,
     Confidence,
+    Course,
     ExportStatus,
     LedgerEntry,
+    LmsConnection,
+    LmsCourse,
     Membership,
     Method,
     Milestone,
@@ -178,6 +182,8 @@ class World:
             "deployment_id": self.run.deployments.get().pk,
             "model_id": self.base_model.pk,
             "provider_id": self._provider(name),
+            "connection_id": self.team.course.lms_connections.get().pk,
+            "linked_id": self.team.course.lms_courses.get().pk,
             "file_id": self.job.rows_id,
             "job_id": self.job.public_id,
             "model": self.job.model,
@@ -194,9 +200,21 @@ class World:
         }
 
 
+def link_an_lms(course: Course, mark: str) -> None:
+    """A connection of this course, and a course of that LMS that is linked to it. Made once."""
+    if course.lms_connections.exists():
+        return
+    registration = LtiRegistration.objects.create(name=mark, issuer=f"https://{mark}.example", client_id=mark)
+    connection = LmsConnection.objects.create(course=course, name=f"{mark} LMS", registration=registration)
+    deployment = LtiDeployment.objects.create(registration=registration, deployment_id=mark, is_active=True)
+    context = LtiContext.objects.create(deployment=deployment, id_on_platform=mark, title=f"{mark} in the LMS")
+    LmsCourse.objects.create(context=context, connection=connection, course=course)
+
+
 def make_world(team: Team, professor: User, mark: str) -> World:
     """Everything once; `mark` must be a word that stands nowhere else."""
     member = team.memberships.get().person
+    link_an_lms(team.course, mark)
     rows = [
         {
             "messages": [

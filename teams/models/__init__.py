@@ -13,6 +13,7 @@ from teams.models.course import (
     TeamRequest,
 )
 from teams.models.disk import DiskAccount, DiskKind, DiskUse
+from teams.models.lti import LmsConnection, LmsCourse, LmsIdentity, LmsLaunch, LmsSeat
 from teams.models.mail import MailKind, MailState, OutgoingMail
 from teams.models.money import (
     BudgetAccount,
@@ -69,6 +70,11 @@ __all__ = [
     "HoldState",
     "LedgerEntry",
     "LedgerSum",
+    "LmsConnection",
+    "LmsCourse",
+    "LmsIdentity",
+    "LmsLaunch",
+    "LmsSeat",
     "MailChoice",
     "MailKind",
     "MailState",

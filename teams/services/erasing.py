@@ -12,6 +12,8 @@ from django.utils import timezone
 from teams.models import (
     AuditEntry,
     Course,
+    LmsLaunch,
+    LmsSeat,
     MailChoice,
     Membership,
     Notice,
@@ -88,6 +90,9 @@ def _forget(person: User, new_name: str) -> None:
     MailChoice.objects.filter(person=person).delete()
     OutgoingMail.objects.filter(Q(person=person) | Q(address__iexact=person.email)).delete()
     person.identities.all().delete()
+    person.lms_identities.all().delete()
+    LmsSeat.objects.filter(membership__person=person).delete()
+    LmsLaunch.objects.filter(email__iexact=person.email).delete()
     person.user_permissions.clear()
     person.memberships.update(active=False, imported_email="", student_id="")
     person.name, person.email, person.is_active = (

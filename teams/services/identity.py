@@ -9,7 +9,7 @@ from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from django.utils import timezone
 
-from teams.models import Course, MailKind, User
+from teams.models import Course, LmsIdentity, MailKind, User
 from teams.services import audit, invitations, mail, second_factor, throttle
 from teams.services.refused import CourseRefused
 
@@ -45,7 +45,10 @@ def hand_over(account: User) -> bool:
     the role, and mail the link. Raises CourseRefused for the account of somebody who runs the platform: its rights were
     given by the server, and are no mailbox's to take.
     """
-    if account.is_proven or not account.has_usable_password():
+    if account.is_proven:
+        return False
+    came_by_launch = take_from_lms(account)
+    if not account.has_usable_password() and not came_by_launch:
         return False
     if account.is_staff:
         raise CourseRefused(
@@ -63,6 +66,14 @@ def hand_over(account: User) -> bool:
     return True
 
 
+def take_from_lms(account: User) -> bool:
+    """An account that a launch made, with whatever address the LMS said, is that person's of the LMS no longer.
+
+    True where it was. Where the owner said so while signed in, the LMS opens it as before.
+    """
+    return bool(LmsIdentity.objects.filter(person=account, consented=False).delete()[0])
+
+
 def set_password_by_link(*, person: User, password: str) -> None:
     """By who opened a mailed link; that proves the address. Raises LinkUsed where the account changed meanwhile.
 
@@ -76,6 +87,7 @@ def set_password_by_link(*, person: User, password: str) -> None:
     if not person.is_proven:
         second_factor.forget_factors(person)
     second_factor.sign_out_everywhere(person)
+    take_from_lms(person)  # who reads the mailbox may be another than who launched
     prove(person)
     throttle.forgive("sign-in", about=person.email)
 

@@ -125,11 +125,13 @@ def _link(claims: Claims) -> User:
         raise SignInRefused(
             f"The account with your address belongs to another person at {settings.OIDC_NAME}. Ask whoever runs this platform."
         )
-    elif person.has_usable_password():
-        person.set_unusable_password()
-        person.save(update_fields=["password"])
-        if not person.is_proven:
-            second_factor.forget_factors(person)
+    else:
+        came_by_launch = identity.take_from_lms(person)
+        if person.has_usable_password() or came_by_launch:
+            person.set_unusable_password()  # which also ends the sessions of whoever was in
+            person.save(update_fields=["password"])
+            if not person.is_proven:
+                second_factor.forget_factors(person)
     OutsideIdentity.objects.create(person=person, issuer=claims.issuer, subject=claims.subject)
     courses: list[Course | None] = [
         membership.course for membership in person.memberships.select_related("course")

@@ -37,6 +37,9 @@ LIMITS: Mapping[str, tuple[str, str]] = {
     "password-link": ("3/10 minutes;10/day", "60/10 minutes;600/day"),
     "password-set": ("10/10 minutes;40/day", "100/10 minutes;1000/day"),
     "set-up": ("100/minute;3000/day", "10/10 minutes;40/day"),
+    # About an LMS: a whole class launches at once, from one campus.
+    "lms-launch": ("2000/minute;40000/day", "600/minute;6000/hour"),
+    "lms-register": ("20/10 minutes;100/day", "20/10 minutes;100/day"),
     "confirm": ("3/10 minutes;10/day", "100/10 minutes;1000/day"),
 }
 REDIS_SECONDS = 1.0

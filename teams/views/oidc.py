@@ -7,7 +7,7 @@ from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET
 
-from teams import oidc
+from teams import lms_sessions, oidc
 from teams.access import public_view
 from teams.services import outside_sign_in, throttle
 from teams.services.outside_sign_in import SignInRefused
@@ -56,6 +56,7 @@ def oidc_callback(request: HttpRequest) -> HttpResponse:
     wanted = request.session.pop(NEXT, "")
     request.session.set_expiry(None)
     login(request, person, backend=BACKEND)
+    lms_sessions.release(request)
     if not person.memberships.exists():
         messages.success(request, "You are signed in. Next: enter the code of your course.")
     inside = url_has_allowed_host_and_scheme(

@@ -13,7 +13,7 @@ from django.urls import reverse, reverse_lazy
 from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods
 
-from teams import known_browser, oidc, second_step
+from teams import known_browser, lms_sessions, oidc, second_step
 from teams.access import SignedInRequest, public_view, signed_in_view
 from teams.forms import FirstAccountForm, JoinForm, PasswordLinkForm, SignInForm, SignUpForm
 from teams.models import Course, Membership, Role, User
@@ -82,6 +82,7 @@ class SignInView(auth_views.LoginView):
         else:
             throttle.forgive("sign-in", about=email)
         response = super().form_valid(form)
+        lms_sessions.release(self.request)
         known_browser.remember(response, email)
         return response
 
@@ -138,6 +139,7 @@ class PasswordSetView(auth_views.PasswordResetConfirmView):
             return self.render_to_response(self.get_context_data())
         self.request.session.pop(auth_views.INTERNAL_RESET_SESSION_TOKEN, None)
         login(self.request, self._person, backend=BACKEND)
+        lms_sessions.release(self.request)
         return redirect("home")
 
     @property

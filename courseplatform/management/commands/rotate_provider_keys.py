@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from teams.services import providers
+from teams.services.lti import keys
 
 
 class Command(BaseCommand):
@@ -15,6 +16,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         sealed, lost = providers.rotate()
+        keys.seal_anew()
         self.stdout.write(f"{sealed} keys are sealed with the newest secret.")
         if lost:
             names = ", ".join(f"{one.name} ({one.code})" for one in lost)

@@ -21,6 +21,7 @@ from teams.services import (
     mail,
     second_factor,
 )
+from teams.services.lti import launching
 from training.services import base_trials, deployments, merging, reconcile, run_disk, speed_trial
 
 RETENTION_SECONDS = 3600
@@ -51,6 +52,7 @@ class Command(BaseCommand):
             (RETENTION_SECONDS, erasing.apply_retention),
             (RETENTION_SECONDS, SessionStore.clear_expired),
             (RETENTION_SECONDS, second_factor.forget_old_browsers),
+            (RETENTION_SECONDS, launching.sweep),
             (RETENTION_SECONDS, retention.prune),
             (RETENTION_SECONDS, run_disk.prune),
             (RETENTION_SECONDS, merging.prune),
