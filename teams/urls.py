@@ -47,6 +47,11 @@ urlpatterns = [
     path(
         "courses/<int:course_id>/lms/courses/<int:linked_id>/", lms.lms_course, name="lms_course"
     ),
+    path(
+        "courses/<int:course_id>/lms/courses/<int:linked_id>/people/",
+        lms.lms_class_list,
+        name="lms_class_list",
+    ),
     path("set-up/", sign_in.first_account_new, name="first_account"),
     path("sign-in/second/", second_factor.second_step_page, name="second_step"),
     path("account/sign-in/", second_factor.account_security, name="account_security"),

@@ -20,6 +20,7 @@ TABLE: dict[str, Access] = {
     "course_lms": Access.INSTRUCTOR,
     "course_lms_connection": Access.INSTRUCTOR,
     "lms_course": Access.INSTRUCTOR,
+    "lms_class_list": Access.INSTRUCTOR,
     "sign_out": Access.PUBLIC,
     "session_state": Access.PUBLIC,
     "session_back": Access.SIGNED_IN,

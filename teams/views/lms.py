@@ -13,10 +13,11 @@ from django.views.decorators.http import require_http_methods
 
 from teams.access import Access, SignedInRequest, course_view, public_view, staff_view
 from teams.lms_forms import ConnectionForm, LmsCourseForm, RegistrationForm
-from teams.models import Course, LmsConnection, LmsCourse
+from teams.models import Course, LmsConnection, LmsCourse, Role
 from teams.services import throttle
-from teams.services.lti import connections, dynamic, entering
+from teams.services.lti import class_list, connections, dynamic, entering
 from teams.services.lti.connections import LtiRefused
+from teams.services.roster import RosterUnreadable
 from teams.views.lti_frame import in_any_frame, refused
 from teams.views.sign_in import place, too_many
 
@@ -205,6 +206,44 @@ def lms_course(request: SignedInRequest, course: Course, linked_id: int) -> Http
         return redirect("lms_course", course_id=course.pk, linked_id=linked.pk)
     context = {"linked": linked, "form": form, "section": "people"}
     return render(request, "teams/lms_course.html", context, status=422 if form.errors else 200)
+
+
+@course_view(Access.INSTRUCTOR)
+@require_http_methods(["GET", "POST"])
+def lms_class_list(request: SignedInRequest, course: Course, linked_id: int) -> HttpResponse:
+    """Who is in the LMS course: what enrolling them would do, then that; and who left it."""
+    rows = course.lms_courses.select_related("context", "connection__registration", "course")
+    linked = get_object_or_404(rows, pk=linked_id)
+    asked = (request.POST or request.GET).get("role", Role.STUDENT)
+    role = Role(asked) if asked in (Role.STUDENT, linked.staff_role) else Role.STUDENT
+    shown, said = None, ""
+    try:
+        if request.method == "POST":
+            messages.success(request, _act(request, linked, role))
+            return redirect("lms_class_list", course_id=course.pk, linked_id=linked.pk)
+        shown = class_list.show(place=linked, role=role)
+    except (LtiRefused, RosterUnreadable) as error:
+        said = str(error)
+    context = {
+        "linked": linked,
+        "role": role.value,
+        "shown": shown,
+        "said": said,
+        "section": "people",
+    }
+    return render(request, "teams/lms_class_list.html", context, status=409 if said else 200)
+
+
+def _act(request: SignedInRequest, linked: LmsCourse, role: Role) -> str:
+    """Raises LtiRefused and RosterUnreadable."""
+    if request.POST.get("do") == "take_out":
+        chosen = request.POST.getlist("gone")
+        done = class_list.take_out(place=linked, chosen=chosen, person=request.user)
+        return f"Taken out: {done}."
+    made = class_list.enrol(
+        place=linked, role=role, seen=request.POST.get("seen", ""), person=request.user
+    )
+    return f"{made.added} new in the course, {made.invited} of them invited by e-mail."
 
 
 @public_view

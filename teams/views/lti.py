@@ -126,7 +126,7 @@ def lti_launch(request: HttpRequest, key: UUID) -> HttpResponse:
 def lti_launch_link(request: HttpRequest, key: UUID) -> HttpResponse:
     """The address that a deep linking request names. Nobody is sent here but by hand."""
     said = "This address is for choosing links in an LMS: press “deep linking” or “content selection” there."
-    return refused(request, LtiRefused(said), 404)
+    return refused(request, LtiRefused(said))
 
 
 @public_view
@@ -147,7 +147,7 @@ def lti_enter(request: HttpRequest) -> HttpResponse:
             return _who(request, launch)
         return _go_on(request, launch, person)
     except LtiRefused as error:
-        return refused(request, error, 403)
+        return refused(request, error)
 
 
 def _go_on(request: HttpRequest, launch: LmsLaunch, person: User) -> HttpResponse:

@@ -60,7 +60,7 @@ def read(claims: Mapping[str, Any]) -> Message:
     lis = _mapping(claims, f"{CLAIM}lis")
     return Message(
         subject=subject,
-        name=_name(claims),
+        name=name_in(claims),
         email=address_in(claims),
         student_id=text(lis.get("person_sourcedid"), 40),
         role=role_in(claims.get(f"{CLAIM}roles")),
@@ -81,7 +81,7 @@ def _mapping(claims: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _name(claims: Mapping[str, Any]) -> str:
+def name_in(claims: Mapping[str, Any]) -> str:
     parts = (claims.get("given_name"), claims.get("family_name"))
     said = claims.get("name") or " ".join(str(part) for part in parts if part)
     return text(" ".join(str(said).split()), 120)
