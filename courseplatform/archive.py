@@ -46,6 +46,7 @@ LEFT_OUT = frozenset(
         "teams.lmsidentity",
         "teams.lmsseat",
         "teams.lmslaunch",
+        "evaluation.lmsgrade",
         "teams.diskaccount",  # of this machine's disk
         "teams.diskuse",
         "teams.archiveimport",

@@ -13,6 +13,7 @@ from evaluation.views import (
     interview,
     interviews,
     judge,
+    lms_grades,
     pairs,
     presentations,
     regrades,
@@ -146,6 +147,7 @@ urlpatterns: list[URLPattern] = [
         name="second_look",
     ),
     path(GRADES, grades.course_grades, name="course_grades"),
+    path(GRADES + "lms/", lms_grades.lms_grades, name="lms_grades"),
     path(
         "courses/<int:course_id>/grades.csv", grades.course_grades_csv, name="course_grades_csv"
     ),

@@ -30,7 +30,9 @@ EVERYWHERE = frozenset(
     }
 )
 """Pages for everybody who is signed in that show nothing of another course."""
-OWNERS = frozenset({"account_security", "totp_new", "passkey_new", "factor_change", "browser_end"})
+OWNERS = frozenset(
+    {"account_security", "totp_new", "passkey_new", "factor_change", "browser_end"}
+)
 """How the account signs in: not even who is in this course alone gives that out of hand to whoever runs its LMS."""
 
 

@@ -21,6 +21,7 @@ TABLE: dict[str, Access] = {
     "course_lms_connection": Access.INSTRUCTOR,
     "lms_course": Access.INSTRUCTOR,
     "lms_class_list": Access.INSTRUCTOR,
+    "lms_grades": Access.INSTRUCTOR,
     "sign_out": Access.PUBLIC,
     "session_state": Access.PUBLIC,
     "session_back": Access.SIGNED_IN,

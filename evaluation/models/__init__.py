@@ -28,6 +28,7 @@ from evaluation.models.interview import (
     Wording,
 )
 from evaluation.models.judging import JudgeOpinion, JudgeSetting, JudgeUse, OpinionStatus
+from evaluation.models.lms_grade import LmsGrade, SendState
 from evaluation.models.presenting import (
     Counting,
     Hearing,
@@ -68,6 +69,7 @@ __all__ = [
     "JudgeSetting",
     "JudgeUse",
     "Level",
+    "LmsGrade",
     "OpinionStatus",
     "Part",
     "Presentation",
@@ -78,6 +80,7 @@ __all__ = [
     "ResultRelease",
     "RubricVersion",
     "SecondLook",
+    "SendState",
     "Subject",
     "Submission",
     "Turn",

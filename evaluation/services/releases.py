@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from evaluation.models import RegradeRequest, ResultRelease, Submission
 from evaluation.models.grading import UNDECIDED
-from evaluation.services import bundle_check, frozen, results, telling
+from evaluation.services import bundle_check, frozen, lms_wake, results, telling
 from evaluation.services.frozen import Content, FrozenCriterion
 from evaluation.services.results import SubmissionResult
 from teams.models import Course, User
@@ -184,6 +184,7 @@ def publish(
         Submission.objects.filter(pk=submission.pk).update(released_at=timezone.now())
         submission.refresh_from_db(fields=["released_at"])
         _announce(submission, person, made, draft.before)
+        lms_wake.wake_for(submission.team.course)
     return made
 
 
@@ -254,6 +255,7 @@ def show_again(*, submission: Submission, person: User) -> None:
         submission.refresh_from_db(fields=["released_at"])
         _record(submission, person, "grade shown again", after={"version": newest.number})
         telling.tell_team(submission, f"The result for {submission.run} can be read again.")
+        lms_wake.wake_for(submission.team.course)
 
 
 def waiting_in(course: Course) -> list[Draft]:

@@ -79,6 +79,9 @@ class LmsCourse(models.Model):
     sends_grades = models.BooleanField(
         default=True, help_text="Published grades are sent to the LMS by themselves."
     )
+    sending_until = models.DateTimeField(
+        null=True, help_text="While one process sends grades, or until it counts as lost."
+    )
     linked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
     )

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand
 from courseplatform import arriving
 from courseplatform.erasing_rows import forget_freed_pages
 from datasets.services import retention
-from evaluation.services import chat, interviews, reminders
+from evaluation.services import chat, interviews, lms_sending, reminders
 from teams import presence
 from teams.services import (
     archive_exports,
@@ -27,6 +27,7 @@ from training.services import base_trials, deployments, merging, reconcile, run_
 RETENTION_SECONDS = 3600
 REMINDER_SECONDS = 600
 TELL_SECONDS = 30
+LMS_SECONDS = 60  # grades for an LMS whose next try is due
 BILL_SECONDS = 600  # how often it is asked whether tonight's check is made
 
 
@@ -63,6 +64,8 @@ class Command(BaseCommand):
             ),  # where a reader was at it when something was erased
             (BILL_SECONDS, billing.check_bill),
             (REMINDER_SECONDS, reminders.tell_due),
+            (LMS_SECONDS, lms_sending.sweep_due),
+            (REMINDER_SECONDS, lms_sending.sweep_all),
         ]
         me = presence.mine("scheduler", since=presence.now())
         rounds.append((TELL_SECONDS, lambda: presence.tell(me)))
