@@ -6,7 +6,7 @@ course, by a lease on its row: the column is looked for and made once.
 """
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit, urlunsplit
 
 from django.db import IntegrityError, transaction
@@ -160,7 +160,7 @@ def _deliver(place: LmsCourse) -> int:
         LmsCourse.objects.filter(pk=place.pk, sending_until=until).update(sending_until=None)
 
 
-def _send_all(place: LmsCourse, until: object) -> int:
+def _send_all(place: LmsCourse, until: datetime) -> int:
     rows = place.grades.filter(state=SendState.WAITING, next_try_at__lte=timezone.now())
     waiting = list(rows.order_by("pk")[:MOST_AT_ONCE])
     scale = scale_of(place.course)

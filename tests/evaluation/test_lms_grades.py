@@ -20,7 +20,7 @@ __all__ = ["connection", "grading", "linked", "lms", "released", "submission"]
 @pytest.fixture(autouse=True)
 def sent_at_once(monkeypatch):
     """What the quick worker would be woken for is done here, where the test says so."""
-    woken = []
+    woken: list[int] = []
     monkeypatch.setattr(lms_wake, "wake", woken.append)
     return woken
 

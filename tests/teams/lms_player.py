@@ -4,6 +4,7 @@ import json
 import threading
 from dataclasses import dataclass, field
 from functools import cache
+from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -245,6 +246,9 @@ def _handler(lms: Lms) -> type[BaseHTTPRequestHandler]:
             url = urlsplit(self.path)
             lms.asked.append(f"{method} {url.path}")
             query = dict(parse_qsl(url.query))
+            if url.path in ("/course", "/auth"):
+                self._show(_course(lms, query) if url.path == "/course" else _sends_back(lms, query))
+                return
             query.pop("course", None)
             status, said, more = _reply(lms, method, url.path, query, self.headers, body)
             text = json.dumps(said).encode()
@@ -256,10 +260,40 @@ def _handler(lms: Lms) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(text)
 
+        def _show(self, page: str) -> None:
+            text = f"<!DOCTYPE html><title>LMS</title>{page}".encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
         def log_message(self, *_: Any) -> None:
             """Quiet."""
 
     return Handler
+
+
+def _course(lms: Lms, query: dict[str, str]) -> str:
+    """A course's page of the LMS, with the tool in a frame, as `query` says: `person`, and `tool`, its login address."""
+    person = lms.people[query["person"]]
+    call = {
+        "iss": lms.issuer,
+        "client_id": CLIENT,
+        "login_hint": person.subject,
+        "lti_message_hint": person.subject,
+        "target_link_uri": query["tool"].replace("/login/", "/launch/"),
+    }
+    return f'<h1>Teaching science</h1><iframe title="Tool" src="{query["tool"]}?{escape(urlencode(call))}"></iframe>'
+
+
+def _sends_back(lms: Lms, asked: dict[str, str]) -> str:
+    """The form by which the LMS sends the browser back with the signed message."""
+    fields = "".join(
+        f'<input type="hidden" name="{name}" value="{escape(value)}">' for name, value in lms.message(asked).items()
+    )
+    form = f'<form method="post" action="{escape(asked["redirect_uri"])}">{fields}</form>'
+    return f"{form}<script>document.forms[0].submit()</script>"
 
 
 def _reply(lms: Lms, method: str, path: str, query: dict[str, str], headers: Any, body: bytes) -> Any:

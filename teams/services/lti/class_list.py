@@ -57,7 +57,8 @@ def fetch(place: LmsCourse) -> list[Member]:
             f"{place.connection} did not say where its class list is. Allow this tool names and roles in the LMS, then open "
             "the link there once more."
         )
-    caller, found, pages = Caller(place.connection), {}, 0
+    found: dict[str, Member] = {}
+    caller, pages = Caller(place.connection), 0
     while url:
         pages += 1
         if pages > MOST_PAGES or len(found) > roster.MOST_LINES:
