@@ -122,7 +122,7 @@ def withdraw(*, membership: Membership, person: User) -> None:
 
 
 GOES_ALONG = frozenset(
-    {"membership", "notice", "mailchoice", "outgoingmail", "professorassignment"}
+    {"membership", "notice", "mailchoice", "outgoingmail", "professorassignment", "lmsseat"}
 )  # what an invitation alone makes
 
 

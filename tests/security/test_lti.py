@@ -417,12 +417,15 @@ def test_the_door_follows_no_redirect_and_reads_no_endless_answer(lms, monkeypat
         LmsSession().get(f"{lms.issuer}/x")
 
 
-def test_a_configuration_may_not_send_the_registration_elsewhere(lms, course, instructor):
+def test_a_configuration_sends_the_registration_to_nothing_inside(lms, course, instructor, settings):
+    """The address of the configuration is allowed; the one that it names is not for that."""
+    settings.PROVIDER_PRIVATE_HOSTS = ["127.0.0.1"]
     connection = connections.add(course=course, person=instructor, name="Moodle")
     token = dynamic.new_token(connection=connection, person=instructor)
-    lms.endpoint_elsewhere = "https://other.example/register"
+    lms.endpoint_elsewhere = "https://10.1.2.3/register"
     page = Client().post(f"/lti/register/{token}/", {"openid_configuration": f"{lms.issuer}/configuration"})
-    assert "sends the registration to other.example" in text(page)
+    assert "private network (10.1.2.3)" in text(page)
+    assert LmsConnection.objects.get().registration is None
 
 
 def test_a_registration_address_is_worth_nothing_after_an_hour(lms, course, instructor):

@@ -25,6 +25,9 @@ CHOICES = {
 }
 
 
+ITEMS = "https://purl.imsglobal.org/spec/lti-dl/claim/content_items"
+
+
 @dataclass(frozen=True)
 class Answer:
     """The signed choice, and where the browser posts it: an address of the LMS, of `origin`."""
@@ -66,6 +69,8 @@ def answer(*, ticket: str, chosen: list[str]) -> Answer:
         settings["data"] = launch.asks["data"]
     link = DeepLink(registration, launch.asks["deployment_id"], settings)
     message = link.get_message_jwt([_resource(launch, name) for name in wanted])
+    for item in message[ITEMS]:
+        item["window"] = {"targetName": "_blank"}  # which PyLTI1p3 leaves out
     if "data" not in launch.asks:
         message.pop("https://purl.imsglobal.org/spec/lti-dl/claim/data", None)
     parts = urlsplit(back)
@@ -75,5 +80,5 @@ def answer(*, ticket: str, chosen: list[str]) -> Answer:
 def _resource(launch: LmsLaunch, name: str) -> DeepLinkResource:
     made = DeepLinkResource()
     made.set_title(CHOICES[name][0]).set_url(connections.addresses(launch.connection).launch)
-    made.set_custom_params({"target": name}).set_target("window")
+    made.set_custom_params({"target": name})
     return made

@@ -103,7 +103,6 @@ def _register(connection: LmsConnection, configuration_url: str, access_token: s
         raise LtiRefused(
             f"What stands at {configuration_url[:200]} is no configuration of an LMS: {', '.join(missing)} is missing."
         )
-    _same_house(configuration_url, endpoint)
     answer = _asked(session, "POST", endpoint, access_token, _ours(connection))
     tool = answer.get(TOOL)
     deployment = text(tool.get("deployment_id"), 300) if isinstance(tool, Mapping) else ""
@@ -116,15 +115,6 @@ def _register(connection: LmsConnection, configuration_url: str, access_token: s
     if not wanted.client_id:
         raise LtiRefused("The LMS registered us without a client id. Register by hand instead.")
     connections.fill(connection=connection, person=None, wanted=wanted)
-
-
-def _same_house(configuration_url: str, endpoint: str) -> None:
-    """The configuration and the endpoint it names are one host's. Raises LtiRefused."""
-    hosts = [urlsplit(url).hostname for url in (configuration_url, endpoint)]
-    if hosts[0] != hosts[1]:
-        raise LtiRefused(
-            f"The configuration at {hosts[0]} sends the registration to {hosts[1]}. Register by hand instead."
-        )
 
 
 def _asked(
@@ -176,11 +166,16 @@ def _ours(connection: LmsConnection) -> dict[str, Any]:
             "target_link_uri": ours.launch,
             "claims": ["iss", "sub", "name", "given_name", "family_name", "email"],
             "messages": [
-                {"type": "LtiResourceLinkRequest", "target_link_uri": ours.launch},
+                {
+                    "type": "LtiResourceLinkRequest",
+                    "target_link_uri": ours.launch,
+                    "placements": ["course_navigation"],
+                },
                 {
                     "type": "LtiDeepLinkingRequest",
                     "target_link_uri": ours.deep_link,
                     "label": "Choose a page of the course",
+                    "placements": ["link_selection"],
                 },
             ],
         },
