@@ -145,6 +145,10 @@ def lti_enter(request: HttpRequest) -> HttpResponse:
         person = entering.person_of(launch)
         if person is None:
             return _who(request, launch)
+        if request.user.is_authenticated and request.user.pk != person.pk:
+            # Any site may send a browser through an LMS of its own: nobody is signed out for that unasked.
+            context = {"launch": launch, "person": person}
+            return render(request, "teams/lti_switch.html", context)
         return _go_on(request, launch, person)
     except LtiRefused as error:
         return refused(request, error)
@@ -251,8 +255,15 @@ def _connect(request: HttpRequest, launch: LmsLaunch) -> HttpResponse:
     return _enter(request, launch, person, made)
 
 
+def _switch(request: HttpRequest, launch: LmsLaunch) -> HttpResponse:
+    """Somebody else was signed in here: go on as the person of the launch."""
+    person = entering.person_of(launch)
+    return redirect("lti_enter") if person is None else _go_on(request, launch, person)
+
+
 DOING: dict[str, Callable[[HttpRequest, LmsLaunch], Any]] = {
     "create": _create,
+    "switch": _switch,
     "link": _link,
     "connect": _connect,
 }

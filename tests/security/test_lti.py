@@ -154,6 +154,16 @@ def test_a_message_in_a_browser_that_did_not_begin_the_launch_signs_nobody_in(lm
     assert who(victim) is None
 
 
+def test_a_launch_changes_nobodys_session_unasked(lms, connection, linked, mia, member, client_for, outsider):
+    """Any site can send a browser through a launch, with an LMS of its own."""
+    victim = client_for(outsider)
+    page = launch(victim, lms, connection, mia)
+    assert who(victim) == outsider
+    assert "Go on as Mia Member?" in text(page)
+    press(victim, "switch")
+    assert who(victim) == member
+
+
 def test_a_choice_of_links_which_needs_no_cookie_signs_nobody_in(lms, connection, linked, mia):
     attacker, victim = Client(), Client()
     form = lms.message(begin(attacker, lms, connection, mia), deep=True)
