@@ -60,7 +60,7 @@ def facts_of(
         edits_next=version.number + 1 if version is not None else 0,
         active=_bot(next((run for run in runs if run.is_active), None)),
         failed=_bot(failed),
-        failed_why=f"{failed.error_message} {failed.error_mend}".strip()
+        failed_why=f"{failed.error_message} {failed.error_fix}".strip()
         if failed is not None
         else "",
         newest=_bot(newest),

@@ -64,7 +64,7 @@ def _provider() -> Any:
     client = _client(settings.OIDC_ISSUER, settings.OIDC_CLIENT_ID, settings.OIDC_CLIENT_SECRET)
     described = client.load_server_metadata()
     if described.get("issuer") != settings.OIDC_ISSUER:
-        _client.cache_clear()  # it keeps the description, and the provider or the way to it may be mended before we restart
+        _client.cache_clear()  # it keeps the description, and the provider or the way to it may be fixed before we restart
         log.error(
             "%s calls itself %s: set OIDC_ISSUER to that",
             settings.OIDC_ISSUER,

@@ -73,7 +73,7 @@ TABLE: dict[str, Access] = {
     "import_events": Access.MEMBER,
     "import_problems": Access.MEMBER,
     "import_accept": Access.MEMBER,
-    "import_mend": Access.MEMBER,
+    "import_fix": Access.MEMBER,
     "import_check": Access.MEMBER,
     "import_replace": Access.MEMBER,
     "import_map": Access.MEMBER,

@@ -24,7 +24,7 @@ from datasets.services import measure
 from datasets.services.base_folders import TINY
 from teams.models import Course, Role, Team, User
 from teams.services import mail, throttle
-from tests import drawn, factories
+from tests import drawn, factories, migrated
 from tests.evaluation.model_server import ModelServer, serving
 from training.models import BaseModel
 
@@ -46,9 +46,16 @@ def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
 
 
 @pytest.fixture(scope="session")
+def django_db_keepdb(django_db_keepdb: bool, django_db_modify_db_settings: None) -> bool:
+    """SQLite: this session's database begins as a copy of one that is migrated already, and its file goes at the end."""
+    return django_db_keepdb or migrated.begin_with_copy()
+
+
+@pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """What the migrations put into the tables (prices, base models, the rubric) comes back after a test that empties them."""
     with django_db_blocker.unblock():
+        migrated.keep_copy()
         BaseModel.objects.filter(name=TINY).update(enabled=True)  # trains in seconds; see OFFER_TEST_MODEL
         later = timezone.localdate() + timedelta(days=45)  # whatever day it is: what is switched off is offered no more
         BaseModel.objects.exclude(shutdown_on=None).update(shutdown_on=later)
@@ -69,6 +76,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
     yield
     # The thread that all async code shares for its queries holds a connection; PostgreSQL drops no database in use.
     SyncToAsync.single_thread_executor.submit(connections.close_all).result()
+    migrated.remove()
 
 
 @pytest.fixture(autouse=True)

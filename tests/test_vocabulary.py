@@ -16,17 +16,16 @@ GIVEN_UP = {
     ),
     r"\bwarm[ _]parent\b": "preload server",
     r"\b(services\.outlets|courseplatform\.(lost_pages|fleet))\b": ("live_answers, error_pages, worker_status"),
+    r"\b[Mm]end(s|ed|ing)?\b|_mend\b|\bmended_|MENDS": "fix, suggested fix",
+    r"[Rr]eckon|[Ff]oretell|[Ff]oretold": "estimate, estimated",
+    r"\bfinish\.give_up\b": "finish.requeue_or_fail",
+    r"\.borrow\(|\.give_back\(": "lease_for_poll, release_lease",
     r"waits for work|[Ss]tranded runs|>Look again<": "idle, recover stuck runs, Refresh",
 }
 """A pattern of what nobody says any more, and what is said instead."""
 
-FEWER_AND_FEWER = {
-    r"\bmend(s|ed|ing)?\b|_mend\b": ("fix, suggested fix", 67),
-    r"reckon|foretell|foretold": ("estimate, estimated", 4),
-    r"\bfinish\.give_up\b": ("finish.requeue_or_fail", 3),
-    r"\.borrow\(|\.give_back\(": ("lease_for_poll, release_lease", 1),
-}
-"""Words that still stand in so many files: a change may take them out, not bring more in."""
+READS_OLD_DATA = "# an earlier name"
+"""A line that reads what an earlier version wrote may say its word."""
 
 
 def files() -> list[Path]:
@@ -44,7 +43,7 @@ def saying(pattern: str, paths: list[Path]) -> list[str]:
         f"{path.relative_to(ROOT) if path.is_relative_to(ROOT) else path.name}:{number}"
         for path in paths
         for number, line in enumerate(path.read_text().splitlines(), start=1)
-        if said.search(line)
+        if said.search(line) and READS_OLD_DATA not in line
     ]
 
 
@@ -53,16 +52,15 @@ def test_a_word_that_was_given_up_does_not_come_back(pattern: str) -> None:
     assert saying(pattern, files()) == [], f"say: {GIVEN_UP[pattern]}"
 
 
-@pytest.mark.parametrize("pattern", FEWER_AND_FEWER)
-def test_a_word_on_its_way_out_is_said_in_fewer_and_fewer_files(pattern: str) -> None:
-    instead, most = FEWER_AND_FEWER[pattern]
-    found = {place.rpartition(":")[0] for place in saying(pattern, files())}
-    assert len(found) <= most, f"say: {instead}"
-
-
 @pytest.mark.parametrize(
     "planted",
-    ["from training.services import local_time", "group.agreed(True)", "<p>Nobody waits for work.</p>"],
+    [
+        "from training.services import local_time",
+        "group.agreed(True)",
+        "<p>Nobody waits for work.</p>",
+        "Mend it.",
+        "run.error_mend",
+    ],
 )
 def test_a_planted_word_is_found(planted: str, tmp_path: Path) -> None:
     (tmp_path / "planted.py").write_text(f"\n{planted}\n")

@@ -24,6 +24,7 @@ from courseplatform.course_archive.tables import (
     ABOUT,
     BLOCK,
     BY_LABEL,
+    EARLIER_NAMES,
     FILES,
     FORMAT,
     MOST_LINES,
@@ -155,7 +156,8 @@ class _Reading:
 def cleaned(table: Table, number: int, row: Row) -> Row:
     """The row with named fields of a plain kind. Raises Refusal with the field's name."""
     found: Row = {}
-    for name, value in row.items():
+    for written, value in row.items():
+        name = EARLIER_NAMES.get((table.label, written), written)
         place = f"line {number}, {name[:60]}"
         if name in table.never:
             continue

@@ -41,7 +41,7 @@ EVENT = (
     "cached_input_tokens",
     "output_tokens",
     "code",
-    "mend",
+    "fix",
 )
 Phrases = Annotated[
     list[Annotated[str, Meta(max_length=1_000)]], Meta(max_length=100)

@@ -153,7 +153,7 @@ TABLES = (
         "number name note starred archived_at method seed status rehearsal created_at started_at finished_at attempt step "
         "total_steps train_loss validation_loss score_before score_after calls_used calls_allowed "
         "input_tokens cached_input_tokens output_tokens training_tokens compute_seconds "
-        "expected_cost most_cost provider error_code error_message error_mend",
+        "expected_cost most_cost provider error_code error_message error_fix",
         team_id="teams.team",
         base_model_id="training.basemodel",
         dataset_version_id="datasets.datasetversion",
@@ -389,4 +389,6 @@ TABLES = (
         people="person_id",
     ),
 )
+EARLIER_NAMES = {(RUN, "error_mend"): "error_fix"}  # an earlier name
+"""(table, field) of archives from before the field was called otherwise -> what it is called now."""
 BY_LABEL = {one.label: one for one in TABLES}

@@ -116,7 +116,7 @@ def _told(problem: Problem) -> dict[str, Any]:
         "code": problem.code,
         "severity": problem.severity,
         "message": problem.message,
-        "mend": problem.mend,
+        "fix": problem.fix,
     }
 
 
@@ -140,5 +140,5 @@ def _no_rows() -> Problem:
         code="no_rows",
         severity="error",
         message="The file can be read, but there are no rows in it.",
-        mend="Add rows, or choose another file.",
+        fix="Add rows, or choose another file.",
     )

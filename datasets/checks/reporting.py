@@ -175,8 +175,8 @@ def _speaker_problems(found: dict[str, Any], language: dict[str, Any]) -> list[P
     if found["trains_the_teacher"]:
         level = f" at {'college' if found['college_level'] else 'adult'} level{grade}"
         message = f"These rows train the TEACHER, not the second-grader,{level}: {' '.join(found['evidence'])}"
-        mend = "Make the second-grader the assistant: the teacher asks as user, the child answers as assistant, in plain words."
-        problems.append(_whole("trains_the_teacher", message, mend, excerpt=terms))
+        fix = "Make the second-grader the assistant: the teacher asks as user, the child answers as assistant, in plain words."
+        problems.append(_whole("trains_the_teacher", message, fix, excerpt=terms))
     elif found["question"]:
         problems.append(
             _whole(
@@ -198,7 +198,7 @@ def _speaker_problems(found: dict[str, Any], language: dict[str, Any]) -> list[P
     return problems
 
 
-def _whole(code: str, message: str, mend: str, *, line: int = 0, excerpt: str = "") -> Problem:
+def _whole(code: str, message: str, fix: str, *, line: int = 0, excerpt: str = "") -> Problem:
     return Problem(
         line=line,
         column=None,
@@ -206,6 +206,6 @@ def _whole(code: str, message: str, mend: str, *, line: int = 0, excerpt: str = 
         code=code,
         severity="warning",
         message=message,
-        mend=mend,
+        fix=fix,
         excerpt=excerpt,
     )

@@ -5,16 +5,16 @@
         if isinstance(item, formats.Problem): ...
     reader.recognition.sentence()            # "JSON lines (utf-8): 120 × dialogue"
 
-`read(source, *, filename, limits=Limits(), shape="auto", mapping=None, mends=frozenset(), encoding="",
+`read(source, *, filename, limits=Limits(), shape="auto", mapping=None, fixes=frozenset(), encoding="",
     on_progress=None, on_broken=None) -> Reader`
     `source` is a path or a seekable binary file. Yields a `Row` for each good row and a `Problem` for each thing
     wrong; an
     `error` problem stands in place of its row, warnings come just before theirs. Raises `UnreadableFile(code, message,
-    mend)` (also while iterating) where the file as a whole makes no sense, and nothing else, whatever the bytes.
+    fix)` (also while iterating) where the file as a whole makes no sense, and nothing else, whatever the bytes.
     `shape`: "auto" or one of "dialogue", "messages", "instruction", "preference": rows of another shape are then
     errors.
     Any row of a file that is not yielded has an error problem at its line; nothing is dropped without one.
-    `mends`: codes of problems to repair on the way (see `MENDS`); each repair is told as an info `mended_<code>`.
+    `fixes`: codes of problems to repair on the way (see `FIXES`); each repair is told as an info `fixed_<code>`.
     `encoding`: what a person chose (one of `ENCODING_CHOICES`); empty: found out, and told where it is a guess.
     `on_broken(BrokenRow)` is called for each row that is left out, with what can be saved of it.
     `on_progress(bytes_read: int, bytes_total: int, rows: int)` is called about every 1 MB of the file as stored.
@@ -31,7 +31,7 @@ shape) ->
 `plain_digests(run) -> list[bytes]` are the fingerprints of a `PlainRun`, as bytes.
 `fingerprint(row) -> str` is the sha256 (hex) of a row's content, not of its place: equal rows have equal fingerprints.
 `version_hash(fingerprints) -> str` is the content hash of rows in order; `VersionHash` the same, fed as they come.
-`mend(text, code) -> str | None` is one safe repair of one row's JSON text (None: it does not apply). `MENDS` names
+`fix(text, code) -> str | None` is one safe repair of one row's JSON text (None: it does not apply). `FIXES` names
 them all:
     code -> a sentence that says what the repair does.
 `check_row(row, limits) -> list[Problem]` are the row rules, for rows edited in the browser.
@@ -50,7 +50,7 @@ from datasets.formats.convert import (
 )
 from datasets.formats.encodings import CHOICES as ENCODING_CHOICES
 from datasets.formats.encodings import ENCODING_NAMES
-from datasets.formats.mends import MENDS, mend
+from datasets.formats.fixes import FIXES, fix
 from datasets.formats.one_row import from_object
 from datasets.formats.plainchat import PlainRun, PlainTurn
 from datasets.formats.reader import Reader, read
@@ -71,8 +71,8 @@ from datasets.formats.rules import check_row
 __all__ = [
     "ENCODING_CHOICES",
     "ENCODING_NAMES",
+    "FIXES",
     "LABELS",
-    "MENDS",
     "RULE_NAMES",
     "BrokenRow",
     "ColumnMapping",
@@ -89,9 +89,9 @@ __all__ = [
     "VersionHash",
     "check_row",
     "fingerprint",
+    "fix",
     "from_object",
     "losses",
-    "mend",
     "plain_digests",
     "read",
     "rule_name",

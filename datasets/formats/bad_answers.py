@@ -25,7 +25,7 @@ def bad_answer(line: int, value: dict[str, Any]) -> Problem:
         code="bad_answer",
         severity="error",
         message="The answer is marked as a bad one (`label` is false), so nothing may learn to give it.",
-        mend="Leave the row out; or put the bad answer beside a good one to the same question, as a preference row.",
+        fix="Leave the row out; or put the bad answer beside a good one to the same question, as a preference row.",
         excerpt=excerpt_of(repr(value)[:200]),
     )
 
@@ -68,6 +68,6 @@ def half_a_pair(line: int, value: dict[str, Any], by_name: dict[str, str]) -> Pr
         code="half_a_pair",
         severity="error",
         message=f"The row has `{has}`, but not {lacks}.",
-        mend="Add what is missing, or delete the row.",
+        fix="Add what is missing, or delete the row.",
         excerpt=excerpt_of(repr(value)[:200]),
     )

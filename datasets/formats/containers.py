@@ -272,9 +272,9 @@ class Splitter:
             if self.buffer[self.start : start].strip():
                 yield self._take(start)
             elif self.after_comma:
-                message, mend = "There is a comma after the last row.", "Delete the comma; the one-click fix does."
+                message, fix = "There is a comma after the last row.", "Delete the comma; the one-click fix does."
                 yield Piece(
-                    self.line, self.column, b"", JsonFault("json_trailing_comma", 0, message, mend, fixable=True)
+                    self.line, self.column, b"", JsonFault("json_trailing_comma", 0, message, fix, fixable=True)
                 )
             self._move(end)
             self.ended = True
@@ -332,16 +332,16 @@ class Splitter:
         if left:
             yield self._take(len(self.buffer))
         if self.base == 1:
-            message, mend = "The list is never closed: its last ] is missing.", "Add ] at the end of the file."
-            yield Piece(self.line, self.column, b"", JsonFault("json_truncated", 0, message, mend))
+            message, fix = "The list is never closed: its last ] is missing.", "Add ] at the end of the file."
+            yield Piece(self.line, self.column, b"", JsonFault("json_truncated", 0, message, fix))
 
     def _after_array(self, left: bytes) -> Iterator[Piece]:
         closed = left == b"}" or (
             left.startswith(b",") and left.endswith(b"}") and b"[" not in left and b"{" not in left
         )
         if self.wrapped and not left:
-            message, mend = "The object around the rows is never closed.", "Add } at the end of the file."
-            yield Piece(self.line, self.column, b"", JsonFault("json_truncated", 0, message, mend))
+            message, fix = "The object around the rows is never closed.", "Add } at the end of the file."
+            yield Piece(self.line, self.column, b"", JsonFault("json_truncated", 0, message, fix))
         elif left and not (self.wrapped and closed):
-            message, mend = "Something follows after the list has ended.", "Delete what follows the last ]."
-            yield Piece(self.line, self.column, left[:200], JsonFault("json_extra_data", 0, message, mend))
+            message, fix = "Something follows after the list has ended.", "Delete what follows the last ]."
+            yield Piece(self.line, self.column, left[:200], JsonFault("json_extra_data", 0, message, fix))

@@ -8,7 +8,7 @@ from typing import Any
 
 from datasets.formats import salvage
 from datasets.formats.columns import LOOKED_AT, samples, suggested_mapping
-from datasets.formats.mends import VALUE_MENDS, mend
+from datasets.formats.fixes import VALUE_FIXES, fix
 from datasets.formats.names import (
     CLASSROOM_ROLES,
     ROLE_KEYS,
@@ -44,15 +44,15 @@ class Noticed:
 
     def text_example(self, code: str, text: str, line: int, item: int) -> None:
         """How the repair `code` changes a row's text."""
-        if self._wants_example(code) and (repaired := mend(text[:20_000], code)) is not None:
+        if self._wants_example(code) and (repaired := fix(text[:20_000], code)) is not None:
             self._example(code, text[:20_000], repaired, line, item)
 
     def value_examples(self, value: Any, problems: list[Problem], line: int, item: int) -> None:
         """How each repair that the problems offer changes a row."""
         for code in {problem.code for problem in problems if problem.fixable}:
-            if code in VALUE_MENDS and self._wants_example(code):
+            if code in VALUE_FIXES and self._wants_example(code):
                 before = json.dumps(value, ensure_ascii=False, default=str)
-                after = json.dumps(VALUE_MENDS[code](value), ensure_ascii=False, default=str)
+                after = json.dumps(VALUE_FIXES[code](value), ensure_ascii=False, default=str)
                 self._example(code, before, after, line, item)
 
     def _wants_example(self, code: str) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 from datasets.formats.containers import Piece
-from datasets.formats.mends import VALUE_MENDS
+from datasets.formats.fixes import VALUE_FIXES
 from datasets.formats.rows import ColumnMapping, Limits, Problem, Row, RowFault
 from datasets.formats.rules import check_row
 from datasets.formats.shapes import shaped
@@ -52,8 +52,8 @@ def repaired(
 ) -> tuple[Any, str | None]:
     for problem in problems:
         code = problem.code
-        if code in allowed and code in VALUE_MENDS:
-            changed = VALUE_MENDS[code](value)
+        if code in allowed and code in VALUE_FIXES:
+            changed = VALUE_FIXES[code](value)
             if changed != value:
                 return changed, code
     return value, None

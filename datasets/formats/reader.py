@@ -20,7 +20,7 @@ from datasets.formats.containers import (
     unfenced,
 )
 from datasets.formats.encodings import ENCODING_NAMES
-from datasets.formats.mends import mend
+from datasets.formats.fixes import fix
 from datasets.formats.names import plain_key
 from datasets.formats.noticing import Noticed, with_speakers
 from datasets.formats.one_row import parsed, repaired, row_of
@@ -53,7 +53,7 @@ from datasets.formats.telling import (
     empty_table,
     encoding_guessed,
     json_problem,
-    mended_by,
+    fixed_by,
     no_rows_recognised,
     other_shape,
     too_many_problems,
@@ -64,7 +64,7 @@ from datasets.formats.transcripts import grouped_turns, turn_table
 _DEFAULT_LIMITS = Limits()
 _JSON_SUFFIXES = (".json", ".jsonl", ".ndjson", ".jl")
 _TABLE_SUFFIXES = (".csv", ".tsv", ".tab")
-_MOST_MENDS_A_ROW = 6
+_MOST_FIXES_A_ROW = 6
 
 
 def read(
@@ -74,7 +74,7 @@ def read(
     limits: Limits = _DEFAULT_LIMITS,
     shape: str = "auto",
     mapping: ColumnMapping | None = None,
-    mends: Collection[str] = frozenset(),
+    fixes: Collection[str] = frozenset(),
     encoding: str = "",
     on_progress: Progress | None = None,
     on_broken: Callable[[BrokenRow], None] | None = None,
@@ -83,7 +83,7 @@ def read(
     way.
     """
     file = Source(source, limits, on_progress, encoding)
-    return Reader(file, filename, limits, shape, mapping, frozenset(mends), on_broken)
+    return Reader(file, filename, limits, shape, mapping, frozenset(fixes), on_broken)
 
 
 class Reader:
@@ -96,10 +96,10 @@ class Reader:
         limits: Limits,
         shape: str,
         mapping: ColumnMapping | None,
-        mends: frozenset[str],
+        fixes: frozenset[str],
         on_broken: Callable[[BrokenRow], None] | None,
     ) -> None:
-        self.limits, self.shape, self.mapping, self.mends = limits, shape, mapping, mends
+        self.limits, self.shape, self.mapping, self.fixes = limits, shape, mapping, fixes
         self.suffix = _suffix(filename)
         self.source = source
         self.recognition = Recognition(encoding=source.encoding, compressed=source.compressed)
@@ -278,14 +278,14 @@ class Reader:
                 yield blank_line(piece.line, piece.more)
             return
         text: str | None = None
-        mended: list[str] = []
-        while fault is None or fault.code in self.mends:
+        repaired_by: list[str] = []
+        while fault is None or fault.code in self.fixes:
             if fault is not None:
                 before = text if text is not None else piece.raw.decode("utf-8", "replace")
-                fixed = mend(before, fault.code)
-                if fixed is None or len(mended) >= _MOST_MENDS_A_ROW:
+                fixed = fix(before, fault.code)
+                if fixed is None or len(repaired_by) >= _MOST_FIXES_A_ROW:
                     break
-                mended.append(fault.code)
+                repaired_by.append(fault.code)
                 self.noticed.text_example(fault.code, before, piece.line, piece.item)
                 text = fixed
             raw = piece.raw if text is None else text.encode("utf-8", "replace")
@@ -295,7 +295,7 @@ class Reader:
                 fault = found
                 continue
             for single in expanded(value, self.limits.max_depth):
-                yield from self._value(single, piece.line, mended, piece.item)
+                yield from self._value(single, piece.line, repaired_by, piece.item)
             return
         yield self._broken(piece, fault)
 
@@ -349,15 +349,15 @@ class Reader:
 
     # one value -------------------------------------------------------------------------------------------------------
 
-    def _value(self, value: Any, line: int, mended: list[str], item: int = 0) -> Iterator[Row | Problem]:
+    def _value(self, value: Any, line: int, repaired_by: list[str], item: int = 0) -> Iterator[Row | Problem]:
         mapping = None if self._by_turns else self.by_columns
         value = with_speakers(value, self.speakers)
         row, problems, name = row_of(value, line, self.limits, mapping)
-        done = list(mended)
+        done = list(repaired_by)
         if problems:
             self.noticed.value_examples(value, problems, line, item)
-        while problems and self.mends and len(done) < _MOST_MENDS_A_ROW:
-            changed, code = repaired(value, problems, self.mends - set(done))
+        while problems and self.fixes and len(done) < _MOST_FIXES_A_ROW:
+            changed, code = repaired(value, problems, self.fixes - set(done))
             if code is None:
                 break
             value = changed
@@ -370,7 +370,7 @@ class Reader:
             raise UnreadableFile("too_many_rows", message, "Split it, or ask your instructor to raise the limit.")
         self._recognise(value, row, name)
         for code in done:
-            yield mended_by(line, code)
+            yield fixed_by(line, code)
         if row is None:
             self.noticed.unknown_speakers(problems)
             self.noticed.broken_value(value, line, item)

@@ -67,7 +67,7 @@ class Problem(msgspec.Struct, kw_only=True, frozen=True):
     """One thing wrong at one place. An `error` means that its row was not yielded; warnings and infos keep the row.
 
     `line` is 1-based (0: the file as a whole); `column` is 1-based in characters or None; `field` is a path such as
-    `messages[2].content` or the empty string; `fixable` says that `mend` (or `read(mends={code})`) repairs it safely.
+    `messages[2].content` or the empty string; `fixable` says that `fix` (or `read(fixes={code})`) repairs it safely.
     """
 
     line: int
@@ -76,7 +76,7 @@ class Problem(msgspec.Struct, kw_only=True, frozen=True):
     code: str
     severity: Severity
     message: str
-    mend: str
+    fix: str
     excerpt: str = ""
     fixable: bool = False
     item: int = 0
@@ -198,11 +198,11 @@ CONTAINER_NAMES = {
 
 
 class UnreadableFile(Exception):
-    """The file as a whole can't be read. `code` names why, `message` says it in a sentence, `mend` what to do."""
+    """The file as a whole can't be read. `code` names why, `message` says it in a sentence, `fix` what to do."""
 
-    def __init__(self, code: str, message: str, mend: str) -> None:
-        super().__init__(f"{message} {mend}")
-        self.code, self.message, self.mend = code, message, mend
+    def __init__(self, code: str, message: str, fix: str) -> None:
+        super().__init__(f"{message} {fix}")
+        self.code, self.message, self.fix = code, message, fix
 
     def as_problem(self) -> Problem:
         """The refusal in the form of a problem with the whole file (line 0)."""
@@ -213,7 +213,7 @@ class UnreadableFile(Exception):
             code=self.code,
             severity="error",
             message=self.message,
-            mend=self.mend,
+            fix=self.fix,
         )
 
 

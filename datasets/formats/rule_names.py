@@ -1,6 +1,6 @@
 """What each rule is called for a person; its code stays in addresses, logs and downloads."""
 
-from datasets.formats.mends import MENDS
+from datasets.formats.fixes import FIXES
 
 RULE_NAMES: dict[str, str] = {
     "archive": "An archive in place of a dataset",
@@ -108,11 +108,11 @@ RULE_NAMES: dict[str, str] = {
     "zip_bomb": "Compressed file that grows without end",
     "zip_damaged": "Damaged zip or Excel file",
 }
-"""code -> name. `mended_<code>` is named by its rule."""
+"""code -> name. `fixed_<code>` is named by its rule."""
 
 
 def rule_name(code: str) -> str:
     """The plain name of a rule; of one that was fixed on the way in, “Fixed: …”."""
-    if code.startswith("mended_") and code.removeprefix("mended_") in MENDS:
-        return f"Fixed: {rule_name(code.removeprefix('mended_')).lower()}"
+    if code.startswith("fixed_") and code.removeprefix("fixed_") in FIXES:
+        return f"Fixed: {rule_name(code.removeprefix('fixed_')).lower()}"
     return RULE_NAMES.get(code, code.replace("_", " ").capitalize())

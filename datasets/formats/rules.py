@@ -61,7 +61,7 @@ class _Check:
         field: str,
         code: str,
         message: str,
-        mend: str,
+        fix: str,
         severity: Severity = "error",
         *,
         fixable: bool = False,
@@ -75,7 +75,7 @@ class _Check:
                 code=code,
                 severity=severity,
                 message=message,
-                mend=mend,
+                fix=fix,
                 excerpt=excerpt_of(text or self.row.prompt()),
                 fixable=fixable,
             )
@@ -84,21 +84,21 @@ class _Check:
     def check_turn(self, turn: Message, field: str) -> None:
         content = turn["content"]
         if not content.strip() and not (turn.get("tool_calls") or turn.get("function_call")):
-            mend = "Write what is said, or delete the turn."
+            fix = "Write what is said, or delete the turn."
             self.add(
                 f"{field}.content",
                 "empty_content",
                 "Nothing is said here.",
-                mend,
+                fix,
                 fixable="[" in field,
             )
         elif content != content.strip():
-            mend = "Nothing to do, or use the one-click fix."
+            fix = "Nothing to do, or use the one-click fix."
             self.add(
                 f"{field}.content",
                 "untrimmed",
                 "Blanks stand around what is said.",
-                mend,
+                fix,
                 "info",
                 fixable=True,
                 text=content,
@@ -114,8 +114,8 @@ class _Check:
             )
         if content.strip() and is_placeholder(content) and turn["role"] in ("user", "assistant"):
             message = "This is a placeholder, nothing that anybody said; what a picture shows is not there either."
-            mend = "Write what is said, or delete the row."
-            self.add(f"{field}.content", "placeholder", message, mend, "warning", text=content)
+            fix = "Write what is said, or delete the row."
+            self.add(f"{field}.content", "placeholder", message, fix, "warning", text=content)
         if "\x00" in content:
             message = "There is a NUL character (U+0000) in the text; databases and tokenizers refuse it."
             self.add(
@@ -138,15 +138,15 @@ class _Check:
             self.add(f"{field}.weight", "bad_weight", message, "Write 0 or 1, or leave it out.")
         elif turn["role"] != "assistant":
             message = "Only a student's turn can have a training weight."
-            mend = "Delete the weight; the one-click fix does."
-            self.add(f"{field}.weight", "weight_on_wrong_role", message, mend, fixable=True)
+            fix = "Delete the weight; the one-click fix does."
+            self.add(f"{field}.weight", "weight_on_wrong_role", message, fix, fixable=True)
 
     def check_speakers(self) -> None:
         messages = self.row.messages
         student = [turn for turn in messages if turn["role"] == "assistant"]
         if not messages:
-            mend = "Write at least one question of the teacher and one answer of the student."
-            self.add(self.key, "no_turns", "The row has no turns at all.", mend)
+            fix = "Write at least one question of the teacher and one answer of the student."
+            self.add(self.key, "no_turns", "The row has no turns at all.", fix)
             return
         if not student:
             message = "The student (assistant) never speaks, so there is nothing to learn from."
@@ -186,14 +186,14 @@ class _Check:
             return
         if any(turn["role"] == "user" for turn in (*preferred, *rejected)):
             message = "The two answers do not follow the same prompt: what the teacher says differs between them."
-            mend = "Give both answers to one question, word for word the same, or make two rows of it."
-            self.add("non_preferred_output", "prompts_differ", message, mend)
+            fix = "Give both answers to one question, word for word the same, or make two rows of it."
+            self.add("non_preferred_output", "prompts_differ", message, fix)
         elif [turn["content"].strip() for turn in preferred] == [
             turn["content"].strip() for turn in rejected
         ]:
             message = "The preferred and the rejected answer are the same, so there is nothing to prefer."
-            mend = "Write the answer that is not wanted, or delete the row."
-            self.add("non_preferred_output", "same_answers", message, mend)
+            fix = "Write the answer that is not wanted, or delete the row."
+            self.add("non_preferred_output", "same_answers", message, fix)
 
     def check_order(self) -> None:
         spoken = [
@@ -208,12 +208,12 @@ class _Check:
             turn["role"] == "user" for _, turn in spoken
         ):
             message = "The student speaks first, so that turn answers nobody."
-            mend = "Begin with the teacher's question, or swap the speakers if they are the wrong way round."
+            fix = "Begin with the teacher's question, or swap the speakers if they are the wrong way round."
             self.add(
                 f"{self.key}[{spoken[0][0]}]",
                 "student_opens",
                 message,
-                mend,
+                fix,
                 "warning",
                 text=spoken[0][1]["content"],
             )
@@ -242,7 +242,7 @@ class _Check:
                 and self.row.messages[index - 1]["role"] != "tool"
             ):
                 who = "The teacher" if turn["role"] == "user" else "The student"
-                message, mend = (
+                message, fix = (
                     f"{who} speaks twice in a row.",
                     "Join the turns, or add what was said in between.",
                 )
@@ -251,7 +251,7 @@ class _Check:
                     field,
                     "same_speaker_twice",
                     message,
-                    mend,
+                    fix,
                     "warning",
                     fixable=True,
                     text=text,
@@ -262,13 +262,13 @@ class _Check:
         """A classroom dialogue may end with the teacher (the guide's does); cloud fine-tuning refuses such a row."""
         severity: Severity = "info" if self.row.shape == "dialogue" else "error"
         message = "The last turn is not the student's, so nothing answers it."
-        mend = "Add the student's answer, or delete the last turn (the one-click fix does)."
+        fix = "Add the student's answer, or delete the last turn (the one-click fix does)."
         text = self.row.messages[index]["content"]
         self.add(
             f"{self.key}[{index}]",
             "last_turn_not_student",
             message,
-            mend,
+            fix,
             severity,
             fixable=True,
             text=text,

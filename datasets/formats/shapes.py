@@ -49,8 +49,8 @@ def shaped(value: Any, *, line: int, mapping: ColumnMapping | None = None) -> tu
         raise RowFault([bad_answer(line, value)])
     if not isinstance(value, dict):
         kind = _WRONG_KIND[type(value).__name__]
-        mend = 'Write the row as an object, such as {"dialogue": [{"role": "teacher", "content": "…"}, …]}.'
-        raise RowFault([_fault(line, "not_an_object", f"A row must be an object; this is {kind}.", mend, value)])
+        fix = 'Write the row as an object, such as {"dialogue": [{"role": "teacher", "content": "…"}, …]}.'
+        raise RowFault([_fault(line, "not_an_object", f"A row must be an object; this is {kind}.", fix, value)])
     return _finish(_draft(value, line))
 
 
@@ -107,10 +107,10 @@ def _draft(value: dict[str, Any], line: int) -> _Draft:
         raise RowFault([half])
     keys = ", ".join(f"`{key}`" for key in list(value)[:8])
     if not keys:
-        mend = "Write what the teacher says and what the student says into it, or delete it."
-        raise RowFault([_fault(line, "unknown_shape", "The row is empty: {}.", mend, value)])
-    mend = "Say which key holds what the teacher says and which what the student says, or rename them."
-    raise RowFault([_fault(line, "unknown_shape", f"No known kind of row has {keys}.", mend, value)])
+        fix = "Write what the teacher says and what the student says into it, or delete it."
+        raise RowFault([_fault(line, "unknown_shape", "The row is empty: {}.", fix, value)])
+    fix = "Say which key holds what the teacher says and which what the student says, or rename them."
+    raise RowFault([_fault(line, "unknown_shape", f"No known kind of row has {keys}.", fix, value)])
 
 
 def _turn_list(value: dict[str, Any], key: str, line: int) -> _Draft:
@@ -248,17 +248,17 @@ def _answer(draft: _Draft, value: dict[str, Any], key: str) -> list[Message]:
     messages = inner.messages[asked:] if inner.messages[:asked] == draft.turns.messages and asked else inner.messages
     said = [message for message in messages if message["role"] == "assistant" and message["content"].strip()]
     if not said and not inner.problems:
-        mend = f"Give the student's answer in `{key}`."
-        draft.turns.report(key, "missing_answer", f"`{key}` holds no answer of the student.", mend)
+        fix = f"Give the student's answer in `{key}`."
+        draft.turns.report(key, "missing_answer", f"`{key}` holds no answer of the student.", fix)
     return messages
 
 
 def _mapped(value: dict[str, Any], mapping: ColumnMapping, line: int) -> _Draft:
     missing = [name for name in (mapping.teacher, mapping.student) if name not in value]
     if missing:
-        mend = "Choose the columns again, or delete the row."
+        fix = "Choose the columns again, or delete the row."
         raise RowFault(
-            [_fault(line, "missing_field", f"The row has no `{missing[0]}`.", mend, value, field=missing[0])]
+            [_fault(line, "missing_field", f"The row has no `{missing[0]}`.", fix, value, field=missing[0])]
         )
     draft = _Draft(line, "instruction", "mapped by hand")
     used = {mapping.teacher, mapping.student}
@@ -383,7 +383,7 @@ def _are_columns(value: dict[str, Any]) -> bool:
     return all_texts and not plain & {*TURN_LISTS, "preferred_output", "chosen"}
 
 
-def _fault(line: int, code: str, message: str, mend: str, value: Any, *, field: str = "") -> Problem:
+def _fault(line: int, code: str, message: str, fix: str, value: Any, *, field: str = "") -> Problem:
     return Problem(
         line=line,
         column=None,
@@ -391,6 +391,6 @@ def _fault(line: int, code: str, message: str, mend: str, value: Any, *, field: 
         code=code,
         severity="error",
         message=message,
-        mend=mend,
+        fix=fix,
         excerpt=excerpt_of(value if isinstance(value, str) else repr(value)[:200]),
     )

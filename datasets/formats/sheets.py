@@ -171,7 +171,7 @@ def too_wide(line: int, columns: int, limits: Limits) -> Problem:
         code="too_many_columns",
         severity="error",
         message=f"Line {line:,} has a cell in column {columns:,}; {limits.max_columns:,} is the limit here.",
-        mend="Delete what stands far to the right; in CSV, put texts that hold the separator in quotes.",
+        fix="Delete what stands far to the right; in CSV, put texts that hold the separator in quotes.",
     )
 
 
@@ -187,7 +187,7 @@ def _formula_problem(number: int, cells: list[dict[str, Any]]) -> Problem | None
         code="formula_without_value",
         severity="error",
         message=f"Cell {formula} whose result is not in the file.",
-        mend="Open the file in Excel or LibreOffice and save it, or paste the column as values; then upload it again.",
+        fix="Open the file in Excel or LibreOffice and save it, or paste the column as values; then upload it again.",
     )
 
 

@@ -315,9 +315,9 @@ def refuse_by_start(first: bytes, compressed: bool = False) -> None:
         raise UnreadableFile(
             "packed_twice", "The file is packed twice.", "Unpack it once and upload the result."
         )
-    for magic, code, message, mend in _OTHER_KINDS:
+    for magic, code, message, fix in _OTHER_KINDS:
         if first.startswith(magic):
-            raise UnreadableFile(code, message, mend)
+            raise UnreadableFile(code, message, fix)
     if first[:4] == b"RIFF" and first[8:12] in (b"WEBP", b"WAVE", b"AVI "):
         raise UnreadableFile(
             "image", "This is a picture, sound or film.", "Type the conversation as text."

@@ -1,4 +1,4 @@
-"""Strict JSON: one text in, one value out, or one fault that says where, why and how to mend it.
+"""Strict JSON: one text in, one value out, or one fault that says where, why and how to fix it.
 
 The fast path is msgspec; what it can't see (duplicate keys, NUL, huge numbers, depth) is found by counting keys and
 walking the value, and only a suspicious text pays for the slow path, which finds the place of the fault.
@@ -24,14 +24,14 @@ class JsonFault(Exception):
     """Why a text is no acceptable JSON. `at` is the character offset in the text as decoded; -1 where unknown."""
 
     def __init__(
-        self, code: str, at: int, message: str, mend: str, *, fixable: bool = False
+        self, code: str, at: int, message: str, fix: str, *, fixable: bool = False
     ) -> None:
         super().__init__(message)
-        self.code, self.at, self.message, self.mend, self.fixable = (
+        self.code, self.at, self.message, self.fix, self.fixable = (
             code,
             at,
             message,
-            mend,
+            fix,
             fixable,
         )
 
@@ -121,9 +121,9 @@ def _parse_slowly(raw: bytes, max_depth: int) -> Any:
 
 
 class _Found(Exception):
-    def __init__(self, code: str, literal: str, message: str, mend: str) -> None:
+    def __init__(self, code: str, literal: str, message: str, fix: str) -> None:
         super().__init__(message)
-        self.code, self.literal, self.message, self.mend = code, literal, message, mend
+        self.code, self.literal, self.message, self.fix = code, literal, message, fix
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def _float(literal: str) -> float:
 def _place(found: _Found, text: str) -> JsonFault:
     first = text.find(found.literal)
     at = text.find(found.literal, first + 1) if found.code == "duplicate_key" else first
-    return JsonFault(found.code, at if at >= 0 else first, found.message, found.mend)
+    return JsonFault(found.code, at if at >= 0 else first, found.message, found.fix)
 
 
 def _too_deep(max_depth: int) -> JsonFault:
@@ -283,9 +283,9 @@ def explain(error: json.JSONDecodeError, text: str) -> JsonFault:
 
 def _explain_by_character(error: json.JSONDecodeError, rest: str, at: int) -> JsonFault:
     if rest[0] == "'":
-        mend = 'Use double quotes ("); the one-click fix rewrites the row. Python’s json.dumps writes them.'
+        fix = 'Use double quotes ("); the one-click fix rewrites the row. Python’s json.dumps writes them.'
         return JsonFault(
-            "json_single_quotes", at, "Strings are in single quotes.", mend, fixable=True
+            "json_single_quotes", at, "Strings are in single quotes.", fix, fixable=True
         )
     if rest[0] in _SMART:
         return JsonFault(
@@ -322,9 +322,9 @@ def _explain_by_character(error: json.JSONDecodeError, rest: str, at: int) -> Js
 
 
 def _trailing_comma(at: int) -> JsonFault:
-    mend = "Delete the comma; the one-click fix does."
+    fix = "Delete the comma; the one-click fix does."
     return JsonFault(
-        "json_trailing_comma", at, "There is a comma after the last item.", mend, fixable=True
+        "json_trailing_comma", at, "There is a comma after the last item.", fix, fixable=True
     )
 
 

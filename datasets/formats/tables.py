@@ -167,9 +167,7 @@ def csv_lines(chunks: Iterator[bytes], delimiter: str, limits: Limits) -> Iterat
         elif lines.fault:
             number, fault = lines.fault
             lines.fault = None
-            problem = _problem(
-                number, fault.code, fault.message, fault.mend, column=fault.at + 1
-            )
+            problem = _problem(number, fault.code, fault.message, fault.fix, column=fault.at + 1)
             yield TableLine(start, cells, problem)
         elif cells:
             yield TableLine(start, cells)
@@ -242,14 +240,14 @@ def table_objects(
             message = (
                 f"The record has {len(record.cells)} cells, the header names {len(header)}."
             )
-            mend = "Put texts that hold the separator in quotes."
+            fix = "Put texts that hold the separator in quotes."
             yield (
                 record.line,
                 _problem(
                     record.line,
                     "csv_cells",
                     message,
-                    mend,
+                    fix,
                     text=" | ".join(map(str, record.cells)),
                 ),
             )
@@ -278,7 +276,7 @@ def _is_record(record: TableLine, header: list[str], into: Header) -> bool:
 
 def _header_of(record: TableLine) -> list[str]:
     if record.problem and record.problem.code == "too_many_columns":
-        raise UnreadableFile(record.problem.code, record.problem.message, record.problem.mend)
+        raise UnreadableFile(record.problem.code, record.problem.message, record.problem.fix)
     return _header(record.cells)
 
 
@@ -290,7 +288,7 @@ def _title_line(record: TableLine) -> Problem:
         code="title_line",
         severity="info",
         message="This line above the column names was passed over.",
-        mend="Nothing to do; delete it to silence this.",
+        fix="Nothing to do; delete it to silence this.",
         excerpt=excerpt_of(" ".join(map(str, record.cells))),
     )
 
@@ -308,7 +306,7 @@ def _header(cells: Cells) -> list[str]:
 
 
 def _problem(
-    line: int, code: str, message: str, mend: str, *, column: int | None = None, text: str = ""
+    line: int, code: str, message: str, fix: str, *, column: int | None = None, text: str = ""
 ) -> Problem:
     return Problem(
         line=line,
@@ -317,6 +315,6 @@ def _problem(
         code=code,
         severity="error",
         message=message,
-        mend=mend,
+        fix=fix,
         excerpt=excerpt_of(text),
     )

@@ -150,7 +150,7 @@ def assumed(habits: Habits, chosen: dict[str, str]) -> Problem | None:
         code="speaker_assumed",
         severity="warning",
         message=message,
-        mend=how,
+        fix=how,
     )
 
 
@@ -184,12 +184,12 @@ def talk_objects(
         except JsonFault as fault:
             yield (
                 number,
-                _problem(number, fault.code, fault.message, fault.mend, column=fault.at + 1),
+                _problem(number, fault.code, fault.message, fault.fix, column=fault.at + 1),
             )
             continue
         if raw is None:
             long = too_long(limits.max_row_bytes)
-            yield number, _problem(number, long.code, long.message, long.mend)
+            yield number, _problem(number, long.code, long.message, long.fix)
             continue
         yield from talk.take(number, line)
     yield from talk.ended()
@@ -324,8 +324,8 @@ class _Talk:
     def ended(self) -> Objects:
         if self._too_long:
             long = too_long(self.limits.max_row_bytes)
-            mend = "Put a blank line between two conversations."
-            yield self.start, _problem(self.start, long.code, long.message, mend)
+            fix = "Put a blank line between two conversations."
+            yield self.start, _problem(self.start, long.code, long.message, fix)
         elif self.turns:
             turns = [
                 {"role": role, "content": "\n".join(said).strip()} for role, said in self.turns
@@ -342,13 +342,13 @@ def _notice(line: int, code: str, message: str, text: str) -> Problem:
         code=code,
         severity="info",
         message=message,
-        mend="Nothing to do.",
+        fix="Nothing to do.",
         excerpt=excerpt_of(text.strip()),
     )
 
 
 def _problem(
-    line: int, code: str, message: str, mend: str, *, column: int | None = None, text: str = ""
+    line: int, code: str, message: str, fix: str, *, column: int | None = None, text: str = ""
 ) -> Problem:
     return Problem(
         line=line,
@@ -357,6 +357,6 @@ def _problem(
         code=code,
         severity="error",
         message=message,
-        mend=mend,
+        fix=fix,
         excerpt=excerpt_of(text),
     )

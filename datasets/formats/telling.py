@@ -1,9 +1,9 @@
-"""What the reader tells of a line that no row rule is about: blank, mended, no JSON, another shape, unknown columns."""
+"""What the reader tells of a line that no row rule is about: blank, fixed, no JSON, another shape, unknown columns."""
 
 import json
 
 from datasets.formats.containers import Piece
-from datasets.formats.mends import MENDS
+from datasets.formats.fixes import FIXES
 from datasets.formats.rows import Limits, Problem, Row, UnreadableFile, excerpt_of
 from datasets.formats.strictjson import JsonFault
 
@@ -22,7 +22,7 @@ def blank_line(line: int, more: int = 0) -> Problem:
         code="blank_line",
         severity="info",
         message=message,
-        mend="Nothing to do.",
+        fix="Nothing to do.",
         fixable=True,
     )
 
@@ -40,7 +40,7 @@ def unknown_columns(columns: list[str], *, named: bool = True, line: int = 1) ->
         code="unknown_columns",
         severity="warning",
         message=message,
-        mend="Say which column is the teacher's and which the student's, or add a first line such as: question,answer.",
+        fix="Say which column is the teacher's and which the student's, or add a first line such as: question,answer.",
     )
 
 
@@ -61,7 +61,7 @@ def encoding_guessed(name: str, *, sure: bool) -> Problem:
         code="encoding_guessed",
         severity="info" if sure else "warning",
         message=message,
-        mend=how,
+        fix=how,
     )
 
 
@@ -74,19 +74,19 @@ def undecodable(count: int, name: str) -> Problem:
         code="undecodable",
         severity="warning",
         message=f"{marks} nothing in {name}; � stands in the text there.",
-        mend="Choose another encoding on the report, or look for � in the rows.",
+        fix="Choose another encoding on the report, or look for � in the rows.",
     )
 
 
-def mended_by(line: int, code: str) -> Problem:
+def fixed_by(line: int, code: str) -> Problem:
     return Problem(
         line=line,
         column=None,
         field="",
-        code=f"mended_{code}",
+        code=f"fixed_{code}",
         severity="info",
-        message=f"Fixed on the way in: {MENDS[code]}.",
-        mend="Nothing to do.",
+        message=f"Fixed on the way in: {FIXES[code]}.",
+        fix="Nothing to do.",
     )
 
 
@@ -102,7 +102,7 @@ def json_problem(piece: Piece, fault: JsonFault) -> Problem:
         code=fault.code,
         severity="error",
         message=fault.message,
-        mend=fault.mend,
+        fix=fault.fix,
         excerpt=excerpt_of(text, max(0, fault.at)),
         fixable=fault.fixable,
         item=piece.item,
@@ -117,7 +117,7 @@ def other_shape(row: Row, wanted: str) -> Problem:
         code="other_shape",
         severity="error",
         message=f"The row is of the shape “{row.shape}”, not “{wanted}”.",
-        mend="Choose “auto”, or convert the row after the import.",
+        fix="Choose “auto”, or convert the row after the import.",
         excerpt=json.dumps(row.messages, ensure_ascii=False)[:60],
     )
 

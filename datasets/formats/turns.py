@@ -38,7 +38,7 @@ class TurnList:
         field: str,
         code: str,
         message: str,
-        mend: str,
+        fix: str,
         *,
         severity: Any = "error",
         excerpt: Any = "",
@@ -53,7 +53,7 @@ class TurnList:
                 code=code,
                 severity=severity,
                 message=message,
-                mend=mend,
+                fix=fix,
                 excerpt=excerpt_of(shown),
                 fixable=fixable,
             )
@@ -100,12 +100,12 @@ class TurnList:
             self._add("user", turn[0], {}, f"{path}[0]")
             self._add("assistant", turn[1], {}, f"{path}[1]")
         else:
-            mend = 'Write the turn as {"role": "…", "content": "…"}.'
+            fix = 'Write the turn as {"role": "…", "content": "…"}.'
             self.report(
                 path,
                 "not_a_turn",
                 "A turn must be an object with a speaker and a text.",
-                mend,
+                fix,
                 excerpt=turn,
             )
 
@@ -128,20 +128,20 @@ class TurnList:
                     spoken[0], turn[spoken[0]], rest, path, content_path=f"{path}.{spoken[0]}"
                 )
                 return
-            mend = "Say who speaks: teacher or student (user or assistant)."
+            fix = "Say who speaks: teacher or student (user or assistant)."
             self.report(
                 f"{path}.role",
                 "missing_role",
                 "The turn does not say who speaks.",
-                mend,
+                fix,
                 excerpt=turn,
             )
             return
         self.sharegpt = self.sharegpt or role_key == "from"
         if content_key is None and not (turn.get("tool_calls") or turn.get("function_call")):
-            mend = "Add what is said, or delete the turn."
+            fix = "Add what is said, or delete the turn."
             self.report(
-                f"{path}.content", "missing_content", "The turn has no text.", mend, excerpt=turn
+                f"{path}.content", "missing_content", "The turn has no text.", fix, excerpt=turn
             )
             return
         rest = {key: value for key, value in turn.items() if key not in (role_key, content_key)}
@@ -183,33 +183,33 @@ class TurnList:
 
     def _role(self, said_by: Any, path: str) -> str | None:
         if not isinstance(said_by, str):
-            mend = "Write the speaker as text: teacher or student."
+            fix = "Write the speaker as text: teacher or student."
             self.report(
                 path,
                 "unknown_role",
                 "The speaker must be a name in text.",
-                mend,
+                fix,
                 excerpt=said_by,
             )
             return None
         role = standard_role(said_by)
         if role is None:
-            mend = "Use teacher and student (or user and assistant); system for the description of the bot."
+            fix = "Use teacher and student (or user and assistant); system for the description of the bot."
             self.report(
                 path,
                 "unknown_role",
                 f"Nobody knows the speaker “{said_by[:40]}”.",
-                mend,
+                fix,
                 excerpt=said_by,
             )
             return None
         plain = said_by.strip().lower()
         self.classroom = self.classroom or plain in CLASSROOM_ROLES
         if said_by not in STANDARD_ROLE:
-            mend = f"Write {role} (or teacher / student)."
+            fix = f"Write {role} (or teacher / student)."
             message = f"The speaker “{said_by[:40]}” was taken for {role}."
             self.report(
-                path, "role_alias", message, mend, severity="info", excerpt=said_by, fixable=True
+                path, "role_alias", message, fix, severity="info", excerpt=said_by, fixable=True
             )
         return role
 
@@ -231,13 +231,13 @@ class TurnList:
             return self._joined_parts(content, path)
         if isinstance(content, dict):
             return self._text_of_object(content, path)
-        mend = f'Put it in quotes: "{content}". The one-click fix does.'
+        fix = f'Put it in quotes: "{content}". The one-click fix does.'
         message = f"{content!r} is a {'truth value' if isinstance(content, bool) else 'number'} where text belongs."
         self.report(
             path,
             "not_text",
             message,
-            mend,
+            fix,
             excerpt=str(content),
             fixable=not isinstance(content, bool),
         )
@@ -257,12 +257,12 @@ class TurnList:
                     None,
                 )
             if not isinstance(text, str):
-                mend = "Only text can be trained on here; take pictures and sounds out."
+                fix = "Only text can be trained on here; take pictures and sounds out."
                 self.report(
                     f"{path}[{index}]",
                     "content_not_text",
                     "This part of the content is not text.",
-                    mend,
+                    fix,
                     excerpt=part,
                 )
                 return None
@@ -277,15 +277,15 @@ class TurnList:
         texts = [name for name, item in content.items() if isinstance(item, str)]
         key = key or (texts[0] if len(texts) == 1 and len(content) == 1 else None)
         if key is None:
-            mend = "Write the text itself instead of the object."
+            fix = "Write the text itself instead of the object."
             self.report(
-                path, "not_text", "An object stands where text belongs.", mend, excerpt=content
+                path, "not_text", "An object stands where text belongs.", fix, excerpt=content
             )
             return None
         left = {name: item for name, item in content.items() if name != key}
         if left:
             self.leftovers.setdefault(str(len(self.messages)), {})["content"] = left
-        mend = "Nothing to do; write the text itself to silence this."
+        fix = "Nothing to do; write the text itself to silence this."
         message = f"An object stands where text belongs; its `{key}` was taken."
-        self.report(f"{path}.{key}", "object_as_text", message, mend, severity="info")
+        self.report(f"{path}.{key}", "object_as_text", message, fix, severity="info")
         return str(content[key])

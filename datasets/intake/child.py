@@ -45,7 +45,7 @@ class Asked(msgspec.Struct, kw_only=True):
     filename: str
     limits: formats.Limits
     mapping: formats.ColumnMapping | None = None
-    mends: list[str] = []
+    fixes: list[str] = []
     encoding: str = ""
     has_known: bool = False
     stop_after_seconds: float | None = None
@@ -130,7 +130,7 @@ class _Reading:
             filename=asked.filename,
             limits=asked.limits,
             mapping=asked.mapping,
-            mends=frozenset(asked.mends),
+            fixes=frozenset(asked.fixes),
             encoding=asked.encoding,
             on_progress=self._progress,
             on_broken=self._keep_broken,
@@ -194,7 +194,7 @@ def shown(recognition: formats.Recognition) -> formats.Recognition:
         examples={
             code: _example(told)
             for code, told in recognition.examples.items()
-            if code in formats.MENDS
+            if code in formats.FIXES
         },
     )
 
@@ -268,5 +268,5 @@ def stopped(limit: str, after: int = 0) -> formats.Problem:
         code=f"stopped_{limit}",
         severity="error",
         message=f"The file was not read to its end, because {because[limit]}. The rows before that are kept.",
-        mend="Split the file into smaller ones, or leave out rows and columns that teach nothing new.",
+        fix="Split the file into smaller ones, or leave out rows and columns that teach nothing new.",
     )

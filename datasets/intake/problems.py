@@ -17,7 +17,7 @@ SHOWN_LINES = 8
 MOST_KEPT = 20_000
 """So many problems of one file are listed; all are counted."""
 MOST_GROUPS = 200
-LONGEST = {"field": 200, "message": 500, "mend": 500, "excerpt": 100}
+LONGEST = {"field": 200, "message": 500, "fix": 500, "excerpt": 100}
 LONGEST_LINE = 16 * 1024
 _CODE = re.compile(r"[a-z0-9_]{1,60}")
 
@@ -47,7 +47,7 @@ class Tally:
                 "code": problem.code,
                 "severity": problem.severity,
                 "message": problem.message,
-                "mend": problem.mend,
+                "fix": problem.fix,
                 "fixable": problem.fixable,
                 "count": 0,
                 "lines": [],

@@ -1,4 +1,4 @@
-"""An upload on its way to becoming a version. It keeps the file, so that nothing sent is lost while it is mended."""
+"""An upload on its way to becoming a version. It keeps the file, so that nothing sent is lost while it is fixed."""
 
 import uuid
 from pathlib import Path
@@ -59,7 +59,7 @@ class Import(models.Model):
         default=0, help_text="Counts the checks; only the newest may write."
     )
 
-    mends = models.JSONField(
+    rule_fixes = models.JSONField(
         default=list, help_text="Codes of the repairs that a person asked for."
     )
     mapping = models.JSONField(
@@ -82,7 +82,7 @@ class Import(models.Model):
     token_estimate = models.PositiveBigIntegerField(default=0)
     content_hash = models.CharField(max_length=64, blank=True)
     problem_groups = models.JSONField(
-        default=list, help_text="[{code, severity, message, mend, fixable, count}], worst first."
+        default=list, help_text="[{code, severity, message, fix, fixable, count}], worst first."
     )
     progress = models.PositiveSmallIntegerField(default=0, help_text="Percent of the file read.")
     progress_rows = models.PositiveIntegerField(default=0)
@@ -169,7 +169,7 @@ class Import(models.Model):
         return [
             group["code"]
             for group in self.problem_groups
-            if group["fixable"] and group["code"] not in self.mends
+            if group["fixable"] and group["code"] not in self.rule_fixes
         ]
 
     @property

@@ -90,7 +90,7 @@ def check(row: formats.Row) -> None:
     """Raises EditRefused where the row breaks a rule, naming all of them."""
     errors = [problem for problem in formats.check_row(row, formats.Limits()) if problem.severity == "error"]
     if errors:
-        raise EditRefused(" ".join(f"{problem.message} {problem.mend}" for problem in errors))
+        raise EditRefused(" ".join(f"{problem.message} {problem.fix}" for problem in errors))
 
 
 @transaction.atomic

@@ -15,7 +15,7 @@ def fix_rules(*, import_: Import, codes: list[str], person: User) -> Import:
         raise imports.NotReady(
             "These are fixed already, or nothing of the kind is in the file any more."
         )
-    checked = imports.check(import_=import_, mends=sorted({*import_.mends, *wanted}))
+    checked = imports.check(import_=import_, rule_fixes=sorted({*import_.rule_fixes, *wanted}))
     for code in wanted:
         repairs.note(import_=import_, kind=FixKind.RULE, key=code, person=person)
     return checked
@@ -42,7 +42,7 @@ def take_back(*, import_: Import, kind: str, key: str, person: User) -> Import:
     """Undo what the whole file is read with: a rule, the encoding, or the mapping. Raises NotReady."""
     changed: dict[str, Any] = {}
     if kind == FixKind.RULE:
-        changed["mends"] = [code for code in import_.mends if code != key]
+        changed["rule_fixes"] = [code for code in import_.rule_fixes if code != key]
     elif kind == FixKind.ENCODING:
         changed["encoding"] = ""
     elif kind == FixKind.MAPPING:

@@ -1,6 +1,6 @@
 """From a file that someone sent to a version, without losing anything on the way.
 
-import_file keeps the file and has it checked -> the person sees the report -> accept, mend, replace or discard.
+import_file keeps the file and has it checked -> the person sees the report -> accept, fix, replace or discard.
 A file without any problem becomes a version at once.
 """
 
@@ -83,12 +83,12 @@ def import_file(
 
 
 def replace_file(*, import_: Import, file: "UploadedFile[bytes]") -> Import:
-    """A corrected file in place of the one that was sent. Mends and mapping asked for the old file are forgotten."""
+    """A corrected file in place of the one that was sent. Fixes and mapping asked for the old file are forgotten."""
     _refuse_unless_open(import_)
     disk.reserve(team=import_.team, key=import_.disk_key, kind=DiskKind.UPLOAD, size=file.size or 0)
     _keep(import_, file)
     import_.fixes.filter(undone_at=None).update(undone_at=timezone.now())  # they were made for another file
-    return check(import_=import_, filename=_filename(file), size=file.size or 0, mends=[], mapping=None, encoding="")
+    return check(import_=import_, filename=_filename(file), size=file.size or 0, rule_fixes=[], mapping=None, encoding="")
 
 
 def _filename(file: "UploadedFile[bytes]") -> str:
@@ -108,7 +108,7 @@ def _keep(import_: Import, file: "UploadedFile[bytes]") -> None:
 
 
 def check(*, import_: Import, wait: bool = False, **changed: Any) -> Import:
-    """Check the file (again), with other mends, mapping or file where `changed` names them. `wait`: see `import_file`."""
+    """Check the file (again), with other fixes, mapping or file where `changed` names them. `wait`: see `import_file`."""
     _refuse_unless_open(import_)
     attempt = import_.attempt + 1
     open_still = Import.objects.filter(pk=import_.pk, attempt=import_.attempt, status__in=OPEN)
@@ -189,7 +189,7 @@ def read_import(*, import_id: int, attempt: int, at_once: bool = False) -> None:
 
 def _is_clear(import_: Import) -> bool:
     """Whether the file says itself what its rows are, and nobody has asked for anything: who fixed something looks first."""
-    if import_.found.get("encoding_sure") == "unsure" or import_.mends or import_.mapping or import_.encoding:
+    if import_.found.get("encoding_sure") == "unsure" or import_.rule_fixes or import_.mapping or import_.encoding:
         return False
     return import_.status == ImportStatus.READY and import_.sure != "unsure"
 
@@ -284,7 +284,7 @@ NO_ROWS = formats.Problem(
     code="no_rows",
     severity="error",
     message="There is no row in this file.",
-    mend="Check that it is the file you meant; the example on the upload page shows what a row looks like.",
+    fix="Check that it is the file you meant; the example on the upload page shows what a row looks like.",
 )
 
 
@@ -346,8 +346,8 @@ def _note_for(import_: Import, repaired: int) -> str:
     encoding = import_.found.get("encoding", "utf-8")
     if not encoding.startswith("utf"):
         told.append(f"Read as {formats.ENCODING_NAMES.get(encoding, encoding)}.")
-    if import_.mends:
-        told.append(f"Fixed: {', '.join(formats.rule_name(code).lower() for code in import_.mends)}.")
+    if import_.rule_fixes:
+        told.append(f"Fixed: {', '.join(formats.rule_name(code).lower() for code in import_.rule_fixes)}.")
     if repaired:
         told.append(f"{repaired:,} row{'' if repaired == 1 else 's'} repaired by hand.")
     left = max(0, import_.bad_rows - repaired)

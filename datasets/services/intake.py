@@ -201,7 +201,7 @@ class _Reading:
             mapping=formats.ColumnMapping(**self.import_.mapping)
             if self.import_.mapping
             else None,
-            mends=list(self.import_.mends),
+            fixes=list(self.import_.rule_fixes),
             encoding=self.import_.encoding,
             has_known="known" in self.box.inputs,
             stop_after_seconds=None if self.at_once else WORKER_SECONDS,
@@ -292,7 +292,7 @@ def _not_all_listed(listed: int, total: int) -> formats.Problem:
         code="problems_not_listed",
         severity="info",
         message=f"There are {total:,} problems; all are counted, and the first {min(listed, MOST_KEPT):,} are listed.",
-        mend="Correct the commonest first and check the file again.",
+        fix="Correct the commonest first and check the file again.",
     )
 
 
@@ -303,5 +303,5 @@ BROKE_DOWN = formats.Problem(
     code="reader_broke_down",
     severity="error",
     message="The file can't be read: the reader broke down on it.",
-    mend="Save it again with another program, as JSON lines or CSV for example, or send it in parts to see which one it is.",
+    fix="Save it again with another program, as JSON lines or CSV for example, or send it in parts to see which one it is.",
 )

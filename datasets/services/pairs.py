@@ -59,7 +59,7 @@ def _trouble(row: StoredRow, position: int, version: DatasetVersion) -> str:
         return f"Row {position} of {version} is no pair: it has one answer. Leave it out of the next version."
     for problem in formats.check_row(plain(row), formats.Limits()):
         if problem.code in UNUSABLE:
-            return f"Row {position} of {version}: {problem.message} {problem.mend}"
+            return f"Row {position} of {version}: {problem.message} {problem.fix}"
     return ""
 
 

@@ -11,7 +11,7 @@ import msgspec
 from datasets import formats
 from datasets.models import Import
 
-COLUMNS = ("line", "column", "field", "severity", "code", "message", "mend", "excerpt")
+COLUMNS = ("line", "column", "field", "severity", "code", "message", "fix", "excerpt")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 _decode = msgspec.json.Decoder(formats.Problem).decode
@@ -25,9 +25,19 @@ def problems_of(
         return
     with gzip.open(import_.problems_path, "rb") as file:
         for line in file:
-            problem = _decode(line)
+            problem = _decoded(line)
             if severity in ("", problem.severity) and code in ("", problem.code):
                 yield problem
+
+
+def _decoded(line: bytes) -> formats.Problem:
+    """Also of an import that was read before `fix` was called so."""
+    try:
+        return _decode(line)
+    except msgspec.ValidationError:
+        found = msgspec.json.decode(line, type=dict[str, Any])
+        found["fix"] = found.pop("mend", "")  # an earlier name
+        return msgspec.convert(found, formats.Problem)
 
 
 def as_csv(import_: Import) -> Iterator[str]:

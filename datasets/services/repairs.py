@@ -116,7 +116,7 @@ def repair_row(
     problems = formats.check_row(row, formats.Limits())
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
-        raise FixRefused(" ".join(f"{problem.message} {problem.mend}" for problem in errors))
+        raise FixRefused(" ".join(f"{problem.message} {problem.fix}" for problem in errors))
     if import_.status == ImportStatus.ACCEPTED:
         return _into_edits(import_, key, row, person)
     if not import_.is_open:

@@ -80,14 +80,14 @@ def _report(request: HttpRequest, team: Team, import_: Import) -> dict[str, Any]
 def _named(import_: Import, group: dict[str, Any]) -> dict[str, Any]:
     """A rule's problems with its plain name and examples of what its repair changes."""
     examples = import_.found.get("examples", {}).get(group["code"], [])
-    done = group["code"].removeprefix("mended_")
+    done = group["code"].removeprefix("fixed_")
     if done != group["code"]:
         examples = import_.found.get("examples", {}).get(done, [])
     return {
         **group,
         "name": formats.rule_name(group["code"]),
         "examples": examples,
-        "done": done in import_.mends,
+        "done": done in import_.rule_fixes,
     }
 
 
@@ -210,7 +210,7 @@ def import_accept(request: SignedInRequest, team: Team, key: UUID) -> HttpRespon
 
 @team_view(Access.MEMBER)
 @require_POST
-def import_mend(request: SignedInRequest, team: Team, key: UUID) -> HttpResponse:
+def import_fix(request: SignedInRequest, team: Team, key: UUID) -> HttpResponse:
     """One rule (`code`) fixed in all rows, or all that can be."""
     code = request.POST.get("code", "")
 

@@ -86,7 +86,7 @@ def whatsapp() -> MessyFile:
 def word_json() -> MessyFile:
     """JSON lines typed in Word: AutoCorrect made every quote a curly one, and pasting brought no-break spaces."""
     lines = [f"{{“question”:\u00a0“{asked}”, “answer”: “{answered}”}}" for asked, answered in PAIRS]
-    return MessyFile("pasted text", "\n".join(lines).encode("utf-8"), (("mend/", {}), ("accept/", {})))
+    return MessyFile("pasted text", "\n".join(lines).encode("utf-8"), (("fix/", {}), ("accept/", {})))
 
 
 def word_paste() -> MessyFile:
@@ -108,7 +108,7 @@ def one_line_array() -> MessyFile:
     items = [json.dumps({"question": asked, "answer": answered}) for asked, answered in PAIRS]
     items[1] = items[1].replace("}", ",}")
     items.insert(2, '{"question": "Who are you?"}')
-    return MessyFile("export.json", ("[" + ", ".join(items) + "]").encode(), (("mend/", {}), ("accept/", {})))
+    return MessyFile("export.json", ("[" + ", ".join(items) + "]").encode(), (("fix/", {}), ("accept/", {})))
 
 
 def excel_workbook() -> MessyFile:

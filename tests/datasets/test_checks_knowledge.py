@@ -33,7 +33,7 @@ def test_sums_are_told_right_or_mistaken_and_other_rows_are_left_out() -> None:
 def test_mistakes_with_hardly_any_right_rows_are_advised_against() -> None:
     found = checks.report(mistaken(20) + right(4))
     finding = next(one for one in found.problems if one.code == "few_right_rows")
-    assert "20 are mistaken and 4 right" in finding.message and "four mistaken" in finding.mend and finding.line == 1
+    assert "20 are mistaken and 4 right" in finding.message and "four mistaken" in finding.fix and finding.line == 1
     assert not [one for one in checks.report(mistaken(20) + right(5)).problems if one.code == "few_right_rows"]
 
 

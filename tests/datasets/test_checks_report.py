@@ -219,7 +219,7 @@ def test_the_command_prints_one_object_a_file_and_exits_by_the_worst(tmp_path):
     ]
     assert (second["rows"], second["good_rows"]) == (2, 1)
     (problem,) = second["problems"]
-    assert list(problem) == ["line", "field", "code", "severity", "message", "mend"]
+    assert list(problem) == ["line", "field", "code", "severity", "message", "fix"]
     assert (problem["line"], problem["field"], problem["code"]) == (2, "column 14", "json_nan")
     assert (third["shape"], third["problems"][0]["code"], third["problems"][0]["line"]) == (None, "html_page", 0)
     assert [command(str(path))[0] for path in (good, bad, none)] == [0, 1, 2]

@@ -1,4 +1,4 @@
-"""Conversions lose nothing, or say what they lose; mends change nothing but the fault; any bytes give rows or problems."""
+"""Conversions lose nothing, or say what they lose; fixes change nothing but the fault; any bytes give rows or problems."""
 
 import gzip
 import json
@@ -142,7 +142,7 @@ def _talk(count):
     return [{"role": role, "content": f"{role} {n}"} for n in range(count) for role in ("user", "assistant")]
 
 
-MENDED = {
+FIXED = {
     "json_trailing_comma": ('{"question": "a,]", "answer": ["b", ], },', '{"question": "a,]", "answer": ["b" ] }'),
     "json_bom": ('\ufeff{"a": 1}', '{"a": 1}'),
     "json_single_quotes": (
@@ -185,28 +185,28 @@ MENDED = {
 }
 
 
-@pytest.mark.parametrize("code", MENDED)
+@pytest.mark.parametrize("code", FIXED)
 def test_each_mend_repairs_its_fault_and_nothing_else(code):
-    before, after = MENDED[code]
-    assert formats.mend(before, code) == after
-    assert formats.mend(after, code) is None, "a mended row has nothing left to mend"
+    before, after = FIXED[code]
+    assert formats.fix(before, code) == after
+    assert formats.fix(after, code) is None, "a fixed row has nothing left to fix"
 
 
 def test_every_mend_is_tried_here_but_the_blank_lines_the_reader_passes_over():
-    assert set(MENDED) | {"blank_line"} == set(formats.MENDS)
+    assert set(FIXED) | {"blank_line"} == set(formats.FIXES)
 
 
-def test_what_is_not_safe_is_not_mended():
+def test_what_is_not_safe_is_not_fixed():
     for text, code in (
         ("{'a': __import__('os')}", "json_single_quotes"),
         ("{'a': {1, 2}}", "json_single_quotes"),
         ('{"a": 1}', "json_nan"),
         ('{"question": true, "answer": [1]}', "not_text"),
     ):
-        assert formats.mend(text, code) is None
+        assert formats.fix(text, code) is None
 
 
-def test_rows_are_mended_on_the_way_in_when_asked_and_it_is_told():
+def test_rows_are_fixed_on_the_way_in_when_asked_and_it_is_told():
     lines = [
         '{"question": "a", "answer": "b",}',
         '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]}',
@@ -214,17 +214,17 @@ def test_rows_are_mended_on_the_way_in_when_asked_and_it_is_told():
     ]
     data = "\n".join(lines).encode()
     assert not [item for item in formats.read(BytesIO(data), filename="a.jsonl") if isinstance(item, Row)]
-    items = list(formats.read(BytesIO(data), filename="a.jsonl", mends=formats.MENDS))
+    items = list(formats.read(BytesIO(data), filename="a.jsonl", fixes=formats.FIXES))
     assert [item.line for item in items if isinstance(item, Row)] == [1, 2, 3]
     assert [item.code for item in items if isinstance(item, Problem)] == [
-        "mended_json_trailing_comma",
-        "mended_last_turn_not_student",
-        "mended_json_single_quotes",
-        "mended_not_text",
+        "fixed_json_trailing_comma",
+        "fixed_last_turn_not_student",
+        "fixed_json_single_quotes",
+        "fixed_not_text",
     ]
 
 
-def test_every_problem_called_fixable_has_a_mend():
+def test_every_problem_called_fixable_has_a_fix():
     bad = (
         '{"a": 1,}\n\ufeff{"a": 1}\n\n{\'a\': 1}\n{"a": None}\n{"a": "\t"}\n{"question": "\\ud800", "answer": "b"}\n'
         '{"messages": [{"role": "User", "content": " a", "weight": 1}, {"role": "user", "content": "b"}]}\n'
@@ -235,7 +235,7 @@ def test_every_problem_called_fixable_has_a_mend():
         i.code for i in formats.read(BytesIO(bad.encode()), filename="a.jsonl") if isinstance(i, Problem) and i.fixable
     ]
     assert len(fixable) >= 10
-    assert set(fixable) <= set(formats.MENDS)
+    assert set(fixable) <= set(formats.FIXES)
 
 
 NAMES = st.sampled_from(["a.jsonl", "a.json", "a.csv", "a.tsv", "a.txt", "a", "a.xlsx", "a.jsonl.gz", ".gz"])
@@ -246,32 +246,32 @@ pieces = st.sampled_from(
 )  # fmt: skip
 
 
-def exercised(data: bytes, name: str, mends) -> None:
+def exercised(data: bytes, name: str, fixes) -> None:
     limits = formats.Limits(max_row_bytes=300, max_bytes=5_000)
     try:
-        for item in formats.read(BytesIO(data), filename=name, limits=limits, mends=mends):
+        for item in formats.read(BytesIO(data), filename=name, limits=limits, fixes=fixes):
             assert isinstance(item, Row | Problem)
             if isinstance(item, Row):
                 formats.fingerprint(item)
                 json.dumps(item.as_dict()).encode()
             else:
-                assert item.message and item.mend
+                assert item.message and item.fix
                 assert item.line >= 1 or item.code in ("encoding_guessed", "undecodable")
                 json.dumps(item.as_dict()).encode()
     except UnreadableFile as refused:
-        assert refused.code and refused.message and refused.mend
+        assert refused.code and refused.message and refused.fix
 
 
 @settings(max_examples=400, deadline=None)
 @given(
-    st.binary(max_size=400) | st.lists(pieces, max_size=25).map(b"".join), NAMES, st.sampled_from([(), formats.MENDS])
+    st.binary(max_size=400) | st.lists(pieces, max_size=25).map(b"".join), NAMES, st.sampled_from([(), formats.FIXES])
 )
 @example(b"[" * 2000, "a.json", ())
 @example(b"!\r!", "a.txt", ())
-@example(b'{"a":' * 2000, "a.jsonl", formats.MENDS)
+@example(b'{"a":' * 2000, "a.jsonl", formats.FIXES)
 @example(gzip.compress(b"[1,"), "a.json.gz", ())
-def test_any_bytes_give_rows_or_problems_or_a_refusal(data, name, mends):
-    exercised(data, name, mends)
+def test_any_bytes_give_rows_or_problems_or_a_refusal(data, name, fixes):
+    exercised(data, name, fixes)
 
 
 JSONISH = st.sampled_from(

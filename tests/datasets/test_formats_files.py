@@ -91,7 +91,7 @@ REFUSED = {
 def test_what_is_no_dataset_is_refused_in_its_own_words(code):
     refused = refusal(REFUSED[code])
     assert refused.code == code
-    assert refused.message and refused.mend and refused.as_problem().line == 0
+    assert refused.message and refused.fix and refused.as_problem().line == 0
 
 
 def test_each_refusal_has_a_sentence_of_its_own():
@@ -116,7 +116,7 @@ def test_a_file_over_the_limit_is_refused_with_the_limit_in_the_sentence():
 def test_a_sheet_over_its_own_limit_is_refused():
     data = sheet(["question", "answer"], *[["a" * 50, f"b{n}"] for n in range(200)])
     refused = refusal(data, "rows.xlsx", limits=Limits(max_sheet_bytes=5_000))
-    assert refused.code == "too_large" and "CSV" in refused.mend
+    assert refused.code == "too_large" and "CSV" in refused.fix
 
 
 def test_too_many_rows_are_refused():
@@ -212,7 +212,7 @@ def test_a_formula_that_no_spreadsheet_has_calculated_is_told_by_its_cell():
     data = sheet(["question", "answer"], ["What is 8 + 7?", "=8+7"], ["What is 1 + 1?", "Two!"], ["Sum?", None])
     (told,) = [found for found in problems_of(data, "rows.xlsx") if found.code == "formula_without_value"]
     assert (told.line, told.severity) == (2, "error")
-    assert "Cell B2 holds a formula (=8+7)" in told.message and "save it" in told.mend
+    assert "Cell B2 holds a formula (=8+7)" in told.message and "save it" in told.fix
     items = list(formats.read(BytesIO(data), filename="rows.xlsx"))
     assert [item.line for item in items if isinstance(item, Row)] == [3]
 

@@ -80,7 +80,7 @@ def test_each_json_fault_names_its_place_and_keeps_its_neighbours(code):
     assert [row.line for row in rows_of(items)] == [1, 3]
     (problem,) = errors_of(items)
     assert (problem.code, problem.line, problem.column) == (code, 2, column)
-    assert problem.message and problem.mend
+    assert problem.message and problem.fix
 
 
 def test_a_bad_byte_is_named_with_its_value_and_column():

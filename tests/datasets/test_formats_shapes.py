@@ -145,7 +145,7 @@ def test_each_row_rule_refuses_what_breaks_it(code):
         row, problems = formats.from_object(value, line=7)
         assert row is None
         assert code in [p.code for p in problems if p.severity == "error"], problems
-        assert all(p.line == 7 and p.message and p.mend for p in problems)
+        assert all(p.line == 7 and p.message and p.fix for p in problems)
 
 
 WARNED: dict = {

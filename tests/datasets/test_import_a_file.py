@@ -57,10 +57,10 @@ def test_keeping_the_good_rows_records_who_left_out_how_many(upload: Upload, bro
     assert "1 bad row left out" in import_.version.note
 
 
-def test_what_can_be_mended_is_mended_and_checked_again(upload: Upload, browser: Client) -> None:
+def test_what_can_be_fixed_is_fixed_and_checked_again(upload: Upload, browser: Client) -> None:
     import_ = upload(jsonl(question(1), TRAILING_COMMA))
     assert import_.fixable_codes
-    browser.post(report_url(import_) + "mend/")
+    browser.post(report_url(import_) + "fix/")
     import_.refresh_from_db()
     assert (import_.status, import_.good_rows, import_.bad_rows) == (ImportStatus.READY, 2, 0)
     browser.post(report_url(import_) + "accept/")
@@ -89,7 +89,7 @@ def test_a_discarded_import_leaves_no_file_and_no_version(upload: Upload, browse
 def test_a_closed_import_can_be_decided_only_once(upload: Upload, browser: Client) -> None:
     import_ = upload(jsonl(question(1), BROKEN))
     browser.post(report_url(import_) + "accept/")
-    for again in ("accept/", "mend/", "discard/", "check/"):
+    for again in ("accept/", "fix/", "discard/", "check/"):
         assert browser.post(report_url(import_) + again, follow=True).status_code == 200
     assert DatasetVersion.objects.count() == 1
     assert import_.file_path.exists()
@@ -251,7 +251,7 @@ def test_another_team_finds_neither_report_nor_problems(
         base = f"/teams/{team_id}/datasets/imports/{import_.key}/"
         for page in ("", "problems.csv", "events/"):
             assert stranger.get(base + page).status_code == 404, base + page
-        for act in ("accept/", "mend/", "check/", "replace/", "map/", "discard/"):
+        for act in ("accept/", "fix/", "check/", "replace/", "map/", "discard/"):
             assert stranger.post(base + act).status_code == 404, base + act
     import_.refresh_from_db()
     assert import_.status == ImportStatus.READY

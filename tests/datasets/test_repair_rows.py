@@ -118,13 +118,13 @@ def test_an_automatic_fix_is_previewed_recorded_and_taken_back(upload: Upload, b
     import_ = upload(jsonl(question(1), TRAILING_COMMA))
     assert import_.found["examples"]["json_trailing_comma"][0][0] == "line 2"
     assert "What the fix would change" in page_of(browser, import_)
-    browser.post(report(import_) + "mend/", {"code": "json_trailing_comma"})
+    browser.post(report(import_) + "fix/", {"code": "json_trailing_comma"})
     import_.refresh_from_db()
-    assert (import_.good_rows, import_.mends) == (2, ["json_trailing_comma"])
+    assert (import_.good_rows, import_.rule_fixes) == (2, ["json_trailing_comma"])
     fix = ImportFix.objects.get()
     assert (fix.kind, fix.key, fix.made_by) == (FixKind.RULE, "json_trailing_comma", member)
     press(browser, import_, "undo/")
-    assert (import_.good_rows, import_.mends) == (1, [])
+    assert (import_.good_rows, import_.rule_fixes) == (1, [])
     assert ImportFix.objects.get().undone_by == member
 
 

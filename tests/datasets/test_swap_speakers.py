@@ -1,4 +1,4 @@
-"""Rows that train the teacher, mended in one click: who speaks is changed over, and nothing is lost unsaid."""
+"""Rows that train the teacher, fixed in one click: who speaks is changed over, and nothing is lost unsaid."""
 
 from typing import Any
 

@@ -246,7 +246,7 @@ def test_a_provider_that_refuses_ends_the_run_at_once(
     endpoint.status = status
     run = dspy_run(tmp_path / "run", endpoint).finish()
     assert run.failed["code"] == code
-    assert "scripted refusal" in run.failed["message"] and run.failed["mend"]
+    assert "scripted refusal" in run.failed["message"] and run.failed["fix"]
     assert endpoint.totals["calls"] <= 4  # one a thread
     assert not (run.folder / "program.json").exists()
 

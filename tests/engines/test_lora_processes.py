@@ -26,7 +26,7 @@ FACE_OF_A_FAILURE = """
 import sys
 from lora import processes
 from lora.events import Events
-failed = '{"event": "failed", "code": "rows_unusable", "message": "line 1", "mend": "Mend it."}'
+failed = '{"event": "failed", "code": "rows_unusable", "message": "line 1", "fix": "Fix it."}'
 processes.launch_command = lambda _processes, _arguments: ["printf", "Loading weights\\n%s\\n%s\\n", failed, failed]
 sys.exit(processes.Face(Events()).train(2, ["spec.json"]))
 """
@@ -138,7 +138,7 @@ def test_a_killed_process_fails_the_whole_run_and_leaves_none(lora_run: LoraRun)
     os.kill(second, signal.SIGKILL)
     assert engine.finish() == 1
     (failed,) = engine.named("failed")
-    assert failed["code"] == "process_lost" and "2 processes" in failed["message"] and failed["mend"]
+    assert failed["code"] == "process_lost" and "2 processes" in failed["message"] and failed["fix"]
     assert engine.events[-1] == failed
     assert processes_in(lora_run.folder) == {}
 

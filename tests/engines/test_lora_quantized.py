@@ -142,14 +142,14 @@ def test_a_base_whose_widths_fit_no_block_trains_too(lora_run: LoraRun, width: s
     assert metrics["validation_loss_after"] < 0.5 * metrics["validation_loss_before"]
 
 
-def test_without_the_quantizer_fewer_bits_are_refused_with_a_mend(lora_run: LoraRun, tmp_path: Path) -> None:
+def test_without_the_quantizer_fewer_bits_are_refused_with_a_fix(lora_run: LoraRun, tmp_path: Path) -> None:
     (blind := tmp_path / "blind").mkdir()
     (blind / "sitecustomize.py").write_text(NOT_INSTALLED)
     lora_run.environment = engine_environment(PYTHONPATH=f"{blind}:{ENGINES}")
     lora_run.spec["settings"]["quantization"] = "4bit"
     failed = failure(lora_run)
     assert failed["code"] == "quantization_unavailable"
-    assert "bitsandbytes" in failed["message"] and '"none"' in failed["mend"]
+    assert "bitsandbytes" in failed["message"] and '"none"' in failed["fix"]
 
 
 def test_a_preload_server_asks_cuda_nothing_so_that_its_forks_can_use_it() -> None:

@@ -47,7 +47,7 @@ def failure(run: LoraRun) -> dict[str, str]:
     assert engine.finish() == 1
     assert not (run.folder / "adapter").exists()
     (failed,) = engine.named("failed")
-    assert failed["mend"]
+    assert failed["fix"]
     return failed
 
 
@@ -239,12 +239,10 @@ def test_a_row_that_is_no_conversation_is_named_by_line_and_reason(lora_run: Lor
         ({"precision": "fp16"}, "CUDA"),
     ],
 )
-def test_a_setting_that_can_not_work_fails_with_a_mend(
-    lora_run: LoraRun, change: dict[str, object], named: str
-) -> None:
+def test_a_setting_that_can_not_work_fails_with_a_fix(lora_run: LoraRun, change: dict[str, object], named: str) -> None:
     lora_run.spec["settings"] |= change
     failed = failure(lora_run)
-    assert named in failed["message"] + failed["mend"]
+    assert named in failed["message"] + failed["fix"]
 
 
 def test_a_missing_base_model_is_named(lora_run: LoraRun) -> None:
@@ -281,7 +279,7 @@ def test_a_full_disk_is_named(lora_run: LoraRun) -> None:
     assert engine.finish() == 1
     (failed,) = engine.named("failed")
     assert failed["code"] == "disk_full"
-    assert "free some room" in failed["mend"]
+    assert "free some room" in failed["fix"]
 
 
 def test_what_a_run_leaves_names_its_base_and_no_place_on_this_machine(lora_run: LoraRun) -> None:

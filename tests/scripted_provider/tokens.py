@@ -28,7 +28,7 @@ VOCABULARY = 200_000
 
 
 def vendored_tables() -> Path:
-    """The folder of token tables inside litellm. Raises RuntimeError, with the mend, where it is missing."""
+    """The folder of token tables inside litellm. Raises RuntimeError, with the fix, where it is missing."""
     spec = importlib.util.find_spec("litellm")
     folder = Path(spec.origin).parent / "litellm_core_utils" / "tokenizers" if spec and spec.origin else None
     if folder is None or not (folder / O200K_FILE).is_file():

@@ -27,7 +27,7 @@ PROBLEM = {
     "code": "x",
     "severity": "error",
     "message": "m",
-    "mend": "n",
+    "fix": "n",
     "excerpt": "",
     "fixable": False,
 }

@@ -232,10 +232,10 @@ def test_a_conversation_without_an_end_is_given_up_not_held(upload: Upload) -> N
 
 def test_mending_takes_linear_time() -> None:
     hostile = '{"a": ' + '\\"' * 100_000
-    assert formats.mend(hostile, "json_trailing_comma") is None
-    assert formats.mend(hostile, "json_python_literal") is None
-    assert formats.mend('{"a": "True, ]", "b": True,}', "json_trailing_comma") == '{"a": "True, ]", "b": True}'
-    assert formats.mend('{"a": "True", "b": True}', "json_python_literal") == '{"a": "True", "b": true}'
+    assert formats.fix(hostile, "json_trailing_comma") is None
+    assert formats.fix(hostile, "json_python_literal") is None
+    assert formats.fix('{"a": "True, ]", "b": True,}', "json_trailing_comma") == '{"a": "True, ]", "b": True}'
+    assert formats.fix('{"a": "True", "b": True}', "json_python_literal") == '{"a": "True", "b": true}'
 
 
 # problems -------------------------------------------------------------------------------------------------------------

@@ -271,6 +271,6 @@ def test_reading_and_saving_hostile_files_takes_time_in_proportion(name: str) ->
             "rows.csv" if name == "open quotes" else "rows.txt" if name in ("names and colons", "dates") else "a.jsonl"
         )
         with contextlib.suppress(formats.UnreadableFile):
-            list(formats.read(io.BytesIO(data), filename=filename, mends=formats.MENDS, on_broken=lambda row: None))
+            list(formats.read(io.BytesIO(data), filename=filename, fixes=formats.FIXES, on_broken=lambda row: None))
 
     assert grows_in_proportion(read, HOSTILE_FILES[name], 20_000)

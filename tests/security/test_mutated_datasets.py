@@ -73,7 +73,7 @@ def test_a_mutated_file_is_reported_and_escapes_nowhere(
     file = SimpleUploadedFile(name, content)
     made = imports.import_file(team=team, dataset=None, name="Rows", file=file, person=member, wait=True)
     assert made.status in (ImportStatus.READY, ImportStatus.UNREADABLE, ImportStatus.ACCEPTED, ImportStatus.DISCARDED)
-    assert made.status == ImportStatus.ACCEPTED or made.problem_groups or made.mends or made.sure == "unsure"
+    assert made.status == ImportStatus.ACCEPTED or made.problem_groups or made.rule_fixes or made.sure == "unsure"
     at = f"/teams/{team.pk}/datasets/imports/{made.key}/"
     assert browser.get(at).status_code == 200
     assert browser.get(f"{at}problems.csv").status_code == 200

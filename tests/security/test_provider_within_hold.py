@@ -110,7 +110,7 @@ def waiting(run: TrainingRun) -> tuple[TrainingRun, str]:
         status=RunStatus.WAITING, provider_job="job-1", started_at=run.created_at
     )
     found = TrainingRun.objects.with_related().get(pk=run.pk)
-    lease = found.borrow()
+    lease = found.lease_for_poll()
     assert lease is not None
     return found, lease
 

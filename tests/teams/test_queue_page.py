@@ -122,7 +122,7 @@ def test_a_failed_run_says_why_and_what_helps(client_for, course, instructor, te
         make_run(team),
         status=RunStatus.FAILED,
         error_message="The graphics card ran out of memory.",
-        error_mend="Choose a smaller batch.",
+        error_fix="Choose a smaller batch.",
         finished_at=timezone.now(),
     )
     text = page(client_for, course, instructor)

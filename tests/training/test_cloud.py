@@ -88,7 +88,7 @@ def test_our_token_estimate_is_within_a_tenth_of_what_the_provider_charges(
     start: Launch, provider: ScriptedProvider
 ) -> None:
     run = start(Method.OPENAI)
-    reckoned = estimate.estimate(
+    estimated = estimate.estimate(
         course=run.team.course,
         method=Method.OPENAI,
         base_model=run.base_model,
@@ -96,7 +96,7 @@ def test_our_token_estimate_is_within_a_tenth_of_what_the_provider_charges(
         settings=run.settings,
     )
     run = finish(begin(run), provider)
-    assert run.training_tokens == pytest.approx(reckoned.training_tokens, rel=0.1)
+    assert run.training_tokens == pytest.approx(estimated.training_tokens, rel=0.1)
 
 
 def test_what_is_uploaded_has_nothing_but_messages_and_is_deleted_afterwards(
@@ -203,7 +203,7 @@ def test_an_account_that_may_not_train_is_a_state_with_advice(
     run = begin(start(Method.OPENAI))
 
     assert (run.status, run.error_code) == (RunStatus.FAILED, "training_not_available")
-    assert "on another provider, or on this platform" in run.error_mend
+    assert "on another provider, or on this platform" in run.error_fix
     assert files_at(provider, run) == [], "the orphaned upload is deleted"
     assert no_money_is_held(team)
 
@@ -214,7 +214,7 @@ def test_a_job_that_fails_says_why(start: Launch, provider: ScriptedProvider, te
 
     assert (run.status, run.error_code) == (RunStatus.FAILED, "content_policy_violation")
     assert "harassment" in run.error_message
-    assert "take them out" in run.error_mend
+    assert "take them out" in run.error_fix
     assert no_money_is_held(team)
     assert files_at(provider, run) == []
 
@@ -395,7 +395,7 @@ def test_refusals_are_told_in_a_persons_words(status: int, code: str | None, exp
     problem = openai_api._problem(error, "sk-x")
     assert isinstance(problem, ProviderRefused)
     assert problem.code == expected
-    assert problem.mend
+    assert problem.fix
 
 
 @pytest.mark.parametrize(("status", "code"), [(500, None), (503, None), (429, "rate_limit_exceeded"), (408, None)])

@@ -89,7 +89,7 @@ def test_a_failed_run_says_why_and_what_to_try(start: Launch, team: Team) -> Non
     run = work(start(Method.DSPY, settings={"stub": "refuses"}))
 
     assert run.status == RunStatus.FAILED
-    assert (run.error_code, run.error_mend) == ("diverged", "Lower the learning rate.")
+    assert (run.error_code, run.error_fix) == ("diverged", "Lower the learning rate.")
     entry = entry_of(run)
     assert entry is not None
     assert entry.delta == 594 + 3 + 240, "what was used before the failure is charged"
@@ -110,7 +110,7 @@ def test_an_engine_that_ends_without_a_word_fails_its_run_with_a_sentence(start:
     run = work(start(settings={"stub": "mute"}))
 
     assert (run.status, run.error_code) == (RunStatus.FAILED, "engine_silent")
-    assert "engine.log" in run.error_mend
+    assert "engine.log" in run.error_fix
     assert no_money_is_held(team)
 
 
@@ -130,7 +130,7 @@ def test_a_run_whose_engine_always_dies_fails_after_the_third_attempt(start: Lau
         run = work(run)
 
     assert (run.status, run.attempt, run.error_code) == (RunStatus.FAILED, 3, "worker_lost")
-    assert run.error_mend
+    assert run.error_fix
     assert no_money_is_held(team)
     assert work(run).status == RunStatus.FAILED, "a fourth call changes nothing"
 

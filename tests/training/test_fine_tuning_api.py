@@ -174,7 +174,7 @@ def test_the_same_request_sent_twice_starts_one_job(client: openai.OpenAI) -> No
 def test_a_failed_job_says_why(client: openai.OpenAI) -> None:
     job = client.fine_tuning.jobs.create(model=BASE, training_file=send(client, jsonl(10)).id)
     TrainingRun.objects.filter(pk=run_of(job.id).pk).update(
-        status=RunStatus.FAILED, error_code="out_of_memory", error_message="Memory ran out.", error_mend="Take less."
+        status=RunStatus.FAILED, error_code="out_of_memory", error_message="Memory ran out.", error_fix="Take less."
     )
     failed = client.fine_tuning.jobs.retrieve(job.id)
     assert failed.status == "failed" and failed.error is not None

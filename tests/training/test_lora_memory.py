@@ -1,4 +1,4 @@
-"""What a LoRA run needs is estimated before it starts, and a run that cannot fit is refused with a mend."""
+"""What a LoRA run needs is estimated before it starts, and a run that cannot fit is refused with a fix."""
 
 import json
 import sys

@@ -193,7 +193,7 @@ def test_two_reconcilers_at_once_hand_a_run_on_once(start: Launch) -> None:
     reconcile.reconcile()
 
     with pytest.raises(InvalidTransition):
-        finish.give_up(seen_by_the_other, seen_by_the_other.lease, "its worker stopped.")
+        finish.requeue_or_fail(seen_by_the_other, seen_by_the_other.lease, "its worker stopped.")
     run.refresh_from_db()
     assert run.attempt == 1
 
@@ -234,14 +234,14 @@ def test_a_run_that_cannot_be_set_right_does_not_keep_the_others_waiting(
     for run in (bad, good):
         run.claim()
         silent_since_long(run)
-    give_up = finish.give_up
+    requeue_or_fail = finish.requeue_or_fail
 
     def trouble_with_one(run: TrainingRun, *rest: Any) -> None:
         if run == bad:
             raise LookupError("nobody thought of this")
-        give_up(run, *rest)
+        requeue_or_fail(run, *rest)
 
-    monkeypatch.setattr(finish, "give_up", trouble_with_one)
+    monkeypatch.setattr(finish, "requeue_or_fail", trouble_with_one)
     assert reconcile.reconcile().handed_on == [good.pk]
 
 

@@ -103,21 +103,21 @@ def test_only_one_may_look_at_a_waiting_job_at_a_time(start: Launch) -> None:
     run.move_to(RunStatus.WAITING, fence=run.lease, provider_job="ftjob-1")
     mine, theirs = copy_of(run), copy_of(run)
 
-    lease = mine.borrow()
+    lease = mine.lease_for_poll()
     assert lease is not None
-    assert theirs.borrow() is None
-    mine.give_back(lease)
-    assert theirs.borrow() is not None
+    assert theirs.lease_for_poll() is None
+    mine.release_lease(lease)
+    assert theirs.lease_for_poll() is not None
 
 
 def test_a_look_that_never_ended_is_taken_over_when_its_lease_has_run_out(start: Launch) -> None:
     run = start()
     run.claim()
     run.move_to(RunStatus.WAITING, fence=run.lease, provider_job="ftjob-1")
-    run.borrow()
+    run.lease_for_poll()
     TrainingRun.objects.filter(pk=run.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
 
-    assert copy_of(run).borrow() is not None
+    assert copy_of(run).lease_for_poll() is not None
 
 
 def test_the_charge_of_each_run_in_a_list_is_its_own(start: Launch, django_assert_num_queries: Any) -> None:

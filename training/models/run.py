@@ -190,7 +190,7 @@ class TrainingRun(models.Model):
 
     error_code = models.CharField(max_length=60, blank=True)
     error_message = models.TextField(blank=True)
-    error_mend = models.TextField(blank=True)
+    error_fix = models.TextField(blank=True)
 
     objects = TrainingRunQuerySet.as_manager()
 
@@ -335,7 +335,7 @@ class TrainingRun(models.Model):
         self.refresh_from_db()
         return lease
 
-    def borrow(self) -> str | None:
+    def lease_for_poll(self) -> str | None:
         """A lease for one look at a run that waits for its provider; None while somebody else is looking."""
         lease, now = new_lease(), timezone.now()
         free = Q(lease="") | Q(lease_until__lt=now)
@@ -345,7 +345,7 @@ class TrainingRun(models.Model):
         self.refresh_from_db()
         return lease
 
-    def give_back(self, lease: str) -> None:
+    def release_lease(self, lease: str) -> None:
         """End a borrowed lease, if it is still ours."""
         TrainingRun.objects.filter(pk=self.pk, lease=lease).update(lease="", lease_until=None)
 

@@ -60,11 +60,11 @@ class ProviderAway(Exception):
 
 
 class ProviderRefused(Exception):
-    """The provider said no, and will say it again. `mend` says what to do."""
+    """The provider said no, and will say it again. `fix` says what to do."""
 
-    def __init__(self, code: str, message: str, mend: str) -> None:
+    def __init__(self, code: str, message: str, fix: str) -> None:
         super().__init__(message)
-        self.code, self.message, self.mend = code, message, mend
+        self.code, self.message, self.fix = code, message, fix
 
 
 @dataclass(frozen=True)
@@ -365,9 +365,9 @@ def _problem(error: openai.APIStatusError, key: str) -> ProviderAway | ProviderR
     code, status = str(error.code or ""), error.status_code
     if status >= 500 or status in (408, 409) or (status == 429 and code != "insufficient_quota"):
         return ProviderAway(f"The provider says: later ({status}).")
-    for known, (message, mend) in REFUSALS.items():
+    for known, (message, fix) in REFUSALS.items():
         if known in (code, str(status)):
-            return ProviderRefused(NAMES.get(known, known), message, mend)
+            return ProviderRefused(NAMES.get(known, known), message, fix)
     said = error.body.get("message") if isinstance(error.body, dict) else None
     reason = str(storable(str(said or error.message))).replace(key, HIDDEN)[:MOST_REASON]
     return ProviderRefused(

@@ -44,9 +44,9 @@ def advise(
         settings=settings,
         starts_from=starts_from,
     )
-    reckoned = None
+    estimated = None
     try:
-        reckoned = estimate.estimate(
+        estimated = estimate.estimate(
             course=team.course,
             method=method,
             base_model=base_model,
@@ -56,7 +56,7 @@ def advise(
         )
     except PriceUnknown as unknown:
         refusal = refusal or str(unknown)
-    if reckoned is not None and reckoned.most > figures.really_left:
+    if estimated is not None and estimated.most > figures.really_left:
         refusal = (
             refusal
             or "The most this can cost is more than your team has left. Make it smaller, or ask your instructor."
@@ -73,4 +73,4 @@ def advise(
         if in_pairs
         else guideline(methods.get(method), rows)["sentence"]
     )
-    return Advice(size, figures.left, reckoned, refusal, warnings)
+    return Advice(size, figures.left, estimated, refusal, warnings)

@@ -97,7 +97,7 @@ def _tried(base: BaseModel, folder: Path) -> tuple[dict[str, Any], str]:
             f"It could not be tried within {LONGEST_SECONDS / 60:.0f} minutes. Choose a smaller base model.",
         )
     if said.failed:
-        return facts, f"{_sentence(said.failed.get('message'))} {said.failed.get('mend', '')}"
+        return facts, f"{_sentence(said.failed.get('message'))} {said.failed.get('fix', '')}"
     if not facts:
         return (
             facts,

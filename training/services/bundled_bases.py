@@ -169,7 +169,7 @@ def _converted(work: Path, tell: Tell) -> str:
             elif event and kind == "done":
                 written = str(event["weights_sha256"])
             elif event and kind == "failed":
-                said = f"{event.get('message')}. {event.get('mend')}"
+                said = f"{event.get('message')}. {event.get('fix')}"
     if written:
         return written
     words = (

@@ -68,11 +68,11 @@ def start(run: TrainingRun, lease: str) -> str:
         provider = provider_for(run)
         job = _find(run, lease, provider) or _create(run, lease, provider)
     except ProviderAway as away:
-        finish.give_up(run, lease, str(away), last=AWAY)
+        finish.requeue_or_fail(run, lease, str(away), last=AWAY)
         return f"run {run.pk}: {away}"
     except ProviderRefused as refused:
         # Refused is not made: nobody needs to look for a job.
-        finish.fail(run, lease, Failure(refused.code, refused.message, refused.mend), provider_status="")
+        finish.fail(run, lease, Failure(refused.code, refused.message, refused.fix), provider_status="")
         clean_up(run)
         return f"run {run.pk} failed: {refused.code}"
     if job is None:
@@ -102,7 +102,7 @@ def _wait(run: TrainingRun, lease: str, job: ProviderJob) -> str:
     try:
         run.move_to(RunStatus.WAITING, fence=lease)
     except InvalidTransition:
-        run.give_back(lease)  # cancelled while the job was made: the next look ends it at the provider
+        run.release_lease(lease)  # cancelled while the job was made: the next look ends it at the provider
     live.changed(run)
     queue.dispatch_poll(run)
     return f"run {run.pk}: job {job.id}"
@@ -201,7 +201,7 @@ def poll(run_id: int) -> str:
     run = TrainingRun.objects.with_related().filter(pk=run_id).first()
     if run is not None and run.status in ENDED:
         return _after_the_end(run)
-    lease = run.borrow() if run is not None else None
+    lease = run.lease_for_poll() if run is not None else None
     if run is None or lease is None:
         return "nothing to look at"
     try:
@@ -211,7 +211,7 @@ def poll(run_id: int) -> str:
     except ProviderRefused as refused:
         return _unseen(run, lease, refused)
     finally:
-        run.give_back(lease)
+        run.release_lease(lease)
     if not run.is_active:
         clean_up(run)
     return said
@@ -276,7 +276,7 @@ def _unseen(run: TrainingRun, lease: str, refused: ProviderRefused) -> str:
         unseen = RunEvent.objects.create(run=run, kind="note", data={"message": said, UNSEEN: True})
     if refused.code in REFUSED_FOR_NOW or timezone.now() - unseen.at < PATIENCE:
         return f"run {run.pk} is not seen: {refused.code}"
-    failure = Failure(refused.code, refused.message, refused.mend)
+    failure = Failure(refused.code, refused.message, refused.fix)
     finish.fail(run, lease, failure, confidence=Confidence.UNKNOWN)
     clean_up(run)
     return f"run {run.pk} failed: {refused.code}"
@@ -328,15 +328,15 @@ def _look_for_orphan(run: TrainingRun) -> str:
 
 def _why(job: ProviderJob) -> Failure:
     if "policy" in job.error_code or "moderation" in job.error_code:
-        mend = (
+        fix = (
             "Look for rows that could be read as unkind or unsafe, take them out, and start again with the new version."
         )
     elif "file" in job.error_code or "example" in job.error_code:
-        mend = "Open the dataset's quality page, mend the rows that it names, and start again with the new version."
+        fix = "Open the dataset's quality page, fix the rows that it names, and start again with the new version."
     else:
-        mend = "Start the run again with changes; if it fails in the same way, show this page to your instructor."
+        fix = "Start the run again with changes; if it fails in the same way, show this page to your instructor."
     return Failure(
-        job.error_code or "provider_failed", job.error_message or "The provider's job failed without a reason.", mend
+        job.error_code or "provider_failed", job.error_message or "The provider's job failed without a reason.", fix
     )
 
 

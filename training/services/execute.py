@@ -114,7 +114,7 @@ def _conclude(run: TrainingRun, lease: str, recorder: Recorder, exit_code: int |
         return f"run {run.pk} cancelled"
     if recorder.failure is not None:
         said = recorder.failure
-        failure = Failure(str(said.get("code")), str(said.get("message")), str(said.get("mend")))
+        failure = Failure(str(said.get("code")), str(said.get("message")), str(said.get("fix")))
         finish.fail(run, lease, failure)
         return f"run {run.pk} failed: {failure.code}"
     if exit_code == INTERRUPTED or exit_code is None or exit_code < 0:
@@ -123,7 +123,7 @@ def _conclude(run: TrainingRun, lease: str, recorder: Recorder, exit_code: int |
             if exit_code == INTERRUPTED
             else f"the engine was killed (signal {-(exit_code or 0)})"
         )
-        finish.give_up(run, lease, f"{how}.")
+        finish.requeue_or_fail(run, lease, f"{how}.")
         return f"run {run.pk}: {how}"
     finish.fail(run, lease, ENGINES_SAY_NOTHING, **finish.nothing_kept(run))
     return f"run {run.pk} failed: exit {exit_code}"
@@ -153,6 +153,6 @@ def _abandon(run: TrainingRun, lease: str, error: BaseException) -> None:
         if _status(run, lease) == RunStatus.CANCELLING:
             finish.end_cancelled(run, lease, **finish.kept_by_checkpoint(run))
         else:
-            finish.give_up(run, lease, f"{type(error).__name__} in the worker.")
+            finish.requeue_or_fail(run, lease, f"{type(error).__name__} in the worker.")
     except (DatabaseError, LeaseLost, InvalidTransition) as trouble:
         log.warning("run %s was not handed back (%s); its lease will run out", run.pk, trouble)

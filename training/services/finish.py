@@ -27,7 +27,7 @@ class Failure:
 
     code: str
     message: str
-    mend: str
+    fix: str
 
 
 LOST = Failure(
@@ -95,7 +95,7 @@ def fail(
             fence=lease,
             error_code=failure.code[:60],
             error_message=failure.message,
-            error_mend=failure.mend,
+            error_fix=failure.fix,
             **fields,
         )
         settle(run, confidence)
@@ -121,7 +121,7 @@ def end_cancelled(
     live.changed(run)
 
 
-def give_up(run: TrainingRun, lease: str, reason: str, *, last: Failure = LOST) -> None:
+def requeue_or_fail(run: TrainingRun, lease: str, reason: str, *, last: Failure = LOST) -> None:
     """An attempt ended without a result: another one goes on from the checkpoint, or, after the third, the run fails.
 
     Local work that no checkpoint kept is charged to nobody; what a provider was paid stays paid. `last` says why it

@@ -86,7 +86,7 @@ def price(team: Team, wanted: Wanted) -> Priced:
     if refusal:
         raise LaunchRefused(refusal)
     try:
-        reckoned = estimate.estimate(
+        estimated = estimate.estimate(
             course=team.course,
             dataset_version=wanted.dataset_version,
             seed=wanted.seed,
@@ -97,7 +97,7 @@ def price(team: Team, wanted: Wanted) -> Priced:
     size = work_of(wanted.method).disk(
         wanted.dataset_version, wanted.base_model, wanted.settings
     )
-    return Priced(wanted, reckoned, size)
+    return Priced(wanted, estimated, size)
 
 
 def create(team: Team, person: User, priced: Priced, **fields: Any) -> TrainingRun:

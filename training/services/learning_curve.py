@@ -27,7 +27,7 @@ class Part:
     rows: int
     run: TrainingRun | None
     value: float | None
-    reckoned: Estimate | None = None
+    estimated: Estimate | None = None
     refusal: str = ""
 
     @property
@@ -148,7 +148,7 @@ def _part(run: TrainingRun, share: float, there: TrainingRun | None) -> Part:
     if refusal := _why_not(run):
         return Part(share, SHARES[share], rows, None, None, refusal=refusal)
     try:
-        reckoned = estimate(
+        estimated = estimate(
             course=run.team.course,
             method=run.method,
             base_model=run.base_model,
@@ -158,7 +158,7 @@ def _part(run: TrainingRun, share: float, there: TrainingRun | None) -> Part:
         )
     except PriceUnknown as unknown:
         return Part(share, SHARES[share], rows, None, None, refusal=str(unknown))
-    return Part(share, SHARES[share], rows, None, None, reckoned)
+    return Part(share, SHARES[share], rows, None, None, estimated)
 
 
 def _why_not(run: TrainingRun) -> str:

@@ -303,17 +303,17 @@ def _machine_room() -> Room | None:
 
 
 def refusal(need: Need, room: Room, *, alone: bool) -> str | None:
-    """Why the run cannot fit, with a mend; None when it can. `alone` False: another run holds memory now and will have
+    """Why the run cannot fit, with a fix; None when it can. `alone` False: another run holds memory now and will have
     given it back when this one starts, so only the whole machine counts."""
     there = room.free if alone else room.total
     if need.total <= there:
         return None
     if need.runtime + need.weights > there:
-        mend = "Choose a smaller base model, or ask the instructor for a machine with more memory."
+        fix = "Choose a smaller base model, or ask the instructor for a machine with more memory."
     else:
-        mend = "Lower the batch size or the longest row, adapt fewer layers, or choose a smaller base model."
+        fix = "Lower the batch size or the longest row, adapt fewer layers, or choose a smaller base model."
     when = "free now" if alone else "in all"
-    return f"This run needs about {in_words(need.total)} of {room.kind}, and this machine has {in_words(there)} {when}. {mend}"
+    return f"This run needs about {in_words(need.total)} of {room.kind}, and this machine has {in_words(there)} {when}. {fix}"
 
 
 def sentence(need: Need, room: Room | None) -> str:

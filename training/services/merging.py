@@ -173,7 +173,7 @@ def _made(merged: MergedModel, folder: Path) -> tuple[dict[str, Any], str]:
     write_json(folder / SPEC_FILE, order)
     said = small_programs.run("lora.merge", folder, partial(_beat, merged))
     if said.failed:
-        return said.done or {}, f"{said.failed.get('message')}. {said.failed.get('mend', '')}"
+        return said.done or {}, f"{said.failed.get('message')}. {said.failed.get('fix', '')}"
     if said.done is None:
         return (
             {},

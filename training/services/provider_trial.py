@@ -83,7 +83,7 @@ def _asked(provider: Provider, service: FineTuning) -> Found:
             False, f"It could not be asked. {away} Look at the address, then try again."
         )
     except ProviderRefused as refused:
-        return Found(False, f"{refused.message} {refused.mend}")
+        return Found(False, f"{refused.message} {refused.fix}")
     if jobs is False:
         return Found(
             False,

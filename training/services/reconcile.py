@@ -110,7 +110,7 @@ def _hand_on(run: TrainingRun, found: Findings) -> None:
             finish.end_cancelled(run, run.lease, **finish.kept_by_checkpoint(run))
             found.ended.append(run.pk)
         elif run.status == RunStatus.RUNNING:
-            finish.give_up(run, run.lease, "its worker stopped.")
+            finish.requeue_or_fail(run, run.lease, "its worker stopped.")
             found.handed_on.append(run.pk)
     except InvalidTransition:
         log.info("run %s moved on by itself", run.pk)

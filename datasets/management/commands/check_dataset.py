@@ -67,7 +67,7 @@ class Command(BaseCommand):
             place += f", column {problem.column}" if problem.column else ""
             place += f", {problem.field}" if problem.field else ""
             self._say(
-                f"  {problem.severity}: {place}: {problem.message} {problem.mend} [{problem.code}]"
+                f"  {problem.severity}: {place}: {problem.message} {problem.fix} [{problem.code}]"
             )
         if len(checked.problems) > _MOST_SHOWN:
             self._say(

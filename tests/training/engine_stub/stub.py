@@ -77,7 +77,7 @@ def main(artefact: str) -> int:
             CHECKPOINT.write_text(json.dumps(work))
         misbehave(kind, step, attempt)
     if kind == "refuses":
-        say("failed", code="diverged", message="The loss became infinite.", mend="Lower the learning rate.")
+        say("failed", code="diverged", message="The loss became infinite.", fix="Lower the learning rate.")
         return 1
     work["validation_tokens"] += VALIDATION_TOKENS
     say("validation", step=4, loss=1.5, work=work)

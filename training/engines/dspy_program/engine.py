@@ -20,7 +20,7 @@ from dspy_program.meter import Meter, Ticket
 
 # Overhead of a chat message's frame, in tokens, on top of its text.
 _FRAME_TOKENS = 16
-# Waiting mends "too many requests"; a server that is not there or hangs seldom comes while we wait.
+# Waiting fixes "too many requests"; a server that is not there or hangs seldom comes while we wait.
 _PATIENCE = {"rate_limited": 4.0, "provider_unreachable": 0.5, "provider_timeout": 0.5}
 # A class chats at the same time, each chat holding a connection for as long as its answer takes.
 _MOST_CONNECTIONS = 2_000

@@ -36,7 +36,7 @@ class Events:
 
     def failed(self, failure: EngineFailure) -> None:
         """Say why the run ends."""
-        self.send("failed", code=failure.code, message=failure.message, mend=failure.mend)
+        self.send("failed", code=failure.code, message=failure.message, fix=failure.fix)
 
     def calls(self, *, now: bool = False, **values: Any) -> None:
         """Write a `calls` event unless one was written within the last second; `now` writes it in any case."""

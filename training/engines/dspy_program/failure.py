@@ -1,4 +1,4 @@
-"""Failures a person can act on: a stable code, what happened, how to mend it."""
+"""Failures a person can act on: a stable code, what happened, how to fix it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +10,11 @@ class EngineFailure(Exception):
 
     code: str
     message: str
-    mend: str
+    fix: str
     status: int | None = None
 
     def __str__(self) -> str:
-        return f"{self.message} {self.mend}"
+        return f"{self.message} {self.fix}"
 
 
 _BY_CODE = {
@@ -93,10 +93,10 @@ def provider_failure(error: BaseException) -> EngineFailure | None:
     code = _code(names, status, str(getattr(details, "provider_code", None) or ""))
     if code is None:
         return None
-    said, mend = _BY_CODE[code]
+    said, fix = _BY_CODE[code]
     # DSPy adds advice for programmers below an empty line.
     words = str(getattr(details, "message", "") or error).split("\n\n")[0].strip()
-    return EngineFailure(code, f"{said} It said: {words[:400]}" if words else said, mend, status)
+    return EngineFailure(code, f"{said} It said: {words[:400]}" if words else said, fix, status)
 
 
 def kinds(error: BaseException) -> set[str]:

@@ -163,7 +163,7 @@ class Api:
             raise _unknown(name) from unknown
         except EngineError as broken:
             raise Refusal(
-                503, f"{broken.message}. {broken.mend}", code=broken.code, param="model"
+                503, f"{broken.message}. {broken.fix}", code=broken.code, param="model"
             ) from broken
 
     def _authorise(self, request: Request) -> None:
@@ -191,7 +191,7 @@ def _prompt(model: Model, asked: ChatRequest) -> list[int]:
         )
     except EngineError as refused:
         raise Refusal(
-            400, f"{refused.message}. {refused.mend}", code=refused.code, param="messages"
+            400, f"{refused.message}. {refused.fix}", code=refused.code, param="messages"
         ) from refused
     ids: list[int] = model.base.tokenizer(text, add_special_tokens=False)["input_ids"]
     if len(ids) >= model.base.context:

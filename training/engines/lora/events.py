@@ -11,13 +11,13 @@ INTERRUPTED = 143  # exit status: left with a checkpoint
 
 
 class EngineError(Exception):
-    """A failure a person can mend. `code` is stable, `message` says where and why, `mend` says what to try."""
+    """A failure a person can fix. `code` is stable, `message` says where and why, `fix` says what to try."""
 
-    def __init__(self, code: str, message: str, mend: str) -> None:
+    def __init__(self, code: str, message: str, fix: str) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
-        self.mend = mend
+        self.fix = fix
 
 
 class Interrupted(Exception):
@@ -58,7 +58,7 @@ class Events:
 
     def failed(self, error: EngineError) -> None:
         """Say that the run can't go on, and why."""
-        self.emit("failed", code=error.code, message=error.message, mend=error.mend)
+        self.emit("failed", code=error.code, message=error.message, fix=error.fix)
 
 
 class StopSignal:

@@ -5,7 +5,7 @@ and serving want safetensors, so the file is converted once. The same file alway
 `origin.json` records the hash of what came in and of what came out.
 
 In: `spec.json` {gguf, sha256, target, name}. Out, as every engine: `progress {percent, doing}` on stdout, then
-`done {weights_sha256}` or `failed {code, message, mend}`.
+`done {weights_sha256}` or `failed {code, message, fix}`.
 """
 
 import hashlib

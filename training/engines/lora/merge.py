@@ -1,7 +1,7 @@
 """Make one model of a base and a run's adapter, for whoever takes it home: `python -P -m lora.merge spec.json`.
 
 In: `spec.json` {base, base_name, adapter, name, system, questions, target}. Out: `progress {percent, doing}`, then
-`done {bytes, same, asked}` or `failed {code, message, mend}`. `target` is a zip: weights as safetensors in the precision of the
+`done {bytes, same, asked}` or `failed {code, message, fix}`. `target` is a zip: weights as safetensors in the precision of the
 base's own file, tokenizer, chat template, a Modelfile for Ollama, a card. Nothing in it names a place on this machine.
 """
 

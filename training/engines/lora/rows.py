@@ -221,7 +221,7 @@ def refuse(path: Path, problems: list[str], any_examples: bool) -> None:
         raise EngineError(
             "rows_unusable",
             f"{path.name}: {listed}{more}",
-            "Mend or remove these lines and start again.",
+            "Fix or remove these lines and start again.",
         )
     if not any_examples:
         raise EngineError(

@@ -125,7 +125,7 @@ def _preload(store: "ModelStore", name: str) -> None:
     try:
         store.open(name)
     except EngineError as broken:
-        log.error("%s: %s %s", name, broken.message, broken.mend)
+        log.error("%s: %s %s", name, broken.message, broken.fix)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ A model may load, train for an hour, and then answer nothing: its template print
 answers have no end. So all that a run needs is done here once, small: a conversation is written out, a row is trained on, the
 adapter is written and read back, and two people are answered at the same time, one with the adapter and one without.
 
-In: `spec.json` {base, name}. Out: `progress {percent, doing}`, then `done {facts}` or `failed {code, message, mend}`.
+In: `spec.json` {base, name}. Out: `progress {percent, doing}`, then `done {facts}` or `failed {code, message, fix}`.
 """
 
 import hashlib

@@ -155,7 +155,7 @@ def why_not_processed(file: ApiFile) -> str:
     upload = file.upload
     worst = next(iter(upload.problem_groups), None)
     told = (
-        f"{worst['message']} {worst['mend']}".strip()
+        f"{worst['message']} {worst['fix']}".strip()
         if worst
         else "There is no row in this file."
     )

@@ -52,7 +52,7 @@ def describe(job: FineTuningJob) -> Shape:
 def _error(run: TrainingRun) -> Shape | None:
     if run.status != RunStatus.FAILED:
         return None
-    said = f"{run.error_message} {run.error_mend}".strip()
+    said = f"{run.error_message} {run.error_fix}".strip()
     return {"code": run.error_code or "failed", "message": said, "param": None}
 
 
@@ -116,9 +116,7 @@ def _event(job: FineTuningJob, event: RunEvent) -> Shape | None:
     if event.kind == "status":
         status = event.data.get("status")
         if status == RunStatus.FAILED:
-            return _told(
-                name, at, f"{run.error_message} {run.error_mend}".strip(), level="error"
-            )
+            return _told(name, at, f"{run.error_message} {run.error_fix}".strip(), level="error")
         said = STATUS_SAID.get(RunStatus(status)) if status in RunStatus.values else None
         return _told(name, at, said) if said else None
     if event.kind == "note":

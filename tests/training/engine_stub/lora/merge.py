@@ -13,7 +13,7 @@ def main(spec_file: str) -> int:
     if kind == "mute":
         return 3
     if kind == "refuses":
-        failed = {"message": "the adapter does not fit its base model", "mend": "Train the run again."}
+        failed = {"message": "the adapter does not fit its base model", "fix": "Train the run again."}
         print(json.dumps({"event": "failed", "code": "adapter_unusable", **failed}), flush=True)
         return 1
     Path(order["target"]).write_bytes(b"PK" + b"x" * 2998)

@@ -22,7 +22,7 @@ def main(spec_file: str) -> int:
     if kind == "mute":
         return 3
     if kind == "refuses":
-        failed = {"message": "its chat template leaves out a message", "mend": "Choose another base model."}
+        failed = {"message": "its chat template leaves out a message", "fix": "Choose another base model."}
         print(json.dumps({"event": "failed", "code": "template_refuses", **failed}), flush=True)
         return 1
     print(json.dumps({"event": "done", "facts": FACTS}), flush=True)

@@ -1,4 +1,4 @@
-"""Repairs that can't change what a row says. Each is pure; text mends take and give the JSON text of one row."""
+"""Repairs that can't change what a row says. Each is pure; text fixes take and give the JSON text of one row."""
 
 import ast
 import json
@@ -8,7 +8,7 @@ from typing import Any
 
 from datasets.formats.names import TURN_LISTS, standard_role
 
-MENDS: dict[str, str] = {
+FIXES: dict[str, str] = {
     "json_trailing_comma": "deletes commas after the last item",
     "json_bom": "deletes the invisible byte order mark",
     "json_single_quotes": "rewrites single-quoted (Python) rows as JSON",
@@ -37,18 +37,18 @@ _ESCAPED_SURROGATE = re.compile(
 _ESCAPED_NUL = re.compile(r"(\\\\)|\\u0000|\x00")
 
 
-def mend(text: str, code: str) -> str | None:
+def fix(text: str, code: str) -> str | None:
     """The row's JSON text with the problem `code` repaired, or None where this repair does not apply to it."""
-    if code in _TEXT_MENDS:
-        mended = _TEXT_MENDS[code](text)
-        return None if mended == text else mended
-    if code not in VALUE_MENDS:
+    if code in _TEXT_FIXES:
+        fixed = _TEXT_FIXES[code](text)
+        return None if fixed == text else fixed
+    if code not in VALUE_FIXES:
         return None
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    repaired = VALUE_MENDS[code](value)
+    repaired = VALUE_FIXES[code](value)
     return None if repaired == value else json.dumps(repaired, ensure_ascii=False)
 
 
@@ -154,7 +154,7 @@ def _next_characters(text: str) -> list[str]:
     return following
 
 
-_TEXT_MENDS: dict[str, Callable[[str], str | None]] = {
+_TEXT_FIXES: dict[str, Callable[[str], str | None]] = {
     "json_trailing_comma": _drop_trailing_commas,
     "json_bom": lambda text: text.lstrip("\ufeff"),
     "json_single_quotes": _python_to_json,
@@ -288,7 +288,7 @@ def _standard_roles(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-VALUE_MENDS: dict[str, Callable[[Any], Any]] = {
+VALUE_FIXES: dict[str, Callable[[Any], Any]] = {
     "not_text": _contents_as_text,
     "empty_content": _over_turns(_drop_empty),
     "same_speaker_twice": _over_turns(_join_same_speaker),
