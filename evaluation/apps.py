@@ -1,3 +1,5 @@
+"""Django's description of this app."""
+
 from django.apps import AppConfig
 
 

@@ -1,3 +1,5 @@
+"""Django's description of this app."""
+
 from importlib import import_module
 
 from django.apps import AppConfig

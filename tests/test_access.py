@@ -1,4 +1,4 @@
-"""The access walk: every URL, every role; another team's things are never found, never shown, never changed."""
+"""The access walk: every URL as every role. What is another team's is never found, never shown, never changed."""
 
 import asyncio
 from collections.abc import Callable, Iterator

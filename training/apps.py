@@ -1,3 +1,5 @@
+"""Django's description of this app: when all apps are there, the folders of the methods are loaded."""
+
 from django.apps import AppConfig
 
 from training import methods
