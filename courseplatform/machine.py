@@ -24,6 +24,20 @@ RQ = [
 
 LONGEST_SOCKET_PATH = 100  # bytes; the kernel's own limit is 108
 EARLY = ("redis", "model-server")
+LOOPBACK = "127.0.0.1"
+
+PARTS = {
+    "web": ("web",),
+    "training": ("lora-warm", "worker-training"),
+    "quick": ("worker-quick", "worker-interviews", "worker-files"),
+    "models": ("model-server", "program-server"),
+    "schedule": ("scheduler",),
+}
+"""What `manage.py start --only` names, and the processes that it means."""
+MODELS_PORT = 8301
+PROGRAMS_PORT = 8302
+NEEDED = ("SECRET_KEY", "SERVICE_TOKEN", "DATABASE_URL", "REDIS_URL")
+LONG_DRAIN = "60"  # seconds; a host of several ends because another takes over
 
 
 @dataclass(frozen=True)
@@ -74,6 +88,26 @@ def environment(ports: Ports) -> dict[str, str]:
     return {**mine, **os.environ}
 
 
+def missing_of_a_host() -> list[str]:
+    """What the environment must say before this can be one host of several, and does not."""
+    return [name for name in NEEDED if not os.environ.get(name)]
+
+
+def environment_of_a_host(labels: list[str]) -> dict[str, str]:
+    """What the processes of one host of several see: this process's own environment, and no address made up here."""
+    mine = {
+        "DEBUG": "0",
+        "VAR_DIR": str(settings.VAR_DIR),
+        "SERVICE_STATE": str(service_state()),
+        **({"LORA_WARM_SOCKET": str(_warm_socket())} if _warm_socket() else {}),
+        "MODEL_SERVER_URL": settings.MODEL_SERVER_URL,
+        "PYTHONUNBUFFERED": "1",
+        "DRAIN_SECONDS": LONG_DRAIN,
+    }
+    said = {"HOST_LABELS": ",".join(labels)} if labels else {}
+    return {**mine, **os.environ, **said}
+
+
 def engine_environment(env: dict[str, str]) -> dict[str, str]:
     """Model servers see the engines and the service token, not the platform's secrets."""
     names = (
@@ -95,7 +129,7 @@ def engine_environment(env: dict[str, str]) -> dict[str, str]:
     }
 
 
-def services(ports: Ports, env: dict[str, str]) -> list[Service]:
+def services(ports: Ports, env: dict[str, str], *, bind: str = LOOPBACK) -> list[Service]:
     """Redis first (unless REDIS_URL was given), web last: what it needs is then there."""
     kept = settings.KEPT_SECRETS
     own_redis = "REDIS_URL" not in os.environ
@@ -103,34 +137,31 @@ def services(ports: Ports, env: dict[str, str]) -> list[Service]:
     redis = redis_server.command(
         port=ports.redis, folder=settings.VAR_DIR / "redis", password=kept["REDIS_PASSWORD"]
     )
-    web = [
-        "courseplatform.asgi:application",
-        "--no-access-log",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(ports.web),
-        "--timeout-keep-alive",
-        "75",  # later than a program's client or a reverse proxy, as in the engines' servers
-        "--timeout-graceful-shutdown",
-        "3",
-        "--no-proxy-headers",  # believed where settings.TRUSTED_PROXIES says so, and nowhere else
-        "--log-level",
-        "warning",
-    ]
+    web = ["-m", "courseplatform.serve", *_at(ports.web, bind)]
     return [
         *([Service("redis", redis, env, last=True, vital=True)] if own_redis else []),
-        *_model_services(ports, env),
+        *_model_services(ports, env, bind),
         Service("worker-training", [*manage, "rqworker", "training", *RQ], env),
         Service("worker-quick", [*manage, "rqworker", queues.QUICK, *RQ], env),
         Service("worker-interviews", [*manage, "rqworker", queues.INTERVIEWS, *RQ], env),
         Service("worker-files", [*manage, "rqworker", queues.FILES, *RQ], env),
         Service("scheduler", [*manage, "schedule"], env),
-        Service("web", [sys.executable, "-m", "uvicorn", *web], env, vital=True),
+        Service("web", [sys.executable, *web], env, vital=True),
     ]
 
 
-def _model_services(ports: Ports, env: dict[str, str]) -> list[Service]:
+def services_of(
+    parts: set[str], ports: Ports, env: dict[str, str], *, bind: str
+) -> list[Service]:
+    """Those that one host of several runs: `manage.py start --only`. None of them is vital: each is tried again."""
+    wanted = {name for part in parts for name in PARTS[part]}
+    chosen = [one for one in services(ports, env, bind=bind) if one.name in wanted]
+    for one in chosen:
+        one.vital = False
+    return chosen
+
+
+def _model_services(ports: Ports, env: dict[str, str], bind: str) -> list[Service]:
     engine_env = engine_environment(env)
     python = [sys.executable, "-P", "-m"]
     runs = ["--runs-root", str(settings.RUNS_ROOT)]
@@ -144,12 +175,12 @@ def _model_services(ports: Ports, env: dict[str, str]) -> list[Service]:
     found = [
         Service(
             "model-server",
-            [*python, "lora.serve", *_at(ports.models), *runs, "--base", base, *added],
+            [*python, "lora.serve", *_at(ports.models, bind), *runs, "--base", base, *added],
             engine_env,
         ),
         Service(
             "program-server",
-            [*python, "dspy_program.serve", *_at(ports.programs), *runs],
+            [*python, "dspy_program.serve", *_at(ports.programs, bind), *runs],
             {**engine_env, **provider, "MODEL_SERVER_URL": env["MODEL_SERVER_URL"]},
         ),
     ]
@@ -164,8 +195,8 @@ def _model_services(ports: Ports, env: dict[str, str]) -> list[Service]:
     return found
 
 
-def _at(port: int) -> list[str]:
-    return ["--host", "127.0.0.1", "--port", str(port)]
+def _at(port: int, bind: str) -> list[str]:
+    return ["--host", bind, "--port", str(port)]
 
 
 def health_urls(ports: Ports, env: dict[str, str]) -> dict[str, str]:

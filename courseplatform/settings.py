@@ -289,8 +289,9 @@ SENTRY_DSN = env.str("SENTRY_DSN", default="")  # where errors are reported; emp
 SENTRY_ENVIRONMENT = env.str("SENTRY_ENVIRONMENT", default="production")
 # What this host is good for, as its workers say it: `manage.py start --label gpu1`.
 HOST_LABELS = env.list("HOST_LABELS", default=[])
-# Seconds that a web process which is to end goes on with answers that bots are giving, before it breaks them off.
-DRAIN_SECONDS = env.int("DRAIN_SECONDS", default=3)
+# Seconds that a process which is to end goes on with what it does: a web process with answers and requests, a worker
+# with its job. Then answers are broken off, and a run goes on elsewhere from its checkpoint.
+DRAIN_SECONDS = env.int("DRAIN_SECONDS", default=0)
 
 # --- Redis and RQ: wake-up calls and live progress; never the truth -------------------------------------------------
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from courseplatform import service_state
 from courseplatform.log_files import rotate
@@ -86,29 +87,39 @@ class Supervisor:
 
     services: list[Service]
     logs: Path
-    say: Callable[[str], None]
+    say: Callable[[str], object]
     state: Path
     patience: Patience = Patience()
     clock: Callable[[], float] = time.monotonic
+    to_terminal: bool = (
+        False  # what the processes print goes where this one's goes, for systemd and containers
+    )
+    drain: float = 0.0  # seconds that processes have to end what they do, beside `STOP_STEPS`
     stopping: bool = False
     ready: bool = False
     _published: list[Failing] | None = None
 
     def start(self, service: Service) -> None:
         """Raises OSError where the program cannot be started at all."""
-        make_folder(self.logs)
-        with open(self.log_of(service.name), "ab", opener=_privately) as log:
-            service.process = subprocess.Popen(
-                service.command,
-                env=service.env,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                umask=PRIVATE_UMASK,
-                preexec_fn=_die_with_parent,
-            )
+        if self.to_terminal:
+            self._open(service, None)
+        else:
+            make_folder(self.logs)
+            with open(self.log_of(service.name), "ab", opener=_privately) as log:
+                self._open(service, log)
         service.started_at = self.clock()
+
+    def _open(self, service: Service, log: IO[bytes] | None) -> None:
+        service.process = subprocess.Popen(
+            service.command,
+            env=service.env,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=None if log is None else subprocess.STDOUT,
+            start_new_session=True,
+            umask=PRIVATE_UMASK,
+            preexec_fn=_die_with_parent,
+        )
 
     def request_stop(self, *_signal: object) -> None:
         """Let `watch` return; the handler of the signals that end the platform."""
@@ -215,6 +226,12 @@ class Supervisor:
             lines = []
         return "\n  " + "\n  ".join(lines)
 
+    def hurry(self) -> None:
+        """While `stop` waits: a second SIGTERM now, at which a worker hands its job on."""
+        for service in self.services:
+            if service.process is not None and service.process.poll() is None:
+                service.process.send_signal(signal.SIGTERM)
+
     def stop(self) -> None:
         """End every process and wait until all are gone."""
         for last in (False, True):
@@ -223,7 +240,9 @@ class Supervisor:
                 for service in self.services
                 if service.last is last and service.process is not None
             ]
-            for sign, patience in STOP_STEPS:
+            for number, (sign, patience) in enumerate(STOP_STEPS):
+                if number == 0:
+                    patience += self.drain
                 alive = _signal_and_wait(alive, sign, patience)
                 if not alive:
                     break

@@ -150,6 +150,7 @@ class Hub:
     def __init__(self) -> None:
         self.redis = _waiting_client()
         self.waiting: dict[str, set[asyncio.Event]] = {}
+        self.leaving = False  # the process ends: browsers are to come back to another one
         self.task = asyncio.get_running_loop().create_task(self._listen())
 
     async def _listen(self) -> None:
@@ -179,6 +180,13 @@ class Hub:
                 for event in self.waiting.get(topic, ()):
                     event.set()
 
+    def send_everybody_on(self) -> None:
+        """End the streams that would go on for hours; browsers open them again, and find another process."""
+        self.leaving = True
+        for events in self.waiting.values():
+            for event in events:
+                event.set()
+
     def join(self, topic: str) -> asyncio.Event:
         event = asyncio.Event()
         self.waiting.setdefault(topic, set()).add(event)
@@ -207,6 +215,12 @@ class Hub:
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
 
 
+def send_everybody_on() -> None:
+    """See `Hub.send_everybody_on`; in the running event loop."""
+    if asyncio.get_running_loop() in _hubs:
+        hub().send_everybody_on()
+
+
 def hub() -> Hub:
     """The hub of the running event loop."""
     loop = asyncio.get_running_loop()
@@ -226,7 +240,7 @@ async def _events(
             yield frame(event, data)
         if any(event == END for event, _ in first):
             return
-        while True:
+        while not here.leaving:
             woken.clear()
             try:
                 events = await here.since(topic, last_id)

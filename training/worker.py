@@ -5,16 +5,27 @@ import logging
 import os
 import signal
 import sys
+import threading
+import time
 from importlib import import_module
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import redis
 from django.conf import settings
 from rq import Worker
 
+from teams import presence
 from training.tether import PR_SET_PDEATHSIG
 
 log = logging.getLogger(__name__)
+
+TELL_SECONDS = 30.0
+LEAVE_SECONDS = 30.0  # an engine's checkpoint, and the run's row; then its process is killed
+HURRIED_SECONDS = 3.0
+OUTDATED_SECONDS = 15.0
+SAME_SIGNAL_SECONDS = 1.0  # RQ takes a second one within it for the same
 
 
 class SafeWorker(Worker):  # type: ignore[misc]  # RQ ships no types that mypy follows
@@ -30,7 +41,87 @@ class SafeWorker(Worker):  # type: ignore[misc]  # RQ ships no types that mypy f
         import_module(
             settings.ROOT_URLCONF
         )  # pages' fragments are rendered in jobs, links and all
-        return bool(super().work(*args, **options))
+        self.since, self.told_at, self.told_state = presence.now(), 0.0, ""
+        try:
+            return bool(super().work(*args, **options))
+        finally:
+            presence.leave(self._as_told("drains"))
+
+    def heartbeat(self, *args: Any, **options: Any) -> None:
+        super().heartbeat(*args, **options)
+        self._tell("drains" if self._shutdown_requested_date else "works")
+
+    def _tell(self, state: str) -> None:
+        """Which version works here on what; twice a minute, and when it changes."""
+        if state == self.told_state and time.monotonic() - self.told_at < TELL_SECONDS:
+            return
+        self.told_at, self.told_state = time.monotonic(), state
+        presence.tell(self._as_told(state))
+
+    def _as_told(self, state: str) -> presence.Process:
+        return presence.mine("worker", since=self.since, does=self.queue_names(), state=state)
+
+    def execute_job(self, job: Any, queue: Any) -> None:
+        """An older worker than its database gives the job back: a worker of the new version is to have it."""
+        from training.services import versions
+
+        if versions.outdated():
+            self._give_back(job, queue)
+            return
+        super().execute_job(job, queue)
+
+    def _give_back(self, job: Any, queue: Any) -> None:
+        self.connection.lrem(queue.intermediate_queue_key, 1, job.id)
+        queue.push_job_id(job.id, at_front=True)
+        log.error(
+            "this worker is version %s, and a newer one migrated the database: start it again. It takes no jobs.",
+            settings.VERSION,
+        )
+        self._tell("outdated")
+        waited = time.monotonic() + OUTDATED_SECONDS
+        while time.monotonic() < waited and not self._stop_requested:
+            time.sleep(0.2)
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Asked to end: no new job, and the one at work has DRAIN_SECONDS. Then it is handed on."""
+        self.asked_at = time.monotonic()
+        if settings.DRAIN_SECONDS:
+            timer = threading.Timer(settings.DRAIN_SECONDS, self._hand_on)
+            timer.daemon = True
+            timer.start()
+        super().request_stop(signum, frame)
+
+    def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Asked twice: the job is handed on now, and whatever does not leave is killed by RQ."""
+        horse = self.horse_pid
+        if time.monotonic() - self.asked_at > SAME_SIGNAL_SECONDS:
+            self._hand_on(HURRIED_SECONDS)
+        try:
+            super().request_force_stop(signum, frame)
+        except SystemExit:
+            if horse:
+                _free_the_run_of(horse)
+            raise
+
+    def _hand_on(self, last: float = LEAVE_SECONDS) -> None:
+        """SIGTERM to the job's process, which keeps a checkpoint; SIGKILL where it does not end in `last` seconds."""
+        horse = self.horse_pid
+        if not horse:
+            return
+        for sign, patience in ((signal.SIGTERM, last), (signal.SIGKILL, 0.0)):
+            try:
+                os.kill(horse, sign)
+            except ProcessLookupError:
+                return
+            until = time.monotonic() + patience
+            while time.monotonic() < until and self.horse_pid == horse and _lives(horse):
+                time.sleep(0.1)
+            if self.horse_pid != horse or not _lives(horse):
+                return
+
+    def setup_work_horse_signals(self) -> None:
+        super().setup_work_horse_signals()
+        signal.signal(signal.SIGTERM, _leave)
 
     def main_work_horse(self, job: Any, queue: Any) -> None:
         """In the child. Without the tether, kill -9 of a worker leaves its job running, and a second copy starts later."""
@@ -51,6 +142,27 @@ class SafeWorker(Worker):  # type: ignore[misc]  # RQ ships no types that mypy f
     def handle_work_horse_killed(self, job: Any, retpid: int, ret_val: int, rusage: Any) -> None:
         """RQ calls no callback for a killed job: give its run back at once, not when the lease has run out."""
         super().handle_work_horse_killed(job, retpid, ret_val, rusage)
-        from training.services.reconcile import worker_child_died
+        _free_the_run_of(retpid or self.horse_pid)
 
-        worker_child_died(pid=retpid or self.horse_pid)
+
+def _free_the_run_of(pid: int) -> None:
+    from training.services.reconcile import worker_child_died
+
+    worker_child_died(pid=pid)
+
+
+def _leave(*_signal: object) -> None:
+    """In the job's process, once: what it hands on must not be broken off in turn."""
+    from training.services.leaving import AskedToLeave
+
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise AskedToLeave("its worker is to end")
+
+
+def _lives(pid: int) -> bool:
+    """False for one that ended and was not waited for yet, too."""
+    try:
+        told = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        return told.rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

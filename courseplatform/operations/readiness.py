@@ -14,7 +14,6 @@ import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.db.migrations.recorder import MigrationRecorder
 
 from courseplatform import redaction
 
@@ -81,16 +80,6 @@ def missing_migrations() -> list[str]:
     executor = MigrationExecutor(connection)
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     return [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
-
-
-def newer_migrations() -> list[str]:
-    """Those that the database has and this code does not know: a newer version was here. Raises DatabaseError."""
-    known = MigrationExecutor(connection).loader.disk_migrations
-    applied = MigrationRecorder(connection).applied_migrations()
-    apps = {label for label, _ in known}
-    return sorted(
-        f"{app}.{name}" for app, name in applied if app in apps and (app, name) not in known
-    )
 
 
 def static_files() -> Answer:

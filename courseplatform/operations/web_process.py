@@ -3,7 +3,7 @@
 import asyncio
 
 from evaluation.services import warming
-from teams import presence
+from teams import live, presence
 
 TELL_SECONDS = 30
 
@@ -18,12 +18,20 @@ async def begin() -> None:
     task.add_done_callback(_tasks.discard)
 
 
+async def leave_soon() -> None:
+    """It was asked to end, and nothing new comes in: say so, and send on who only listens."""
+    for task in _tasks:
+        task.cancel()
+    live.send_everybody_on()
+    leaving = presence.mine("web", since=_since, state="drains")
+    await asyncio.to_thread(presence.tell, leaving)
+
+
 async def end() -> None:
-    """Answers under way come to their end first, as long as DRAIN_SECONDS allow; the server takes no more questions."""
+    """After the last request. Answers under way come to their end first, as long as DRAIN_SECONDS allow."""
     for task in _tasks:
         task.cancel()
     leaving = presence.mine("web", since=_since, state="drains")
-    await asyncio.to_thread(presence.tell, leaving)
     await warming.close_desk()
     await asyncio.to_thread(presence.leave, leaving)
 

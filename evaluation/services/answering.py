@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from django.conf import settings
 from django.db import Error, InterfaceError, OperationalError, close_old_connections
 
 from evaluation.models import Turn
@@ -239,8 +240,14 @@ class Desk:
             self._loop = loop
 
     async def close(self) -> None:
-        """The process ends: what is not answered yet fails at once, and says why. Called in the loop of `work_in`."""
+        """The process ends. Answers go on for DRAIN_SECONDS; what is not answered then fails at once, and says why.
+
+        Called in the loop of `work_in`.
+        """
         tasks = [task for task in asyncio.all_tasks() if task.get_name().startswith("turn-")]
+        if tasks and settings.DRAIN_SECONDS:
+            _, going = await asyncio.wait(tasks, timeout=settings.DRAIN_SECONDS)
+            tasks = list(going)
         for outlet in here().values():
             outlet.left_behind = True
         for task in tasks:

@@ -313,3 +313,21 @@ async def test_a_process_that_ends_fails_its_answers_at_once_and_says_why(turn, 
     await turn.arefresh_from_db()
     assert (turn.status, turn.answer) == (TurnStatus.FAILED, "It turns into ")
     assert "restarted" in turn.error_message
+
+
+@pytest.mark.usefixtures("listening")
+async def test_a_process_that_may_drain_ends_after_its_answers(turn, model_server, settings):
+    settings.DRAIN_SECONDS = 300
+    model_server.hold_after = 2
+    desk = answering.Desk()
+    desk.work_in(asyncio.get_running_loop())
+    answering_it = asyncio.create_task(answering.answer(turn.pk, database=in_this_thread), name=f"turn-{turn.pk}")
+    await arrived(turn, "It turns into ")
+    closing = asyncio.create_task(desk.close())
+    await asyncio.sleep(0)
+    assert not closing.done()
+    model_server.go_on.set()
+    await closing
+    await answering_it
+    await turn.arefresh_from_db()
+    assert (turn.status, turn.answer) == (TurnStatus.DONE, "It turns into ice!")

@@ -16,6 +16,7 @@ from courseplatform.operations import facts, measured, readiness
 from teams.models import LedgerEntry
 from tests.evaluation.conftest import make_run
 from training.models import RunStatus, TrainingRun
+from training.services import versions
 
 ROOT = Path(__file__).resolve().parents[2]
 DASHBOARD = ROOT / "deploy" / "grafana" / "course-platform.json"
@@ -112,14 +113,14 @@ async def test_a_process_lives_also_while_every_thread_waits_for_the_database(mo
 
 
 def test_real_migrations_are_looked_at(db):
-    assert readiness.missing_migrations() == [] == readiness.newer_migrations()
+    assert readiness.missing_migrations() == [] == versions.unknown_migrations()
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM django_migrations WHERE app='evaluation'")
         cursor.execute(
             "INSERT INTO django_migrations(app, name, applied) VALUES ('teams', '0999_later', '2026-01-01 00:00:00Z')"
         )
     assert all(name.startswith("evaluation.") for name in readiness.missing_migrations())
-    assert readiness.newer_migrations() == ["teams.0999_later"]
+    assert versions.unknown_migrations() == ["teams.0999_later"]
     answer = readiness.migrations()
     assert "are not applied" in answer.trouble
     assert "manage.py migrate" in answer.fix

@@ -44,6 +44,13 @@ run = TrainingRun.objects.get()
 print(run.status, run.attempt, LedgerEntry.objects.count(), Hold.objects.filter(state="open").count())
 """
 
+PLANNED = """
+import django
+django.setup()
+from training.models import RunEvent
+print(RunEvent.objects.filter(kind="note", data__planned=True).count())
+"""
+
 
 class Platform:
     """The processes of a small installation: a database file, a queue, workers, the clock."""
@@ -157,6 +164,26 @@ def test_a_killed_worker_leaves_no_engine_and_its_run_finishes(platform: Platfor
     assert clock.poll() is None
 
 
+@pytest.mark.timeout(900)
+def test_a_worker_that_is_asked_to_end_hands_its_run_on(platform: Platform) -> None:
+    folder = Path(platform.ask(WORLD, "waits once"))
+    platform.environment["DRAIN_SECONDS"] = "1"
+    leaving = platform.worker()
+    wait_for(lambda: working(folder), "the run does not begin")
+    engine = engine_of(folder)
+    assert engine is not None
+
+    leaving.terminate()
+    assert leaving.wait(PATIENCE) == 0
+    assert launcher._started(engine) == "gone"
+    assert platform.ask(SHOW) == "queued 1 0 1", "at once, without a lease that has to run out"
+    assert platform.ask(PLANNED) == "1"
+
+    platform.worker()
+    shown = wait_for(lambda: (found := platform.ask(SHOW)).startswith("succeeded") and found, "the run is not finished")
+    assert shown == "succeeded 2 1 0"
+
+
 def test_the_stub_is_where_these_workers_look_for_engines() -> None:
     assert (STUB / "lora" / "train.py").exists()
 
@@ -173,3 +200,27 @@ def test_a_worker_outlives_a_queue_that_is_away(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Worker, "maintain_heartbeats", away)
     worker = SafeWorker.__new__(SafeWorker)
     worker.maintain_heartbeats(None, None)  # nothing is raised: its job goes on
+
+
+def test_an_older_worker_gives_a_job_back_for_a_newer_one(redis_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import django_rq
+
+    from teams import presence
+    from training import worker as module
+    from training.services import versions
+
+    monkeypatch.setattr(module, "OUTDATED_SECONDS", 0)
+    monkeypatch.setattr(versions, "outdated", lambda: True)
+    queue = django_rq.get_queue("training")
+    first = queue.enqueue("training.jobs.execute_run", 1)
+    queue.enqueue("training.jobs.execute_run", 2)
+    worker = module.SafeWorker([queue], connection=queue.connection, serializer=queue.serializer)
+    worker.since, worker.told_at, worker.told_state = presence.now(), 0.0, ""
+    found = worker.dequeue_job_and_maintain_ttl(1)
+    assert found is not None and found[0].id == first.id
+    worker.execute_job(*found)
+    assert queue.job_ids[0] == first.id
+    assert len(queue.job_ids) == 2
+    assert queue.connection.llen(queue.intermediate_queue_key) == 0
+    told = [one.state for one in presence.processes() if one.kind == "worker"]
+    assert told == ["outdated"]

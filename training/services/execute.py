@@ -15,6 +15,7 @@ from training.services import cloud, finish, idle_speed, live, queue, spec, trai
 from training.services.endpoints import NotReady
 from training.services.finish import Failure
 from training.services.heartbeat import Heartbeat
+from training.services.leaving import AskedToLeave
 from training.services.recorder import LeaseLost, Recorder
 
 log = logging.getLogger(__name__)
@@ -152,6 +153,8 @@ def _abandon(run: TrainingRun, lease: str, error: BaseException) -> None:
     try:
         if _status(run, lease) == RunStatus.CANCELLING:
             finish.end_cancelled(run, lease, **finish.kept_by_checkpoint(run))
+        elif isinstance(error, AskedToLeave):
+            finish.requeue_or_fail(run, lease, "its worker was asked to end.", planned=True)
         else:
             finish.requeue_or_fail(run, lease, f"{type(error).__name__} in the worker.")
     except (DatabaseError, LeaseLost, InvalidTransition) as trouble:

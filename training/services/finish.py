@@ -121,27 +121,35 @@ def end_cancelled(
     live.changed(run)
 
 
-def requeue_or_fail(run: TrainingRun, lease: str, reason: str, *, last: Failure = LOST) -> None:
+def requeue_or_fail(
+    run: TrainingRun, lease: str, reason: str, *, last: Failure = LOST, planned: bool = False
+) -> None:
     """An attempt ended without a result: another one goes on from the checkpoint, or, after the third, the run fails.
 
     Local work that no checkpoint kept is charged to nobody; what a provider was paid stays paid. `last` says why it
-    failed then.
+    failed then. `planned`: a host was taken out of service, which is no failure of the run's and is not counted.
     """
-    if run.attempt >= MOST_ATTEMPTS:
+    if not planned and run.attempt - _handed_on(run) >= MOST_ATTEMPTS:
         if run.job_unknown:
             fail(run, lease, MAYBE_MADE, confidence=Confidence.UNKNOWN)
         else:
             fail(run, lease, last, **nothing_kept(run))
         return
+    kept = {"planned": True} if planned else {}
     with transaction.atomic():
         run.move_to(RunStatus.QUEUED, fence=lease, **kept_by_checkpoint(run))
         RunEvent.objects.create(
             run=run,
             kind="note",
-            data={"message": f"Attempt {run.attempt} ended early: {reason}"},
+            data={"message": f"Attempt {run.attempt} ended early: {reason}", **kept},
         )
         transaction.on_commit(lambda: queue.dispatch(run))
     live.changed(run)
+
+
+def _handed_on(run: TrainingRun) -> int:
+    """How many attempts ended because their host was taken out of service."""
+    return run.events.filter(kind="note", data__planned=True).count()
 
 
 def kept_by_checkpoint(run: TrainingRun) -> dict[str, Any]:

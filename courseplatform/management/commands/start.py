@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from courseplatform import machine, private_files, redis_server
+from courseplatform.host_start import HostStart
 from courseplatform.supervisor import Supervisor
 
 
@@ -39,10 +40,32 @@ class Command(BaseCommand):
             action="store_true",
             help="train the demo's bots, keep them, and stop",
         )
+        parser.add_argument(
+            "--only",
+            action="append",
+            choices=sorted(machine.PARTS),
+            help="one host of several: run just this part of the platform; may be given more than once",
+        )
+        parser.add_argument(
+            "--label",
+            action="append",
+            default=[],
+            help="with --only: what this host is good for, for example gpu1; may be given more than once",
+        )
+        parser.add_argument(
+            "--bind",
+            default=machine.LOOPBACK,
+            help="with --only: the address that web and model servers listen on (default loopback)",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         self._close_the_folder()
         self.check()
+        if options["only"]:
+            HostStart(self.stdout.write).run(options)
+            return
+        if options["label"] or options["bind"] != machine.LOOPBACK:
+            raise CommandError("--label and --bind are for one host of several: add --only.")
         ports = machine.Ports.choose(options["port"])
         lock = self._only_one()
         if redis_server.answers(ports.web):
