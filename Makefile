@@ -12,6 +12,8 @@ help: ## what there is
 # one exception: PyPI's build, the build for processors and the one that a university compiles itself are different files of
 # one version, so its pin is exact and its hash is not asked. It comes last: all that it needs beside CUDA is then there.
 $(VENV)/.runtime: requirements.lock requirements-models.txt
+	@echo "Packages of the complete set: about 0.7 GB to download, and on Linux 2.8 GB more where pip brings torch with CUDA."
+	@echo "Without a GPU, or for a web host: docs/operations.md, Packages."
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Set PYTHON=python3.11.") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
@@ -31,6 +33,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 lock: ## take requirements*.txt over into the locks; what is locked already keeps its version (UPGRADE=1: newest of all)
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet $$(grep -o '^uv==[^ ]*' requirements-dev.txt)
 	$(LOCK) $(if $(UPGRADE),--upgrade) requirements.txt -o requirements.lock
+	$(LOCK) deploy/requirements/web.txt -c requirements.lock -o deploy/requirements/web.lock
 	$(LOCK) $(if $(UPGRADE),--upgrade) requirements-dev.txt -c requirements.lock -o requirements-dev.lock
 
 # Not part of `check`: it asks an advisory service on the internet, and today's answer is no property of a commit.
@@ -89,6 +92,9 @@ chaos: $(VENV)/.dev browser ## kill, fill, hang and cut everything in the middle
 chaos-postgres: $(VENV)/.dev ## the same on a throw-away PostgreSQL
 	sh tests/postgres.sh chaos
 
+cluster: $(VENV)/.dev ## several hosts in network namespaces (root): journey, deaths, restore, rolling restart; writes cluster.json
+	$(BIN)/python -m tests.cluster.run $(CLUSTER_ARGS)
+
 privacy-recall: $(VENV)/.dev ## how much planted personal data is found; writes datasets/checks/data/privacy_recall.json
 	$(BIN)/python -m tests.privacy.measure --model
 
@@ -114,4 +120,4 @@ compare-pages: $(VENV)/.dev ## every page of the access walk, rendered with the 
 clean: ## remove the environment; the data in var/ stays
 	rm -rf $(VENV) .venv-bench .venv-audit .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help privacy-recall lock audit demo demo-archives browser test lint types imports migrations deploy-check postgres check bench chaos chaos-postgres measures screenshots format compare-pages density clean
+.PHONY: help privacy-recall lock audit demo demo-archives browser test lint types imports migrations deploy-check postgres check bench chaos chaos-postgres cluster measures screenshots format compare-pages density clean

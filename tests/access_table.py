@@ -266,6 +266,7 @@ TABLE: dict[str, Access] = {
     "script_version": Access.INSTRUCTOR,
     "script_use": Access.INSTRUCTOR,
     "healthz": Access.PUBLIC,
+    "platform_operations": Access.STAFF,
     "livez": Access.PUBLIC,
     "readyz": Access.PUBLIC,
     "metrics": Access.PUBLIC,

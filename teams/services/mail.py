@@ -245,7 +245,17 @@ def undelivered_anywhere() -> QuerySet[OutgoingMail]:
 
 def try_again(course: Course) -> int:
     """Send what was not delivered once more, now. How many."""
-    wanted = undelivered(course).values_list("pk", flat=True)
+    return _again(undelivered(course))
+
+
+def try_again_anywhere(*, only: int | None = None) -> int:
+    """The same of the whole platform, or of one mail by its primary key."""
+    wanted = undelivered_anywhere()
+    return _again(wanted if only is None else wanted.filter(pk=only))
+
+
+def _again(undelivered_mails: QuerySet[OutgoingMail]) -> int:
+    wanted = undelivered_mails.values_list("pk", flat=True)
     now = timezone.now()
     again = OutgoingMail.objects.filter(pk__in=list(wanted)).update(
         state=MailState.WAITING, next_try_at=now, created_at=now, tries=0, ended_at=None

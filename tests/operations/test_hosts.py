@@ -12,7 +12,7 @@ from courseplatform import machine, serve
 from courseplatform.host_start import HostStart
 from teams import live, presence
 from tests.evaluation.conftest import make_run
-from training.models import RunStatus, TrainingRun
+from training.models import MOST_ATTEMPTS, RunStatus, TrainingRun
 from training.services import finish, versions
 
 PORTS = machine.Ports(8000, 0, 8301, 8302)
@@ -131,13 +131,13 @@ def test_a_host_taken_out_of_service_is_no_failure_of_the_run(team, member, redi
     run = make_run(team)
     TrainingRun.objects.filter(pk=run.pk).update(status=RunStatus.QUEUED)
     run.refresh_from_db()
-    for _ in range(finish.MOST_ATTEMPTS + 2):
+    for _ in range(MOST_ATTEMPTS + 2):
         lease = run.claim()
         assert lease
         finish.requeue_or_fail(run, lease, "its worker was asked to end.", planned=True)
         run.refresh_from_db()
         assert run.status == RunStatus.QUEUED
-    for left in reversed(range(finish.MOST_ATTEMPTS)):
+    for left in reversed(range(MOST_ATTEMPTS)):
         lease = run.claim()
         assert lease
         finish.requeue_or_fail(run, lease, "it died.")

@@ -52,7 +52,7 @@ def unknown_migrations() -> list[str]:
     new = [
         f"{app}.{name}"
         for app, name in applied
-        if app in _known.newest and _number(name) > _known.newest[app]
+        if app in _known.newest and number(name) > _known.newest[app]
     ]
     return sorted(new)
 
@@ -61,10 +61,11 @@ def _newest_here() -> dict[str, int]:
     """The highest number of a migration, by app."""
     newest: dict[str, int] = {}
     for app, name in MigrationLoader(None).disk_migrations:
-        newest[app] = max(newest.get(app, 0), _number(name))
+        newest[app] = max(newest.get(app, 0), number(name))
     return newest
 
 
-def _number(name: str) -> int:
+def number(name: str) -> int:
+    """Of a migration, by its name; 0 where it has none."""
     digits = name.partition("_")[0]
     return int(digits) if digits.isdigit() else 0
