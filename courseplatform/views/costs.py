@@ -16,7 +16,7 @@ from teams.models import (
     SubjectKind,
     Team,
 )
-from teams.services import billing, costs, money, team_ledger
+from teams.services import billing, costs, money, providers, team_ledger
 
 NEAR = 0.8  # of its budget: the first alert goes out there
 
@@ -105,5 +105,11 @@ def _entry_page(
 ) -> HttpResponse:
     is_instructor = request.membership.role == Role.INSTRUCTOR
     subject = value.subject_of(entry, team, is_instructor=is_instructor)
-    context = {"entry": entry, "spender": team, "subject": subject, "section": section}
+    context = {
+        "entry": entry,
+        "spender": team,
+        "subject": subject,
+        "section": section,
+        "provider_names": providers.names(),
+    }
     return render(request, "teams/ledger_entry.html", context)

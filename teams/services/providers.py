@@ -53,6 +53,11 @@ def for_new_work(course: Course, **capability: bool) -> list[Provider]:
     return list(Provider.objects.for_course(course).switched_on().filter(**capability))
 
 
+def names() -> dict[str, str]:
+    """How people call each provider that the ledger names by its code; also those that were removed."""
+    return dict(Provider.objects.values_list("code", "name"))
+
+
 def has_any(course: Course | None) -> bool:
     """Whether somebody outside this machine may be asked in the course, or at all where no course is named."""
     found = Provider.objects.switched_on()

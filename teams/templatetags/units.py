@@ -39,6 +39,14 @@ def paid_for(kind: str) -> str:
 
 
 @register.filter
+def where_asked(code: str, names: dict[str, str]) -> str:
+    """Of a ledger entry's provider: where its model was asked or trained."""
+    if code in ("", "local"):
+        return "on this platform"
+    return f"at {names.get(code, code)}"
+
+
+@register.filter
 def in_words(value: object) -> str:
     """What the audit log keeps as JSON: `Mon`, `Ana, Ben`, `name: EDEL; term: Fall`."""
     if value is None or value == "":

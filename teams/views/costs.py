@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 from teams.access import Access, SignedInRequest, course_view, team_view
 from teams.forms import BudgetRequestForm, PriceForm
 from teams.models import Course, LedgerEntry, Team
-from teams.services import costs, prices, team_ledger
+from teams.services import costs, prices, providers, team_ledger
 from teams.services.money import dollars
 
 PAGE_ROWS = 50
@@ -41,7 +41,13 @@ def course_entries(request: SignedInRequest, course: Course, field: str) -> Http
     except ValueError as error:
         raise Http404("No such group.") from error
     page = Paginator(entries, PAGE_ROWS).get_page(request.GET.get("page"))
-    context = {"page": page, "field": field, "value": value, "section": "costs"}
+    context = {
+        "page": page,
+        "field": field,
+        "value": value,
+        "section": "costs",
+        "provider_names": providers.names(),
+    }
     return render(request, "teams/course_entries.html", context)
 
 
@@ -84,7 +90,8 @@ def _ledger_page(
     page = Paginator(entries.select_related("person", "corrects"), PAGE_ROWS).get_page(
         request.GET.get("page")
     )
-    return render(request, "teams/team_costs.html", {**context, "spender": team, "page": page})
+    shown = {"spender": team, "page": page, "provider_names": providers.names()}
+    return render(request, "teams/team_costs.html", context | shown)
 
 
 @course_view(Access.INSTRUCTOR)

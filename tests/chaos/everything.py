@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from teams.models import Method
-from tests.chaos import answers, archives, desk, faults, mails, uploads
+from tests.chaos import answers, archives, azure, desk, faults, mails, uploads
+from tests.chaos.azure_front import AzureFront
 from tests.chaos.mail_server import MailServer
 from tests.chaos.scene import Row, Scene
 
@@ -61,8 +62,9 @@ class PageFault:
         return self.plays(scene, self.name)
 
 
-def all_faults(server: MailServer, *, walks: int, steps: str = "") -> list[Playable]:
-    """Those of runs, of answers, of uploads, of mail and of the grading desk; `server` is where the platform's mail goes.
+def all_faults(server: MailServer, front: AzureFront, *, walks: int, steps: str = "") -> list[Playable]:
+    """Those of runs, of answers, of uploads, of mail, of the grading desk and of Azure; `server` is where the platform's mail
+    goes, `front` a provider of Azure's kind.
 
     `walks`: how many over the desk; `steps`: one of just these in their place.
     """
@@ -90,4 +92,4 @@ def all_faults(server: MailServer, *, walks: int, steps: str = "") -> list[Playa
         PageFault("desk-walks", "random faults while a professor grades in a browser", "desk",
                   lambda scene, name: desk.play(scene, name, walks, steps)),
     ]  # fmt: skip
-    return [*faults.FAULTS, *of_answers, *of_pages]
+    return [*faults.FAULTS, *of_answers, *of_pages, *azure.all_of(front)]

@@ -38,7 +38,7 @@ SERVICES = {  # name: what its command line holds
 class Platform:
     """`manage.py start` and everything it started. `var` is its VAR_DIR."""
 
-    def __init__(self, var: Path, output: Path, provider_url: str, mail_url: str) -> None:
+    def __init__(self, var: Path, output: Path, provider_url: str, mail_url: str, azure_url: str) -> None:
         self.var, self.output, self.port = var, output, free_port()
         self.clock = var / "clock"
         temporary = output.with_name("tmp")  # of this platform alone, so that what is left there is its own
@@ -56,6 +56,9 @@ class Platform:
             "CHAOS_CLOCK": str(self.clock),
             "OPENAI_API_KEY": KEY,
             "OPENAI_BASE_URL": f"{provider_url}/v1",
+            "AZURE_MANAGEMENT_URL": azure_url,
+            "AZURE_LOGIN_URL": azure_url,
+            "PROVIDER_PRIVATE_HOSTS": "127.0.0.1",
             "RUN_LEASE_SECONDS": str(LEASE_SECONDS),
             "RECONCILE_SECONDS": str(RECONCILE_SECONDS),
             "DISK_LEFT_FREE_BYTES": "0",  # its disk is smaller than what is left free elsewhere

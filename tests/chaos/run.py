@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from tests.chaos import processes
+from tests.chaos.azure_front import AzureFront
 from tests.chaos.mail_server import MailServer
 from tests.chaos.platform import Platform
 from tests.chaos.processes import Stuck
@@ -68,17 +69,20 @@ def main() -> None:
     provider = Provider(folder / "provider", folder / "provider.log")
     mail = MailServer()
     mail.start()
-    platform = Platform(var, folder / "output", provider.url, mail.url)
+    front = AzureFront(provider.url)
+    front.start()
+    platform = Platform(var, folder / "output", provider.url, mail.url, front.url)
     try:
         provider.start()
         platform.start()
         os.environ.update(platform.seen_inside)
-        healthy = play(platform, provider, mail, options, disk=disk)
+        healthy = play(platform, provider, mail, front, options, disk=disk)
     finally:
         platform.let_engines_go()
         code = platform.stop()
         provider.stop()
         mail.stop()
+        front.stop()
         platform.keep_logs(folder)
     left = [processes.command_of(pid) for pid in platform.strays()]
     print(f"\nstopped with {code}, processes left: {left or 'none'}; {time.monotonic() - began:.0f} s in all")
@@ -89,7 +93,15 @@ def main() -> None:
     shutil.rmtree(folder)
 
 
-def play(platform: Platform, provider: Provider, mail: MailServer, options: argparse.Namespace, *, disk: bool) -> bool:
+def play(
+    platform: Platform,
+    provider: Provider,
+    mail: MailServer,
+    front: AzureFront,
+    options: argparse.Namespace,
+    *,
+    disk: bool,
+) -> bool:
     """Every fault on every method. Prints the table as it grows and writes the report. True when nothing is broken."""
     import django
 
@@ -99,7 +111,7 @@ def play(platform: Platform, provider: Provider, mail: MailServer, options: argp
     from tests.chaos.scene import Scene, as_json
 
     scene, rows, healthy = Scene(platform, provider), [], True
-    everything = [*all_faults(mail, walks=options.walks, steps=options.steps), CONTROL]
+    everything = [*all_faults(mail, front, walks=options.walks, steps=options.steps), CONTROL]
     wanted = options.faults.split(",") if options.faults else [fault.name for fault in everything[:-1]]
     print(f"{'method':<7} {'fault':<17} {'outcome':<44} jobs charges orphans held  seconds", flush=True)
     for fault in (fault for fault in everything if fault.name in wanted):

@@ -11,7 +11,8 @@ from tests import factories
 from tests.security.recording_provider import Recorder, answered_of, asked_of
 from tests.training.conftest import real_queue
 from training.models import RunStatus, TrainingRun
-from training.providers.openai_api import FineTuning, ProviderJob
+from training.providers.jobs import ProviderJob
+from training.providers.openai_api import FineTuning
 from training.services import charges, cloud, estimate, finish, tokens
 from training.services.cloud_samples import ask_samples
 

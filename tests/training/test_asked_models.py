@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from teams.models import Course, Price, PriceKind, Provider
+from teams.models import Course, Method, Price, PriceKind, Provider, User
 from tests.training.test_providers import added, reachable  # noqa: F401
 from training.models import BaseModel
 from training.services import asked_models
@@ -49,6 +49,25 @@ def test_a_priced_model_of_a_provider_that_may_draft_is_usable_with_its_price_an
     assert (asked.base_url, asked.model, asked.guarded) == (drafter.address, model.name, True)
     assert (asked.provider, asked.max_tokens) == (drafter.code, 300)
     assert model.prices(course).output.per_million == 800_000
+
+
+def test_a_model_may_be_added_for_drafting_alone(
+    drafter: Provider, course: Course, client_for: Any, instructor: User
+) -> None:
+    client, page = client_for(instructor), f"/courses/{course.pk}/providers/{drafter.pk}/"
+    told = {"do": "model", "name": "writer-1", "source": "a page", "effective_from": "2026-11-01", "input": "1"}
+    text = client.post(page, told).content.decode()
+    assert "A model that only judges or drafts needs this price." in text
+    assert client.post(page, {**told, "output": "2", "shutdown_on": "2031-01-01"}).status_code == 302
+    assert "writer-1" in named(course)
+    (row,) = BaseModel.objects.filter(name="writer-1")
+    for method in Method:
+        assert row not in BaseModel.objects.offered(course, method)
+    assert row not in BaseModel.objects.listed(course)
+    shown = client.get(page).content.decode()
+    assert "writer-1" in shown and "drafting rows" in shown
+    Provider.objects.filter(pk=drafter.pk).update(for_drafting=False)
+    assert client.post(page, {**told, "name": "writer-2", "output": "2"}).status_code == 422
 
 
 def test_nothing_is_usable_where_no_provider_may_draft(drafter: Provider, course: Course) -> None:

@@ -9,7 +9,7 @@ from django.utils import timezone
 from teams.forms import DayField, DollarsField
 from teams.models import Dialect, PriceKind, Provider
 from teams.services.providers import SECRETS, TOLD, Wanted
-from training.services.provider_models import PriceKey, WantedModel
+from training.services.provider_models import PriceKey, WantedModel, is_asked
 
 KEPT = "A key is kept. Leave this empty to keep it; it is never shown."
 AZURE = "Azure only."
@@ -81,6 +81,17 @@ class ProviderForm(forms.Form):
             ("globalstandard", "Global standard: an hourly fee, which is not counted here"),
             ("standard", "Standard: an hourly fee, which is not counted here"),
         ],
+    )
+    training = forms.ChoiceField(
+        required=False,
+        label="Azure: where it trains",
+        choices=[
+            ("", "As Azure decides"),
+            ("globalstandard", "Global: anywhere, and cheaper"),
+            ("standard", "Standard: in the region of the resource"),
+            ("developertier", "Developer: on spare capacity, without a promise"),
+        ],
+        help_text="If Azure says that a model cannot be fine-tuned though its list names it, choose Global.",
     )
     environments: bool = False
 
@@ -159,7 +170,7 @@ class ProviderForm(forms.Form):
         if said.get("dialect") == Dialect.AZURE:
             given = {
                 name: str(said.get(name) or "").strip()
-                for name in ("resource", "tenant", "client", "sku")
+                for name in ("resource", "tenant", "client", "sku", "training")
             }
             options = {name: text for name, text in given.items() if text}
         return Wanted(
@@ -177,7 +188,7 @@ class ProviderForm(forms.Form):
         )
 
 
-AZURE_FIELDS = ("resource", "tenant", "client", "secret", "sku")
+AZURE_FIELDS = ("resource", "tenant", "client", "secret", "sku", "training")
 
 
 def is_resource(text: str) -> bool:
@@ -229,30 +240,43 @@ class ProviderModelForm(forms.Form):
         help_text="Empty where the provider names no day.",
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, provider: Provider, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._provider = provider
         for name, (label, _) in PRICES.items():
             self.fields[name] = DollarsField(
                 required=False,
                 max_value=Decimal(100_000),
                 label=label,
-                help_text="Dollars for a million. Empty: unknown, and what needs it is refused.",
             )
+        if not provider.for_training:
+            self.fields["for_training"].initial = False
+
+    def plain_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.fields if name not in PRICES]
+
+    def price_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in PRICES]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        if not cleaned.get("for_training") and not cleaned.get("for_dspy"):
+        if cleaned.get("for_training") or cleaned.get("for_dspy"):
+            return cleaned
+        if not is_asked(self._provider):
             self.add_error("for_training", "Say what teams may use it for.")
+        elif cleaned.get("input") is None or cleaned.get("output") is None:
+            missing = "input" if cleaned.get("input") is None else "output"
+            self.add_error(missing, "A model that only judges or drafts needs this price.")
         return cleaned
 
-    def wanted(self, provider: Provider) -> WantedModel:
+    def wanted(self) -> WantedModel:
         """Only for a valid form."""
         said = self.cleaned_data
         chosen = {"openai": said["for_training"], "dspy": said["for_dspy"]}
         known = {name: said[name] for name in PRICES if said[name] is not None}
         return WantedModel(
             name=said["name"].strip(),
-            label=said["label"].strip() or f"{said['name'].strip()} ({provider})"[:120],
+            label=said["label"].strip() or f"{said['name'].strip()} ({self._provider})"[:120],
             methods=tuple(method for method, on in chosen.items() if on),
             shutdown_on=said["shutdown_on"],
             shutdown_source=said["source"] if said["shutdown_on"] else "",

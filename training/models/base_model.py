@@ -40,7 +40,7 @@ class BaseModelQuerySet(models.QuerySet["BaseModel"]):
 
     def listed(self, course: Course) -> "BaseModelQuerySet":
         """As the instructor sees them: the course's own, also those that are not offered now, and everybody's."""
-        found = self.filter(Q(course=course) | Q(course=None, enabled=True))
+        found = self.filter(Q(course=course) | Q(course=None, enabled=True)).exclude(method="")
         away = Q(provider__in=Provider.objects.for_course(course).switched_on())
         return found.filter(away | ~Q(hosting=Hosting.PROVIDER))
 
@@ -74,7 +74,12 @@ class BaseModel(models.Model):
     course = models.ForeignKey(
         Course, on_delete=models.CASCADE, null=True, blank=True, related_name="base_models"
     )
-    method = models.CharField(max_length=10, choices=choices)
+    method = models.CharField(
+        max_length=10,
+        choices=choices,
+        blank=True,
+        help_text="Empty: of a provider, and only asked, to judge or to draft.",
+    )
     name = models.CharField(
         max_length=200, help_text="Folder name, Hugging Face id, or the provider's model name."
     )

@@ -68,7 +68,7 @@ class Azure:
             headers = {"Authorization": f"Bearer {self._token(web)}"}
             asked: dict[str, Any] = {"headers": headers, "params": {"api-version": API_VERSION}}
             found = _said(web, "GET", address, may_be_absent=True, **asked)
-            if found is None:
+            if found is None or _of_azure(found, name).state is State.FAILED:
                 made = {"format": "OpenAI", "name": model, "version": "1"}
                 body = {"sku": {"name": self._sku, "capacity": 1}, "properties": {"model": made}}
                 found = _said(web, "PUT", address, json=body, **asked) or {}

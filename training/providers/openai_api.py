@@ -9,7 +9,6 @@ import copy
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date
 from itertools import islice
 from pathlib import Path
@@ -18,10 +17,10 @@ from typing import Any, TypeVar
 import httpx
 import openai
 from openai.types.fine_tuning import FineTuningJob
-from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
 from training.launcher import storable
-from training.providers.values import finite, step_number, text, token_count
+from training.providers.jobs import Checkpoint, JobEvent, ProviderJob, checkpoint_of, job_of
+from training.providers.values import text
 from training.services.calls.outcome import NEVER_REACHED
 
 METADATA_KEY = "run"
@@ -31,9 +30,10 @@ LISTED = 100
 HIDDEN, MOST_REASON = "(the key)", 500
 NO_FILE, CLOSED = "file-none", "training_not_available"
 ASK_AGAIN_SECONDS = (0.5, 2.0, 5.0)  # after a creation whose answer was lost
-ENDED = frozenset({"succeeded", "failed", "cancelled"})
+FILE_LOOKS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)  # seconds after each look at a file that is not ready
+FILE_LATER = frozenset({"uploaded", "pending", "running", "notRunning"})
+FILE_BAD = frozenset({"error", "failed"})
 
-STATUS_LENGTH = 40  # of the column
 MOST_EVENTS, MOST_CHECKPOINTS = 20_000, 1_000  # a list without an end is no reason to read without an end
 MOST_TABLE_BYTES = 64 * 2**20
 EXTRA_SECONDS, EXTRA_RETRIES = 15.0, 1  # for what a run can do without
@@ -65,42 +65,6 @@ class ProviderRefused(Exception):
     def __init__(self, code: str, message: str, fix: str) -> None:
         super().__init__(message)
         self.code, self.message, self.fix = code, message, fix
-
-
-@dataclass(frozen=True)
-class ProviderJob:
-    """A fine-tuning job as it stands. Statuses are an open set: one that is not in `ENDED` is still running."""
-
-    id: str
-    status: str
-    created_at: int
-    fine_tuned_model: str
-    trained_tokens: int | None
-    result_files: tuple[str, ...]
-    error_code: str
-    error_message: str
-    hyperparameters: dict[str, Any]
-
-    @property
-    def ended(self) -> bool:
-        return self.status in ENDED
-
-
-@dataclass(frozen=True)
-class JobEvent:
-    id: str
-    message: str
-    metrics: dict[str, Any] | None
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A model that the provider kept on the way. `model` can be asked like a finished one."""
-
-    step: int
-    model: str
-    train_loss: float | None
-    validation_loss: float | None
 
 
 class FineTuning:
@@ -174,6 +138,31 @@ class FineTuning:
         with path.open("rb") as content:
             return self._call(lambda: self._client.files.create(file=(name, content), purpose="fine-tune").id)
 
+    def wait_for_file(self, file_id: str) -> None:
+        """Until the provider has looked the file through; one that does not say how it stands is taken as it is.
+
+        Raises ProviderAway where that takes longer than FILE_LOOKS, ProviderRefused where the file is no good.
+        """
+        for seconds in FILE_LOOKS:
+            try:
+                file = self._call(lambda: self._client.files.retrieve(file_id))
+            except ProviderRefused as refused:
+                if refused.code in REFUSED_FOR_NOW:
+                    raise
+                return
+            status = str(getattr(file, "status", "") or "")
+            if status in FILE_BAD:
+                said = str(storable(str(getattr(file, "status_details", "") or "")))[:MOST_REASON]
+                raise ProviderRefused(
+                    "file_refused",
+                    f"The provider could not use the uploaded rows. {said}".strip(),
+                    "Nothing was trained and nothing is charged. Look at the rows that it names, then start the run again.",
+                )
+            if status not in FILE_LATER:
+                return
+            time.sleep(seconds)
+        raise ProviderAway("The provider still looks the uploaded rows through.")
+
     def delete_file(self, file_id: str) -> None:
         self._delete(lambda: self._client.files.delete(file_id))
 
@@ -197,7 +186,7 @@ class FineTuning:
         once = self._client.with_options(max_retries=0)
         named: dict[str, Any] = {"metadata": {METADATA_KEY: run_key}} if self._keeps_metadata else {}
         try:
-            made = self._call(lambda: _job(once.fine_tuning.jobs.create(**body, **named)))
+            made = self._call(lambda: job_of(once.fine_tuning.jobs.create(**body, **named)))
         except ProviderAway:
             return self._find_after_silence(run_key, file_id)
         try:
@@ -206,12 +195,12 @@ class FineTuning:
             return made  # it is there and known: a list that cannot be read now takes nothing from that
 
     def job(self, job_id: str) -> ProviderJob:
-        return self._call(lambda: _job(self._client.fine_tuning.jobs.retrieve(job_id)))
+        return self._call(lambda: job_of(self._client.fine_tuning.jobs.retrieve(job_id)))
 
     def cancel(self, job_id: str) -> ProviderJob:
         """Ask the job to stop; one that has ended meanwhile comes back as it is."""
         try:
-            return self._call(lambda: _job(self._client.fine_tuning.jobs.cancel(job_id)))
+            return self._call(lambda: job_of(self._client.fine_tuning.jobs.cancel(job_id)))
         except ProviderRefused:
             return self.job(job_id)
 
@@ -235,7 +224,7 @@ class FineTuning:
 
         def read() -> list[Checkpoint]:
             listed = self._client.fine_tuning.jobs.checkpoints.list(job_id, limit=LISTED)
-            return [_checkpoint(one) for one in islice(listed, MOST_CHECKPOINTS)]
+            return [checkpoint_of(one) for one in islice(listed, MOST_CHECKPOINTS)]
 
         return sorted(self._call(read), key=lambda one: one.step)
 
@@ -244,7 +233,7 @@ class FineTuning:
         there is refused for the account first, and makes nothing."""
         once = self._client.with_options(max_retries=0)
         try:
-            made = self._call(lambda: _job(once.fine_tuning.jobs.create(model=model, training_file=NO_FILE)))
+            made = self._call(lambda: job_of(once.fine_tuning.jobs.create(model=model, training_file=NO_FILE)))
         except ProviderRefused as refused:
             if refused.code == CLOSED:
                 raise
@@ -280,7 +269,7 @@ class FineTuning:
             asked: dict[str, Any] = {"metadata": {METADATA_KEY: run_key}} if self._keeps_metadata else {}
             listed = self._client.fine_tuning.jobs.list(limit=LISTED, **asked)
             # Not every compatible server filters: believe only what the job itself says.
-            ours = [_job(job) for job in islice(listed, MOST_EVENTS) if is_ours(job)]
+            ours = [job_of(job) for job in islice(listed, MOST_EVENTS) if is_ours(job)]
             return sorted(ours, key=lambda job: (job.created_at, job.id))
 
         try:
@@ -332,32 +321,6 @@ class FineTuning:
             log.warning("an answer of the provider cannot be read", exc_info=True)
             said = f"The provider's answer cannot be read ({type(error).__name__})."
             raise ProviderAway(said, maybe_done=True) from error
-
-
-def _checkpoint(one: FineTuningJobCheckpoint) -> Checkpoint:
-    measured = one.metrics
-    loss = measured.full_valid_loss if measured.full_valid_loss is not None else measured.valid_loss
-    step = step_number(one.step_number)
-    if step is None:
-        raise ValueError("a checkpoint without a step")
-    model = text(one.fine_tuned_model_checkpoint or one.id, 200)  # not every service gives a model's name to each
-    return Checkpoint(step, model, finite(measured.train_loss), finite(loss))
-
-
-def _job(job: FineTuningJob) -> ProviderJob:
-    """Raises one of GARBLED for an answer that is no job."""
-    chosen = job.hyperparameters.to_dict() if job.hyperparameters else {}
-    return ProviderJob(
-        id=text(job.id),
-        status=text(job.status)[:STATUS_LENGTH],
-        created_at=int(job.created_at or 0),
-        fine_tuned_model=text(job.fine_tuned_model, 200) if job.fine_tuned_model else "",
-        trained_tokens=token_count(job.trained_tokens),
-        result_files=tuple(file for file in job.result_files or () if isinstance(file, str)),
-        error_code=storable(str(job.error.code or "") if job.error else ""),
-        error_message=storable(str(job.error.message or "") if job.error else ""),
-        hyperparameters=storable(dict(chosen)),
-    )
 
 
 def _problem(error: openai.APIStatusError, key: str) -> ProviderAway | ProviderRefused:

@@ -3,6 +3,7 @@
 What a model may be used for is said of its provider; that it can be paid for, the price book says.
 """
 
+import re
 from dataclasses import dataclass
 
 from django.utils import timezone
@@ -71,6 +72,11 @@ def judging_models(course: Course) -> list[AskedModel]:
 
 def judging_providers(course: Course) -> list[Provider]:
     return _able(course, for_judge=True)
+
+
+def may_be_asked(name: str) -> bool:
+    """Whether a model of this name is one that judges and drafts."""
+    return re.match(NOT_ASKED, name) is None
 
 
 def reference(code: str, model: str) -> str:

@@ -1,5 +1,6 @@
 """OpenAI runs: rows go up, one job is made, short looks follow it to its end. No worker waits in between."""
 
+import codecs
 import json
 import logging
 from datetime import timedelta
@@ -14,14 +15,9 @@ from datasets.services import versions
 from teams.models import Confidence, Dialect, Hold, HoldState, LedgerEntry
 from teams.services import money, outgoing
 from training.models import CREATING, ENDED, InvalidTransition, Missing, RunEvent, RunStatus, TrainingRun
-from training.providers.dialects import WITHOUT_METADATA, shaped
-from training.providers.openai_api import (
-    REFUSED_FOR_NOW,
-    FineTuning,
-    ProviderAway,
-    ProviderJob,
-    ProviderRefused,
-)
+from training.providers.dialects import CHECKS_FILES_FIRST, WITH_MARK, WITHOUT_METADATA, beside, shaped
+from training.providers.jobs import ProviderJob
+from training.providers.openai_api import REFUSED_FOR_NOW, FineTuning, ProviderAway, ProviderRefused
 from training.services import cloud_result, estimate, finish, live, queue, spec, tokens
 from training.services.charges import run_training_price
 from training.services.endpoints import NotReady, provider_address
@@ -119,6 +115,9 @@ def _create(run: TrainingRun, lease: str, provider: FineTuning) -> ProviderJob |
         ids.append(provider.upload(_as_provider_takes_it(run, part, row_ids), f"run-{run.key}-{part}.jsonl"))
         if not run.write(lease, provider_files=ids):
             raise LeaseLost(f"run {run.pk}")
+    if _dialect(run) in CHECKS_FILES_FIRST:
+        for file_id in ids:
+            provider.wait_for_file(file_id)
     prompt = spec.commonest_system_prompt(files.train)
     if not run.write(lease, result={"system_prompt": prompt}):
         raise LeaseLost(f"run {run.pk}")
@@ -138,6 +137,7 @@ def _body(run: TrainingRun, file_ids: list[str]) -> dict[str, Any]:
         "model": run.base_model.name,
         "training_file": file_ids[0],
         **shaped(_dialect(run), kind, chosen),
+        **beside(_dialect(run), run.base_model.provider.options if run.base_model.provider else {}),
         "seed": run.seed,
         "suffix": str(run.settings.get("suffix") or f"run-{run.number}"),
     }
@@ -181,16 +181,22 @@ def _may_train(run: TrainingRun, lease: str, provider: FineTuning) -> None:
 
 
 def _as_provider_takes_it(run: TrainingRun, part: str, row_ids: list[str]) -> Path:
-    """The same rows as the provider wants them: without our ids, pairs of answers for DPO."""
+    """The same rows as the provider wants them: without our ids, pairs of answers for DPO, marked as UTF-8 where it asks."""
     upload = run.file(f"upload-{part}.jsonl")
     if run.settings.get("training") == DPO:
         versions.write_jsonl(run.dataset_version, upload, shape=Shape.PREFERENCE, rows=row_ids)
-        return upload
+    else:
+        _write_messages(run, part, upload)
+    if _dialect(run) in WITH_MARK:
+        upload.write_bytes(codecs.BOM_UTF8 + upload.read_bytes())
+    return upload
+
+
+def _write_messages(run: TrainingRun, part: str, upload: Path) -> None:
     with run.file(f"{part}.jsonl").open(encoding="utf-8") as lines, upload.open("w", encoding="utf-8") as out:
         for line in lines:
             messages = [{k: m[k] for k in UPLOAD_FIELDS if k in m} for m in json.loads(line)["messages"]]
             out.write(json.dumps({"messages": messages}, ensure_ascii=False) + "\n")
-    return upload
 
 
 def poll(run_id: int) -> str:

@@ -27,13 +27,8 @@ from training.models import (
     RunStatus,
     TrainingRun,
 )
-from training.providers.openai_api import (
-    FineTuning,
-    JobEvent,
-    ProviderAway,
-    ProviderJob,
-    ProviderRefused,
-)
+from training.providers.jobs import JobEvent, ProviderJob
+from training.providers.openai_api import FineTuning, ProviderAway, ProviderRefused
 from training.providers.values import finite, points, step_number
 from training.services import charges, estimate, finish, json_files, live, provider_deploys
 from training.services.cloud_samples import ask_samples

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from training.models import RunEvent, TrainingRun
+from training.models import RunEvent, RunVerdict, TrainingRun
 from training.services import charts
 from training.services.progress import settings_shown
 from training.services.questions import SAMPLE_QUESTIONS
+from training.services.verdict_words import VerdictWords, words_of
 
 NOT_THERE = "–"
+HERE = "this platform"
 
 
 @dataclass(frozen=True)
@@ -25,10 +27,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Comparison:
+    """`verdicts`: of each run, None where nobody asked it fresh questions."""
+
     runs: Sequence[TrainingRun]
     settings: list[Line]
     answers: list[Line]
     chart: charts.Chart | None
+    verdicts: list[VerdictWords | None]
 
     @property
     def numbers(self) -> str:
@@ -37,13 +42,22 @@ class Comparison:
 
 
 def compare(runs: Sequence[TrainingRun]) -> Comparison:
-    """In three queries, however many runs and steps."""
+    """In three queries, however many runs and steps, where `runs` bring their base models and providers."""
     events = list(
         RunEvent.objects.filter(
             run__in=[run.pk for run in runs], kind__in=("step", "validation", "sample")
         )
     )
-    return Comparison(runs, _settings(runs), _answers(runs, events), _chart(runs, events))
+    return Comparison(
+        runs, _settings(runs), _answers(runs, events), _chart(runs, events), _verdicts(runs)
+    )
+
+
+def _verdicts(runs: Sequence[TrainingRun]) -> list[VerdictWords | None]:
+    rows: dict[int, list[RunVerdict]] = {run.pk: [] for run in runs}
+    for row in RunVerdict.objects.filter(run__in=list(rows)).order_by("run", "step", "id"):
+        rows[row.run_id].append(row)
+    return [words_of(run, rows[run.pk]) for run in runs]
 
 
 def _settings(runs: Sequence[TrainingRun]) -> list[Line]:
@@ -51,6 +65,7 @@ def _settings(runs: Sequence[TrainingRun]) -> list[Line]:
         {
             "Method": run.get_method_display(),
             "Base model": run.base_model.label,
+            "Trained by": _trained_by(run),
             "Dataset": str(run.dataset_version),
             "Rows": str(run.dataset_version.row_count),
             **dict(settings_shown(run)),
@@ -60,6 +75,14 @@ def _settings(runs: Sequence[TrainingRun]) -> list[Line]:
     ]
     names = dict.fromkeys(name for values in shown for name in values)
     return [Line(name, [values.get(name, NOT_THERE) for values in shown]) for name in names]
+
+
+def _trained_by(run: TrainingRun) -> str:
+    """Nobody knows it of a model that came from another platform by name only."""
+    base = run.base_model
+    if base.provider is not None:
+        return str(base.provider)
+    return HERE if base.local else NOT_THERE
 
 
 def _answers(runs: Sequence[TrainingRun], events: Sequence[RunEvent]) -> list[Line]:

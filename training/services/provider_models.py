@@ -9,7 +9,11 @@ from teams.models import Price, PriceKind, Provider, User
 from teams.services import audit, prices, providers
 from teams.services.providers import ProviderRefused
 from training.models import ACTIVE, BaseModel, Hosting, RunEvent, TrainingRun
+from training.services import asked_models
 from training.services.charges import trained_name
+
+ONLY_ASKED = ""
+"""In place of a method, of a model that judges or drafts and that no run starts from."""
 
 PriceKey = tuple[bool, PriceKind]
 """Whether it is of what was trained from the model, and of which tokens."""
@@ -17,7 +21,10 @@ PriceKey = tuple[bool, PriceKind]
 
 @dataclass(frozen=True)
 class WantedModel:
-    """`methods`: what it is for. `per_million`: micro-dollars where they are known; an unknown price is not there."""
+    """`methods`: what it is for; none where it is only asked, to judge or to draft.
+
+    `per_million`: micro-dollars where they are known; an unknown price is not there.
+    """
 
     name: str
     label: str
@@ -31,11 +38,15 @@ class WantedModel:
 
 @dataclass(frozen=True)
 class ShownModel:
-    """A model of a provider with all rows of it, one for each method, and the prices that count now."""
+    """A model of a provider with all rows of it, one for each method, and the newest prices.
+
+    `asked_for`: what it is asked for as itself, in words.
+    """
 
     name: str
     rows: list[BaseModel]
     prices: list[Price]
+    asked_for: list[str]
 
     @property
     def enabled(self) -> bool:
@@ -48,7 +59,19 @@ def shown(provider: Provider) -> list[ShownModel]:
     for row in provider.models.filter(rehearsal=False).order_by("name", "method"):
         by_name.setdefault(row.name, []).append(row)
     book = _book(provider)
-    return [ShownModel(name, rows, book.get(name, [])) for name, rows in by_name.items()]
+    models = []
+    for name, rows in by_name.items():
+        prices_of = book.get(name, [])
+        models.append(ShownModel(name, rows, prices_of, _asked_for(provider, name, prices_of)))
+    return models
+
+
+def _asked_for(provider: Provider, name: str, known: list[Price]) -> list[str]:
+    kinds = {price.kind for price in known if price.model == name}
+    if not {PriceKind.INPUT, PriceKind.OUTPUT} <= kinds or not asked_models.may_be_asked(name):
+        return []
+    said = {"judging": provider.for_judge, "drafting rows": provider.for_drafting}
+    return [words for words, on in said.items() if on]
 
 
 def _book(provider: Provider) -> dict[str, list[Price]]:
@@ -68,8 +91,9 @@ def save(*, provider: Provider, person: User, wanted: WantedModel) -> list[BaseM
 
     Raises ProviderRefused.
     """
-    if not wanted.methods:
+    if not wanted.methods and not is_asked(provider):
         raise ProviderRefused("Say what teams may use it for.", field="for_training")
+    methods = wanted.methods or (ONLY_ASKED,)
     with transaction.atomic():
         told = {
             "label": wanted.label,
@@ -78,12 +102,12 @@ def save(*, provider: Provider, person: User, wanted: WantedModel) -> list[BaseM
         }
         kept = {"hosting": Hosting.PROVIDER, "course": provider.course, "enabled": True, **told}
         rows = []
-        for method in wanted.methods:
+        for method in methods:
             row, _ = BaseModel.objects.update_or_create(
                 provider=provider, method=method, name=wanted.name, defaults=kept
             )
             rows.append(row)
-        provider.models.filter(name=wanted.name).exclude(method__in=wanted.methods).update(
+        provider.models.filter(name=wanted.name).exclude(method__in=methods).update(
             enabled=False
         )
         _price(provider, person, wanted, rows[0])
@@ -97,6 +121,11 @@ def save(*, provider: Provider, person: User, wanted: WantedModel) -> list[BaseM
             after=after,
         )
     return rows
+
+
+def is_asked(provider: Provider) -> bool:
+    """Whether its models judge or draft, beside what runs do with them."""
+    return provider.for_judge or provider.for_drafting
 
 
 def _price(provider: Provider, person: User, wanted: WantedModel, base: BaseModel) -> None:

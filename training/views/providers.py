@@ -104,11 +104,9 @@ def _change(request: SignedInRequest, provider: Provider) -> HttpResponse:
 
 
 def _model(request: SignedInRequest, provider: Provider) -> HttpResponse:
-    form = ProviderModelForm(request.POST)
+    form = ProviderModelForm(request.POST, provider=provider)
     if form.is_valid():
-        provider_models.save(
-            provider=provider, person=request.user, wanted=form.wanted(provider)
-        )
+        provider_models.save(provider=provider, person=request.user, wanted=form.wanted())
         messages.success(request, f"{form.cleaned_data['name']} is in the list.")
         return _to(provider)
     return _page(request, provider, adding=form)
@@ -165,7 +163,7 @@ def _page(
         **_frame(provider.course),
         "provider": provider,
         "form": form or ProviderForm(provider=provider),
-        "adding": adding or ProviderModelForm(),
+        "adding": adding or ProviderModelForm(provider=provider),
         "models": provider_models.shown(provider),
         "bill": billing.shown_of(provider) if provider.has_admin_key else None,
     }
