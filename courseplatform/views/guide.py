@@ -79,17 +79,18 @@ def guide_topic(request: SignedInRequest, topic: str) -> HttpResponse:
     place = next((number for number, one in enumerate(TOPICS) if one.slug == topic), None)
     if place is None:
         raise Http404("The guide has no such page.")
+    course = getattr(request, "course", None)
+    about_services = topic == "openai"
     context = {
         "topic": TOPICS[place],
         "before": TOPICS[place - 1] if place else None,
         "after": TOPICS[place + 1] if place + 1 < len(TOPICS) else None,
         "section": "guide",
         "wanted": {method.name: method.rows for method in known()},
-        "own_service": not providers.has_any(getattr(request, "course", None)),
-        "endings": shutdowns.of_course(getattr(request, "course", None))
-        if topic == "openai"
-        else [],
-        "prices": training_prices() if topic == "openai" else [],
+        "own_service": not providers.has_any(course, for_training=True),
+        "endings": shutdowns.of_course(course) if about_services else [],
+        "prices": training_prices(course) if about_services else [],
+        "provider_names": providers.names() if about_services else {},
     }
     return render(request, f"guide/topic_{topic}.html", context)
 

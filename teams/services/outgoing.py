@@ -43,6 +43,11 @@ def refusal(url: str) -> str:
 
 def check(url: str) -> None:
     """Raises NotAllowed."""
+    addresses_of(url)
+
+
+def addresses_of(url: str) -> list[str]:
+    """What the host of an address that may be asked is at: for a client that looks names up by itself. Raises NotAllowed."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or 443
@@ -62,7 +67,7 @@ def check(url: str) -> None:
         raise NotAllowed(
             f"A key is sent over https only. Write https://{host}, or ask whoever runs this platform."
         )
-    resolved(host, port)
+    return resolved(host, port)
 
 
 def resolved(host: str, port: int) -> list[str]:

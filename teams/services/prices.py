@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from teams.models import Course, Price, PriceKind, User
+from teams.models import Course, Price, PriceKind, Provider, User
 from teams.services import audit
 from teams.services.money import dollars
 
@@ -63,11 +63,14 @@ def price_of(
     return Quote(row.per_million, row.source, row.effective_from)
 
 
-def training_prices() -> list[Price]:
-    """What training costs at the providers of the platform's own book: of each model the newest price that counts today."""
+def training_prices(course: Course | None = None) -> list[Price]:
+    """What training costs at the providers of the platform's own book, and of the course's: of each model the newest price
+    that counts today. What a provider cost that was removed since is not among them."""
+    mine = Q(course=None) if course is None else Q(course=None) | Q(course=course)
+    removed = Provider.objects.exclude(removed_at=None).values("code")
     rows = Price.objects.filter(
-        course=None, kind=PriceKind.TRAINING, effective_from__lte=timezone.localdate()
-    )
+        mine, kind=PriceKind.TRAINING, effective_from__lte=timezone.localdate()
+    ).exclude(provider__in=removed)
     newest: dict[tuple[str, str], Price] = {}
     for row in rows.order_by("provider", "model", "effective_from", "revision"):
         newest[row.provider, row.model] = row

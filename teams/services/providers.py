@@ -58,9 +58,12 @@ def names() -> dict[str, str]:
     return dict(Provider.objects.values_list("code", "name"))
 
 
-def has_any(course: Course | None) -> bool:
-    """Whether somebody outside this machine may be asked in the course, or at all where no course is named."""
-    found = Provider.objects.switched_on()
+def has_any(course: Course | None, **capability: bool) -> bool:
+    """Whether somebody outside this machine may be asked in the course, or at all where no course is named.
+
+    `capability` as in `for_new_work`.
+    """
+    found = Provider.objects.switched_on().filter(**capability)
     return (found if course is None else found.for_course(course)).exists()
 
 

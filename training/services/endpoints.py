@@ -6,7 +6,7 @@ from django.conf import settings
 
 from datasets.services.base_folders import TINY
 from teams.models import FIRST_PROVIDER, Method, Provider
-from teams.services import providers, sealing
+from teams.services import outgoing, providers, sealing
 from training.model_needs import thinks_first
 from training.models import BaseModel, Hosting, Missing, RunStatus, TrainingRun
 from training.services.charges import provider_name
@@ -49,11 +49,15 @@ class ChatEndpoint:
 
 @dataclass(frozen=True)
 class Address:
-    """Where to ask, and with what key. `guarded` as in ChatEndpoint."""
+    """Where to ask, and with what key. `guarded` as in ChatEndpoint.
+
+    `addresses`: what the host is at, looked up and checked, for programs of ours that cannot check it themselves.
+    """
 
     base_url: str
     api_key: str = field(repr=False)
     guarded: bool = False
+    addresses: tuple[str, ...] = ()
 
 
 def endpoint_for(run: TrainingRun) -> ChatEndpoint:
@@ -98,7 +102,17 @@ def _prompt_of(run: TrainingRun) -> str:
 
 def _upstream(base: BaseModel) -> Address | None:
     address = None if base.local else provider_address(base.provider)
-    return address if address is not None and address.guarded else None
+    return pinned(address) if address is not None and address.guarded else None
+
+
+def pinned(address: Address) -> Address:
+    """With what its host is at now, where somebody typed it. Raises NotReady for one that may not be asked."""
+    if not address.guarded:
+        return address
+    try:
+        return replace(address, addresses=tuple(outgoing.addresses_of(address.base_url)))
+    except outgoing.NotAllowed as error:
+        raise NotReady(str(error)) from error
 
 
 def why_out_of_reach(run: TrainingRun) -> str:

@@ -10,13 +10,12 @@ from typing import Any
 from datasets.services import split, versions
 from teams.models import Hold as MoneyHold
 from teams.models import HoldState
-from teams.services import outgoing
 from training.launcher import SPEC_FILE
 from training.models import TrainingRun
 from training.services import base_answers, fresh_questions
 from training.services.base_names import name_base, public_name
 from training.services.charges import TokenPrices, run_token_prices, token_prices
-from training.services.endpoints import NotReady, program_address
+from training.services.endpoints import pinned, program_address
 from training.services.estimate import REFLECTION, ROWS_SHARE, rows_in_share
 from training.services.json_files import write_json
 from training.services.method_work import EnginePart, work_of
@@ -112,13 +111,11 @@ def adapter_part(run: TrainingRun, files: RowFiles) -> EnginePart:
 
 def program_part(run: TrainingRun) -> EnginePart:
     """For the engine that looks for a prompt. Raises PriceUnknown, NotReady."""
-    asked = program_address(run.base_model)
-    # The engine's client looks the name up by itself.
-    if asked.guarded and (why := outgoing.refusal(asked.base_url)):
-        raise NotReady(why)
+    asked = pinned(program_address(run.base_model))  # the engine's client looks the name up by itself
     spec = {
         "model": run.base_model.name,
         "base_url": asked.base_url,
+        "addresses": list(asked.addresses),
         "local": run.base_model.local,
         **_limits(run),
     }

@@ -30,6 +30,7 @@ from dspy_program.failure import EngineFailure, disk_failure, provider_failure
 from dspy_program.meter import MILLION, STOPPED_AT_BUDGET, Meter
 from dspy_program.model_needs import fitting
 from dspy_program.optimizers import WRITERS, Job, longest_answer, optimise
+from dspy_program.pinned import pin
 from dspy_program.program import Serving, StudentSimulationModel, adapter, dump, make_lm, save, write_json
 from dspy_program.report import report, versions
 from dspy_program.scoring import Judge, Scorer
@@ -81,6 +82,7 @@ class Run:
         )
         self.calls_before_start = self.meter.usage().calls
         self.health = ProviderHealth(patience=max(8, 3 * self.settings.num_threads))
+        pin(spec.base_url, spec.addresses)
         config = router_config(api_key=api_key, base_url=spec.base_url, timeout_seconds=self.settings.timeout_seconds)
         longest = longest_answer(spec.model, self.settings.max_tokens)
         self.engine = MeteredEngine(

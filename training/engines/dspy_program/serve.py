@@ -36,6 +36,7 @@ from dspy_program.confining import Limits
 from dspy_program.failure import EngineFailure
 from dspy_program.meter import Meter
 from dspy_program.program import FILE_NAME, SavedProgram, load
+from dspy_program.pinned import pin
 from dspy_program.upstreams import ApiError, Upstreams
 
 OPENAI = "https://api.openai.com/v1"
@@ -198,8 +199,14 @@ class ProgramServer:
 
 
 def _told(request: Request) -> tuple[str, str]:
-    """(address, key) of the provider that the platform names for this question; empty: as this server was started."""
-    return request.headers.get("x-provider-address", ""), request.headers.get("x-provider-key", "")
+    """(address, key) of the provider that the platform names for this question; empty: as this server was started.
+
+    Where it names what the host is at too, connections go there.
+    """
+    address, key = request.headers.get("x-provider-address", ""), request.headers.get("x-provider-key", "")
+    addresses = request.headers.get("x-provider-addresses", "")
+    pin(address, [one for one in addresses.split(",") if one])
+    return address, key
 
 
 _NO_STORE = {"cache-control": "no-store"}

@@ -89,6 +89,9 @@ class Spec(msgspec.Struct, frozen=True):
     )
     reflection_prices: PriceTable = PriceTable()
     local: bool = False  # `model` is a base of the model server on this machine
+    addresses: list[
+        str
+    ] = []  # what the host of `base_url` is at, where the platform has checked it
 
     @property
     def design(self) -> Design:

@@ -53,6 +53,7 @@ def request_of(
         headers |= {
             "X-Provider-Address": endpoint.upstream.base_url,
             "X-Provider-Key": endpoint.upstream.api_key,
+            "X-Provider-Addresses": ",".join(endpoint.upstream.addresses),
         }
     try:
         return web.build_request(
