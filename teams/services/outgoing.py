@@ -8,7 +8,7 @@ would look the name up themselves.
 
 import ipaddress
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +19,10 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from django.conf import settings
 
+MOST_BYTES = 80 * 2**20  # of one answer; a result file may have 64 MiB
+MOST_PACKED = (
+    64 * 2**10
+)  # of one that comes compressed though nobody asked for that: at most a thousand times as much
 GUARDED = "guarded"  # of a request's extensions: whether it goes through this door
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 TRANSLATED = tuple(
@@ -147,8 +151,33 @@ class _CheckedBackend(httpcore.SyncBackend):
         raise trouble
 
 
+class _Limited(httpx.SyncByteStream):
+    """An answer's body, broken off where it is longer than anybody needs: a worker's memory is not the provider's to fill."""
+
+    def __init__(self, body: httpx.SyncByteStream, most: int) -> None:
+        self._body, self._most = body, most
+
+    def __iter__(self) -> Iterator[bytes]:
+        left = self._most
+        for piece in self._body:
+            left -= len(piece)
+            if left < 0:
+                raise httpx.ReadError("The answer is longer than what is read of one.")
+            yield piece
+
+    def close(self) -> None:
+        self._body.close()
+
+
 class CheckedTransport(httpx.HTTPTransport):
-    """httpx's own, whose connections go through the door."""
+    """httpx's own, whose connections go through the door, and whose answers have an end."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        answer = super().handle_request(request)
+        packed = answer.headers.get("content-encoding", "identity").lower() != "identity"
+        if isinstance(answer.stream, httpx.SyncByteStream):
+            answer.stream = _Limited(answer.stream, MOST_PACKED if packed else MOST_BYTES)
+        return answer
 
     def __init__(self) -> None:
         context = httpx.create_ssl_context(trust_env=False)
@@ -160,8 +189,13 @@ class CheckedTransport(httpx.HTTPTransport):
 
 def client(**given: Any) -> httpx.Client:
     """Requests through the door. Never follows a redirect: that would be an address nobody checked, with the key."""
+    plain = {"Accept-Encoding": "identity"}
     return httpx.Client(
-        transport=CheckedTransport(), follow_redirects=False, trust_env=False, **given
+        transport=CheckedTransport(),
+        follow_redirects=False,
+        trust_env=False,
+        headers=plain,
+        **given,
     )
 
 
