@@ -53,8 +53,9 @@ def test_both_of_dspys_clients_connect_to_what_was_checked(listener: int, name: 
 
     async def greeted() -> bytes:  # as the program server does
         reader, writer = await asyncio.open_connection(name, listener)
+        said = await reader.read(10)
         writer.close()
-        return await reader.read(10)
+        return said
 
     assert asyncio.run(greeted()) == b"checked"
 

@@ -111,7 +111,9 @@ def adapter_part(run: TrainingRun, files: RowFiles) -> EnginePart:
 
 def program_part(run: TrainingRun) -> EnginePart:
     """For the engine that looks for a prompt. Raises PriceUnknown, NotReady."""
-    asked = pinned(program_address(run.base_model))  # the engine's client looks the name up by itself
+    asked = pinned(
+        program_address(run.base_model)
+    )  # the engine's client looks the name up by itself
     spec = {
         "model": run.base_model.name,
         "base_url": asked.base_url,
