@@ -16,7 +16,7 @@ from tests import factories
 from tests.training.conftest import SETTINGS
 from tests.training.test_endpoint import new_key, web
 from training import jobs
-from training.models import BaseModel, FineTuningJob, RunStatus, TrainingRun
+from training.models import ApiFile, BaseModel, FineTuningJob, RunStatus, TrainingRun
 from training.providers.openai_api import FineTuning, ProviderRefused
 from training.services import cancel, deployments, provider_models, provider_trial
 from training.services.endpoints import endpoint_for
@@ -88,7 +88,7 @@ def test_a_run_is_trained_by_a_worker_there_and_paid_on_both_sides(
     assert done.training_tokens > 0 and done.result["checkpoints"]
     assert done.events.filter(kind="step").exists(), "its curve is told by the events of the job there"
     assert done.missing == [] or done.missing == ["page"], done.missing
-    assert done.provider_files == [], "the rows are deleted there when the job has ended"
+    assert not ApiFile.objects.filter(deleted_at=None).exists(), "the rows are deleted there when the job has ended"
     ours = LedgerEntry.objects.get(account__team=team)
     assert ours.provider == base.provider.code and ours.delta > 0  # type: ignore[union-attr]
     assert LedgerEntry.objects.filter(account__team=elsewhere).exists(), "and they paid for the work"

@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('training', '0025_methods_are_registered'),
+        ('training', '0026_error_fix'),
     ]
 
     operations = [
