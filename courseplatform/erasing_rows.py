@@ -17,7 +17,7 @@ from datasets.services.erasing import Erased
 from evaluation.models import BetterAnswer
 from teams import queues
 from teams.models import NoticeKind, Team, User
-from teams.services import archive_exports, audit, notices
+from teams.services import archive_exports, audit, notices, proofs
 from training.models import TrainingRun
 
 log = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ def erase(
     found = erasing.erase_row(team=team, row_id=row_id)
     if not found.versions:
         raise ErasureRefused("This row is in no version any more.")
-    _forget_better_answers(team, found)
+    better = _forget_better_answers(team, found)
     archive_exports.forget_runs(team)
     runs = list(TrainingRun.objects.filter(dataset_version__in=found.versions).with_related())
     audit.record(
@@ -121,14 +121,30 @@ def erase(
             "runs that learnt from it": [run.number for run in runs],
         },
     )
+    proofs.keep(
+        course=team.course,
+        what="one row of a dataset",
+        subject=row_id,
+        by=person,
+        database={
+            "versions without the row now": len(found.versions),
+            "places of the row": found.places,
+            "better answers": better,
+        },
+        files=[{"kind": "uploaded files", "files": found.uploads, "bytes": 0}]
+        if found.uploads
+        else [],
+        provider=[f"run {run.number} learnt from it: the model keeps that" for run in runs],
+    )
     forget_freed_pages()
     return found, runs
 
 
-def _forget_better_answers(team: Team, found: Erased) -> None:
-    """What a team wrote in place of a bot's answer says what its row says."""
+def _forget_better_answers(team: Team, found: Erased) -> int:
+    """How many. What a team wrote in place of a bot's answer says what its row says."""
     same = Q(row_id=found.row_id) | Q(answer__in=found.texts)
-    BetterAnswer.objects.filter(same, run__team=team).delete()
+    gone, _ = BetterAnswer.objects.filter(same, run__team=team).delete()
+    return gone
 
 
 def _refuse_if_wrong(team: Team, reason: str) -> None:

@@ -1,10 +1,10 @@
 """RQ entry points: ids in, one service call."""
 
-from courseplatform import archive, erasing_rows
+from courseplatform import archive, erasing_rows, person_data
 from courseplatform.course_archive import bringing
 from datasets.models import DatasetVersion
 from teams.models import User
-from teams.services import archive_exports
+from teams.services import archive_exports, person_exports
 
 
 def read_course_archive(import_id: int, attempt: int) -> str:
@@ -17,6 +17,10 @@ def write_course_archive(export_id: int, attempt: int) -> str:
         attempt=attempt,
         into=lambda export, out: archive.write(export.course, out),
     )
+
+
+def write_person_export(export_id: int) -> bool:
+    return person_exports.write(export_id, person_data.write)
 
 
 def erase_row(version_id: int, row_id: str, person_id: int, reason: str) -> None:

@@ -29,7 +29,7 @@ from teams.models import (
     Team,
     User,
 )
-from teams.services import audit, erasing
+from teams.services import audit, erasing, proofs
 from teams.services.lti import connections
 from training.models import ENDED, TrainingRun
 from training.services import cloud
@@ -106,11 +106,21 @@ def delete_course(
         students = list(_students_of_this_course_alone(course))
         topics = _topics(course)
         connections.forget_course(course)
-        delete_rows(course)
+        manifests = [proofs.manifest("files of runs and uploads", folder) for folder in folders]
+        gone = delete_rows(course)
         erasing.forget_platform_wide(students)
         User.objects.filter(pk__in=[student.pk for student in students]).delete()
         for imported in names:
             imported.delete()
+        proofs.keep(
+            course=None,
+            what="a whole course",
+            subject=name,
+            by=person,
+            database=gone | {"accounts": len(students)},
+            files=[one for one in manifests if one],
+            provider=[f"file {one} was left there" for one in left],
+        )
         before = counts | ({"files left at the provider": left} if left else {})
         audit.record(
             course=None, person=person, action="course deleted", what=name, before=before
@@ -127,10 +137,14 @@ def _topics(course: Course) -> list[str]:
     return [one.topic for found in (runs, turns, uploads) for one in found.iterator()]
 
 
-def delete_rows(course: Course) -> None:
-    """Every row of the course, in the opposite order of their references."""
+def delete_rows(course: Course) -> dict[str, int]:
+    """Every row of the course, in the opposite order of their references. How many, by table."""
+    gone: dict[str, int] = {}
     for model in reversed(archive.in_order()):
-        _rows(model, course).delete()
+        _, found = _rows(model, course).delete()
+        for label, count in found.items():
+            gone[label] = gone.get(label, 0) + count
+    return gone
 
 
 def _with_uploads(course: Course) -> models.QuerySet[TrainingRun]:

@@ -340,6 +340,8 @@ COURSE_DISK_BYTES = env.int("COURSE_DISK_BYTES", default=40 * 10**9)
 # What archives leave free on the machine's disk: the database has to go on writing beside them.
 DISK_LEFT_FREE_BYTES = env.int("DISK_LEFT_FREE_BYTES", default=256 * 10**6)
 # Days that files are kept after their use is over: docs/retention.md.
+# How long the operator's backups are kept: what is erased today is in none of them after that.
+BACKUP_KEPT_DAYS = env.int("BACKUP_KEPT_DAYS", default=30)
 UPLOAD_KEPT_DAYS = env.int("UPLOAD_KEPT_DAYS", default=14)
 OPEN_IMPORT_KEPT_DAYS = env.int("OPEN_IMPORT_KEPT_DAYS", default=60)
 CHECKPOINT_KEPT_DAYS = env.int("CHECKPOINT_KEPT_DAYS", default=14)

@@ -6,6 +6,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile, UploadedFile
 from django.template.defaultfilters import filesizeformat
 
 from datasets import formats
+from datasets.models import SourceRecord
 from datasets.services.split import USUAL_FRACTION, USUAL_SEED
 
 PASTED_NAME = "pasted text"
@@ -371,3 +372,24 @@ class AdviceForm(forms.Form):
             ("long", "Weeks of trying again"),
         ],
     )
+
+
+class SourceForm(forms.ModelForm[SourceRecord]):
+    """Where a dataset is from."""
+
+    class Meta:
+        model = SourceRecord
+        fields = ["kind", "place", "people", "period", "consent"]
+        labels = {
+            "kind": "Where these rows are from",
+            "place": "Where it was collected",
+            "people": "Whose words they are",
+            "period": "When it was collected",
+            "consent": "Consent form or IRB protocol",
+        }
+        help_texts = {
+            "place": "A school district, a published source; no street.",
+            "people": "For example: two second-grade classes, 41 children. No names.",
+            "period": "",
+            "consent": "Its number or name, so that somebody can look it up.",
+        }

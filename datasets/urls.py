@@ -26,6 +26,7 @@ urlpatterns = [
     path(f"{IMPORT}discard/", imports.import_discard, name="import_discard"),
     path(DATASET, datasets.dataset_detail, name="dataset_detail"),
     path(f"{DATASET}upload/", datasets.dataset_upload, name="dataset_upload"),
+    path(f"{DATASET}source/", privacy.dataset_source, name="dataset_source"),
     path(f"{DATASET}delete/", datasets.dataset_delete, name="dataset_delete"),
     path(VERSION, versions.version_detail, name="version_detail"),
     path(f"{VERSION}quality/", versions.version_quality, name="version_quality"),

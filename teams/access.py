@@ -26,17 +26,39 @@ class Access(StrEnum):
     SIGNED_IN = "signed in"
     COURSE_MAKER = "may create courses"
     STAFF = "runs the platform"
-    STUDENT = "anyone in the course"
+    READER = "anyone in the course, observers too"
+    STUDENT = "anyone in the course but observers"
     PROFESSOR = "professor of the course"
+    OBSERVER = "observer, assistant or instructor of the course"
+    ASSISTANT = "assistant or instructor of the course"
+    PRICES = "instructor of the course, or an assistant who may set budgets and prices"
+    RELEASES = "instructor of the course, or an assistant who may release grades"
+    DELETES = "instructor of the course, or an assistant who may delete"
     INSTRUCTOR = "instructor of the course"
-    MEMBER = "member of the team, or instructor of its course"
+    MEMBER = "member of the team, or who teaches its course"
+    MEMBER_DELETES = "member of the team, or who may delete in its course"
 
 
+TEACHERS = frozenset({Role.INSTRUCTOR, Role.ASSISTANT})
 COURSE_ROLES: dict[Access, frozenset[str]] = {
-    Access.STUDENT: frozenset({Role.STUDENT, Role.PROFESSOR, Role.INSTRUCTOR}),
+    Access.READER: frozenset(Role),
+    Access.STUDENT: frozenset(Role) - {Role.OBSERVER},
     Access.PROFESSOR: frozenset({Role.PROFESSOR, Role.INSTRUCTOR}),
+    Access.OBSERVER: TEACHERS | {Role.OBSERVER},
+    Access.ASSISTANT: TEACHERS,
     Access.INSTRUCTOR: frozenset({Role.INSTRUCTOR}),
 }
+
+
+def _admits(membership: Membership, access: Access) -> bool:
+    """Of a course's page. What an assistant may beyond looking, the instructor ticked."""
+    if access is Access.PRICES:
+        return membership.prices
+    if access is Access.RELEASES:
+        return membership.releases
+    if access is Access.DELETES:
+        return membership.deletes
+    return membership.role in COURSE_ROLES[access]
 
 
 @dataclass(frozen=True)
@@ -123,7 +145,7 @@ def enter_course(request: HttpRequest, course_id: int, access: Access) -> Course
     Raises Http404 for a stranger, PermissionDenied for a member whose role is too low.
     """
     membership = _membership(request, course_id)
-    if membership.role not in COURSE_ROLES[access]:
+    if not _admits(membership, access):
         raise PermissionDenied(f"This page is for: {access.value}.")
     second_step.check_membership(request, membership)
     entered = cast(SignedInRequest, request)
@@ -136,14 +158,16 @@ def enter_course(request: HttpRequest, course_id: int, access: Access) -> Course
 
 
 def enter_team(request: HttpRequest, team_id: int, access: Access) -> Team:
-    """Resolve the team. Raises Http404 for everyone but its members and its course's instructors (`Membership.may_enter`)."""
-    assert access is Access.MEMBER
+    """Resolve the team. Raises Http404 for everyone but its members and those who teach its course (`Membership.may_enter`)."""
+    assert access in (Access.MEMBER, Access.MEMBER_DELETES)
     team = Team.objects.select_related("course").filter(pk=team_id).first()
     if team is None:
         raise Http404("No such team.")
     membership = _membership(request, team.course_id)
     if not membership.may_enter(team):
         raise Http404("No such team.")
+    if access is Access.MEMBER_DELETES and membership.looks_on and not membership.deletes:
+        raise PermissionDenied(f"This page is for: {access.value}.")
     second_step.check_membership(request, membership)
     entered = cast(SignedInRequest, request)
     entered.course, entered.membership, entered.team = team.course, membership, team

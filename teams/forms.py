@@ -10,10 +10,9 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 
-from teams.models import Course, Membership, Milestone, NoticeKind, Price, Provider, Role, Section, Team, User
+from teams.models import Course, Membership, Milestone, NoticeKind, Price, Provider, Role, Team, User
 
 MICRO = 1_000_000
-MOST_ROSTER_BYTES = 1024 * 1024
 LARGEST_TEAM = 50
 OFF_YEAR = "Look at the year: it is before 2000 or after 2100."
 
@@ -237,95 +236,6 @@ class TeamSettingsForm(forms.Form):
         graders = Membership.objects.filter(course=team.course, role=Role.PROFESSOR, active=True)
         field.queryset = graders.select_related("person")
         field.label_from_instance = lambda membership: str(membership.person)  # type: ignore[method-assign, assignment]
-
-
-class MembershipForm(forms.Form):
-    """What an instructor decides about one person."""
-
-    role = forms.ChoiceField(choices=Role.choices)
-    team = forms.ModelChoiceField(queryset=Team.objects.none(), required=False, empty_label="No team")
-    section = forms.ModelChoiceField(queryset=Section.objects.none(), required=False, empty_label="No section")
-    student_id = forms.CharField(
-        max_length=40,
-        required=False,
-        label="Student ID",
-        help_text="The university's number, for the grade book.",
-        widget=forms.TextInput(attrs={"autocomplete": "off"}),
-    )
-
-    def __init__(self, *args: Any, course: Course, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for name, rows in (("team", course.teams.filter(practice=False)), ("section", course.sections.all())):
-            field = self.fields[name]
-            assert isinstance(field, forms.ModelChoiceField)
-            field.queryset = rows
-
-
-class InviteForm(MembershipForm):
-    """One person by e-mail."""
-
-    email = forms.EmailField(label="E-mail", widget=forms.EmailInput(attrs={"autocomplete": "off"}))
-    name = forms.CharField(
-        max_length=120,
-        required=False,
-        help_text="Needed only for somebody who has no account here yet.",
-        widget=forms.TextInput(attrs={"autocomplete": "off"}),
-    )
-    field_order = ["email", "name", "role", "team", "section", "student_id"]
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        email, known = cleaned.get("email", ""), User.objects.filter(email__iexact=cleaned.get("email", "")).exists()
-        if email and not known and not cleaned.get("name"):
-            self.add_error("name", "Nobody here has this address yet: say what the person is called.")
-        if cleaned.get("team") and cleaned.get("role") != Role.STUDENT:
-            self.add_error("team", "Only students are in teams.")
-        return cleaned
-
-
-class SectionForm(forms.Form):
-    name = forms.CharField(label="Section name", max_length=60)
-
-
-class RosterForm(forms.Form):
-    """A class list: a file or pasted lines. After the preview only the text comes back."""
-
-    role = forms.ChoiceField(
-        label="Enrol them as", choices=[choice for choice in Role.choices if choice[0] != Role.INSTRUCTOR]
-    )
-    file = forms.FileField(
-        label="CSV file",
-        required=False,
-        help_text="Headings: name, email, section, team, student ID, in any order; only email is needed.",
-        widget=forms.ClearableFileInput(attrs={"accept": ".csv,.tsv,.txt"}),
-    )
-    text = forms.CharField(
-        label="or paste the list",
-        required=False,
-        strip=False,
-        max_length=MOST_ROSTER_BYTES,
-        widget=forms.Textarea(attrs={"rows": 6, "class": "mono", "spellcheck": "false"}),
-    )
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        upload, text = cleaned.get("file"), str(cleaned.get("text", "")).strip()
-        if not upload and not text and not self.errors:
-            raise ValidationError("Choose a file or paste a list.")
-        if upload and upload.size > MOST_ROSTER_BYTES:
-            raise ValidationError("This file is larger than 1 MB. A class list is smaller: is it the right file?")
-        return cleaned
-
-
-class FormTeamsForm(forms.Form):
-    size = forms.IntegerField(label="Most people in one team", min_value=1, max_value=LARGEST_TEAM)
-    by_section = forms.BooleanField(label="Keep sections apart", required=False)
-    seed = forms.IntegerField(
-        label="Draw number",
-        min_value=0,
-        max_value=999_999,
-        help_text="The same number draws the same teams; another number draws anew.",
-    )
 
 
 class PasswordLinkForm(forms.Form):

@@ -247,6 +247,40 @@ def instructor(course: Course) -> User:
 
 
 @pytest.fixture
+def assistant(course: Course) -> User:
+    """Sees and helps."""
+    person = factories.make_person("Tess Assistant", "assistant@example.edu")
+    factories.enrol(course, person, Role.ASSISTANT)
+    return person
+
+
+@pytest.fixture
+def trusted_assistant(course: Course) -> User:
+    """The instructor ticked everything."""
+    person = factories.make_person("Trudy Trusted", "trusted@example.edu")
+    membership = factories.enrol(course, person, Role.ASSISTANT)
+    membership.may_price = membership.may_release = membership.may_delete = True
+    membership.save()
+    return person
+
+
+@pytest.fixture
+def observer(course: Course) -> User:
+    person = factories.make_person("Olga Observer", "observer@example.edu")
+    factories.enrol(course, person, Role.OBSERVER)
+    return person
+
+
+@pytest.fixture
+def operator(db: None) -> User:
+    """Runs the platform, and is in no course."""
+    person = factories.make_person("Oper Ator", "operator@example.edu")
+    User.objects.filter(pk=person.pk).update(is_staff=True)
+    person.refresh_from_db()
+    return person
+
+
+@pytest.fixture
 def client_for() -> Callable[[User | None], Client]:
     """A browser session of that person; None is someone not signed in."""
 

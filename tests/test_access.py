@@ -17,30 +17,54 @@ from teams.models import Course, Team, User
 from tests.access_table import TABLE
 from tests.world import World, make_world
 
-ROLES = ("anonymous", "outsider", "other_member", "member", "professor", "instructor")
+ROLES = (
+    "anonymous",
+    "outsider",
+    "operator",
+    "observer",
+    "other_member",
+    "member",
+    "professor",
+    "assistant",
+    "trusted_assistant",
+    "instructor",
+)
+STRANGERS = ("outsider", "operator")
 SIGN_IN: object = "sign in"
 ADMITTED: object = "admitted"
 MISSING: object = 404
 FORBIDDEN: object = 403
 
+
+def of_course(*admitted: str) -> dict[str, object]:
+    """A page of a course: strangers do not find it, who has another role there is told so."""
+    inside = dict.fromkeys(ROLES, FORBIDDEN) | dict.fromkeys(admitted, ADMITTED)
+    return inside | dict.fromkeys(STRANGERS, MISSING) | {"anonymous": SIGN_IN}
+
+
+def of_team(*admitted: str) -> dict[str, object]:
+    """A page of a team: nobody else finds it."""
+    return dict.fromkeys(ROLES, MISSING) | dict.fromkeys(admitted, ADMITTED) | {"anonymous": SIGN_IN}
+
+
 EXPECTED: dict[Access, dict[str, object]] = {
     Access.PUBLIC: dict.fromkeys(ROLES, ADMITTED),
     Access.SIGNED_IN: dict.fromkeys(ROLES, ADMITTED) | {"anonymous": SIGN_IN},
     Access.COURSE_MAKER: dict.fromkeys(ROLES, FORBIDDEN) | {"anonymous": SIGN_IN},
-    Access.STAFF: dict.fromkeys(ROLES, FORBIDDEN) | {"anonymous": SIGN_IN},
-    Access.STUDENT: dict.fromkeys(ROLES, ADMITTED) | {"anonymous": SIGN_IN, "outsider": MISSING},
-    Access.PROFESSOR: {
-        "anonymous": SIGN_IN,
-        "outsider": MISSING,
-        "other_member": FORBIDDEN,
-        "member": FORBIDDEN,
-        "professor": ADMITTED,
-        "instructor": ADMITTED,
-    },
-    Access.INSTRUCTOR: dict.fromkeys(ROLES, FORBIDDEN)
-    | {"anonymous": SIGN_IN, "outsider": MISSING, "instructor": ADMITTED},
-    Access.MEMBER: dict.fromkeys(ROLES, MISSING) | {"anonymous": SIGN_IN, "member": ADMITTED, "instructor": ADMITTED},
+    Access.STAFF: dict.fromkeys(ROLES, FORBIDDEN) | {"anonymous": SIGN_IN, "operator": ADMITTED},
+    Access.READER: of_course(*ROLES),
+    Access.STUDENT: of_course(*ROLES) | {"observer": FORBIDDEN},
+    Access.PROFESSOR: of_course("professor", "instructor"),
+    Access.OBSERVER: of_course("observer", "assistant", "trusted_assistant", "instructor"),
+    Access.ASSISTANT: of_course("assistant", "trusted_assistant", "instructor"),
+    Access.PRICES: of_course("trusted_assistant", "instructor"),
+    Access.RELEASES: of_course("trusted_assistant", "instructor"),
+    Access.DELETES: of_course("trusted_assistant", "instructor"),
+    Access.INSTRUCTOR: of_course("instructor"),
+    Access.MEMBER: of_team("member", "assistant", "trusted_assistant", "instructor"),
+    Access.MEMBER_DELETES: of_team("member", "trusted_assistant", "instructor") | {"assistant": FORBIDDEN},
 }
+TAUGHT = (Access.INSTRUCTOR, Access.ASSISTANT, Access.PRICES, Access.RELEASES, Access.DELETES, Access.OBSERVER)
 # A grading belongs to its grader alone, and so does the code of a review: the instructor reads results on the grades pages.
 QUERY = {"conversation_new": "?run={run}"}
 OWN_LISTS = ("grading_queue", "grading_across", "grading_compare")
@@ -48,6 +72,8 @@ OWN_LISTS = ("grading_queue", "grading_across", "grading_compare")
 ELSEWHERE = ("demo_remove",)
 BY_TOKEN = ("metrics",)  # for an address or a token, whoever is signed in
 """In the demo course alone."""
+OFFERED = ("course_hand_over",)
+"""Found by instructors, and by whom it is offered to."""
 GRADERS_OWN = ("hearing_", "grading_", "interview_", "second_look", "review_detail", "review_comment", "review_approve")
 
 
@@ -169,6 +195,8 @@ def test_every_url_answers_each_role_as_tabled(
             expected = MISSING
         if name in BY_TOKEN:
             expected = FORBIDDEN
+        if name in OFFERED and expected == ADMITTED and role != "instructor":
+            expected = MISSING
         response = client.get(address(name, world) + QUERY.get(name, "").format(run=world.run.number))
         if response.status_code == 405 and expected == MISSING and role == "instructor":
             continue  # the method is looked at first; the post walk below covers these
@@ -196,7 +224,7 @@ def test_another_teams_ids_are_not_found_under_ones_own_team_and_nothing_changes
     before = fingerprint()
     tried, found = 0, {}
     for name, path in strangers_addresses(world, strange):
-        if TABLE[name] is not Access.MEMBER:
+        if TABLE[name] not in (Access.MEMBER, Access.MEMBER_DELETES):
             continue
         status = getattr(client, method)(path).status_code
         tried += 1
@@ -207,16 +235,22 @@ def test_another_teams_ids_are_not_found_under_ones_own_team_and_nothing_changes
     assert fingerprint() == before
 
 
-@pytest.mark.parametrize(("role", "access"), [("instructor", Access.INSTRUCTOR), ("professor", Access.PROFESSOR)])
+@pytest.mark.parametrize(("role", "access"), [("instructor", TAUGHT), ("professor", (Access.PROFESSOR,))])
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_another_courses_ids_are_not_found_under_ones_own_course_and_nothing_changes(
-    method: str, role: str, access: Access, world: World, far: World, request: pytest.FixtureRequest, client_for: Any
+    method: str,
+    role: str,
+    access: tuple[Access, ...],
+    world: World,
+    far: World,
+    request: pytest.FixtureRequest,
+    client_for: Any,
 ) -> None:
     client = client_for(request.getfixturevalue(role))
     before = fingerprint()
     tried, found = 0, {}
     for name, path in strangers_addresses(world, far):
-        if TABLE[name] is not access:
+        if TABLE[name] not in access:
             continue
         status = getattr(client, method)(path).status_code
         tried += 1
@@ -234,7 +268,7 @@ def test_no_page_of_a_team_shows_another_teams_text(
     client = client_for(world.member)
     seen_own, leaks = 0, {}
     for name, access in TABLE.items():
-        if access not in (Access.MEMBER, Access.STUDENT, Access.SIGNED_IN):
+        if access not in (Access.MEMBER, Access.MEMBER_DELETES, Access.READER, Access.STUDENT, Access.SIGNED_IN):
             continue
         text = text_of(client.get(address(name, world), follow=True))
         seen_own += "ourmark" in text
@@ -248,8 +282,8 @@ def test_no_page_of_a_team_shows_another_teams_text(
 def test_no_page_of_a_course_shows_another_courses_text(
     world: World, far: World, instructor: User, professor: User, client_for: Callable[[User | None], Client]
 ) -> None:
-    for person, level in ((instructor, Access.INSTRUCTOR), (professor, Access.PROFESSOR)):
+    for person, levels in ((instructor, TAUGHT), (professor, (Access.PROFESSOR,))):
         client = client_for(person)
         for name, access in TABLE.items():
-            if access is level:
+            if access in levels:
                 assert "farmark" not in text_of(client.get(address(name, world), follow=True)), name

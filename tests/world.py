@@ -154,6 +154,7 @@ class World:
         """What each part of the URL called `name` stands for in this world."""
         return {
             "course_id": self.team.course_id,
+            "kind": "ferpa",
             "team_id": self.team.pk,
             "joined_id": self.team.pk,
             "edited_id": self.team.pk,

@@ -159,7 +159,7 @@ def demo_remove(request: SignedInRequest, course: Course) -> HttpResponse:
     return render(request, "teams/demo_remove.html", context, status=422 if refusal else 200)
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.DELETES)
 @require_POST
 def team_remove(request: SignedInRequest, course: Course, edited_id: int) -> HttpResponse:
     team = get_object_or_404(course.teams.select_related("course"), pk=edited_id)

@@ -12,7 +12,6 @@ from teams.models import (
     Course,
     CourseAccount,
     LedgerEntry,
-    Role,
     SubjectKind,
     Team,
 )
@@ -21,7 +20,7 @@ from teams.services import billing, costs, money, providers, team_ledger
 NEAR = 0.8  # of its budget: the first alert goes out there
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.ASSISTANT)
 def course_costs(request: SignedInRequest, course: Course) -> HttpResponse:
     rows, points, bill = costs.by_team(course), value.points_by_team(course), billing.shown()
     open_requests = BudgetRequest.objects.filter(
@@ -73,14 +72,14 @@ def _row(row: costs.TeamCosts, points: value.Points | None) -> dict[str, Any]:
     }
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.ASSISTANT)
 def course_estimates(request: SignedInRequest, course: Course) -> HttpResponse:
     """Estimate and actual side by side, and by how much they differ."""
     context = {"rows": value.estimates(course), "newest": value.NEWEST, "section": "costs"}
     return render(request, "teams/course_estimates.html", context)
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.ASSISTANT)
 def course_ledger_entry(request: SignedInRequest, course: Course, entry_id: int) -> HttpResponse:
     rows = LedgerEntry.objects.filter(account__team__course=course).select_related(
         "account__team", "person", "purpose", "corrects", "correction"
@@ -103,7 +102,7 @@ def team_ledger_entry(request: SignedInRequest, team: Team, key: str) -> HttpRes
 def _entry_page(
     request: SignedInRequest, entry: LedgerEntry, team: Team, section: str
 ) -> HttpResponse:
-    is_instructor = request.membership.role == Role.INSTRUCTOR
+    is_instructor = request.membership.looks_on
     subject = value.subject_of(entry, team, is_instructor=is_instructor)
     context = {
         "entry": entry,

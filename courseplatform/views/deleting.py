@@ -11,7 +11,7 @@ from teams.models import Team
 from training.models import TrainingRun
 
 
-@team_view(Access.MEMBER)
+@team_view(Access.MEMBER_DELETES)
 @require_http_methods(["GET", "POST"])
 def run_delete(request: SignedInRequest, team: Team, number: int) -> HttpResponse:
     run = get_object_or_404(

@@ -16,7 +16,7 @@ from teams.access import Access, SignedInRequest, team_view
 from teams.models import Team
 
 
-@team_view(Access.MEMBER)
+@team_view(Access.MEMBER_DELETES)
 @require_http_methods(["GET", "POST"])
 def row_erase(
     request: SignedInRequest, team: Team, dataset_id: int, number: int, position: int

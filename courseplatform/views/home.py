@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 from django.utils.http import urlencode
 
-from courseplatform import next_step, progress, service_state, team_facts
+from courseplatform import next_step, progress, service_state, set_up, team_facts
 from courseplatform.demo import state as demo_state
 from evaluation.models import Submission
 from teams.access import Access, SignedInRequest, course_view, public_view, team_view
@@ -53,7 +53,7 @@ def _sends_the_token(request: HttpRequest) -> bool:
     return constant_time_compare(sent, settings.SERVICE_TOKEN)
 
 
-@course_view(Access.STUDENT)
+@course_view(Access.READER)
 def course_home(request: SignedInRequest, course: Course) -> HttpResponse:
     """The instructor's overview; for a student the way into a team; for a professor the queue."""
     if request.membership.role == Role.PROFESSOR:
@@ -62,6 +62,8 @@ def course_home(request: SignedInRequest, course: Course) -> HttpResponse:
         if request.membership.team_id:
             return redirect("team_home", team_id=request.membership.team_id)
         return _find_a_team(request, course)
+    if request.membership.role == Role.OBSERVER:
+        return redirect("course_observed", course_id=course.pk)
     rows, join = team_rows(course), request.build_absolute_uri("/join/")
     context = {
         "rows": rows,
@@ -70,7 +72,8 @@ def course_home(request: SignedInRequest, course: Course) -> HttpResponse:
         "demo": demo_state.of_course(course.pk),
         "section": "course",
         "join_url": join,
-        "codes": _codes(course, join),
+        "codes": _codes(course, join) if request.membership.is_instructor else [],
+        "set_up": set_up.open_steps(course) if request.membership.is_instructor else [],
         "requests": team_requests.waiting(course),
         "endings": shutdowns.of_course(course),
     }

@@ -8,14 +8,14 @@ from django.shortcuts import render
 from courseplatform import progress
 from teams.access import Access, SignedInRequest, course_view
 from teams.forms import MilestoneForm
-from teams.models import Course, Milestone, Role
+from teams.models import Course, Milestone
 
 
-@course_view(Access.STUDENT)
+@course_view(Access.READER)
 def course_plan(request: SignedInRequest, course: Course) -> HttpResponse:
     """Everyone sees the steps and dates; a member their team's progress; the instructor every team's, and edits."""
     milestones = progress.course_plan(course)
-    is_instructor = request.membership.role == Role.INSTRUCTOR
+    is_instructor = request.membership.is_instructor
     own = request.membership.team
     context = {
         "milestones": milestones,
@@ -30,7 +30,7 @@ def course_plan(request: SignedInRequest, course: Course) -> HttpResponse:
         "teams": [],
         "columns": [],
     }
-    if is_instructor:
+    if request.membership.looks_on:
         teams = list(course.teams.filter(practice=False))
         done = progress.achieved(teams)
         rows = [(team, progress.steps(milestones, done[team.pk])) for team in teams]

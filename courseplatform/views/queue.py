@@ -11,7 +11,7 @@ from teams.models import Course
 from training.services import reconcile
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.ASSISTANT)
 def course_queue(request: SignedInRequest, course: Course) -> HttpResponse:
     workers, trouble = worker_status.workers(course)
     context = {
@@ -28,7 +28,7 @@ def course_queue(request: SignedInRequest, course: Course) -> HttpResponse:
     return render(request, "teams/course_queue.html", context)
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.ASSISTANT)
 @require_POST
 def queue_wake(request: SignedInRequest, course: Course) -> HttpResponse:
     """The same round that the scheduler makes, now: for runs whose worker or wake-up call was lost."""

@@ -3,6 +3,7 @@ from datasets.models.draft import ChangeKind, Draft, DraftChange
 from datasets.models.imports import Decision, FixKind, Import, ImportFix, ImportStatus
 from datasets.models.privacy import FindingJustification
 from datasets.models.review import Review, RowApproval, RowComment
+from datasets.models.source import SourceRecord
 from datasets.models.split import FrozenSplit
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "RowBlock",
     "RowComment",
     "Shape",
+    "SourceRecord",
     "VersionBlock",
 ]

@@ -18,7 +18,7 @@ from django.utils import timezone
 from datasets import checks, formats
 from datasets.checks.privacy import RULES_VERSION
 from datasets.models import DatasetVersion, FindingJustification
-from datasets.services import name_model, token_sizes
+from datasets.services import name_model, sources, token_sizes
 from datasets.services.blocks import StoredRow
 from datasets.services.reading import places, plain, stored_rows
 from teams import queues
@@ -103,6 +103,7 @@ def measure(version: DatasetVersion, *, with_model: bool = False) -> None:
     sample: list[formats.Row] = []
     counted: list[tuple[int, StoredRow]] = []
     findings = _Findings(version, named)
+    classroom = 0
     batch: list[formats.Row] = []
     ids: list[str] = []
     for position, stored in enumerate(stored_rows(version)):
@@ -113,6 +114,7 @@ def measure(version: DatasetVersion, *, with_model: bool = False) -> None:
         if position % step == 0:
             sample.append(row)
             counted.append((position + 1, stored))
+        classroom += sources.is_marked(row.labels)
         batch.append(row)
         ids.append(stored.id)
         if len(batch) == PRIVACY_BATCH:
@@ -126,6 +128,7 @@ def measure(version: DatasetVersion, *, with_model: bool = False) -> None:
         "privacy_model": looked,
         "privacy_rules": RULES_VERSION,
         "sampled": len(sample) if step > 1 else 0,
+        sources.COUNTED: classroom,
         "token_sizes": token_sizes.measure(counted, version.row_count),
     }
     version.report, version.measured_at = report, timezone.now()

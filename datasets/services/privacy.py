@@ -9,7 +9,7 @@ from django.utils.crypto import salted_hmac
 from datasets import checks
 from datasets.formats import Row
 from datasets.models import Dataset, DatasetVersion, FindingJustification
-from datasets.services import measure, name_model, versions
+from datasets.services import measure, name_model, sources, versions
 from datasets.services.blocks import StoredRow
 from datasets.services.reading import plain, row_at, stored_rows
 from teams.models import User
@@ -32,6 +32,8 @@ class FindingGone(Exception):
 
 def cloud_refusal(version: DatasetVersion) -> str | None:
     """Why these rows may not go to a cloud provider, as a sentence with what to do; None where they may."""
+    if unknown := sources.refusal(version):
+        return unknown
     if version.may_leave_this_machine:
         return None
     if version.measured_at is None:

@@ -12,7 +12,7 @@ from django.db.models import ProtectedError, RestrictedError, Sum
 from django.db.models.functions import Length
 
 from datasets import formats
-from datasets.models import Dataset, DatasetVersion, RowBlock, Shape, VersionBlock
+from datasets.models import Dataset, DatasetVersion, RowBlock, Shape, SourceRecord, VersionBlock
 from datasets.services import measure
 from datasets.services.blocks import (
     Block,
@@ -315,6 +315,7 @@ def fork(*, version: DatasetVersion, shape: str, name: str, person: User) -> Dat
     """A new dataset with the rows in another shape. Raises `formats.ConversionRefused` for a row that can't be."""
     made = [_converted(row, shape) for row in stored_rows(version)]
     dataset = create_dataset(team=version.dataset.team, name=name, person=person)
+    _take_source_along(version.dataset, dataset)
     return create_version(
         dataset=dataset,
         rows=made,
@@ -323,6 +324,15 @@ def fork(*, version: DatasetVersion, shape: str, name: str, person: User) -> Dat
         note=f"From {version}, as {Shape(shape).label}.",
         source_name=version.source_name,
     )
+
+
+def _take_source_along(source: Dataset, made: Dataset) -> None:
+    """Another shape makes children's words nobody else's."""
+    record = SourceRecord.objects.filter(dataset=source).first()
+    if record is not None:
+        record.pk, record.dataset = None, made
+        record._state.adding = True
+        record.save()
 
 
 def _converted(row: StoredRow, shape: str) -> StoredRow:

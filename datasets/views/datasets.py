@@ -138,7 +138,7 @@ def dataset_detail(request: HttpRequest, team: Team, dataset_id: int) -> HttpRes
     return render(request, "datasets/dataset_detail.html", context)
 
 
-@team_view(Access.MEMBER)
+@team_view(Access.MEMBER_DELETES)
 @require_POST
 def dataset_delete(request: SignedInRequest, team: Team, dataset_id: int) -> HttpResponse:
     dataset = get_object_or_404(Dataset.objects.for_team(team), pk=dataset_id)

@@ -2,12 +2,13 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from datasets.forms import JustificationForm
-from datasets.services import privacy, rework, versions
+from datasets.forms import JustificationForm, SourceForm
+from datasets.models import Dataset, SourceRecord
+from datasets.services import privacy, rework, sources, versions
 from datasets.views.versions import find_version, frame, position, whole_number
 from teams.access import Access, SignedInRequest, team_view
 from teams.models import Team
@@ -110,3 +111,34 @@ def privacy_pseudonyms(
         f"Version {made.number} has stand-ins for {replaced} finding{'' if replaced == 1 else 's'}.{rest}",
     )
     return redirect("version_detail", team.pk, dataset_id, made.number)
+
+
+@team_view(Access.MEMBER)
+@require_http_methods(["GET", "POST"])
+def dataset_source(request: SignedInRequest, team: Team, dataset_id: int) -> HttpResponse:
+    """Where the rows are from, and which consent allows children's words in them."""
+    dataset = get_object_or_404(Dataset.objects.for_team(team), pk=dataset_id)
+    record = SourceRecord.objects.filter(dataset=dataset).select_related("recorded_by").first()
+    initial = {name: getattr(record, name) for name in sources.FIELDS} if record else None
+    form = SourceForm(request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        saved = sources.record(dataset=dataset, person=request.user, **form.cleaned_data)
+        if saved.missing:
+            messages.warning(
+                request,
+                f"Saved. Still missing before these rows may be used: {', '.join(saved.missing)}.",
+            )
+        else:
+            messages.success(request, "Saved.")
+        return redirect("dataset_source", team.pk, dataset.pk)
+    newest = dataset.versions.order_by("-number").first()
+    context = {
+        "team": team,
+        "dataset": dataset,
+        "record": record,
+        "form": form,
+        "refusal": sources.refusal(newest) if newest else None,
+        "section": "datasets",
+    }
+    status = 422 if form.errors else 200
+    return render(request, "datasets/dataset_source.html", context, status=status)

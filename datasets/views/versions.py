@@ -181,7 +181,7 @@ def version_exports(
     return render(request, "datasets/version_exports.html", context)
 
 
-@team_view(Access.MEMBER)
+@team_view(Access.MEMBER_DELETES)
 @require_POST
 def version_delete(
     request: SignedInRequest, team: Team, dataset_id: int, number: int

@@ -144,7 +144,7 @@ def turn_retry(request: SignedInRequest, team: Team, key: UUID, turn_key: UUID) 
     )
 
 
-@team_view(Access.MEMBER)
+@team_view(Access.MEMBER_DELETES)
 @require_POST
 def conversation_delete(request: SignedInRequest, team: Team, key: UUID) -> HttpResponse:
     chat.delete(conversation=find_talk(team, key).conversation)

@@ -16,7 +16,7 @@ from evaluation.services.comparing import CompareRefused
 from evaluation.services.reading import pieces
 from evaluation.views.talk import REFUSALS, turn_streamed
 from teams.access import Access, SignedInRequest, team_view
-from teams.models import Role, Team
+from teams.models import Team
 
 
 def _find(
@@ -50,7 +50,7 @@ def comparison_list(request: SignedInRequest, team: Team) -> HttpResponse:
         "chosen": chosen or request.GET.getlist("bot"),
         "draft": question or request.GET.get("question", ""),
         "refusal": refusal,
-        "looks_on": request.membership.role == Role.INSTRUCTOR,
+        "looks_on": request.membership.looks_on,
         "ranking": ranking,
         "standings": [(names[one.bot], one) for one in ranking.standings if one.bot in names],
         "comparisons": Comparison.objects.for_team(team).annotate(
@@ -68,7 +68,7 @@ def _context(
 ) -> dict[str, Any]:
     """Whose answer is whose, and how others voted, is in it only after this person's vote; an instructor looks on."""
     vote = comparison.votes.filter(person=request.user).select_related("better").first()
-    looks_on = request.membership.role == Role.INSTRUCTOR
+    looks_on = request.membership.looks_on
     shown = vote is not None or looks_on
     votes = comparing.votes_by_side(comparison) if shown else {}
     bots = [
@@ -153,7 +153,7 @@ def comparison_stop(
 @require_POST
 def comparison_vote(request: SignedInRequest, team: Team, key: UUID) -> HttpResponse:
     comparison, _ = _find(team, key)
-    if request.membership.role == Role.INSTRUCTOR:
+    if request.membership.looks_on:
         messages.error(
             request, "You see whose answers they are, so a vote of yours would not be blind."
         )

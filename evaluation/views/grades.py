@@ -34,7 +34,7 @@ def find_submission(course: Course, submission_id: int) -> Submission:
     return get_object_or_404(rows, pk=submission_id)
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.ASSISTANT)
 @require_GET
 def course_grades(request: SignedInRequest, course: Course) -> HttpResponse:
     ensure_gradings(course=course)
@@ -61,7 +61,7 @@ def course_grades(request: SignedInRequest, course: Course) -> HttpResponse:
     return render(request, "evaluation/course_grades.html", context)
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.ASSISTANT)
 @require_GET
 def submission_grades(
     request: SignedInRequest, course: Course, submission_id: int
@@ -83,7 +83,7 @@ def submission_grades(
     return render(request, "evaluation/submission_grades.html", context)
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.RELEASES)
 @require_http_methods(["GET", "POST"])
 def grade_adjudicate(
     request: SignedInRequest, course: Course, submission_id: int, criterion_id: int
@@ -163,7 +163,7 @@ def course_agreement(request: SignedInRequest, course: Course) -> HttpResponse:
     )
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.ASSISTANT)
 @require_GET
 def course_grades_csv(request: SignedInRequest, course: Course) -> HttpResponse:
     out = io.StringIO()
@@ -174,7 +174,7 @@ def course_grades_csv(request: SignedInRequest, course: Course) -> HttpResponse:
     return response
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.RELEASES)
 @require_GET
 def course_gradebook(request: SignedInRequest, course: Course, layout: str) -> HttpResponse:
     """What was released, a row a student: plain, or as Canvas or Moodle reads it."""

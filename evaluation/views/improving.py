@@ -13,7 +13,7 @@ from datasets.services.drafts import EditRefused
 from evaluation.services import bot_history, improving
 from evaluation.services.improving import Item, SavedMeanwhile
 from teams.access import Access, SignedInRequest, team_view
-from teams.models import Role, Team
+from teams.models import Team
 from teams.services.disk import DiskFull
 from training.models import TrainingRun
 
@@ -51,7 +51,7 @@ def _page(
     stages = bot_history.stages_of(run, dataset)
     newer = bot_history.newer_of(run, stages)
     failed = [card for card in cards if card["item"].marked.failed]
-    looks_on = request.membership.role == Role.INSTRUCTOR
+    looks_on = request.membership.looks_on
     return _data(dataset, run) | {
         "run": run,
         "interview": interview,

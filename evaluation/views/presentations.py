@@ -21,7 +21,7 @@ LATER = 1
 @require_GET
 def presentation_list(request: SignedInRequest, course: Course) -> HttpResponse:
     """A student reads of her team, a professor of what she hears; the instructor is led to the plan."""
-    if request.membership.role == Role.INSTRUCTOR:
+    if request.membership.is_instructor:
         return redirect("presentation_plan", course_id=course.pk)
     rule = presenting.rule_of(course)
     context: dict[str, Any] = {"course": course, "rule": rule, "section": "presentations"}

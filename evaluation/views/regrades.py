@@ -14,7 +14,7 @@ from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.RELEASES)
 @require_http_methods(["GET", "POST"])
 def regrade_decide(
     request: SignedInRequest, course: Course, submission_id: int, regrade_id: int

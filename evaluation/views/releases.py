@@ -13,7 +13,7 @@ from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.RELEASES)
 @require_http_methods(["GET", "POST"])
 def grade_release(request: SignedInRequest, course: Course, submission_id: int) -> HttpResponse:
     """What would be shown and what is still open; then the version itself."""
@@ -56,7 +56,7 @@ def _asked(
     return render(request, "evaluation/grade_release.html", context, status=status)
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.RELEASES)
 @require_POST
 def grade_hide(request: SignedInRequest, course: Course, submission_id: int) -> HttpResponse:
     """Take a result back from the team's page, or put it there again as it was."""
@@ -73,7 +73,7 @@ def grade_hide(request: SignedInRequest, course: Course, submission_id: int) -> 
     return redirect("submission_grades", course_id=course.pk, submission_id=submission_id)
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.RELEASES)
 @require_http_methods(["GET", "POST"])
 def grades_release_all(request: SignedInRequest, course: Course) -> HttpResponse:
     """Which results are ready, and what keeps the others; then release those that are."""
@@ -90,7 +90,7 @@ def grades_release_all(request: SignedInRequest, course: Course) -> HttpResponse
     return render(request, "evaluation/grades_release_all.html", context)
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.ASSISTANT)
 @require_GET
 def grade_version(
     request: SignedInRequest, course: Course, submission_id: int, number: int

@@ -14,13 +14,13 @@ from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.ASSISTANT)
 @require_GET
 def rubric_detail(request: SignedInRequest, course: Course) -> HttpResponse:
     return _shown(request, course, rubrics.rubric_for(course))
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.ASSISTANT)
 @require_GET
 def rubric_version(request: SignedInRequest, course: Course, rubric_id: int) -> HttpResponse:
     return _shown(request, course, get_object_or_404(rubrics.available(course), pk=rubric_id))

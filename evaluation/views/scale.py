@@ -11,7 +11,7 @@ from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course
 
 
-@course_view(Access.STUDENT)
+@course_view(Access.READER)
 @require_GET
 def rubric_read(request: SignedInRequest, course: Course) -> HttpResponse:
     """The rubric that new submissions are graded with, and what its levels are worth."""

@@ -13,13 +13,13 @@ from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.ASSISTANT)
 @require_GET
 def script_detail(request: SignedInRequest, course: Course) -> HttpResponse:
     return _shown(request, course, script_for(course))
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.ASSISTANT)
 @require_GET
 def script_version(request: SignedInRequest, course: Course, script_id: int) -> HttpResponse:
     return _shown(request, course, get_object_or_404(scripts.available(course), pk=script_id))

@@ -13,6 +13,7 @@ from teams.models.course import (
     TeamRequest,
 )
 from teams.models.disk import DiskAccount, DiskKind, DiskUse
+from teams.models.hand_over import HandOver
 from teams.models.lti import LmsConnection, LmsCourse, LmsIdentity, LmsLaunch, LmsSeat
 from teams.models.mail import MailKind, MailState, OutgoingMail
 from teams.models.money import (
@@ -34,6 +35,13 @@ from teams.models.money import (
 )
 from teams.models.notice import Announcement, MailChoice, Notice, NoticeKind, ToldOnce
 from teams.models.people import OutsideIdentity, User
+from teams.models.privacy import (
+    ErasureProof,
+    PersonExport,
+    PersonExportState,
+    PolicyKind,
+    PolicyText,
+)
 from teams.models.provider import FIRST_PROVIDER, Dialect, Provider
 from teams.models.second_factor import (
     Passkey,
@@ -65,7 +73,9 @@ __all__ = [
     "DiskAccount",
     "DiskKind",
     "DiskUse",
+    "ErasureProof",
     "ExportStatus",
+    "HandOver",
     "Hold",
     "HoldState",
     "LedgerEntry",
@@ -87,6 +97,10 @@ __all__ = [
     "OutsideIdentity",
     "PaidFor",
     "Passkey",
+    "PersonExport",
+    "PersonExportState",
+    "PolicyKind",
+    "PolicyText",
     "Price",
     "PriceKind",
     "ProfessorAssignment",

@@ -22,6 +22,8 @@ class Role(models.TextChoices):
     INSTRUCTOR = "instructor", "Instructor"
     PROFESSOR = "professor", "Professor"
     STUDENT = "student", "Student"
+    ASSISTANT = "assistant", "Teaching assistant"
+    OBSERVER = "observer", "Observer"
 
 
 class Course(models.Model):
@@ -64,6 +66,10 @@ class Course(models.Model):
         choices=SecondFactorPolicy.choices,
         help_text="Who needs a second factor before they spend, grade or change this course.",
     )
+    erasure_told_for = models.DateField(
+        null=True, help_text="The last day of keeping names that everybody was told of."
+    )
+    erasure_told_at = models.DateField(null=True, help_text="When they were told.")
     practice_open = models.BooleanField(
         default=False, help_text="Students may enter the practice team."
     )
@@ -189,6 +195,15 @@ class Membership(models.Model):
     active = models.BooleanField(
         default=True, help_text="Off: the person keeps the work done and can no longer enter."
     )
+    may_price = models.BooleanField(
+        default=False, help_text="An assistant who may set budgets and prices."
+    )
+    may_release = models.BooleanField(
+        default=False, help_text="An assistant who may decide and release grades."
+    )
+    may_delete = models.BooleanField(
+        default=False, help_text="An assistant who may delete what teams made."
+    )
     imported_email = models.EmailField(
         blank=True,
         help_text="The address that an imported course names for this person. Nobody here is linked to it.",
@@ -215,12 +230,36 @@ class Membership(models.Model):
     def __str__(self) -> str:
         return f"{self.person} ({self.get_role_display()})"
 
+    @property
+    def looks_on(self) -> bool:
+        """Sees every team of the course without being in one."""
+        return self.role in (Role.INSTRUCTOR, Role.ASSISTANT)
+
+    @property
+    def is_instructor(self) -> bool:
+        return self.role == Role.INSTRUCTOR
+
+    @property
+    def prices(self) -> bool:
+        """May set budgets and prices."""
+        return self.is_instructor or (self.role == Role.ASSISTANT and self.may_price)
+
+    @property
+    def releases(self) -> bool:
+        """May decide and release grades."""
+        return self.is_instructor or (self.role == Role.ASSISTANT and self.may_release)
+
+    @property
+    def deletes(self) -> bool:
+        """May delete what is not one's own team's."""
+        return self.is_instructor or (self.role == Role.ASSISTANT and self.may_delete)
+
     def may_enter(self, team: Team) -> bool:
         """Whether the pages of `team`, of the same course, are this person's to use, if the membership is active.
 
         An open practice team has every student of the course for a member. Professors are strangers: they grade blind.
         """
-        if self.role == Role.INSTRUCTOR or self.team_id == team.pk:
+        if self.looks_on or self.team_id == team.pk:
             return True
         return team.practice and team.course.practice_open and self.role == Role.STUDENT
 

@@ -244,7 +244,9 @@ def set_role(*, membership: Membership, role: Role, person: User) -> None:
             membership.team = None
         if role == Role.STUDENT:
             membership.assigned_teams.all().delete()
-        membership.save(update_fields=["role", "team"])
+        if role != Role.ASSISTANT:
+            membership.may_price = membership.may_release = membership.may_delete = False
+        membership.save(update_fields=["role", "team", "may_price", "may_release", "may_delete"])
         if role not in (before, Role.STUDENT) and not membership.person.is_proven:
             identity.give_by_address(account=membership.person, course=membership.course)
         audit.record(

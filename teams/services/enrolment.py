@@ -39,6 +39,33 @@ def set_student_id(*, membership: Membership, student_id: str) -> None:
     membership.save(update_fields=["student_id"])
 
 
+RIGHTS = ("may_price", "may_release", "may_delete")
+
+
+def rights_of(membership: Membership) -> list[str]:
+    """What was ticked for an assistant, by the names of `RIGHTS`."""
+    return [right for right in RIGHTS if getattr(membership, right)]
+
+
+def set_rights(*, membership: Membership, rights: list[str], person: User) -> None:
+    """Exactly these of `RIGHTS` are an assistant's, beyond seeing and helping."""
+    before = rights_of(membership)
+    wanted = [right for right in RIGHTS if right in rights]
+    if before == wanted:
+        return
+    with transaction.atomic():
+        changed = {right: right in wanted for right in RIGHTS}
+        Membership.objects.filter(pk=membership.pk).update(**changed)
+        audit.record(
+            course=membership.course,
+            person=person,
+            action="assistant's rights changed",
+            what=str(membership.person),
+            before=before,
+            after=wanted,
+        )
+
+
 def put_in_section(*, membership: Membership, section: Section | None, person: User) -> None:
     before = membership.section.name if membership.section else None
     with transaction.atomic():

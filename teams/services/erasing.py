@@ -1,13 +1,11 @@
 """Removing what says who a student was. The team's work stays, signed by nobody."""
 
 import re
-from datetime import timedelta
 from typing import Any
 
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 
 from teams.models import (
     AuditEntry,
@@ -22,7 +20,14 @@ from teams.models import (
     ToldOnce,
     User,
 )
-from teams.services import archive_exports, audit
+from teams.services import (
+    archive_exports,
+    audit,
+    person_exports,
+    proofs,
+    retention_notice,
+    second_factor,
+)
 from teams.services.courses import CourseRefused
 
 ERASED = "Former student"
@@ -45,7 +50,15 @@ def erase(*, membership: Membership, person: User | None) -> None:
             f"{student} is in a course of another instructor too. Take them out here, and ask whoever runs the platform."
         )
     with transaction.atomic():
-        _forget(student, f"{ERASED} {student.pk}")
+        address = student.email
+        gone = _forget(student, f"{ERASED} {student.pk}")
+        proofs.keep(
+            course=membership.course,
+            what="personal data of one person",
+            subject=address,
+            by=person,
+            database=gone,
+        )
         audit.record(
             course=membership.course,
             person=person,
@@ -72,29 +85,49 @@ def erase_account(*, account: User, person: User) -> None:
             )
     with transaction.atomic():
         only_student = not account.memberships.exclude(role=Role.STUDENT).exists()
-        _forget(account, f"{ERASED if only_student else FORMER} {account.pk}")
+        address = account.email
+        gone = _forget(account, f"{ERASED if only_student else FORMER} {account.pk}")
+        proofs.keep(
+            course=None,
+            what="personal data of one person",
+            subject=address,
+            by=person,
+            database=gone,
+        )
         for course in (None, *Course.objects.filter(memberships__person=account)):
             audit.record(
                 course=course, person=person, action="personal data erased", what=account.name
             )
 
 
-def _forget(person: User, new_name: str) -> None:
-    _forget_in_log(person, new_name)
+def _forget(person: User, new_name: str) -> dict[str, int]:
+    """How many rows were removed or emptied, by table."""
+    gone = {"audit entries": _forget_in_log(person, new_name)}
+    person_exports.forget_person(person)
     for course in Course.objects.filter(memberships__person=person).distinct():
         archive_exports.forget_course(course)
     for model in (AccessAttempt, AccessLog, AccessFailureLog):
-        model.objects.filter(username__iexact=person.email).delete()
-    Notice.objects.filter(person=person).delete()
-    ToldOnce.objects.filter(person=person).delete()
-    MailChoice.objects.filter(person=person).delete()
-    OutgoingMail.objects.filter(Q(person=person) | Q(address__iexact=person.email)).delete()
-    person.identities.all().delete()
-    person.lms_identities.all().delete()
-    LmsSeat.objects.filter(membership__person=person).delete()
-    LmsLaunch.objects.filter(email__iexact=person.email).delete()
+        found, _ = model.objects.filter(username__iexact=person.email).delete()
+        gone["records of sign-ins"] = gone.get("records of sign-ins", 0) + found
+    mine = {
+        "notices": Notice.objects.filter(person=person),
+        "notices told once": ToldOnce.objects.filter(person=person),
+        "choices of mail": MailChoice.objects.filter(person=person),
+        "mails": OutgoingMail.objects.filter(Q(person=person) | Q(address__iexact=person.email)),
+        "links to the university": person.identities.all(),
+        "links to an LMS": person.lms_identities.all(),
+        "seats of an LMS": LmsSeat.objects.filter(membership__person=person),
+        "launches from an LMS": LmsLaunch.objects.filter(email__iexact=person.email),
+    }
+    for name, rows in mine.items():
+        gone[name], _ = rows.delete()
+    gone["sign-ins"] = second_factor.sign_out_everywhere(person)
+    gone["second factors"] = person.passkeys.count() + person.recovery_codes.count()
+    second_factor.forget_factors(person)
     person.user_permissions.clear()
-    person.memberships.update(active=False, imported_email="", student_id="")
+    gone["memberships"] = person.memberships.update(
+        active=False, imported_email="", student_id=""
+    )
     person.name, person.email, person.is_active = (
         new_name,
         f"erased-{person.pk}@invalid.example",
@@ -102,6 +135,7 @@ def _forget(person: User, new_name: str) -> None:
     )
     person.set_unusable_password()
     person.save()
+    return gone | {"accounts": 1}
 
 
 def _courses_of_others(student: User, person: User) -> bool:
@@ -111,10 +145,10 @@ def _courses_of_others(student: User, person: User) -> bool:
     return student.memberships.filter(active=True).exclude(course__in=mine).exists()
 
 
-def _forget_in_log(student: User, new_name: str) -> None:
-    """The log of every course of theirs keeps what was done, without the name it was done to."""
+def _forget_in_log(student: User, new_name: str) -> int:
+    """The log of every course of theirs keeps what was done, without the name it was done to. How many entries."""
     entries = AuditEntry.objects.filter(Q(course__memberships__person=student) | Q(course=None))
-    _scrub(entries.distinct(), {new_name: student})
+    return _scrub(entries.distinct(), {new_name: student})
 
 
 def forget_platform_wide(students: list[User]) -> None:
@@ -125,7 +159,7 @@ def forget_platform_wide(students: list[User]) -> None:
     )
 
 
-def _scrub(entries: QuerySet[AuditEntry], students: dict[str, User]) -> None:
+def _scrub(entries: QuerySet[AuditEntry], students: dict[str, User]) -> int:
     """`students`: by what stands in place of their names and addresses."""
     changed = []
     for entry in entries.iterator(1000):
@@ -138,6 +172,7 @@ def _scrub(entries: QuerySet[AuditEntry], students: dict[str, User]) -> None:
         if said != (entry.what, entry.before, entry.after):
             changed.append(entry)
     AuditEntry.objects.bulk_update(changed, ["what", "before", "after"], batch_size=500)
+    return len(changed)
 
 
 def _without(value: Any, student: User, new_name: str) -> Any:
@@ -156,17 +191,12 @@ def _without(value: Any, student: User, new_name: str) -> Any:
 
 
 def apply_retention() -> int:
-    """Erase the students of courses that ended longer ago than they keep data; returns how many.
+    """Erase the students of courses that ended longer ago than they keep data, and announced it; returns how many.
 
     Who is also in a course that still keeps data, or has another role anywhere, is left alone.
     """
-    today = timezone.localdate()
     ended = Course.objects.filter(keep_days__isnull=False, ends_on__isnull=False)
-    over = [
-        one
-        for one in ended
-        if one.ends_on and one.ends_on + timedelta(days=one.keep_days or 0) < today
-    ]
+    over = [one for one in ended if retention_notice.may_act(one)]
     students = Membership.objects.filter(course__in=over, role=Role.STUDENT).exclude(
         person__name__startswith=ERASED
     )

@@ -55,7 +55,10 @@ def needed_by(membership: Membership) -> bool:
     policies = {settings.SECOND_FACTOR, membership.course.second_factor}
     if SecondFactorPolicy.EVERYONE in policies:
         return True
-    return SecondFactorPolicy.STAFF in policies and membership.role != Role.STUDENT
+    return SecondFactorPolicy.STAFF in policies and membership.role not in (
+        Role.STUDENT,
+        Role.OBSERVER,
+    )
 
 
 def needed_on_platform(person: User) -> bool:

@@ -13,14 +13,14 @@ from teams.services.costs import safe_cell
 from teams.templatetags.units import in_words
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.ASSISTANT)
 def course_audit(request: SignedInRequest, course: Course) -> HttpResponse:
     entries = course.audit_entries.select_related("person", "team")
     page = Paginator(entries, 50).get_page(request.GET.get("page"))
     return render(request, "teams/course_audit.html", {"page": page, "section": "course"})
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.ASSISTANT)
 def course_audit_csv(request: SignedInRequest, course: Course) -> HttpResponse:
     out = io.StringIO()
     writer = csv.writer(out)

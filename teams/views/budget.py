@@ -32,7 +32,7 @@ def budget_request_new(request: SignedInRequest, team: Team) -> HttpResponse:
     return redirect("team_costs", team_id=team.pk)
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.PRICES)
 @require_POST
 def budget_request_answer(
     request: SignedInRequest, course: Course, request_id: int

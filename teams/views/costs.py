@@ -20,7 +20,7 @@ from teams.services.money import dollars
 PAGE_ROWS = 50
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.ASSISTANT)
 def course_costs_by(request: SignedInRequest, course: Course, field: str) -> HttpResponse:
     """The same money by method, model, person or day."""
     if field not in costs.GROUPS:
@@ -30,7 +30,7 @@ def course_costs_by(request: SignedInRequest, course: Course, field: str) -> Htt
     return render(request, "teams/course_costs_by.html", context)
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.ASSISTANT)
 def course_entries(request: SignedInRequest, course: Course, field: str) -> HttpResponse:
     """Every entry behind one row of that page (`?of=`)."""
     if field not in costs.GROUPS:
@@ -51,7 +51,7 @@ def course_entries(request: SignedInRequest, course: Course, field: str) -> Http
     return render(request, "teams/course_entries.html", context)
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.ASSISTANT)
 def course_costs_csv(request: SignedInRequest, course: Course) -> HttpResponse:
     out = io.StringIO()
     costs.write_ledger_csv(course, out)
@@ -63,7 +63,7 @@ def course_costs_csv(request: SignedInRequest, course: Course) -> HttpResponse:
     )
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.ASSISTANT)
 def course_team_costs(request: SignedInRequest, course: Course, spender_id: int) -> HttpResponse:
     """Every entry of one team, for the instructor."""
     team = get_object_or_404(course.teams.select_related("account"), pk=spender_id)
@@ -94,7 +94,7 @@ def _ledger_page(
     return render(request, "teams/team_costs.html", context | shown)
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.PRICES)
 @require_http_methods(["GET", "POST"])
 def course_prices(request: SignedInRequest, course: Course) -> HttpResponse:
     form = PriceForm(

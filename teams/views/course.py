@@ -147,15 +147,20 @@ def team_request_answer(request: SignedInRequest, team: Team, asked_id: int) -> 
     return redirect("team_home", team_id=team.pk)
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.PRICES)
 @require_http_methods(["GET", "POST"])
 def team_settings(request: SignedInRequest, course: Course, edited_id: int) -> HttpResponse:
     team = get_object_or_404(course.teams.select_related("course", "account"), pk=edited_id)
     assigned = list(team.professor_assignments.values_list("professor_id", flat=True))
     initial = {"limit": team.account.limit, "professors": assigned}
     form = TeamSettingsForm(request.POST or None, team=team, initial=initial)
+    if not request.membership.is_instructor:
+        del form.fields["professors"]
     if request.method == "POST" and form.is_valid():
-        limit, professors = form.cleaned_data["limit"], list(form.cleaned_data["professors"])
+        limit, professors = (
+            form.cleaned_data["limit"],
+            list(form.cleaned_data.get("professors", [])),
+        )
         if "limit" in form.changed_data and limit != team.account.limit:
             courses.set_budget(team=team, limit=limit, person=request.user)
         if "professors" in form.changed_data:

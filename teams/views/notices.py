@@ -55,7 +55,7 @@ def course_notices(request: SignedInRequest, course: Course) -> HttpResponse:
     return render(request, "teams/course_notices.html", {**context, "section": "notices"})
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.ASSISTANT)
 @require_POST
 def announcement_new(request: SignedInRequest, course: Course) -> HttpResponse:
     form = AnnouncementForm(request.POST)

@@ -13,7 +13,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from teams.access import Access, SignedInRequest, course_view
 from teams.body_limits import takes_file
-from teams.forms import (
+from teams.models import Course, Membership, Role, User
+from teams.people_forms import (
     MOST_ROSTER_BYTES,
     FormTeamsForm,
     InviteForm,
@@ -21,7 +22,6 @@ from teams.forms import (
     RosterForm,
     SectionForm,
 )
-from teams.models import Course, Membership, Role, User
 from teams.services import (
     courses,
     enrolment,
@@ -39,7 +39,7 @@ MOST_MAILS = 20
 TAKES_EFFECT = "{} enters by the link that is mailed to {}: nobody has shown yet that this address is theirs."
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.ASSISTANT)
 def course_people(request: SignedInRequest, course: Course) -> HttpResponse:
     people = course.memberships.select_related("person", "team", "section")
     people = people.order_by("-active", "role", "team__name", "person__name")
@@ -77,7 +77,7 @@ def course_people_invite(request: SignedInRequest, course: Course) -> HttpRespon
     return redirect("course_people", course_id=course.pk)
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.ASSISTANT)
 @require_POST
 def course_mail_retry(request: SignedInRequest, course: Course) -> HttpResponse:
     """What could not be delivered, once more."""
@@ -132,6 +132,7 @@ def membership_edit(
     membership = _membership(course, membership_id)
     names = ("role", "team", "section", "student_id")
     initial = {name: getattr(membership, name) for name in names}
+    initial["rights"] = enrolment.rights_of(membership)
     form = MembershipForm(request.POST or None, course=course, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
@@ -155,6 +156,10 @@ def _apply(form: MembershipForm, membership: Membership, request: SignedInReques
     role, team, section = (form.cleaned_data[name] for name in ("role", "team", "section"))
     if role != membership.role:
         courses.set_role(membership=membership, role=Role(role), person=request.user)
+    if role == Role.ASSISTANT and "rights" in form.cleaned_data:
+        enrolment.set_rights(
+            membership=membership, rights=form.cleaned_data["rights"], person=request.user
+        )
     if role == Role.STUDENT and team != membership.team:
         courses.put_in_team(membership=membership, team=team, person=request.user)
     if "section" in form.data and section != membership.section:
@@ -282,7 +287,7 @@ def section_new(request: SignedInRequest, course: Course) -> HttpResponse:
     return redirect("course_people", course_id=course.pk)
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.DELETES)
 @require_POST
 def section_remove(request: SignedInRequest, course: Course, section_id: int) -> HttpResponse:
     section = get_object_or_404(course.sections.select_related("course"), pk=section_id)

@@ -252,6 +252,8 @@ def start_page(membership: Membership) -> HttpResponse:
         return redirect("team_home", team_id=membership.team_id)
     if membership.role == Role.PROFESSOR:
         return redirect("grading_queue", course_id=membership.course_id)
+    if membership.role == Role.OBSERVER:
+        return redirect("course_observed", course_id=membership.course_id)
     return redirect("course_home", course_id=membership.course_id)
 
 

@@ -11,7 +11,7 @@ from teams.models import Course, Team
 from teams.services import disk
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.ASSISTANT)
 @require_GET
 def course_storage(request: SignedInRequest, course: Course) -> HttpResponse:
     return _page(request, course)
@@ -25,7 +25,7 @@ def _page(
     return render(request, "teams/course_storage.html", context, status=422 if refused else 200)
 
 
-@course_view(Access.INSTRUCTOR)
+@course_view(Access.PRICES)
 @require_POST
 def storage_limit(request: SignedInRequest, course: Course) -> HttpResponse:
     """What one team (`team`), or without one the whole course, may keep."""

@@ -66,17 +66,24 @@ def test_another_instructors_course_protects_its_student(client_for, course, oth
 
 @pytest.fixture
 def ended(course):
+    """Over, and everybody was told in time."""
     course.keep_days, course.ends_on = 30, timezone.localdate() - timedelta(days=31)
-    course.save()
+    told(course)
     return course
+
+
+def told(course):
+    course.erasure_told_for = course.ends_on + timedelta(days=course.keep_days)
+    course.erasure_told_at = timezone.localdate() - timedelta(days=14)
+    course.save()
 
 
 def test_retention_erases_students_after_the_time_and_not_a_day_before(ended, member, instructor):
     ended.ends_on += timedelta(days=1)
-    ended.save()
+    told(ended)
     assert erasing.apply_retention() == 0
     ended.ends_on -= timedelta(days=1)
-    ended.save()
+    told(ended)
     assert erasing.apply_retention() == 1
     member.refresh_from_db()
     instructor.refresh_from_db()

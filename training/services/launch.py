@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Max
 
 from datasets.models import DatasetVersion
+from datasets.services import sources
 from teams.methods import label_of
 from teams.models import DiskKind, Team, User
 from teams.services import audit, disk, money
@@ -173,6 +174,8 @@ def why_not(
         return "This dataset belongs to another team."
     if not BaseModel.objects.offered(team.course, method).filter(pk=base_model.pk).exists():
         return f"{base_model} is not offered for {label_of(method)} in this course. Choose one from the list."
+    if unknown := sources.refusal(version):
+        return unknown
     plan = Plan(team, method, base_model, version, settings, starts_from)
     return work_of(method).refusal(plan)
 

@@ -19,6 +19,8 @@ from teams.services import (
     billing,
     erasing,
     mail,
+    person_exports,
+    retention_notice,
     second_factor,
 )
 from teams.services.lti import launching
@@ -50,7 +52,9 @@ class Command(BaseCommand):
             (settings.RECONCILE_SECONDS, speed_trial.ask_for_trials),
             (settings.RECONCILE_SECONDS, base_trials.ask_for_trials),
             (settings.RECONCILE_SECONDS, merging.sweep),
+            (RETENTION_SECONDS, retention_notice.announce),
             (RETENTION_SECONDS, erasing.apply_retention),
+            (RETENTION_SECONDS, person_exports.sweep),
             (RETENTION_SECONDS, SessionStore.clear_expired),
             (RETENTION_SECONDS, second_factor.forget_old_browsers),
             (RETENTION_SECONDS, launching.sweep),
