@@ -98,7 +98,9 @@ def play(scene: Scene, strike: Callable[[Scene, str], str], name: str) -> list[R
     scene.platform.wait_until_whole()
     outcome = strike(scene, f"Upload {name}")
     import_ = Import.objects.filter(team=scene.team).latest("pk")
-    wait_for(lambda: not Import.objects.get(pk=import_.pk).is_working, "the file is not checked")
+    # A file that says itself what its rows are is checked, and then accepted in a step of its own.
+    undecided = (ImportStatus.WAITING, ImportStatus.READING, ImportStatus.READY)
+    wait_for(lambda: Import.objects.get(pk=import_.pk).status not in undecided, "the file is not stored")
     scene.platform.wait_until_whole()
     import_.refresh_from_db()
     versions = DatasetVersion.objects.filter(dataset__team=scene.team, dataset__name__startswith=f"Upload {name}")
