@@ -393,6 +393,8 @@
   };
   // A question whose answer was lost: it stands in the talk already.
   const arrived = (draft) => Boolean(draft.once) && document.getElementById(`turn-${draft.once}`) !== null;
+  const posted = new Set(); // drafts of others that are on their way
+  const told = new Set(); // drafts that cannot be saved any more, and were shown
   const takeOver = async () => {
     const lost = [];
     for (const draft of await abandoned("draft")) {
@@ -403,14 +405,17 @@
         continue;
       }
       if (!form || closed(form)) {
-        lost.push(draft);
+        if (!told.has(draft.key)) lost.push(draft);
+        told.add(draft.key);
         continue;
       }
       const byHand = form.dataset.saveBy === "hand"; // is put back and never sent by itself
       if (dirty(form) && !byHand) {
-        post(form, draft);
+        // An older one: the server keeps it beside
+        if (!posted.has(draft.key)) post(form, draft).then(() => posted.delete(draft.key));
+        posted.add(draft.key);
         continue;
-      } // an older one: the server keeps it beside
+      }
       if (dirty(form)) continue; // a newer one was put back already
       fill(form, draft.values);
       if (form.elements.version && draft.base !== undefined) form.elements.version.value = draft.base;
@@ -487,6 +492,7 @@
   setInterval(() => {
     goOn();
     sendForgotten();
+    takeOver(); // a window that was open when this one began may be gone now
     for (const [name, why] of failures) {
       const soon = why === "offline" || why === "server";
       if (soon || (why === "refused" && Date.now() - (lastAsked.get(name) || 0) > RETRY_REFUSED_MS)) send(name);

@@ -12,7 +12,7 @@ from evaluation.services import answering, gradings
 from teams.models import Role, User
 from tests import factories
 from tests.e2e.desk_device import Device, sign_in, sign_out
-from tests.e2e.marks_walk import Walk, add_first_answers, stored_of
+from tests.e2e.marks_walk import SAVES, Walk, add_first_answers, stored_of
 from tests.e2e.test_cockpit import beside_playwrights_loop  # noqa: F401  (a fixture)
 from tests.e2e.walk_plan import plan
 from tests.world import make_world
@@ -255,6 +255,21 @@ def test_a_tag_that_was_rendered_before_a_save_does_not_hide_the_choice(
     expect(tablet.page.locator("[id^=evidence-]", has_text="1 tagged").first).to_be_attached()
     expect(choice).to_be_visible()
     tablet.device.close()
+
+
+def test_what_a_window_leaves_behind_is_saved_by_the_one_that_was_open_beside_it(walk: Callable[[int], Walk]) -> None:
+    """Not only by the next one that opens."""
+    at = walk(1)
+    context, first = at.device.context, at.page
+    context.route(SAVES, lambda route: route.abort() if route.request.method == "POST" else route.continue_())
+    at.write()
+    at.better()
+    at.reopen()
+    first.close()
+    context.unroute(SAVES)
+    at._until(lambda: stored_of(at.grading) == at.wanted, "the window that is left saves it")
+    at.settle()
+    at.compare()
 
 
 def test_what_is_under_way_when_its_form_is_rendered_anew_is_saved_though_the_line_breaks(
