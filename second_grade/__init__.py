@@ -7,4 +7,4 @@ Pure Python: no Django, no network, no torch. The platform imports it; engines f
 and figures of different versions are never compared.
 """
 
-VERSION = "3"
+VERSION = "4"

@@ -90,7 +90,7 @@ _TWO_AT_ONCE = re.compile(
     r"in the middle|in between|a little of both|none of them|(?:about )?the same|same)\b"
 )
 _AMOUNT = re.compile(
-    r"^(?:there (?:are|is|were) |there(?:'s|s) |you have |i have |its |it'?s |they have )?(?:none|zero|nothing|"
+    r"^(?:there (?:are|is|were) |there(?:'s|s) |you have |i have |its |it'?s |they have |i am |i'?m )?(?:none|zero|nothing|"
     r"no \w+ (?:are )?left|all (?:of )?(?:them|it)|infinity|"
     r"a (?:hundred|million|thousand|billion|dollar|dozen|half|bazillion|couple|gazillion)\b|the same)"
 )
@@ -112,7 +112,8 @@ _ADULT = re.compile(
 _PROGRAM = re.compile(
     r"\b(?:exist (?:only |just )?as|i'?m (?:just|only)|i am (?:just|only)|made of|run on|live in) (?:a |an |some |the )?"
     r"(?:software|code|computer|server|servers|program|data|machine|ai|chip|chips|cloud)\b|\bphysical (?:body|form|world)\b|"
-    r"\bi was (?:trained|programmed|coded|created by|built by|developed)\b|"
+    r"\bi was (?:trained|programmed|coded|created by|built by|developed|made (?:last|by|in))\b|"
+    r"\bcomputers (?:do not|don'?t) have\b|"
     r"\bmy (?:developers?|programmers?|creators?|training|algorithms?|servers?)\b|"
     r"\bi (?:do not|don'?t) have (?:a )?(?:body|feelings)\b"
 )
@@ -162,7 +163,12 @@ def lectures(text: str, question: Question) -> bool:
     if _ALL_OF_A_KIND.match(text):
         return True
     is_praise = re.search(r"\b(?:best|favou?rite|fun|funnest)\b", text) is not None
-    return len(text.split()) >= 6 and _GENERAL.match(text) is not None and not is_praise
+    speaks_of_one = (
+        re.search(r"^(?:yes|yeah|yep|no|nope)\b|\b(?:his|her|its|hers) name\b", text) is not None
+    )
+    if is_praise or speaks_of_one:
+        return False
+    return len(text.split()) >= 6 and _GENERAL.match(text) is not None
 
 
 @lru_cache(maxsize=1_000)

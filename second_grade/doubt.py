@@ -24,7 +24,8 @@ _KNOWS_NOT = (
     r"teach) (?:it|that|those|this|us|me|either|yet)|i (?:forgot|forget) (?:his|her|the|my|its) (?:name|number|"
     r"age|answer|word|grade)|it depends|depends (?:on|how|what|if)|(?:it|they|story|book|question) (?:didn'?t|"
     r"doesn'?t|did not|don'?t) (?:say|tell)\b|"
-    r"ran out of|i need (?:more|help|a hint)|"
+    r"ran out of|i(?:'?d| would)? need (?:more|help|a hint|(?:my|some|the) (?:cubes|blocks|fingers|counters|paper|"
+    r"pencil|number line|sticks))|"
     r"i have(?:n'?t| not) (?:a clue|any idea)|i (?:have|got) no (?:idea|clue|answer)|"
     r"i (?:don'?t|do not|didn'?t) (?:have|get|got) (?:a|an|any|the|no) answer|"
     r"(?:nobody|no one|noone)(?: [\w']+){0,4} (?:knew|knows)\b|"
@@ -61,7 +62,7 @@ _NOT_YET = (
     r"got(?:ten)? (?:to|there)|get to|"
     r"cover\w*|try|tried|seen|saw|see|studied|been (?:told|taught)|check\w*|look\w*|read (?:about|that))"
     r"(?! (?:not|anything|that to))|"
-    r"i never (?:put|grew|thought|had|been|made|knew|got|counted|touched|met|asked|noticed|played)|don'?t (?:get|"
+    r"i never (?!mind\b|ever\b|eat\b|do\b|go\b)\w+|don'?t (?:get|"
     r"understand) (?!in|to|hurt|a\b|mad)\w+|"
     r"never (?:heard|learned|learnt|looked|tried|did|saw|seen|done|been told|checked|thought about)|"
     r"(?:we|i|they) (?:only|just|mostly) (?:do|did|done|got (?:up )?to|get (?:up )?to|know|knew|learn\w*|learnt|"
@@ -85,6 +86,7 @@ _ASKS_FIRST = (
     r"explain|show|give me|read (?:it|that)|"
     r"spell it|mean|do it)\b|(?:ask|give) me (?:another|a different|something|an easi|one more)|"
     r"(?:can|could) (?:i|we) (?:please )?(?:try|see|ask|look|skip|use|pass|do|draw|count|think)|"
+    r"i(?:'?d| would) (?:have to|need to|hafta) (?!say\b|guess\b|pick\b|go with\b|ask\b)\w+|"
     r"i(?:'?d| would) (?:have to|need to|want to|hafta) (?:try|look|count|check|see|think|ask (?:my|the|somebody|"
     r"someone) \w+ first)|"
     r"i (?:have|need|hafta|gotta) (?:to )?(?:try it|check|look it up|see it|think about)|let me (?:think|ask|look|"
@@ -120,6 +122,23 @@ _MEANING = re.compile(
     r"\b(?:which one|wich one|you mean|u mean|do i|counts? as|count (?:if|as)|supposed to|should i|"
     r"what does .* mean|what'?s (?:a|an|that)\b|rime)\b"
 )
+_ASKS_MEANING = re.compile(
+    r"\b(?:what|(?:which|wich) one)\b.*\bmean|^(?:mean|meaning)\b|"
+    r"^(?:um+ |uh+ |wait |but |so )*(?:what|wut|wat|whats|what'?s)(?: is| are| even)?"
+    r"(?: (?:a|an|the))? [\w']+(?: again| like)?$|^(?:huh|wut|what|wat)\b ?$|what(?:'?s| is) (?:that|it|this)\b|"
+    r"\bhow (?:do|does|should|would|am|can)\b|\bcounts? (?:as|if)\b|^(?:which|wich) one (?:is|was)\b|\bforg[eo]t|\bsomething\b|"
+    r"^is (?:it|that|this) (?:like|the same)\b|^what(?:'?s| is| are) (?:a|an|one|the)\b|\bis that (?:like|a|the)\b"
+)
+"""The question about the question: what a word means, which one is meant, how one does it."""
+_GUESS_ONLY = re.compile(
+    r"^(?:um+|uh+|hm+|i think|i guess|maybe|one of (?:them|those)|either)?$"
+)
+_EITHER = re.compile(
+    r"^(?:um+|uh+|hm+|maybe|like|i think|i guess|probably|about|around|its|it'?s|either|[ ,.])*"
+    r"\d+(?: maybe)?,? or (?:maybe |like )?\d+"
+    r"(?: i think| maybe| or something)?$"
+)
+"""Two numbers: "maybe like 40 or 50"."""
 _PIECES = re.compile(r"([.!?;…]+|,|\bbut\b|\bmaybe\b|\bso\b)")
 _BETWEEN = re.compile(r"\bmaybe (?:it )?(?:\w+,? ){1,3}(?:or |and )?maybe\b")
 _HARD = re.compile(
@@ -180,9 +199,42 @@ def asks_shortly(text: str, asked: Sequence[str]) -> bool:
     return _ASKS_SHORTLY.search(short) is not None
 
 
+def asks_meaning(text: str) -> bool:
+    """Whether a question asks what was asked, or how to do it: who says "whats a syllable" does not know. Who says "what
+    kind of birds" asks about something else."""
+    short = text.strip(" .,!?")
+    if re.match(r"^which (?!one\b)\w+", short):
+        return False  # "which story do you mean"
+    return _ASKS_MEANING.search(short) is not None or has_doubt(text)
+
+
+def asks_about_you(text: str) -> bool:
+    """Whether all of it is one question about who asked: "do you live by me"."""
+    short = text.strip(" .,!?")
+    return (
+        len(short.split()) <= 9
+        and not re.search(r"[.!?]", short)
+        and _ASKS_ABOUT_YOU.search(short) is not None
+    )
+
+
 def stays_between(text: str) -> bool:
-    """Whether it says two things and commits to neither: "maybe it floats maybe it sinks"."""
-    return _BETWEEN.search(text) is not None
+    """Whether it says two things and commits to neither: "maybe it floats maybe it sinks", "bigger? smaller?"."""
+    return (
+        _BETWEEN.search(text) is not None
+        or _EITHER.match(text.strip(" .,!?")) is not None
+        or _only_guesses(text)
+    )
+
+
+def _only_guesses(text: str) -> bool:
+    """Two short questions or more, and nothing said beside them but that one does not know."""
+    pieces = re.findall(r"[^.!?]+[.!?]*", text)
+    asked = [piece for piece in pieces if piece.rstrip().endswith("?")]
+    said = [piece.strip(" .,!?") for piece in pieces if not piece.rstrip().endswith("?")]
+    if len(asked) < 2 or any(len(piece.split()) > 6 for piece in asked):
+        return False
+    return all(_GUESS_ONLY.match(piece) or has_doubt(piece) for piece in said)
 
 
 def _echoes(text: str, asked: Sequence[str]) -> bool:

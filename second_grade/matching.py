@@ -75,7 +75,7 @@ _ALIKE = (
     "next besid",
     "you u us",
     "are r",
-    "its his her their your my our it's",
+    "its his her their ther your my our it's",
     "him them",
     "go went goe",
     "come came",

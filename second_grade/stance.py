@@ -27,6 +27,12 @@ _CORRECTION = re.compile(
     r"actually)\b|\bwait\b[,.!]?|"
     r"\b(?:first )?i (?:first )?thought\b[^.!?]*?\bbut\b(?: you have to \w+(?: so)?)?|"
     r"\b(?:no,? )?(?:hang on|hold on|scratch that|never ?mind|my bad)\b|"
+    r"\b(?:my (?:[\w']+ ){1,2}|(?:somebody|someone|some people|some kids|people|everybody|everyone|they|he|she|i(?! think\b)) )"
+    r"(?:says?|said|sed|thinks?|thought|told (?:me|us|everybody|everyone)|showed (?:me|us)|keeps? saying|used to think|"
+    r"almost (?:said|wrote|put)|was (?:going to|gonna) (?:say|put|write))\b[^.!?]*?\bbut\b"
+    r"(?: (?:that|it)(?:'s| is)? ?(?:makes no sense|doesn'?t make sense|not (?:true|right)|isn'?t (?:true|right)))?|"
+    r"\bpretend(?:ing|ed)?\b[^.!?]*?\bbut\b|"
+    r"^(?:um+ |well |oh )*i don'?t (?:like|play|want)\b[^.!?,]*?(?=\bi (?:like|play|love|want)\b)|"
     r"\bfirst,? i (?:got|said|had|did|put|counted|wrote)\b[^.!?]*?\bbut\b|"
     r"\bi (?:got|said|had|did|put|counted|wrote) [^.!?]{1,30}? (?:first|at first|before)\b[^.!?]*?\bbut\b)"
 )
@@ -89,6 +95,8 @@ _OF_ANOTHER = re.compile(
     r"\w+s (?:are|have|can|do))\b"
 )
 
+_OF_FAMILY = re.compile(r"^(?:and |but )?my (?!name\b|age\b|grade\b|class\b|teacher\b)[\w']+ (?:is|was|are|just turned|turned)\b")
+
 
 def claim(answer: str, question: Question) -> Claim:
     """What an answer claims; see the module."""
@@ -111,9 +119,10 @@ def claim(answer: str, question: Question) -> Claim:
 def _claim(text: str, question: Question) -> Claim:
     """The claim of a text in which nothing is taken back any more."""
     kind = kind_of(question)
-    if doubt.asks_back(text, question.asked) and _committed(text, question, kind, whole_only=True) is None:
-        return Claim(Stance.UNSURE)
-    if doubt.stays_between(text):
+    is_asked = doubt.asks_back(text, question.asked) or doubt.asks_about_you(text)
+    if is_asked and _committed(text, question, kind, whole_only=True) is None:
+        return Claim(Stance.UNSURE if doubt.asks_meaning(text) else Stance.OTHER)
+    if doubt.stays_between(numbers.in_digits(text, expected=kind is Kind.NUMBER)):
         return Claim(Stance.UNSURE)
     certain, was_unsure = doubt.without_doubt(text)
     if was_unsure:
@@ -126,8 +135,10 @@ def _claim(text: str, question: Question) -> Claim:
     is_guess = not was_unsure or doubt.guesses(text)
     if found is not None and (is_guess or found.stance is Stance.RIGHT or kind is not Kind.OPEN):
         return found
-    if was_unsure or doubt.asks_shortly(text, question.asked):
+    if was_unsure:
         return Claim(Stance.UNSURE)
+    if doubt.asks_shortly(text, question.asked):
+        return Claim(Stance.UNSURE if doubt.asks_meaning(text) else Stance.OTHER)
     said = attempts.attempt(certain, question, kind)
     if said is None:
         return Claim(Stance.OTHER)
@@ -339,6 +350,7 @@ def _phrase(text: str, question: Question, kind: Kind) -> Claim | None:
     is_binary = kind in (Kind.YES_NO, Kind.CHOICE)
     is_about_the_child = re.search(r"\byour\b|\b(?:are|do|did) you\b", question.wordings) is not None
     asks_what_it_is = re.search(r"\bare you an? ", question.wordings) is not None
+    asks_age_or_grade = re.search(r"\b(?:how old are|what grade are) you\b", question.wordings) is not None
     clauses = [piece.strip() for piece in re.split(r"[.!?;:…\n]+|,|\bbut\b", text) if piece and piece.strip()]
     conclusions = (
         [] if "why" in attempts.forms_of(question) else [found for clause in clauses for found in _SO.split(clause)[1:]]
@@ -348,7 +360,7 @@ def _phrase(text: str, question: Question, kind: Kind) -> Claim | None:
             continue
         if _WISHES.search(clause) and re.search(r"\bdo you have\b", question.wordings):
             continue
-        if asks_what_it_is and _OF_ANOTHER.search(clause):
+        if (asks_what_it_is and _OF_ANOTHER.search(clause)) or (asks_age_or_grade and _OF_FAMILY.search(clause)):
             continue
         affirmed = re.split(r"\b(?:not|instead of|rather than)\b", clause)[0]
         exact = _whole(_bare(clause), question) or _whole(_bare(affirmed), question)

@@ -15,10 +15,11 @@ LABELS = {"R": Stance.RIGHT, "M": Stance.MISTAKEN, "U": Stance.UNSURE, "O": Stan
 
 DATA = Path(__file__).with_name("data")
 BY_ITS_AUTHOR = ("answers_a.txt", "answers_b.txt")
-READ_WHILE_IMPROVED = ("answers_c.txt",)
+READ_WHILE_IMPROVED = ("answers_c.txt", "answers_g.txt")
 WRITTEN_TO_IMPROVE = ("answers_f.txt",)
 NEVER_READ = ("answers_d.txt", "answers_e.txt")
-"""Both by hands that had not seen the code. Nobody read the latter for the classifier's sake: keep it so."""
+NEWEST = ("answers_h.txt",)
+"""All three by hands that had not seen the code. Nobody read them for the classifier's sake: keep it so."""
 
 
 def labelled(*names: str) -> list[tuple[int, str, Stance, bool]]:
@@ -53,8 +54,8 @@ def test_claims_agree_with_the_labels(aside: bool) -> None:
 
 @pytest.mark.parametrize(
     ("names", "fewest", "least"),
-    [(READ_WHILE_IMPROVED, 400, 0.9), (WRITTEN_TO_IMPROVE, 500, 0.93), (NEVER_READ, 800, 0.85)],
-    ids=["read", "written to improve it", "never read"],
+    [(READ_WHILE_IMPROVED, 800, 0.9), (WRITTEN_TO_IMPROVE, 500, 0.93), (NEVER_READ, 800, 0.85), (NEWEST, 350, 0.82)],
+    ids=["read", "written to improve it", "never read", "never read, measured once"],
 )
 def test_claims_agree_with_labels_by_hands_that_had_not_seen_the_code(
     names: tuple[str, ...], fewest: int, least: float
@@ -71,6 +72,13 @@ def test_claims_agree_with_labels_by_hands_that_had_not_seen_the_code(
         (3, "5 take away 3 is 2 and 8 take away 2 is 6. so 26", Stance.MISTAKEN, "26"),
         (3, "26. No wait, 14!", Stance.RIGHT, "14"),
         (1, "15 and 8 is 25", Stance.MISTAKEN, "25"),
+        (1, "my brother says 22 but it's 23", Stance.RIGHT, "23"),
+        (1, "do i get to keep them?", Stance.OTHER, ""),
+        (2, "maybe 13 or 14", Stance.UNSURE, ""),
+        (2, "what kind of birds are they", Stance.OTHER, ""),
+        (4, "is it kim? or sam? i dont know", Stance.UNSURE, ""),
+        (33, "my sister is in third, im in second", Stance.RIGHT, "second"),
+        (34, "i was pretending to be a robot but im a real kid", Stance.RIGHT, "kid"),
         (4, "305 is less than 350", Stance.RIGHT, "350"),
         (4, "my brother has 100 points", Stance.OTHER, ""),
         (5, "4 tens and 7 ones", Stance.RIGHT, "4"),
