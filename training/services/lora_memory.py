@@ -23,14 +23,21 @@ CUDA_LIBRARY = "libtorch_cuda.so"
 LORA_PROCESSES = "LORA_PROCESSES"  # as the engine reads it
 FP32, HALF = 4, 2
 QUANTIZED = {"8bit": 1.02, "4bit": 0.5625}  # bytes of a layer's weight, its scales included
-QUANTIZER_BYTES = 100 * 2**20  # bitsandbytes, imported, and what packing the weights leaves behind
+# bitsandbytes, imported, and what packing the weights leaves behind
+QUANTIZER_BYTES = 100 * 2**20
 RUNTIME_BYTES = 500 * 2**20  # torch, transformers and PEFT, imported
-FORKED_BYTES = 240 * 2**20  # in each further process of a light base, beside weights and adapter: 155 to 240 MiB
-LAUNCHER_BYTES = 200 * 2**20  # `accelerate launch`, where several were asked for; what it starts shares nothing
+# in each further process of a light base, beside weights and adapter: 155 to 240 MiB
+FORKED_BYTES = 240 * 2**20
+# `accelerate launch`, where several were asked for; what it starts shares nothing
+LAUNCHER_BYTES = 200 * 2**20
 GPU_RUNTIME_BYTES = 700 * 2**20  # what CUDA keeps for itself
-ADAPTER_COPIES = 6  # weights, gradients, two of AdamW, the best so far, the checkpoint being written
+# weights, gradients, two of AdamW, the best so far, the checkpoint being written
+ADAPTER_COPIES = 6
 LOGIT_COPIES = 3  # logits, their softmax, their gradient
-HIDDEN_KEPT, INNER_KEPT, ADAPTED_KEPT = 16, 5, 4  # numbers kept for the backward pass, per token, layer and width
+# Numbers kept for the backward pass, per token, layer and width.
+HIDDEN_KEPT = 16
+INNER_KEPT = 5
+ADAPTED_KEPT = 4
 EVERY = "all-linear"  # as the engine calls all layers that can be adapted
 LIGHT_BYTES, FEWEST_ROWS = 128 * 2**20, 2  # as in the engine's forks.py
 TIED_BY_DEFAULT = (
@@ -42,7 +49,8 @@ TIED_BY_DEFAULT = (
     "gemma3_text",
     "lfm2",
 )  # by their configuration classes
-LONGEST_OVER_MEAN = 4  # a batch is as long as its longest row, and the version says only the mean
+# a batch is as long as its longest row, and the version says only the mean
+LONGEST_OVER_MEAN = 4
 
 
 @dataclass(frozen=True)
@@ -59,12 +67,18 @@ class Shape:
 
     @property
     def parameters(self) -> int:
-        return self.vocabulary * self.hidden * (1 if self.tied else 2) + self.in_matrices + self.hidden * self._norms
+        return (
+            self.vocabulary * self.hidden * (1 if self.tied else 2)
+            + self.in_matrices
+            + self.hidden * self._norms
+        )
 
     @property
     def in_matrices(self) -> int:
         """Parameters of the layers' matrices: all that fewer bits make smaller."""
-        return self.layers * (2 * self.hidden * (self.query + self.value) + 3 * self.hidden * self.inner)
+        return self.layers * (
+            2 * self.hidden * (self.query + self.value) + 3 * self.hidden * self.inner
+        )
 
     @property
     def _norms(self) -> int:
@@ -131,10 +145,20 @@ def shape_of(weights: str) -> Shape | None:
             vocabulary=int(config["vocab_size"]),
             hidden=hidden,
             layers=int(_first(config, "num_hidden_layers", "n_layer")),
-            inner=int(_first(config, "intermediate_size", "n_inner", "ffn_hidden_size", otherwise=4 * hidden)),
+            inner=int(
+                _first(
+                    config,
+                    "intermediate_size",
+                    "n_inner",
+                    "ffn_hidden_size",
+                    otherwise=4 * hidden,
+                )
+            ),
             query=heads * head,
             value=int(values) * head,
-            tied=bool(config.get("tie_word_embeddings", config.get("model_type") in TIED_BY_DEFAULT)),
+            tied=bool(
+                config.get("tie_word_embeddings", config.get("model_type") in TIED_BY_DEFAULT)
+            ),
         )
     except (KeyError, TypeError, ValueError):
         return None  # another family of models names its sizes otherwise: nothing is claimed about it
@@ -168,29 +192,44 @@ def _first(config: dict[str, Any], *names: str, otherwise: int | None = None) ->
 def _cached_config(name: str) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(name, "config.json") if "/" in name and not name.startswith("/") else None
+    found = (
+        try_to_load_from_cache(name, "config.json")
+        if "/" in name and not name.startswith("/")
+        else None
+    )
     return Path(found) if isinstance(found, str) else None
 
 
 def cores() -> int:
     """Of this machine, those that a run may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
 
 
-def need_here(weights: str, settings: dict[str, Any], mean_row_tokens: float, room: Room | None) -> Need | None:
+def need_here(
+    weights: str, settings: dict[str, Any], mean_row_tokens: float, room: Room | None
+) -> Need | None:
     """`need` on this machine, where `room` is; None where the base's sizes are unknown."""
     if (shape := shape_of(weights)) is None:
         return None
     gpus = room.gpus if room is not None else ()
-    processes, launched = len(gpus) or processes_of(weights, settings), _asked_processes() is not None
-    return need(shape, settings, mean_row_tokens, gpu=bool(gpus), processes=processes, launched=launched)
+    processes = len(gpus) or processes_of(weights, settings)
+    launched = _asked_processes() is not None
+    return need(
+        shape, settings, mean_row_tokens, gpu=bool(gpus), processes=processes, launched=launched
+    )
 
 
 def processes_of(weights: str, settings: dict[str, Any]) -> int:
     """How many processes train on a processor on a base in this folder: as many as were asked for, else several for a light one."""
     if asked := _asked_processes():
         return asked
-    files = [file.stat().st_size for file in Path(weights).glob("*.safetensors")] if Path(weights).is_dir() else []
+    files = (
+        [file.stat().st_size for file in Path(weights).glob("*.safetensors")]
+        if Path(weights).is_dir()
+        else []
+    )
     if not files or sum(files) > LIGHT_BYTES or settings.get("quantization") in QUANTIZED:
         return 1
     rows = int(settings.get("batch_size", 16))
@@ -216,16 +255,23 @@ def need(
     so many processes that share each batch: all on this machine's processor, or each on a GPU of its own. On a processor they
     are forked from one, or were `launched`, each from nothing."""
     bits = QUANTIZED.get(str(settings.get("quantization")))
-    size = HALF if gpu and bits is None else FP32  # what is left whole beside fewer bits is in fp32
+    # What is left whole beside fewer bits is in fp32.
+    size = HALF if gpu and bits is None else FP32
     modules = settings.get("target_modules") or ["q_proj", "v_proj"]
     adapted = shape.adapted(modules.split(",") if isinstance(modules, str) else list(modules))
-    longest = min(int(settings.get("max_length", 512)), round(LONGEST_OVER_MEAN * mean_row_tokens))
+    longest = min(
+        int(settings.get("max_length", 512)), round(LONGEST_OVER_MEAN * mean_row_tokens)
+    )
     rows = int(settings.get("batch_size", 16))
     if settings.get("training") == "dpo":
         rows *= 2  # both answers of a pair are conversations of their own
     tokens = (-(-rows // processes) if gpu else rows) * max(1, longest)
     together = 1 if gpu else processes  # those that share this memory
-    per_layer = HIDDEN_KEPT * shape.hidden + INNER_KEPT * shape.inner + ADAPTED_KEPT * sum(wide for wide, _ in adapted)
+    per_layer = (
+        HIDDEN_KEPT * shape.hidden
+        + INNER_KEPT * shape.inner
+        + ADAPTED_KEPT * sum(wide for wide, _ in adapted)
+    )
     kept = per_layer * shape.layers
     if settings.get("gradient_checkpointing"):
         kept = per_layer + shape.hidden * shape.layers
@@ -236,8 +282,16 @@ def need(
         + (QUANTIZER_BYTES if bits else 0)
         + (LAUNCHER_BYTES if launched and together > 1 else 0)
         + (together - 1) * (RUNTIME_BYTES if launched else FORKED_BYTES),
-        weights=together * round(size * (shape.parameters - shape.in_matrices) + (bits or size) * shape.in_matrices),
-        adapter=together * ADAPTER_COPIES * FP32 * rank * shape.layers * sum(a + b for a, b in adapted),
+        weights=together
+        * round(
+            size * (shape.parameters - shape.in_matrices) + (bits or size) * shape.in_matrices
+        ),
+        adapter=together
+        * ADAPTER_COPIES
+        * FP32
+        * rank
+        * shape.layers
+        * sum(a + b for a, b in adapted),
         activations=tokens * (kept * size + logits),
     )
 
@@ -266,12 +320,22 @@ def _gpu_room() -> Room | None:
     if tool is None or (visible is not None and visible.strip() in ("", "-1")):
         return None
     chosen = [f"--id={visible}"] if visible else []
-    asked = [tool, *chosen, "--query-gpu=memory.free,memory.total,name", "--format=csv,noheader,nounits"]
+    asked = [
+        tool,
+        *chosen,
+        "--query-gpu=memory.free,memory.total,name",
+        "--format=csv,noheader,nounits",
+    ]
     try:
-        said = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout
+        said = subprocess.run(
+            asked, capture_output=True, text=True, timeout=10, check=True
+        ).stdout
         gpus = [_gpu(line) for line in said.splitlines()]
     except (OSError, subprocess.SubprocessError, ValueError) as silent:
-        log.warning("nvidia-smi does not tell the memory of the GPUs, so that of the machine is taken: %s", silent)
+        log.warning(
+            "nvidia-smi does not tell the memory of the GPUs, so that of the machine is taken: %s",
+            silent,
+        )
         return None
     processes = _asked_processes() or len(gpus)
     if not gpus or processes > len(gpus):  # the engine then leaves them all alone
@@ -309,7 +373,9 @@ def refusal(need: Need, room: Room, *, alone: bool) -> str | None:
     if need.total <= there:
         return None
     if need.runtime + need.weights > there:
-        fix = "Choose a smaller base model, or ask the instructor for a machine with more memory."
+        fix = (
+            "Choose a smaller base model, or ask the instructor for a machine with more memory."
+        )
     else:
         fix = "Lower the batch size or the longest row, adapt fewer layers, or choose a smaller base model."
     when = "free now" if alone else "in all"
@@ -318,7 +384,9 @@ def refusal(need: Need, room: Room, *, alone: bool) -> str | None:
 
 def sentence(need: Need, room: Room | None) -> str:
     """For the estimate: what it needs beside what there is."""
-    parts = f"{in_words(need.weights)} for the base model, {in_words(need.activations)} for a batch"
+    parts = (
+        f"{in_words(need.weights)} for the base model, {in_words(need.activations)} for a batch"
+    )
     there = f"; {in_words(room.free)} of {room.kind} is free now" if room else ""
     return f"It needs about {in_words(need.total)} ({parts}){there}."
 
