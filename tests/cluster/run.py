@@ -130,6 +130,8 @@ def main(wanted: list[str]) -> int:
         print(f"Skipped: {reason}.")
         (ROOT / "cluster.json").write_text(json.dumps([]) + "\n")
         return 0
+    # What is built is taken down again, also where somebody ends this.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = Path(tempfile.mkdtemp(prefix="course-cluster-", dir="/tmp"))
     folder.chmod(0o711)  # PostgreSQL's own user enters its folder in it
     told = []
