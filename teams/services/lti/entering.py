@@ -209,6 +209,8 @@ def path_for(membership: Membership, target: str) -> str:
     course, team = [membership.course_id], membership.team_id
     if membership.role == Role.PROFESSOR:
         return reverse("grading_queue", args=course)
+    if membership.role in (Role.ASSISTANT, Role.OBSERVER):
+        return reverse("course_home", args=course)
     if membership.role == Role.INSTRUCTOR:
         pages = {
             "plan": "course_plan",
