@@ -117,6 +117,8 @@ class Lms:
     def connect(self, connection: LmsConnection, **other: Any) -> LmsConnection:
         connections.fill(connection=connection, person=None, wanted=self.wanted(**other))
         LmsConnection.objects.filter(pk=connection.pk).update(is_on=True)
+        # Here, in the test's own thread: the server's threads do not see what a test has not committed.
+        self.registration.set_tool_key_set(keys.public_keys())
         connection.refresh_from_db()
         return connection
 
@@ -149,11 +151,7 @@ class Lms:
         return {"state": answer["state"], "id_token": answer["id_token"]}
 
     def take_links(self, token: str) -> list[dict[str, Any]]:
-        self._knows_the_tool()
         return list(self.platform.validate_deeplinking_resp({"JWT": token}))
-
-    def _knows_the_tool(self) -> None:
-        self.registration.set_tool_key_set(keys.public_keys())
 
     def score_of(self, subject: str) -> dict[str, Any] | None:
         """The newest."""
@@ -306,7 +304,6 @@ def _reply(lms: Lms, method: str, path: str, query: dict[str, str], headers: Any
         lms.registered.append({"token": headers.get("Authorization", ""), **json.loads(body)})
         return 200, {"client_id": CLIENT, TOOL: {"deployment_id": DEPLOYMENT}}, {}
     if path == "/token":
-        lms._knows_the_tool()
         return 200, lms.platform.get_access_token(dict(parse_qsl(body.decode()))), {}
     if lms.break_next:
         return lms.break_next.pop(0), {"message": "out of order"}, {}
