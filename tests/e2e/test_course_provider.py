@@ -105,7 +105,9 @@ def test_a_team_trains_at_its_courses_provider_and_here_and_compares_both(
     there = train(student, team, NAME, "At the faculty's account")
     expect(student.locator("#run-status")).to_contain_text(NAME)
     expect(student.locator("#run-cost")).to_contain_text("Charged")
-    read_the_verdict(student)
+    verdict = student.locator("#run-verdict")
+    expect(verdict.get_by_role("row", name="the base, untrained")).to_be_visible()
+    expect(verdict.get_by_role("row", name="this run")).to_contain_text("of 5")
     follow(student.get_by_role("link", name="Chat with it"))
     assert len(ask(student, "What is 7 + 5?")) > 3
     here = train(student, team, "tiny", "Here")
