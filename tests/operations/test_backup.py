@@ -184,7 +184,7 @@ def test_what_is_written_meanwhile_is_not_in_a_snapshot(world, tmp_path, monkeyp
 
 
 def test_a_file_that_changes_all_the_while_is_named_and_not_copied(tmp_path, monkeypatch):
-    var, made = tmp_path / "var", Manifest("1", "now", "sqlite", {})
+    var, made = tmp_path / "kept", Manifest("1", "now", "sqlite", {})
     var.mkdir()
     (var / "steady").write_text("steady")
     (var / "restless").write_text("x")
