@@ -26,7 +26,7 @@ from teams.models import Course, DiskAccount, Hold, HoldState, User
 from teams.services.archive_exports import ExportRefused
 from training import methods
 from training.models import Artifact, TrainingRun
-from training.run_files import is_file_in, open_in
+from training.services import run_storage
 from training.services.bundle import model_proof
 
 OURS = ("teams", "datasets", "training", "evaluation")
@@ -58,6 +58,9 @@ LEFT_OUT = frozenset(
         "training.endpointcall",
         "training.apifile",  # what it became, a dataset and a run, comes along
         "training.finetuningjob",
+        "training.host",
+        "training.modelserver",  # of the operator
+        "training.loadedadapter",
         "training.mergedmodel",  # made anew where somebody asks for it
     }
 )
@@ -148,7 +151,8 @@ def in_order() -> list[type[models.Model]]:
 
 
 def write(course: Course, out: IO[bytes]) -> None:
-    """As the course is at this moment. Raises ArchiveRefused while something is still running."""
+    """As the course is at this moment. Raises ExportRefused while something is still running, and where one of its files cannot
+    be given now: a course that lacks one must not be taken for whole, for it may be deleted next."""
     with one_moment():
         refuse_while_busy(course)
         _write(course, out)
@@ -203,12 +207,12 @@ def _write(course: Course, out: IO[bytes]) -> None:
             "people.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in known)
         )
         archive.writestr(tables.PROOFS, "".join(_proofs(course)))
-        for artifact in Artifact.objects.filter(run__team__course=course).select_related("run"):
-            if not is_file_in(artifact.run.folder, artifact.path):
-                continue
+        for artifact in Artifact.objects.filter(run__team__course=course).select_related(
+            "run__team"
+        ):
             name = f"runs/{artifact.run.key}/{artifact.path}"
             with (
-                open_in(artifact.run.folder, artifact.path) as file,
+                run_storage.opened_for_export(artifact.run, artifact.path) as file,
                 archive.open(name, "w", force_zip64=True) as member,
             ):
                 shutil.copyfileobj(file, member)

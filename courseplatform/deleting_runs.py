@@ -4,7 +4,6 @@ What must stay is refused: what was handed in, and what other runs were taken fr
 `training.services.deleted.hold_still` first, which waits for the lock that is taken here.
 """
 
-import shutil
 from dataclasses import dataclass
 
 from django.db import models, transaction
@@ -25,6 +24,7 @@ from evaluation.models import (
 from teams import live
 from teams.models import HoldState, Notice, Purpose, SubjectKind, Team, User
 from teams.services import archive_exports, audit, disk
+from teams.services.storage import files
 from training.models import CallStatus, DeletedRun, Origin, TrainingRun
 from training.providers.openai_api import ProviderAway, ProviderRefused
 from training.services import cloud
@@ -248,11 +248,12 @@ def _delete_rows(run: TrainingRun, person: User) -> None:
         deleted_by=person,
     )
     archive_exports.forget_runs(run.team, run.number)
+    files.forget_rows(run.place)
     TrainingRun.objects.filter(pk=run.pk).delete()
 
 
 def _remove_files(run: TrainingRun, topics: list[str]) -> None:
-    shutil.rmtree(run.folder, ignore_errors=True)
+    files.destroy(run.place)
     disk.release(run.disk_key)
     live.forget(topics)
     forget_freed_pages()

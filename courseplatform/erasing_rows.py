@@ -18,11 +18,13 @@ from evaluation.models import BetterAnswer
 from teams import queues
 from teams.models import NoticeKind, Team, User
 from teams.services import archive_exports, audit, notices, proofs
+from teams.services.storage import files
+from teams.services.storage.shelves import FileLost
+from training.archives.manifest import ROW_FILES
 from training.models import TrainingRun
 
 log = logging.getLogger(__name__)
 
-ROW_FILES = ("train.jsonl", "validation.jsonl")
 SHORTEST_REASON = 8
 RETRIES = 2
 UNDER_WAY = (
@@ -101,7 +103,7 @@ def erase(
     said = erasing.wordings(team, row_id)
     for run in TrainingRun.objects.filter(team=team):
         for name in ROW_FILES:
-            _without_row(run.file(name), said)
+            _forget_in(run, name, said)
     found = erasing.erase_row(team=team, row_id=row_id)
     if not found.versions:
         raise ErasureRefused("This row is in no version any more.")
@@ -158,14 +160,33 @@ def _refuse_if_wrong(team: Team, reason: str) -> None:
         )
 
 
-def _without_row(path: Path, found: Erased) -> None:
+def _forget_in(run: TrainingRun, name: str, said: Erased) -> None:
+    """In the file as it is stored too, wherever that is. Raises StorageAway: then nothing counts as erased yet."""
+    try:
+        path = files.local(run.place, name)
+    except FileLost:
+        files.forget_files(
+            run.place, name
+        )  # nobody can read it any more; what may be left of it goes
+        return
+    changed = _without_row(path, said)
+    if not changed or files.found(run.place, name) is None:
+        return
+    kept = files.keep(run.place, name)
+    if kept is not None:
+        run.artifacts.filter(path=name).update(sha256=kept.sha256, size=kept.size)
+
+
+def _without_row(path: Path, found: Erased) -> bool:
     """Leave the lines out that say what the row said. Engines' files have an id a line; a provider's have none."""
     if not path.is_file() or path.is_symlink():
-        return
+        return False
     temporary = path.with_name(path.name + ".part")
     with path.open(encoding="utf-8") as lines, temporary.open("w", encoding="utf-8") as kept:
         kept.writelines(line for line in lines if not _says(line, found))
+    changed = temporary.stat().st_size != path.stat().st_size
     temporary.replace(path)
+    return changed
 
 
 def _says(line: str, found: Erased) -> bool:

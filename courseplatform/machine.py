@@ -11,6 +11,7 @@ from courseplatform import redis_server
 from courseplatform.supervisor import Service
 from datasets.services.base_folders import TINY, base_folder
 from teams import queues
+from training.services import bringing
 
 RQ = [
     "--worker-class",
@@ -30,7 +31,7 @@ PARTS = {
     "web": ("web",),
     "training": ("lora-warm", "worker-training"),
     "quick": ("worker-quick", "worker-interviews", "worker-files"),
-    "models": ("model-server", "program-server"),
+    "models": ("model-server", "program-server", "bring-files"),
     "schedule": ("scheduler",),
 }
 """What `manage.py start --only` names, and the processes that it means."""
@@ -146,6 +147,7 @@ def services(ports: Ports, env: dict[str, str], *, bind: str = LOOPBACK) -> list
         Service("worker-interviews", [*manage, "rqworker", queues.INTERVIEWS, *RQ], env),
         Service("worker-files", [*manage, "rqworker", queues.FILES, *RQ], env),
         Service("scheduler", [*manage, "schedule"], env),
+        *_bringing(manage, env),
         Service("web", [sys.executable, *web], env, vital=True),
     ]
 
@@ -161,10 +163,19 @@ def services_of(
     return chosen
 
 
+def _bringing(manage: list[str], env: dict[str, str]) -> list[Service]:
+    """Only where files are in a storage: else they lie on this machine already."""
+    if bringing.socket_path() is None:
+        return []
+    return [Service("bring-files", [*manage, "bring_files"], env)]
+
+
 def _model_services(ports: Ports, env: dict[str, str], bind: str) -> list[Service]:
     engine_env = engine_environment(env)
     python = [sys.executable, "-P", "-m"]
     runs = ["--runs-root", str(settings.RUNS_ROOT)]
+    if (brought := bringing.socket_path()) is not None:
+        runs += ["--fetch-from", str(brought)]
     added = ["--base-list", str(settings.VAR_DIR / "base_models.json")]
     # It answers for runs of earlier versions; what teams start from now is in the list.
     base = f"{TINY}={base_folder(TINY)}"

@@ -33,6 +33,7 @@ def known_secrets() -> list[str]:
     """Every secret text of this process, longest first, also as it stands in an address."""
     found = {str(getattr(settings, name, "") or "") for name in NAMES}
     found |= set(getattr(settings, "SECRET_KEY_FALLBACKS", []))
+    found |= set(settings.STORAGE_SECRETS)
     found |= (
         set(settings.KEPT_SECRETS.values())
         | set(sealing.opened())
@@ -73,7 +74,8 @@ class Filter(SafeExceptionReporterFilter):
     """Django's own hides settings by name. Ours also hides addresses that carry a password, and works with DEBUG too."""
 
     hidden_settings = re.compile(
-        "API|AUTH|TOKEN|KEY|SECRET|PASS|SIGNATURE|HTTP_COOKIE|_URL|RQ_|DATABASES|EMAIL", re.I
+        "API|AUTH|TOKEN|KEY|SECRET|PASS|SIGNATURE|HTTP_COOKIE|_URL|STORAGE|KEPT_ON|RQ_|DATABASES|EMAIL",
+        re.I,
     )
 
     def is_active(self, request: HttpRequest | None) -> bool:

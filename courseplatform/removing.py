@@ -4,9 +4,7 @@ The tables are the archive's, in the opposite order: what is deleted is what the
 and grades stay protected from being deleted along with something.
 """
 
-import shutil
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from django.db import models, transaction
 from django.db.models import Q
@@ -29,8 +27,10 @@ from teams.models import (
     Team,
     User,
 )
+from teams.places import folder_of
 from teams.services import audit, erasing, proofs
 from teams.services.lti import connections
+from teams.services.storage import files
 from training.models import ENDED, TrainingRun
 from training.services import cloud
 
@@ -89,14 +89,14 @@ def delete_course(
         left = [file_id for run in _with_uploads(course) for file_id in run.provider_files]
         if left and not leave_uploads:
             raise UploadsRemain(left)
-        folders = [run.folder for run in TrainingRun.objects.filter(team__course=course)]
-        runs = len(folders)
-        folders += [one.folder for one in Import.objects.filter(team__course=course)]
-        folders += [
-            one.folder
+        places = [run.place for run in TrainingRun.objects.filter(team__course=course)]
+        runs = len(places)
+        places += [one.place for one in Import.objects.filter(team__course=course)]
+        places += [
+            one.place
             for one in ArchiveImport.objects.filter(Q(team__course=course) | Q(course=course))
         ]
-        folders += [one.folder for one in ArchiveExport.objects.filter(course=course)]
+        places += [one.place for one in ArchiveExport.objects.filter(course=course)]
         counts: dict[str, object] = {
             "people": course.memberships.count(),
             "teams": course.teams.count(),
@@ -106,8 +106,11 @@ def delete_course(
         students = list(_students_of_this_course_alone(course))
         topics = _topics(course)
         connections.forget_course(course)
-        manifests = [proofs.manifest("files of runs and uploads", folder) for folder in folders]
+        manifests = [
+            proofs.manifest("files of runs and uploads", folder_of(place)) for place in places
+        ]
         gone = delete_rows(course)
+        _forget_files(places)
         erasing.forget_platform_wide(students)
         User.objects.filter(pk__in=[student.pk for student in students]).delete()
         for imported in names:
@@ -125,7 +128,7 @@ def delete_course(
         audit.record(
             course=None, person=person, action="course deleted", what=name, before=before
         )
-        transaction.on_commit(lambda: _remove_files(folders))
+        transaction.on_commit(lambda: _remove_files(places))
     live.forget(topics)
 
 
@@ -173,9 +176,15 @@ def _rows(model: type[models.Model], course: Course) -> models.QuerySet[models.M
     return model._base_manager.filter(**{archive.paths()[model][0]: course.pk})
 
 
-def _remove_files(folders: list[Path]) -> None:
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+def _forget_files(places: list[str]) -> None:
+    """In the transaction, so that they are destroyed even where storage is away at its end."""
+    for place in places:
+        files.forget_rows(place)
+
+
+def _remove_files(places: list[str]) -> None:
+    for place in places:
+        files.destroy(place)
     forget_freed_pages()
 
 
@@ -193,8 +202,9 @@ def remove_team(*, team: Team, person: User) -> None:
                 f"{team} has data, runs or costs, which stay on record. Move its people to other teams instead."
             )
         audit.record(course=team.course, person=person, action="team removed", what=team.name)
-        folders = [one.folder for one in Import.objects.filter(team=locked)]
-        folders += [one.folder for one in ArchiveImport.objects.filter(team=locked)]
-        folders += [one.folder for one in ArchiveExport.objects.filter(team=locked)]
+        places = [one.place for one in Import.objects.filter(team=locked)]
+        places += [one.place for one in ArchiveImport.objects.filter(team=locked)]
+        places += [one.place for one in ArchiveExport.objects.filter(team=locked)]
         locked.delete()
-        transaction.on_commit(lambda: _remove_files(folders))
+        _forget_files(places)
+        transaction.on_commit(lambda: _remove_files(places))

@@ -15,7 +15,7 @@ import environ
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from courseplatform import private_files
+from courseplatform import private_files, storage_url
 from courseplatform.version import (
     VERSION as VERSION,  # which processes tell, see `teams.presence`
 )
@@ -101,6 +101,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "courseplatform.bodies.RefusedBodyMiddleware",
     "courseplatform.full_disk.FullDiskMiddleware",
+    "courseplatform.storage_away.StorageAwayMiddleware",
     "courseplatform.error_pages.LostPageMiddleware",
     "teams.impersonation.ReadOnlyMiddleware",
     "teams.lms_sessions.OneCourseMiddleware",
@@ -218,14 +219,11 @@ STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "courseplatform" / "static"]
 WHITENOISE_USE_FINDERS = DEBUG
-if not DEBUG:
-    STORAGES = {
-        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-        "staticfiles": {
-            "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage",
-            "OPTIONS": {"file_permissions_mode": 0o644, "directory_permissions_mode": 0o755},
-        },
-    }
+KEPT_ON = storage_url.plan(
+    env("STORAGE_URL", default=""), env("STORAGE_ALSO", default=""), debug=DEBUG
+)
+STORAGE_SHELF, STORAGE_SIGNED_DOWNLOADS = KEPT_ON.shelf, KEPT_ON.signed
+STORAGE_SHELVES, STORAGE_SECRETS, STORAGES = KEPT_ON.shelves, KEPT_ON.secrets, KEPT_ON.backends
 MEDIA_ROOT = VAR_DIR / "media"
 FILE_UPLOAD_PERMISSIONS = (
     0o600  # Django's own default lets every user of the server read what was uploaded
@@ -348,6 +346,9 @@ CHECKPOINT_KEPT_DAYS = env.int("CHECKPOINT_KEPT_DAYS", default=14)
 MERGED_KEPT_DAYS = env.int("MERGED_KEPT_DAYS", default=7)
 DATASET_MAX_BYTES = env.int("DATASET_MAX_BYTES", default=200 * 1024 * 1024)
 RUN_ARCHIVE_MAX_BYTES = env.int("RUN_ARCHIVE_MAX_BYTES", default=1024**3)
+# How long a finished run waits for a storage that is away, and how often its checkpoint is stored at most.
+STORAGE_PATIENCE_SECONDS = env.int("STORAGE_PATIENCE_SECONDS", default=900)
+STORAGE_CHECKPOINT_SECONDS = env.int("STORAGE_CHECKPOINT_SECONDS", default=20)
 COURSE_ARCHIVE_MAX_BYTES = env.int("COURSE_ARCHIVE_MAX_BYTES", default=2 * 1024**3)
 PRIVACY_MODEL = env.bool(
     "PRIVACY_MODEL", default=True
@@ -355,6 +356,7 @@ PRIVACY_MODEL = env.bool(
 DATASET_MAX_ROWS = env.int("DATASET_MAX_ROWS", default=200_000)
 CHAT_MAX_MESSAGE_CHARACTERS = env.int("CHAT_MAX_MESSAGE_CHARACTERS", default=4_000)
 CHAT_MAX_ANSWER_TOKENS = env.int("CHAT_MAX_ANSWER_TOKENS", default=300)
+HOST_NAME = env.str("HOST_NAME", default="")  # empty: as the machine calls itself
 RUN_LEASE_SECONDS = env.int("RUN_LEASE_SECONDS", default=60)
 RECONCILE_SECONDS = env.int("RECONCILE_SECONDS", default=15)
 PACE_TRIAL_SECONDS = env.float(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
 
-import httpx
 import redis
 from django.conf import settings
 from django.utils import timezone
@@ -15,7 +14,7 @@ from rq import Worker
 from courseplatform import service_state
 from teams.models import Course
 from training.models import ACTIVE, RunStatus, TrainingRun
-from training.services import queue
+from training.services import model_server, queue
 
 PATIENCE_SECONDS = 1.0
 FEW_BYTES = 5 * 1024**3
@@ -95,6 +94,10 @@ SERVICES = {
         "The files worker",
         "Large uploads, archives, and reports of large versions wait.",
     ),
+    "bring-files": (
+        "The file carrier",
+        "Bots that were trained on another host do not answer here.",
+    ),
     "scheduler": (
         "The scheduler",
         "Runs that lost their worker are not recovered by themselves.",
@@ -125,18 +128,12 @@ def servers() -> list[Server]:
 
 
 def _trouble(url: str) -> str:
-    address = url.removesuffix("/").removesuffix("/v1") + "/healthz"
-    try:
-        answer = httpx.get(address, timeout=PATIENCE_SECONDS)
-    except httpx.TimeoutException:
-        return "does not answer within a second: it is busy loading a model, or it hangs."
-    except httpx.HTTPError:
-        if settings.SERVICE_STATE:
-            return "is not running. It is started again by itself."
-        return "is not running. Start the platform again, or ask whoever runs it."
-    if answer.status_code == httpx.codes.OK:
-        return ""
-    return f"answers with error {answer.status_code}. Its log says more: ask whoever runs the platform."
+    said = model_server.trouble(url, key=settings.SERVICE_TOKEN, patience=PATIENCE_SECONDS)
+    if said != model_server.NOT_RUNNING:
+        return said
+    if settings.SERVICE_STATE:
+        return f"{said} It is started again by itself."
+    return f"{said} Start the platform again, or ask whoever runs it."
 
 
 def workers(course: Course) -> tuple[list[WorkerState], str]:

@@ -139,6 +139,8 @@ TABLE: dict[str, Access] = {
     "course_provider": Access.INSTRUCTOR,
     "platform_providers": Access.STAFF,
     "platform_provider": Access.STAFF,
+    "platform_model_servers": Access.STAFF,
+    "platform_model_server": Access.STAFF,
     "base_model_new": Access.INSTRUCTOR,
     "base_model_switch": Access.INSTRUCTOR,
     "base_model_try": Access.INSTRUCTOR,

@@ -69,6 +69,7 @@ from training.models import (
     Hosting,
     MergedModel,
     MergeStatus,
+    ModelServer,
     Origin,
     Sweep,
     TrainingRun,
@@ -131,6 +132,11 @@ class World:
             return Provider.objects.get(from_environment=True).pk
         return self.provider.pk
 
+    def _server(self) -> int:
+        told = {"base_sha256": "ab" * 32, "served_name": "base", "runs_folder": "/srv/runs", "enabled": False}
+        made, _ = ModelServer.objects.get_or_create(address="http://gpu1.example:8000/v1", defaults=told)
+        return made.pk
+
     def _number(self, name: str) -> int:
         if name in ("calibration_detail", "calibration_choose", "grade_version"):
             return 1
@@ -185,6 +191,7 @@ class World:
             "provider_id": self._provider(name),
             "connection_id": self.team.course.lms_connections.get().pk,
             "linked_id": self.team.course.lms_courses.get().pk,
+            "server_id": self._server(),
             "file_id": self.job.rows_id,
             "job_id": self.job.public_id,
             "model": self.job.model,

@@ -8,6 +8,7 @@ from training.services import (
     execute,
     imported,
     merging,
+    model_servers,
     provider_trial,
     speed_trial,
 )
@@ -43,3 +44,7 @@ def try_provider(provider_id: int) -> str:
 
 def make_merged_model(merged_id: int) -> str:
     return merging.make(merged_id)
+
+
+def load_adapter(run_id: int) -> str:
+    return model_servers.load_everywhere(run_id)

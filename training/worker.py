@@ -14,12 +14,14 @@ from typing import Any
 
 import redis
 from django.conf import settings
+from django.db import DatabaseError, connections
 from rq import Worker
 
 from teams import presence
 from training.tether import PR_SET_PDEATHSIG
 
 log = logging.getLogger(__name__)
+BEAT_SECONDS = 25.0
 
 TELL_SECONDS = 30.0
 LEAVE_SECONDS = 30.0  # an engine's checkpoint, and the run's row; then its process is killed
@@ -48,8 +50,18 @@ class SafeWorker(Worker):  # type: ignore[misc]  # RQ ships no types that mypy f
             presence.leave(self._as_told("drains"))
 
     def heartbeat(self, *args: Any, **options: Any) -> None:
+        """RQ's own, in Redis; who works here, for people; and the host's row, from the worker that trains: what launch and
+        claims go by."""
         super().heartbeat(*args, **options)
         self._tell("drains" if self._shutdown_requested_date else "works")
+        if (
+            "training" in self.queue_names()
+            and time.monotonic() - self._host_told >= BEAT_SECONDS
+        ):
+            self._host_told = time.monotonic()
+            _tell_host()
+
+    _host_told = -1e9
 
     def _tell(self, state: str) -> None:
         """Which version works here on what; twice a minute, and when it changes."""
@@ -166,3 +178,16 @@ def _lives(pid: int) -> bool:
         return told.rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def _tell_host() -> None:
+    """A database that is away is no reason to stop: the next beat tells it."""
+    from training.services import hosts, run_storage
+
+    try:
+        hosts.beat()
+        run_storage.clear_scratch()
+    except (DatabaseError, OSError) as error:
+        log.warning("the host's row is not told: %s", error)
+    finally:
+        connections.close_all()  # nothing may be open when the worker forks

@@ -6,12 +6,12 @@ import msgspec
 
 from courseplatform.course_archive.rows import ArchiveRefused
 from courseplatform.course_archive.tables import RUN
+from teams.safe_files import file_in
 from training.archives.adapter import AdapterConfig
 from training.archives.manifest import CONFIG, PROGRAM, RESULT
 from training.archives.program import Program, document
 from training.models import Artifact, Hosting, TrainingRun
-from training.run_files import file_in
-from training.services import adapters, finish, json_files, kept_files
+from training.services import adapters, finish, json_files, kept_files, run_storage
 from training.services.base_names import name_base
 from training.services.endpoints import public_address
 
@@ -71,7 +71,7 @@ class Artefacts:
             json_files.write_json(run.file(RESULT), run.result)
         if run.is_adapter:
             name_base(run.folder, run.base_model)
-        Artifact.objects.bulk_create(finish.collect_artifacts(run))
+        Artifact.objects.bulk_create(run_storage.keep_artifacts(run))
 
     def _rewritten(self, run: TrainingRun, said: Files) -> dict[str, bytes]:
         """Files that this platform writes in its own words."""

@@ -4,7 +4,6 @@ Until the last step nobody is a member of the course, so nobody sees half of it.
 is undone: its rows, its people and its files.
 """
 
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
@@ -23,6 +22,7 @@ from teams import sandbox
 from teams.models import AT_WORK, ArchiveImport, BudgetAccount, Course, Membership, Role, User
 from teams.services import archive_imports, audit, ledger_sums
 from teams.services.imported_people import NOWHERE
+from teams.services.storage import files
 from training.models import TrainingRun
 from training.services import base_models, kept_files
 
@@ -75,7 +75,7 @@ def read_course_archive(*, import_id: int, attempt: int) -> str:
 
 def bring_course(*, import_: ArchiveImport, beat: Callable[[str], None]) -> Course:
     """Raises ArchiveRefused or sandbox.SandboxError with a sentence, and leaves nothing behind then."""
-    inputs = {"upload": import_.file_path}
+    inputs = {"upload": files.local(import_.place, import_.file_path.name)}
     with sandbox.opened(
         CHILD, limits=LIMITS, files=inputs, folder=import_.folder / "box"
     ) as box:
@@ -100,10 +100,10 @@ def undo(import_: ArchiveImport) -> None:
     if found is None:
         return
     if found.course is not None:
-        folders = [run.folder for run in TrainingRun.objects.filter(team__course=found.course)]
+        places = [run.place for run in TrainingRun.objects.filter(team__course=found.course)]
         removing.delete_rows(found.course)
-        for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
+        for place in places:
+            files.forget(place)
     found.names().delete()
 
 

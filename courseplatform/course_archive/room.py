@@ -48,7 +48,7 @@ def settle(arrival: "Arrival", course: Course) -> None:
     """In place of the whole: what lies there, team by team. A team may then have more than its limit: its instructor sees it."""
     disk.release(arrival.import_.disk_key)
     for run in TrainingRun.objects.filter(team__course=course).select_related("team__course"):
-        if run.folder.exists():
+        if run.artifacts.exists():
             run_disk.count(run)
     for team in course.teams.select_related("course"):
         count_rows(team)

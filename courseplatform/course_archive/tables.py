@@ -76,7 +76,7 @@ TABLES = (
         course_id="teams.course",
         never="provider_id weights_sha256 trouble trial trial_stage trial_attempts trial_alive_at facts",
     ),
-    table("training.trainingpolicy", "team_runs_at_once", course_id="teams.course"),
+    table("training.trainingpolicy", "team_runs_at_once", course_id="teams.course", never="host_label"),
     table("evaluation.rubricversion", "number name created_at", course_id="teams.course"),
     table(
         "evaluation.criterion",
@@ -168,8 +168,8 @@ TABLES = (
         documents="settings idle_speed work result",
         keys="key",
         never=(
-            "imported starts_from_id lease lease_until provider_job provider_status provider_files result_model deployment missing "
-            "missing_tries missing_next"
+            "imported starts_from_id host stop_asked_at lease lease_until provider_job provider_status provider_files result_model "
+            "deployment missing missing_tries missing_next"
         ),
     ),
     table(

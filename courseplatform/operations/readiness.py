@@ -16,6 +16,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from courseplatform import redaction
+from teams.services.storage import health
 
 PATIENCE_SECONDS = 1.0
 MANIFEST = "staticfiles.json"
@@ -107,6 +108,8 @@ def storage() -> Answer:
     except OSError as error:
         fix = f"Make room on the disk of {settings.VAR_DIR}, and let this user write there."
         return Answer("storage", f"{settings.VAR_DIR} cannot be written: {error.strerror}.", fix)
+    if trouble := health.away():
+        return Answer("storage", trouble, "Look at STORAGE_URL and at the storage itself.")
     return Answer("storage")
 
 

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import FileResponse, Http404, HttpResponse
+from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -18,7 +18,7 @@ from teams.forms import ArchiveForm, DeleteCourseForm
 from teams.models import ArchiveKind, ArchiveStatus, Course
 from teams.services import archive_exports, archive_imports, audit
 from teams.services.disk import DiskFull
-from training.views.bundles import export_page, opened
+from training.views.bundles import export_page, exported_file
 
 
 @course_view(Access.INSTRUCTOR)
@@ -42,10 +42,11 @@ def course_archive(request: SignedInRequest, course: Course) -> HttpResponse:
 
 @course_view(Access.INSTRUCTOR)
 @require_GET
-def course_archive_file(request: SignedInRequest, course: Course) -> FileResponse:
+def course_archive_file(request: SignedInRequest, course: Course) -> HttpResponseBase:
     """The file. That it was taken along is on record, with the moment of which it tells."""
     export = archive_exports.newest(course=course)
-    file = opened(export)
+    when = timezone.localtime(export.alive_at).date().isoformat() if export else ""
+    answer = exported_file(export, f"course-{course.pk}-{when}.zip")
     assert export is not None
     after: dict[str, object] = {"of": export.alive_at.isoformat()}
     audit.record(
@@ -55,8 +56,7 @@ def course_archive_file(request: SignedInRequest, course: Course) -> FileRespons
         what=str(course),
         after=after,
     )
-    name = f"course-{course.pk}-{timezone.localtime(export.alive_at).date().isoformat()}.zip"
-    return FileResponse(file, as_attachment=True, filename=name, content_type="application/zip")
+    return answer
 
 
 @course_maker_view

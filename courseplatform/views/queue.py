@@ -8,21 +8,25 @@ from django.views.decorators.http import require_POST
 from courseplatform import worker_status
 from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course
-from training.services import reconcile
+from teams.services.storage.health import health
+from training.services import hosts, reconcile
 
 
 @course_view(Access.ASSISTANT)
 def course_queue(request: SignedInRequest, course: Course) -> HttpResponse:
     workers, trouble = worker_status.workers(course)
+    active = worker_status.active_runs(course)
     context = {
         "workers": workers,
         "redis_trouble": trouble,
         "crashing": worker_status.crashing(),
         "servers": worker_status.servers(),
-        "active": worker_status.active_runs(course),
+        "active": active,
+        "hosts": hosts.states(active),
         "failed": worker_status.failed_runs(course),
         "waits": worker_status.waits(course),
         "disk": worker_status.disk(),
+        "storage": health(),
         "section": "queue",
     }
     return render(request, "teams/course_queue.html", context)

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from datasets.models.dataset import Dataset, DatasetVersion
+from teams import places
 from teams.models import Team
 
 
@@ -118,8 +119,13 @@ class Import(models.Model):
         return f"Import of {self.filename}"
 
     @property
+    def place(self) -> str:
+        """Under which its files are stored (`teams.services.storage`)."""
+        return places.of_import(self.key)
+
+    @property
     def folder(self) -> Path:
-        return Path(settings.VAR_DIR) / "imports" / str(self.key)
+        return places.folder_of(self.place)
 
     @property
     def disk_key(self) -> str:

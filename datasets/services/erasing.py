@@ -24,7 +24,7 @@ from datasets.models import (
     RowComment,
     VersionBlock,
 )
-from datasets.services import measure, retention, versions
+from datasets.services import import_files, measure, retention, versions
 from datasets.services.blocks import (
     Block,
     NamedRows,
@@ -36,6 +36,7 @@ from datasets.services.blocks import (
 )
 from datasets.services.reading import plain
 from teams.models import Team
+from teams.services.storage.shelves import FileLost
 
 ATTEMPTS = 3
 STAND_IN = "(erased)"
@@ -295,10 +296,10 @@ def _forget_uploads(team: Team, plans: list[_Plan], search: _Search) -> int:
 
 
 def _is_in(import_: Import, search: _Search) -> bool:
-    if not import_.rows_path.exists():
+    try:
+        path = import_files.rows(import_)
+    except FileLost:
+        return True  # nobody can say any more what is in it, so it goes
+    if not path.exists():
         return False
-    return any(
-        search.holds(row)
-        for block in read_frames(import_.rows_path)
-        for row in unpack(block.data)
-    )
+    return any(search.holds(row) for block in read_frames(path) for row in unpack(block.data))

@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import django_rq
@@ -22,12 +22,13 @@ from datasets import formats
 from datasets.intake.problems import Tally, clean
 from datasets.models import Dataset, DatasetVersion, Decision, Import, ImportStatus
 from datasets.models.imports import OPEN
-from datasets.services import intake, repairs, versions
+from datasets.services import import_files, intake, repairs, versions
 from datasets.services.blocks import StoredRow, read_frames, unpack
 from datasets.services.reading import newest
 from teams import live, queues
 from teams.models import DiskKind, Team, User
 from teams.services import disk
+from teams.services.storage import files
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +106,7 @@ def _keep(import_: Import, file: "UploadedFile[bytes]") -> None:
             for chunk in file.chunks():
                 kept.write(chunk)
     temporary.replace(import_.file_path)
+    files.keep(import_.place, import_.file_path.name)
 
 
 def check(*, import_: Import, wait: bool = False, **changed: Any) -> Import:
@@ -177,7 +179,7 @@ def read_import(*, import_id: int, attempt: int, at_once: bool = False) -> None:
         mine.update(status=ImportStatus.UNREADABLE)
         raise
     import_.refresh_from_db()
-    disk.settle(team=import_.team, key=import_.disk_key, kind=DiskKind.UPLOAD, size=disk.size_of(import_.folder))
+    disk.settle(team=import_.team, key=import_.disk_key, kind=DiskKind.UPLOAD, size=files.size_of(import_.place))
     if not tally.needs_a_person and _is_clear(import_):
         # NothingChanged is told by the import itself: closed, pointing to the version it equals. Where the disk is full the
         # report stays, and whoever accepts it is told.
@@ -196,7 +198,9 @@ def _is_clear(import_: Import) -> bool:
 
 def _read(import_: Import, at_once: bool) -> Tally:
     paths = (import_.rows_path, import_.problems_path, import_.broken_path)
-    rows, problems, broken = parts = [_part(path, import_.attempt) for path in paths]
+    folder = import_.folder / f"attempt-{import_.attempt}"
+    folder.mkdir(exist_ok=True)
+    rows, problems, broken = parts = [folder / path.name for path in paths]
     try:
         outcome = intake.read(
             import_,
@@ -206,17 +210,15 @@ def _read(import_: Import, at_once: bool) -> Tally:
             at_once=at_once,
             on_progress=_progress(import_, at_once),
         )
-        _finish(import_, outcome)
+        # The report's figures and the rows of its files come together, once the files are stored.
+        finished = partial(_finish, import_, outcome)
+        if not files.keep_all(import_.place, [path.name for path in paths], folder=folder, fence=finished):
+            raise Superseded
         for part, path in zip(parts, paths, strict=True):
             part.replace(path)
     finally:
-        for part in parts:
-            part.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
     return outcome.tally
-
-
-def _part(path: Path, attempt: int) -> Path:
-    return path.with_name(f"{path.name}.{attempt}.part")
 
 
 def _progress(import_: Import, at_once: bool) -> Callable[[int, int, int], None]:
@@ -237,8 +239,11 @@ def _progress(import_: Import, at_once: bool) -> Callable[[int, int, int], None]
     return tell
 
 
-def _finish(import_: Import, outcome: intake.Outcome) -> None:
-    """Write the report's figures. A file that broke off half-way is ready too where good rows came before the break."""
+def _finish(import_: Import, outcome: intake.Outcome) -> bool:
+    """Write the report's figures; False where a newer check has begun.
+
+    A file that broke off half-way is ready too where good rows came before the break.
+    """
     totals, tally, recognition = outcome.totals, outcome.tally, outcome.recognition
     if not totals.rows and not tally.needs_a_person:
         tally.add(NO_ROWS)
@@ -259,8 +264,7 @@ def _finish(import_: Import, outcome: intake.Outcome) -> None:
         progress=100,
         progress_rows=totals.rows,
     )
-    if not written:
-        raise Superseded
+    return bool(written)
 
 
 def found_of(recognition: formats.Recognition) -> dict[str, Any]:
@@ -358,7 +362,8 @@ def _note_for(import_: Import, repaired: int) -> str:
 
 def preview(import_: Import, count: int) -> list[StoredRow]:
     """The first good rows."""
-    first = next(read_frames(import_.rows_path), None) if import_.rows_path.exists() else None
+    path = import_files.rows(import_)
+    first = next(read_frames(path), None) if path.exists() else None
     return unpack(first.data)[:count] if first else []
 
 
@@ -371,5 +376,5 @@ def discard(*, import_: Import) -> None:
 
 def forget_files(import_: Import) -> None:
     """The files alone; who looks at the import finds its report's figures still there."""
-    shutil.rmtree(import_.folder, ignore_errors=True)
+    files.forget(import_.place)
     disk.release(import_.disk_key)

@@ -27,6 +27,7 @@ from datasets.intake.problems import (
     storable,
 )
 from datasets.models import DatasetVersion, Import
+from datasets.services import import_files
 from datasets.services.blocks import BrokenFrames, Totals, write_frame
 from datasets.services.reading import newest, places
 from teams import sandbox
@@ -109,7 +110,7 @@ def read(
     with ExitStack() as stack:
         if at_once:
             stack.enter_context(_place_at_once(parent))
-        files = {"upload": import_.file_path}
+        files = {"upload": import_files.upload(import_)}
         if parent is not None:
             files["known"] = stack.enter_context(
                 _known_rows(parent, rows.with_name(f"{rows.name}.known"))

@@ -10,6 +10,7 @@ import msgspec
 
 from datasets import formats
 from datasets.models import Import
+from datasets.services import import_files
 
 COLUMNS = ("line", "column", "field", "severity", "code", "message", "fix", "excerpt")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -21,9 +22,10 @@ def problems_of(
     import_: Import, *, severity: str = "", code: str = ""
 ) -> Iterator[formats.Problem]:
     """The problems in the order of the file, all or those of one severity or rule."""
-    if not import_.problems_path.exists():
+    path = import_files.problems(import_)
+    if not path.exists():
         return
-    with gzip.open(import_.problems_path, "rb") as file:
+    with gzip.open(path, "rb") as file:
         for line in file:
             problem = _decoded(line)
             if severity in ("", problem.severity) and code in ("", problem.code):

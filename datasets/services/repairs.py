@@ -14,7 +14,7 @@ from django.utils import timezone
 from datasets import formats
 from datasets.intake import broken_rows
 from datasets.models import DraftChange, FixKind, Import, ImportFix, ImportStatus
-from datasets.services import drafts
+from datasets.services import drafts, import_files
 from datasets.services.blocks import (
     Block,
     NamedRows,
@@ -74,7 +74,7 @@ def broken(import_: Import, start: int = 0, count: int | None = None) -> list[Br
     """Rows that were left out, in the order of the file."""
     fixes = open_fixes(import_)
     stop = None if count is None else start + count
-    listed = islice(broken_rows.kept(import_.broken_path), start, stop)
+    listed = islice(broken_rows.kept(import_files.broken(import_)), start, stop)
     return [
         BrokenShown(row, key, fixes.get(key))
         for row in listed
@@ -84,7 +84,7 @@ def broken(import_: Import, start: int = 0, count: int | None = None) -> list[Br
 
 def broken_count(import_: Import) -> int:
     """How many of the rows that were left out can be repaired on the page."""
-    return sum(1 for _ in broken_rows.kept(import_.broken_path))
+    return sum(1 for _ in broken_rows.kept(import_files.broken(import_)))
 
 
 def note(*, import_: Import, kind: FixKind, key: str, person: User | None) -> None:
@@ -206,7 +206,7 @@ def repaired_rows(import_: Import) -> list[tuple[int, formats.Row]]:
     fixes = open_fixes(import_)
     if not fixes:
         return []
-    keys = [broken_rows.key_of(row) for row in broken_rows.kept(import_.broken_path)]
+    keys = [broken_rows.key_of(row) for row in broken_rows.kept(import_files.broken(import_))]
     standing = [fixes[key] for key in keys if key in fixes]
     return [(fix.pk, row_from(fix.row)) for fix in standing if fix.row]
 
@@ -222,7 +222,8 @@ def keys_of(import_: Import) -> set[int]:
 
 def with_repaired(import_: Import, repaired: list[tuple[int, formats.Row]]) -> Whole:
     """The rows of a version: as they were read where nothing was repaired, else counted anew with the repaired ones."""
-    good = read_frames(import_.rows_path) if import_.rows_path.exists() else iter(())
+    path = import_files.rows(import_)
+    good = read_frames(path) if path.exists() else iter(())
     if not repaired:
         return Whole(
             blocks=good,

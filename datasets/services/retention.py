@@ -13,6 +13,7 @@ from datasets.services import versions
 from datasets.services.imports import forget_files
 from teams.models import DiskKind, DiskUse, Team
 from teams.services import disk
+from teams.services.storage import files
 
 STRAY_SECONDS = 3600
 
@@ -58,13 +59,9 @@ def _count_uncounted() -> None:
     for import_ in (
         Import.objects.filter(files_kept=True).select_related("team__course").iterator(200)
     ):
-        if import_.disk_key not in counted and import_.folder.exists():
-            disk.settle(
-                team=import_.team,
-                key=import_.disk_key,
-                kind=DiskKind.UPLOAD,
-                size=disk.size_of(import_.folder),
-            )
+        size = files.size_of(import_.place) if import_.disk_key not in counted else 0
+        if size:
+            disk.settle(team=import_.team, key=import_.disk_key, kind=DiskKind.UPLOAD, size=size)
     for team in (
         Team.objects.filter(row_blocks__isnull=False).select_related("course").distinct()
     ):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,7 @@ from datasets.services.reading import (
 )
 from teams.models import DiskKind, Team, User
 from teams.services import archive_exports, audit, disk
+from teams.services.storage import files
 
 STORE_AT_ONCE = 64
 __all__ = [
@@ -353,10 +353,10 @@ def delete_version(*, version: DatasetVersion, person: User) -> None:
 
 def delete_dataset(*, dataset: Dataset, person: User) -> None:
     """All versions and the files they came from. Raises VersionInUse where a run was trained on one."""
-    kept = [(import_.folder, import_.disk_key) for import_ in dataset.imports.all()]
+    kept = [(import_.place, import_.disk_key) for import_ in dataset.imports.all()]
     _delete(dataset, dataset.team, dataset.name, person)
-    for folder, key in kept:
-        shutil.rmtree(folder, ignore_errors=True)
+    for place, key in kept:
+        files.forget(place)
         disk.release(key)
 
 

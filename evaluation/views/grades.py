@@ -76,6 +76,7 @@ def submission_grades(
         "marked": results.marked_turns(submission),
         "revisions": adjudication.revisions_with_reasons(draft.result),
         "changes": bundle_check.changes_since(submission),
+        "storage_troubles": bundle_check.storage_troubles(submission),
         "late": deadlines.is_late(submission, deadlines.deadline_of(course)),
         "regrades": submission.regrade_requests.select_related("criterion"),
         "section": "grades",

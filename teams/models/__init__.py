@@ -50,6 +50,7 @@ from teams.models.second_factor import (
     SignedInBrowser,
     TotpDevice,
 )
+from teams.models.stored_file import FileTrouble, StoredFile
 
 __all__ = [
     "AT_WORK",
@@ -75,6 +76,7 @@ __all__ = [
     "DiskUse",
     "ErasureProof",
     "ExportStatus",
+    "FileTrouble",
     "HandOver",
     "Hold",
     "HoldState",
@@ -111,6 +113,7 @@ __all__ = [
     "SecondFactorPolicy",
     "Section",
     "SignedInBrowser",
+    "StoredFile",
     "SubjectKind",
     "Team",
     "TeamRequest",

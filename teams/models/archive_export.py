@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from teams import places
 from teams.models.archive_import import ArchiveKind
 
 
@@ -89,8 +90,13 @@ class ArchiveExport(models.Model):
         return self.status in EXPORT_AT_WORK
 
     @property
+    def place(self) -> str:
+        """Under which its file is stored (`teams.services.storage`)."""
+        return places.of_export(self.key)
+
+    @property
     def folder(self) -> Path:
-        return Path(settings.VAR_DIR) / "exports" / str(self.key)
+        return places.folder_of(self.place)
 
     @property
     def disk_key(self) -> str:

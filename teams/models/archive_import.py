@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from teams import places
 from teams.models.people import User
 
 
@@ -101,8 +102,13 @@ class ArchiveImport(models.Model):
         return self.status in AT_WORK
 
     @property
+    def place(self) -> str:
+        """Under which its file is stored (`teams.services.storage`)."""
+        return places.of_archive(self.key)
+
+    @property
     def folder(self) -> Path:
-        return Path(settings.VAR_DIR) / "archives" / str(self.key)
+        return places.folder_of(self.place)
 
     @property
     def disk_key(self) -> str:

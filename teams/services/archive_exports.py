@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,6 +23,8 @@ from django.utils import timezone
 from teams import queues
 from teams.models import EXPORT_AT_WORK, ArchiveExport, ArchiveKind, Course, DiskKind, ExportStatus, Team, User
 from teams.services import disk
+from teams.services.storage import files
+from teams.services.storage.shelves import StorageAway
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +131,8 @@ def write(*, export_id: int, attempt: int, into: Callable[[ArchiveExport, IO[byt
         return _keep(export)
     except ExportRefused as refused:
         return _refuse(export, str(refused))
+    except StorageAway:
+        return _refuse(export, "The storage cannot take this archive now. Nothing is wrong with what is in it: try again later.")
     except FileNotFoundError:
         if not _mine(export).exists():  # forgotten while it was written
             return "superseded"
@@ -141,20 +146,24 @@ def _mine(export: ArchiveExport) -> "QuerySet[ArchiveExport]":
 def _keep(export: ArchiveExport) -> str:
     size = export.part_path.stat().st_size
     export.part_path.replace(export.file_path)
-    with transaction.atomic():
+
+    def ready() -> bool:
         kept = _mine(export).update(status=ExportStatus.READY, size=size, ended_at=timezone.now())
         if kept:
             _count(export, size, refuse=False)
-    if not kept:  # deleted or begun anew meanwhile: what it says may be what had to go
+        return bool(kept)
+
+    if not files.keep(export.place, export.file_path.name, fence=ready):
+        # Deleted or begun anew meanwhile: what it says may be what had to go.
         if not ArchiveExport.objects.filter(pk=export.pk).exists():
-            shutil.rmtree(export.folder, ignore_errors=True)
+            files.forget(export.place)
         return "superseded"
     return "ready"
 
 
 def _refuse(export: ArchiveExport, why: str) -> str:
     _mine(export).update(status=ExportStatus.REFUSED, refusal=why[:2000], ended_at=timezone.now())
-    shutil.rmtree(export.folder, ignore_errors=True)
+    files.forget(export.place)
     disk.release(export.disk_key)
     return "refused"
 
@@ -179,7 +188,8 @@ def _forget(exports: "QuerySet[ArchiveExport]") -> None:
     for export in list(exports.select_related("team__course", "course")):
         disk.release(export.disk_key)
         export.delete()
-        transaction.on_commit(lambda folder=export.folder: shutil.rmtree(folder, ignore_errors=True))  # type: ignore[misc]
+        files.forget_rows(export.place)
+        transaction.on_commit(partial(files.destroy, export.place))
 
 
 def sweep() -> int:

@@ -21,6 +21,7 @@ from django.utils import timezone
 from teams import queues
 from teams.models import AT_WORK, ArchiveImport, ArchiveKind, ArchiveStatus, DiskKind, Team, User
 from teams.services import disk
+from teams.services.storage import files
 
 log = logging.getLogger(__name__)
 
@@ -91,10 +92,11 @@ def _keep(import_: ArchiveImport, file: "UploadedFile[bytes]") -> None:
     import_.folder.mkdir(parents=True, mode=0o700)
     if isinstance(file, TemporaryUploadedFile):
         shutil.move(file.temporary_file_path(), import_.file_path)  # it lies on a disk already
-        return
-    with import_.file_path.open("wb") as kept:
-        for chunk in file.chunks():
-            kept.write(chunk)
+    else:
+        with import_.file_path.open("wb") as kept:
+            for chunk in file.chunks():
+                kept.write(chunk)
+    files.keep(import_.place, import_.file_path.name)
 
 
 def _enqueue(import_: ArchiveImport) -> None:
@@ -165,7 +167,7 @@ def refuse(import_: ArchiveImport, why: str) -> None:
 
 
 def forget_file(import_: ArchiveImport) -> None:
-    shutil.rmtree(import_.folder, ignore_errors=True)
+    files.forget(import_.place)
     disk.release(import_.disk_key)
 
 

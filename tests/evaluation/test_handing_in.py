@@ -111,15 +111,15 @@ def test_an_unchanged_bundle_shows_no_banner(submission, professor, instructor, 
     assert "has changed since" not in blind and "no longer what was handed in" not in plain
 
 
-@pytest.mark.parametrize("change", ["overwritten", "gone", "model", "provider"])
+@pytest.mark.parametrize("change", ["row", "row gone", "model", "provider"])
 def test_a_changed_bundle_is_told_blind_to_the_professor_and_in_full_to_the_instructor(
     submission, run, professor, instructor, client_for, change
 ):
     said = "adapter.bin"
-    if change == "overwritten":
-        (run.folder / "adapter.bin").write_bytes(b"WEIGHTS")
-    elif change == "gone":
-        (run.folder / "adapter.bin").unlink()
+    if change == "row":
+        run.artifacts.update(sha256="0" * 64)
+    elif change == "row gone":
+        run.artifacts.all().delete()
     elif change == "model":
         run.result_model = said = "run-secretname"
         run.save()
@@ -130,6 +130,22 @@ def test_a_changed_bundle_is_told_blind_to_the_professor_and_in_full_to_the_inst
     blind, plain = banners(client_for, submission, professor, instructor)
     assert "has changed since it was handed in" in blind and said not in blind
     assert said in plain
+
+
+@pytest.mark.parametrize("change", ["overwritten", "gone"])
+def test_what_somebody_did_to_a_file_on_the_disk_accuses_no_team(
+    submission, run, professor, instructor, client_for, change
+):
+    """A file is the operator's to keep. Whoever takes or changes it says nothing about the bot's team."""
+    if change == "overwritten":
+        (run.folder / "adapter.bin").write_bytes(b"WEIGHTS")
+    else:
+        (run.folder / "adapter.bin").unlink()
+    assert bundle_check.changes_since(submission) == []
+    blind, plain = banners(client_for, submission, professor, instructor)
+    assert "has changed since it was handed in" not in blind and "adapter.bin" not in blind
+    assert "no longer what was handed in" not in plain
+    assert "Storage cannot give the file adapter.bin now" in plain and "no fault of the team" in plain
 
 
 def professors(course, number, section=None):

@@ -489,12 +489,13 @@ def test_no_archive_makes_a_row_or_a_file_outside_its_course(here, honest, impor
         except (sandbox.Refused, ArchiveRefused) as told:
             assert str(told).endswith("."), told
         else:
-            folders = [run.folder for run in TrainingRun.objects.filter(team__course=made)]
+            places = [run.place for run in TrainingRun.objects.filter(team__course=made)]
             assert made.memberships.get(active=True).person == importer
             removing.delete_rows(made)
             for import_ in ArchiveImport.objects.all():
                 import_.names().delete()
-            removing._remove_files(folders)
+            removing._forget_files(places)
+            removing._remove_files(places)
         assert tables_now() == before
         assert files_now(settings.VAR_DIR) == files
         transaction.set_rollback(True)

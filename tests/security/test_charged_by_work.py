@@ -23,12 +23,12 @@ from tests.training.money import account, entry_of, no_money_is_held
 from training import jobs
 from training.models import BaseModel, PaceTrial, RunStatus, TrainingRun
 from training.services import (
-    call_journal,
     cancel,
     charges,
     estimate,
     idle_speed,
     reconcile,
+    run_storage,
     training_time,
 )
 from training.services.recorder import Recorder
@@ -365,7 +365,7 @@ def test_a_dspy_run_that_lost_its_host_is_charged_the_calls_that_were_paid(start
     entries = [{"call": number, "most": 90_000_000} for number in (1, 2)]
     answers = [{"call": number, "tokens": [1_000, 0, 200]} for number in (1, 2)]
     lines = [str(entry).replace("'", '"') for entry in (*entries, *answers)]
-    (run.folder / call_journal.JOURNAL).write_text("\n".join(lines) + "\n")
+    (run.folder / run_storage.JOURNAL).write_text("\n".join(lines) + "\n")
     for _ in range(3):
         assert run.claim() is not None
         TrainingRun.objects.filter(pk=run.pk).update(lease_until=timezone.now() - timedelta(seconds=1))

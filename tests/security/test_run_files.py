@@ -12,10 +12,11 @@ from lora import store
 
 from courseplatform import archive
 from evaluation.services import bundle_check, submissions
+from teams.safe_files import OutsideFolder, file_in, open_in
+from teams.services.archive_exports import ExportRefused
 from tests.evaluation.conftest import make_run
 from training.models import Artifact
-from training.run_files import OutsideFolder, file_in, open_in
-from training.services import bundle, finish
+from training.services import bundle, run_storage
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "the platform's key"
@@ -50,7 +51,8 @@ def test_no_artefact_leads_out_of_its_runs_folder(client_for, member, team, run,
         Artifact.objects.all().delete()
         Artifact.objects.create(run=run, path=name, sha256="0" * 64, size=1)
         answer = client.get(f"/teams/{team.pk}/runs/{run.number}/files/{name}")
-        assert answer.status_code == 404, name
+        assert answer.status_code in (404, 503), name
+        assert SECRET not in answer.content.decode()
     Artifact.objects.all().update(path="result.json")
     answer = client.get(f"/teams/{team.pk}/runs/{run.number}/files/result.json")
     assert b"".join(answer.streaming_content) == b"{}"
@@ -59,10 +61,12 @@ def test_no_artefact_leads_out_of_its_runs_folder(client_for, member, team, run,
 def test_no_archive_takes_along_what_lies_outside(team, run, secret, course):
     for name in names_of(secret, run):
         Artifact.objects.create(run=run, path=name, sha256="0" * 64, size=1)
-    out = io.BytesIO()
-    archive.write(course, out)
-    for file in (out, bundle.write_bundle(run)):
-        with zipfile.ZipFile(file) as zipped:
+    for write in (lambda out: archive.write(course, out), lambda out: bundle.write_into(run, out)):
+        out = io.BytesIO()
+        with pytest.raises(ExportRefused, match="cannot be given"):
+            write(out)
+        assert SECRET.encode() not in out.getvalue()
+        with zipfile.ZipFile(out) as zipped:
             assert SECRET.encode() not in b"".join(zipped.read(name) for name in zipped.namelist())
 
 
@@ -70,12 +74,19 @@ def test_a_handed_in_bots_snapshot_is_no_way_to_learn_of_other_files(team, run, 
     submission = submissions.submit(team=team, run=run, person=member)
     submission.bundle["artifacts"] = [{"path": name, "sha256": "0" * 64} for name in names_of(secret, run)]
     told = bundle_check.changes_since(submission)
-    assert len([line for line in told if line.endswith("is gone.")]) == 5, told
+    assert len([line for line in told if line.endswith("is no longer one of this run's.")]) == 5, told
+    for name in names_of_rows(submission):
+        Artifact.objects.create(run=run, path=name, sha256="0" * 64, size=1)
+    assert len(bundle_check.storage_troubles(submission)) == 5, "no file outside is hashed, so none can be guessed"
+
+
+def names_of_rows(submission):
+    return [file["path"] for file in submission.bundle["artifacts"]]
 
 
 def test_what_an_engine_left_as_a_link_is_no_artefact(run, secret):
     names_of(secret, run)
-    assert [artifact.path for artifact in finish.collect_artifacts(run)] == ["result.json"]
+    assert [artifact.path for artifact in run_storage.keep_artifacts(run)] == ["result.json"]
 
 
 def test_a_fifo_or_a_folder_is_no_file_to_read(run):

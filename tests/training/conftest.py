@@ -12,6 +12,7 @@ from datasets.models import DatasetVersion
 from teams.models import Method, Team, User
 from tests import factories
 from tests.scripted_provider import server as scripted
+from tests.storage.conftest import kept_on, s3  # noqa: F401  # fixtures of this folder too
 from training.models import BaseModel, TrainingRun
 from training.services.launch import launch
 

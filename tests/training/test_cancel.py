@@ -52,10 +52,12 @@ def test_a_finished_run_cannot_be_cancelled(start: Launch, member: User) -> None
         cancel(run=run, person=member)
 
 
-def test_stop_and_keep_leaves_the_mark_that_the_lora_engine_looks_for(start: Launch, member: User) -> None:
+def test_stop_and_keep_is_a_column_that_whoever_works_on_the_run_reads(start: Launch, member: User) -> None:
+    """`test_stored_runs.py` has how the engine is told, on whichever host it is."""
     run = start()
     with pytest.raises(CannotStop):
         stop_and_keep(run=run, person=member)
     run.claim()
     stop_and_keep(run=run, person=member)
-    assert (run.folder / "stop_and_keep").exists()
+    run.refresh_from_db()
+    assert run.stop_asked_at is not None and not run.folder.exists()

@@ -6,7 +6,7 @@ from typing import Any
 
 from teams.models import Confidence, Method
 from training.models import TrainingRun
-from training.services import call_journal, charges
+from training.services import charges, run_storage
 
 Launch = Callable[..., TrainingRun]
 MICRO = 1_000_000  # the journal counts millionths of a micro-dollar
@@ -15,7 +15,7 @@ MICRO = 1_000_000  # the journal counts millionths of a micro-dollar
 def journal(run: TrainingRun, *entries: dict[str, Any], rest: str = "") -> None:
     run.folder.mkdir(parents=True, exist_ok=True)
     text = "".join(json.dumps(entry) + "\n" for entry in entries)
-    (run.folder / call_journal.JOURNAL).write_text(text + rest)
+    (run.folder / run_storage.JOURNAL).write_text(text + rest)
 
 
 def measured(start: Launch) -> TrainingRun:

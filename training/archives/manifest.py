@@ -23,6 +23,7 @@ WEIGHTS = "adapter/adapter_model.safetensors"
 CONFIG = "adapter/adapter_config.json"
 TEMPLATE = "adapter/chat_template.jinja"
 PROGRAM = "program.json"
+ROW_FILES = ("train.jsonl", "validation.jsonl")
 RESULT = "result.json"
 ADAPTER_FILES = (
     WEIGHTS,

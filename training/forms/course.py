@@ -22,4 +22,4 @@ class BaseModelForm(forms.Form):
 class PolicyForm(forms.ModelForm[TrainingPolicy]):
     class Meta:
         model = TrainingPolicy
-        fields = ["team_runs_at_once"]
+        fields = ["team_runs_at_once", "host_label"]

@@ -2,9 +2,11 @@ from training.models.base_model import NOT_FIT, BaseModel, Hosting, Trial
 from training.models.deleted_run import DeletedRun
 from training.models.endpoint import CallStatus, Deployment, EndpointCall, EndpointKey
 from training.models.fine_tuning import ApiFile, FineTuningJob
+from training.models.host import Host
 from training.models.lease import lease_owner
 from training.models.merged import MERGING, MergedModel, MergeStatus
 from training.models.missing import Missing
+from training.models.model_server import LoadedAdapter, ModelServer
 from training.models.origin import Origin
 from training.models.pace import PaceTrial
 from training.models.policy import MOST_RUNS_AT_ONCE, USUAL_RUNS_AT_ONCE, TrainingPolicy
@@ -42,11 +44,14 @@ __all__ = [
     "EndpointCall",
     "EndpointKey",
     "FineTuningJob",
+    "Host",
     "Hosting",
     "InvalidTransition",
+    "LoadedAdapter",
     "MergeStatus",
     "MergedModel",
     "Missing",
+    "ModelServer",
     "Origin",
     "PaceTrial",
     "RunEvent",

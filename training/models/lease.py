@@ -9,9 +9,14 @@ from datetime import timedelta
 from django.conf import settings as django_settings
 
 
+def host_name() -> str:
+    """What this host is called on pages and in leases: HOST_NAME, or what the machine calls itself."""
+    return str(django_settings.HOST_NAME or socket.gethostname())[:80]
+
+
 def lease_owner(pid: int) -> str:
     """How every lease begins that a process of this machine takes; lets its parent tell whose run a killed child had."""
-    host = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
+    host = hashlib.sha256(host_name().encode()).hexdigest()[:6]
     return f"{host}-{pid}-"
 
 

@@ -21,6 +21,13 @@ class TrainingPolicy(models.Model):
         help_text="Of all methods together. What a team starts beyond that waits until one of its runs ends.",
     )
 
+    host_label = models.CharField(
+        "Only on hosts with this label",
+        max_length=40,
+        blank=True,
+        help_text="One of the labels that the queue page shows beside a host, such as gpu. Empty: on any host.",
+    )
+
     class Meta:
         constraints = [
             models.CheckConstraint(

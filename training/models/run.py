@@ -14,6 +14,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from datasets.models import DatasetVersion
+from teams import places
 from teams.methods import choices
 from teams.models import LedgerEntry, PaidFor, SubjectKind, Team
 from training import methods, program_design
@@ -23,7 +24,7 @@ from training.models.lease import lease_time, new_lease
 from training.models.missing import Missing
 from training.models.sweep import Sweep
 from training.program_design import Design
-from training.run_files import file_in
+from teams.safe_files import file_in
 
 
 class RunStatus(models.TextChoices):
@@ -150,6 +151,10 @@ class TrainingRun(models.Model):
     )
     lease_until = models.DateTimeField(null=True)
     attempt = models.PositiveSmallIntegerField(default=0)
+    host = models.CharField(
+        max_length=80, blank=True, help_text="Name of the host that works on it, or did last."
+    )
+    stop_asked_at = models.DateTimeField(null=True, help_text="Stop after the present step, and keep it.")
 
     step = models.PositiveIntegerField(default=0)
     total_steps = models.PositiveIntegerField(default=0)
@@ -290,12 +295,17 @@ class TrainingRun(models.Model):
         return f"run-{self.key}"
 
     @property
+    def place(self) -> str:
+        """Under which its files are stored (`teams.services.storage`)."""
+        return places.of_run(self.key)
+
+    @property
     def folder(self) -> Path:
-        """Where the run's engine works and what it makes stays."""
-        return Path(django_settings.RUNS_ROOT) / str(self.key)
+        """Where the run's engine works, on whichever host it does."""
+        return places.folder_of(self.place)
 
     def file(self, name: str) -> Path:
-        """A file of the folder, proven to lie in it; it need not exist. Raises training.run_files.OutsideFolder."""
+        """A file of the folder, proven to lie in it; it need not exist. Raises teams.safe_files.OutsideFolder."""
         return file_in(self.folder, name)
 
     def move_to(self, status: RunStatus, *, fence: str | None = None, **fields: object) -> None:

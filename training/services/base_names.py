@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from teams.safe_files import file_in
 from training.models import BaseModel, Hosting, TrainingRun
-from training.run_files import file_in
 from training.services.bundled_bases import card_of
 from training.services.json_files import write_json
 

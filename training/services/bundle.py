@@ -18,7 +18,7 @@ from teams.services import archive_exports
 from training.archives.contents import EVENT_KINDS
 from training.archives.manifest import EVENTS, MANIFEST, ROWS, SCHEMA, SIGNATURE
 from training.models import RunEvent, TrainingRun
-from training.run_files import is_file_in, open_in
+from training.services import run_storage
 from training.services.base_names import (
     NAMES_ITS_BASE,
     archived_name,
@@ -76,14 +76,15 @@ def write_export(export: ArchiveExport, out: IO[bytes]) -> None:
 
 
 def write_into(run: TrainingRun, out: IO[bytes]) -> None:
-    """A zip of the run's artefacts, its rows and its curves, with a manifest that names every file's hash, signed."""
+    """A zip of the run's artefacts, its rows and its curves, with a manifest that names every file's hash, signed.
+
+    Raises archive_exports.ExportRefused where one of its files cannot be given now: none is ever left out.
+    """
     files: list[dict[str, Any]] = []
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, pieces in ((ROWS, _rows(run)), (EVENTS, _events(run))):
             files.append(_write_lines(archive, name, pieces))
         for artifact in run.artifacts.all():
-            if not is_file_in(run.folder, artifact.path):
-                continue
             if artifact.path in NAMES_ITS_BASE:
                 files.append(_write_without_paths(archive, run, artifact.path))
             else:
@@ -171,7 +172,10 @@ def _events(run: TrainingRun) -> Iterator[bytes]:
 
 
 def _write_file(archive: zipfile.ZipFile, run: TrainingRun, name: str) -> None:
-    with open_in(run.folder, name) as file, archive.open(name, "w", force_zip64=True) as member:
+    with (
+        run_storage.opened_for_export(run, name) as file,
+        archive.open(name, "w", force_zip64=True) as member,
+    ):
         shutil.copyfileobj(file, member, MEMORY_BYTES)
 
 
@@ -179,7 +183,7 @@ def _write_without_paths(
     archive: zipfile.ZipFile, run: TrainingRun, name: str
 ) -> dict[str, Any]:
     """One of the small files that name the base."""
-    with open_in(run.folder, name) as file:
+    with run_storage.opened_for_export(run, name) as file:
         content = without_paths(run, name, file.read())
     archive.writestr(name, content)
     return {"path": name, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}

@@ -1,4 +1,5 @@
-"""What a DSPy run's meter wrote down of each call, while it was made: the truth about what a provider was paid.
+"""What a DSPy run's meter wrote down of each call, while it was made: the truth about what a provider was paid. Amounts in it
+are millionths of a micro-dollar.
 
 The run's row hears of it once a second, so it lags behind where a host died; the journal does not.
 """
@@ -10,8 +11,7 @@ from typing import Any
 
 from teams.services.prices import PER_MILLION
 from training.models import TrainingRun
-
-JOURNAL = "usage.jsonl"  # of the DSPy engine's meter; amounts in millionths of a micro-dollar
+from training.services import run_storage
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def paid_calls(run: TrainingRun) -> PaidCalls:
 
 
 def _entries(run: TrainingRun) -> Iterator[dict[str, Any]]:
-    journal = run.file(JOURNAL)
+    journal = run_storage.journal(run)
     if not journal.is_file():
         return
     for line in journal.read_text(encoding="utf-8", errors="replace").splitlines():

@@ -1,13 +1,14 @@
 """Stopping a run that has not ended. The row says so; whoever works on the run sees it and stops."""
 
 from django.db import transaction
+from django.utils import timezone
 
 from teams.models import User
 from teams.services import audit
 from training.models import InvalidTransition, RunStatus, TrainingRun
 from training.services import finish, live, queue
 
-KEEP_FILE = "stop_and_keep"  # the LoRA engine looks for it after each step
+KEEP_FILE = "stop_and_keep"  # the LoRA engine looks for it after each step; whoever works on the run lays it there
 
 
 class CannotStop(Exception):
@@ -47,8 +48,9 @@ def stop_and_keep(*, run: TrainingRun, person: User) -> None:
     other run."""
     if not run.is_adapter or run.status != RunStatus.RUNNING:
         raise CannotStop("Only a run that is training on this platform can be stopped and kept.")
-    run.folder.mkdir(parents=True, exist_ok=True)
-    run.file(KEEP_FILE).touch()
+    asked = TrainingRun.objects.filter(pk=run.pk, status=RunStatus.RUNNING)
+    if not asked.update(stop_asked_at=timezone.now()):
+        raise CannotStop("This run has ended a moment ago.")
     audit.record(
         course=run.team.course,
         person=person,

@@ -18,6 +18,7 @@ from django.utils import timezone
 from teams.models import Confidence, Hold, LedgerEntry
 from teams.services import money
 from teams.services.prices import PriceUnknown
+from teams.services.storage.shelves import StorageAway
 from training.methods.method import RESULT_FILE
 from training.models import (
     Artifact,
@@ -32,6 +33,7 @@ from training.providers.openai_api import FineTuning, ProviderAway, ProviderRefu
 from training.providers.values import finite, points, step_number
 from training.services import charges, estimate, finish, json_files, live, provider_deploys
 from training.services.cloud_samples import ask_samples
+from training.services.run_storage import keep_artifacts
 
 log = logging.getLogger(__name__)
 
@@ -318,8 +320,8 @@ def _write_files(run: TrainingRun, result: dict[str, Any], missing: set[str]) ->
         run.folder.mkdir(parents=True, exist_ok=True)
         if not run.file(RESULT_FILE).exists():
             json_files.write_json(run.file(RESULT_FILE), result)
-        found = finish.collect_artifacts(run)
-    except OSError as trouble:
+        found = keep_artifacts(run)
+    except (OSError, StorageAway) as trouble:
         log.warning("run %s: its files were not kept: %s", run.pk, trouble)
         missing.add(Missing.FILES)
         return []

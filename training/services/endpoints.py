@@ -9,6 +9,7 @@ from teams.models import FIRST_PROVIDER, Method, Provider
 from teams.services import outgoing, providers, sealing
 from training.model_needs import thinks_first
 from training.models import BaseModel, Hosting, Missing, RunStatus, TrainingRun
+from training.services import model_servers
 from training.services.charges import provider_name
 from training.services.method_work import work_of
 
@@ -70,7 +71,10 @@ def endpoint_for(run: TrainingRun) -> ChatEndpoint:
 
 
 def of_adapter(run: TrainingRun) -> ChatEndpoint:
-    """The model server on this machine, with the prompt that the run was trained with."""
+    """A model server of the operator's list that serves its base, or else the embedded one."""
+    chosen = model_servers.for_run(run)
+    if chosen is not None:
+        return _at_server(chosen, _prompt_of(run), run.method, run.base_model)
     return _local(
         settings.MODEL_SERVER_URL, run.result_model, _prompt_of(run), run.method, run.base_model
     )
@@ -151,6 +155,9 @@ def endpoint_for_base(base_model: BaseModel) -> ChatEndpoint:
         raise NotReady(
             f"{base_model.name} is not on this platform, so nobody can talk to it here."
         )
+    chosen = model_servers.for_base(base_model) if base_model.local else None
+    if chosen is not None:
+        return _at_server(chosen, "", base_model.method, base_model)
     if base_model.local:
         return _local(
             settings.MODEL_SERVER_URL, base_model.name, "", base_model.method, base_model
@@ -221,6 +228,13 @@ def _local(
         provider=provider_name(base),
         context_tokens=context,
     )
+
+
+def _at_server(
+    chosen: model_servers.Chosen, system_prompt: str, method: str, base: BaseModel
+) -> ChatEndpoint:
+    found = _local(chosen.address, chosen.model, system_prompt, method, base)
+    return replace(found, api_key=chosen.key, guarded=True)
 
 
 def _at_provider(model: str, system_prompt: str, method: str, base: BaseModel) -> ChatEndpoint:

@@ -1,6 +1,5 @@
 """How a run ends: its status, its money and what it left, in one transaction each, so that none is without the others."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +9,13 @@ from django.db import transaction
 from django.urls import reverse
 
 from teams.models import Confidence, Hold, HoldState, NoticeKind
+from teams.safe_files import file_in
 from teams.services import money, notices
 from teams.services.prices import PriceUnknown
-from training import methods
 from training.launcher import storable
 from training.methods.method import RESULT_FILE
 from training.models import MOST_ATTEMPTS, Artifact, RunEvent, RunStatus, RunVerdict, TrainingRun
-from training.run_files import file_in, files_in, open_in
-from training.services import charges, idle_speed, live, queue, run_disk, verdicts
+from training.services import charges, idle_speed, live, queue, run_disk, run_storage, verdicts
 from training.services.calls import program_prompt
 
 
@@ -36,6 +34,13 @@ LOST = Failure(
     "Start it again with smaller settings. If that fails too, tell your instructor: the queue page shows what broke.",
 )
 
+STORAGE_IS_AWAY = (
+    "Training is done, and its files cannot be stored now. Nothing is lost: it is tried again until they are. Nothing more "
+    "is charged for it."
+)
+
+STORAGE_IS_AWAY_BEFORE = "The storage cannot be reached, so the run does not begin yet. It is tried again until it can."
+
 MAYBE_MADE = Failure(
     "provider_silent",
     "The provider was asked to make this run's job and then did not answer any more, so nobody knows whether it did.",
@@ -53,11 +58,11 @@ def succeed(
     artifacts: list[Artifact] | None = None,
     **fields: Any,
 ) -> None:
-    """Keep what was made and settle. `artifacts`: where they were collected before.
+    """Keep what was made and settle. `artifacts`: where they were collected and stored before.
 
-    Raises InvalidTransition when the run is no longer ours.
+    Raises InvalidTransition when the run is no longer ours, and StorageAway where its files cannot be stored now.
     """
-    artifacts = collect_artifacts(run) if artifacts is None else artifacts
+    artifacts = run_storage.keep_artifacts(run) if artifacts is None else artifacts
     judged = verdicts.measured(run, result)
     with transaction.atomic():
         run.move_to(
@@ -73,6 +78,8 @@ def succeed(
         settle(run, Confidence.EXACT if not _unreported(result) else Confidence.ESTIMATED)
         _tell(run, f"{run} is done: talk to it.")
         transaction.on_commit(lambda: queue.wake_team(run.team))
+        transaction.on_commit(lambda: queue.dispatch_load(run))
+    run_storage.forget_checkpoint(run)
     run_disk.count(run)
     live.changed(run)
 
@@ -152,6 +159,19 @@ def _handed_on(run: TrainingRun) -> int:
     return run.events.filter(kind="note", data__planned=True).count()
 
 
+def wait_for_storage(run: TrainingRun, lease: str, said: str) -> None:
+    """Its files cannot be stored or fetched now: it goes back to the queue with all its work, which this host has.
+
+    That is no failed attempt of the run's. Raises InvalidTransition.
+    """
+    with transaction.atomic():
+        run.move_to(RunStatus.QUEUED, fence=lease, attempt=max(0, run.attempt - 1))
+        if not run.events.filter(kind="note", data={"message": said}).exists():
+            RunEvent.objects.create(run=run, kind="note", data={"message": said})
+        transaction.on_commit(lambda: queue.dispatch(run))
+    live.changed(run)
+
+
 def kept_by_checkpoint(run: TrainingRun) -> dict[str, Any]:
     """The fields of a local run whose attempt was lost: back to what the checkpoint held that this attempt began from.
 
@@ -209,16 +229,6 @@ def _tell(run: TrainingRun, text: str) -> None:
         )
 
 
-def collect_artifacts(run: TrainingRun) -> list[Artifact]:
-    """What the run left in its folder, hashed; nothing is saved."""
-    found = []
-    # An own job of the OpenAI method leaves what the method leaves whose base it started from.
-    method = methods.get(run.base_model.method) if run.is_own_job else run.trained_with
-    for name in method.artifacts:
-        found += [_artifact(run, inside) for inside in files_in(run.folder, name)]
-    return found
-
-
 def read_result(folder: Path) -> dict[str, Any]:
     """The engine's result. Raises FileNotFoundError or ValueError where there is none to read."""
     result = storable(json.loads(file_in(folder, RESULT_FILE).read_text(encoding="utf-8")))
@@ -232,13 +242,6 @@ def program_prompt_tokens(folder: Path) -> int:
     return program_prompt.most_tokens(
         file_in(folder, "program.json").read_text(encoding="utf-8")
     )
-
-
-def _artifact(run: TrainingRun, name: str) -> Artifact:
-    with open_in(run.folder, name) as file:
-        digest = hashlib.file_digest(file, "sha256")
-        size = file.tell()
-    return Artifact(run=run, path=name, sha256=digest.hexdigest(), size=size)
 
 
 def _unreported(result: dict[str, Any]) -> bool:

@@ -14,7 +14,7 @@ from django.db.models import ExpressionWrapper, F, FloatField
 from teams.models import Course
 from teams.services.durations import duration
 from teams.services.money import dollars
-from training.models import BaseModel, PaceTrial, TrainingRun
+from training.models import BaseModel, Host, PaceTrial, TrainingRun
 from training.services import training_time
 from training.services.training_time import Seen, Work
 
@@ -138,14 +138,14 @@ def _seen_in(measured: list[tuple[float, dict[str, Any]]], guess: Seen) -> list[
 
 
 def _trials(base: BaseModel) -> list[tuple[float, dict[str, Any]]]:
-    """Every trial on the kind of machine that made the newest one."""
+    """Every trial on the kinds of host that are there now; where they made none, on the kind that made the newest one."""
     made = PaceTrial.objects.filter(base_model=base, trouble="")
+    now = Host.objects.alive().values("machine")
+    wanted = made.filter(machine__in=now)
     newest = made.first()
-    if newest is None:
-        return []
-    return [
-        (trial.compute_seconds, trial.metrics) for trial in made.filter(machine=newest.machine)
-    ]
+    if newest is not None and not wanted.exists():
+        wanted = made.filter(machine=newest.machine)
+    return [(trial.compute_seconds, trial.metrics) for trial in wanted]
 
 
 def _runs(base: BaseModel, quantization: str) -> list[tuple[float, dict[str, Any]]]:

@@ -8,12 +8,10 @@ import hmac
 import os
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from django.conf import settings as django_settings
 from django.db import transaction
 from django.utils import timezone
 from msgspec import Meta
@@ -21,9 +19,11 @@ from msgspec import Meta
 from datasets.models import Dataset, DatasetVersion
 from datasets.services import versions
 from datasets.services.blocks import read_frames
-from teams import sandbox
+from teams import places, sandbox
 from teams.models import ArchiveImport, DiskKind, Team, User
+from teams.safe_files import file_in
 from teams.services import archive_imports, audit, disk
+from teams.services.storage import files
 from training import methods
 from training.archives import adapter, contents
 from training.archives.manifest import (
@@ -39,8 +39,7 @@ from training.archives.manifest import (
 )
 from training.archives.program import Program, document
 from training.models import Artifact, BaseModel, Origin, RunEvent, RunStatus, TrainingRun
-from training.run_files import file_in
-from training.services import adapters, finish, json_files, kept_files
+from training.services import adapters, finish, json_files, kept_files, run_storage
 from training.services.base_names import name_base
 from training.services.bundle import signature
 from training.services.charges import provider_name
@@ -101,7 +100,7 @@ def read_run_archive(*, import_id: int, attempt: int) -> str:
 def import_run(*, import_: ArchiveImport, beat: Callable[[str], None]) -> TrainingRun:
     """Raises ImportRefused or sandbox.SandboxError with a sentence, and leaves nothing behind then."""
     assert import_.team is not None
-    inputs = {"upload": import_.file_path}
+    inputs = {"upload": files.local(import_.place, import_.file_path.name)}
     with sandbox.opened(
         CHILD, limits=LIMITS, files=inputs, folder=import_.folder / "box"
     ) as box:
@@ -130,7 +129,7 @@ class _Arrival:
         self.base = self._base_model()
         # The same at every attempt, so that what an attempt left that was killed is found and replaced.
         self.key: UUID = import_.key
-        self.folder = Path(django_settings.RUNS_ROOT) / str(self.key)
+        self.folder = places.folder_of(places.of_run(self.key))
 
     def bring(self) -> TrainingRun:
         rewritten = self._rewritten()
@@ -146,7 +145,7 @@ class _Arrival:
             self._write_files(rewritten)
             return self._keep(version, events)
         except BaseException as failed:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            files.forget(places.of_run(self.key))
             disk.release(f"run-{self.key}")
             if made is not None:
                 versions.delete_dataset(dataset=made, person=self.person)
@@ -264,7 +263,7 @@ class _Arrival:
 
     def _keep(self, version: DatasetVersion, events: list[contents.Event]) -> TrainingRun:
         run = self._run(version)
-        artifacts = finish.collect_artifacts(run)
+        artifacts = run_storage.keep_artifacts(run)
         rows = [RunEvent(run=run, kind=one.kind, step=one.step, data=one.data) for one in events]
         with transaction.atomic():
             Team.objects.select_for_update().get(pk=self.team.pk)

@@ -13,14 +13,16 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from teams.models import DiskKind, Team, User
+from teams.safe_files import file_in
 from teams.services import audit, disk
+from teams.services.storage import files
+from teams.services.storage.shelves import CannotGive
 from training.launcher import SPEC_FILE
 from training.models import MERGING, MergedModel, MergeStatus, RunStatus, TrainingRun
-from training.run_files import file_in
 from training.services import deleted, queue, run_disk, small_programs
 from training.services.base_names import public_name
 from training.services.json_files import write_json
@@ -94,14 +96,14 @@ def make(merged_id: int) -> str:
         pk=merged_id
     )
     with tempfile.TemporaryDirectory(prefix="merge-", dir=settings.VAR_DIR) as folder:
-        done, trouble = _made(merged, Path(folder))
+        done, trouble = _made_or_why_not(merged, Path(folder))
         ours = MergedModel.objects.filter(
             pk=merged.pk, status=MergeStatus.MAKING, attempts=merged.attempts
         )
         if trouble:
             ours.update(status=MergeStatus.FAILED, trouble=trouble[:500], stage="", size=0)
-        elif _keep(merged, Path(folder)):
-            size = file_in(merged.run.folder, ZIP).stat().st_size
+        elif _kept(merged, Path(folder), ours):
+            size = merged.size
             ready = {
                 "status": MergeStatus.READY,
                 "stage": "",
@@ -138,7 +140,7 @@ def prune() -> int:
     for merged in MergedModel.objects.filter(ready_at__lt=before).select_related(
         "run__team__course"
     ):
-        shutil.rmtree(file_in(merged.run.folder, ZIP).parent, ignore_errors=True)
+        _remove(merged.run)
         merged.delete()
         _count(merged.run)
         gone += 1
@@ -146,7 +148,7 @@ def prune() -> int:
 
 
 def _is_there(merged: MergedModel) -> bool:
-    return merged.status == MergeStatus.READY and file_in(merged.run.folder, ZIP).is_file()
+    return merged.status == MergeStatus.READY and files.has(merged.run.place, ZIP)
 
 
 def _estimate(run: TrainingRun) -> int:
@@ -158,9 +160,26 @@ def _estimate(run: TrainingRun) -> int:
     return round(1.55 * sum(files)) + OVERHEAD_BYTES if files else UNKNOWN_BYTES
 
 
+def _made_or_why_not(merged: MergedModel, folder: Path) -> tuple[dict[str, Any], str]:
+    try:
+        return _made(merged, folder)
+    except CannotGive as trouble:
+        return {}, str(trouble)
+
+
+def _kept(merged: MergedModel, folder: Path, ours: "QuerySet[MergedModel]") -> bool:
+    """True once it is stored. Where storage is away the row says so, and a person may ask again."""
+    try:
+        return _keep(merged, folder)
+    except CannotGive as trouble:
+        ours.update(status=MergeStatus.FAILED, trouble=str(trouble)[:500], stage="", size=0)
+        return False
+
+
 def _made(merged: MergedModel, folder: Path) -> tuple[dict[str, Any], str]:
     """What the engine said of it, or why there is none."""
     run = merged.run
+    files.fetch(run.place, start="adapter/")
     order = {
         "base": run.base_model.weights,
         "base_name": public_name(run.base_model),
@@ -190,27 +209,38 @@ def _beat(merged: MergedModel, stage: str | None) -> None:
 
 
 def _keep(merged: MergedModel, folder: Path) -> bool:
-    """Move the zip into the run's folder, unless the run was deleted meanwhile or another attempt has begun."""
+    """Store the zip, unless the run was deleted meanwhile or another attempt has begun. Raises StorageAway."""
     ours = MergedModel.objects.filter(
         pk=merged.pk, status=MergeStatus.MAKING, attempts=merged.attempts
     )
-    target = file_in(merged.run.folder, ZIP)
-    part = target.with_suffix(".part")
-    if not ours.exists():
-        return False
-    target.parent.mkdir(exist_ok=True)
-    shutil.move(
-        folder / "model.zip", part
-    )  # which copies where the folders are on different disks
-    with transaction.atomic():
-        Team.objects.select_for_update(no_key=True).get(
-            pk=merged.run.team_id
-        )  # nobody deletes the run meanwhile
+    made, target = folder / ZIP, file_in(merged.run.folder, ZIP)
+    made.parent.mkdir()
+    (folder / "model.zip").rename(made)
+    merged.size = made.stat().st_size
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f"model-{merged.attempts}.part")
+    shutil.copyfile(made, part)  # their folders may be on different disks
+
+    def still_ours() -> bool:
+        # Nobody deletes the run meanwhile.
+        Team.objects.select_for_update(no_key=True).get(pk=merged.run.team_id)
         if ours.exists():
-            part.rename(target)
+            part.replace(target)
             return True
-    shutil.rmtree(target.parent, ignore_errors=True)
-    return False
+        return False
+
+    try:
+        kept = files.keep_all(merged.run.place, [ZIP], folder=folder, fence=still_ours)
+    finally:
+        part.unlink(missing_ok=True)
+    if not kept and not TrainingRun.objects.filter(pk=merged.run_id).exists():
+        files.destroy(merged.run.place)
+    return bool(kept)
+
+
+def _remove(run: TrainingRun) -> None:
+    shutil.rmtree(file_in(run.folder, ZIP).parent, ignore_errors=True)
+    files.forget_files(run.place, ZIP)
 
 
 def _count(run: TrainingRun) -> None:

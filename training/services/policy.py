@@ -13,20 +13,24 @@ def policy_of(course: Course) -> TrainingPolicy:
     return TrainingPolicy.objects.filter(course=course).first() or TrainingPolicy(course=course)
 
 
-def change_policy(*, course: Course, person: User, team_runs_at_once: int) -> TrainingPolicy:
-    """Keep the new limit, note the change, and wake what may start now."""
+def change_policy(
+    *, course: Course, person: User, team_runs_at_once: int, host_label: str = ""
+) -> TrainingPolicy:
+    """Keep the new limits, note the change, and wake what may start now."""
     with transaction.atomic():
-        before = policy_of(course).team_runs_at_once
+        was = policy_of(course)
+        before = {"runs of one team": was.team_runs_at_once, "host label": was.host_label}
+        label = host_label.strip()
         policy, _ = TrainingPolicy.objects.update_or_create(
-            course=course, defaults={"team_runs_at_once": team_runs_at_once}
+            course=course, defaults={"team_runs_at_once": team_runs_at_once, "host_label": label}
         )
         audit.record(
             course=course,
             person=person,
             action="training limit changed",
-            what="Runs of one team at once",
+            what="Limits on training",
             before=before,
-            after=team_runs_at_once,
+            after={"runs of one team": team_runs_at_once, "host label": label},
         )
         waiting = TrainingRun.objects.filter(
             team__course=course, status=RunStatus.QUEUED

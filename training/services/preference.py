@@ -9,6 +9,7 @@ from typing import Any
 from datasets.models import DatasetVersion, Shape
 from datasets.services import pairs
 from teams.models import Team
+from teams.services.storage import files
 from training.models import BaseModel, RunStatus, TrainingRun
 from training.services import lora_presets
 from training.services.estimate import held_out_rows, training_share
@@ -36,7 +37,7 @@ def starts(team: Team) -> list[TrainingRun]:
 
 
 def has_adapter(run: TrainingRun) -> bool:
-    return run.file(ADAPTER_WEIGHTS).is_file()
+    return files.has(run.place, ADAPTER_WEIGHTS)
 
 
 def refusal(

@@ -15,13 +15,14 @@ from rq.job import Job, JobStatus
 
 from teams import queues
 from teams.models import Provider, Team
-from training.models import BaseModel, MergedModel, RunStatus, TrainingRun
-from training.services import limits
+from training.models import BaseModel, MergedModel, ModelServer, RunStatus, TrainingRun
+from training.services import hosts, limits
 
 SLOT_QUEUE = "training"
 QUICK_QUEUE = queues.QUICK
 EXECUTE = "training.jobs.execute_run"
 POLL = "training.jobs.poll_run"
+LOAD = "training.jobs.load_adapter"
 PACE = "training.jobs.measure_pace"
 TRY_PROVIDER = "training.jobs.try_provider"
 PACE_JOB = "pace-"  # and the base model's id
@@ -72,7 +73,10 @@ def waiting_in_order() -> list[TrainingRun]:
     )
     ranked = []
     waiting = list(
-        TrainingRun.objects.on_this_machine().filter(status=RunStatus.QUEUED).order_by("id")
+        TrainingRun.objects.on_this_machine()
+        .filter(status=RunStatus.QUEUED)
+        .select_related("base_model", "dataset_version", "team__course__training_policy")
+        .order_by("id")
     )
     loads = limits.loads({run.team_id for run in waiting})
     for run in waiting:
@@ -94,7 +98,10 @@ def claim_next(run_id: int) -> tuple[TrainingRun, str] | None:
     if asked is None:
         return None
     candidates = waiting_in_order() if asked.works_here else [asked]
-    for run in startable(candidates):
+    fitting = (
+        hosts.that_fit(startable(candidates)) if asked.works_here else startable(candidates)
+    )
+    for run in fitting:
         lease = limits.claim(run)
         if lease is not None:
             return TrainingRun.objects.with_related().get(pk=run.pk), lease
@@ -194,6 +201,16 @@ def dispatch_merge(merged: MergedModel) -> str:
     return _enqueue(
         SLOT_QUEUE, MERGE, merged.pk, f"{MERGE_JOB}{merged.pk}", timeout=TRIAL_TIMEOUT_SECONDS
     )
+
+
+def dispatch_load(run: TrainingRun) -> str:
+    """Have the servers of its base take a bot that has just been made, where the operator has such servers."""
+    if (
+        not run.is_adapter
+        or not ModelServer.objects.usable().for_base(run.base_model.weights_sha256).exists()
+    ):
+        return "not needed"
+    return _enqueue(QUICK_QUEUE, LOAD, run.pk, f"load-{run.pk}", timeout=POLL_TIMEOUT_SECONDS)
 
 
 def dispatch_poll(run: TrainingRun) -> str:

@@ -3,9 +3,9 @@
 from datasets.models import Shape
 from datasets.services.privacy import cloud_refusal
 from training import methods
-from training.models import BaseModel, RunStatus, TrainingRun
+from training.models import BaseModel
 from training.providers.dialects import WITHOUT_DPO
-from training.services import estimate, local_program, lora_memory, preference
+from training.services import estimate, hosts, local_program, preference
 from training.services.method_work import Plan
 
 SUPERVISED = "supervised"
@@ -72,11 +72,6 @@ def too_few_rows(plan: Plan) -> str | None:
 
 
 def too_big(plan: Plan) -> str | None:
-    """A run that would be killed for memory half-way is refused before; what cannot be estimated is left to the engine."""
-    room = lora_memory.room()
+    """A run that every host would kill for memory half-way is refused before; what cannot be estimated is left to the engine."""
     mean = plan.version.token_estimate / plan.version.row_count
-    needed = lora_memory.need_here(plan.base_model.weights, dict(plan.settings), mean, room)
-    if needed is None or room is None:
-        return None
-    alone = not TrainingRun.objects.adapters().filter(status=RunStatus.RUNNING).exists()
-    return lora_memory.refusal(needed, room, alone=alone)
+    return hosts.memory_refusal(plan.base_model, dict(plan.settings), mean)

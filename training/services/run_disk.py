@@ -9,8 +9,9 @@ from django.conf import settings as django_settings
 from django.utils import timezone
 
 from datasets.models import DatasetVersion
-from teams.models import DiskKind, DiskUse
+from teams.models import DiskKind, DiskUse, StoredFile
 from teams.services import disk
+from teams.services.storage import files
 from training.models import ENDED, BaseModel, TrainingRun
 from training.services import lora_memory
 
@@ -40,10 +41,9 @@ def _rows(version: DatasetVersion) -> int:
 
 
 def count(run: TrainingRun) -> None:
-    """Count what lies in the run's folder, in place of the estimate."""
-    disk.settle(
-        team=run.team, key=run.disk_key, kind=DiskKind.RUN, size=disk.size_of(run.folder)
-    )
+    """Count what is kept of the run, in place of the estimate."""
+    size = files.size_of(run.place)
+    disk.settle(team=run.team, key=run.disk_key, kind=DiskKind.RUN, size=size)
 
 
 def prune() -> int:
@@ -58,8 +58,10 @@ def prune() -> int:
     gone = 0
     for run in ended.iterator(200):
         checkpoint = run.file(CHECKPOINT)
-        if checkpoint.is_dir():
+        stored = StoredFile.objects.of(run.place).filter(name__startswith=f"{CHECKPOINT}/")
+        if checkpoint.is_dir() or stored.exists():
             shutil.rmtree(checkpoint, ignore_errors=True)
+            files.forget_files(run.place, f"{CHECKPOINT}/")
             count(run)
             gone += 1
     return gone + _prune_strays()
@@ -71,7 +73,7 @@ def _count_uncounted() -> None:
     for run in (
         TrainingRun.objects.filter(status__in=ENDED).select_related("team__course").iterator(200)
     ):
-        if run.disk_key not in counted and run.folder.exists():
+        if run.disk_key not in counted and files.size_of(run.place):
             count(run)
 
 

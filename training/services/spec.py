@@ -10,6 +10,7 @@ from typing import Any
 from datasets.services import split, versions
 from teams.models import Hold as MoneyHold
 from teams.models import HoldState
+from teams.services.storage import files
 from training.launcher import SPEC_FILE
 from training.models import TrainingRun
 from training.services import base_answers, fresh_questions
@@ -79,14 +80,14 @@ def _part(ids: list[str], run: TrainingRun) -> list[str]:
 
 def write_order(run: TrainingRun) -> Order:
     """Write everything that the run's engine reads. Raises PriceUnknown for a DSPy model without a price."""
-    files = write_rows(run)
-    part = work_of(run.method).engine(run, files)
+    rows = write_rows(run)
+    part = work_of(run.method).engine(run, rows)
     spec: dict[str, Any] = {
         "schema": 1,
         "run": str(run.key),
         "seed": run.seed,
-        "train_file": files.train.name,
-        "validation_file": files.validation.name if files.validation else None,
+        "train_file": rows.train.name,
+        "validation_file": rows.validation.name if rows.validation else None,
         "settings": {name: value for name, value in run.settings.items() if name not in OURS},
         "sample_questions": SAMPLE_QUESTIONS,
         **part.spec,
@@ -95,7 +96,7 @@ def write_order(run: TrainingRun) -> Order:
     return Order(part.module, run.folder, part.environment, part.engines)
 
 
-def adapter_part(run: TrainingRun, files: RowFiles) -> EnginePart:
+def adapter_part(run: TrainingRun, rows: RowFiles) -> EnginePart:
     """For the engine that trains an adapter on this machine."""
     base = run.base_model
     name_base(run.folder, base)
@@ -104,7 +105,7 @@ def adapter_part(run: TrainingRun, files: RowFiles) -> EnginePart:
         "base_name": public_name(base),
         "base_sha256": base.weights_sha256,
         **_start(run),
-        **_verdict(run, files.train),
+        **_verdict(run, rows.train),
     }
     return EnginePart(TRAINS, spec)
 
@@ -139,9 +140,12 @@ def _verdict(run: TrainingRun, train: Path) -> dict[str, Any]:
 
 
 def _start(run: TrainingRun) -> dict[str, Any]:
-    """What a run goes on from. Its adapter stays where it is: a run that another one waits for cannot be deleted."""
+    """What a run goes on from, brought to this host. A run that another one waits for cannot be deleted."""
     start, system = run.starts_from, run.settings.get("system_prompt")
-    spec = {"start_adapter": str(start.file("adapter"))} if start is not None else {}
+    spec = {}
+    if start is not None:
+        files.fetch(start.place, start="adapter/")
+        spec = {"start_adapter": str(start.file("adapter"))}
     return spec | ({"system_prompt": system} if system else {})
 
 

@@ -19,14 +19,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 from django.conf import settings
 from django.utils import timezone
 
 from teams.models import Method
 from training.launcher import SPEC_FILE, Engine
-from training.models import NOT_FIT, BaseModel, Hosting, PaceTrial
-from training.services import queue, training_time
+from training.models import NOT_FIT, BaseModel, Host, Hosting, PaceTrial
+from training.services import hosts, model_server, queue, training_time
 from training.services.cancel import KEEP_FILE
 from training.services.json_files import write_json
 from training.services.questions import SAMPLE_QUESTIONS
@@ -60,8 +59,8 @@ def ask_for_trials() -> list[str]:
     """
     if not settings.PACE_TRIAL_SECONDS:
         return []
-    here = training_time.machine()
-    wanted = [base for base in _bases() if not _is_known(base, here)]
+    kinds = hosts.kinds()
+    wanted = [base for base in _bases() if not all(_is_known(base, kind) for kind in kinds)]
     if not wanted or not queue.is_slot_idle() or not _is_up():
         return []
     return [base.name for base in wanted if queue.dispatch_pace(base) == "queued"]
@@ -72,6 +71,8 @@ def measure(base_model_id: int) -> str:
     base, here = BaseModel.objects.filter(pk=base_model_id).first(), training_time.machine()
     if base is None or _is_known(base, here):
         return "known"
+    if not Path(base.weights).is_dir():
+        return "its weights are not on this host"
     if not queue.is_slot_idle():
         return "somebody waits for the slot"  # the clock asks again
     trial = PaceTrial(base_model=base, machine=here)
@@ -95,11 +96,12 @@ def latest_of(bases: Iterable[BaseModel]) -> dict[int, PaceTrial]:
 
 
 def _bases() -> list[BaseModel]:
-    """Those whose weights lie in a folder here: a trial downloads nothing."""
+    """Those whose weights lie in a folder of some host that trains: a trial downloads nothing."""
     offered = BaseModel.objects.filter(
         method=Method.LORA, enabled=True, hosting__in=[Hosting.BUNDLED, Hosting.HUGGING_FACE]
     ).exclude(trial__in=NOT_FIT)
-    return [base for base in offered if Path(base.weights).is_dir()]
+    there = {name for host in Host.objects.alive() for name in host.bases}
+    return [base for base in offered if base.name in there or Path(base.weights).is_dir()]
 
 
 def _is_known(base: BaseModel, here: str) -> bool:
@@ -118,12 +120,10 @@ def _is_known(base: BaseModel, here: str) -> bool:
 
 
 def _is_up() -> bool:
-    address = settings.MODEL_SERVER_URL.removesuffix("/").removesuffix("/v1") + "/healthz"
-    try:
-        answers = httpx.get(address, timeout=PATIENCE_SECONDS).status_code == httpx.codes.OK
-    except httpx.HTTPError:
-        return False
-    return answers and _has_preload_server()
+    said = model_server.trouble(
+        settings.MODEL_SERVER_URL, key=settings.SERVICE_TOKEN, patience=PATIENCE_SECONDS
+    )
+    return not said and _has_preload_server()
 
 
 def _has_preload_server() -> bool:

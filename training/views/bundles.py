@@ -1,10 +1,10 @@
 """A run leaves as a zip and comes in as one."""
 
-from typing import IO, Any
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
@@ -14,6 +14,7 @@ from teams.body_limits import takes_file
 from teams.models import ArchiveExport, ArchiveKind, ArchiveStatus, ExportStatus, Team
 from teams.services import archive_exports, archive_imports
 from teams.services.disk import DiskFull
+from teams.stored_downloads import stored_file
 from training.forms import BundleForm
 from training.models import RunStatus
 from training.services import bundle
@@ -27,11 +28,14 @@ def run_bundle(request: SignedInRequest, team: Team, number: int) -> HttpRespons
     run = run_of(team, number)
     if run.status != RunStatus.SUCCEEDED:
         raise Http404("Only a finished run has an archive.")
-    if bundle.is_small(run):
-        return FileResponse(
-            bundle.write_bundle(run), as_attachment=True, filename=f"run-{run.number}.zip"
-        )
     refusal = ""
+    if bundle.is_small(run):
+        try:
+            return FileResponse(
+                bundle.write_bundle(run), as_attachment=True, filename=f"run-{run.number}.zip"
+            )
+        except archive_exports.ExportRefused as refused:
+            refusal = str(refused)
     if request.method == "POST":
         try:
             archive_exports.ask(
@@ -51,20 +55,17 @@ def run_bundle(request: SignedInRequest, team: Team, number: int) -> HttpRespons
 
 @team_view(Access.MEMBER)
 @require_GET
-def run_bundle_file(request: SignedInRequest, team: Team, number: int) -> FileResponse:
+def run_bundle_file(request: SignedInRequest, team: Team, number: int) -> HttpResponseBase:
     run = run_of(team, number)
     export = archive_exports.newest(course=team.course, team=team, run_number=run.number)
-    return FileResponse(opened(export), as_attachment=True, filename=f"run-{run.number}.zip")
+    return exported_file(export, f"run-{run.number}.zip")
 
 
-def opened(export: ArchiveExport | None) -> IO[bytes]:
-    """The archive's bytes. Raises Http404 until it is ready, and once it has been deleted."""
+def exported_file(export: ArchiveExport | None, filename: str) -> HttpResponseBase:
+    """The archive. Raises Http404 until it is ready, and CannotGive where storage cannot give it."""
     if export is None or export.status != ExportStatus.READY:
         raise Http404("This archive is not ready.")
-    try:
-        return export.file_path.open("rb")
-    except FileNotFoundError as gone:
-        raise Http404("This archive was deleted.") from gone
+    return stored_file(export.place, export.file_path.name, filename, "application/zip")
 
 
 def export_page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:

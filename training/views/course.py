@@ -29,6 +29,7 @@ def course_training(request: SignedInRequest, course: Course) -> HttpResponse:
             course=course,
             person=request.user,
             team_runs_at_once=form.cleaned_data["team_runs_at_once"],
+            host_label=form.cleaned_data["host_label"],
         )
         messages.success(
             request, "Kept. It holds from now on; nothing that is at work is stopped."

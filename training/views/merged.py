@@ -1,14 +1,14 @@
 """The merged download of a run: asked for, watched while it is made, fetched."""
 
 from django.contrib import messages
-from django.http import FileResponse, Http404, HttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
 from teams.access import Access, SignedInRequest, team_view
 from teams.models import Team
+from teams.stored_downloads import stored_file
 from training.models import MergedModel, MergeStatus
-from training.run_files import open_in
 from training.services import merging
 from training.services.deleted import RunDeleted
 from training.views.runs import run_of
@@ -33,13 +33,7 @@ def run_merged(request: SignedInRequest, team: Team, number: int) -> HttpRespons
 
 @team_view(Access.MEMBER)
 @require_GET
-def run_merged_file(request: SignedInRequest, team: Team, number: int) -> FileResponse:
+def run_merged_file(request: SignedInRequest, team: Team, number: int) -> HttpResponseBase:
     run = run_of(team, number)
     get_object_or_404(MergedModel, run=run, status=MergeStatus.READY)
-    try:
-        file = open_in(run.folder, merging.ZIP)
-    except FileNotFoundError as missing:
-        raise Http404(
-            "The merged model is no longer on the machine. Have it made again."
-        ) from missing
-    return FileResponse(file, as_attachment=True, filename=f"run-{run.number}-model.zip")
+    return stored_file(run.place, merging.ZIP, f"run-{run.number}-model.zip")

@@ -8,7 +8,14 @@ from urllib.parse import urlencode
 from asgiref.sync import sync_to_async
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import FileResponse, Http404, HttpResponse, QueryDict, StreamingHttpResponse
+from django.http import (
+    FileResponse,
+    Http404,
+    HttpResponse,
+    HttpResponseBase,
+    QueryDict,
+    StreamingHttpResponse,
+)
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
@@ -17,10 +24,11 @@ from teams.access import Access, SignedInRequest, team_view
 from teams.live import stream
 from teams.methods import choices
 from teams.models import Team
+from teams.services.storage import files
+from teams.stored_downloads import stored_file
 from training.archives.manifest import PROGRAM
 from training.forms import RunLabelForm
 from training.models import RunStatus, TrainingRun
-from training.run_files import open_in
 from training.services import limits, live, provider_deploys, queue
 from training.services.base_names import NAMES_ITS_BASE, without_paths
 from training.services.cancel import CannotStop, cancel, stop_and_keep
@@ -158,19 +166,18 @@ def run_checkpoint(
 
 
 @team_view(Access.MEMBER)
-def run_file(request: SignedInRequest, team: Team, number: int, path: str) -> FileResponse:
-    """One artefact. The path is looked up among the run's artefacts, then proven to lie in the run's folder."""
+def run_file(request: SignedInRequest, team: Team, number: int, path: str) -> HttpResponseBase:
+    """One artefact. The path is looked up among the run's artefacts; storage proves that it lies in the run's place.
+
+    `courseplatform.storage_away` says in words where storage cannot give it.
+    """
     run = run_of(team, number)
     artifact = get_object_or_404(run.artifacts, path=path)
-    try:
-        file = open_in(run.folder, artifact.path)
-    except FileNotFoundError as missing:
-        raise Http404("This file is no longer on the machine.") from missing
     name = PurePosixPath(artifact.path).name
     is_program = artifact.path == PROGRAM
     if artifact.path not in NAMES_ITS_BASE and not is_program:
-        return FileResponse(file, as_attachment=True, filename=name)
-    with file:
+        return stored_file(run.place, artifact.path, name)
+    with files.opened(run.place, artifact.path) as file:
         content = (
             for_dspy(file.read())
             if is_program

@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from teams.services import providers
 from teams.services.lti import keys
+from training.services import model_servers
 
 
 class Command(BaseCommand):
@@ -17,6 +18,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         sealed, lost = providers.rotate()
         keys.seal_anew()
+        sealed += model_servers.rotate()
         self.stdout.write(f"{sealed} keys are sealed with the newest secret.")
         if lost:
             names = ", ".join(f"{one.name} ({one.code})" for one in lost)

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.management.base import BaseCommand
 
-from courseplatform import arriving
+from courseplatform import arriving, stray_files
 from courseplatform.erasing_rows import forget_freed_pages
 from datasets.services import retention
 from evaluation.services import chat, interviews, lms_sending, reminders
@@ -24,7 +24,16 @@ from teams.services import (
     second_factor,
 )
 from teams.services.lti import launching
-from training.services import base_trials, deployments, merging, reconcile, run_disk, speed_trial
+from teams.services.storage import files
+from training.services import (
+    base_trials,
+    deployments,
+    merging,
+    model_servers,
+    reconcile,
+    run_disk,
+    speed_trial,
+)
 
 RETENTION_SECONDS = 3600
 REMINDER_SECONDS = 600
@@ -52,6 +61,7 @@ class Command(BaseCommand):
             (settings.RECONCILE_SECONDS, speed_trial.ask_for_trials),
             (settings.RECONCILE_SECONDS, base_trials.ask_for_trials),
             (settings.RECONCILE_SECONDS, merging.sweep),
+            (settings.RECONCILE_SECONDS, model_servers.check),
             (RETENTION_SECONDS, retention_notice.announce),
             (RETENTION_SECONDS, erasing.apply_retention),
             (RETENTION_SECONDS, person_exports.sweep),
@@ -62,6 +72,8 @@ class Command(BaseCommand):
             (RETENTION_SECONDS, run_disk.prune),
             (RETENTION_SECONDS, merging.prune),
             (RETENTION_SECONDS, arriving.sweep),
+            (RETENTION_SECONDS, stray_files.sweep),
+            (settings.RECONCILE_SECONDS, files.destroy_doomed),
             (
                 RETENTION_SECONDS,
                 forget_freed_pages,

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-CHECKPOINT = Path("checkpoint.json")
+CHECKPOINT = Path("checkpoint") / "checkpoint.json"
 TOKENS_OF_STEP, VALIDATION_TOKENS, TOTAL_STEPS = 100, 60, 4
 
 
@@ -33,6 +33,13 @@ def kept() -> dict[str, int]:
     return dict.fromkeys(("steps", "tokens", "validation_tokens", "answers", "saves"), 0)
 
 
+def keep(work: dict[str, int]) -> None:
+    CHECKPOINT.parent.mkdir(exist_ok=True)
+    aside = CHECKPOINT.with_suffix(".tmp")
+    aside.write_text(json.dumps(work))
+    aside.replace(CHECKPOINT)
+
+
 def main(artefact: str) -> int:
     spec = json.loads(Path(sys.argv[1]).read_text())
     kind = spec["settings"].get("stub", "works")
@@ -44,6 +51,8 @@ def main(artefact: str) -> int:
     if kind == "mute":
         return 3
     work = kept()
+    if work["steps"]:
+        attempt = max(attempt, 2)  # begun on another host, which counted there
     say("started", total_steps=TOTAL_STEPS, versions={"stub": "1"}, from_step=work["steps"], work=work)
     for question in spec["sample_questions"][:1] if not work["steps"] else []:
         work["answers"] += 1
@@ -74,7 +83,7 @@ def main(artefact: str) -> int:
         )
         if (every := spec["settings"].get("stub_checkpoint")) and step % every == 0:
             work["saves"] += 1
-            CHECKPOINT.write_text(json.dumps(work))
+            keep(work)
         misbehave(kind, step, attempt)
     if kind == "refuses":
         say("failed", code="diverged", message="The loss became infinite.", fix="Lower the learning rate.")
@@ -82,7 +91,7 @@ def main(artefact: str) -> int:
     work["validation_tokens"] += VALIDATION_TOKENS
     say("validation", step=4, loss=1.5, work=work)
     if spec["settings"].get("stub_checkpoint"):
-        CHECKPOINT.write_text(json.dumps(work | {"validation_tokens": 0}))
+        keep(work | {"validation_tokens": 0})
     if kind == "dies at the end" and attempt == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     work["answers"] += 1

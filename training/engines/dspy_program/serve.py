@@ -26,6 +26,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import uvicorn
 from served_files import served
+from served_files.fetching import StorageAway, fetch
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -102,16 +103,26 @@ class Programs:
     """Programs by model name, kept in memory until their file changes."""
 
     root: Path
+    fetch_from: Path | None = None
+    """The socket at which the platform brings a run's files to this host."""
     kept: dict[str, tuple[tuple[int, int], SavedProgram]] = field(default_factory=dict)
 
     def names(self) -> list[str]:
         """Names of all models there are."""
         return sorted(f"run-{path.parent.name}" for path in self.root.glob(f"*/{FILE_NAME}"))
 
+    def _bring(self, key: str) -> None:
+        try:
+            fetch(self.fetch_from, key)
+        except StorageAway as away:
+            raise ApiError(503, f"{away}. Try again in some minutes.", code="storage_away", kind="server_error") from away
+
     def find(self, model: str) -> SavedProgram:
         """The program of `model`. Raises ApiError 404 where there is none, 500 where its file is broken."""
         match = _MODEL.fullmatch(model)
         path = served(self.root, match.group(1), FILE_NAME) if match else None
+        if match and path is not None and not path.exists():
+            self._bring(match.group(1))
         try:
             file = path.stat() if path else None
         except OSError:
@@ -175,7 +186,7 @@ class ProgramServer:
         """One answer of a program, streamed or whole."""
         self.check_token(request)
         asked = await _read(request)
-        program = self.programs.find(asked.model)
+        program = await asyncio.to_thread(self.programs.find, asked.model)
         try:
             inputs = dialogue([message.spoken() for message in asked.messages], program)
         except ValueError as error:
@@ -312,7 +323,7 @@ async def _error_response(request: Request, error: Exception) -> Response:
     return JSONResponse(error.body, error.status)
 
 
-def from_environment(runs_root: Path) -> ProgramServer:
+def from_environment(runs_root: Path, fetch_from: Path | None = None) -> ProgramServer:
     """The server as the environment configures it. Exits with a sentence where SERVICE_TOKEN is missing."""
     token = os.environ.get("SERVICE_TOKEN", "")
     if not token:
@@ -325,7 +336,7 @@ def from_environment(runs_root: Path) -> ProgramServer:
         model_server=os.environ.get("MODEL_SERVER_URL", ""),
         allowed=frozenset({OPENAI, *(address.strip().rstrip("/") for address in named if address.strip())}),
     )
-    return ProgramServer(Programs(runs_root), upstreams, token)
+    return ProgramServer(Programs(runs_root, fetch_from), upstreams, token)
 
 
 def main() -> None:
@@ -335,8 +346,9 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--runs-root", type=Path, required=True)
+    parser.add_argument("--fetch-from", type=Path, metavar="SOCKET", help="where the platform brings runs' files")
     options = parser.parse_args()
-    app = from_environment(options.runs_root).app()
+    app = from_environment(options.runs_root, options.fetch_from).app()
     print(f"program server on http://{options.host}:{options.port}", file=sys.stderr, flush=True)
     uvicorn.run(
         app,

@@ -45,6 +45,9 @@ def _arguments() -> argparse.Namespace:
         help="JSON {name: folder or id}, read when asked",
     )
     parser.add_argument(
+        "--fetch-from", type=Path, metavar="SOCKET", help="where the platform brings runs' files"
+    )
+    parser.add_argument(
         "--threads", type=int, default=1, help="torch threads; training wants the others"
     )
     parser.add_argument(
@@ -106,7 +109,13 @@ def _serve(arguments: argparse.Namespace, token: str) -> None:
         arguments.base_memory_mb * 10**6,
         arguments.chunk,
     )
-    store = ModelStore(bases, arguments.runs_root, limits, base_list=arguments.base_list)
+    store = ModelStore(
+        bases,
+        arguments.runs_root,
+        limits,
+        base_list=arguments.base_list,
+        fetch_from=arguments.fetch_from,
+    )
     threading.Thread(target=_preload, args=(store, next(iter(bases))), daemon=True).start()
     uvicorn.run(
         Api(store, token).app(),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from served_files import served
+from served_files.fetching import StorageAway, fetch
 from transformers import PreTrainedTokenizerBase
 
 from lora.adapters import Adapter, read_adapter
@@ -69,8 +70,11 @@ class ModelStore:
         limits: Limits,
         *,
         base_list: Path | None = None,
+        fetch_from: Path | None = None,
     ) -> None:
-        """`base_list`: a JSON file {name: folder or id} of more bases; it may change while the server runs."""
+        """`base_list`: a JSON file {name: folder or id} of more bases; it may change while the server runs. `fetch_from`: the
+        socket at which the platform brings a run's files to this host."""
+        self._fetch_from = fetch_from
         self._paths, self._runs_root, self._limits = dict(bases), runs_root, limits
         self._base_list = base_list
         self._bases: OrderedDict[str, Base] = (
@@ -106,7 +110,7 @@ class ModelStore:
                 base = self._base(name)
                 return Model(base, None, base.template)
             run = RUN_NAME.fullmatch(name)
-            folder = served(self._runs_root, run[1], "adapter") if run else None
+            folder = self._folder(run[1]) if run else None
             if (
                 folder is None
                 or not folder.is_dir()
@@ -116,6 +120,16 @@ class ModelStore:
             adapter, base = self._adapter(name, folder)
             source = adapter.template or base.template.source
             return Model(base, adapter, settled_template(source, base.template.special_tokens))
+
+    def _folder(self, key: str) -> Path | None:
+        """Of a run's adapter, which the platform brings here where another host made it."""
+        folder = served(self._runs_root, key, "adapter")
+        if folder is None or folder.is_dir():
+            return folder
+        try:
+            return folder if fetch(self._fetch_from, key) else None
+        except StorageAway as away:
+            raise EngineError("storage_away", str(away), "Try again in some minutes.") from away
 
     def _read_base_list(self) -> None:
         """Bases that were added since; one that the server was started with keeps its place."""

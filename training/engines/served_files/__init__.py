@@ -1,6 +1,6 @@
 """What the model server and the program server may open: files of a run's folder, reached through no link.
 
-Both take a run's key from a request. The platform has the same rule for itself in `training/run_files.py`; engines import
+Both take a run's key from a request. The platform has the same rule for itself in `teams/safe_files.py`; engines import
 nothing of the platform.
 """
 

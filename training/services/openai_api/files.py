@@ -17,6 +17,8 @@ from datasets.services.versions import NothingChanged
 from teams.models import Team
 from teams.services import audit
 from teams.services.disk import DiskFull
+from teams.services.storage import files as stored
+from teams.services.storage.shelves import CannotGive
 from training.models import ApiFile, EndpointKey, FineTuningJob, RunStatus
 from training.services.endpoint_api import ApiError
 from training.services.openai_api import results
@@ -186,11 +188,16 @@ def listing(team: Team, query: Mapping[str, str]) -> Shape:
 
 def content(file: ApiFile) -> BinaryIO:
     """What was sent, byte for byte, open for reading. Raises ApiError 404 once it is gone."""
+    upload = file.upload
     gone = file.expires_at is not None and file.expires_at <= timezone.now()
-    if gone or not file.upload.file_path.is_file():
+    if gone or not upload.files_kept:
         said = f"File {file.public_id} has expired: its content is no longer kept."
         raise ApiError(404, said, param="id", code="file_expired")
-    return file.upload.file_path.open("rb")
+    try:
+        return stored.opened(upload.place, upload.file_path.name)
+    except CannotGive as trouble:
+        said = f"Storage cannot give the content of file {file.public_id} now. Try again later."
+        raise ApiError(503, said, param="id", code="storage_unavailable") from trouble
 
 
 def delete(*, file: ApiFile, key: EndpointKey) -> Shape:

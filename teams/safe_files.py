@@ -1,4 +1,4 @@
-"""The one way to a file in a run's folder. Whoever opens, reads or writes one there asks here first.
+"""The one way to a file in a folder of a run or an upload. Whoever opens, reads or writes one there asks here first.
 
 A path is text that may have come from outside (a table, an archive, a URL). It is joined to a folder only after it is proven
 to lie in it, reached through no link.
