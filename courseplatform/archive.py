@@ -25,7 +25,7 @@ from evaluation.models import Interview, JudgeOpinion, OpinionStatus, Turn, Turn
 from teams.models import Course, DiskAccount, Hold, HoldState, User
 from teams.services.archive_exports import ExportRefused
 from training import methods
-from training.models import Artifact, TrainingRun
+from training.models import Artifact, Drafting, TrainingRun
 from training.services import run_storage
 from training.services.bundle import model_proof
 
@@ -61,6 +61,8 @@ LEFT_OUT = frozenset(
         "training.host",
         "training.modelserver",  # of the operator
         "training.loadedadapter",
+        "training.drafting",  # rows that were accepted come with their versions
+        "training.draftedrow",
         "training.mergedmodel",  # made anew where somebody asks for it
     }
 )
@@ -222,6 +224,7 @@ def _is_busy(course: Course) -> bool:
     return (
         TrainingRun.objects.active().filter(team__course=course).exists()
         or Hold.objects.filter(account__team__course=course, state=HoldState.OPEN).exists()
+        or Drafting.objects.at_work().filter(team__course=course).exists()
         or Interview.objects.active().filter(run__team__course=course).exists()
         or Turn.objects.filter(
             conversation__run__team__course=course, status=TurnStatus.STREAMING

@@ -21,7 +21,7 @@ from teams.services import archive_exports, audit, notices, proofs
 from teams.services.storage import files
 from teams.services.storage.shelves import FileLost
 from training.archives.manifest import ROW_FILES
-from training.models import TrainingRun
+from training.models import DraftedRow, Drafting, TrainingRun
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +108,7 @@ def erase(
     if not found.versions:
         raise ErasureRefused("This row is in no version any more.")
     better = _forget_better_answers(team, found)
+    _forget_drafted(team, found)
     archive_exports.forget_runs(team)
     runs = list(TrainingRun.objects.filter(dataset_version__in=found.versions).with_related())
     audit.record(
@@ -149,6 +150,12 @@ def _forget_better_answers(team: Team, found: Erased) -> int:
     return gone
 
 
+def _forget_drafted(team: Team, found: Erased) -> None:
+    """What a model wrote and became that row, or says what it says."""
+    same = Q(row_id=found.row_id) | Q(answer__in=found.texts) | Q(question__in=found.texts)
+    DraftedRow.objects.filter(same, drafting__team=team).delete()
+
+
 def _refuse_if_wrong(team: Team, reason: str) -> None:
     if len(reason.strip()) < SHORTEST_REASON:
         raise ErasureRefused(
@@ -157,6 +164,10 @@ def _refuse_if_wrong(team: Team, reason: str) -> None:
     if TrainingRun.objects.active().filter(team=team).exists():
         raise ErasureRefused(
             "A run of this team is under way and may be reading the row. Wait until it ended, or cancel it."
+        )
+    if Drafting.objects.at_work().filter(team=team).exists():
+        raise ErasureRefused(
+            "A model is writing rows after this team's examples. Wait until that ended, or stop it."
         )
 
 

@@ -19,7 +19,7 @@ from evaluation.models import (
 )
 from teams.methods import KnownMethod, known
 from teams.models import Course, LedgerEntry, SubjectKind, Team
-from training.models import DeletedRun, RunStatus, TrainingRun
+from training.models import DeletedRun, Drafting, RunStatus, TrainingRun
 
 NEWEST = 200  # runs: enough to judge an estimator, the same work whatever the size of the course
 
@@ -156,6 +156,8 @@ def subject_of(entry: LedgerEntry, team: Team, *, is_instructor: bool) -> Subjec
             "an answer to a program, at the team's endpoint",
             reverse("team_endpoint", args=[team.pk]),
         )
+    if entry.subject_kind == SubjectKind.DRAFTING:
+        return _drafting_subject(key, team)
     if entry.subject_kind in (SubjectKind.INTERVIEW, SubjectKind.GRADING):
         asked = Interview.objects.filter(run__team=team, key=key).select_related("run").first()
         if asked is not None:
@@ -188,6 +190,13 @@ def _correction_subject(
 
 def _run_subject(run: TrainingRun) -> Subject:
     return Subject(str(run), reverse("run_detail", args=[run.team_id, run.number]))
+
+
+def _drafting_subject(key: UUID, team: Team) -> Subject:
+    drafting = Drafting.objects.for_team(team).filter(key=key).first()
+    if drafting is None:
+        return Subject("drafted rows of a dataset that was deleted", "")
+    return Subject(f"drafting {drafting}", reverse("drafting_detail", args=[team.pk, key]))
 
 
 def _gone_subject(key: UUID, team: Team) -> Subject:

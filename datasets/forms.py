@@ -10,7 +10,7 @@ from datasets.models import SourceRecord
 from datasets.services.split import USUAL_FRACTION, USUAL_SEED
 
 PASTED_NAME = "pasted text"
-ACCEPTED = ".jsonl,.json,.ndjson,.csv,.tsv,.xlsx,.txt,.gz"
+ACCEPTED = ".jsonl,.json,.ndjson,.csv,.tsv,.xlsx,.txt,.vtt,.srt,.gz"
 
 
 class UploadForm(forms.Form):

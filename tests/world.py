@@ -63,6 +63,8 @@ from training.models import (
     ApiFile,
     Artifact,
     BaseModel,
+    Drafting,
+    DraftingStatus,
     EndpointCall,
     EndpointKey,
     FineTuningJob,
@@ -123,6 +125,8 @@ class World:
             return self.comparison.key
         if name.startswith("sweep_"):
             return self.team.sweeps.get().key
+        if name in ("drafting_detail", "drafting_stop", "drafting_row"):
+            return self.team.draftings.get().key
         if name == "team_ledger_entry":
             return self.entry.key
         return self.import_.key if name.startswith("import_") else self.conversation.key
@@ -273,6 +277,18 @@ def make_world(team: Team, professor: User, mark: str) -> World:
     JudgeOpinion.objects.create(
         interview=standard, subject="math", model="a-judge", prompt_version=1, status="given", score=3, reason=mark
     )
+    drafting = Drafting.objects.create(
+        team=team,
+        dataset=version.dataset,
+        version=version,
+        examples=[],
+        writer="base:0",
+        writer_name=f"{mark} writer",
+        wanted=1,
+        status=DraftingStatus.DONE,
+        created_by=member,
+    )
+    drafting.rows.create(position=0, question=mark, answer=mark)
     hearing = _hearing(team, professor, member, mark)
     talk = Conversation.objects.create(run=run, person=professor, hearing=hearing, title=f"{mark} heard")
     call, import_ = _endpoint_call(run, member, mark), _import_with_a_problem(team, member, mark)

@@ -5,6 +5,7 @@ from training.services import (
     base_trials,
     bundle,
     cloud,
+    drafting,
     execute,
     imported,
     merging,
@@ -48,3 +49,7 @@ def make_merged_model(merged_id: int) -> str:
 
 def load_adapter(run_id: int) -> str:
     return model_servers.load_everywhere(run_id)
+
+
+def draft_rows(drafting_id: int) -> str:
+    return drafting.carry_out(drafting_id)

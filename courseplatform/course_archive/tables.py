@@ -113,6 +113,7 @@ TABLES = (
         dataset_id="datasets.dataset",
         people="recorded_by_id",
     ),
+    table("datasets.machinetext", "digest created_at", team_id="teams.team"),
     table("datasets.rowblock", "content_hash row_count rows", team_id="teams.team"),
     table("evaluation.comparison", "question created_at", team_id="teams.team", people="asked_by_id", keys="key"),
     table("teams.professorassignment", "created_at", team_id="teams.team", professor_id="teams.membership"),
@@ -172,13 +173,7 @@ TABLES = (
             "deployment missing missing_tries missing_next"
         ),
     ),
-    table(
-        "training.deletedrun",
-        "number name method deleted_at",
-        team_id="teams.team",
-        people="deleted_by_id",
-        keys="key",
-    ),
+    table("training.deletedrun", "number name method deleted_at", team_id="teams.team", people="deleted_by_id", keys="key"),
     table(
         "training.runverdict",
         "of step kept fresh validation_loss asked changed language childlike repeats sums right measure",

@@ -156,6 +156,27 @@ def near_duplicates(rows: Sequence[Row], threshold: float = 0.8) -> list[list[in
     return [group for group in groups.members() if len(group) > 1]
 
 
+class Likeness:
+    """Rows that single new ones are compared with, one after the other: `find` one that says nearly the same."""
+
+    def __init__(self, rows: Sequence[Row], threshold: float = 0.8) -> None:
+        self.rows: list[Row] = []
+        self.index = _Index(threshold)
+        for row in rows:
+            self.add(row)
+
+    def find(self, row: Row) -> Row | None:
+        """A row as like as the threshold, or None."""
+        shingles = _shingles(plain_text(row))
+        alike = self.index.alike(shingles, _signature(shingles, self.index.base))
+        return self.rows[alike[0][0]] if alike else None
+
+    def add(self, row: Row) -> None:
+        shingles = _shingles(plain_text(row))
+        self.index.add(len(self.rows), shingles, _signature(shingles, self.index.base))
+        self.rows.append(row)
+
+
 def leakage(
     train: Sequence[Row], validation: Sequence[Row], threshold: float = 0.8
 ) -> list[dict[str, Any]]:

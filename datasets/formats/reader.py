@@ -3,12 +3,13 @@
 import re
 from collections.abc import Callable, Collection, Iterator
 from itertools import chain
-from pathlib import Path, PurePath
+from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
 from msgspec import structs
 
+from datasets.formats.captions import habits_of_captions, is_captions, spoken_lines
 from datasets.formats.containers import (
     BlankLines,
     Piece,
@@ -16,6 +17,7 @@ from datasets.formats.containers import (
     container_of,
     is_wrapped,
     line_batches,
+    lines_of,
     pieces_of,
     unfenced,
 )
@@ -36,7 +38,7 @@ from datasets.formats.rows import (
 )
 from datasets.formats.shapes import expanded
 from datasets.formats.sheets import TableLine, sheet_lines
-from datasets.formats.source import Progress, Source
+from datasets.formats.source import Progress, Source, suffix_of
 from datasets.formats.strictjson import JsonFault, parse
 from datasets.formats.tables import (
     Header,
@@ -100,7 +102,7 @@ class Reader:
         on_broken: Callable[[BrokenRow], None] | None,
     ) -> None:
         self.limits, self.shape, self.mapping, self.fixes = limits, shape, mapping, fixes
-        self.suffix = _suffix(filename)
+        self.suffix = suffix_of(filename)
         self.source = source
         self.recognition = Recognition(encoding=source.encoding, compressed=source.compressed)
         self.recognition.encoding_sure = source.guess.sure
@@ -177,6 +179,8 @@ class Reader:
             yield from self._json(head)
         elif self.suffix in _TABLE_SUFFIXES or looks_like_header(first_line):
             yield from self._delimited(first_line)
+        elif is_captions(start):
+            yield from self._talk(habits_of_captions(start, self.limits.max_row_bytes), captions=True)
         elif (habits := habits_of(start)).speakers or self.speakers:
             yield from self._talk(habits)
         elif looks_like_table(start):
@@ -189,7 +193,7 @@ class Reader:
         self.recognition.container = "tsv" if delimiter == "\t" else "csv"
         yield from self._table(csv_lines(self._chunks(), delimiter, self.limits))
 
-    def _talk(self, habits: Habits) -> Iterator[Row | Problem]:
+    def _talk(self, habits: Habits, *, captions: bool = False) -> Iterator[Row | Problem]:
         self.recognition.container = "transcript"
         self.recognition.sure = "likely"
         if any(name not in self.speakers for name in habits.unknown):
@@ -197,7 +201,9 @@ class Reader:
         doubt = assumed(habits, self.speakers)
         if doubt is not None:
             yield doubt
-        yield from self._values(talk_objects(self._chunks(), self.limits, habits, self.speakers))
+        lines = lines_of(self._chunks(), self.limits.max_row_bytes)
+        lines = spoken_lines(lines, self.limits.max_row_bytes) if captions else lines
+        yield from self._values(talk_objects(lines, self.limits, habits, self.speakers))
 
     def _is_json(self, start: str, first_line: str) -> bool:
         if self.suffix in _JSON_SUFFIXES:
@@ -392,8 +398,3 @@ class Reader:
             self.recognition.sure = "unsure"
             known = set(self.recognition.columns)
             self.recognition.columns.extend(key for key in list(value)[:40] if key not in known and len(known) < 200)
-
-
-def _suffix(filename: str) -> str:
-    path = PurePath(filename.strip().lower())
-    return PurePath(path.stem).suffix if path.suffix in (".gz", ".gzip") else path.suffix

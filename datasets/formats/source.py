@@ -6,7 +6,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from datasets.formats.encodings import (
@@ -91,13 +91,13 @@ _OTHER_KINDS: tuple[tuple[bytes, str, str, str], ...] = (
         b"\x7fELF",
         "program",
         "This is a program, not a dataset.",
-        "Choose the .jsonl, .json, .csv, .tsv, .xlsx or .txt file.",
+        "Choose the .jsonl, .json, .csv, .tsv, .xlsx, .vtt or .txt file.",
     ),
     (
         b"MZ\x90",
         "program",
         "This is a program, not a dataset.",
-        "Choose the .jsonl, .json, .csv, .tsv, .xlsx or .txt file.",
+        "Choose the .jsonl, .json, .csv, .tsv, .xlsx, .vtt or .txt file.",
     ),
     (
         b"{\\rtf",
@@ -341,7 +341,7 @@ def refuse_by_start(first: bytes, compressed: bool = False) -> None:
     if encoding_of(first) == "utf-8" and _is_binary(first):
         message = "This is a binary file, not text."
         raise UnreadableFile(
-            "binary", message, "Choose the .jsonl, .json, .csv, .tsv, .xlsx or .txt file."
+            "binary", message, "Choose the .jsonl, .json, .csv, .tsv, .xlsx, .vtt or .txt file."
         )
 
 
@@ -388,3 +388,9 @@ def refuse_other_zips(file: BinaryIO, limits: Limits) -> None:
         )
         raise UnreadableFile("too_large", message, "Split it, or save it as CSV.")
     file.seek(0)
+
+
+def suffix_of(filename: str) -> str:
+    """How a file's name ends, in small letters: of `rows.csv.gz` it is `.csv`."""
+    path = PurePath(filename.strip().lower())
+    return PurePath(path.stem).suffix if path.suffix in (".gz", ".gzip") else path.suffix

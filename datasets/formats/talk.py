@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from datasets.formats.containers import lines_of, too_long
+from datasets.formats.containers import too_long
 from datasets.formats.names import standard_role
 from datasets.formats.rows import Limits, Problem, excerpt_of
 from datasets.formats.strictjson import JsonFault, decode_utf8
@@ -174,11 +174,17 @@ def suggested_roles(speakers: Counter[str], questions: Counter[str]) -> dict[str
 
 
 def talk_objects(
-    chunks: Iterator[bytes], limits: Limits, habits: Habits, chosen: dict[str, str]
+    lines: Iterator[tuple[int, bytes | None]],
+    limits: Limits,
+    habits: Habits,
+    chosen: dict[str, str],
 ) -> Objects:
-    """One dialogue for each conversation, what is no part of one as problems. `chosen`: name -> role by a person."""
+    """One dialogue for each conversation, what is no part of one as problems. `chosen`: name -> role by a person.
+
+    `lines`: number and bytes of each line; None for one that is too long.
+    """
     talk = _Talk(limits, habits, chosen)
-    for number, raw in lines_of(chunks, limits.max_row_bytes):
+    for number, raw in lines:
         try:
             line = clean_line(decode_utf8(raw)) if raw is not None else ""
         except JsonFault as fault:

@@ -134,6 +134,12 @@ def no_rows_recognised() -> UnreadableFile:
     return UnreadableFile("plain_text", message, how)
 
 
+def nobody_named() -> UnreadableFile:
+    message = "This transcript does not say who speaks."
+    how = "Save it with the speakers' names, or write “Teacher: …” and “Student: …” lines."
+    return UnreadableFile("plain_text", message, how)
+
+
 def empty_table() -> UnreadableFile:
     message = "The table has a header at most, but no records."
     return UnreadableFile(

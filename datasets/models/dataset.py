@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import OuterRef, Q, Subquery
+from django.db.models.fields.json import KT
 
 from teams.models import Team
 
@@ -63,6 +64,10 @@ class DatasetVersionQuerySet(models.QuerySet["DatasetVersion"]):
         return self.filter(dataset__team=team).select_related(
             "dataset__team", "created_by", "parent"
         )
+
+    def without_report(self) -> "DatasetVersionQuerySet":
+        """For lists: of the report, which may be big, only what says how far the search for personal data is."""
+        return self.defer("report").annotate(told_privacy_model=KT("report__privacy_model"))
 
 
 class DatasetVersion(models.Model):
@@ -138,12 +143,18 @@ class DatasetVersion(models.Model):
     @property
     def waits_for_model(self) -> bool:
         """Whether the rules have looked and the name model has not yet."""
-        return bool(self.report.get("privacy_model") == "waiting")
+        return self._privacy_model == "waiting"
 
     @property
     def looked_by_model(self) -> bool:
         """Whether the name model has looked through the rows as well as the rules."""
-        return bool(self.report.get("privacy_model") == "looked")
+        return self._privacy_model == "looked"
+
+    @property
+    def _privacy_model(self) -> str:
+        if hasattr(self, "told_privacy_model"):
+            return str(self.told_privacy_model or "")
+        return str(self.report.get("privacy_model") or "")
 
 
 class RowBlock(models.Model):

@@ -7,7 +7,7 @@ from django.db import transaction
 
 from datasets import checks, formats
 from datasets.models import ChangeKind, Dataset, DatasetVersion, Draft, DraftChange, VersionBlock
-from datasets.services import versions
+from datasets.services import machine_rows, versions
 from datasets.services.blocks import Block, NamedRows, StoredRow, Totals, fresh_id, pack, packed, row_from, unpack
 from datasets.services.comparing import as_text, word_changes
 from datasets.services.reading import newest, places, plain, row_at, stored_rows
@@ -107,6 +107,7 @@ def edit_row(*, version: DatasetVersion, position: int, row: formats.Row, seen: 
         raise EditRefused(
             "A preference pair holds two answers; change it in your file and upload that as the next version."
         )
+    row = machine_rows.carried(before, row)
     draft = draft_on(version)
     change = draft.changes.filter(row_id=before.id).select_related("changed_by").first()
     now = with_change(change, position, before)
@@ -206,6 +207,7 @@ def _put(draft: Draft, row: formats.Row, person: User, known: KnownRow | None, t
     if last_said(before) != known.said:
         raise ChangedMeanwhile(before, change.changed_by.name if change and change.changed_by else "Somebody")
     row.labels = before.labels
+    row = machine_rows.carried(before, row)
     kind = ChangeKind.EDIT if place is not None else ChangeKind.ADD
     made, _ = DraftChange.objects.update_or_create(
         draft=draft,

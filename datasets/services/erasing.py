@@ -24,7 +24,7 @@ from datasets.models import (
     RowComment,
     VersionBlock,
 )
-from datasets.services import import_files, measure, retention, versions
+from datasets.services import import_files, machine_rows, measure, retention, versions
 from datasets.services.blocks import (
     Block,
     NamedRows,
@@ -65,6 +65,8 @@ class _Search:
     digests: set[str] = field(default_factory=set)
     texts: set[str] = field(default_factory=set)
     ids: set[str] = field(default_factory=set)
+    by_machine: set[str] = field(default_factory=set)
+    """Digests under which `machine_rows` may remember a wording."""
 
     def holds(self, row: StoredRow) -> bool:
         return row.id == self.row_id or formats.fingerprint(plain(row)) in self.digests
@@ -72,6 +74,7 @@ class _Search:
     def note(self, row: StoredRow) -> None:
         """A wording of the row."""
         self.digests.add(formats.fingerprint(plain(row)))
+        self.by_machine.add(machine_rows.digest_of(row))
         self.texts |= {
             message["content"] for message in row.messages if message["role"] != "system"
         }
@@ -215,6 +218,7 @@ def _write(team: Team, row_id: str, plans: list[_Plan], search: _Search) -> Eras
         found.places += plan.erased
         measure.start(plan.version)
     RowBlock.objects.filter(team=team, places=None).delete()
+    machine_rows.forget(team, search.by_machine)
     datasets = Dataset.objects.filter(team=team)
     DraftChange.objects.filter(draft__dataset__in=datasets, row_id__in=search.ids).delete()
     for model in (RowComment, RowApproval, FindingJustification):

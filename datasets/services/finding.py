@@ -8,7 +8,7 @@ from django.db import transaction
 
 from datasets import formats
 from datasets.models import ChangeKind, DatasetVersion, DraftChange
-from datasets.services import drafts
+from datasets.services import drafts, machine_rows
 from datasets.services.blocks import StoredRow
 from datasets.services.reading import plain, stored_rows
 from teams.models import User
@@ -136,7 +136,7 @@ def _labelled(row: StoredRow, label: str, value: str) -> formats.Row:
     bare.labels = {name: given for name, given in row.labels.items() if name != label}
     if value:
         bare.labels[label] = value
-    return bare
+    return machine_rows.carried(row, bare)
 
 
 def _edit(

@@ -18,7 +18,7 @@ from django.utils import timezone
 from datasets import checks, formats
 from datasets.checks.privacy import RULES_VERSION
 from datasets.models import DatasetVersion, FindingJustification
-from datasets.services import name_model, sources, token_sizes
+from datasets.services import machine_rows, name_model, sources, token_sizes
 from datasets.services.blocks import StoredRow
 from datasets.services.reading import places, plain, stored_rows
 from teams import queues
@@ -104,10 +104,12 @@ def measure(version: DatasetVersion, *, with_model: bool = False) -> None:
     counted: list[tuple[int, StoredRow]] = []
     findings = _Findings(version, named)
     classroom = 0
+    by_machine = machine_rows.Counter(version.dataset.team)
     batch: list[formats.Row] = []
     ids: list[str] = []
     for position, stored in enumerate(stored_rows(version)):
         row = plain(stored)
+        by_machine.look(row)
         row.line = (
             position + 1
         )  # the checks name rows by line; for a version that is the row's number
@@ -129,6 +131,7 @@ def measure(version: DatasetVersion, *, with_model: bool = False) -> None:
         "privacy_rules": RULES_VERSION,
         "sampled": len(sample) if step > 1 else 0,
         sources.COUNTED: classroom,
+        machine_rows.REPORT_KEY: by_machine.count,
         "token_sizes": token_sizes.measure(counted, version.row_count),
     }
     version.report, version.measured_at = report, timezone.now()

@@ -7,7 +7,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from datasets.forms import NewDatasetForm, UploadForm
 from datasets.models import Dataset, DatasetVersion, Import, ImportStatus
-from datasets.services import drafts, imports, intake, samples, versions
+from datasets.services import drafts, imports, intake, machine_rows, samples, versions
 from teams.access import Access, SignedInRequest, team_view
 from teams.body_limits import takes_file
 from teams.models import Team
@@ -125,13 +125,14 @@ def after_check(request: HttpRequest, import_: Import) -> HttpResponse:
 @require_GET
 def dataset_detail(request: HttpRequest, team: Team, dataset_id: int) -> HttpResponse:
     dataset = get_object_or_404(Dataset.objects.for_team(team), pk=dataset_id)
+    found = list(DatasetVersion.objects.for_team(team).filter(dataset=dataset).without_report())
+    shares = machine_rows.shares_of(version.pk for version in found)
     context = {
         "section": "datasets",
         "team": team,
         "dataset": dataset,
-        "versions": DatasetVersion.objects.for_team(team)
-        .filter(dataset=dataset)
-        .defer("report"),
+        "versions": found,
+        "listed": [(version, shares.get(version.pk)) for version in found],
         "imports": Import.objects.for_team(team).open().filter(dataset=dataset),
         "draft": drafts.draft_of(dataset),
     }

@@ -7,7 +7,7 @@ answered is a row each, so an interview that is taken up again asks only what is
 import logging
 from dataclasses import asdict
 from datetime import timedelta
-from uuid import uuid4
+from functools import partial
 
 import django_rq
 import redis.exceptions
@@ -38,6 +38,7 @@ from teams.services.sweeping import each_alone
 from training.models import TrainingRun
 from training.services import charges, deleted
 from training.services.calls import prepare as prepare_calls
+from training.services.calls import settle as settling
 from training.services.calls.prepare import PreparedCall
 from training.services.calls.purse import Purse, Unanswered
 from training.services.calls.usage import TokenUsage
@@ -298,22 +299,8 @@ def settle(interview: Interview, status: InterviewStatus, **fields: object) -> N
 
 
 def book_unanswered(interview: Interview, calls: list[Unanswered]) -> None:
-    """An entry of its own for each call that got no answer, out of the interview's hold: what the provider said that it
-    used, or the most it can have cost, as unknown."""
-    for one in calls:
-        if not one.call.most:
-            continue  # free: on this machine
-        key = f"{interview.hold_key}-lost-{uuid4().hex[:12]}"
-        charge = _charge_of(interview, one)
-        with transaction.atomic():
-            money.carve(key=interview.hold_key, into=key, amount=charge.cost)
-            money.settle(key=key, charge=charge)
-
-
-def _charge_of(interview: Interview, one: Unanswered) -> Charge:
-    usage = one.usage or TokenUsage(one.call.input_tokens, 0, one.call.max_tokens, exact=False)
-    charge = _priced(interview, usage)
-    return charge if one.usage is not None else charges.at_most(charge, one.call.most)
+    """An entry of its own for each call that got no answer, out of the interview's hold."""
+    settling.book_unanswered(key=interview.hold_key, calls=calls, charge=partial(_priced, interview))
 
 
 def _used(interview: Interview) -> TokenUsage:

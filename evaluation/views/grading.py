@@ -4,12 +4,15 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.db.models import F
+from django.db.models.fields.json import KeyTextTransform
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from datasets.services import machine_rows
 from evaluation.models import GradeStatus, Grading, UnappliedSave
 from evaluation.services import (
     agreement_report,
@@ -39,7 +42,18 @@ def find_grading(request: SignedInRequest, code: UUID) -> Grading:
         "submission__rubric",
         "submission__run__base_model",
     )
-    return get_object_or_404(mine, code=code)
+    version = "submission__run__dataset_version"
+    told = mine.annotate(
+        rows_learnt_from=F(f"{version}__row_count"),
+        by_a_model=KeyTextTransform(machine_rows.REPORT_KEY, f"{version}__report"),
+    )
+    return get_object_or_404(told, code=code)
+
+
+def written_by_a_model(grading: Grading) -> machine_rows.Share:
+    """Of one that `find_grading` found: how many of the examples that its bot learnt from."""
+    told = vars(grading)
+    return machine_rows.Share(told["rows_learnt_from"], int(told["by_a_model"] or 0))
 
 
 def talk_of(course: Course, grading: Grading) -> Talk:
@@ -168,6 +182,7 @@ def grading_detail(request: SignedInRequest, course: Course, code: UUID) -> Http
     context |= {
         "overall_open": not any(card["open"] for card in context["criteria"]),
         "revisions": grading.grade.revisions.all(),
+        "written_by_a_model": written_by_a_model(grading),
         "bundle_changed": bool(bundle_check.changes_since(grading.submission)),
         "may_undo": grading.grade.may_undo and not context["editable"],
         "next_bot": None if context["editable"] else gradings.next_after(grading),

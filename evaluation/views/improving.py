@@ -76,6 +76,8 @@ def _data(dataset: Dataset | None, run: TrainingRun) -> dict[str, Any]:
     if dataset is None:
         return {"dataset": None, "draft": None, "newest": None}
     draft, newest = drafts.draft_of(dataset), reading.newest(dataset)
+    if newest is not None:
+        newest.dataset = dataset  # its name is said with it
     same = run.dataset_version.dataset_id == dataset.pk
     return {
         "dataset": dataset,

@@ -40,6 +40,7 @@ class SubjectKind(models.TextChoices):
     INTERVIEW = "interview", "A standard interview"
     JUDGE = "judge", "A judge's opinion"
     ENDPOINT = "endpoint", "An answer at the team's endpoint"
+    DRAFTING = "drafting", "Drafting rows"
     GRADING = "grading", "A grader's interview"
     CORRECTION = "correction", "A correction"
 

@@ -28,6 +28,7 @@ PAID_FOR = {
     "turn": "answer",
     "endpoint": "answer to a program",
     "judge": "judge's opinion",
+    "drafting": "drafted rows",
     "grading": "professor's interview",
 }
 

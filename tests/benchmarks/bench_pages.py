@@ -1,6 +1,7 @@
 """Query counts and times of the main pages, over a course of ten teams with fifty runs each.
 
-The peer of a count is the limit that we set ourselves: 20 queries whatever the number of rows; of a time, 300 ms on this machine.
+The peer of a count is the limit that we set ourselves: 20 queries whatever the number of rows; of a time, 100 ms for 95 of
+100 looks.
 """
 
 import os
@@ -13,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 QUERY_LIMIT = 20
-MILLISECONDS_LIMIT = 300
-REPEATS = 5
+MILLISECONDS_LIMIT = 100
+REPEATS = 40
 
 
 def measure() -> dict[str, dict[str, Any]]:
@@ -78,10 +79,14 @@ def pages(world: Any, instructor: Any, professor: Any) -> dict[str, tuple[Any, s
         "sign_in": (None, reverse("sign_in")),
         "team_home": (member, at("team_home")),
         "dataset_list": (member, at("dataset_list")),
+        "dataset_detail": (member, at("dataset_detail")),
         "dataset_version": (member, at("version_detail")),
+        "drafting": (member, at("drafting_new")),
         "run_list": (member, at("run_list")),
         "run_new": (member, at("run_new")),
         "run_detail": (member, at("run_detail")),
+        "improve": (member, at("run_improve")),
+        "team_costs": (member, at("team_costs")),
         "chat": (member, at("conversation_detail")),
         "submission": (member, at("submission_detail")),
         "grading_queue": (professor, at("grading_queue")),
@@ -125,9 +130,9 @@ def _measure_here(folder: str) -> dict[str, dict[str, Any]]:
                 with CaptureQueriesContext(connection) as queries:
                     client.get(url)
                 times.append(1000 * (time.perf_counter() - began))
-            count, took = len(queries), statistics.median(times)
+            count, took = len(queries), statistics.quantiles(times, n=20)[-1]
             results[f"page_{name}_queries"] = _row(count, QUERY_LIMIT, "queries (limit)")
-            results[f"page_{name}_ms"] = _row(round(took, 1), MILLISECONDS_LIMIT, "ms (limit)")
+            results[f"page_{name}_ms_p95"] = _row(round(took, 1), MILLISECONDS_LIMIT, "ms, p95 (limit)")
         return results
     finally:
         redis.terminate()

@@ -83,6 +83,35 @@ def whatsapp() -> MessyFile:
     return MessyFile("_chat.txt", "\r\n".join(lines).encode("utf-8"))
 
 
+def zoom_transcript() -> MessyFile:
+    """WebVTT as Zoom saves it: numbered cues, CRLF, the name before each sentence, one sentence over two cues."""
+    lines = ["WEBVTT", ""]
+    cue = 0
+    for minute, (asked, answered) in enumerate(PAIRS, 1):
+        first, _, rest = answered.partition(" ")
+        spoken = [f"Ms. Bee: {asked}", f"Theo: {first}", f"Theo: {rest}"]
+        for place, said in enumerate(spoken):
+            cue += 1
+            second = 10 * place
+            at = f"00:{3 * minute:02}:{second:02}.120 --> 00:{3 * minute:02}:{second + 4:02}.870"
+            lines += [str(cue), at, said, ""]
+    return MessyFile("GMT20260312-140110_Recording.transcript.vtt", "\r\n".join(lines).encode("utf-8"))
+
+
+def teams_transcript() -> MessyFile:
+    """WebVTT as Teams saves it: a long id over each cue, the voice as a tag, which spans two lines."""
+    lines = ["WEBVTT", "", "NOTE Confidence: 0.87", ""]
+    for minute, (asked, answered) in enumerate(PAIRS, 1):
+        first, _, rest = answered.partition(" ")
+        spoken = [f"<v Ms. Bee (Guest)>{asked}</v>", f"<v Theo>{first}", f"{rest}</v>"]
+        second = f"01:{3 * minute:02}:01.120 --> 01:{3 * minute:02}:05.870"
+        answer = f"01:{3 * minute:02}:07.000 --> 01:{3 * minute:02}:11.500"
+        name = f"8c1f0b62-77aa-4a0e-9f0e-1d2a3b4c5d6e/{minute}-"
+        lines += [f"{name}0", second, spoken[0], ""]
+        lines += [f"{name}1", answer, spoken[1], spoken[2], ""]
+    return MessyFile("Lesson_2026-03-12.vtt", "\n".join(lines).encode("utf-8"))
+
+
 def word_json() -> MessyFile:
     """JSON lines typed in Word: AutoCorrect made every quote a curly one, and pasting brought no-break spaces."""
     lines = [f"{{“question”:\u00a0“{asked}”, “answer”: “{answered}”}}" for asked, answered in PAIRS]
@@ -149,6 +178,8 @@ MESSY: dict[str, Callable[[], MessyFile]] = {
         google_sheets_turns,
         google_docs,
         whatsapp,
+        zoom_transcript,
+        teams_transcript,
         word_json,
         word_paste,
         word_table,

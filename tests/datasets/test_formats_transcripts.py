@@ -231,3 +231,60 @@ def test_bridge_is_read_with_its_speakers() -> None:
     assert [turn["content"] for turn in rows[0].messages] == [turn["text"] for turn in first]
     assert {turn["role"] for row in rows for turn in row.messages} == {"user", "assistant"}
     assert {problem.code for problem in problems if problem.severity == "error"} <= {"empty_content", "no_student_turn"}
+
+
+# Captions ------------------------------------------------------------------------------------------------------------
+
+
+def cue(begins: str, said: str) -> str:
+    return f"{begins}.000 --> {begins}.900\n{said}\n\n"
+
+
+def test_cues_of_one_speaker_are_one_turn_and_a_long_pause_ends_the_talk() -> None:
+    text = "WEBVTT\n\n" + "".join(
+        [
+            cue("00:00:01", "Teacher: What is"),
+            cue("00:00:03", "Teacher: 8 + 7?"),
+            cue("00:00:05", "Student: Um, 15!"),
+            cue("00:01:04", "Teacher: Why?"),
+            cue("00:01:06", "Student: I counted."),
+            cue("00:02:30", "Teacher: What is ice?"),
+            cue("00:02:31", "Student: Cold water."),
+        ]
+    )
+    rows, problems = read(text.encode(), "talk.vtt")
+    assert not problems
+    assert turns(rows[0])[0] == ("user", "What is 8 + 7?") and len(rows[0].messages) == 4
+    assert turns(rows[1]) == [("user", "What is ice?"), ("assistant", "Cold water.")]
+    assert (rows[0].line, rows[1].line) == (4, 19), "where it stands in the file"
+
+
+def test_notes_styles_tags_and_escapes_of_captions_are_no_talk() -> None:
+    text = (
+        "WEBVTT - a lesson\n\nSTYLE\n::cue { color: red }\n\nNOTE Teacher: not said\n\n"
+        "1\n00:01.000 --> 00:02.000 align:start\n<v.loud Ms. Bee>You &amp; I, <i>what</i> now?</v>\n\n"
+        "2\n00:03.000 --> 00:04.000\n<v Theo>I &lt;3 frogs!\n"
+    )
+    rows, problems = read(
+        text.encode(), "lesson.vtt", mapping=ColumnMapping(speakers={"Ms. Bee": "teacher", "Theo": "student"})
+    )
+    assert not [one for one in problems if one.severity == "error"]
+    assert turns(rows[0]) == [("user", "You & I, what now?"), ("assistant", "I <3 frogs!")]
+
+
+def test_subtitles_of_films_are_read_alike() -> None:
+    text = "1\r\n00:00:01,000 --> 00:00:02,000\r\nTeacher: Why?\r\n\r\n2\r\n00:00:03,000 --> 00:00:04,000\r\nStudent: Because!\r\n"
+    rows, _ = read(text.encode(), "talk.srt")
+    assert turns(rows[0]) == [("user", "Why?"), ("assistant", "Because!")]
+
+
+def test_captions_without_names_say_what_to_do() -> None:
+    with pytest.raises(formats.UnreadableFile, match="does not say who speaks"):
+        read(("WEBVTT\n\n" + cue("00:00:01", "What is ice?") + cue("00:00:03", "Cold.")).encode(), "x.vtt")
+
+
+def test_a_turn_without_end_is_cut_and_not_held() -> None:
+    limits = formats.Limits(max_row_bytes=2_000)
+    said = "".join(cue(f"00:{n // 60:02}:{n % 60:02}", "Teacher: " + "so " * 100) for n in range(60))
+    rows, problems = read(("WEBVTT\n\n" + said).encode(), "long.vtt", limits=limits)
+    assert not rows and problems

@@ -67,6 +67,8 @@ def test_every_row_has_the_teacher_and_the_child_the_right_way_round(upload: Upl
     for name in (
         "google_docs",
         "whatsapp",
+        "zoom_transcript",
+        "teams_transcript",
         "google_sheets_turns",
         "libreoffice_without_names",
         "word_table",

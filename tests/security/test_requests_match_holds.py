@@ -10,17 +10,30 @@ from django.db.models import F
 from django.test import AsyncClient
 from django.utils import timezone
 
+from datasets.services import reading
 from evaluation import judge_prompt
 from evaluation.models import Interview, JudgeOpinion, JudgeUse, Turn, TurnStatus
 from evaluation.services import answering, asking, bots, chat, comparing, interviews, judging, submissions
-from teams.models import BudgetAccount, Confidence, CourseAccount, Hold, LedgerEntry, Method, Price, Role, Team, User
+from teams.models import (
+    BudgetAccount,
+    Confidence,
+    CourseAccount,
+    Hold,
+    LedgerEntry,
+    Method,
+    Price,
+    Provider,
+    Role,
+    Team,
+    User,
+)
 from teams.services import money
 from tests import factories
 from tests.evaluation.conftest import make_prices
 from tests.security.paid_bots import bot, change_program
 from tests.security.recording_provider import KNOWN, Recorder
 from training.models import TrainingRun
-from training.services import charges, deployments, tokens
+from training.services import charges, deployments, drafting, tokens, writers
 from training.services.calls import client
 from training.services.endpoints import NotReady
 
@@ -332,6 +345,22 @@ def test_the_judge_is_asked_what_was_held_for(
     assert len(judged) == JudgeOpinion.objects.filter(status="given").count() > 0
     recorder.requests = judged
     check(recorder, models={"gpt-judge"}, most_tokens=judge_prompt.REPLY_TOKENS)
+    check_money(recorder, priced)
+
+
+def test_drafted_rows_are_asked_for_as_they_were_held_for(
+    priced: Team, member: User, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_prices(priced, "gpt-writer")
+    Provider.objects.filter(code="openai").update(for_drafting=True)
+    monkeypatch.setattr(drafting, "send_for_worker", lambda one: None)
+    version = factories.make_dataset_version(priced, factories.child_rows(8), name="To draft from")
+    ids = [row.id for row in reading.stored_rows(version)]
+    one = drafting.start(
+        version=version, row_ids=ids, writer="model:gpt-writer", wanted=4, topic="¿Frogs?", person=member
+    )
+    assert drafting.carry_out(one.pk) == "done"
+    check(recorder, models={"gpt-writer"}, most_tokens=writers.LONGEST_ROW_TOKENS)
     check_money(recorder, priced)
 
 

@@ -5,6 +5,7 @@ from django.utils.module_loading import import_string
 from training import methods
 from training.forms.bundle import BundleForm
 from training.forms.course import BaseModelForm, PolicyForm
+from training.forms.drafting import DraftingForm
 from training.forms.labels import RunLabelForm
 from training.forms.run import RunForm
 from training.forms.sweep import SweepForm
@@ -13,6 +14,7 @@ __all__ = [
     "FORMS",
     "BaseModelForm",
     "BundleForm",
+    "DraftingForm",
     "PolicyForm",
     "RunForm",
     "RunLabelForm",

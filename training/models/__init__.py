@@ -1,5 +1,6 @@
 from training.models.base_model import NOT_FIT, BaseModel, Hosting, Trial
 from training.models.deleted_run import DeletedRun
+from training.models.drafting import AT_WORK, DraftedRow, Drafting, DraftingStatus, RowState
 from training.models.endpoint import CallStatus, Deployment, EndpointCall, EndpointKey
 from training.models.fine_tuning import ApiFile, FineTuningJob
 from training.models.host import Host
@@ -28,6 +29,7 @@ from training.models.verdict import RunVerdict
 __all__ = [
     "ACTIVE",
     "AT_PROVIDER",
+    "AT_WORK",
     "CREATING",
     "ENDED",
     "MERGING",
@@ -41,6 +43,9 @@ __all__ = [
     "CallStatus",
     "DeletedRun",
     "Deployment",
+    "DraftedRow",
+    "Drafting",
+    "DraftingStatus",
     "EndpointCall",
     "EndpointKey",
     "FineTuningJob",
@@ -54,6 +59,7 @@ __all__ = [
     "ModelServer",
     "Origin",
     "PaceTrial",
+    "RowState",
     "RunEvent",
     "RunStatus",
     "RunVerdict",

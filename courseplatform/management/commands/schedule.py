@@ -28,6 +28,7 @@ from teams.services.storage import files
 from training.services import (
     base_trials,
     deployments,
+    drafting,
     merging,
     model_servers,
     reconcile,
@@ -56,6 +57,7 @@ class Command(BaseCommand):
             (settings.RECONCILE_SECONDS, archive_exports.sweep),
             (settings.RECONCILE_SECONDS, chat.sweep),
             (settings.RECONCILE_SECONDS, interviews.sweep),
+            (settings.RECONCILE_SECONDS, drafting.sweep),
             (settings.RECONCILE_SECONDS, deployments.sweep),
             (settings.CLOUD_POLL_SECONDS, reconcile.poll_waiting),
             (settings.RECONCILE_SECONDS, speed_trial.ask_for_trials),
@@ -71,6 +73,7 @@ class Command(BaseCommand):
             (RETENTION_SECONDS, retention.prune),
             (RETENTION_SECONDS, run_disk.prune),
             (RETENTION_SECONDS, merging.prune),
+            (RETENTION_SECONDS, drafting.prune),
             (RETENTION_SECONDS, arriving.sweep),
             (RETENTION_SECONDS, stray_files.sweep),
             (settings.RECONCILE_SECONDS, files.destroy_doomed),
