@@ -5,7 +5,7 @@ from functools import lru_cache
 from uuid import UUID
 
 from django.db.models import Count
-from django.utils import formats, timezone
+from django.utils import timezone
 
 from courseplatform import progress
 from courseplatform.next_step import Bot, Data, Facts, Heard
@@ -14,6 +14,7 @@ from datasets.models import Dataset, DatasetVersion, Draft
 from evaluation.models import BetterAnswer, Comparison, Interview, InterviewStatus, Submission
 from evaluation.services import improving
 from evaluation.services.deadlines import deadline_in
+from teams import days
 from teams.methods import choices
 from teams.models import Milestone, Team
 from training.models import RunEvent, RunStatus, RunVerdict, TrainingRun
@@ -72,9 +73,7 @@ def facts_of(
         submitted=_bot(submitted.run) if submitted is not None else None,
         released=submitted is not None and submitted.released_at is not None,
         due_in=due - timezone.now() if due is not None else None,
-        due_words=formats.date_format(timezone.localtime(due), "D, M j, H:i")
-        if due is not None
-        else "",
+        due_words=days.at(due, "D, M j, H:i", team.course.zone) if due is not None else "",
         missing=_missing(steps),
         practice=team.practice,
     )

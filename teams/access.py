@@ -15,6 +15,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
+from django.utils import timezone
 from django_htmx.middleware import HtmxDetails
 
 from teams import second_step
@@ -148,6 +149,7 @@ def enter_course(request: HttpRequest, course_id: int, access: Access) -> Course
     if not _admits(membership, access):
         raise PermissionDenied(f"This page is for: {access.value}.")
     second_step.check_membership(request, membership)
+    timezone.activate(membership.course.zone)
     entered = cast(SignedInRequest, request)
     entered.course, entered.membership, entered.team = (
         membership.course,
@@ -169,6 +171,7 @@ def enter_team(request: HttpRequest, team_id: int, access: Access) -> Team:
     if access is Access.MEMBER_DELETES and membership.looks_on and not membership.deletes:
         raise PermissionDenied(f"This page is for: {access.value}.")
     second_step.check_membership(request, membership)
+    timezone.activate(team.course.zone)
     entered = cast(SignedInRequest, request)
     entered.course, entered.membership, entered.team = team.course, membership, team
     return team

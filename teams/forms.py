@@ -3,8 +3,10 @@
 from datetime import date
 from decimal import Decimal
 from typing import Any
+from zoneinfo import available_timezones
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth import password_validation
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
@@ -14,6 +16,7 @@ from teams.models import Course, Membership, Milestone, NoticeKind, Price, Provi
 
 MICRO = 1_000_000
 LARGEST_TEAM = 50
+HIDDEN = ("Etc/", "SystemV/", "US/", "Canada/", "Brazil/", "Chile/", "Mexico/", "posix/", "right/")
 OFF_YEAR = "Look at the year: it is before 2000 or after 2100."
 
 
@@ -111,7 +114,21 @@ class _DatesInOrder(forms.ModelForm[Course]):
         return cleaned
 
 
+def zones() -> list[tuple[str, str]]:
+    """Cities of the world, without aliases that nobody looks for."""
+    found = sorted(name for name in available_timezones() if "/" in name and not name.startswith(HIDDEN))
+    return [("", f"the platform's ({settings.TIME_ZONE})"), ("UTC", "UTC")] + [
+        (name, name.replace("_", " ")) for name in found
+    ]
+
+
 class CourseForm(_DatesInOrder):
+    time_zone = forms.ChoiceField(
+        label="Time zone",
+        choices=zones,
+        required=False,
+        help_text="Times on all pages of the course are told in it, and its days end by it.",
+    )
     course_limit = DollarsField(
         label="Budget of the whole course, in dollars",
         required=False,
@@ -129,7 +146,16 @@ class CourseForm(_DatesInOrder):
         initial=0,
         help_text="What LoRA training on this machine costs a team. 0 makes it free.",
     )
-    field_order = ("name", "term", "starts_on", "ends_on", "team_size", "team_budget", "course_limit")
+    field_order = (
+        "name",
+        "term",
+        "starts_on",
+        "ends_on",
+        "time_zone",
+        "team_size",
+        "team_budget",
+        "course_limit",
+    )
     team_size = forms.IntegerField(min_value=1, max_value=LARGEST_TEAM, initial=5, help_text="Most people in one team.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -142,7 +168,7 @@ class CourseForm(_DatesInOrder):
         model = Course
         field_classes = {"starts_on": DayField, "ends_on": DayField}
         fields = ["name", "term", "starts_on", "ends_on", "team_size", "team_budget", "compute_rate"]
-        fields += ["daily_chat_cap", "spending_frozen", "second_factor", "keep_days"]
+        fields += ["daily_chat_cap", "spending_frozen", "second_factor", "keep_days", "time_zone"]
         labels = {
             "spending_frozen": "Pause all spending",
             "second_factor": "Who needs a second factor to sign in",

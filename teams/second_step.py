@@ -84,6 +84,7 @@ class SecondStepMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        timezone.deactivate()  # the thread's last request may have been in a course of another zone
         person = request.user
         if not isinstance(person, User):
             return self.get_response(request)

@@ -62,7 +62,7 @@ TABLES = (
         "teams.course",
         "name term student_code_open professor_code_open starts_on ends_on team_budget compute_rate "
         "spending_frozen daily_chat_cap team_size keep_days practice_open created_at",
-        never="student_code professor_code second_factor erasure_told_for erasure_told_at",
+        never="student_code professor_code second_factor erasure_told_for erasure_told_at time_zone",
     ),
     table("teams.section", "name", course_id="teams.course"),
     table("teams.milestone", "position title goal due_on", course_id="teams.course"),

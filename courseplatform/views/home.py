@@ -170,7 +170,6 @@ def team_home(request: SignedInRequest, team: Team) -> HttpResponse:
         "step_link": _link(team, step.page),
         "step_more": step.more and (step.more[0], _link(team, step.more[1])),
         "due": facts.due_words,
-        "zone": settings.TIME_ZONE.rpartition("/")[2].replace("_", " "),
         "voices": team_facts.voices_of(runs),
         "demo": demo_state.of_course(team.course_id),
         "requests": team_requests.waiting(team.course).filter(team=team),

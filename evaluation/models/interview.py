@@ -96,7 +96,7 @@ class InterviewQuerySet(models.QuerySet["Interview"]):
     def with_bases(self, team: Team) -> "InterviewQuerySet":
         """As `for_team`, and those of base models."""
         return self.filter(
-            Q(for_grading=False) | Q(finished_at__lt=start_of_today()), run__team=team
+            Q(for_grading=False) | Q(finished_at__lt=start_of_today(team.course)), run__team=team
         )
 
     def before(self, interview: "Interview") -> "InterviewQuerySet":

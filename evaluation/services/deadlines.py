@@ -3,6 +3,7 @@ are graded: a day of its own, which the instructor sets beside the grades."""
 
 from collections.abc import Iterable
 from datetime import date, datetime, time
+from operator import itemgetter
 
 from django.db.models import Max
 from django.utils import timezone
@@ -13,23 +14,26 @@ from teams.services import audit
 
 
 def deadline_of(course: Course) -> datetime | None:
-    """The last moment of the last such day, in the platform's time zone; None without a date."""
+    """The last moment of the last such day, in the course's time zone; None without a date."""
     steps = course.milestones.filter(goal=Milestone.Goal.SUBMISSION)
-    return _end_of(steps.aggregate(last=Max("due_on"))["last"])
+    return _end_of(steps.aggregate(last=Max("due_on"))["last"], course)
 
 
 def deadline_in(milestones: Iterable[Milestone]) -> datetime | None:
     """The same, where the course's plan is at hand."""
-    days = [
-        one.due_on
+    dated = [
+        (one.due_on, one.course)
         for one in milestones
         if one.goal == Milestone.Goal.SUBMISSION and one.due_on is not None
     ]
-    return _end_of(max(days, default=None))
+    if not dated:
+        return None
+    day, course = max(dated, key=itemgetter(0))
+    return _end_of(day, course)
 
 
-def _end_of(day: date | None) -> datetime | None:
-    return timezone.make_aware(datetime.combine(day, time.max)) if day else None
+def _end_of(day: date | None, course: Course) -> datetime | None:
+    return timezone.make_aware(datetime.combine(day, time.max), course.zone) if day else None
 
 
 def has_passed(deadline: datetime | None) -> bool:

@@ -3,6 +3,9 @@
 import csv
 from datetime import datetime
 from typing import TextIO
+from zoneinfo import ZoneInfo
+
+from django.utils import timezone
 
 from evaluation.models import Submission
 from evaluation.services.deadlines import deadline_of, is_late
@@ -59,6 +62,7 @@ def _row(
     result: SubmissionResult, number: int, keys: list[str], deadline: datetime | None
 ) -> list[object]:
     submission, grading = result.submission, result.gradings[number - 1]
+    zone = submission.team.course.zone
     cells = {
         row.criterion.key: mark.level.value
         if mark.level
@@ -74,14 +78,19 @@ def _row(
         submission.team.name,
         submission.run.number,
         submission.run.method,
-        submission.submitted_at.isoformat(),
+        _told(submission.submitted_at, zone),
         "" if deadline is None else "yes" if is_late(submission, deadline) else "no",
-        submission.released_at.isoformat() if submission.released_at else "",
+        _told(submission.released_at, zone),
         grading.grader.person.name,
         grading.grade.status,
-        grading.grade.committed_at.isoformat() if grading.grade.committed_at else "",
+        _told(grading.grade.committed_at, zone),
         grading.revision_count,  # type: ignore[attr-defined]  # annotated by results_of
         *[cells.get(key, "") for key in keys],
         round(sum(levels) / len(levels), 2) if levels else "",
         grading.grade.comment if cells else "",
     ]
+
+
+def _told(moment: datetime | None, zone: ZoneInfo) -> str:
+    """With the offset of the course's zone."""
+    return timezone.localtime(moment, zone).isoformat() if moment else ""

@@ -8,8 +8,6 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.urls import reverse
-from django.utils import timezone
-from django.utils.formats import date_format
 
 from evaluation.models import (
     Counting,
@@ -20,6 +18,7 @@ from evaluation.models import (
     Submission,
 )
 from evaluation.services.telling import tell_professor
+from teams import days
 from teams.models import Course, Membership, NoticeKind, Role, Team, User
 from teams.services import audit, notices
 
@@ -291,7 +290,7 @@ def tell(*, session: PresentationSession, person: User) -> int:
     for slot in slots:
         members = slot.team.memberships.filter(active=True).select_related("person")
         text = (
-            f"Your team presents on {_said(slot.starts_at)}, {session.place}, as number {slot.number} of {slot.of}. You "
+            f"Your team presents on {_said(slot.starts_at, session)}, {session.place}, as number {slot.number} of {slot.of}. You "
             f"have {session.minutes} minutes."
         )
         people = [membership.person for membership in members]
@@ -304,20 +303,19 @@ def tell(*, session: PresentationSession, person: User) -> int:
             path=path,
         )
     for listener in session.listeners.select_related("person", "course"):
-        text = f"You hear {len(slots)} presentations on {_said(session.starts_at)}, {session.place}."
+        text = f"You hear {len(slots)} presentations on {_said(session.starts_at, session)}, {session.place}."
         path = reverse("presentation_list", args=[session.course_id])
         tell_professor(listener, NoticeKind.ANNOUNCEMENT, text, path)
     _record(session, person, "presentations announced", f"{len(slots)} teams")
     return len(slots)
 
 
-def _said(at: datetime) -> str:
-    local = timezone.localtime(at)
-    return f"{date_format(local, 'l, M j, H:i')} ({local.tzname()})"
+def _said(moment: datetime, session: PresentationSession) -> str:
+    return days.at(moment, "l, M j, H:i", session.course.zone)
 
 
 def _record(session: PresentationSession, person: User, action: str, after: str) -> None:
-    what = f"{_said(session.starts_at)}, {session.place}"
+    what = f"{_said(session.starts_at, session)}, {session.place}"
     audit.record(course=session.course, person=person, action=action, what=what, after=after)
 
 

@@ -50,8 +50,8 @@ def _tell_professors(course: Course) -> bool:
 def _tell_teams(course: Course) -> bool:
     """Those that have handed in nothing."""
     deadline = deadline_of(course)
-    due_on = timezone.localtime(deadline).date() if deadline else None
-    if due_on is None or due_on > timezone.localdate() + AHEAD:
+    due_on = timezone.localtime(deadline, course.zone).date() if deadline else None
+    if due_on is None or due_on > timezone.localdate(timezone=course.zone) + AHEAD:
         return False  # a later date counts
     handed_in = Submission.objects.current().filter(team__course=course).values("team")
     for team in course.teams.filter(practice=False).exclude(pk__in=handed_in):

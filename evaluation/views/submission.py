@@ -57,7 +57,9 @@ def _details(submission: Submission) -> dict[str, object]:
         "may_replace": submissions.may_replace(submission),
         "bundle_hash": submissions.bundle_hash(submission),
         "graders": submission.gradings.count(),
-        "graded": submission.gradings.filter(grade__committed_at__lt=start_of_today()).count(),
+        "graded": submission.gradings.filter(
+            grade__committed_at__lt=start_of_today(submission.team.course)
+        ).count(),
     }
     result = frozen.current_of(submission)
     if result is not None:

@@ -1,5 +1,6 @@
 import secrets
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from django.db import models
@@ -66,6 +67,12 @@ class Course(models.Model):
         choices=SecondFactorPolicy.choices,
         help_text="Who needs a second factor before they spend, grade or change this course.",
     )
+    time_zone = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        help_text="Times of the course are told in it, and days end by it; empty: the platform's.",
+    )
     erasure_told_for = models.DateField(
         null=True, help_text="The last day of keeping names that everybody was told of."
     )
@@ -89,9 +96,17 @@ class Course(models.Model):
     def __str__(self) -> str:
         return f"{self.name} · {self.term}" if self.term else self.name
 
+    @property
+    def zone(self) -> ZoneInfo:
+        """Of its times and days. One that this machine does not know any more is the platform's."""
+        try:
+            return ZoneInfo(self.time_zone or settings.TIME_ZONE)
+        except (ZoneInfoNotFoundError, ValueError):
+            return ZoneInfo(settings.TIME_ZONE)
+
     def is_over(self) -> bool:
         """Its last day is past. What stands on the pages stays; programs stop asking."""
-        return self.ends_on is not None and self.ends_on < timezone.localdate()
+        return self.ends_on is not None and self.ends_on < timezone.localdate(timezone=self.zone)
 
 
 class Section(models.Model):

@@ -14,6 +14,7 @@ KEPT = (
     "team_size",
     "keep_days",
     "second_factor",
+    "time_zone",
 )
 
 

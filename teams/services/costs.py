@@ -267,4 +267,6 @@ def write_ledger_csv(course: Course, out: TextIO) -> None:
             safe_cell(note),
             f"{beyond / 1e6:.6f}" if beyond else "",
         ]
-        writer.writerow([at.isoformat(), *texts, *money, *measured])
+        writer.writerow(
+            [timezone.localtime(at, course.zone).isoformat(), *texts, *money, *measured]
+        )

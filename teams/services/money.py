@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q, Sum
 from django.utils import timezone
 
+from teams.days import start_of_today
 from teams.models import (
     BudgetAccount,
     Confidence,
@@ -165,7 +166,7 @@ def _admit(account: BudgetAccount, amount: int, person: User | None, subject_kin
 
 def _check_daily_cap(course: Course, cap: int, person: User, amount: int) -> None:
     """Safe from races because the course's account row is locked by the update before."""
-    today = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    today = start_of_today(course)
     mine = {"account__team__course": course, "person": person, "subject_kind__in": CHAT_KINDS}
     spent = (
         LedgerEntry.objects.filter(at__gte=today, **mine).aggregate(sum=Sum("delta"))["sum"] or 0

@@ -55,7 +55,7 @@ def own_entries(team: Team) -> QuerySet[LedgerEntry]:
 def grading_days(team: Team) -> list[GradingDay]:
     """The days before today on which graders interviewed the team's bots, newest first."""
     entries = LedgerEntry.objects.filter(
-        _by_graders(team), account__team=team, at__lt=start_of_today()
+        _by_graders(team), account__team=team, at__lt=start_of_today(team.course)
     )
     days = entries.order_by().annotate(day=TruncDate("at")).values("day")
     summed = days.annotate(cost=Sum("delta"), would=Sum("would_have_cost")).order_by("-day")
@@ -86,7 +86,7 @@ def figures(team: Team) -> Figures:
 def _account(team: Team) -> BudgetAccount:
     """With today's sums of graders, in one query."""
     today = LedgerEntry.objects.filter(
-        _by_graders(team), account__team=team, at__gte=start_of_today()
+        _by_graders(team), account__team=team, at__gte=start_of_today(team.course)
     )
     holds = Hold.objects.filter(account__team=team, state=HoldState.OPEN, subject_kind=GRADING)
     accounts = BudgetAccount.objects.annotate(

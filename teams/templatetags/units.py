@@ -1,7 +1,11 @@
 """Money, time and counts in a person's units."""
 
-from django import template
+from datetime import datetime
 
+from django import template
+from django.utils import timezone
+
+from teams import days
 from teams.services.durations import duration as _duration
 from teams.services.money import dollars as _dollars
 
@@ -16,6 +20,18 @@ def dollars(micro: int | None) -> str:
 @register.filter
 def duration(seconds: float | None) -> str:
     return "–" if seconds is None else _duration(seconds)
+
+
+@register.filter
+def at(moment: datetime | None, shape: str) -> str:
+    """The only way in which a page shows a time of day: in the course's zone, which it names. `shape` as of Django's `date`."""
+    return "" if moment is None else days.at(moment, shape)
+
+
+@register.simple_tag
+def now_at(shape: str) -> str:
+    """This moment, in the same way."""
+    return days.at(timezone.now(), shape)
 
 
 @register.filter

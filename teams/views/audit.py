@@ -6,6 +6,7 @@ import io
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 
 from teams.access import Access, SignedInRequest, course_view
 from teams.models import Course
@@ -37,6 +38,8 @@ def course_audit_csv(request: SignedInRequest, course: Course) -> HttpResponse:
             in_words(entry.after),
             "imported" if entry.imported else "",
         ]
-        writer.writerow([entry.at.isoformat(), *(safe_cell(value) for value in values)])
+        writer.writerow(
+            [timezone.localtime(entry.at).isoformat(), *(safe_cell(value) for value in values)]
+        )
     headers = {"Content-Disposition": f'attachment; filename="audit-{course.pk}.csv"'}
     return HttpResponse(out.getvalue(), content_type="text/csv; charset=utf-8", headers=headers)

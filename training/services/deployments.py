@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Avg, Count, Sum
 from django.utils import timezone
 
+from teams.days import start_of_today
 from teams.models import Membership, Team, User
 from teams.services import audit, money, second_factor
 from teams.services.money import Charge
@@ -239,7 +240,7 @@ def check_day(key: EndpointKey, most: int) -> None:
     """Raises DayIsSpent where `most` micro-dollars more could pass the key's cap for a day, jobs and calls together."""
     if not most:
         return  # free bots answer whatever the cap
-    today = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    today = start_of_today(key.team.course)
     spent = key.calls.filter(at__gte=today).aggregate(sum=Sum("cost"))["sum"] or 0
     spent += _spent_on_jobs(key, today)
     if spent + most > key.daily_cap:
