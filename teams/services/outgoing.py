@@ -8,7 +8,7 @@ would look the name up themselves.
 
 import ipaddress
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -187,9 +187,10 @@ class CheckedTransport(httpx.HTTPTransport):
         )
 
 
-def client(**given: Any) -> httpx.Client:
+def client(*, headers: Mapping[str, str] | None = None, **given: Any) -> httpx.Client:
     """Requests through the door. Never follows a redirect: that would be an address nobody checked, with the key."""
-    plain = {"Accept-Encoding": "identity"}
+    plain = httpx.Headers(headers)
+    plain["Accept-Encoding"] = "identity"
     return httpx.Client(
         transport=CheckedTransport(),
         follow_redirects=False,
