@@ -78,6 +78,8 @@ from training.models import (
 )
 from training.services import deployments, merging
 
+SERVER = "http://gpu1.example:8000/v1"
+
 
 @dataclass
 class World:
@@ -137,9 +139,12 @@ class World:
         return self.provider.pk
 
     def _server(self) -> int:
-        told = {"base_sha256": "ab" * 32, "served_name": "base", "runs_folder": "/srv/runs", "enabled": False}
-        made, _ = ModelServer.objects.get_or_create(address="http://gpu1.example:8000/v1", defaults=told)
-        return made.pk
+        return ModelServer.objects.get(address=SERVER).pk
+
+    def _connection(self, name: str) -> int:
+        """The first one: a walk that sends forms may have made more."""
+        course = None if name.startswith("platform_") else self.team.course
+        return LmsConnection.objects.filter(course=course).order_by("pk")[0].pk
 
     def _number(self, name: str) -> int:
         if name in ("calibration_detail", "calibration_choose", "grade_version"):
@@ -193,7 +198,7 @@ class World:
             "deployment_id": self.run.deployments.get().pk,
             "model_id": self.base_model.pk,
             "provider_id": self._provider(name),
-            "connection_id": self.team.course.lms_connections.get().pk,
+            "connection_id": self._connection(name),
             "linked_id": self.team.course.lms_courses.get().pk,
             "server_id": self._server(),
             "file_id": self.job.rows_id,
@@ -212,6 +217,13 @@ class World:
         }
 
 
+def make_what_the_platform_has() -> None:
+    """A model server and an LMS connection that belong to no course. Made once."""
+    told = {"base_sha256": "ab" * 32, "served_name": "base", "runs_folder": "/srv/runs", "enabled": False}
+    ModelServer.objects.get_or_create(address=SERVER, defaults=told)
+    LmsConnection.objects.get_or_create(course=None, name="The LMS of the platform")
+
+
 def link_an_lms(course: Course, mark: str) -> None:
     """A connection of this course, and a course of that LMS that is linked to it. Made once."""
     if course.lms_connections.exists():
@@ -226,6 +238,7 @@ def link_an_lms(course: Course, mark: str) -> None:
 def make_world(team: Team, professor: User, mark: str) -> World:
     """Everything once; `mark` must be a word that stands nowhere else."""
     member = team.memberships.get().person
+    make_what_the_platform_has()
     link_an_lms(team.course, mark)
     rows = [
         {

@@ -30,6 +30,7 @@ from tests.test_access import NAMED, address
 from tests.world import make_world
 
 PIECE = b"x" * 32 * 1024
+READS_NOTHING = "livez"  # is answered before any body is looked at
 
 
 async def _nothing() -> None:
@@ -121,6 +122,9 @@ def test_no_address_keeps_what_a_stranger_sends(redis_server, team, professor, i
     world = make_world(team, professor, "ourmark")
     for name in NAMED:
         request = ask(address(name, world), 4 * MB, announced=announced)
+        if name == READS_NOTHING:
+            assert (request.status, request.taken) == (200, 0), "answers without asking for one byte"
+            continue
         public_limit = 200_000 if name == "endpoint_chat" else STRANGER
         assert request.status == 413, name
         assert request.taken_before_answer <= public_limit + len(PIECE), name
@@ -242,6 +246,19 @@ async def say(scope, receive, send):
 
 application = behind_proxies(say)
 """
+SERVE = """
+import os
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+from courseplatform import serve
+
+def configuration(host, port):
+    made = platforms(host, port)
+    made.app, made.lifespan = "said:application", "off"
+    return made
+
+platforms, serve.configuration = serve.configuration, configuration
+serve.main()
+"""
 
 
 @pytest.mark.parametrize(
@@ -252,13 +269,15 @@ def test_forwarded_headers_are_believed_from_configured_proxies_alone(tmp_path, 
     from courseplatform import machine
 
     (tmp_path / "said.py").write_text(APP)
+    (tmp_path / "serve_said.py").write_text(SERVE)
     port = free_port()
     ports = machine.Ports.choose(port)
     web = next(one for one in machine.services(ports, machine.environment(ports)) if one.name == "web")
-    command = ["said:application" if part == "courseplatform.asgi:application" else part for part in web.command]
+    assert "courseplatform.serve" in web.command
+    command = ["serve_said" if part == "courseplatform.serve" else part for part in web.command]
     root = str(configured.BASE_DIR)
     env = {**os.environ, "TRUSTED_PROXIES": trusted, "PYTHONPATH": f"{tmp_path}:{root}", "VAR_DIR": str(tmp_path)}
-    process = subprocess.Popen([*command, "--lifespan", "off"], env=env, cwd=root)
+    process = subprocess.Popen(command, env=env, cwd=root)
     try:
         _wait_for(port, process)
         asking = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
