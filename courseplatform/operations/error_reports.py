@@ -41,6 +41,7 @@ def begin(transport: Any = None) -> bool:
     if not settings.SENTRY_DSN:
         return False
     import sentry_sdk
+    from sentry_sdk.integrations.stdlib import StdlibIntegration
 
     sentry_sdk.init(
         dsn=settings.SENTRY_DSN,
@@ -52,6 +53,8 @@ def begin(transport: Any = None) -> bool:
         max_breadcrumbs=0,
         traces_sample_rate=None,
         auto_session_tracking=False,
+        trace_propagation_targets=[],  # providers are not told which report a request belongs to
+        disabled_integrations=[StdlibIntegration()],  # it adds variables to every engine
         before_send=_scrubbed,
         transport=transport,
     )

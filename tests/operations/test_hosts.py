@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -13,7 +14,7 @@ from courseplatform.host_start import HostStart
 from teams import live, presence
 from tests.evaluation.conftest import make_run
 from training.models import MOST_ATTEMPTS, RunStatus, TrainingRun
-from training.services import finish, versions
+from training.services import bringing, finish, versions
 
 PORTS = machine.Ports(8000, 0, 8301, 8302)
 
@@ -41,10 +42,13 @@ def test_a_part_means_its_processes_and_no_redis(named, parts, names):
     assert all(one.command[one.command.index("--host") + 1] == "10.77.0.10" for one in listening)
 
 
-def test_every_process_but_redis_belongs_to_one_part():
+@pytest.mark.parametrize("stored", [True, False])
+def test_every_process_but_redis_belongs_to_one_part(stored, monkeypatch):
+    """Files are brought only where they are in a storage."""
+    monkeypatch.setattr(bringing, "socket_path", lambda: Path("/run/files.sock") if stored else None)
     parts = [name for names in machine.PARTS.values() for name in names]
-    everything = machine.services(PORTS, machine.environment(PORTS))
-    assert sorted(parts) == sorted(one.name for one in everything if one.name != "redis")
+    everything = [one.name for one in machine.services(PORTS, machine.environment(PORTS)) if one.name != "redis"]
+    assert sorted(parts) == sorted(everything if stored else [*everything, "bring-files"])
 
 
 def test_a_hosts_environment_makes_up_no_address_and_no_secret(monkeypatch):

@@ -4,10 +4,12 @@ import ast
 import json
 import logging
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from courseplatform.log_files import rotate
@@ -96,7 +98,7 @@ def reports(settings):
     assert error_reports.begin(transport=kept)
     yield kept.reports
     settings.SENTRY_DSN = ""
-    sentry_sdk.init()
+    sentry_sdk.init(default_integrations=False)  # later tests run without Sentry in their way
 
 
 def test_without_an_address_nothing_is_reported(settings):
@@ -125,6 +127,26 @@ def test_a_report_tells_where_and_of_what_kind_and_nothing_that_anybody_wrote(
     assert error["value"] == error_reports.WITHHELD
     assert [frame["function"] for frame in error["stacktrace"]["frames"]][-1] == "broken"
     assert reports[0]["tags"]["request"]
+
+
+def test_neither_an_engine_nor_a_provider_gets_anything_of_sentry(reports):
+    seen = subprocess.run(
+        [sys.executable, "-c", "import os; print(*os.environ)"],
+        env={"A": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert set(seen.stdout.split()) <= {"A", "LC_CTYPE"}
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(200)
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as web:
+        web.get("https://api.example.com/v1")
+    assert not {"sentry-trace", "baggage", "traceparent"} & set(asked[0].headers)
 
 
 def test_a_logged_error_is_reported_without_what_fills_its_places(reports):

@@ -100,7 +100,8 @@ def test_the_instructor_sets_the_limit_and_it_holds_at_once(
     assert browser.post(address, {"team_runs_at_once": 1}).status_code == 302
     assert policy.policy_of(team.course).team_runs_at_once == 1
     entry = AuditEntry.objects.get(action="training limit changed")
-    assert (entry.before, entry.after, entry.person) == (3, 1, instructor)
+    told = [{"runs of one team": most, "host label": ""} for most in (3, 1)]
+    assert ([entry.before, entry.after], entry.person) == (told, instructor)
     first, second = start(), start()
     assert queue.claim_next(first.pk) is not None
     assert queue.claim_next(second.pk) is None

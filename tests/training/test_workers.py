@@ -211,6 +211,8 @@ def test_an_older_worker_gives_a_job_back_for_a_newer_one(redis_server: str, mon
 
     monkeypatch.setattr(module, "OUTDATED_SECONDS", 0)
     monkeypatch.setattr(versions, "outdated", lambda: True)
+    beats: list[str] = []
+    monkeypatch.setattr(module, "_tell_host", lambda: beats.append("beat"))
     queue = django_rq.get_queue("training")
     first = queue.enqueue("training.jobs.execute_run", 1)
     queue.enqueue("training.jobs.execute_run", 2)
@@ -224,3 +226,4 @@ def test_an_older_worker_gives_a_job_back_for_a_newer_one(redis_server: str, mon
     assert queue.connection.llen(queue.intermediate_queue_key) == 0
     told = [one.state for one in presence.processes() if one.kind == "worker"]
     assert told == ["outdated"]
+    assert beats == ["beat"]

@@ -30,12 +30,12 @@ def trouble(
 ) -> str:
     """Why the server at `url` (with or without `/v1`) cannot be used, in the words after its name; empty where it can.
 
-    Healthy is who lists models, or says so on one of the pages that servers have for it. `client`: of somebody who asks through
-    the door for addresses that a person typed.
+    Healthy is who lists models, or says so on one of the pages that servers have for it. A page that a server lacks says less
+    than an error on another one. `client`: of somebody who asks through the door for addresses that a person typed.
     """
     root = url.rstrip("/").removesuffix("/v1")
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    status = 0
+    worst = 0
     try:
         for page in ("/v1/models", *HEALTH_PAGES):
             ask = httpx.get if client is None else client.get
@@ -46,11 +46,12 @@ def trouble(
                 return (
                     "refuses the platform's key. Set the one that the server was started with."
                 )
+            worst = max(worst, status)
     except httpx.TimeoutException:
         return "does not answer within a second: it is busy loading a model, or it hangs."
     except (httpx.HTTPError, outgoing.NotAllowed):
         return NOT_RUNNING
-    return f"answers with error {status}. Its log says more: ask whoever runs the platform."
+    return f"answers with error {worst}. Its log says more: ask whoever runs the platform."
 
 
 REFUSED_KEY = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
