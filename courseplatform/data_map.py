@@ -159,6 +159,15 @@ PLACES = _places(
         ),
     ),
     (
+        "datasets.machinetext",
+        Place(
+            "Hashes of exchanges that a model wrote and the team took over; no words",
+            "until the row is erased, or the course is",
+            "nobody",
+            personal=False,
+        ),
+    ),
+    (
         "datasets.draft datasets.draftchange datasets.import datasets.importfix",
         Place(
             "Edits and uploads on their way in",
@@ -186,6 +195,15 @@ PLACES = _places(
         ),
     ),
     (
+        "training.drafting training.draftedrow",
+        Place(
+            "Rows that a model wrote after a team's own, and who accepted or rejected each",
+            "as long as the dataset; rows that nobody accepted 30 days",
+            TEAM,
+            where="database; at the provider that wrote them",
+        ),
+    ),
+    (
         "training.deployment training.endpointkey training.endpointcall training.apifile training.finetuningjob "
         "training.mergedmodel",
         Place("Bots for programs, and calls to them", COURSE, TEAM, where="database and disk"),
@@ -193,6 +211,32 @@ PLACES = _places(
     (
         "training.basemodel training.trainingpolicy training.pacetrial",
         Place("Base models, and how fast this machine trains", COURSE, TEACHERS, personal=False),
+    ),
+    (
+        "training.host",
+        Place(
+            "Machines that train: name, memory, when each last answered",
+            "always",
+            f"{TEACHERS}, {OPERATOR}",
+            personal=False,
+        ),
+    ),
+    (
+        "training.modelserver training.loadedadapter",
+        Place(
+            "Model servers, with sealed keys, and which runs' adapters each has loaded",
+            "until the server or the run is removed",
+            OPERATOR,
+            personal=False,
+        ),
+    ),
+    (
+        "teams.storedfile",
+        Place(
+            "Where each stored file of a run, upload or archive lies, with its name, size and hash",
+            "as long as the file",
+            OPERATOR,
+        ),
     ),
     (
         "evaluation.conversation evaluation.turn evaluation.betteranswer",

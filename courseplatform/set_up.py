@@ -3,23 +3,23 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from evaluation.models import GradingDue, InterviewScript, RubricVersion
-from teams.models import Course, ProfessorAssignment, Role
+from teams.models import Course, Membership, Milestone, ProfessorAssignment, Role, Team
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the rules look at; counted in a fixed number of queries."""
+    """What the rules look at; found in one query."""
 
     has_days: bool
     plan_dated: bool
-    students: int
-    professors: int
-    teams: int
-    teams_unassigned: int
-    students_without_team: int
+    students: bool
+    professors: bool
+    teams_unassigned: bool
+    students_without_team: bool
     own_rubric: bool
     own_script: bool
     grading_day: bool
@@ -53,25 +53,25 @@ RULES = (
         "Bring in the students",
         "With a class list, an invitation or the join code.",
         "course_roster",
-        lambda facts: facts.students == 0,
+        lambda facts: not facts.students,
     ),
     Step(
         "Form the teams",
         "Students without a team can do nothing yet.",
         "teams_form",
-        lambda facts: facts.students_without_team > 0,
+        lambda facts: facts.students_without_team,
     ),
     Step(
         "Invite the professors",
         "They interview and grade the bots.",
         "course_invite",
-        lambda facts: facts.professors == 0,
+        lambda facts: not facts.professors,
     ),
     Step(
         "Assign a professor to each team",
         "A bot that nobody is assigned to is not graded.",
         "course_bulk",
-        lambda facts: facts.professors > 0 and facts.teams_unassigned > 0,
+        lambda facts: facts.professors and facts.teams_unassigned,
     ),
     Step(
         "Read the rubric, and make it yours",
@@ -89,7 +89,7 @@ RULES = (
         "Set the last day of grading",
         "Professors see it, and are reminded.",
         "course_grades",
-        lambda facts: facts.professors > 0 and not facts.grading_day,
+        lambda facts: facts.professors and not facts.grading_day,
     ),
     Step(
         "Ask for a second factor",
@@ -101,27 +101,36 @@ RULES = (
 
 
 def facts_of(course: Course) -> Facts:
-    people = list(course.memberships.filter(active=True).values_list("role", "team_id"))
-    teams = set(course.teams.filter(practice=False).values_list("pk", flat=True))
-    assigned = ProfessorAssignment.objects.filter(team__in=teams, professor__active=True)
-    dates = list(course.milestones.values_list("due_on", flat=True))
+    asked = _asked()
+    found = Course.objects.filter(pk=course.pk).values_list(*asked.values()).get()
+    told = dict(zip(asked, found, strict=True))
+    planned, undated = told.pop("planned"), told.pop("undated")
     return Facts(
         has_days=bool(course.starts_on and course.ends_on),
-        plan_dated=bool(dates) and all(dates),
-        students=sum(role == Role.STUDENT for role, _ in people),
-        professors=sum(role == Role.PROFESSOR for role, _ in people),
-        teams=len(teams),
-        teams_unassigned=len(teams - set(assigned.values_list("team_id", flat=True))),
-        students_without_team=sum(
-            role == Role.STUDENT and team_id is None for role, team_id in people
-        ),
-        own_rubric=RubricVersion.objects.filter(course=course).exists(),
-        own_script=InterviewScript.objects.filter(course=course).exists(),
-        grading_day=GradingDue.objects.filter(course=course)
-        .exclude(due_on__isnull=True)
-        .exists(),
+        plan_dated=planned and not undated,
         protected=course.second_factor != "",
+        **told,
     )
+
+
+def _asked() -> dict[str, Exists]:
+    """What a course is asked, all of it in one query."""
+    its = {"course": OuterRef("pk")}
+    people = Membership.objects.filter(**its, active=True)
+    students = people.filter(role=Role.STUDENT)
+    assigned = ProfessorAssignment.objects.filter(team=OuterRef("pk"), professor__active=True)
+    teams, plan = Team.objects.filter(**its, practice=False), Milestone.objects.filter(**its)
+    return {
+        "planned": Exists(plan),
+        "undated": Exists(plan.filter(due_on__isnull=True)),
+        "students": Exists(students),
+        "professors": Exists(people.filter(role=Role.PROFESSOR)),
+        "teams_unassigned": Exists(teams.exclude(Exists(assigned))),
+        "students_without_team": Exists(students.filter(team=None)),
+        "own_rubric": Exists(RubricVersion.objects.filter(**its)),
+        "own_script": Exists(InterviewScript.objects.filter(**its)),
+        "grading_day": Exists(GradingDue.objects.filter(**its).exclude(due_on__isnull=True)),
+    }
 
 
 def open_steps(course: Course) -> list[Step]:

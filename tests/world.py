@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 from lti_tool.models import LtiContext, LtiDeployment, LtiRegistration
 
-from datasets.models import Dataset, DatasetVersion, FindingJustification, Import, Review
+from datasets.models import Dataset, DatasetVersion, FindingJustification, Import, MachineText, Review, SourceRecord
 from datasets.services import imports, reviews, versions
 from evaluation.models import (
     Comparison,
@@ -258,6 +258,10 @@ def make_world(team: Team, professor: User, mark: str) -> World:
         reason=mark,
         person=member,
     )
+    SourceRecord.objects.create(
+        dataset=version.dataset, kind=SourceRecord.Kind.PUBLISHED, place=f"{mark} archive", recorded_by=member
+    )
+    MachineText.objects.create(team=team, digest=f"{team.pk:064x}")
     run = make_run(team, name=f"{mark} run")
     TrainingRun.objects.filter(pk=run.pk).update(number=1000 + team.pk)
     run.refresh_from_db()

@@ -18,7 +18,7 @@ from courseplatform.demo import state as demo_state
 from evaluation.models import Submission
 from teams.access import Access, SignedInRequest, course_view, public_view, team_view
 from teams.methods import choices
-from teams.models import Course, Membership, Milestone, Role, Team
+from teams.models import Course, Membership, Milestone, ProfessorAssignment, Role, Team
 from teams.services import costs, team_requests
 from teams.services.courses import CODES
 from training.services import shutdowns
@@ -117,13 +117,14 @@ def _people() -> Prefetch[str]:
     )
 
 
+def _assigned() -> Prefetch[str]:
+    people = ProfessorAssignment.objects.select_related("professor__person")
+    return Prefetch("professor_assignments", queryset=people)
+
+
 def team_rows(course: Course) -> list[dict[str, Any]]:
     """One row per team: people, professors, what it did, what it spent, why it may be stuck. A fixed number of queries."""
-    teams = list(
-        course.teams.filter(practice=False).prefetch_related(
-            _people(), "professor_assignments__professor__person"
-        )
-    )
+    teams = list(course.teams.filter(practice=False).prefetch_related(_people(), _assigned()))
     plan, done = progress.course_plan(course), progress.achieved(teams)
     spent = {row.team.pk: row for row in costs.by_team(course)}
     return [_team_row(team, done[team.pk], plan, spent[team.pk]) for team in teams]

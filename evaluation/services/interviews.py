@@ -12,7 +12,7 @@ from functools import partial
 import django_rq
 import redis.exceptions
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from datasets.services import reading as dataset_rows
@@ -68,10 +68,15 @@ class BotWithdrawn(InterviewRefused):
     """The team has replaced the bot. The only refusal whose words fit a blind page."""
 
 
+def scripts_of(course: Course) -> "QuerySet[InterviewScript]":
+    """The course's own, newest first, then those that ship."""
+    rows = InterviewScript.objects.filter(Q(course=course) | Q(course=None))
+    return rows.order_by(F("course").asc(nulls_last=True), "-number")
+
+
 def script_for(course: Course) -> InterviewScript:
     """The course's own newest script, or the one that ships."""
-    rows = InterviewScript.objects.filter(Q(course=course) | Q(course=None))
-    return rows.order_by(F("course").asc(nulls_last=True), "-number")[0]
+    return scripts_of(course)[0]
 
 
 def start(

@@ -201,16 +201,22 @@ def test_metrics_answer_without_database_and_redis(db, settings, monkeypatch):
 
 def test_no_label_holds_what_people_write_and_addresses_add_none(client, team, member, client_for, redis_server):
     browser = client_for(member)
-    for number in range(5):
+
+    def look(number: int) -> list[dict]:
+        """All labels of requests once both addresses were asked for."""
         browser.get(f"/teams/{team.pk}/runs/{number}/")
-        client.get(f"/nowhere/{number}")
+        assert client.get(f"/nowhere/{number}").status_code == 404
+        return [labels for labels, _ in samples()["course_http_requests_total"]]
+
+    first = look(0)
+    assert [look(number) for number in range(1, 6)] == [first] * 5, "no address adds one"
     text = str(samples())
     assert member.name not in text
     assert member.email not in text
     assert team.name not in text
-    labels = [labels for labels, _ in samples()["course_http_requests_total"]]
-    assert not [one for one in labels if re.search(r"\d", one["view"])]
-    assert len([one for one in labels if one["view"] == "none"]) == 1
+    assert not [one for one in first if re.search(r"\d", one["view"])]
+    assert first.count({"view": "none", "status": "4xx"}) == 1
+    assert all(re.fullmatch("[1-5]xx", one["status"]) for one in first), "so none is for one address"
 
 
 def test_the_dashboard_asks_only_for_metrics_that_are_there(team, redis_server, client):

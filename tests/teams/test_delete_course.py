@@ -1,6 +1,7 @@
 """A course is deleted whole, after an export and not by accident; nothing else of the platform goes with it."""
 
 import io
+import json
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from django.utils import timezone
 
 from courseplatform import archive, removing
 from evaluation.models import RubricVersion
-from teams.models import AuditEntry, Course, Membership, Role, Team, User
+from teams.models import AuditEntry, Course, ErasureProof, Membership, Role, Team, User
 from teams.services import audit, money
 from tests import factories
 from tests.evaluation.conftest import make_run
@@ -44,8 +45,16 @@ def rows():
     return {
         model._meta.label: model._default_manager.count()
         for model in apps.get_models()
-        if model._meta.app_label in own and model._meta.label not in ("teams.AuditEntry", "teams.User")
+        if model._meta.app_label in own and model._meta.label not in OUTLIVING
     }
+
+
+OUTLIVING = (
+    "teams.AuditEntry",  # the platform's record of the deletion itself
+    "teams.User",
+    "teams.ErasureProof",  # says that the course is gone, so it comes with the deletion: looked at by itself
+    "teams.SignedInBrowser",  # a person's, not a course's: looked at by itself
+)
 
 
 def delete(client, course, name=None):
@@ -60,6 +69,7 @@ def test_everything_of_the_course_goes_and_everything_of_another_stays(
     fill(other_course, other_course_team, grader, mark="farmark")
     before = rows()
     fill(course, team, professor)
+    client_for(team.memberships.get().person)  # a student of this course alone is signed in somewhere
     folder = TrainingRun.objects.get(team=team).folder
     far_folder = TrainingRun.objects.get(team=other_course_team).folder
     download(client_for(instructor), course)
@@ -73,6 +83,11 @@ def test_everything_of_the_course_goes_and_everything_of_another_stays(
     assert not folder.exists()
     assert far_folder.exists()
     assert RubricVersion.objects.filter(course=None).exists()
+    proof = ErasureProof.objects.get()
+    assert (proof.course, proof.what, proof.database["teams.Course"]) == (None, "a whole course", 1)
+    assert str(course) not in json.dumps([proof.subject, proof.database, proof.files, proof.provider])
+    left = {person.email for person in User.objects.filter(signed_in_browsers__isnull=False)}
+    assert left == {instructor.email}, "who only was in this course is signed in nowhere"
 
 
 def test_it_is_on_the_platforms_record_with_what_was_lost(exported, client_for, instructor):

@@ -200,11 +200,10 @@ def test_people_move_between_sections_of_this_course_alone(course, other_course,
 READY = Facts(
     has_days=True,
     plan_dated=True,
-    students=20,
-    professors=2,
-    teams=5,
-    teams_unassigned=0,
-    students_without_team=0,
+    students=True,
+    professors=True,
+    teams_unassigned=False,
+    students_without_team=False,
     own_rubric=True,
     own_script=True,
     grading_day=True,
@@ -218,10 +217,10 @@ READY = Facts(
         ({}, []),
         ({"has_days": False}, ["course_edit"]),
         ({"plan_dated": False}, ["course_plan"]),
-        ({"students": 0}, ["course_roster"]),
-        ({"students_without_team": 1}, ["teams_form"]),
-        ({"professors": 0, "grading_day": False, "teams_unassigned": 5}, ["course_invite"]),
-        ({"teams_unassigned": 1}, ["course_bulk"]),
+        ({"students": False}, ["course_roster"]),
+        ({"students_without_team": True}, ["teams_form"]),
+        ({"professors": False, "grading_day": False, "teams_unassigned": True}, ["course_invite"]),
+        ({"teams_unassigned": True}, ["course_bulk"]),
         ({"own_rubric": False}, ["rubric_detail"]),
         ({"own_script": False}, ["script_detail"]),
         ({"grading_day": False}, ["course_grades"]),
@@ -231,6 +230,18 @@ READY = Facts(
 def test_each_rule_of_the_set_up_list(changed: dict[str, object], pages: list[str]) -> None:
     facts = Facts(**{**vars(READY), **changed})
     assert [step.page for step in set_up.RULES if step.open(facts)] == pages
+
+
+def test_what_the_rules_look_at_is_found_in_one_query(course, team, professor, django_assert_num_queries) -> None:
+    factories.assign(team, professor)
+    with django_assert_num_queries(1):
+        facts = set_up.facts_of(course)
+    assert facts.students and facts.professors and not facts.teams_unassigned and not facts.students_without_team
+    course.memberships.filter(person=professor).update(active=False)
+    factories.enrol(course, factories.make_person("Una Unplaced"), Role.STUDENT)
+    facts = set_up.facts_of(course)
+    assert not facts.professors and facts.teams_unassigned and facts.students_without_team
+    assert not facts.plan_dated, "no plan is no dated plan"
 
 
 def test_a_new_course_says_what_it_needs_and_a_running_one_does_not(course, instructor, client_for) -> None:

@@ -79,9 +79,12 @@ class RunForm(forms.Form):
     )
     key = forms.UUIDField(widget=forms.HiddenInput)
 
-    def __init__(self, team: Team, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, team: Team, *args: Any, beside: "RunForm | None" = None, **kwargs: Any
+    ) -> None:
+        """`beside`: another form of this page, whose rows are offered here too and not read again."""
         super().__init__(*args, **kwargs)
-        self.offered: dict[str, list[Any]] = {}
+        self.offered: dict[str, list[Any]] = dict(beside.offered) if beside else {}
         versions = self.versions(team)
         bases = BaseModel.objects.offered(team.course, self.method).first_choice_first()
         self.has_dataset = self._choose("dataset_version", versions) is not None
@@ -101,8 +104,9 @@ class RunForm(forms.Form):
     def _choose(self, name: str, rows: QuerySet[Offered]) -> Offered | None:
         """Offer these rows, read once; the first stands chosen and is given back. The field by itself would read them again
         for every time that it is drawn."""
-        field, offered = self.fields[name], list(rows)
-        self.offered[name] = offered
+        field, offered = self.fields[name], self.offered.get(name)
+        if offered is None:
+            offered = self.offered[name] = list(rows)
         assert isinstance(field, forms.ModelChoiceField)
         field.queryset, field.empty_label = rows, None
         field.choices = [(row.pk, str(row)) for row in offered]

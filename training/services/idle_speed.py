@@ -140,11 +140,11 @@ def _seen_in(measured: list[tuple[float, dict[str, Any]]], guess: Seen) -> list[
 def _trials(base: BaseModel) -> list[tuple[float, dict[str, Any]]]:
     """Every trial on the kinds of host that are there now; where they made none, on the kind that made the newest one."""
     made = PaceTrial.objects.filter(base_model=base, trouble="")
-    now = Host.objects.alive().values("machine")
-    wanted = made.filter(machine__in=now)
     newest = made.first()
-    if newest is not None and not wanted.exists():
-        wanted = made.filter(machine=newest.machine)
+    if newest is None:
+        return []
+    now = Host.objects.alive().values("machine")
+    wanted = list(made.filter(machine__in=now)) or made.filter(machine=newest.machine)
     return [(trial.compute_seconds, trial.metrics) for trial in wanted]
 
 

@@ -1,10 +1,11 @@
 """What ends when: models that their providers switch off, and providers that take no new jobs; and where else to run."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from urllib.parse import urlsplit
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q
 from django.utils import timezone
 
 from teams.models import Course, Provider
@@ -60,14 +61,15 @@ def of_course(course: Course | None) -> list[Ending]:
     bases = BaseModel.objects.filter(provider__in=found, enabled=True, rehearsal=False).exclude(
         shutdown_on=None
     )
+    counted = bases.select_related("provider").annotate(bots=_answering(course))
     return sorted(
-        [*endings, *_of_models(bases.select_related("provider"), course)],
+        [*endings, *_of_models(counted)],
         key=lambda one: (one.on, one.what),
     )
 
 
-def _of_models(bases: "QuerySet[BaseModel]", course: Course | None) -> list[Ending]:
-    answering = _answering(bases, course)
+def _of_models(bases: Iterable[BaseModel]) -> list[Ending]:
+    """`bases` with how many `bots` each has."""
     named: dict[tuple[str, date], Ending] = {}
     for base in bases:
         if base.shutdown_on is None:
@@ -78,20 +80,14 @@ def _of_models(bases: "QuerySet[BaseModel]", course: Course | None) -> list[Endi
             f"{key[0]} is switched off",
             key[1],
             base.shutdown_source,
-            before + answering.get(base.pk, 0),
+            before + vars(base)["bots"],
         )
     return list(named.values())
 
 
-def _answering(bases: "QuerySet[BaseModel]", course: Course | None) -> dict[int, int]:
-    """Bots of the course by the id of their base model."""
-    if course is None:
-        return {}
-    runs = TrainingRun.objects.filter(
-        team__course=course, base_model__in=bases, status=RunStatus.SUCCEEDED
-    )
-    counted = runs.order_by().values("base_model").annotate(bots=Count("id"))
-    return dict(counted.values_list("base_model", "bots"))
+def _answering(course: Course | None) -> Count:
+    """Bots of the course that a base model has; without a course none, as every team is of one."""
+    return Count("runs", filter=Q(runs__team__course=course, runs__status=RunStatus.SUCCEEDED))
 
 
 def elsewhere(run: TrainingRun) -> list[BaseModel]:

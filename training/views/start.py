@@ -43,7 +43,7 @@ def run_new(request: SignedInRequest, team: Team, method: str) -> HttpResponse:
         form = form_class(team, request.GET)
         return render(request, f"{TEMPLATE}#advice", _context(team, form, form))
     form = form_class(team, initial=_initial(request, team, form_class))
-    filled = form_class(team, form.untouched())
+    filled = form_class(team, form.untouched(), beside=form)
     return render(request, TEMPLATE, _context(team, form, filled))
 
 
