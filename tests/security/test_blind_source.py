@@ -39,7 +39,7 @@ from evaluation.services.grades import Marks
 from evaluation.services.gradings import ensure_gradings
 from second_grade.interview import measure
 from teams.access import Access
-from teams.models import Confidence, Course, LedgerEntry, Method, Role, Team, User
+from teams.models import Confidence, Course, LedgerEntry, Method, Provider, Role, Team, User
 from teams.services import costs, money
 from tests import factories
 from tests.access_table import TABLE
@@ -47,6 +47,7 @@ from tests.evaluation.conftest import answers_at_once, model_server  # noqa: F40
 from tests.evaluation.model_server import Script
 from tests.test_access import QUERY, address, no_listener, text_of  # noqa: F401  (a fixture)
 from tests.world import World, make_world
+from training.models import TrainingRun
 
 OWN_APPS = ("teams", "datasets", "training", "evaluation")
 FIRST_NUMBER, ROOM = 73_000_000, 10_000
@@ -58,6 +59,9 @@ HTMX = {"HX-Request": "true"}
 PROFESSORS_PAGES = (Access.PUBLIC, Access.SIGNED_IN, Access.STUDENT, Access.PROFESSOR)
 # What a professor never meets: methods, money, and how a bot is made. The guide is written for students.
 NEVER_SAID = ("lora", "dspy", "openai", "rehearsal", "adapter", "checkpoint", "provider", "tiny-student")
+# The notices and the map of what is stored where say that rows go to a provider: the same words for everybody, whatever
+# teams did. No other word of the list may stand there, and no leak.
+TOLD_TO_ALL = re.compile(r"/privacy/(data/)?|/courses/[0-9]+/privacy/")
 NOT_HAPPENED = ("lease_until", "expires_at", "heartbeat_at", "starts_at")
 # Where blindness is lifted: teams are named there, and nothing else of them or of their bots.
 NOT_BLIND = "/presentations/"
@@ -187,6 +191,7 @@ def _made_by_graders(model: type[models.Model]) -> models.Q:
         "Hold": models.Q(person__in=professors),
         "Interview": models.Q(started_by__in=professors),
         "RowComment": models.Q(by_reviewer=True),
+        "SignedInBrowser": models.Q(person__in=professors),  # her own, on her own page
         "Grade": models.Q(version__gt=0),  # one that nobody touched was made when the bot was handed in
     }
     always = ("GradeRevision", "UnappliedSave", "TurnTag", "TurnCorrection", "Calibration", "RowApproval")
@@ -243,7 +248,8 @@ class Watch:
         # The guide and the plan speak of methods and money: they are written for students and the same for everyone.
         if not self.blind or refused or path.startswith("/guide/") or path.endswith("/plan/"):
             return said
-        said += [word for word in NEVER_SAID if word in text]
+        told_to_all = ["provider"] if TOLD_TO_ALL.fullmatch(path) else []
+        said += [word for word in NEVER_SAID if word in text and word not in told_to_all]
         said += ["a time ago"] if AGO.search(text) else []
         return said + (["money"] if MONEY.search(text) else [])
 
@@ -588,6 +594,26 @@ def test_a_graders_standard_interview_stands_at_the_end_of_its_day_without_a_min
 
 
 # Single leaks ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_told_to_all_of_privacy_is_the_same_whatever_teams_did(
+    cast: Cast, client_for: Callable[[User | None], Client]
+) -> None:
+    """So that the word for a provider says nothing of a bot there."""
+    client = client_for(cast.one)
+    paths = ("/privacy/", "/privacy/data/", f"/courses/{cast.course.pk}/privacy/")
+    client.get(paths[0])  # the notices are read now
+
+    def told() -> list[str]:
+        return [SECRETS.sub("", client.get(path).content.decode()) for path in paths]
+
+    before = told()
+    assert all("provider" in page for page in before)
+    other = Provider.objects.create(course=cast.course, code="acme", name="Acme")
+    TrainingRun.objects.update(method=Method.OPENAI, provider=other.code)
+    assert told() == before
+    factories.make_team(cast.course, "Wombats", factories.make_person("Wanda Wombat"))
+    assert told() == before
 
 
 def test_an_untouched_grade_does_not_say_when_the_bot_was_handed_in(
