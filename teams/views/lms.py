@@ -231,7 +231,9 @@ def lms_class_list(request: SignedInRequest, course: Course, linked_id: int) -> 
         "said": said,
         "section": "people",
     }
-    return render(request, "teams/lms_class_list.html", context, status=409 if said else 200)
+    # A page that says what its LMS answered is a page; what was to be done and was not is a conflict.
+    status = 409 if said and request.method == "POST" else 200
+    return render(request, "teams/lms_class_list.html", context, status=status)
 
 
 def _act(request: SignedInRequest, linked: LmsCourse, role: Role) -> str:

@@ -28,7 +28,7 @@ SERVICES = {  # name: what its command line holds
     "worker-interviews": "manage.py rqworker interviews",
     "worker-files": "manage.py rqworker files",
     "scheduler": "manage.py schedule",
-    "web": "uvicorn courseplatform.asgi",
+    "web": "courseplatform.serve",
     "model-server": "lora.serve",
     "program-server": "dspy_program.serve",
     "lora-warm": "lora.warm",

@@ -84,7 +84,7 @@ def test_a_student_is_moved_taken_out_and_let_in_again(
     expect(theirs.get_by_role("heading", name="Maple")).to_be_visible()
     page.goto(f"/courses/{course.pk}/people/")
     page.get_by_role("link", name="Change Mia Member").click()
-    page.get_by_label("Team").select_option(label="Birch")
+    page.get_by_label("Team", exact=True).select_option(label="Birch")
     page.get_by_role("button", name="Save").click()
     theirs.goto("/")
     expect(theirs.get_by_role("heading", name="Birch")).to_be_visible()

@@ -67,7 +67,7 @@ def test_everything_else_runs_and_the_health_check_says_which_does_not(unlucky):
     assert httpx.get(f"{unlucky.url}/sign-in/", timeout=60, follow_redirects=True).status_code == 200
     running = " ".join(unlucky.processes().values())
     workers = ("rqworker training", "rqworker quick", "rqworker interviews", "rqworker files")
-    for name in ("lora.serve", "dspy_program.serve", *workers, "schedule", "uvicorn"):
+    for name in ("lora.serve", "dspy_program.serve", *workers, "schedule", "courseplatform.serve"):
         assert name in running, unlucky.said()
 
 
