@@ -160,7 +160,7 @@ def test_every_page_of_a_version_costs_the_same_few_queries(
 ) -> None:
     version = make(dataset, factories.child_rows(3 * BLOCK_ROWS))
     for start in (0, 250, 740):
-        with django_assert_max_num_queries(10):
+        with django_assert_max_num_queries(11):
             page = browser.get(f"/teams/{team.pk}/datasets/{dataset.pk}/versions/{version.number}/?from={start}")
         assert page.context["items"][0].position == start
 

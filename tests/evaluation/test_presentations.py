@@ -132,7 +132,7 @@ def test_the_instructor_plans_on_the_page(client_for, instructor, course, listen
     slots = presenting.slots_of(PresentationSession.objects.get())
     assert [slot.team.name for slot in slots] == ["Oaks", "Pines"]
     shown = client.get(plan).content.decode()
-    assert "Room 12" in shown and "12:15 Pines" in shown
+    assert "Room 12" in shown and "12:15 UTC Pines" in shown
     assert "Dec 4" in client.get(page).content.decode()
 
 

@@ -59,8 +59,8 @@ HTMX = {"HX-Request": "true"}
 PROFESSORS_PAGES = (Access.PUBLIC, Access.SIGNED_IN, Access.STUDENT, Access.PROFESSOR)
 # What a professor never meets: methods, money, and how a bot is made. The guide is written for students.
 NEVER_SAID = ("lora", "dspy", "openai", "rehearsal", "adapter", "checkpoint", "provider", "tiny-student")
-# The notices and the map of what is stored where say that rows go to a provider: the same words for everybody, whatever
-# teams did. No other word of the list may stand there, and no leak.
+# The notices and the map of what is stored where say that rows go to a provider, and that hosts hold adapters: the
+# same words for everybody, whatever teams did. No other word of the list may stand there, and no leak.
 TOLD_TO_ALL = re.compile(r"/privacy/(data/)?|/courses/[0-9]+/privacy/")
 NOT_HAPPENED = ("lease_until", "expires_at", "heartbeat_at", "starts_at")
 # Where blindness is lifted: teams are named there, and nothing else of them or of their bots.
@@ -248,7 +248,7 @@ class Watch:
         # The guide and the plan speak of methods and money: they are written for students and the same for everyone.
         if not self.blind or refused or path.startswith("/guide/") or path.endswith("/plan/"):
             return said
-        told_to_all = ["provider"] if TOLD_TO_ALL.fullmatch(path) else []
+        told_to_all = ["provider", "adapter"] if TOLD_TO_ALL.fullmatch(path) else []
         said += [word for word in NEVER_SAID if word in text and word not in told_to_all]
         said += ["a time ago"] if AGO.search(text) else []
         return said + (["money"] if MONEY.search(text) else [])
