@@ -134,7 +134,7 @@ _GUESS_ONLY = re.compile(
     r"^(?:um+|uh+|hm+|i think|i guess|maybe|one of (?:them|those)|either)?$"
 )
 _EITHER = re.compile(
-    r"^(?:um+|uh+|hm+|maybe|like|i think|i guess|probably|about|around|its|it'?s|either|[ ,.])*"
+    r"^(?:um+|uh+|hm+|maybe|like|i think|i guess|probably|about|around|it'?s|either|[ ,.])*"
     r"\d+(?: maybe)?,? or (?:maybe |like )?\d+"
     r"(?: i think| maybe| or something)?$"
 )
@@ -142,7 +142,7 @@ _EITHER = re.compile(
 _PIECES = re.compile(r"([.!?;…]+|,|\bbut\b|\bmaybe\b|\bso\b)")
 _BETWEEN = re.compile(r"\bmaybe (?:it )?(?:\w+,? ){1,3}(?:or |and )?maybe\b")
 _HARD = re.compile(
-    r"^(?:(?:um+|hm+|uh+|oo+h|that'?s|thats|it'?s|its|this is|that one'?s|that one is|it is|that is|"
+    r"^(?:(?:um+|hm+|uh+|oo+h|that'?s|it'?s|this is|that one'?s|that one is|it is|that is|"
     r"this one is)[, ]*)*(?:a )?(?:hard|tricky|confusing)(?: (?:one|word|question))?$"
 )
 _MISSED = re.compile(

@@ -48,7 +48,7 @@ _STRONG = re.compile(
     r"equal|land(?:ed)? on|end(?:ed)? up (?:with|at|on)|"
     r"ends up (?:with|at)|stop(?:ped)? (?:at|on)|in all|all together|altogether|leaves(?: me| you)?|left with|"
     r"i (?:got|get)|you get|must be)))"
-    r"[ ,:]*(?:about |like |just |only |maybe |now |the |exactly |actually |oh |um+ |umm,? )*(\d+)\b(?! (?:and|"
+    r"[ ,:]*(?:about |like |just |only |maybe |now |the |exactly |actually |oh |um+ |umm, )*(\d+)\b(?! (?:and|"
     r"plus|minus|take away|times|\+|-|because it'?s the|more|x)\b| ?[-+x*=]|/)"
 )
 _RESULT = re.compile(

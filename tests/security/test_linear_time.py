@@ -9,10 +9,12 @@ import pkgutil
 import re
 import time
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+import second_grade
 from datasets import checks
 from datasets.checks.privacy import MOST_OF_A_TEXT
 from datasets.formats import Row, fingerprint
@@ -143,12 +145,13 @@ def test_thousands_of_rows_that_are_all_somewhat_alike_are_compared_in_linear_ti
     assert grows_in_proportion(ALL_CHECKS[name], hostile.MANY_ROWS["nearly alike"], 1_200)
 
 
-def _patterns() -> Iterator[tuple[str, "re.Pattern[str]"]]:
-    for module in pkgutil.walk_packages(checks.__path__, "datasets.checks."):
+def _patterns(package: ModuleType) -> Iterator[tuple[str, "re.Pattern[str]"]]:
+    prefix = f"{package.__name__}."
+    for module in pkgutil.walk_packages(package.__path__, prefix):
         held = vars(importlib.import_module(module.name))
         for name, value in held.items():
             for place, pattern in enumerate(_inside(value)):
-                yield f"{module.name.removeprefix('datasets.checks.')}.{name}[{place}]", pattern
+                yield f"{module.name.removeprefix(prefix)}.{name}[{place}]", pattern
 
 
 def _inside(value: Any) -> Iterator["re.Pattern[str]"]:
@@ -161,11 +164,13 @@ def _inside(value: Any) -> Iterator["re.Pattern[str]"]:
             yield from _inside(part)
 
 
-PATTERNS = dict(_patterns())
+PATTERNS = dict(_patterns(checks))
+ANSWER_PATTERNS = dict(_patterns(second_grade))
 
 
-def test_every_pattern_of_the_checks_is_walked():
+def test_every_pattern_is_walked():
     assert len(PATTERNS) >= 40
+    assert len(ANSWER_PATTERNS) >= 80
 
 
 @pytest.mark.parametrize("name", sorted(PATTERNS))
@@ -185,6 +190,20 @@ def test_a_pattern_is_linear_in_what_it_looks_for_repeated(name):
         if not grows_in_proportion(look, make, 10_000):
             slow.append(opener + piece)
     assert not slow, f"{pattern.pattern} takes more than linear time on repeated {slow[:8]}"
+
+
+@pytest.mark.parametrize("name", sorted(ANSWER_PATTERNS))
+def test_no_answer_stops_its_reader(name):
+    """Two alternatives for one word under a star take twice as long for each word more: a bot that says "its its its" for
+    a while stopped the worker for good. What grows by powers may stay, because of an answer only the beginning is read."""
+    pattern = ANSWER_PATTERNS[name]
+    for opener, piece in hostile.texts_against(pattern):
+        for start in (opener, "so its "):
+
+            def make(size: int, piece: str = piece, start: str = start) -> str:
+                return f"{start}{piece * (size // len(piece))}\u00b7"
+
+            assert grows_in_proportion(pattern.search, make, 72), f"{pattern.pattern} on repeated {piece!r}"
 
 
 def _equal_rows(count: int) -> list[Row]:
