@@ -23,11 +23,11 @@ def main(wanted: list[str]) -> None:
     for name in chosen:
         print(f"measuring {name.removeprefix('bench_')}…", flush=True)
         results.update(importlib.import_module(f"tests.benchmarks.{name}").measure())
+        RESULT.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n")
     width = max(map(len, results))
     print(f"\n{'name':<{width}}  {'ours':>12}  {'peer or limit':>14}  {'ratio':>7}  unit")
     for key, row in sorted(results.items()):
         print(f"{key:<{width}}  {row['ours']:>12,.4g}  {row['peer']:>14,.4g}  {row['ratio']:>7.2f}  {row['unit']}")
-    RESULT.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n")
     print(f"\nwritten to {RESULT}")
 
 

@@ -62,6 +62,7 @@ NEVER_SAID = ("lora", "dspy", "openai", "rehearsal", "adapter", "checkpoint", "p
 # The notices and the map of what is stored where say that rows go to a provider, and that hosts hold adapters: the
 # same words for everybody, whatever teams did. No other word of the list may stand there, and no leak.
 TOLD_TO_ALL = re.compile(r"/privacy/(data/)?|/courses/[0-9]+/privacy/")
+MOST_OF_A_PAGE = 100  # ways in which one page is asked for
 NOT_HAPPENED = ("lease_until", "expires_at", "heartbeat_at", "starts_at")
 # Where blindness is lifted: teams are named there, and nothing else of them or of their bots.
 NOT_BLIND = "/presentations/"
@@ -323,6 +324,8 @@ def crawl(client: Client, start: str, watch: Watch, *, forms: bool) -> tuple[set
         if path in seen or "/static/" in path or path.startswith((reverse("sign_out"), "http", "mailto:", "data:")):
             continue
         seen.add(path)
+        page = path.split("?")[0]
+        assert sum(one.split("?")[0] == page for one in seen) < MOST_OF_A_PAGE, f"{path} leads on for ever"
         response = client.get(path)
         if said := watch.leaks(response, path):
             found[path] = said

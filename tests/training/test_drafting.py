@@ -522,6 +522,26 @@ def test_a_form_that_was_filled_in_wrongly_keeps_what_was_chosen(
     assert all(re.search(rf'value="{row_id}"\s+checked', page) for row_id in chosen)
 
 
+def test_other_rows_come_round_and_keep_what_was_chosen(
+    writer: str, member: User, team: Team, client_for: Callable[[User | None], Client]
+) -> None:
+    """Each row is offered once before the first ones come again, so the way to others ends nowhere else."""
+    version = factories.make_dataset_version(team, factories.child_rows(53), person=member)
+    browser, new = client_for(member), reverse("drafting_new", args=[team.pk, version.dataset_id])
+    chosen = examples(version, 2)
+    address, met = new, []
+    for _ in range(3):
+        page = browser.get(address).content.decode()
+        met += re.findall(r'name="examples"\s+value="([^"]+)"', page)
+        address = re.findall(r'href="([^"]+)"[^>]*>Offer other rows', page)[0]
+    assert address.endswith("page=0")
+    assert sorted(met) == sorted(row.id for row in reading.stored_rows(version))
+    headers = {"HX-Request": "true", "HX-Target": "drafting-examples"}
+    kept = browser.get(address, {"page": 1, "writer": writer, "examples": chosen}, headers=headers).content.decode()
+    assert "<form" not in kept and kept.count("checked") == 2
+    assert all(re.search(rf'value="{row_id}"\s+checked', kept) for row_id in chosen)
+
+
 def test_without_a_writer_the_page_says_so(
     version: DatasetVersion, member: User, team: Team, client_for: Callable[[User | None], Client]
 ) -> None:

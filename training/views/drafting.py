@@ -1,5 +1,6 @@
 """Rows that a model drafts: asked for with a price, watched while they are written, decided one by one."""
 
+import math
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from training.services.endpoints import NotReady
 
 NEW = "training/drafting_new.html"
 DETAIL = "training/drafting_detail.html"
+EXAMPLES = "drafting-examples"
 WINDOWS = 4  # places of the version from which examples are offered
 OF_EACH = 5
 CHOSEN_FIRST = 6
@@ -43,35 +45,51 @@ def drafting_new(request: SignedInRequest, team: Team, dataset_id: int) -> HttpR
     version.dataset = dataset
     sent = request.POST if request.method == "POST" else request.GET
     found = writers.writers_of(team)
-    rows = _offered(version, sent.getlist("examples"), _page(sent.get("page", "")))
+    pages = _pages(version)
+    page = _page(sent.get("page", "")) % pages
+    rows = _offered(version, sent.getlist("examples"), page)
+    others = {"other_rows": (page + 1) % pages if pages > 1 else None}
     if request.method == "POST":
         form = DraftingForm(found, rows, request.POST)
         if form.is_valid() and (made := _start(request, version, form)):
             return redirect("drafting_detail", team.pk, made.key)
-        return render(request, NEW, _context(version, form, rows), status=422)
+        return render(request, NEW, _context(version, form, rows) | others, status=422)
+    if request.htmx.target == EXAMPLES:
+        form = DraftingForm(found, rows, initial={"examples": sent.getlist("examples")})
+        return render(request, f"{NEW}#{EXAMPLES}", _context(version, form, rows) | others)
     if request.htmx and "writer" in request.GET:
         form = DraftingForm(found, rows, request.GET)
-        return render(request, f"{NEW}#drafting-price", _context(version, form, rows))
+        return render(request, f"{NEW}#drafting-price", _context(version, form, rows) | others)
     chosen = [row_id for row_id, _, _ in rows][:: max(1, len(rows) // CHOSEN_FIRST)][
         :CHOSEN_FIRST
     ]
     form = DraftingForm(found, rows, initial={"examples": chosen})
-    return render(request, NEW, _context(version, form, rows))
+    return render(request, NEW, _context(version, form, rows) | others)
 
 
 def _page(given: str) -> int:
     return int(given) if given.isdecimal() and len(given) < 6 else 0
 
 
+def _pages(version: DatasetVersion) -> int:
+    """How many pages of examples are offered before the first one comes again."""
+    return math.ceil(_between(version) / OF_EACH)
+
+
+def _between(version: DatasetVersion) -> int:
+    """How many rows lie between the beginnings of two places from which examples are offered."""
+    return max(1, math.ceil(version.row_count / WINDOWS))
+
+
 def _offered(
     version: DatasetVersion, chosen: list[str], page: int
 ) -> list[tuple[str, str, str]]:
     """(id, question, answer) of rows from several places of the version, and of those that were chosen before."""
-    step = max(1, version.row_count // WINDOWS)
+    step = _between(version)
     wanted, found = set(chosen), {}
     for window in range(WINDOWS):
-        start = (window * step + page * OF_EACH) % version.row_count
-        for row in stored_rows(version, start, start + OF_EACH):
+        start = window * step + page * OF_EACH
+        for row in stored_rows(version, start, min(start + OF_EACH, (window + 1) * step)):
             found[row.id] = row
     if wanted - found.keys():
         found |= {row.id: row for row in stored_rows(version) if row.id in wanted}
