@@ -11,4 +11,6 @@ TRAINING = Path(__file__).parents[2] / "training"
     ("ours", "engines"), [("program_design.py", "design.py"), ("model_needs.py", "model_needs.py")]
 )
 def test_both_sides_have_the_same_file(ours: str, engines: str) -> None:
-    assert (TRAINING / ours).read_bytes() == (TRAINING / "engines" / "dspy_program" / engines).read_bytes()
+    """An editor or a `sed -i` that follows no links would leave two files that are the same only for now."""
+    link = TRAINING / "engines" / "dspy_program" / engines
+    assert link.is_symlink() and link.resolve() == TRAINING / ours
