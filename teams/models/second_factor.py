@@ -32,6 +32,9 @@ class TotpDevice(models.Model):
         default=0, help_text="The newest half minute whose code was used: none works twice."
     )
 
+    def __str__(self) -> str:
+        return f"the authenticator app of {self.person}"
+
 
 class Passkey(models.Model):
     """A WebAuthn credential: a phone, a laptop's finger print, a security key."""

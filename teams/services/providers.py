@@ -147,22 +147,10 @@ def forget(*, provider: Provider, person: User) -> None:
     provider.refresh_from_db()
 
 
-def rotate() -> tuple[int, list[Provider]]:
-    """Seal every key with today's first secret. Gives how many texts, and the providers whose keys cannot be opened."""
-    sealed, lost = 0, []
-    for provider in Provider.objects.kept().filter(from_environment=False):
-        with transaction.atomic():
-            row = Provider.objects.select_for_update().get(pk=provider.pk)
-            try:
-                anew = {
-                    name: sealing.sealed_anew(getattr(row, name)) for name in SECRETS.values()
-                }
-            except sealing.CannotOpen:
-                lost.append(row)
-                continue
-            Provider.objects.filter(pk=row.pk).update(**anew)
-            sealed += sum(1 for text in anew.values() if text)
-    return sealed, lost
+def seal_anew() -> tuple[int, list[Provider]]:
+    """Every key under today's first secret: how many texts, and the providers whose keys cannot be opened."""
+    rows = Provider.objects.kept().filter(from_environment=False)
+    return sealing.rows_anew(rows, *SECRETS.values())
 
 
 def _fill(provider: Provider, wanted: Wanted) -> None:

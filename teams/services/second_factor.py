@@ -80,6 +80,11 @@ def _owner(person: User) -> str:
     return f"teams.totpdevice.{person.pk}"
 
 
+def seal_anew() -> tuple[int, list[TotpDevice]]:
+    """Every app's secret under today's first one of the platform: how many, and the apps whose secret cannot be opened."""
+    return sealing.rows_anew(TotpDevice.objects.select_related("person"), "sealed_secret")
+
+
 def begin_app(person: User) -> str:
     """A secret for an authenticator app, in base32: the same one until it is confirmed. Raises CourseRefused for a second."""
     device = TotpDevice.objects.filter(person=person).first()
@@ -199,13 +204,18 @@ def check_code(*, person: User, code: str, place: str) -> None:
 
 
 def _use_code(device: TotpDevice, code: str) -> bool:
-    """Right for this half minute or one beside it, and newer than any that was used: by one conditional UPDATE."""
+    """Right for this half minute or one beside it, and newer than any that was used: by one conditional UPDATE. Raises
+    WrongCode where no code can be right any more."""
     digits = "".join(code.split())
     if len(digits) != 6 or not digits.isascii() or not digits.isdecimal():
         return False
-    secret = sealing.open_sealed(
-        device.sealed_secret, owner=f"teams.totpdevice.{device.person_id}"
-    )
+    try:
+        secret = sealing.open_sealed(device.sealed_secret, owner=_owner(device.person))
+    except sealing.CannotOpen as lost:
+        raise WrongCode(
+            "Codes of this app no longer work here: the platform lost what it shares with the app. Use a recovery code "
+            "or a passkey, then set the app up again, or ask who runs the platform to remove it."
+        ) from lost
     app, now = pyotp.TOTP(secret), int(time()) // STEP_SECONDS
     for step in (now - 1, now, now + 1):
         if constant_time_compare(app.generate_otp(step), digits):

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from django.apps import apps
 from django.core.management import CommandError, call_command
 
 from courseplatform import redaction
@@ -95,6 +96,21 @@ def test_rotating_seals_with_the_new_secret_and_the_old_one_can_go(made: Provide
     settings.PROVIDER_KEY_SECRETS = ["new-secret"]
     made.refresh_from_db()
     assert made.sealed_key != before and providers.key_of(made) == KEY
+
+
+def test_whatever_is_kept_sealed_is_sealed_anew(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it is lost with the old secret, and nobody is told before it is needed."""
+    done: set[Any] = set()
+
+    def seen(rows: Any, *fields: str) -> tuple[int, list[Any]]:
+        done.update((rows.model, name) for name in fields)
+        return 0, []
+
+    monkeypatch.setattr(sealing, "rows_anew", seen)
+    call_command("rotate_provider_keys")
+    fields = [(model, field.name) for model in apps.get_models() for field in model._meta.concrete_fields]
+    kept = {(model, name) for model, name in fields if name.startswith("sealed_")}
+    assert len(kept) >= 4 and kept <= done
 
 
 def test_a_secret_that_is_gone_is_told_in_words_and_loses_nothing(made: Provider, settings: Any) -> None:

@@ -11,6 +11,7 @@ import pyotp
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
@@ -68,6 +69,28 @@ def gets_in(client: Client) -> bool:
 
 def enter(client: Client, code: str) -> Any:
     return client.post("/sign-in/second/", {"code": code})
+
+
+def test_an_app_outlives_a_change_of_the_secret_that_seals_it(ana, clock, settings) -> None:
+    app, _ = with_app(ana, clock)
+    settings.PROVIDER_KEY_SECRETS = ["new-secret", settings.SECRET_KEY]
+    call_command("rotate_provider_keys")
+    settings.PROVIDER_KEY_SECRETS = ["new-secret"]
+    client = by_password(ana)
+    enter(client, app.at(clock[0]))
+    assert gets_in(client)
+
+
+def test_an_app_whose_secret_is_lost_says_so_and_recovery_codes_still_work(ana, clock, settings) -> None:
+    app, codes = with_app(ana, clock)
+    settings.PROVIDER_KEY_SECRETS = ["another secret"]
+    client = by_password(ana)
+    answer = enter(client, app.at(clock[0]))
+    assert "Use a recovery code" in answer.content.decode() and not gets_in(client)
+    with pytest.raises(CommandError, match="the authenticator app of Ana Instructor"):
+        call_command("rotate_provider_keys")
+    enter(client, codes[0])
+    assert gets_in(client)
 
 
 def test_the_password_alone_reaches_no_page(ana, course, clock) -> None:
@@ -188,8 +211,9 @@ def test_the_secret_of_an_app_is_sealed_for_its_owner(ana, professor, clock) -> 
     device = TotpDevice.objects.get(person=ana)
     assert app.secret not in device.sealed_secret
     TotpDevice.objects.create(person=professor, sealed_secret=device.sealed_secret, confirmed_at=device.confirmed_at)
-    with pytest.raises(sealing.CannotOpen):
+    with pytest.raises(second_factor.WrongCode) as refused:
         second_factor.check_code(person=professor, code=app.at(clock[0]), place="")
+    assert isinstance(refused.value.__cause__, sealing.CannotOpen)
 
 
 def test_looking_as_another_person_is_no_way_around_ones_own_second_factor(ana, member, clock) -> None:

@@ -537,7 +537,8 @@ def test_other_rows_come_round_and_keep_what_was_chosen(
     assert address.endswith("page=0")
     assert sorted(met) == sorted(row.id for row in reading.stored_rows(version))
     headers = {"HX-Request": "true", "HX-Target": "drafting-examples"}
-    kept = browser.get(address, {"page": 1, "writer": writer, "examples": chosen}, headers=headers).content.decode()
+    sent: dict[str, Any] = {"page": 1, "writer": writer, "examples": chosen}
+    kept = browser.get(address, sent, headers=headers).content.decode()
     assert "<form" not in kept and kept.count("checked") == 2
     assert all(re.search(rf'value="{row_id}"\s+checked', kept) for row_id in chosen)
 

@@ -232,7 +232,7 @@ def test_its_key_is_sealed_anew_with_the_others(vllm: Any, base: BaseModel, oper
     settings.PROVIDER_KEY_SECRETS = ["the first secret of this platform"]
     server = added(vllm(), operator, base)
     settings.PROVIDER_KEY_SECRETS = ["a new secret of this platform", "the first secret of this platform"]
-    assert model_servers.rotate() == 1
+    assert model_servers.seal_anew() == (1, [])
     settings.PROVIDER_KEY_SECRETS = ["a new secret of this platform"]
     server.refresh_from_db()
     assert model_servers.key_of(server) == KEY

@@ -91,14 +91,9 @@ def remove(*, server: ModelServer, person: User) -> None:
         server.delete()
 
 
-def rotate() -> int:
-    """Seal every key with today's first secret. How many; raises sealing.CannotOpen."""
-    rows = ModelServer.objects.exclude(sealed_key="")
-    for server in rows:
-        ModelServer.objects.filter(pk=server.pk).update(
-            sealed_key=sealing.sealed_anew(server.sealed_key)
-        )
-    return len(rows)
+def seal_anew() -> tuple[int, list[ModelServer]]:
+    """Every key under today's first secret: how many, and the servers whose keys cannot be opened."""
+    return sealing.rows_anew(ModelServer.objects.all(), "sealed_key")
 
 
 def check() -> int:

@@ -1,7 +1,6 @@
 """Our own key pair, by which an LMS knows that it is us who asks. Public keys are a page; the private one is sealed."""
 
 import logging
-from contextlib import suppress
 from typing import Any
 
 from jwcrypto.jwk import JWK
@@ -35,12 +34,10 @@ def signing_key() -> tuple[str, str]:
         return made.public_key, sealing.open_sealed(made.private_key, owner=OWNER)
 
 
-def seal_anew() -> None:
-    """For `rotate_provider_keys`: under the first secret of today. One that cannot be opened is replaced when it is needed."""
-    for key in Key.objects.all():
-        with suppress(sealing.CannotOpen):
-            key.private_key = sealing.sealed_anew(key.private_key)
-            key.save(update_fields=["private_key"])
+def seal_anew() -> tuple[int, list[Any]]:
+    """Under the first secret of today: how many. One that cannot be opened is not told: it is replaced when it is needed."""
+    sealed, _ = sealing.rows_anew(Key.objects.all(), "private_key")
+    return sealed, []
 
 
 def _newest() -> Any:
