@@ -5,6 +5,7 @@ VAR_DIR/secrets.json, which `manage.py start` (and DEBUG) makes and keeps. Witho
 """
 
 import os
+import socket
 import sys
 import tempfile
 from datetime import timedelta
@@ -356,7 +357,8 @@ PRIVACY_MODEL = env.bool(
 DATASET_MAX_ROWS = env.int("DATASET_MAX_ROWS", default=200_000)
 CHAT_MAX_MESSAGE_CHARACTERS = env.int("CHAT_MAX_MESSAGE_CHARACTERS", default=4_000)
 CHAT_MAX_ANSWER_TOKENS = env.int("CHAT_MAX_ANSWER_TOKENS", default=300)
-HOST_NAME = env.str("HOST_NAME", default="")  # empty: as the machine calls itself
+# What this host is called in leases, on pages and in logs. Empty: as the machine calls itself.
+HOST_NAME = (env.str("HOST_NAME", default="") or socket.gethostname())[:80]
 RUN_LEASE_SECONDS = env.int("RUN_LEASE_SECONDS", default=60)
 RECONCILE_SECONDS = env.int("RECONCILE_SECONDS", default=15)
 PACE_TRIAL_SECONDS = env.float(

@@ -2,13 +2,12 @@
 
 import logging
 import os
-import socket
 from contextvars import ContextVar
+
+from django.conf import settings
 
 REQUEST: ContextVar[str] = ContextVar("request", default="")
 RUN: ContextVar[int | None] = ContextVar("run", default=None)
-
-HOST = socket.gethostname()
 
 
 def work_on_run(run_id: int) -> None:
@@ -20,7 +19,7 @@ class Where(logging.Filter):
     """Adds `host`, `pid`, `request` and `run` to each record; empty where there is none."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.host = HOST
+        record.host = settings.HOST_NAME
         record.pid = os.getpid()
         record.request = REQUEST.get()
         record.run = RUN.get()

@@ -5,7 +5,6 @@ It is for people and for `manage.py preflight`. Nothing is decided by it: rows a
 
 import json
 import os
-import socket
 import time
 from dataclasses import asdict, dataclass, field
 
@@ -41,7 +40,7 @@ def mine(
     """This process, as it is to be told."""
     return Process(
         kind=kind,
-        host=socket.gethostname(),
+        host=settings.HOST_NAME,
         pid=os.getpid(),
         version=settings.VERSION,
         since=since,

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
@@ -22,6 +23,7 @@ from training.tether import PR_SET_PDEATHSIG
 
 log = logging.getLogger(__name__)
 BEAT_SECONDS = 25.0
+CLEAR_SECONDS = 600.0
 
 TELL_SECONDS = 30.0
 LEAVE_SECONDS = 30.0  # an engine's checkpoint, and the run's row; then its process is killed
@@ -60,8 +62,11 @@ class SafeWorker(Worker):  # type: ignore[misc]  # RQ ships no types that mypy f
         ):
             self._host_told = time.monotonic()
             _tell_host()
+            if time.monotonic() - self._scratch_cleared >= CLEAR_SECONDS:
+                self._scratch_cleared = time.monotonic()
+                _clear_scratch()
 
-    _host_told = -1e9
+    _host_told = _scratch_cleared = -1e9
 
     def _tell(self, state: str) -> None:
         """Which version works here on what; twice a minute, and when it changes."""
@@ -181,13 +186,22 @@ def _lives(pid: int) -> bool:
 
 
 def _tell_host() -> None:
-    """A database that is away is no reason to stop: the next beat tells it."""
-    from training.services import hosts, run_storage
+    from training.services import hosts
 
+    _try(hosts.beat, "the host's row is not told")
+
+
+def _clear_scratch() -> None:
+    from training.services import run_storage
+
+    _try(run_storage.clear_scratch, "what ended runs left on this host is not cleared")
+
+
+def _try(act: Callable[[], object], otherwise: str) -> None:
+    """A database that is away is no reason to stop: it is done the next time."""
     try:
-        hosts.beat()
-        run_storage.clear_scratch()
+        act()
     except (DatabaseError, OSError) as error:
-        log.warning("the host's row is not told: %s", error)
+        log.warning("%s: %s", otherwise, error)
     finally:
         connections.close_all()  # nothing may be open when the worker forks

@@ -46,7 +46,7 @@ def begin(transport: Any = None) -> bool:
     sentry_sdk.init(
         dsn=settings.SENTRY_DSN,
         release=VERSION,
-        server_name=log_context.HOST,
+        server_name=settings.HOST_NAME,
         environment=settings.SENTRY_ENVIRONMENT,
         include_local_variables=False,
         max_request_body_size="never",

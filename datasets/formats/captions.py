@@ -21,8 +21,7 @@ _TIMES = re.compile(rf"^\s*{_STAMP}\s+-->\s+{_STAMP}")
 _VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^>]{1,80})>")
 _TAG = re.compile(r"<[^<>]{0,200}>")
 _NAMED = re.compile(r"^\s*([^\W\d_][\w .'’()\-]{0,39}?)\s*:\s+(.+)$", re.DOTALL)
-_NO_CUE = ("NOTE", "STYLE", "REGION")
-_HEAD_LINES = 12
+_HEAD_LINES = 3
 
 
 def is_captions(head: str) -> bool:
@@ -30,7 +29,7 @@ def is_captions(head: str) -> bool:
     lines = head.lstrip("\ufeff \t\r\n").splitlines()[:_HEAD_LINES]
     if lines and lines[0].startswith("WEBVTT"):
         return True
-    return any(_TIMES.match(line) for line in lines[:3])
+    return any(_TIMES.match(line) for line in lines)
 
 
 def spoken_lines(lines: Iterable[tuple[int, bytes | None]], most_bytes: int) -> Lines:
@@ -79,8 +78,8 @@ class _Cues:
 
     def __init__(self, most_bytes: int) -> None:
         self.most_bytes = most_bytes
-        self.in_cue = self.skipping = False
-        self.begins = self.ends = 0.0
+        self.in_cue = False  # notes and styles stand outside of cues
+        self.ends = 0.0  # the latest second that was heard
         self.cue: list[str] = []
         self.cue_line = 0
         self.turn: list[str] = []
@@ -91,15 +90,12 @@ class _Cues:
         times = _TIMES.match(line)
         if times is not None:
             yield from self._cue_over()
-            self.in_cue, self.skipping, self.cue_line = True, False, number + 1
+            self.in_cue, self.cue_line = True, number + 1
             yield from self._silence(_seconds(times.groups()[:4]), _seconds(times.groups()[4:]))
         elif not line.strip():
             yield from self._cue_over()
-            self.skipping = False
         elif self.in_cue:
             self.cue.append(line.strip())
-        elif line.startswith(_NO_CUE):
-            self.skipping = True
 
     def _silence(self, begins: float, ends: float) -> Lines:
         if self.turn and begins - self.ends > PAUSE_SECONDS:

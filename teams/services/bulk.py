@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
-from teams.models import Course, Membership, Section, Team, User
+from teams.models import Membership, Section, Team, User
 from teams.services import courses, enrolment
 
 
@@ -17,7 +17,7 @@ class TeamChange:
     professors: list[Membership] | None
 
 
-def change_teams(*, course: Course, wanted: list[TeamChange], person: User) -> int:
+def change_teams(*, wanted: list[TeamChange], person: User) -> int:
     """How many changes were made."""
     count = 0
     with transaction.atomic():
@@ -33,9 +33,7 @@ def change_teams(*, course: Course, wanted: list[TeamChange], person: User) -> i
     return count
 
 
-def change_sections(
-    *, course: Course, wanted: list[tuple[Membership, Section | None]], person: User
-) -> int:
+def change_sections(*, wanted: list[tuple[Membership, Section | None]], person: User) -> int:
     """How many people moved."""
     with transaction.atomic():
         for membership, section in wanted:

@@ -77,13 +77,9 @@ def course_bulk(request: SignedInRequest, course: Course) -> HttpResponse:
     form = teams if part == "teams" else people
     if part and form.is_valid():
         if part == "teams":
-            changed = bulk.change_teams(
-                course=course, wanted=teams.changes(), person=request.user
-            )
+            changed = bulk.change_teams(wanted=teams.changes(), person=request.user)
         else:
-            changed = bulk.change_sections(
-                course=course, wanted=people.changes(), person=request.user
-            )
+            changed = bulk.change_sections(wanted=people.changes(), person=request.user)
         messages.success(request, f"Saved: {changed} change{'' if changed == 1 else 's'}.")
         return redirect("course_bulk", course_id=course.pk)
     context = {"teams": teams, "people": people, "section": "people"}

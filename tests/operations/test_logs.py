@@ -42,7 +42,7 @@ def test_a_json_line_names_host_request_and_run(settings):
         17,
         "ERROR",
     )
-    assert said["host"] == log_context.HOST
+    assert said["host"] == settings.HOST_NAME
     assert said["version"] == settings.VERSION
     assert said["time"].endswith("+00:00")
 

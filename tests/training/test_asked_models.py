@@ -43,7 +43,6 @@ def test_a_priced_model_of_a_provider_that_may_draft_is_usable_with_its_price_an
     drafter: Provider, course: Course
 ) -> None:
     (model,) = asked_models.drafting_models(course)
-    assert asked_models.drafting_model(course, model.reference) == model
     assert str(model) == f"{model.name} (Faculty)"
     asked = model.endpoint(max_tokens=300)
     assert (asked.base_url, asked.model, asked.guarded) == (drafter.address, model.name, True)
@@ -71,12 +70,9 @@ def test_a_model_may_be_added_for_drafting_alone(
 
 
 def test_nothing_is_usable_where_no_provider_may_draft(drafter: Provider, course: Course) -> None:
-    reference = asked_models.drafting_models(course)[0].reference
     Provider.objects.filter(pk=drafter.pk).update(for_drafting=False, for_judge=True)
     assert named(course) == []
     assert len(asked_models.judging_models(course)) == 1
-    with pytest.raises(asked_models.NotUsable, match="may not draft rows here any more"):
-        asked_models.drafting_model(course, reference)
 
 
 def test_another_courses_provider_a_disabled_one_and_one_without_key_draft_nothing(

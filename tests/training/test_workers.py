@@ -213,6 +213,7 @@ def test_an_older_worker_gives_a_job_back_for_a_newer_one(redis_server: str, mon
     monkeypatch.setattr(versions, "outdated", lambda: True)
     beats: list[str] = []
     monkeypatch.setattr(module, "_tell_host", lambda: beats.append("beat"))
+    monkeypatch.setattr(module, "_clear_scratch", lambda: None)
     queue = django_rq.get_queue("training")
     first = queue.enqueue("training.jobs.execute_run", 1)
     queue.enqueue("training.jobs.execute_run", 2)

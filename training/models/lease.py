@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import socket
 import uuid
 from datetime import timedelta
 
@@ -10,8 +9,8 @@ from django.conf import settings as django_settings
 
 
 def host_name() -> str:
-    """What this host is called on pages and in leases: HOST_NAME, or what the machine calls itself."""
-    return str(django_settings.HOST_NAME or socket.gethostname())[:80]
+    """What this host is called on pages and in leases."""
+    return str(django_settings.HOST_NAME)
 
 
 def lease_owner(pid: int) -> str:

@@ -19,10 +19,6 @@ NOT_ASKED = r"^(ft:|gpt-5|o[1-9])"
 """Fine-tuned ones speak like children; those that reason first spend tokens that no limit on the answer holds down."""
 
 
-class NotUsable(Exception):
-    """A model may not be asked in this course for this; the message says why and what to do."""
-
-
 @dataclass(frozen=True)
 class AskedModel:
     """A model at a provider that may be asked in a course, and whose prices are known."""
@@ -51,14 +47,6 @@ class AskedModel:
 def drafting_models(course: Course) -> list[AskedModel]:
     """What may draft rows in this course, by provider and name; empty where no provider may be asked for it."""
     return _usable(course, drafting_providers(course))
-
-
-def drafting_model(course: Course, named: str) -> AskedModel:
-    """The one of `drafting_models` with this reference. Raises NotUsable."""
-    for model in drafting_models(course):
-        if model.reference == named:
-            return model
-    raise NotUsable(f"{split(named)[1]} may not draft rows here any more. Choose another model.")
 
 
 def drafting_providers(course: Course) -> list[Provider]:

@@ -17,7 +17,6 @@ from datasets.services.drafts import EditRefused
 from datasets.services.reading import newest, row_at
 from teams.models import User
 from training.models import DraftedRow, Drafting, RowState
-from training.services.draft_checks import Checker
 from training.services.draft_offer import row_of
 
 DECIDED = "Somebody else decided on this row meanwhile. Nothing was changed by you."
@@ -136,8 +135,3 @@ def take_back(*, row: DraftedRow) -> None:
         draft = drafts.draft_of(dataset) if dataset is not None else None
         if one.place == "waiting" and draft is not None:
             drafts.take_back(draft=draft, row_id=row.row_id)
-
-
-def look_again(row: DraftedRow, question: str, answer: str) -> list[dict[str, object]]:
-    """What the checks say of the row in other words, but for likeness to other rows."""
-    return [dict(one) for one in Checker([]).look(row_of(question.strip(), answer.strip()))]

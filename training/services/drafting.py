@@ -48,9 +48,6 @@ JOB = "training.jobs.draft_rows"
 QUEUE = queues.INTERVIEWS
 JOB_SECONDS = 3600
 TRIES = 2
-SPARE_CALLS = (
-    2  # held for beside those that are wanted: a try that got no answer may be charged for
-)
 ANSWER_SECONDS = 90.0
 SILENT_FOR = timedelta(minutes=5)  # more than two tries of one row take
 LONGEST_TEXT = 4_000  # characters of one drafted row that are kept

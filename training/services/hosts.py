@@ -4,7 +4,7 @@ A training worker beats for its host. Where nobody has beaten yet (the platform 
 answers for itself, as where there is only one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -155,10 +155,13 @@ def _fits(run: TrainingRun, room: Room | None) -> bool:
     return needed is None or room is None or needed.total <= room.total
 
 
-def that_fit(runs: Iterable[TrainingRun]) -> list[TrainingRun]:
-    """Those that this host takes, in the same order."""
-    here = Here.now()
-    return [run for run in runs if here.takes(run)]
+def that_fit(runs: Iterable[TrainingRun]) -> Iterator[TrainingRun]:
+    """Those that this host takes, in the same order. The host is looked at only where a run waits."""
+    here = None
+    for run in runs:
+        here = here or Here.now()
+        if here.takes(run):
+            yield run
 
 
 @dataclass(frozen=True)
