@@ -20,8 +20,6 @@ from training.services.launch import launch
 
 NAME, MODEL = "Azure of chaos", "gpt-4.1-2025-04-14"
 PER_MILLION = 1_000_000
-ASKED_AT_LAST = 3
-"""Questions until one must be answered: the first ones may meet what is still broken."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class AzureFault:
         run = TrainingRun.objects.get(pk=scene.runs[0].pk)
         unmet = [step for step, words in self.front.trouble.items() if words]
         self.front.breaks(**at_the_end)
-        said = self._ask(scene, run)
+        said = self._ask(scene, run, questions=len(at_the_end.get("chat", [])) + 1)
         broken = [row.broken] if row.broken else []
         broken += [f"not met at {step}" for step in unmet]
         broken += [] if run.deployment else ["no deployment"]
@@ -73,11 +71,11 @@ class AzureFault:
             name=self.name,
         )
 
-    def _ask(self, scene: Scene, run: TrainingRun) -> str:
-        """What its bot says in the end; every question before is settled too."""
+    def _ask(self, scene: Scene, run: TrainingRun, questions: int) -> str:
+        """What its bot says in the end: the first questions may each meet what is broken, and are settled too."""
         if run.status != RunStatus.SUCCEEDED:
             return ""
-        for _ in range(ASKED_AT_LAST):
+        for _ in range(questions):
             turn = answers.ask(scene, run.number)
             wait_for(lambda: answers._is_settled(turn), f"turn {turn.pk} does not end")  # noqa: B023
             now = Turn.objects.get(pk=turn.pk)
@@ -96,7 +94,7 @@ def all_of(front: AzureFront) -> list[AzureFault]:
         row("upload", "while rows are uploaded", "lost", 500, 429, "html", "cut"),
         row("create", "while the job is made, and its answer is lost", "html", "lost"),
         row("poll", "while the job is looked at", "cut", 500, 429, "html", 404, 403, "lost"),
-        row("results", "while events, checkpoints and result file are read", 404, 500, "html", "cut", 429, 404),
+        row("results", "while events, checkpoints and result file are read", 404, 500, "html", "cut", 429),
         row("token", "to give a token to deploy with", 401, 500, "html", "lost"),
         row("deploy", "while the deployment is made, and its answer is lost", 403, 409, 429, 500, "html", "cut", "lost"),
         row("deployment", "while the deployment is looked at", 500, 429, "html", "cut", "failed", "failed"),
