@@ -6,13 +6,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from teams.models import Confidence, HoldState, Method, Notice, Price, Team
 from tests.training.money import account, entry_of, hold_state, no_money_is_held
 from training import jobs, launcher
-from training.models import RunStatus, TrainingRun
-from training.services import cancel, live, queue
+from training.models import Artifact, RunStatus, TrainingRun
+from training.services import cancel, execute, live, queue, run_storage
 from training.services.recorder import Recorder
 
 Launch = Callable[..., TrainingRun]
@@ -133,6 +134,45 @@ def test_a_run_whose_engine_always_dies_fails_after_the_third_attempt(start: Lau
     assert run.error_fix
     assert no_money_is_held(team)
     assert work(run).status == RunStatus.FAILED, "a fourth call changes nothing"
+
+
+def test_a_database_that_is_cut_again_and_again_costs_the_run_no_attempt(
+    start: Launch, team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An attempt that only has to say that it is done takes a second: three of them fit into one short outage."""
+    keep, cut = run_storage.keep_artifacts, [OperationalError("the connection is closed")] * 5
+
+    def kept(run: TrainingRun, lease: str) -> list[Artifact]:
+        if cut:
+            raise cut.pop()
+        return keep(run, lease)
+
+    monkeypatch.setattr(run_storage, "keep_artifacts", kept)
+    run = start()
+    while cut:
+        with pytest.raises(OperationalError):
+            work(run)
+    assert "the database was away" in run.events.filter(kind="note")[0].data["message"]
+    assert (work(run).status, run.attempt) == (RunStatus.SUCCEEDED, 6)
+    assert no_money_is_held(team)
+
+
+def test_a_run_that_always_ends_in_a_database_error_fails_in_the_end(
+    start: Launch, team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execute, "MOST_IN_OUTAGES", 2)
+
+    def refused(run: TrainingRun, lease: str) -> list[Artifact]:
+        raise OperationalError("too many columns")
+
+    monkeypatch.setattr(run_storage, "keep_artifacts", refused)
+    run = start()
+    for _ in range(4):
+        with pytest.raises(OperationalError):
+            work(run)
+    run.refresh_from_db()
+    assert (run.status, run.attempt, run.error_code) == (RunStatus.FAILED, 4, "worker_lost")
+    assert no_money_is_held(team)
 
 
 def test_a_call_that_comes_twice_runs_once(start: Launch) -> None:

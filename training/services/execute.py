@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections
 
 from teams import log_context
 from teams.services.prices import PriceUnknown
@@ -41,6 +41,10 @@ ENGINES_SAY_NOTHING = Failure(
     "The training program ended without a result and without saying why.",
     "Start the run again. If it fails again, send the run's log (engine.log) to your instructor.",
 )
+
+
+MOST_IN_OUTAGES = 20
+"""Attempts that a database that is away may end before they count: it is no failure of the run's, and it comes back."""
 
 
 def execute(run_id: int) -> str:
@@ -236,6 +240,9 @@ def _abandon(run: TrainingRun, lease: str, error: BaseException) -> None:
             finish.end_cancelled(run, lease, **finish.kept_by_checkpoint(run))
         elif isinstance(error, AskedToLeave):
             finish.requeue_or_fail(run, lease, "its worker was asked to end.", planned=True)
+        elif isinstance(error, (OperationalError, InterfaceError)):
+            few = run.attempt < MOST_IN_OUTAGES
+            finish.requeue_or_fail(run, lease, "the database was away.", planned=few)
         else:
             finish.requeue_or_fail(run, lease, f"{type(error).__name__} in the worker.")
     except (DatabaseError, LeaseLost, InvalidTransition) as trouble:

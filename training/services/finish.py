@@ -134,7 +134,8 @@ def requeue_or_fail(
     """An attempt ended without a result: another one goes on from the checkpoint, or, after the third, the run fails.
 
     Local work that no checkpoint kept is charged to nobody; what a provider was paid stays paid. `last` says why it
-    failed then. `planned`: a host was taken out of service, which is no failure of the run's and is not counted.
+    failed then. `planned`: a host was taken out of service, or the database was away, which is no failure of the run's and
+    is not counted.
     """
     if not planned and run.attempt - _handed_on(run) >= MOST_ATTEMPTS:
         if run.job_unknown:
@@ -155,7 +156,7 @@ def requeue_or_fail(
 
 
 def _handed_on(run: TrainingRun) -> int:
-    """How many attempts ended because their host was taken out of service."""
+    """How many attempts ended by nothing that the run did."""
     return run.events.filter(kind="note", data__planned=True).count()
 
 
