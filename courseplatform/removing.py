@@ -28,7 +28,7 @@ from teams.models import (
     User,
 )
 from teams.places import folder_of
-from teams.services import audit, erasing, proofs
+from teams.services import audit, erasing, person_exports, proofs
 from teams.services.lti import connections
 from teams.services.storage import files
 from training.models import ENDED, TrainingRun
@@ -112,6 +112,7 @@ def delete_course(
         gone = delete_rows(course)
         _forget_files(places)
         erasing.forget_platform_wide(students)
+        person_exports.forget_people(students)
         User.objects.filter(pk__in=[student.pk for student in students]).delete()
         for imported in names:
             imported.delete()

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from datasets.models import Import
 from teams import places
-from teams.models import ArchiveExport, ArchiveImport, StoredFile
+from teams.models import ArchiveExport, ArchiveImport, PersonExport, StoredFile
 from teams.services.storage import files
 from training.models import TrainingRun
 
@@ -20,6 +20,7 @@ OWNERS: dict[str, Any] = {
     places.IMPORTS: Import,
     places.ARCHIVES: ArchiveImport,
     places.EXPORTS: ArchiveExport,
+    places.OWN_EXPORTS: PersonExport,
 }
 
 

@@ -10,7 +10,10 @@ from uuid import UUID
 from django.conf import settings
 
 RUNS, IMPORTS, ARCHIVES, EXPORTS, BASES = "runs", "imports", "archives", "exports", "bases"
-SHAPE = re.compile(r"(runs|imports|archives|exports)/[0-9a-f-]{36}|bases/[0-9a-f]{64}")
+OWN_EXPORTS = "own-exports"
+SHAPE = re.compile(
+    r"(runs|imports|archives|exports|own-exports)/[0-9a-f-]{36}|bases/[0-9a-f]{64}"
+)
 
 
 class NoPlace(ValueError):
@@ -31,6 +34,10 @@ def of_archive(key: UUID | str) -> str:
 
 def of_export(key: UUID | str) -> str:
     return f"{EXPORTS}/{key}"
+
+
+def of_own_export(key: UUID | str) -> str:
+    return f"{OWN_EXPORTS}/{key}"
 
 
 def of_base(weights_sha256: str) -> str:

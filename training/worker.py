@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError, connections
 from rq import Worker
 
-from teams import presence
+from teams import presence, queues
 from training.tether import PR_SET_PDEATHSIG
 
 log = logging.getLogger(__name__)
@@ -52,19 +52,23 @@ class SafeWorker(Worker):  # type: ignore[misc]  # RQ ships no types that mypy f
             presence.leave(self._as_told("drains"))
 
     def heartbeat(self, *args: Any, **options: Any) -> None:
-        """RQ's own, in Redis; who works here, for people; and the host's row, from the worker that trains: what launch and
-        claims go by."""
+        """RQ's own, in Redis; who works here, for people; the host's row, from the worker that trains: what launch and
+        claims go by; and what must not stay on this host's disk, from the worker that writes archives."""
         super().heartbeat(*args, **options)
         self._tell("drains" if self._shutdown_requested_date else "works")
-        if (
-            "training" in self.queue_names()
-            and time.monotonic() - self._host_told >= BEAT_SECONDS
-        ):
-            self._host_told = time.monotonic()
+        if time.monotonic() - self._host_told < BEAT_SECONDS:
+            return
+        self._host_told = time.monotonic()
+        trains, writes = "training" in self.queue_names(), queues.FILES in self.queue_names()
+        if trains:
             _tell_host()
-            if time.monotonic() - self._scratch_cleared >= CLEAR_SECONDS:
-                self._scratch_cleared = time.monotonic()
-                _clear_scratch()
+        if time.monotonic() - self._scratch_cleared < CLEAR_SECONDS:
+            return
+        self._scratch_cleared = time.monotonic()
+        if trains:
+            _clear_scratch()
+        if writes:
+            _clear_archives()
 
     _host_told = _scratch_cleared = -1e9
 
@@ -205,3 +209,11 @@ def _try(act: Callable[[], object], otherwise: str) -> None:
         log.warning("%s: %s", otherwise, error)
     finally:
         connections.close_all()  # nothing may be open when the worker forks
+
+
+def _clear_archives() -> None:
+    """Archives that were deleted elsewhere while this host wrote them. The scheduler does it on its own host only."""
+    from teams.services import archive_exports, person_exports
+
+    for act in (person_exports.clear_strays, archive_exports.clear_strays):
+        _try(act, "archives that nobody wants any more stay on this host for now")

@@ -5,7 +5,7 @@ import json
 from django import forms
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
@@ -22,6 +22,8 @@ from teams.access import (
 from teams.models import Course, ErasureProof, PersonExport, PersonExportState, PolicyKind
 from teams.services import person_exports, policies, proofs, retention_notice
 from teams.services.refused import CourseRefused
+from teams.services.storage import files
+from teams.stored_downloads import stored_file
 
 PAGE = 50
 
@@ -115,14 +117,15 @@ def own_data(request: SignedInRequest) -> HttpResponse:
 @signed_in_view
 @never_cache
 @require_GET
-def own_data_file(request: SignedInRequest) -> HttpResponse | FileResponse:
+def own_data_file(request: SignedInRequest) -> HttpResponseBase:
+    """The file, from wherever it is kept. Raises CannotGive where the storage is away or lost it."""
     export = PersonExport.objects.filter(
         person=request.user, state=PersonExportState.READY
     ).first()
-    if export is None or not export.file_path.is_file():
+    if export is None or files.found(export.place, export.file_name) is None:
         messages.warning(request, "There is no file now. Ask for it once more.")
         return redirect("own_data")
-    return FileResponse(export.file_path.open("rb"), as_attachment=True, filename="my-data.zip")
+    return stored_file(export.place, export.file_name, "my-data.zip", "application/zip")
 
 
 @course_view(Access.INSTRUCTOR)

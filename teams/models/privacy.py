@@ -6,6 +6,8 @@ from pathlib import Path
 from django.conf import settings
 from django.db import models
 
+from teams import places
+
 
 class PolicyKind(models.TextChoices):
     FERPA = "ferpa", "Students' records (FERPA)"
@@ -63,12 +65,18 @@ class PersonExport(models.Model):
     tries = models.PositiveSmallIntegerField(default=0)
 
     @property
-    def folder(self) -> Path:
-        return Path(settings.VAR_DIR) / "own-exports" / str(self.key)
+    def place(self) -> str:
+        """Under which its file is stored (`teams.services.storage`)."""
+        return places.of_own_export(self.key)
 
     @property
-    def file_path(self) -> Path:
-        return self.folder / "my-data.zip"
+    def folder(self) -> Path:
+        return places.folder_of(self.place)
+
+    @property
+    def file_name(self) -> str:
+        """One for each try: two that overlap never write the same file. Once it is ready, `tries` is the one that won."""
+        return f"my-data-{self.tries}.zip"
 
 
 class ErasureProof(models.Model):

@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from teams import queues
 from teams.models import EXPORT_AT_WORK, ArchiveExport, ArchiveKind, Course, DiskKind, ExportStatus, Team, User
+from teams.places import EXPORTS
 from teams.services import disk
 from teams.services.storage import files
 from teams.services.storage.shelves import StorageAway
@@ -153,11 +154,14 @@ def _keep(export: ArchiveExport) -> str:
             _count(export, size, refuse=False)
         return bool(kept)
 
-    if not files.keep(export.place, export.file_path.name, fence=ready):
+    kept = files.keep(export.place, export.file_path.name, fence=ready)
+    if kept is None:
         # Deleted or begun anew meanwhile: what it says may be what had to go.
         if not ArchiveExport.objects.filter(pk=export.pk).exists():
             files.forget(export.place)
         return "superseded"
+    if kept.shelf:  # whoever deletes the archive may do so on another host, which does not reach this one's disk
+        shutil.rmtree(export.folder, ignore_errors=True)
     return "ready"
 
 
@@ -202,7 +206,7 @@ def sweep() -> int:
         if now - export.alive_at > SILENT and not _is_growing(export):
             found += 1
             _again(export)
-    return found + _sweep_strays()
+    return found + clear_strays()
 
 
 def _is_growing(export: ArchiveExport) -> bool:
@@ -223,12 +227,14 @@ def _again(export: ArchiveExport) -> None:
         _enqueue(export)
 
 
-def _sweep_strays() -> int:
-    """Folders that no row names: what a crash left."""
+def clear_strays() -> int:
+    """On this host: folders that no row names, of what a crash left, or of what was deleted while it was written here."""
+    folders = list((Path(settings.VAR_DIR) / EXPORTS).glob("*"))
+    if not folders:
+        return 0
     known = {str(key) for key in ArchiveExport.objects.values_list("key", flat=True)}
     before = time.time() - STRAY_SECONDS
-    folders = [one for one in (Path(settings.VAR_DIR) / "exports").glob("*") if one.name not in known]
-    strays = [one for one in folders if one.stat().st_mtime < before]
+    strays = [one for one in folders if one.name not in known and one.stat().st_mtime < before]
     for folder in strays:
         shutil.rmtree(folder, ignore_errors=True)
     return len(strays)

@@ -103,7 +103,7 @@ def erase_account(*, account: User, person: User) -> None:
 def _forget(person: User, new_name: str) -> dict[str, int]:
     """How many rows were removed or emptied, by table."""
     gone = {"audit entries": _forget_in_log(person, new_name)}
-    person_exports.forget_person(person)
+    person_exports.forget_people([person])
     for course in Course.objects.filter(memberships__person=person).distinct():
         archive_exports.forget_course(course)
     for model in (AccessAttempt, AccessLog, AccessFailureLog):

@@ -143,14 +143,18 @@ def test_the_worker_writes_the_file_and_only_she_gets_it(member, other_member, c
     assert client_for(other_member).get("/account/data/file/").status_code == 302
 
 
-def test_a_file_is_gone_after_a_day_and_a_worker_that_dies_is_given_up(member, other_member, redis_server) -> None:
+def test_a_file_is_gone_after_a_day_and_a_worker_that_dies_is_given_up(
+    member, other_member, redis_server, django_capture_on_commit_callbacks
+) -> None:
     export = person_exports.ask(member)
     write_person_export(export.pk)
     folder = export.folder
+    assert folder.exists()
     PersonExport.objects.update(asked_at=timezone.now() - timedelta(hours=25))
     stuck = person_exports.ask(other_member)
     PersonExport.objects.filter(pk=stuck.pk).update(tries=3, tried_at=timezone.now() - timedelta(hours=1))
-    person_exports.sweep()
+    with django_capture_on_commit_callbacks(execute=True):
+        person_exports.sweep()
     assert not folder.exists()
     stuck.refresh_from_db()
     assert stuck.state == PersonExportState.FAILED
@@ -178,12 +182,14 @@ def test_an_erasure_leaves_a_proof_that_names_nobody(course, team, member, instr
 
 
 def test_an_erasure_takes_the_file_of_her_own_data_and_her_second_factor_along(
-    course, member, instructor, redis_server
+    course, member, instructor, redis_server, django_capture_on_commit_callbacks
 ):
     export = person_exports.ask(member)
     write_person_export(export.pk)
+    assert export.folder.exists()
     second_factor.begin_app(member)
-    erasing.erase(membership=member.memberships.get(), person=instructor)
+    with django_capture_on_commit_callbacks(execute=True):
+        erasing.erase(membership=member.memberships.get(), person=instructor)
     assert not export.folder.exists()
     assert not PersonExport.objects.exists() and not hasattr(User.objects.get(pk=member.pk), "totp_device")
 

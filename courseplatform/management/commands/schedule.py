@@ -66,7 +66,7 @@ class Command(BaseCommand):
             (settings.RECONCILE_SECONDS, model_servers.check),
             (RETENTION_SECONDS, retention_notice.announce),
             (RETENTION_SECONDS, erasing.apply_retention),
-            (RETENTION_SECONDS, person_exports.sweep),
+            (REMINDER_SECONDS, person_exports.sweep),
             (RETENTION_SECONDS, SessionStore.clear_expired),
             (RETENTION_SECONDS, second_factor.forget_old_browsers),
             (RETENTION_SECONDS, launching.sweep),
