@@ -101,9 +101,10 @@ def erase(
     _refuse_if_wrong(team, reason)
     # Files first: who is killed in between finds the row again when it is asked for once more, and does the rest.
     said = erasing.wordings(team, row_id)
+    rewritten = 0
     for run in TrainingRun.objects.filter(team=team):
         for name in ROW_FILES:
-            _forget_in(run, name, said)
+            rewritten += _forget_in(run, name, said)
     found = erasing.erase_row(team=team, row_id=row_id)
     if not found.versions:
         raise ErasureRefused("This row is in no version any more.")
@@ -134,9 +135,13 @@ def erase(
             "places of the row": found.places,
             "better answers": better,
         },
-        files=[{"kind": "uploaded files", "files": found.uploads, "bytes": 0}]
-        if found.uploads
-        else [],
+        files=[
+            {"kind": kind, "where": proofs.kept_in(), "files": count, "bytes": 0}
+            for kind, count in (
+                ("uploaded files, deleted", found.uploads),
+                ("files of runs, now without it", rewritten),
+            )
+        ],
         provider=[f"run {run.number} learnt from it: the model keeps that" for run in runs],
     )
     forget_freed_pages()
@@ -171,21 +176,23 @@ def _refuse_if_wrong(team: Team, reason: str) -> None:
         )
 
 
-def _forget_in(run: TrainingRun, name: str, said: Erased) -> None:
-    """In the file as it is stored too, wherever that is. Raises StorageAway: then nothing counts as erased yet."""
+def _forget_in(run: TrainingRun, name: str, said: Erased) -> bool:
+    """In the file as it is stored too, wherever that is. Whether the row was in it. Raises StorageAway: then nothing counts as
+    erased yet."""
     try:
         path = files.local(run.place, name)
     except FileLost:
         files.forget_files(
             run.place, name
         )  # nobody can read it any more; what may be left of it goes
-        return
+        return False
     changed = _without_row(path, said)
     if not changed or files.found(run.place, name) is None:
-        return
+        return changed
     kept = files.keep(run.place, name)
     if kept is not None:
         run.artifacts.filter(path=name).update(sha256=kept.sha256, size=kept.size)
+    return True
 
 
 def _without_row(path: Path, found: Erased) -> bool:

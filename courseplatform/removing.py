@@ -27,7 +27,6 @@ from teams.models import (
     Team,
     User,
 )
-from teams.places import folder_of
 from teams.services import audit, erasing, person_exports, proofs
 from teams.services.lti import connections
 from teams.services.storage import files
@@ -106,9 +105,8 @@ def delete_course(
         students = list(_students_of_this_course_alone(course))
         topics = _topics(course)
         connections.forget_course(course)
-        manifests = [
-            proofs.manifest("files of runs and uploads", folder_of(place)) for place in places
-        ]
+        places += person_exports.places_of(students)
+        manifests = proofs.manifest("files of runs, uploads and archives", places)
         gone = delete_rows(course)
         _forget_files(places)
         erasing.forget_platform_wide(students)
@@ -122,7 +120,8 @@ def delete_course(
             subject=name,
             by=person,
             database=gone | {"accounts": len(students)},
-            files=[one for one in manifests if one],
+            files=manifests,
+            places=places,
             provider=[f"file {one} was left there" for one in left],
         )
         before = counts | ({"files left at the provider": left} if left else {})
@@ -184,8 +183,7 @@ def _forget_files(places: list[str]) -> None:
 
 
 def _remove_files(places: list[str]) -> None:
-    for place in places:
-        files.destroy(place)
+    files.destroy_all(places)
     forget_freed_pages()
 
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 from datasets.models import Import
 from teams import places
 from teams.models import ArchiveExport, ArchiveImport, PersonExport, StoredFile
+from teams.services import proofs
 from teams.services.storage import files
 from training.models import TrainingRun
 
@@ -32,6 +33,7 @@ def sweep() -> int:
         for place in _unowned(old.filter(place__startswith=f"{kind}/"), owner):
             files.forget(place)
             gone += 1
+    proofs.settle_all()
     return gone
 
 

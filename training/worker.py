@@ -68,7 +68,7 @@ class SafeWorker(Worker):  # type: ignore[misc]  # RQ ships no types that mypy f
         if trains:
             _clear_scratch()
         if writes:
-            _clear_archives()
+            _clear_copies()
 
     _host_told = _scratch_cleared = -1e9
 
@@ -211,9 +211,10 @@ def _try(act: Callable[[], object], otherwise: str) -> None:
         connections.close_all()  # nothing may be open when the worker forks
 
 
-def _clear_archives() -> None:
-    """Archives that were deleted elsewhere while this host wrote them. The scheduler does it on its own host only."""
+def _clear_copies() -> None:
+    """What was deleted on another host while a copy of it is here. The scheduler does it on its own host only."""
     from teams.services import archive_exports, person_exports
+    from training.services import host_scratch
 
-    for act in (person_exports.clear_strays, archive_exports.clear_strays):
-        _try(act, "archives that nobody wants any more stay on this host for now")
+    for act in (person_exports.clear_strays, archive_exports.clear_strays, host_scratch.clear):
+        _try(act, "copies that nobody wants any more stay on this host for now")

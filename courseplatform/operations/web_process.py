@@ -1,11 +1,18 @@
 """What a web process does when it begins and before it ends."""
 
 import asyncio
+import logging
+import time
+
+from django.db import DatabaseError, connections
 
 from evaluation.services import warming
 from teams import live, presence
+from training.services import host_scratch
 
+log = logging.getLogger(__name__)
 TELL_SECONDS = 30
+CLEAR_SECONDS = 600
 
 _tasks: set[asyncio.Task[None]] = set()  # or nothing would keep the task alive
 _since = presence.now()
@@ -38,6 +45,20 @@ async def end() -> None:
 
 async def _tell_all_along() -> None:
     me = presence.mine("web", since=_since)
+    cleared_at = time.monotonic()
     while True:
         await asyncio.to_thread(presence.tell, me)
         await asyncio.sleep(TELL_SECONDS)
+        if time.monotonic() - cleared_at >= CLEAR_SECONDS:
+            cleared_at = time.monotonic()
+            await asyncio.to_thread(clear_copies)
+
+
+def clear_copies() -> None:
+    """What was uploaded here and is kept by the storage, above all where it was deleted on another host."""
+    try:
+        host_scratch.clear()
+    except (DatabaseError, OSError) as error:
+        log.warning("copies that nobody wants any more stay on this host for now: %s", error)
+    finally:
+        connections.close_all()

@@ -163,6 +163,9 @@ def _told(proof: ErasureProof) -> dict[str, object]:
         "subject": proof.subject,
         "database": proof.database,
         "files": proof.files,
+        "storage asked afterwards, nothing left": proof.destroyed_at
+        and proof.destroyed_at.isoformat(),
+        "places still to be destroyed": len(proof.to_destroy),
         "provider": proof.provider,
         "at": proof.made_at.isoformat(),
         "no backup holds it from": proof.backups_until.isoformat(),

@@ -91,8 +91,17 @@ class ErasureProof(models.Model):
         help_text="A keyed hash of what it was: who knows the address or the row can check that it was this one.",
     )
     database = models.JSONField(default=dict, help_text="Rows removed or emptied, by table.")
-    files = models.JSONField(default=list, help_text="Files removed: kind, bytes, SHA-256.")
+    files = models.JSONField(
+        default=list, help_text="Files removed: kind, where, bytes, SHA-256."
+    )
     provider = models.JSONField(default=list, help_text="What a provider said, or still holds.")
+    to_destroy = models.JSONField(
+        default=list,
+        help_text="Places of files of which the storage has not said yet that nothing is left.",
+    )
+    destroyed_at = models.DateTimeField(
+        null=True, help_text="When the storage was asked and held nothing of it any more."
+    )
     backups_until = models.DateField(help_text="From this day no backup holds it.")
     by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"

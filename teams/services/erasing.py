@@ -8,6 +8,8 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from teams.models import (
+    ArchiveExport,
+    ArchiveKind,
     AuditEntry,
     Course,
     LmsLaunch,
@@ -30,6 +32,7 @@ from teams.services import (
 )
 from teams.services.courses import CourseRefused
 
+FILES_OF_A_PERSON = "files of their own data and archives of their courses"
 ERASED = "Former student"
 FORMER = "Former member"
 
@@ -51,6 +54,8 @@ def erase(*, membership: Membership, person: User | None) -> None:
         )
     with transaction.atomic():
         address = student.email
+        places = _places_of(student)
+        manifests = proofs.manifest(FILES_OF_A_PERSON, places)
         gone = _forget(student, f"{ERASED} {student.pk}")
         proofs.keep(
             course=membership.course,
@@ -58,6 +63,8 @@ def erase(*, membership: Membership, person: User | None) -> None:
             subject=address,
             by=person,
             database=gone,
+            files=manifests,
+            places=places,
         )
         audit.record(
             course=membership.course,
@@ -86,6 +93,8 @@ def erase_account(*, account: User, person: User) -> None:
     with transaction.atomic():
         only_student = not account.memberships.exclude(role=Role.STUDENT).exists()
         address = account.email
+        places = _places_of(account)
+        manifests = proofs.manifest(FILES_OF_A_PERSON, places)
         gone = _forget(account, f"{ERASED if only_student else FORMER} {account.pk}")
         proofs.keep(
             course=None,
@@ -93,11 +102,20 @@ def erase_account(*, account: User, person: User) -> None:
             subject=address,
             by=person,
             database=gone,
+            files=manifests,
+            places=places,
         )
         for course in (None, *Course.objects.filter(memberships__person=account)):
             audit.record(
                 course=course, person=person, action="personal data erased", what=account.name
             )
+
+
+def _places_of(person: User) -> list[str]:
+    """Of files that name them: their own data, and archives of their courses."""
+    courses = Course.objects.filter(memberships__person=person)
+    archives = ArchiveExport.objects.filter(course__in=courses, kind=ArchiveKind.COURSE)
+    return person_exports.places_of([person]) + [one.place for one in archives]
 
 
 def _forget(person: User, new_name: str) -> dict[str, int]:

@@ -120,6 +120,12 @@ def sweep() -> int:
     return count
 
 
+def places_of(people: Iterable[User]) -> list[str]:
+    """Under which their files are stored."""
+    ids = [person.pk for person in people]
+    return [one.place for one in PersonExport.objects.filter(person__in=ids)]
+
+
 def forget_people(people: Iterable[User]) -> None:
     """Before their data is erased, or their accounts are deleted."""
     _forget(PersonExport.objects.filter(person__in=[person.pk for person in people]))

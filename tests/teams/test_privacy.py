@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.apps import apps
@@ -11,6 +12,7 @@ from django.utils import timezone
 
 from courseplatform import data_map, person_data
 from courseplatform.jobs import write_person_export
+from teams import places
 from teams.models import (
     AuditEntry,
     Course,
@@ -194,13 +196,18 @@ def test_an_erasure_takes_the_file_of_her_own_data_and_her_second_factor_along(
     assert not PersonExport.objects.exists() and not hasattr(User.objects.get(pk=member.pk), "totp_device")
 
 
-def test_a_manifest_says_what_a_folder_held_without_saying_what_was_in_it(tmp_path) -> None:
-    (tmp_path / "a").write_text("secret")
-    told = proofs.manifest("files", tmp_path)
-    assert told is not None and (told["files"], told["bytes"]) == (1, 6)
-    (tmp_path / "b").write_text("more")
-    assert proofs.manifest("files", tmp_path) != told
-    assert proofs.manifest("files", tmp_path / "none") is None
+def test_a_manifest_says_what_was_kept_where_without_saying_what_was_in_it(db, settings) -> None:
+    settings.HOST_NAME = "web-1"
+    place = places.of_run(uuid4())
+    folder = places.folder_of(place)
+    assert [(one["where"], one["files"]) for one in proofs.manifest("files", [place])] == [("disk of web-1", 0)]
+    folder.mkdir(parents=True)
+    (folder / "a").write_text("secret")
+    told = proofs.manifest("files", [place])
+    assert [(one["where"], one["files"], one["bytes"]) for one in told] == [("disk of web-1", 1, 6)]
+    assert "secret" not in json.dumps(told)
+    (folder / "b").write_text("more")
+    assert proofs.manifest("files", [place]) != told
 
 
 # --- Retention -----------------------------------------------------------------------------------------------------------

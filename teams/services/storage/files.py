@@ -14,6 +14,7 @@ from io import RawIOBase
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -286,13 +287,50 @@ MOST_AT_ONCE = 2_000
 def destroy_doomed(place: str = "") -> int:
     """Destroy stored files that nobody may keep. For the clock: of all places. How many are gone."""
     doomed = StoredFile.objects.exclude(doomed_at=None)
-    gone = 0
-    for one in list(doomed.filter(place=place) if place else doomed[:MOST_AT_ONCE]):
+    return _destroy_each(doomed.filter(place=place) if place else doomed[:MOST_AT_ONCE])
+
+
+def destroy_all(places: Iterable[str]) -> None:
+    """As `destroy`, of many places: a storage that is away is waited for once, not once for each."""
+    wanted = list(places)
+    for place in wanted:
+        shutil.rmtree(folder_of(place), ignore_errors=True)
+    _destroy_each(StoredFile.objects.exclude(doomed_at=None).filter(place__in=wanted))
+
+
+def _destroy_each(doomed: QuerySet[StoredFile]) -> int:
+    gone, away = 0, set()
+    for one in list(doomed):
+        if one.shelf in away:
+            continue
         try:
             gone += _destroy(one)
         except shelves.StorageAway:
             log.warning("%s is to be destroyed and cannot be reached; it is tried again", one)
+            away.add(one.shelf)
     return gone
+
+
+def destroy_everything(places: Iterable[str]) -> list[str]:
+    """Ask each storage for what it holds of places that are gone, and destroy it: also what no row names, which a worker left
+    that died between storing and its row. Gives the places of which no storage has said yet that nothing is left."""
+    asked = list(places)
+    for number, place in enumerate(asked):
+        try:
+            _empty(place)
+        except shelves.StorageAway:
+            return asked[number:]
+    return []
+
+
+def _empty(place: str) -> None:
+    destroy_doomed(place)
+    if StoredFile.objects.filter(place=place).exists():
+        raise shelves.StorageAway(SAYS_NOW)
+    for name in settings.STORAGE_SHELVES:
+        shelf = shelves.shelf(name)
+        for key, _, _ in list(shelf.listed(place)):
+            shelf.delete(key)
 
 
 def _destroy(one: StoredFile) -> bool:

@@ -5,6 +5,7 @@ Imported only where STORAGE_URL names S3: boto3 takes a third of a second to loa
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -17,6 +18,7 @@ AWAY = (Boto3Error, BotoCoreError, ClientError, OSError)
 """What any call here may raise: the network, the service, or its refusal."""
 CONNECT_SECONDS = 5
 READ_SECONDS = 60
+PROBE_SECONDS = 2
 TRIES = 3
 NOT_THERE = frozenset({"404", "NoSuchKey", "NotFound"})
 
@@ -40,6 +42,33 @@ class CourseS3Storage(S3Storage):  # type: ignore[misc]  # django-storages ships
     @property
     def client(self) -> Any:
         return self.connection.meta.client
+
+    @cached_property
+    def probing_client(self) -> Any:
+        """For a probe: it gives up within seconds, where a download may take a minute for its next piece. Shared by threads."""
+        config = self.client_config.merge(
+            Config(
+                connect_timeout=PROBE_SECONDS,
+                read_timeout=PROBE_SECONDS,
+                retries={"total_max_attempts": 1, "mode": "standard"},
+            )
+        )
+        return self._create_session().client(
+            "s3",
+            region_name=self.region_name,
+            use_ssl=self.use_ssl,
+            endpoint_url=self.endpoint_url,
+            config=config,
+            verify=self.verify,
+        )
+
+    def probe(self, key: str) -> None:
+        """Ask for an object that need not be there. Raises what S3 raises where it is away or refuses."""
+        try:
+            self.probing_client.head_object(Bucket=self.bucket_name, Key=self.full_key(key))
+        except ClientError as error:
+            if not is_not_there(error):
+                raise
 
     def full_key(self, key: str) -> str:
         return str(self._normalize_name(key))
@@ -67,11 +96,11 @@ class CourseS3Storage(S3Storage):  # type: ignore[misc]  # django-storages ships
             raise
         return int(answer["ContentLength"])
 
-    def listed(self) -> Iterator[tuple[str, int, datetime]]:
-        """(key, bytes, when it was stored) of every object."""
+    def listed(self, begins: str = "") -> Iterator[tuple[str, int, datetime]]:
+        """(key, bytes, when it was stored) of every object whose key begins so."""
         start = f"{self.location.strip('/')}/" if self.location else ""
         pages = self.client.get_paginator("list_objects_v2")
-        for page in pages.paginate(Bucket=self.bucket_name, Prefix=start):
+        for page in pages.paginate(Bucket=self.bucket_name, Prefix=start + begins):
             for found in page.get("Contents", ()):
                 yield found["Key"].removeprefix(start), found["Size"], found["LastModified"]
 

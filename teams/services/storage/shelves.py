@@ -5,6 +5,7 @@
 
 import contextlib
 import logging
+import os
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -12,13 +13,16 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from django.conf import settings
 from django.core.files import File
-from django.core.files.storage import Storage, storages
+from django.core.files.storage import FileSystemStorage, Storage, storages
 
 if TYPE_CHECKING:
     from teams.services.storage.s3 import CourseS3Storage
 
 log = logging.getLogger(__name__)
 SAYS_NOW = "Storage cannot give this file now. Whoever runs the platform sees why on their page; try again later."
+
+PROBE = "probe"
+"""The key of an object that is never there."""
 
 
 class CannotGive(Exception):
@@ -56,14 +60,19 @@ class Shelf:
         with translated(self.name):
             return self._size(key)
 
+    def probe(self) -> None:
+        """Ask one short question. Raises StorageAway where it does not answer or refuses."""
+        with translated(self.name):
+            self._probe()
+
     def delete(self, key: str) -> None:
         with translated(self.name):
             self.storage.delete(key)
 
-    def listed(self) -> Iterator[tuple[str, int, datetime]]:
-        """(key, bytes, when it was stored) of all there is, also of what no row names."""
+    def listed(self, place: str = "") -> Iterator[tuple[str, int, datetime]]:
+        """(key, bytes, when it was stored) of all there is (of the place), also of what no row names."""
         with translated(self.name):
-            yield from self._listed("")
+            yield from self._listed(place)
 
     def signed(self, key: str, filename: str) -> str | None:
         """An address from which a browser downloads it for a minute; None where the platform has to stream it."""
@@ -80,6 +89,14 @@ class Shelf:
 
     def _size(self, key: str) -> int | None:
         return self.storage.size(key) if self.storage.exists(key) else None
+
+    def _probe(self) -> None:
+        self.storage.exists(PROBE)
+        if not isinstance(self.storage, FileSystemStorage):
+            return
+        folder = Path(self.storage.location)
+        if folder.exists() and not os.access(folder, os.W_OK):
+            raise PermissionError(f"{folder} cannot be written to")
 
     def _listed(self, folder: str) -> Iterator[tuple[str, int, datetime]]:
         try:
@@ -108,8 +125,11 @@ class S3Shelf(Shelf):
     def _size(self, key: str) -> int | None:
         return self.storage.bytes_of(key)
 
+    def _probe(self) -> None:
+        self.storage.probe(PROBE)
+
     def _listed(self, folder: str) -> Iterator[tuple[str, int, datetime]]:
-        yield from self.storage.listed()
+        yield from self.storage.listed(f"{folder}/" if folder else "")
 
     def signed(self, key: str, filename: str) -> str | None:
         with translated(self.name):
