@@ -108,9 +108,8 @@ def storage() -> Answer:
     except OSError as error:
         fix = f"Make room on the disk of {settings.VAR_DIR}, and let this user write there."
         return Answer("storage", f"{settings.VAR_DIR} cannot be written: {error.strerror}.", fix)
-    if trouble := health.away():
-        return Answer("storage", trouble, "Look at STORAGE_URL and at the storage itself.")
-    return Answer("storage")
+    asked = health.probe()
+    return Answer("storage", asked.trouble, asked.fix)
 
 
 CHECKS: dict[str, Callable[[], Answer]] = {
@@ -122,7 +121,31 @@ CHECKS: dict[str, Callable[[], Answer]] = {
 }
 
 
-def ask(exclude: Iterable[str] = ()) -> list[Answer]:
-    """All checks but those named in `exclude`, in their order."""
+LASTING = frozenset({"migrations", "static"})
+"""What is there stays there while the process lives: an upgrade starts it again."""
+_known_good: dict[str, Answer] = {}
+
+
+def ask(exclude: Iterable[str] = (), *, again: bool = True) -> list[Answer]:
+    """All checks but those named in `exclude`, in their order.
+
+    `again`: False for probes, which come every few seconds: a good answer of a check in `LASTING` then holds for the
+    process's life, and a bad one is asked again.
+    """
     left_out = set(exclude)
-    return [check() for name, check in CHECKS.items() if name not in left_out]
+    wanted = [name for name in CHECKS if name not in left_out]
+    return [CHECKS[name]() if again else _known_or_asked(name) for name in wanted]
+
+
+def _known_or_asked(name: str) -> Answer:
+    if name in _known_good:
+        return _known_good[name]
+    answer = CHECKS[name]()
+    if answer.ready and name in LASTING:
+        _known_good[name] = answer
+    return answer
+
+
+def forget() -> None:
+    """What is known to be good; for tests, which live in one process."""
+    _known_good.clear()

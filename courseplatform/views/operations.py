@@ -11,6 +11,7 @@ from courseplatform.operations import preflight
 from teams import presence
 from teams.access import SignedInRequest, staff_view
 from teams.services import mail
+from teams.services.storage import health
 
 MOST_MAILS = 100
 
@@ -28,6 +29,7 @@ def platform_operations(request: SignedInRequest) -> HttpResponse:
     context = {
         "version": settings.VERSION,
         "lines": preflight.lines(),
+        "storage": health.report(),
         "processes": processes,
         "trouble": trouble,
         "undelivered": mail.undelivered_anywhere()[:MOST_MAILS],

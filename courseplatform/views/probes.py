@@ -37,7 +37,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     said only to who sends a token, as /healthz does.
     """
     left_out = request.GET.get("exclude", "").split(",")
-    troubles = [answer for answer in readiness.ask(left_out) if not answer.ready]
+    troubles = [answer for answer in readiness.ask(left_out, again=False) if not answer.ready]
     said: dict[str, object] = {"status": "not ready" if troubles else "ready"}
     if troubles:
         said["not_ready"] = [answer.name for answer in troubles]

@@ -24,7 +24,8 @@ DASHBOARD = ROOT / "deploy" / "grafana" / "course-platform.json"
 
 @pytest.fixture
 def ready(db, settings, redis_server, tmp_path):
-    """A process with everything that it needs."""
+    """A process that has just begun, with everything that it needs."""
+    readiness.forget()
     settings.DEBUG = False
     settings.STATIC_ROOT = tmp_path / "static"
     settings.STATIC_ROOT.mkdir()
@@ -84,6 +85,24 @@ def test_what_is_not_ready_is_named_and_why_is_told_only_with_the_token(ready, c
     assert client.get(f"/readyz?exclude={name}").status_code == 200
     assert client.get("/healthz").status_code == 200, "pages work, and the older probe says so"
     assert client.get("/livez").content == b"ok\n"
+
+
+def test_what_was_good_is_not_read_again_for_each_probe_and_what_was_not_is(ready, client, monkeypatch):
+    asked = []
+
+    def migrations():
+        asked.append("migrations")
+        return ["teams.0999_later"] if len(asked) < 2 else []
+
+    monkeypatch.setattr(readiness, "missing_migrations", migrations)
+    assert client.get("/readyz").json()["not_ready"] == ["migrations"]
+    for _ in range(3):
+        assert client.get("/readyz").status_code == 200
+    assert len(asked) == 2, "the bad answer was asked again, the good one holds"
+    (ready.STATIC_ROOT / readiness.MANIFEST).unlink()
+    assert client.get("/readyz").status_code == 200, "its manifest is in memory since it began"
+    assert [one.name for one in readiness.ask() if not one.ready] == ["static"], "a person who asks gets a fresh answer"
+    readiness.forget()
 
 
 def test_without_a_database_the_process_lives_and_is_not_ready(ready, client, monkeypatch):

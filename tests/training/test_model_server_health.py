@@ -51,3 +51,10 @@ def test_a_server_that_refuses_the_platforms_key_is_said_to_do_so(status: int) -
 
 def test_nobody_there_is_not_running(unused_tcp_port_factory: Callable[[], int]) -> None:
     assert model_server.trouble(f"http://127.0.0.1:{unused_tcp_port_factory()}/v1") == model_server.NOT_RUNNING
+
+
+def test_health_and_the_list_of_models_come_from_one_answer() -> None:
+    with server({"/v1/models": 200}) as url:
+        assert model_server.look(url).listed is None, "no list in it"
+    with server({"/health": 200}) as url:
+        assert model_server.look(url) == model_server.Look()

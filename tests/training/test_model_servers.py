@@ -185,10 +185,12 @@ def test_a_bot_is_loaded_on_first_use_and_again_after_the_server_was_restarted(
     added(fake, operator, base)
     assert endpoint_for(run).base_url == fake.url
     fake.has.remove(run.result_model)  # started again: it has forgotten
+    fake.asked.clear()
     assert model_servers.check() == 0
+    assert fake.asked == ["/v1/models"], "its health and its list come from one question"
     assert not LoadedAdapter.objects.exists()
     assert endpoint_for(run).base_url == fake.url
-    assert fake.asked.count("/v1/load_lora_adapter") == 2
+    assert fake.asked.count("/v1/load_lora_adapter") == 1
 
 
 def test_several_servers_share_and_one_that_is_ill_is_left_out(

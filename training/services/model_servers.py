@@ -64,7 +64,7 @@ def add(
         runs_folder=runs_folder.rstrip("/"),
     )
     made.sealed_key = sealing.seal(key, owner=_owner(made))
-    made.trouble = _look(made, key)[:300]
+    made.trouble = _as_said(_look(made, key))[:300]
     made.checked_at = timezone.now()
     try:
         with transaction.atomic():
@@ -100,19 +100,20 @@ def check() -> int:
     """The clock's round: is each healthy, and which adapters does it still have? How many are not."""
     ill = 0
     for server in ModelServer.objects.filter(enabled=True):
+        listed = None
         try:
-            key = key_of(server)
-            trouble = _look(server, key)
+            seen = _look(server, key_of(server))
+            trouble, listed = _as_said(seen), seen.listed
         except sealing.CannotOpen as lost:
-            key, trouble = "", str(lost)
+            trouble = str(lost)
         ModelServer.objects.filter(pk=server.pk).update(
             trouble=trouble[:300], checked_at=timezone.now()
         )
         if trouble:
             server.adapters.all().delete()  # it may be started again any moment, and then has none
             ill += 1
-        else:
-            _forget_unloaded(server, key)
+        elif listed is not None:  # what it does not list any more is loaded again on first use
+            server.adapters.exclude(run__result_model__in=listed).delete()
     return ill
 
 
@@ -235,22 +236,10 @@ def _client(key: str) -> httpx.Client:
     return outgoing.client(headers=headers, timeout=LIST_SECONDS)
 
 
-def _look(server: ModelServer, key: str) -> str:
+def _look(server: ModelServer, key: str) -> model_server.Look:
     with _client(key) as client:
-        trouble = model_server.trouble(server.address, key=key, client=client)
-    return f"It {trouble}" if trouble else ""
+        return model_server.look(server.address, key=key, client=client)
 
 
-def _forget_unloaded(server: ModelServer, key: str) -> None:
-    """What it does not list any more is loaded again on first use."""
-    try:
-        with _client(key) as client:
-            listed = (
-                client.get(f"{server.address}/models", timeout=LIST_SECONDS)
-                .raise_for_status()
-                .json()["data"]
-            )
-        names = {str(one["id"]) for one in listed}
-    except (httpx.HTTPError, outgoing.NotAllowed, ValueError, KeyError, TypeError):
-        return
-    server.adapters.exclude(run__result_model__in=names).delete()
+def _as_said(seen: model_server.Look) -> str:
+    return f"It {seen.trouble}" if seen.trouble else ""

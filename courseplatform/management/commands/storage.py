@@ -3,10 +3,11 @@
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from teams.services import disk
-from teams.services.storage import moving, shelves
+from teams.services import audit, disk
+from teams.services.storage import health, moving, shelves
 
 LEAST_HOURS = 1.0
 
@@ -46,6 +47,13 @@ class Command(BaseCommand):
     def _verify(self, options: dict[str, Any]) -> None:
         counts = moving.verify(self.stderr.write)
         bad = counts.lost + counts.away
+        audit.record(
+            course=None,
+            person=None,
+            action=health.VERIFIED,
+            what=settings.STORAGE_SHELF or health.FOLDER,
+            after={"files": counts.done, "lost": counts.lost, "away": counts.away},
+        )
         if bad:
             raise CommandError(
                 f"{bad} of {bad + counts.done} stored files cannot be given; they are named above."
