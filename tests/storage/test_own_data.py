@@ -151,7 +151,7 @@ def test_a_storage_that_is_away_is_said_and_asking_again_works(
         broken.setattr(shelves.Shelf, "put", away)
         assert not write_person_export(export.pk)
     browser = client_for(member)
-    assert "could not be written" in browser.get("/account/data/").content.decode()
+    assert "could not be made" in browser.get("/account/data/").content.decode()
     assert not hosts.files("own-exports"), "nothing of hers stays on the worker's disk"
     written(member)
     with monkeypatch.context() as broken:
