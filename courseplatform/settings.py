@@ -131,6 +131,7 @@ TEMPLATES = [
                 "django.templatetags.static",
                 "django_htmx.templatetags.django_htmx",
                 "teams.templatetags.units",
+                "teams.templatetags.glossary",
             ],
         },
     }

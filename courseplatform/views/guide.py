@@ -9,6 +9,7 @@ from django.views.decorators.http import require_POST
 
 from courseplatform import practice
 from teams.access import Access, SignedInRequest, course_view, signed_in_view
+from teams.glossary import PARTS
 from teams.methods import known
 from teams.models import Course
 from teams.services import providers
@@ -64,6 +65,17 @@ TOPICS = [
         "Eight criteria, four levels, and a professor who does not know your team.",
     ),
     Topic("costs", "What it costs", "What each method spends, and how to spend less."),
+    Topic(
+        "syllabus",
+        "Six weeks",
+        "The course week by week: what to read, what to do here, and what to have at the end.",
+    ),
+    Topic(
+        "professors",
+        "Ten minutes for professors",
+        "Interviewing and grading bots, for people who know children and need no programming.",
+    ),
+    Topic("glossary", "Glossary", "The words of this course, each in a sentence or two."),
 ]
 
 
@@ -88,6 +100,7 @@ def guide_topic(request: SignedInRequest, topic: str) -> HttpResponse:
         "section": "guide",
         "wanted": {method.name: method.rows for method in known()},
         "own_service": not providers.has_any(course, for_training=True),
+        "glossary": PARTS if topic == "glossary" else [],
         "endings": shutdowns.of_course(course) if about_services else [],
         "prices": training_prices(course) if about_services else [],
         "provider_names": providers.names() if about_services else {},
