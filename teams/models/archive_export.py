@@ -1,6 +1,7 @@
 """An archive that somebody asked for: written by the files worker, while its page tells how far it is."""
 
 import uuid
+from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
@@ -51,6 +52,13 @@ class ArchiveExport(models.Model):
     alive_at = models.DateTimeField(
         auto_now_add=True,
         help_text="When its worker was called or began; of then the file tells.",
+    )
+    beat_at = models.DateTimeField(
+        null=True, help_text="When its worker last said that it still writes."
+    )
+    told_bytes = models.PositiveBigIntegerField(
+        default=0,
+        help_text="How many bytes it had written then: hosts do not see each other's files.",
     )
     size = models.PositiveBigIntegerField(
         default=0, help_text="Bytes: first an estimate, then of the file."
@@ -114,8 +122,18 @@ class ArchiveExport(models.Model):
 
     @property
     def written(self) -> int:
-        """Bytes so far; 0 while nothing is."""
+        """Bytes so far; on another host than its worker's as that one told last."""
+        return max(self.written_here, self.told_bytes)
+
+    @property
+    def written_here(self) -> int:
+        """Bytes so far on this host; 0 while nothing is."""
         try:
             return self.part_path.stat().st_size
         except OSError:
             return 0
+
+    @property
+    def last_sign(self) -> datetime:
+        """When its worker was called, began, or last said that it writes."""
+        return max(self.alive_at, self.beat_at or self.alive_at)

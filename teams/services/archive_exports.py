@@ -6,8 +6,10 @@ another one try, and after the third time the export is refused, in words. What 
 
 import logging
 import shutil
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import IO, Any
 import django_rq
 import redis.exceptions
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -35,6 +37,7 @@ JOBS = {
 }
 JOB_SECONDS = 3_600
 SILENT = timedelta(seconds=120)
+BEAT_SECONDS = 20.0
 MOST_ATTEMPTS = 3
 KEPT = timedelta(hours=24)
 STRAY_SECONDS = 3_600
@@ -127,7 +130,7 @@ def write(*, export_id: int, attempt: int, into: Callable[[ArchiveExport, IO[byt
         return _refuse(export, BROKE_DOWN)
     export.folder.mkdir(parents=True, mode=0o700)
     try:
-        with export.part_path.open("wb") as out:
+        with _beating(export), export.part_path.open("wb") as out:
             into(export, out)
         return _keep(export)
     except ExportRefused as refused:
@@ -138,6 +141,31 @@ def write(*, export_id: int, attempt: int, into: Callable[[ArchiveExport, IO[byt
         if not _mine(export).exists():  # forgotten while it was written
             return "superseded"
         raise
+
+
+@contextmanager
+def _beating(export: ArchiveExport) -> Iterator[None]:
+    """Say now and then that it is being written, and how far it is. By a thread with a connection of its own: an archive is
+    read in one transaction, in which nothing that is written is seen by others."""
+    over = threading.Event()
+    thread = threading.Thread(target=_beat, args=(export, over), name="archive-beat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _beat(export: ArchiveExport, over: threading.Event) -> None:
+    while not over.wait(BEAT_SECONDS):
+        try:
+            if not _mine(export).update(beat_at=timezone.now(), told_bytes=export.written_here):
+                return
+        except DatabaseError as error:
+            log.warning("export %s: nobody is told how far it is: %s", export.pk, error)
+        finally:
+            connection.close()
 
 
 def _mine(export: ArchiveExport) -> "QuerySet[ArchiveExport]":
@@ -203,7 +231,7 @@ def sweep() -> int:
     found = over.count()
     _forget(over)
     for export in ArchiveExport.objects.filter(status__in=EXPORT_AT_WORK):
-        if now - export.alive_at > SILENT and not _is_growing(export):
+        if now - export.last_sign > SILENT and not _is_growing(export):
             found += 1
             _again(export)
     return found + clear_strays()
@@ -221,7 +249,7 @@ def _again(export: ArchiveExport) -> None:
     was = ArchiveExport.objects.filter(pk=export.pk, attempt=export.attempt, status=export.status)
     changed: dict[str, Any] = {"alive_at": timezone.now()}
     if export.status == ExportStatus.WRITING:
-        changed |= {"status": ExportStatus.WAITING, "attempt": export.attempt + 1}
+        changed |= {"status": ExportStatus.WAITING, "attempt": export.attempt + 1, "told_bytes": 0}
     if was.update(**changed):
         export.refresh_from_db()
         _enqueue(export)

@@ -1,6 +1,7 @@
 """The file of one person's own data on several hosts: any host gives it, and erasing her leaves it on none."""
 
 import io
+import time
 import zipfile
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,7 +14,16 @@ from django.utils import timezone
 
 from courseplatform import removing, stray_files
 from courseplatform.jobs import write_course_archive, write_person_export
-from teams.models import ArchiveExport, Course, ErasureProof, PersonExport, PersonExportState, StoredFile, User
+from teams.models import (
+    ArchiveExport,
+    Course,
+    ErasureProof,
+    ExportStatus,
+    PersonExport,
+    PersonExportState,
+    StoredFile,
+    User,
+)
 from teams.services import archive_exports, audit, erasing, person_exports
 from teams.services.storage import files, shelves
 from tests.storage import kinds
@@ -185,3 +195,37 @@ def test_the_archive_of_a_course_stays_on_no_workers_disk(hosts: Hosts, course: 
     hosts.on("web")
     with files.opened(export.place, "archive.zip") as kept:
         assert kept.read(2) == b"PK"
+
+
+def wait_for_beat(export: ArchiveExport) -> None:
+    limit = time.monotonic() + 60
+    while ArchiveExport.objects.get(pk=export.pk).told_bytes == 0:
+        assert time.monotonic() < limit, "no beat came"
+        time.sleep(0.01)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_long_archive_is_not_begun_anew_by_a_scheduler_that_does_not_see_its_file(
+    hosts: Hosts, course: Course, instructor: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive_exports, "BEAT_SECONDS", 0.01)
+    archive_exports.ask(course=course, person=instructor, size=1000)
+    export = ArchiveExport.objects.get()
+    long_ago = timezone.now() - timedelta(minutes=10)
+
+    def into(_: ArchiveExport, out: Any) -> None:
+        out.write(bytes(2_000))
+        out.flush()
+        ArchiveExport.objects.update(alive_at=long_ago)
+        wait_for_beat(export)
+        hosts.on("scheduler")
+        assert archive_exports.sweep() == 0
+        assert ArchiveExport.objects.get().written == 2_000, "its page tells how far it is"
+        hosts.on("worker")
+
+    assert archive_exports.write(export_id=export.pk, attempt=export.attempt, into=into) == "ready"
+    ArchiveExport.objects.update(status=ExportStatus.WRITING, alive_at=long_ago, beat_at=long_ago)
+    hosts.on("scheduler")
+    assert archive_exports.sweep() == 1, "its worker is dead"
+    export.refresh_from_db()
+    assert (export.status, export.attempt, export.written) == (ExportStatus.WAITING, 2, 0)
