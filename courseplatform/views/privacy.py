@@ -108,7 +108,6 @@ def own_data(request: SignedInRequest) -> HttpResponse:
     """One's own data as a file: ask for it, see how far it is, download it."""
     if request.method == "POST":
         person_exports.ask(request.user)
-        messages.success(request, "Your file is being written. Look here again in a minute.")
         return redirect("own_data")
     export = PersonExport.objects.filter(person=request.user).first()
     return render(request, "privacy/own_data.html", {"export": export})

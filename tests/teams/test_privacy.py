@@ -136,7 +136,7 @@ def test_the_worker_writes_the_file_and_only_she_gets_it(member, other_member, c
     client = client_for(member)
     client.post("/account/data/")
     export = PersonExport.objects.get(person=member)
-    assert "is being written" in client.get("/account/data/").content.decode()
+    assert "is being made" in client.get("/account/data/").content.decode()
     assert client.get("/account/data/file/").status_code == 302
     assert write_person_export(export.pk)
     assert not write_person_export(export.pk), "once"
