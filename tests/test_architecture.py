@@ -323,3 +323,17 @@ def test_the_guides_numbers_of_rows_stand_in_the_methods_alone() -> None:
 )
 def test_a_planted_question_for_the_method_is_found(planted: str) -> None:
     assert method_comparisons(ast.parse(planted)) == 1
+
+
+def test_make_bench_can_measure_each_of_its_modules() -> None:
+    """One without `measure` would break the table after an hour."""
+    modules = sorted((ROOT / "tests" / "benchmarks").glob("bench_*.py"))
+    assert len(modules) > 8
+    without = [
+        path.name
+        for path in modules
+        if not any(
+            isinstance(part, ast.FunctionDef) and part.name == "measure" for part in ast.parse(path.read_text()).body
+        )
+    ]
+    assert without == []

@@ -55,6 +55,14 @@ def furthest(one: Any, other: Any) -> float:
     return abs(float(one) - float(other))
 
 
+def measure() -> dict[str, dict[str, Any]]:
+    """How far TRL, run now, is from what is frozen: the numbers that our own training is tested against."""
+    apart = furthest(rounded(trl()), json.loads(dpo_batch.FROZEN.read_text(encoding="utf-8")))
+    ratio = AGREE_WITHIN / max(apart, 10**-DIGITS)
+    unit = "largest difference from TRL in loss, gradients and rewards (limit)"
+    return {"dpo_apart_from_trl": {"ours": apart, "peer": AGREE_WITHIN, "ratio": round(ratio, 2), "unit": unit}}
+
+
 def main() -> None:
     said = rounded(trl())
     if "--write" in sys.argv:
