@@ -52,9 +52,8 @@ def _secret(name: str) -> str:
 
 
 SECRET_KEY = _secret("SECRET_KEY")
-SECRET_KEY_FALLBACKS = env.list(
-    "SECRET_KEY_FALLBACKS", default=[]
-)  # earlier ones, while what they made is still about
+# Earlier ones, while what they made is still about.
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=LOOPBACK if KEPT_SECRETS else [])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 if not ALLOWED_HOSTS:
@@ -201,9 +200,8 @@ if SECOND_FACTOR not in ("", "staff", "everyone"):
     )
 
 # --- Sign-in through the university (OpenID Connect); the button is there once issuer and client are named -------------
-OIDC_ISSUER = env.str(
-    "OIDC_ISSUER", default=""
-)  # exactly as the service's own description writes it
+# Exactly as the service's own description writes it.
+OIDC_ISSUER = env.str("OIDC_ISSUER", default="")
 OIDC_CLIENT_ID = env.str("OIDC_CLIENT_ID", default="")
 OIDC_CLIENT_SECRET = env.str("OIDC_CLIENT_SECRET", default="")
 OIDC_NAME = env.str("OIDC_NAME", default="your university account")
@@ -231,9 +229,8 @@ FILE_UPLOAD_PERMISSIONS = (
     0o600  # Django's own default lets every user of the server read what was uploaded
 )
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
-FILE_UPLOAD_TEMP_DIR = str(
-    VAR_DIR / "arriving"
-)  # private, and swept by `courseplatform.arriving`
+# Private, and swept by `courseplatform.arriving`.
+FILE_UPLOAD_TEMP_DIR = str(VAR_DIR / "arriving")
 private_files.make_folder(Path(FILE_UPLOAD_TEMP_DIR))
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("PASTE_LIMIT_BYTES", default=10 * 1024 * 1024)
 

@@ -19,6 +19,7 @@ from teams.access import (
     signed_in_view,
     staff_view,
 )
+from teams.impersonation import SESSION_KEY
 from teams.models import Course, ErasureProof, PersonExport, PersonExportState, PolicyKind
 from teams.services import person_exports, policies, proofs, retention_notice
 from teams.services.refused import CourseRefused
@@ -117,7 +118,12 @@ def own_data(request: SignedInRequest) -> HttpResponse:
 @never_cache
 @require_GET
 def own_data_file(request: SignedInRequest) -> HttpResponseBase:
-    """The file, from wherever it is kept. Raises CannotGive where the storage is away or lost it."""
+    """The file, from wherever it is kept. Raises CannotGive where the storage is away or lost it.
+
+    For nobody else: staff who look through her eyes see her pages, and take no copy of all that is kept of her.
+    """
+    if SESSION_KEY in request.session:
+        return render(request, "teams/impersonate_refused.html", status=403)
     export = PersonExport.objects.filter(
         person=request.user, state=PersonExportState.READY
     ).first()

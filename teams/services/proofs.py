@@ -1,7 +1,6 @@
 """That something was erased, provable later: hashes and counts, never what it said or whose it was."""
 
 import hashlib
-import socket
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 
@@ -100,7 +99,7 @@ def _on_disk(kind: str, places: list[str]) -> dict[str, object]:
 
 
 def _this_disk() -> str:
-    return f"disk of {settings.HOST_NAME or socket.gethostname()}"
+    return f"disk of {settings.HOST_NAME}"
 
 
 def kept_in() -> str:

@@ -80,6 +80,17 @@ def test_the_file_is_given_on_each_kind_of_storage_by_a_host_that_did_not_write_
     assert client_for(other_member).get(FILE).status_code == 302
 
 
+def test_staff_who_look_through_her_eyes_take_no_copy(
+    hosts: Hosts, member: User, operator: User, client_for: ClientFor
+) -> None:
+    written(member)
+    browser = client_for(operator)
+    assert browser.post("/impersonate/", {"person": member.email}).status_code == 302
+    assert member.name in browser.get("/", follow=True).content.decode(), "else this shows nothing"
+    assert browser.get(FILE).status_code == 403
+    assert client_for(member).get(FILE).status_code == 200
+
+
 def test_erasing_her_on_another_host_leaves_it_nowhere(
     hosts: Hosts, member: User, instructor: User, django_capture_on_commit_callbacks: Commit
 ) -> None:
