@@ -20,10 +20,11 @@ from typing import Any
 
 import httpx
 
-from courseplatform import machine, redis_server
+from courseplatform import redis_server
 from tests.benchmarks.bench_chat import _cookie, _is_up, _running
 
 ROOT = Path(__file__).resolve().parents[2]
+RQ = ("--worker-class", "training.worker.SafeWorker", "--serializer", "rq.serializers.JSONSerializer")
 LIMIT_MS = 2_000
 """A save that takes longer feels broken. Without the upload it takes some tens of milliseconds."""
 SAVES_ALONE, PAUSE_SECONDS, LONGEST_WAIT = 60, 0.05, 600
@@ -92,7 +93,7 @@ def _started(folder: Path, stack: ExitStack) -> tuple[str, dict[str, Any]]:
     )
     if seeded.returncode:
         raise RuntimeError(seeded.stderr)
-    stack.enter_context(_running([sys.executable, "manage.py", "rqworker", "files", *machine.RQ], env, lambda: True))
+    stack.enter_context(_running([sys.executable, "manage.py", "rqworker", "files", *RQ], env, lambda: True))
     web = ["uvicorn", "courseplatform.asgi:application", "--no-access-log", "--log-level", "warning"]
     stack.enter_context(
         _running([sys.executable, "-m", *web, "--port", str(ports["web"])], env, lambda: _is_up(ports["web"]))
@@ -180,7 +181,7 @@ def _seed() -> dict[str, Any]:
     from django.core.management import call_command
     from django.urls import reverse
 
-    from datasets.services import versions
+    from datasets.services import reading
     from tests import factories
 
     call_command("migrate", verbosity=0)
@@ -189,7 +190,7 @@ def _seed() -> dict[str, Any]:
     good, bad = factories.make_person("Good"), factories.make_person("Bad")
     ours, theirs = factories.make_team(course, "Ours", good), factories.make_team(course, "Theirs", bad)
     version = factories.make_dataset_version(ours, person=good)
-    row_id = next(versions.rows(version))["id"]
+    row_id = next(reading.rows(version))["id"]
     return {
         "saver": _cookie(good),
         "attacker": _cookie(bad),
