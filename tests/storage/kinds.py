@@ -77,6 +77,8 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
     ports = _free_ports(8)
     names = ("master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc", "s3", "s3.grpc")
     command = [weed(), "-logtostderr=false", f"-logdir={folder}", "server", f"-dir={folder}", "-ip=127.0.0.1", "-s3"]
+    # Catalogs that nobody asks, on ports that two test processes would fight for: the second server would end.
+    command += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
     command += ["-master.volumeSizeLimitMB=64", "-volume.max=0", f"-s3.config={config}"]
     for name, port in zip(names, ports, strict=True):
         option = f"{name.removesuffix('.grpc')}.port{'.grpc' if name.endswith('.grpc') else ''}"
