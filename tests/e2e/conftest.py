@@ -32,6 +32,15 @@ def chromium() -> str:
     pytest.fail("Chromium was not found. `make test` installs it, or says how; CHROMIUM may name its path.")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def beside_playwrights_loop() -> Iterator[None]:
+    """Playwright's loop runs in this thread, and Django would take every query here for one inside it. For all journeys,
+    and first: which test makes the database is decided by chance."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+        yield
+
+
 class Platform:
     """`manage.py start` over a folder of its own; with the demo course unless `demo` is False. `speed_trial`: seconds that the
     machine trains to learn its own pace; none, so that no journey's own runs wait for that. `test_model`: offer the tiny base,
@@ -46,7 +55,7 @@ class Platform:
 
     def environment(self) -> dict[str, str]:
         """For this platform's processes, and for one that works on its database."""
-        foreign = ("REDIS_URL", "DATABASE_URL", "OPENAI_API_KEY", "DJANGO_SETTINGS_MODULE")
+        foreign = ("REDIS_URL", "DATABASE_URL", "OPENAI_API_KEY", "DJANGO_SETTINGS_MODULE", "DJANGO_ALLOW_ASYNC_UNSAFE")
         kept = {name: value for name, value in os.environ.items() if name not in foreign}
         return kept | {
             "VAR_DIR": str(self.folder),

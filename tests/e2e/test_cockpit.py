@@ -17,14 +17,6 @@ from tests.world import make_world
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900), pytest.mark.django_db(transaction=True)]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def beside_playwrights_loop() -> Iterator[None]:
-    """Playwright's loop runs in this thread, and Django would take every query here for one inside it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        yield
-
-
 @pytest.fixture
 def open_page(live_server: LiveServer, browser: Browser) -> Iterator[Callable[[], Page]]:
     with pages_at(live_server.url, browser) as open_one:

@@ -8,7 +8,6 @@ from playwright.sync_api import Page, expect
 from evaluation.models import Turn
 from evaluation.services import gradings
 from tests.e2e.marks_walk import Walk
-from tests.e2e.test_cockpit import beside_playwrights_loop  # noqa: F401  (a fixture)
 from tests.e2e.test_lost_work import grading, walk  # noqa: F401  (fixtures)
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900), pytest.mark.django_db(transaction=True)]

@@ -15,7 +15,6 @@ from evaluation.models import CriterionScore, Grade
 from evaluation.services import grades, submissions
 from tests import factories
 from tests.e2e.marks_walk import Walk
-from tests.e2e.test_cockpit import beside_playwrights_loop  # noqa: F401  (a fixture)
 from tests.e2e.test_desk_layout import SMALL_TARGETS
 from tests.e2e.test_lost_work import grading, walk  # noqa: F401  (fixtures)
 from tests.evaluation.conftest import make_run

@@ -12,7 +12,6 @@ from evaluation.models import Calibration, Grade, GradeRevision
 from evaluation.services import calibration, grades
 from tests.e2e.desk_device import sign_in, sign_out
 from tests.e2e.marks_walk import Walk
-from tests.e2e.test_cockpit import beside_playwrights_loop  # noqa: F401  (a fixture)
 from tests.e2e.test_lost_work import grading, walk  # noqa: F401  (fixtures)
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900), pytest.mark.django_db(transaction=True)]

@@ -13,7 +13,6 @@ from teams.models import Role, User
 from tests import factories
 from tests.e2e.desk_device import Device, sign_in, sign_out
 from tests.e2e.marks_walk import SAVES, Walk, add_first_answers, stored_of
-from tests.e2e.test_cockpit import beside_playwrights_loop  # noqa: F401  (a fixture)
 from tests.e2e.walk_plan import plan
 from tests.world import make_world
 

@@ -13,7 +13,6 @@ from teams.models import Course, LmsConnection, Membership, Role, Team, User
 from teams.services import courses
 from teams.services.lti import connections
 from tests import factories
-from tests.e2e.test_cockpit import beside_playwrights_loop  # noqa: F401  (a fixture)
 from tests.evaluation.conftest import make_run
 from tests.evaluation.test_grading import committed
 from tests.evaluation.test_releases import revise

@@ -12,7 +12,6 @@ from evaluation.models import CriterionScore, Hearing, UnappliedSave
 from teams.models import Role, User
 from tests import factories
 from tests.e2e.desk_device import sign_in, wait_for
-from tests.e2e.test_cockpit import beside_playwrights_loop  # noqa: F401  (a fixture)
 from tests.world import World, make_world
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900), pytest.mark.django_db(transaction=True)]
