@@ -96,7 +96,10 @@ def withdraw(*, membership: Membership) -> None:
 
 
 def _decide(request: TeamRequest, state: TeamRequest.State, person: User) -> None:
-    """One conditional UPDATE: of two answers at once one counts."""
+    """One conditional UPDATE: of two answers at once one counts. Rows are locked in the order of `courses.put_in_team`: team,
+    membership, request. In another order two who let the same student in would each wait for the other."""
+    Team.objects.select_for_update().get(pk=request.team_id)
+    Membership.objects.select_for_update().get(pk=request.membership_id)
     mine = TeamRequest.objects.filter(pk=request.pk, state=WAITING)
     if not mine.update(state=state, decided_by=person, decided_at=timezone.now()):
         raise CourseRefused(ANSWERED)

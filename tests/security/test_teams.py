@@ -165,6 +165,7 @@ def test_one_student_who_starts_eight_teams_at_once_has_one_budget():
     assert Membership.objects.get(person=person).team == course.teams.get()
 
 
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.django_db(transaction=True)
 def test_of_two_teams_that_let_the_same_student_in_at_once_one_does():
     course = factories.make_course()
