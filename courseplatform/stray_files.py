@@ -7,21 +7,18 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from datasets.models import Import
 from teams import places
-from teams.models import ArchiveExport, ArchiveImport, PersonExport, StoredFile
+from teams.models import StoredFile
 from teams.services import proofs
 from teams.services.storage import files
 from training.models import TrainingRun
+from training.services import host_scratch
 
 YOUNG = timedelta(hours=24)
 """An import writes the files of its run first, and their run's row last."""
 OWNERS: dict[str, Any] = {
     places.RUNS: TrainingRun,
-    places.IMPORTS: Import,
-    places.ARCHIVES: ArchiveImport,
-    places.EXPORTS: ArchiveExport,
-    places.OWN_EXPORTS: PersonExport,
+    **host_scratch.OWNERS,
 }
 
 

@@ -45,26 +45,24 @@ def drafting_new(request: SignedInRequest, team: Team, dataset_id: int) -> HttpR
     version.dataset = dataset
     sent = request.POST if request.method == "POST" else request.GET
     found = writers.writers_of(team)
-    pages = _pages(version)
-    page = _page(sent.get("page", "")) % pages
+    page = _page(sent.get("page", "")) % _pages(version)
     rows = _offered(version, sent.getlist("examples"), page)
-    others = {"other_rows": (page + 1) % pages if pages > 1 else None}
     if request.method == "POST":
         form = DraftingForm(found, rows, request.POST)
         if form.is_valid() and (made := _start(request, version, form)):
             return redirect("drafting_detail", team.pk, made.key)
-        return render(request, NEW, _context(version, form, rows) | others, status=422)
+        return render(request, NEW, _context(version, form, rows, page), status=422)
     if request.htmx.target == EXAMPLES:
         form = DraftingForm(found, rows, initial={"examples": sent.getlist("examples")})
-        return render(request, f"{NEW}#{EXAMPLES}", _context(version, form, rows) | others)
+        return render(request, f"{NEW}#{EXAMPLES}", _context(version, form, rows, page))
     if request.htmx and "writer" in request.GET:
         form = DraftingForm(found, rows, request.GET)
-        return render(request, f"{NEW}#drafting-price", _context(version, form, rows) | others)
+        return render(request, f"{NEW}#drafting-price", _context(version, form, rows, page))
     chosen = [row_id for row_id, _, _ in rows][:: max(1, len(rows) // CHOSEN_FIRST)][
         :CHOSEN_FIRST
     ]
     form = DraftingForm(found, rows, initial={"examples": chosen})
-    return render(request, NEW, _context(version, form, rows) | others)
+    return render(request, NEW, _context(version, form, rows, page))
 
 
 def _page(given: str) -> int:
@@ -98,9 +96,9 @@ def _offered(
 
 
 def _context(
-    version: DatasetVersion, form: DraftingForm, rows: list[tuple[str, str, str]]
+    version: DatasetVersion, form: DraftingForm, rows: list[tuple[str, str, str]], page: int
 ) -> dict[str, Any]:
-    team = version.dataset.team
+    team, pages = version.dataset.team, _pages(version)
     offer, refusal = None, ""
     asked = form if form.is_bound else DraftingForm(form.found, rows, _untouched(form))
     if form.found and asked.is_valid():
@@ -116,6 +114,7 @@ def _context(
         "version": version,
         "form": form,
         "offered": [(*row, row[0] in chosen) for row in rows],
+        "other_rows": (page + 1) % pages if pages > 1 else None,
         "offer": offer,
         "refusal": refusal,
         "left": team_ledger.figures(team).left,

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from teams.services import audit, disk
@@ -51,7 +50,7 @@ class Command(BaseCommand):
             course=None,
             person=None,
             action=health.VERIFIED,
-            what=settings.STORAGE_SHELF or health.FOLDER,
+            what=health.name(),
             after={"files": counts.done, "lost": counts.lost, "away": counts.away},
         )
         if bad:

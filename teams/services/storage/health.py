@@ -134,7 +134,7 @@ def away() -> str:
 
 def health() -> Health:
     """For pages of a course."""
-    return Health(_name(), away(), _troubled(), _doomed())
+    return Health(name(), away(), _troubled(), _doomed())
 
 
 def report() -> Report:
@@ -143,7 +143,7 @@ def report() -> Report:
     live = StoredFile.objects.live()
     counted = live.aggregate(files=Count("pk"), size=Sum("size", default=0))
     return Report(
-        name=_name(),
+        name=name(),
         away=asked.trouble,
         troubled=_troubled(),
         doomed=_doomed(),
@@ -155,7 +155,7 @@ def report() -> Report:
     )
 
 
-def _name() -> str:
+def name() -> str:
     return settings.STORAGE_SHELF or FOLDER
 
 
